@@ -1,0 +1,53 @@
+"""Dragoman: small sequence-to-sequence models, from a file of text pairs to a translator.
+
+    pairs of text ─► tokens ─► corpus on disk ─► batches ─► memory ─► features ─► loss     ─► MODEL
+    └──────────────── data ────────────────────────────┘   └───── model ──────────────┘ training │
+                                                                                                 ▼
+    text ◄─ translations ◄─ hypotheses ◄── search ◄── step by step ◄──────────────────────── model
+              └► evaluation   └► inspection
+
+    >>> import dragoman
+    >>> dragoman.train("pairs.tsv", "fra-eng", dragoman.Config())
+    >>> model = dragoman.load("fra-eng")
+    >>> model.translate(["Bonjour !"])[0].text
+    'Hello!'
+
+Nothing heavy is imported until it is used: ``import dragoman`` does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dragoman.api import Model as Model
+    from dragoman.api import evaluate as evaluate
+    from dragoman.api import load as load
+    from dragoman.api import train as train
+    from dragoman.config import Config as Config
+    from dragoman.config import DataOptions as DataOptions
+    from dragoman.config import ModelOptions as ModelOptions
+    from dragoman.config import SearchOptions as SearchOptions
+    from dragoman.config import SideOptions as SideOptions
+    from dragoman.config import TrainingOptions as TrainingOptions
+    from dragoman.errors import DragomanError as DragomanError
+
+_HOMES = {
+    "Config": "config", "DataOptions": "config", "DragomanError": "errors", "Model": "api",
+    "ModelOptions": "config", "SearchOptions": "config", "SideOptions": "config",
+    "TrainingOptions": "config", "evaluate": "api", "load": "api", "train": "api",
+}  # fmt: skip
+
+__version__ = "0.1.0"
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"dragoman.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

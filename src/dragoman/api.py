@@ -1,0 +1,113 @@
+"""The Python face of Dragoman: the verbs of the command line, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dragoman.config import Config, DataOptions, SearchOptions
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
+from dragoman.evaluation.evaluate import Evaluation, Pairs, evaluate_pairs, held_out_pairs
+from dragoman.inspection.curves import draw_curves
+from dragoman.model.folder import ModelFolder, load_folder
+from dragoman.model.scorer import TorchScorer
+from dragoman.search.translator import Translation, Translator
+from dragoman.training.run import Outcome
+from dragoman.training.run import train as run_training
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def train(
+    pairs: Paths, out: str | Path, config: Config | None = None, *, console: Console | None = None
+) -> Outcome:
+    """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
+
+    The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
+    """
+    outcome = run_training(_paths(pairs), Path(out), config or Config(), console=console)
+    draw_curves(outcome.folder)
+    return outcome
+
+
+def load(folder: str | Path) -> Model:
+    """Load a model folder.
+
+    Raises:
+        FolderError: a file of it is missing, damaged or foreign.
+    """
+    return Model(load_folder(Path(folder)))
+
+
+def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:
+    """Shorthand for ``load(folder).evaluate(pairs, **options)``."""
+    return load(folder).evaluate(pairs, **options)
+
+
+class Model:
+    """A trained model: text in, text out."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        self.folder = folder
+        self.config = folder.config
+        self._translator = Translator(
+            TorchScorer(folder.model), folder.source, folder.target,
+            longest=folder.config.source.max_tokens,
+        )  # fmt: skip
+
+    def translate(
+        self, lines: Iterable[str], *, attention: bool = False, **options: Any
+    ) -> list[Translation]:
+        """Answer each line, in order.
+
+        Args:
+            lines: raw text, one sentence each; an empty one gets an empty answer.
+            attention: keep the attention weights of each hypothesis.
+            options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
+        """
+        return list(self.stream(lines, attention=attention, **options))
+
+    def stream(self, lines: Iterable[str], *, attention: bool = False, **options: Any) -> Any:
+        """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
+        search = replace(self.config.search, **options)
+        Config(search=search).check()
+        return self._translator.translate(lines, search, attention=attention)
+
+    def evaluate(
+        self, pairs: Paths | Pairs | None = None, *, reading: DataOptions | None = None,
+        **options: Any,
+    ) -> Evaluation:  # fmt: skip
+        """Score the model.
+
+        Args:
+            pairs: a file of pairs, two aligned files, pairs of text, or None for those that its
+                training held out.
+            reading: how files are read; as the training pairs were, when not given.
+            options: fields of :class:`dragoman.SearchOptions`.
+        """
+        search: SearchOptions = replace(self.config.search, **options)
+        Config(search=search).check()
+        if pairs is None:
+            name, rows = "held-out pairs of the training run", held_out_pairs(self.folder.path)
+        elif _is_text(pairs):
+            name, rows = f"{len(pairs)} pairs", list(pairs)  # type: ignore[arg-type]
+        else:
+            files = _paths(pairs)  # type: ignore[arg-type]
+            found = read_pairs(files, reading or self.config.data, Faults())
+            name = " ".join(str(file) for file in files)
+            rows = [(pair.source, pair.target) for pair in found]
+        return evaluate_pairs(self._translator, rows, search, name=name)
+
+
+def _paths(pairs: Paths) -> list[Path]:
+    return [Path(pairs)] if isinstance(pairs, (str, Path)) else [Path(p) for p in pairs]
+
+
+def _is_text(pairs: Paths | Pairs) -> bool:
+    return not isinstance(pairs, (str, Path)) and all(isinstance(p, tuple) for p in pairs)

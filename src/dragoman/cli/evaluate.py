@@ -1,0 +1,71 @@
+"""``dragoman evaluate``"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from dragoman.cli.options import parse
+from dragoman.files import write_text
+
+if TYPE_CHECKING:
+    from dragoman.evaluation.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a model on pairs of text; without a file, on those that its training held out."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """The model folder."""
+    test: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """One file of pairs, read as the training pairs were, or two aligned ones (source, target)."""
+    beam: int | None = None
+    """Hypotheses kept a step; 1: greedy (default: the folder's search.beam)."""
+    length_penalty: float | None = None
+    """Exponent of the length that divides a score (default: the folder's)."""
+    batch_size: int | None = None
+    """Lines translated at a time; changes speed only (default: the folder's)."""
+    reverse: bool | None = None
+    """Swap the sides of TEST (default: as in training)."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    outputs: Path | None = None
+    """Write the model's outputs into this file, one a line."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Evaluate, arguments, verb="evaluate")
+    names = ("beam", "length_penalty", "batch_size")
+    options = {n: getattr(asked, n) for n in names if getattr(asked, n) is not None}
+    from dragoman.api import load  # torch only now
+
+    model = load(asked.folder)
+    reading = replace(model.config.data, format="auto")
+    if asked.reverse is not None:
+        reading = replace(reading, reverse=asked.reverse)
+    result = model.evaluate(asked.test or None, reading=reading, **options)
+    if asked.outputs is not None:
+        write_text(asked.outputs, "".join(f"{line}\n" for line in result.outputs))
+    if asked.json:
+        print(result.to_json())
+    else:
+        _show(result)
+    return 0
+
+
+def _show(result: Evaluation) -> None:
+    table = Table(title=f"{result.name}: {len(result.outputs)} lines, {result.search}")
+    table.add_column("metric")
+    table.add_column("score", justify="right")
+    table.add_column("signature", overflow="fold")
+    for metric in result.metrics:
+        table.add_row(metric.name, f"{metric.value:.1f}", metric.signature)
+    Console().print(table)

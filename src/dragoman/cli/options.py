@@ -1,0 +1,62 @@
+"""Command lines made from dataclasses, with short names where they are unique."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+from dragoman.config import flat
+
+Command = TypeVar("Command")
+
+
+def parse(
+    command: type[Command], arguments: Sequence[str], *, verb: str, default: Command | None = None
+) -> Command:
+    """Read ``arguments`` as the dataclass ``command``; exits with code 2 when they do not fit.
+
+    An option of a group may be given without the group's name when no other option shares its
+    last name: ``--hidden 512`` for ``--model.hidden 512``.
+    """
+    return tyro.cli(
+        command,
+        prog=f"dragoman {verb}",
+        description=command.__doc__,
+        args=lengthen(command, arguments),
+        default=default,
+    )
+
+
+def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with short option names made whole."""
+    known = option_names(command)
+    whole = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if name.startswith("--") and len(name) > 2:
+            bare = name[2:].replace("_", "-")
+            negated = bare.startswith("no-") and bare[3:] in known
+            full = known.get(bare[3:] if negated else bare)
+            if full is not None and full != bare:
+                group, _, last = full.rpartition(".")
+                name = f"--{group}.{'no-' if negated else ''}{last}"
+        whole.append(name + equals + value)
+    return whole
+
+
+def option_names(command: type) -> dict[str, str]:
+    """Every short name with the whole name it stands for."""
+    names: dict[str, list[str]] = {}
+    for item in dataclasses.fields(command):
+        nested = item.default_factory
+        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
+            for full in flat(nested(), f"{item.name}."):
+                full = full.replace("_", "-")
+                names.setdefault(full.rpartition(".")[2], []).append(full)
+        else:
+            bare = item.name.replace("_", "-")
+            names[bare] = [bare, bare]  # the command's own option: never a short form
+    return {short: full[0] for short, full in names.items() if len(full) == 1}

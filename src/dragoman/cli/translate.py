@@ -1,0 +1,95 @@
+"""``dragoman translate``"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from dragoman.cli.options import parse
+from dragoman.data.readers import read_lines
+from dragoman.errors import OptionError
+
+if TYPE_CHECKING:
+    from dragoman.search.translator import Translation
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Answer each line of standard input (or --input) with one line of standard output."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """The model folder."""
+    input: Path = Path("-")
+    """A text file of lines; - is standard input."""
+    beam: int | None = None
+    """Hypotheses kept a step; 1: greedy (default: the folder's search.beam)."""
+    length_penalty: float | None = None
+    """Exponent of the length that divides a score (default: the folder's)."""
+    max_ratio: float | None = None
+    """Longest output as a multiple of the source's tokens (default: the folder's)."""
+    batch_size: int | None = None
+    """Lines translated at a time; changes speed only (default: the folder's)."""
+    n_best: int = 1
+    """With --json: hypotheses given for each line, at most --beam."""
+    json: bool = False
+    """Give a JSON object a line: text, score (log-probability a token), tokens, n-best."""
+    attention: Path | None = None
+    """Draw the first line's attention map into this file (.png, .svg or .pdf)."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Translate, arguments, verb="translate")
+    if asked.n_best < 1:
+        raise OptionError(f"{asked.n_best} is too small, at least 1", place="--n-best")
+    names = ("beam", "length_penalty", "max_ratio", "batch_size")
+    options = {n: getattr(asked, n) for n in names if getattr(asked, n) is not None}
+    from dragoman.api import load  # torch only now
+
+    model = load(asked.folder)
+    picture = asked.attention is not None
+    if picture and model.config.model.attention == "none":
+        raise OptionError("this model has no attention to draw", place="--attention")
+    output = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False)
+    with output:
+        answers = model.stream(read_lines(asked.input), attention=picture, **options)
+        for number, answer in enumerate(answers):
+            text = _json(answer, asked.n_best) if asked.json else answer.text
+            output.write(f"{text}\n")
+            if number == 0 and asked.attention is not None:
+                _draw(answer, asked.attention)
+    return 0
+
+
+def _json(answer: Translation, n_best: int) -> str:
+    best = zip(answer.hypotheses[:n_best], answer.texts, strict=False)
+    fields: dict[str, Any] = {
+        "source": answer.source,
+        "text": answer.text,
+        "score": round(answer.score, 6),
+        "source_tokens": answer.source_tokens,
+        "target_tokens": answer.target_tokens,
+        "n_best": [
+            {"text": text, "score": round(h.score, 6), "log_prob": round(h.log_prob, 6)}
+            for h, text in best
+        ],
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _draw(answer: Translation, path: Path) -> None:
+    from dragoman.inspection.attention_map import draw_attention
+
+    if not answer.hypotheses or answer.hypotheses[0].weights is None:
+        raise OptionError(
+            "the first line is empty or too long to be read at once: nothing to draw",
+            place="--attention",
+        )
+    weights = answer.hypotheses[0].weights
+    draw_attention(answer.source_tokens, answer.target_tokens, weights, path)

@@ -1,0 +1,355 @@
+"""Every option of Dragoman: its name, type, unit and default stand here and nowhere else.
+
+The command line, the TOML recipes, ``config.toml`` of a model folder and the Python API are all
+made from these frozen dataclasses. ``"auto"`` means: chosen from the data when training starts;
+the choice is then written into the folder's ``config.toml``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from dragoman.errors import OptionError, did_you_mean
+
+Auto = Literal["auto"]
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where the pairs stand in their file, and which of them are used."""
+
+    format: Literal["auto", "tsv", "aligned", "jsonl"] = "auto"
+    """How pairs are stored: columns of one file, two aligned files, or JSON lines (auto: by the
+    number of files and the ending)."""
+    columns: tuple[int, int] = (1, 2)
+    """The columns of source and target, counted from 1; others are ignored."""
+    separator: str = "\t"
+    """What stands between two columns."""
+    fields: tuple[str, str] = ("source", "target")
+    """The JSON fields of source and target."""
+    reverse: bool = False
+    """Swap the sides: learn from the second to the first."""
+    max_characters: int = 2000
+    """Longest side that is read, in characters; a longer line is counted and left out."""
+    tolerance: float = 0.05
+    """Largest share of unusable lines before reading stops with an error."""
+    validation: int = 1000
+    """Pairs held out for validation (at most a tenth of all); split by source side."""
+    validation_pairs: tuple[str, ...] = ()
+    """One or two files of validation pairs, read like the training pairs, in place of a split."""
+
+
+@dataclass(frozen=True)
+class SideOptions:
+    """How the text of one side becomes tokens."""
+
+    level: Literal["auto", "word", "char", "bpe", "unigram"] = "auto"
+    """The unit of text: whole words, characters, or subwords (BPE or unigram)."""
+    vocabulary: int | Auto = "auto"
+    """Most tokens in the vocabulary, the four special ones included."""
+    min_count: int = 1
+    """Times that a word or character must be seen in training to enter the vocabulary."""
+    unicode: Literal["nfc", "nfd", "nfkc", "nfkd", "none"] = "nfc"
+    """The Unicode normal form that text is brought to."""
+    lowercase: bool = False
+    """Turn text to lower case."""
+    strip_accents: bool = False
+    """Drop accents (é becomes e)."""
+    space_punctuation: str = ""
+    """These characters are set apart by spaces, for example ',.!?'."""
+    keep_only: str = ""
+    """Every character outside this regular-expression class becomes a space: 'a-zA-Z,.!?'."""
+    split_punctuation: bool = True
+    """At word level: punctuation marks are tokens of their own, joined again on output."""
+    max_tokens: int = 100
+    """Longest side in tokens; a longer training pair is counted and left out."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The encoder-decoder: sizes and the way its parts are joined."""
+
+    cell: Literal["gru", "lstm", "rnn"] = "gru"
+    """The recurrent cell: GRU, LSTM or a plain tanh RNN."""
+    embedding: int | Auto = "auto"
+    """Width of the embeddings."""
+    hidden: int | Auto = "auto"
+    """Width of the decoder's state and of the encoder's output."""
+    encoder_layers: int = 1
+    """Layers of the encoder."""
+    decoder_layers: int = 1
+    """Layers of the decoder."""
+    bidirectional: bool = True
+    """Read the source in both directions."""
+    directions: Literal["concat", "sum"] = "concat"
+    """How the two directions are joined; with concat each has half the width."""
+    reverse_source: bool = False
+    """Read the source backwards (Sutskever 2014)."""
+    bridge: Literal["linear", "copy", "zero"] = "linear"
+    """How the encoder's final state becomes the decoder's first: linear + tanh, as it is, or not."""
+    attention: Literal["luong", "bahdanau", "none"] = "luong"
+    """Where attention stands: after the RNN (Luong 2015), before it (Bahdanau 2015), or nowhere."""
+    score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
+    """How a decoder state and an encoder state are compared (Luong 2015, eq. 8)."""
+    input_feeding: bool = False
+    """Luong: the attentional vector is fed into the next step (slower to train)."""
+    shared_embeddings: bool = False
+    """One vocabulary and one embedding table for both sides."""
+    tied_output: bool = False
+    """The output layer uses the target embeddings as its weights (embedding = hidden)."""
+    dropout: float | Auto = "auto"
+    """Share of values dropped on embeddings, between layers and before the output."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the weights are found."""
+
+    steps: int = 0
+    """Most optimizer steps; 0: no limit."""
+    epochs: int = 0
+    """Most passes over the data; 0: no limit."""
+    budget: str = "none"
+    """Most wall-clock time from the start of the command, such as 90s, 20m or 1h30m."""
+    batch_tokens: int | Auto = "auto"
+    """Target tokens of a batch, padding included."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """The optimizer."""
+    learning_rate: float = 1e-3
+    """The highest learning rate."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of AdamW."""
+    schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "plateau"] = "auto"
+    """How the learning rate falls (auto: cosine when steps, epochs or budget end the run, else
+    plateau: halved whenever validation stops improving)."""
+    warmup: int = 100
+    """Steps over which the learning rate rises from zero."""
+    clip: float = 1.0
+    """Largest norm of all gradients together; 0: no clipping."""
+    label_smoothing: float = 0.1
+    """Share of the probability spread evenly over the vocabulary."""
+    validate_every: int | Auto = "auto"
+    """Steps between validations (auto: half an epoch, between 100 and 1,000)."""
+    validation_sample: int = 500
+    """Held-out pairs translated at each validation for its scores."""
+    metric: Literal["chrf", "bleu", "exact", "loss"] = "chrf"
+    """What decides which weights are best, on held-out pairs."""
+    patience: int = 10
+    """Validations without improvement before training stops; 0: never."""
+    save_every: int | Auto = "auto"
+    """Steps between checkpoints (auto: at each validation)."""
+    keep: int = 2
+    """Latest checkpoints that are kept."""
+    report_every: int = 50
+    """Steps between two lines of progress and of metrics.jsonl."""
+    watch: tuple[str, ...] = ()
+    """Sentences translated at each validation."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of the products (auto: bf16 where the processor has it)."""
+    threads: int | Auto = "auto"
+    """Processor threads (auto: one a core)."""
+    seed: int = 1
+    """Seed of weights, dropout, split and order: the same seed gives the same run."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How the best output is looked for."""
+
+    beam: int = 5
+    """Hypotheses kept a step; 1: greedy."""
+    length_penalty: float = 1.0
+    """Exponent of the length by which a hypothesis' score is divided; 0: no normalisation."""
+    max_ratio: float = 2.0
+    """Longest output, as a multiple of the source's tokens (and 20 more)."""
+    batch_size: int = 64
+    """Lines translated at a time; the output does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every option of a run."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    source: SideOptions = field(default_factory=SideOptions)
+    target: SideOptions = field(default_factory=SideOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+    search: SearchOptions = field(default_factory=SearchOptions)
+
+    def check(self) -> None:
+        """Refuse values out of range and combinations without meaning, all of them at once.
+
+        Raises:
+            OptionError: names every option at fault, what it may be, and the cure.
+        """
+        wrong = [*_out_of_range(self), *_contradictions(self)]
+        if wrong:
+            raise OptionError("; ".join(wrong))
+
+
+_AT_LEAST: dict[str, float] = {
+    "data.columns": 1, "data.max_characters": 1, "data.validation": 0,
+    "source.vocabulary": 5, "source.min_count": 1, "source.max_tokens": 1,
+    "target.vocabulary": 5, "target.min_count": 1, "target.max_tokens": 1,
+    "model.embedding": 1, "model.hidden": 1, "model.encoder_layers": 1, "model.decoder_layers": 1,
+    "model.dropout": 0, "training.steps": 0, "training.epochs": 0, "training.batch_tokens": 1,
+    "training.learning_rate": 0, "training.weight_decay": 0, "training.warmup": 0,
+    "training.clip": 0, "training.label_smoothing": 0, "training.validate_every": 1,
+    "training.validation_sample": 0, "training.patience": 0, "training.save_every": 1,
+    "training.keep": 1, "training.report_every": 1, "training.threads": 1, "training.seed": 0,
+    "search.beam": 1, "search.length_penalty": 0, "search.max_ratio": 0, "search.batch_size": 1,
+    "data.tolerance": 0,
+}  # fmt: skip
+_BELOW: dict[str, float] = {
+    "model.dropout": 1.0, "training.label_smoothing": 1.0, "data.tolerance": 1.0,
+}  # fmt: skip
+
+
+def _out_of_range(config: Config) -> list[str]:
+    wrong = []
+    values = flat(config)
+    for name, low in _AT_LEAST.items():
+        value = values[name]
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, (int, float)) and not (low <= number < math.inf):
+                wrong.append(f"{name}: {number} is too small, at least {low:g}")
+            elif isinstance(number, (int, float)) and number >= _BELOW.get(name, math.inf):
+                wrong.append(f"{name}: {number} is too large, it must be below {_BELOW[name]:g}")
+    if seconds(config.training.budget) <= 0:
+        wrong.append("training.budget: no time at all")
+    return wrong
+
+
+def _contradictions(config: Config) -> list[str]:
+    model, wrong = config.model, []
+    if model.input_feeding and model.attention != "luong":
+        wrong.append(
+            f"model.input_feeding needs model.attention 'luong', not {model.attention!r}: "
+            "there is no attentional vector to feed"
+        )
+    if model.tied_output and "auto" not in (model.embedding, model.hidden):
+        if model.embedding != model.hidden:
+            wrong.append(
+                f"model.tied_output: embeddings of {model.embedding} cannot be the output layer of "
+                f"{model.hidden} units (make model.embedding and model.hidden equal)"
+            )
+    if model.bidirectional and model.directions == "concat" and isinstance(model.hidden, int):
+        if model.hidden % 2:
+            wrong.append(f"model.hidden: {model.hidden} cannot be halved for two directions")
+    if model.shared_embeddings and config.source != config.target:
+        wrong.append("model.shared_embeddings needs the same options for [source] and [target]")
+    if not config.data.separator:
+        wrong.append("data.separator: it is empty")
+    if len(config.data.validation_pairs) > 2:
+        wrong.append("data.validation_pairs: one file, or two aligned ones")
+    return wrong
+
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+def seconds(budget: str) -> float:
+    """Turn ``90s``, ``20m`` or ``1h30m`` into seconds; ``none`` into infinity.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    if budget == "none":
+        return math.inf
+    match = _DURATION.fullmatch(budget.replace(" ", "").lower())
+    if not match or not any(match.groups()):
+        raise OptionError(
+            f"{budget!r} is not a duration", place="training.budget", cure="such as 90s, 20m, 1h30m"
+        )
+    hours, minutes, rest = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + rest
+
+
+def flat(options: Any, prefix: str = "") -> dict[str, Any]:
+    """Every option under its dotted name: ``{"model.hidden": 512, ...}``."""
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        name = prefix + item.name
+        values |= flat(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
+    return values
+
+
+def to_toml(config: Config) -> str:
+    """Every option as TOML, one table a group; :func:`from_toml` reads it back unchanged."""
+    return tomli_w.dumps(dataclasses.asdict(config))
+
+
+def from_toml(path: Path, *, base: Config | None = None) -> Config:
+    """Read a recipe or a ``config.toml``; what it does not name stays as in ``base``.
+
+    Raises:
+        OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"cannot be read: {error.strerror}", place=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"is not TOML: {error}", place=str(path)) from error
+    return merge(base or Config(), tree, place=str(path))
+
+
+def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str = "") -> Options:
+    """``options`` with the values of ``tree``, a table of tables, in their places.
+
+    Raises:
+        OptionError: an unknown name or a value of the wrong type; names ``place`` and option.
+    """
+    types = get_type_hints(type(options), include_extras=True)
+    changes: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name not in types:
+            hint = did_you_mean(name, types)
+            raise OptionError(f"unknown option {prefix + name!r}", place=place, cure=hint)
+        old = getattr(options, name)
+        if dataclasses.is_dataclass(old):
+            if not isinstance(value, Mapping):
+                raise OptionError(f"{prefix + name!r} is a table of options", place=place)
+            changes[name] = merge(old, value, place=place, prefix=f"{prefix}{name}.")  # type: ignore[type-var]
+        else:
+            changes[name] = _typed(value, types[name], f"{prefix}{name}", place)
+    return dataclasses.replace(options, **changes)  # type: ignore[type-var]
+
+
+def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
+    """``value`` as the annotation ``wanted`` says: TOML's lists become tuples, 1 becomes 1.0."""
+    if get_origin(wanted) is Literal:
+        if value in get_args(wanted):
+            return value
+        cure = did_you_mean(str(value), map(str, get_args(wanted)))
+        raise OptionError(f"{name} cannot be {value!r}", place=place, cure=cure)
+    if get_origin(wanted) is tuple:
+        kinds = get_args(wanted)
+        if isinstance(value, (list, tuple)) and (kinds[-1] is ... or len(kinds) == len(value)):
+            kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+            return tuple(
+                _typed(item, kind, name, place) for item, kind in zip(value, kinds, strict=True)
+            )
+    elif wanted in (int, float, str, bool):
+        if type(value) is wanted or (wanted is float and type(value) is int):
+            return wanted(value)
+    else:  # a union such as int | Literal["auto"]
+        for choice in get_args(wanted):
+            try:
+                return _typed(value, choice, name, place)
+            except OptionError:
+                continue
+    shown = getattr(wanted, "__name__", str(wanted).replace("typing.", ""))
+    raise OptionError(f"{name} cannot be {value!r}", place=place, cure=f"it takes {shown}")

@@ -1,0 +1,218 @@
+"""Pairs as ids on disk: memory-mapped Arrow, so that a corpus may be larger than memory.
+
+    pairs ─► text.arrow ─► which rows are held out ─► tokenizers ─► train.arrow, validation.arrow
+
+Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``line`` (of the
+file of pairs), and in the held-out part also ``source_text`` and ``target_text``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dragoman.data.normalizer import sentence_key
+from dragoman.data.pairs import Pair
+from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.errors import DataError, FolderError
+
+CHUNK = 8192
+"""Rows of a record batch; every batch but the last has exactly so many."""
+
+_TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
+_IDS = pa.schema(
+    [("source", pa.list_(pa.int32())), ("target", pa.list_(pa.int32())), ("line", pa.int32())]
+)
+_IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
+    pa.field("target_text", pa.string())
+)
+
+
+class Corpus:
+    """An opened file of ids.
+
+    Attributes:
+        source_lengths: tokens of each source, int32 [rows].
+        target_lengths: tokens of each target, int32 [rows].
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Map ``path`` into memory.
+
+        Raises:
+            FolderError: there is no such file, or it is not a corpus.
+        """
+        try:
+            self._batches = _open(path)
+            self._columns = [
+                tuple(
+                    (column.offsets.to_numpy(), column.values.to_numpy())
+                    for column in (batch.column("source"), batch.column("target"))
+                )
+                for batch in self._batches
+            ]
+        except (pa.ArrowException, KeyError, AttributeError) as error:
+            raise FolderError(
+                f"is not a corpus: {error}", place=str(path), cure="remove it; it is made again"
+            ) from error
+        self.source_lengths = self._lengths(0)
+        self.target_lengths = self._lengths(1)
+
+    def _lengths(self, side: int) -> npt.NDArray[np.int32]:
+        parts = [np.diff(columns[side][0]) for columns in self._columns]
+        return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
+
+    def __len__(self) -> int:
+        return len(self.source_lengths)
+
+    def pair(self, row: int) -> tuple[Ids, Ids]:
+        """Source and target ids of one row, as views of the file."""
+        (starts, ids), (target_starts, target_ids) = self._columns[row // CHUNK]
+        at = row % CHUNK
+        return (
+            ids[starts[at] : starts[at + 1]],
+            target_ids[target_starts[at] : target_starts[at + 1]],
+        )
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Raw source and target of every row, where the file holds them (the held-out part)."""
+        rows: list[tuple[str, str]] = []
+        for batch in self._batches:
+            sources, targets = batch.column("source_text"), batch.column("target_text")
+            rows += zip(sources.to_pylist(), targets.to_pylist(), strict=True)
+        return rows
+
+
+def _open(path: Path) -> list[Any]:
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    except OSError as error:
+        raise FolderError(f"cannot be read: {error}", place=str(path)) from error
+    return [reader.get_batch(i) for i in range(reader.num_record_batches)]
+
+
+def write_text(pairs: Iterable[Pair], path: Path) -> int:
+    """Store the text of ``pairs`` in their order; returns how many there were."""
+    count = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _TEXT) as writer:
+        for chunk in _chunks(pairs):
+            columns = [[p.source for p in chunk], [p.target for p in chunk], [p.line for p in chunk]]
+            writer.write_batch(pa.record_batch(columns, schema=_TEXT))
+            count += len(chunk)
+    return count
+
+
+def read_text(path: Path) -> Iterator[tuple[list[str], list[str], npt.NDArray[np.int32]]]:
+    """Sources, targets and line numbers of a file of :func:`write_text`, a chunk at a time."""
+    for batch in _open(path):
+        yield (
+            batch.column("source").to_pylist(),
+            batch.column("target").to_pylist(),
+            batch.column("line").to_numpy(),
+        )
+
+
+def hold_out(text: Path, wanted: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Choose the rows to hold out, at random but by source sentence.
+
+    Rows whose sources differ only in case, punctuation or spaces go together, so that no source
+    is on both sides of the split. At most a tenth of all rows is held out.
+
+    Returns:
+        True for the rows held out, [rows].
+    """
+    salt = seed.to_bytes(8, "little")
+    keys = np.array(
+        [
+            int.from_bytes(hashlib.blake2b(sentence_key(s).encode(), digest_size=8, key=salt).digest())
+            for sources, _, _ in read_text(text)
+            for s in sources
+        ],
+        dtype=np.uint64,
+    )
+    # A keyed hash is a random order of the sentences: take sentences in it until there are enough.
+    sentences, rows = np.unique(keys, return_counts=True)
+    enough = np.cumsum(rows) <= min(wanted, len(keys) // 10)
+    held = sentences[enough]
+    return np.isin(keys, held)
+
+
+def write_ids(
+    text: Path,
+    rows: npt.NDArray[np.bool_],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    longest: tuple[int, int],
+    path: Path,
+    *,
+    keep_text: bool,
+) -> dict[str, int]:
+    """Encode the chosen ``rows`` of ``text`` into ``path``.
+
+    Args:
+        text: a file of :func:`write_text`.
+        rows: which of its rows, [all rows].
+        tokenizers: of source and target.
+        longest: most tokens of source and target; longer pairs are left out.
+        path: the file to write.
+        keep_text: store the raw text as well.
+
+    Returns:
+        How many pairs were left out, by reason.
+
+    Raises:
+        DataError: none is left.
+    """
+    schema = _IDS_AND_TEXT if keep_text else _IDS
+    left_out = {"a side normalises to nothing": 0, "a side has too many tokens": 0}
+    kept = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for chunk in _chunks(_encoded(text, rows, tokenizers, longest, left_out)):
+            columns = [list(column) for column in zip(*chunk, strict=True)]
+            writer.write_batch(pa.record_batch(columns[: len(schema)], schema=schema))
+            kept += len(chunk)
+    if not kept and rows.any():
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in left_out.items() if count)
+        raise DataError(
+            f"no pair is left after tokenizing: {reasons}",
+            cure="look at the normalising options, source.max_tokens and target.max_tokens",
+        )
+    return {reason: count for reason, count in left_out.items() if count}
+
+
+def _encoded(
+    text: Path,
+    rows: npt.NDArray[np.bool_],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    longest: tuple[int, int],
+    left_out: dict[str, int],
+) -> Iterator[tuple[Any, ...]]:
+    at = 0
+    for sources, targets, lines in read_text(text):
+        chosen = np.flatnonzero(rows[at : at + len(sources)])
+        at += len(sources)
+        source_ids = tokenizers[0].encode([sources[i] for i in chosen])
+        target_ids = tokenizers[1].encode([targets[i] for i in chosen])
+        for i, s, t in zip(chosen, source_ids, target_ids, strict=True):
+            if not len(s) or not len(t):
+                left_out["a side normalises to nothing"] += 1
+            elif len(s) > longest[0] or len(t) > longest[1]:
+                left_out["a side has too many tokens"] += 1
+            else:
+                yield s, t, int(lines[i]), sources[i], targets[i]
+
+
+def _chunks(items: Iterable[Any]) -> Iterator[Sequence[Any]]:
+    chunk: list[Any] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

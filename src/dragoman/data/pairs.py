@@ -1,0 +1,66 @@
+"""A pair of text, and what can be wrong with one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+FaultKind = Literal["columns", "fields", "empty", "too long", "control characters", "not JSON"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One example: ``source`` is what goes in, ``target`` what must come out.
+
+    ``line`` counts from 1, as editors do. Neither side is empty, holds a line end or is longer
+    than ``data.max_characters``; neither is normalised yet.
+    """
+
+    source: str
+    target: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One line that was left out: where, of which kind, and what exactly is wrong."""
+
+    kind: FaultKind
+    file: str
+    line: int
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.detail}"
+
+
+@dataclass(slots=True)
+class Faults:
+    """Counts the unusable lines by kind and remembers the first of each."""
+
+    remembered: int = 3
+    lines: int = 0
+    """Lines read so far, good and bad."""
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[Fault]] = field(default_factory=dict)
+
+    def add(self, fault: Fault) -> None:
+        """Count ``fault``; keep it when it is among the first of its kind."""
+        self.counts[fault.kind] += 1
+        places = self.first.setdefault(fault.kind, [])
+        if len(places) < self.remembered:
+            places.append(fault)
+
+    @property
+    def total(self) -> int:
+        """Unusable lines of all kinds."""
+        return self.counts.total()
+
+    def summary(self) -> list[str]:
+        """One line a kind: ``12 lines left out, empty: pairs.tsv:7: ...; pairs.tsv:9: ...``."""
+        return [
+            f"{count} {'line' if count == 1 else 'lines'} left out, {kind}: "
+            + "; ".join(str(fault) for fault in self.first[kind])
+            for kind, count in self.counts.most_common()
+        ]

@@ -1,0 +1,166 @@
+"""From files of pairs to what training reads: tokenizers and two corpora of ids."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.config import Config
+from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
+from dragoman.data.pairs import Faults, Pair
+from dragoman.data.readers import read_pairs
+from dragoman.data.tokenizer import (
+    TextStatistics,
+    Tokenizer,
+    choose_level,
+    train_tokenizer,
+)
+from dragoman.files import sync_folder
+
+FOLDER = "corpus"
+TRAIN, VALIDATION = "train.arrow", "validation.arrow"
+_TEXT, _OTHER_TEXT = "text.arrow", "other.arrow"
+
+Say = Callable[[str], None]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What training needs of the data."""
+
+    config: Config
+    """With the levels and sizes of the vocabularies chosen."""
+    source: Tokenizer
+    target: Tokenizer
+    train: Corpus
+    validation: Corpus
+    held_out: bool
+    """False when there were too few pairs to hold any out: validation is then on training pairs."""
+
+
+def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepared:
+    """Read pairs, hold some out, learn tokenizers, and store the ids under ``folder/corpus``.
+
+    Args:
+        files: one file of pairs or two aligned ones.
+        folder: an existing folder; gains ``corpus/``, all at once.
+        config: the options.
+        say: receives each line that the user should read.
+
+    Raises:
+        DataError: the files cannot be used; nothing stays behind.
+    """
+    made = folder / FOLDER
+    aside = folder / f"{FOLDER}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        config, tokenizers, held_out = _build(files, aside, config, say)
+        sync_folder(aside)
+        os.replace(aside, made)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return open_prepared(made, config, *tokenizers, held_out=held_out)
+
+
+def open_prepared(
+    made: Path, config: Config, source: Tokenizer, target: Tokenizer, *, held_out: bool
+) -> Prepared:
+    """Open what :func:`prepare` stored."""
+    train = Corpus(made / TRAIN)
+    validation = Corpus(made / VALIDATION)
+    return Prepared(config, source, target, train, validation, held_out)
+
+
+def _build(
+    files: list[Path], folder: Path, config: Config, say: Say
+) -> tuple[Config, tuple[Tokenizer, Tokenizer], bool]:
+    text = folder / _TEXT
+    count = write_text(_reported(files, config, say), text)
+    if config.data.validation_pairs:
+        held = np.zeros(count, dtype=np.bool_)
+    else:
+        held = hold_out(text, config.data.validation, config.training.seed)
+    config = _choose_levels(text, ~held, config)
+    tokenizers = _learn(text, ~held, config)
+    longest = (config.source.max_tokens, config.target.max_tokens)
+    left_out = write_ids(text, ~held, tokenizers, longest, folder / TRAIN, keep_text=False)
+    for reason, pairs in left_out.items():
+        say(f"{pairs} pairs left out of training: {reason}")
+    held_out = _store_validation(text, held, tokenizers, folder, config, say)
+    for name in (_TEXT, _OTHER_TEXT):
+        (folder / name).unlink(missing_ok=True)
+    return config, tokenizers, held_out
+
+
+def _reported(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
+    """The pairs of ``files``; what was left out is said after the last."""
+    faults = Faults()
+    yield from read_pairs(files, config.data, faults)
+    for line in faults.summary():
+        say(line)
+
+
+def _store_validation(
+    text: Path,
+    held: Mask,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    folder: Path,
+    config: Config,
+    say: Say,
+) -> bool:
+    """Write the validation corpus; false when it had to be made of training pairs."""
+    longest = (10**9, 10**9)  # held-out pairs are all kept: long ones must be answered as well
+    if config.data.validation_pairs:
+        text = folder / _OTHER_TEXT
+        files = [Path(name) for name in config.data.validation_pairs]
+        rows = np.ones(write_text(_reported(files, config, say), text), dtype=np.bool_)
+    elif held.any():
+        rows = held
+    else:
+        rows = np.arange(len(held)) < max(1, config.data.validation)
+        say(f"{len(held)} pairs are too few to hold any out: scores are on the training pairs")
+    write_ids(text, rows, tokenizers, longest, folder / VALIDATION, keep_text=True)
+    return bool(held.any()) or bool(config.data.validation_pairs)
+
+
+def _side(text: Path, rows: Mask, side: int) -> Iterator[str]:
+    """The chosen rows of one side (0 source, 1 target)."""
+    at = 0
+    for columns in read_text(text):
+        for i in np.flatnonzero(rows[at : at + len(columns[0])]):
+            yield columns[side][i]
+        at += len(columns[0])
+
+
+def _choose_levels(text: Path, rows: Mask, config: Config) -> Config:
+    if config.model.shared_embeddings:
+        both = choose_level(config.source, TextStatistics.of(_both(text, rows)))
+        return replace(config, source=both, target=both)
+    sides = [
+        choose_level(options, TextStatistics.of(_side(text, rows, side)))
+        for side, options in enumerate((config.source, config.target))
+    ]
+    return replace(config, source=sides[0], target=sides[1])
+
+
+def _learn(text: Path, rows: Mask, config: Config) -> tuple[Tokenizer, Tokenizer]:
+    if config.model.shared_embeddings:
+        shared = train_tokenizer(_both(text, rows), config.source)
+        return shared, shared
+    return (
+        train_tokenizer(_side(text, rows, 0), config.source),
+        train_tokenizer(_side(text, rows, 1), config.target),
+    )
+
+
+def _both(text: Path, rows: Mask) -> Iterable[str]:
+    return chain(_side(text, rows, 0), _side(text, rows, 1))

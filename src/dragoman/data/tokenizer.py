@@ -1,0 +1,223 @@
+"""Text to ids and back, at word, character, BPE or unigram level.
+
+A tokenizer is one Hugging Face ``tokenizer.json``, so that the same file works in Python, Rust
+and JavaScript. Word and subword tokens carry the space before them as ``▁`` (as SentencePiece
+does), so that text comes back as it was, without rules of detokenisation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as Backend
+
+from dragoman.config import SideOptions
+from dragoman.data.normalizer import build_normalizer
+from dragoman.errors import DataError, FolderError
+
+Ids = npt.NDArray[np.int32]
+
+PAD, UNK, BOS, EOS = range(4)
+SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+
+_MARK = "▁"
+# A punctuation mark is a token of its own and keeps the space before it: "va ?" -> "▁va" "▁?"
+_PUNCTUATION = Regex(f"{_MARK}?[\\p{{P}}$+<=>^`|~]")
+_WORDS_PER_SUBWORD = 60
+"""Running words of training text for each subword of the vocabulary, when it is "auto"."""
+
+
+class Tokenizer:
+    """Turns text into ids and ids into text; see the module's docstring.
+
+    Args:
+        backend: a Hugging Face tokenizer whose first four tokens are those of ``SPECIAL``.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __len__(self) -> int:
+        return self._backend.get_vocab_size(with_added_tokens=False)
+
+    def normalize(self, text: str) -> str:
+        """The text as the model sees it."""
+        return str(self._backend.normalizer.normalize_str(text))
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Ids of each text, without begin and end tokens; empty where nothing is left of it."""
+        encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        rows = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        for ids in rows:
+            # Text that spells "<s>" is text, not a command.
+            ids[ids <= EOS] = UNK
+        return rows
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ``ids``; the special tokens say nothing, but for the unknown word's ``<unk>``."""
+        kept = [int(i) for i in ids if i > EOS or i == UNK]
+        return str(self._backend.decode(kept, skip_special_tokens=False)).strip()
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """The token of each id, as it stands in the vocabulary."""
+        return [str(self._backend.id_to_token(int(i))) for i in ids]
+
+    def to_json(self) -> str:
+        """The whole tokenizer as Hugging Face's ``tokenizer.json``."""
+        return str(self._backend.to_str(pretty=False))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of :meth:`to_json`: equal digests, equal tokenizers."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a ``tokenizer.json``.
+
+        Raises:
+            FolderError: it cannot be read, is damaged, or lacks the special tokens.
+        """
+        try:
+            backend = Backend.from_str(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FolderError(f"cannot be read: {error.strerror}", place=str(path)) from error
+        except Exception as error:  # tokenizers raises plain Exception
+            raise FolderError(
+                f"is not a tokenizer: {error}", place=str(path), cure="copy the folder again"
+            ) from error
+        if tuple(backend.id_to_token(i) for i in range(4)) != SPECIAL:
+            raise FolderError(
+                f"is not one of Dragoman's: its first tokens are not {' '.join(SPECIAL)}",
+                place=str(path),
+            )
+        return cls(backend)
+
+
+@dataclass(slots=True)
+class TextStatistics:
+    """What :func:`choose_level` must know of one side's text."""
+
+    lines: int
+    words: int
+    """Running words, split at white space."""
+    distinct: int
+    """Different words."""
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> TextStatistics:
+        """Count in one pass."""
+        words: Counter[str] = Counter()
+        lines = 0
+        for text in texts:
+            lines += 1
+            words.update(text.split())
+        return cls(lines, words.total(), len(words))
+
+
+def choose_level(options: SideOptions, statistics: TextStatistics) -> SideOptions:
+    """Put a level and a size in the place of ``"auto"``.
+
+    One word a line is spelt (characters); a small closed set of words, each seen often, is kept
+    whole; everything else is cut into subwords, about one for every 60 running words.
+    """
+    level, vocabulary = options.level, options.vocabulary
+    if level == "auto":
+        often = statistics.words / max(1, statistics.distinct)
+        if statistics.distinct <= 200 and statistics.words > statistics.lines:
+            level = "word"
+        elif statistics.words < 1.5 * statistics.lines:
+            level = "char"
+        elif statistics.distinct <= 1500 and often >= 50:
+            level = "word"
+        else:
+            level = "bpe"
+    if vocabulary == "auto":
+        subwords = min(8000, max(500, statistics.words // _WORDS_PER_SUBWORD // 100 * 100))
+        vocabulary = subwords if level in ("bpe", "unigram") else 50_000
+    return replace(options, level=level, vocabulary=vocabulary)
+
+
+def train_tokenizer(texts: Iterable[str], options: SideOptions) -> Tokenizer:
+    """Learn a vocabulary from ``texts``.
+
+    Args:
+        texts: the training text of one side (or of both, for a shared vocabulary).
+        options: without ``"auto"``.
+
+    Raises:
+        DataError: nothing is left of the text to learn from.
+    """
+    vocabulary, level = options.vocabulary, options.level
+    assert vocabulary != "auto" and level != "auto", "choose_level first"
+    backend = Backend(_model(level))
+    backend.normalizer = build_normalizer(options)
+    backend.pre_tokenizer, decoder = _cutting(options)
+    if decoder is not None:
+        backend.decoder = decoder
+    backend.train_from_iterator(texts, _trainer(options, vocabulary))
+    # The trainer registers the special tokens as "added", which would be found inside user text.
+    backend = _without_added_tokens(backend)
+    tokenizer = Tokenizer(backend)
+    if len(tokenizer) <= len(SPECIAL):
+        raise DataError(
+            "no token is left to learn from", cure="lower min_count, or look at keep_only"
+        )
+    return tokenizer
+
+
+def _model(level: str) -> models.Model:
+    if level == "bpe":
+        return models.BPE(unk_token=SPECIAL[UNK])
+    if level == "unigram":
+        return models.Unigram()
+    return models.WordLevel(unk_token=SPECIAL[UNK])
+
+
+def _trainer(options: SideOptions, vocabulary: int) -> trainers.Trainer:
+    special = list(SPECIAL)
+    if options.level == "bpe":
+        return trainers.BpeTrainer(
+            vocab_size=vocabulary, special_tokens=special, show_progress=False,
+            min_frequency=max(2, options.min_count),
+        )  # fmt: skip
+    if options.level == "unigram":
+        return trainers.UnigramTrainer(
+            vocab_size=vocabulary, special_tokens=special, show_progress=False,
+            unk_token=SPECIAL[UNK],
+        )  # fmt: skip
+    return trainers.WordLevelTrainer(
+        vocab_size=vocabulary, special_tokens=special, show_progress=False,
+        min_frequency=options.min_count,
+    )  # fmt: skip
+
+
+def _cutting(
+    options: SideOptions,
+) -> tuple[pre_tokenizers.PreTokenizer, decoders.Decoder | None]:
+    """Where text may be cut, and how tokens are joined again."""
+    if options.level == "char":
+        return pre_tokenizers.Split(Regex("(?m:.)"), "isolated"), decoders.Fuse()
+    if options.level == "word" and not options.split_punctuation:
+        return pre_tokenizers.WhitespaceSplit(), None  # joined by spaces
+    steps = [
+        pre_tokenizers.Metaspace(_MARK, prepend_scheme="always"),
+        pre_tokenizers.Split(_PUNCTUATION, "isolated"),
+    ]
+    if options.level != "word":
+        steps.append(pre_tokenizers.Digits(individual_digits=True))
+    return pre_tokenizers.Sequence(steps), decoders.Metaspace(_MARK, prepend_scheme="always")
+
+
+def _without_added_tokens(backend: Backend) -> Backend:
+    tree = json.loads(backend.to_str())
+    tree["added_tokens"] = []
+    return Backend.from_str(json.dumps(tree, ensure_ascii=False))

@@ -1,0 +1,68 @@
+"""Every error that Dragoman raises on purpose.
+
+    DragomanError                exit code 1: the run failed
+    ├── TrainingError            the numbers or the machine stopped a training
+    └── UsageError               exit code 2: what was asked for cannot be done
+        ├── OptionError          an option's name, value or combination
+        ├── DataError            a file of pairs or lines
+        ├── FolderError          a model folder
+        └── MissingExtraError    an optional dependency that is not installed
+
+A message is one line: the place, the cause, the cure:
+``pairs.tsv:118: 1 column, 2 expected (is the separator a tab? try --data.separator)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DragomanError(Exception):
+    """The root: what is wrong, where, and what to do about it.
+
+    Args:
+        cause: what is wrong, in one line.
+        place: where, as ``file:line`` or an option's name; empty when there is none.
+        cure: what the user can do; shown in brackets.
+    """
+
+    exit_code = 1
+
+    def __init__(self, cause: str, *, place: str = "", cure: str = "") -> None:
+        self.cause, self.place, self.cure = cause, place, cure
+        text = f"{place}: {cause}" if place else cause
+        super().__init__(f"{text} ({cure})" if cure else text)
+
+
+class TrainingError(DragomanError):
+    """Training cannot go on: non-finite numbers, no memory, no time."""
+
+
+class UsageError(DragomanError):
+    """The request itself is at fault; nothing was written."""
+
+    exit_code = 2
+
+
+class OptionError(UsageError):
+    """An option is unknown, has an impossible value, or contradicts another."""
+
+
+class DataError(UsageError):
+    """A file of pairs or lines cannot be used."""
+
+
+class FolderError(UsageError):
+    """A model folder is missing a file, or holds a foreign or damaged one."""
+
+
+class MissingExtraError(UsageError):
+    """A part of Dragoman needs a package that is not installed."""
+
+
+def did_you_mean(wrong: str, choices: Iterable[str]) -> str:
+    """A hint such as ``did you mean 'hidden'?``; without a near match, the choices."""
+    known = sorted(choices)
+    near = get_close_matches(wrong, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"choices: {', '.join(known)}"

@@ -1,0 +1,46 @@
+"""Writing so that a file is at every instant the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_ASIDE = ".partial"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path`` to write to; on success it takes the place of ``path``.
+
+    What was written is forced to disk before it is renamed, and the rename after it. When the
+    block raises, the new file is removed and the old one stays.
+    """
+    aside = path.with_name(f"{path.name}{_ASIDE}")
+    try:
+        yield aside
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the text of ``path``, as UTF-8."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in ``folder`` to disk, where the system can do that."""
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

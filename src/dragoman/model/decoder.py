@@ -1,0 +1,196 @@
+"""The decoder: target tokens so far and the encoded source to features for the next token.
+
+    B batch   Q hypotheses a sentence   T target   S source   E embedding   H hidden
+    R rows of state a layer   L layers   K = R x L (+ 1 with input feeding)
+
+:meth:`Decoder.unroll` runs a whole known target, as training does; :meth:`Decoder.step` runs one
+token of every hypothesis, as search does. Both give the same numbers.
+
+The decoder's state is one tensor ``[B, Q, K, H]``: the rows of layer 0, of layer 1, ..., and with
+input feeding the last attentional vector. One tensor, so that search can reorder it as one.
+
+Three arrangements (``y`` the embedded token, ``s`` encoder states, ``a(h, s)`` the context):
+
+    none                h' = RNN(y, h)                        features = h'
+    luong               h' = RNN(y, h)        c = a(h', s)    features = tanh(W_c [c; h'])
+    luong, input feed   h' = RNN([y; f], h)   c = a(h', s)    features = f' = tanh(W_c [c; h'])
+    bahdanau            c = a(h, s)   h' = RNN([y; c], h)     features = tanh(W_c [c; h'])
+
+Luong 2015 eq. 5 and section 3.3; Bahdanau 2015 section 3.1, with Luong's eq. 5 as its readout.
+Only the last two feed attention back into the RNN and must loop over time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dragoman.model.attention import Attention
+from dragoman.model.embedding import Embedding
+from dragoman.model.recurrence import STATE_ROWS, Recurrent
+
+
+class Memory(NamedTuple):
+    """What the decoder knows of the source."""
+
+    states: Tensor
+    """Encoder states, [B, S, H]."""
+    keys: Tensor
+    """What attention compares its queries with, [B, S, H]; the states themselves without it."""
+    mask: Tensor
+    """False on padding, [B, S]."""
+    start: Tensor
+    """The decoder's first state, [B, K, H]."""
+
+
+class Decoder(nn.Module):
+    """Layers of recurrence over the target, with attention over the source.
+
+    Args:
+        embedding: the target's table.
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        inputs: width E of the embeddings.
+        hidden: width H.
+        layers: L.
+        attention: None, or where the context comes from.
+        before: attention stands before the RNN (Bahdanau) instead of after it (Luong).
+        input_feeding: the attentional vector enters the next step's input.
+        dropout: between layers and on the features.
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        *,
+        cell: str,
+        inputs: int,
+        hidden: int,
+        layers: int = 1,
+        attention: Attention | None = None,
+        before: bool = False,
+        input_feeding: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.attention, self.dropout = embedding, attention, dropout
+        self.before, self.input_feeding = before and attention is not None, input_feeding
+        self.inputs, self.rows = inputs, STATE_ROWS[cell]
+        extra = hidden if self.loops else 0
+        self.layers = nn.ModuleList(
+            Recurrent(cell, inputs + extra if layer == 0 else hidden, hidden)
+            for layer in range(layers)
+        )
+        self.combine = None
+        if attention is not None:
+            self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c
+            nn.init.xavier_uniform_(self.combine.weight)
+
+    @property
+    def loops(self) -> bool:
+        """Attention feeds back into the RNN, so that training must go step by step."""
+        return self.before or self.input_feeding
+
+    @property
+    def state_rows(self) -> int:
+        """K, the rows of the state."""
+        return self.rows * len(self.layers) + (1 if self.input_feeding else 0)
+
+    def unroll(self, target: Tensor, memory: Memory) -> Tensor:
+        """Features for every position of a known target.
+
+        Args:
+            target: the decoder's input, ids [B, T]; padding at the end is computed and ignored.
+            memory: the encoded source.
+
+        Returns:
+            [B, T, H].
+        """
+        x = self.embedding(target)  # [B, T, E]
+        if self.loops:
+            return self._loop(x, memory)
+        for number, layer in enumerate(self.layers):
+            x = self._between(x, number)
+            first = memory.start[:, number * self.rows : (number + 1) * self.rows]
+            x, _ = layer.scan(x, first)
+        return self._features(x, memory)[0]
+
+    def step(
+        self, token: Tensor, state: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features after one more token of each hypothesis.
+
+        Args:
+            token: ids [B, Q].
+            state: [B, Q, K, H].
+            memory: the encoded source; its rows stand for all Q hypotheses of their sentence.
+
+        Returns:
+            Features [B, Q, H], the new state [B, Q, K, H], and attention weights [B, Q, S] or None.
+        """
+        projected = self._project(self.embedding(token))  # [B, Q, GH]
+        return self._advance(projected, state, memory)
+
+    def _loop(self, x: Tensor, memory: Memory) -> Tensor:
+        """:meth:`unroll` where attention feeds back; the embeddings' product is taken out of it."""
+        projected = self._project(x)  # [B, T, GH]
+        state = memory.start.unsqueeze(1)  # Q = 1
+        features = []
+        for one in projected.unbind(1):
+            feature, state, _ = self._advance(one.unsqueeze(1), state, memory)
+            features.append(feature)
+        return torch.cat(features, 1)
+
+    def _project(self, x: Tensor) -> Tensor:
+        """The embedded token's part of layer 0's input product: [B, N, E] -> [B, N, GH]."""
+        projected: Tensor = self.layers[0].project(x, slice(0, self.inputs))  # type: ignore[operator]
+        return projected
+
+    def _advance(
+        self, projected: Tensor, state: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One step of the recurrence, for every arrangement: see :meth:`step`."""
+        batch, queries, _, hidden = state.shape
+        top = self.rows * (len(self.layers) - 1)  # the last layer's h
+        context = weights = feedback = None
+        if self.before:
+            assert self.attention is not None
+            context, weights = self.attention(
+                state[:, :, top], memory.keys, memory.states, memory.mask
+            )
+            feedback = context
+        elif self.input_feeding:
+            feedback = state[:, :, -1]
+        if feedback is not None:
+            fed = self.layers[0].project(feedback, slice(self.inputs, None), bias=False)  # type: ignore[operator]
+            projected = projected + fed
+        flat = state.flatten(0, 1)  # [BQ, K, H]
+        news, x = [], projected.flatten(0, 1)
+        for number, layer in enumerate(self.layers):
+            if number:
+                x = layer.project(self._between(x, number))
+            news.append(layer.step(x, flat[:, number * self.rows : (number + 1) * self.rows]))
+            x = news[-1][:, 0]
+        features, late = self._features(x.view(batch, queries, hidden), memory, context)
+        rows = torch.cat(news, 1).view(batch, queries, -1, hidden)
+        if self.input_feeding:
+            rows = torch.cat((rows, features.unsqueeze(2).to(rows.dtype)), 2)
+        return features, rows, late if weights is None else weights
+
+    def _between(self, x: Tensor, number: int) -> Tensor:
+        """Dropout on the input of layer ``number``; the embeddings have had theirs."""
+        return F.dropout(x, self.dropout, self.training) if number else x
+
+    def _features(
+        self, x: Tensor, memory: Memory, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """RNN outputs [B, Q, H] to features [B, Q, H] and the weights of attention after the RNN."""
+        weights = None
+        if self.combine is not None:
+            if context is None:
+                assert self.attention is not None
+                context, weights = self.attention(x, memory.keys, memory.states, memory.mask)
+            x = torch.tanh(self.combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
+        return F.dropout(x, self.dropout, self.training), weights

@@ -1,0 +1,33 @@
+"""Token ids to vectors.
+
+    B batch   T time   E embedding   V vocabulary
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dragoman.data.tokenizer import PAD
+
+
+class Embedding(nn.Module):
+    """A table of vectors, with dropout on what is read from it.
+
+    Padding reads as zero and learns nothing. The vectors start as N(0, 1/E), so that one has
+    length 1 at any width.
+    """
+
+    def __init__(self, vocabulary: int, width: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(vocabulary, width))
+        self.dropout = dropout
+        nn.init.normal_(self.weight, std=width**-0.5)
+        with torch.no_grad():
+            self.weight[PAD] = 0.0
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[...] ids -> [..., E]."""
+        vectors = F.embedding(ids, self.weight, padding_idx=PAD)
+        return F.dropout(vectors, self.dropout, self.training)

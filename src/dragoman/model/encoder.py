@@ -1,0 +1,88 @@
+"""The encoder: a source sentence to one state a position.
+
+    B batch   S source   E embedding   H hidden   R rows of state   L layers
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dragoman.model.embedding import Embedding
+from dragoman.model.recurrence import Recurrent
+
+
+class Encoder(nn.Module):
+    """Layers of recurrence over the embedded source.
+
+    Args:
+        embedding: the source's table.
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        inputs: width E of the embeddings.
+        hidden: width H of what comes out.
+        layers: L.
+        bidirectional: read in both directions.
+        directions: ``concat`` (each direction has half of H) or ``sum`` (each has H).
+        reverse: read the source from its last token to its first (Sutskever 2014, section 3.3).
+        dropout: on the input of every layer but the first, whose embeddings have their own.
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        *,
+        cell: str,
+        inputs: int,
+        hidden: int,
+        layers: int = 1,
+        bidirectional: bool = True,
+        directions: str = "concat",
+        reverse: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        ways = 2 if bidirectional else 1
+        self.summed = bidirectional and directions == "sum"
+        width = hidden // ways if bidirectional and not self.summed else hidden
+        self.embedding, self.reverse, self.dropout = embedding, reverse, dropout
+        self.layers = nn.ModuleList(
+            Recurrent(cell, inputs if layer == 0 else hidden, width, ways)
+            for layer in range(layers)
+        )
+
+    def forward(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode.
+
+        Args:
+            source: ids [B, S].
+            mask: [B, S], false on padding.
+
+        Returns:
+            States [B, S, H] of the last layer, in the order of ``source``, and the final state of
+            every layer [B, R x L, H]: the rows of layer 0, then those of layer 1, ...
+        """
+        order = _reversal(mask) if self.reverse else None
+        if order is not None:
+            source = source.gather(1, order)
+        known = None if bool(mask.all()) else mask  # nothing is padded: spare the work
+        x = self.embedding(source)  # [B, S, E]
+        finals = []
+        for number, layer in enumerate(self.layers):
+            if number:
+                x = F.dropout(x, self.dropout, self.training)
+            x, final = layer.scan(x, mask=known)
+            if self.summed:
+                x = sum(x.chunk(2, -1))
+                final = sum(final.chunk(2, -1))
+            finals.append(final)
+        if order is not None:
+            x = x.gather(1, order.unsqueeze(-1).expand_as(x))
+        return x, torch.cat(finals, 1)
+
+
+def _reversal(mask: Tensor) -> Tensor:
+    """Indices that turn each row's real part around and leave its padding: [B, S]; its own inverse."""
+    position = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
+    length = mask.sum(1, keepdim=True)
+    return torch.where(mask, length - 1 - position, position)

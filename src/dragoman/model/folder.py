@@ -1,0 +1,157 @@
+"""The model folder: saved, loaded, and checked for parts that do not belong together.
+
+``model.safetensors`` carries in its header the format's version and the digests of both
+tokenizers, so that a file from another model is recognised.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dragoman.config import Config, from_toml, to_toml
+from dragoman.data.tokenizer import Tokenizer
+from dragoman.errors import FolderError, OptionError
+from dragoman.files import replacing, write_text
+from dragoman.model.seq2seq import Seq2Seq, build_model
+
+FORMAT = "1"
+CONFIG, WEIGHTS, SOURCE, TARGET = "config.toml", "model.safetensors", "source.json", "target.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A loaded folder: the model in evaluation mode, its options and its tokenizers."""
+
+    path: Path
+    config: Config
+    model: Seq2Seq
+    source: Tokenizer
+    target: Tokenizer
+
+
+def save_setup(path: Path, config: Config, source: Tokenizer, target: Tokenizer) -> None:
+    """Write everything but the weights."""
+    write_text(path / SOURCE, source.to_json())
+    write_text(path / TARGET, target.to_json())
+    write_text(path / CONFIG, to_toml(config))
+
+
+def save_weights(path: Path, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:
+    """Replace the weights; the old ones stay until the new ones are on disk."""
+    header = {"format": FORMAT, "source": source.digest, "target": target.digest}
+    with replacing(path / WEIGHTS) as aside:
+        save_file(tensors_of(model), aside, metadata=header)
+
+
+def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
+    """The weights by name, a table that two parts share under one name only."""
+    named = dict(model.named_parameters())  # leaves out the second name of a shared parameter
+    return {name: tensor.detach().contiguous().cpu() for name, tensor in named.items()}
+
+
+def load_config(path: Path) -> Config:
+    """Read the options of a model folder.
+
+    Raises:
+        FolderError: there is no such folder, it is not a model folder, or its options are damaged.
+    """
+    if not path.exists():
+        raise FolderError("no such folder", place=str(path))
+    if not path.is_dir():
+        raise FolderError("is a file, a model folder is expected", place=str(path))
+    if not (path / CONFIG).exists():
+        raise FolderError(
+            f"is not a model folder: it has no {CONFIG}",
+            place=str(path),
+            cure="make one with dragoman train PAIRS --out DIR",
+        )
+    try:
+        config = from_toml(path / CONFIG)
+        config.check()
+    except OptionError as error:
+        raise FolderError(str(error), cure="copy the folder again") from error
+    return config
+
+
+def load_tokenizers(path: Path) -> tuple[Tokenizer, Tokenizer]:
+    """Read both tokenizers of a model folder."""
+    return Tokenizer.load(path / SOURCE), Tokenizer.load(path / TARGET)
+
+
+def load_folder(path: Path) -> ModelFolder:
+    """Load a model folder, whole.
+
+    Raises:
+        FolderError: a file is missing, damaged, or from another model; the message says which.
+    """
+    config = load_config(path)
+    source, target = load_tokenizers(path)
+    model = build_model(
+        config.model, source_vocabulary=len(source), target_vocabulary=len(target)
+    )
+    load_weights(path / WEIGHTS, model, {"source": source, "target": target})
+    return ModelFolder(path, config, model.eval(), source, target)
+
+
+def load_weights(path: Path, model: Seq2Seq, tokenizers: dict[str, Tokenizer]) -> None:
+    """Read ``path`` into ``model``, after checking that it belongs to it."""
+    tensors, header = read_tensors(path)
+    if header.get("format") != FORMAT:
+        raise FolderError(
+            f"has format {header.get('format')!r}, this version reads {FORMAT!r}",
+            place=str(path),
+            cure="use the version of Dragoman that wrote it",
+        )
+    for side, tokenizer in tokenizers.items():
+        if header.get(side) != tokenizer.digest:
+            raise FolderError(
+                f"was trained with another {side}.json",
+                place=str(path),
+                cure=f"put back the {side}.json that was saved with it",
+            )
+    fill(model, tensors, path)
+
+
+def fill(model: Seq2Seq, tensors: dict[str, Tensor], path: Path) -> None:
+    """Copy ``tensors`` into the model's weights; every name and shape must agree."""
+    wanted = dict(model.named_parameters())
+    for name in sorted(wanted.keys() ^ tensors.keys()):
+        which = "lacks" if name in wanted else "has an unknown"
+        raise FolderError(f"{which} tensor {name!r}", place=str(path), cure="see config.toml")
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            raise FolderError(
+                f"tensor {name!r} is {list(tensor.shape)}, "
+                f"{list(wanted[name].shape)} expected from config.toml",
+                place=str(path),
+            )
+        with torch.no_grad():
+            wanted[name].copy_(tensor)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file and its header's texts.
+
+    Raises:
+        FolderError: there is no such file, or it is truncated or of another kind.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise FolderError("is missing", place=str(path), cure="copy the folder again") from error
+    except (SafetensorError, OSError, ValueError, struct.error, json.JSONDecodeError) as error:
+        raise FolderError(
+            f"is damaged or no safetensors file: {error}",
+            place=str(path),
+            cure="copy the folder again, or use a checkpoint",
+        ) from error

@@ -1,0 +1,203 @@
+"""The training loop: batches in, better weights out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from dragoman.config import Config, seconds
+from dragoman.data.batches import Batch, Rows, assemble, plan_batches
+from dragoman.data.prepare import Prepared
+from dragoman.errors import TrainingError
+from dragoman.model.folder import save_weights
+from dragoman.model.seq2seq import Seq2Seq
+from dragoman.training.checkpoint import save_checkpoint
+from dragoman.training.progress import Reporter
+from dragoman.training.schedules import learning_rate
+from dragoman.training.state import TrainingState
+from dragoman.training.validation import Validation, validate
+
+MOST_SKIPPED = 20
+"""Steps with a non-finite gradient, one after another, before training stops."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that the loop works on."""
+
+    folder: Path
+    config: Config
+    prepared: Prepared
+    accelerator: Accelerator
+    model: Seq2Seq
+    """The bare model; ``learner`` is the same, as Accelerate wraps it."""
+    learner: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    state: TrainingState
+    reporter: Reporter
+    began: float
+    """When the run would have begun had all its time been in this process (monotonic clock)."""
+    interrupted: Callable[[], str]
+    """The name of the signal that asks to stop; empty while none has."""
+    validated: int = -1
+    """The step of the last validation."""
+    reserve: float = 5.0
+    """Seconds that a last validation and save will take."""
+
+
+def train_loop(run: Run) -> str:
+    """Train until an end is reached; returns why it ended.
+
+    Raises:
+        TrainingError: the numbers stay non-finite.
+    """
+    state, options = run.state, run.config.training
+    reason = ended(run)
+    while not reason:
+        for rows in _epoch(run):
+            loss, norm, rate = train_step(run, assemble(run.prepared.train, rows))
+            state.elapsed = time.monotonic() - run.began
+            if _due(options.report_every, state.step):
+                run.reporter.step(state, loss=float(loss), norm=norm, rate=rate, done=done(run))
+            if _due(options.validate_every, state.step):
+                validate_and_keep(run)
+            if _due(options.save_every, state.step):
+                _save(run)
+            if reason := ended(run):
+                break
+        else:
+            state.epoch, state.batch = state.epoch + 1, 0
+            reason = ended(run)
+    _finish(run, reason)
+    return reason
+
+
+def train_step(run: Run, batch: Batch) -> tuple[Tensor, float, float]:
+    """One update; returns the loss a token (nats), the gradient's norm and the learning rate."""
+    state, options, accelerator = run.state, run.config.training, run.accelerator
+    rate = learning_rate(options, step=state.step, done=done(run), cuts=state.cuts)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    batch = batch.to(accelerator.device)
+    # Summed over tokens, divided once by the tokens of all processes (their mean is taken later).
+    tokens = batch.target_mask.sum()
+    everywhere = accelerator.reduce(tokens) if accelerator.num_processes > 1 else tokens
+    sums = run.learner(
+        batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
+        options.label_smoothing,
+    )  # fmt: skip
+    accelerator.backward(sums.total * (accelerator.num_processes / everywhere))
+    largest = options.clip or math.inf
+    norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), largest))
+    if math.isfinite(norm):
+        run.optimizer.step()
+        state.skipped_in_a_row = 0
+    else:
+        _skip(run)
+    run.optimizer.zero_grad(set_to_none=True)
+    state.step += 1
+    state.batch += 1
+    state.tokens += int(everywhere)
+    return sums.plain.detach() / tokens, norm, rate
+
+
+def _skip(run: Run) -> None:
+    """Leave out a step whose gradient is not finite."""
+    run.state.skipped += 1
+    run.state.skipped_in_a_row += 1
+    run.reporter.say(f"step {run.state.step}: the gradient is not finite; step left out")
+    if run.state.skipped_in_a_row >= MOST_SKIPPED:
+        raise TrainingError(
+            f"{MOST_SKIPPED} steps in a row had no finite gradient",
+            place=f"step {run.state.step}",
+            cure="lower --training.learning-rate, or set --training.precision fp32",
+        )
+
+
+def done(run: Run) -> float:
+    """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
+    state, options = run.state, run.config.training
+    shares = [state.elapsed / (seconds(options.budget) - run.reserve)]
+    if options.steps:
+        shares.append(state.step / options.steps)
+    if options.epochs:
+        batches = math.ceil(run.prepared.train.target_lengths.sum() / float(options.batch_tokens))
+        shares.append((state.epoch + min(1.0, state.batch / max(1, batches))) / options.epochs)
+    return min(1.0, max(shares))
+
+
+def validate_and_keep(run: Run) -> Validation:
+    """Score the weights; the best so far go into the model folder."""
+    state, options = run.state, run.config.training
+    result = validate(run.model, run.prepared, run.config)
+    value = result.metric(options.metric)
+    better = value > state.best or not (run.folder / "model.safetensors").exists()
+    if better:
+        state.best, state.best_step, state.waited = value, state.step, 0
+        state.best_scores = result.scores
+        if run.accelerator.is_main_process:
+            save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
+    else:
+        state.waited += 1
+        if options.schedule == "plateau" and state.waited % max(1, options.patience // 3) == 0:
+            state.cuts += 1
+    run.validated = state.step
+    run.reserve = 1.5 * result.seconds + 2.0
+    state.elapsed = time.monotonic() - run.began
+    run.reporter.validation(state, result, better=better)
+    return result
+
+
+def _epoch(run: Run) -> Iterator[Rows]:
+    """The batches of the current epoch that are still to do, this process's share of them."""
+    train, options = run.prepared.train, run.config.training
+    plan = plan_batches(
+        train.source_lengths, train.target_lengths, int(options.batch_tokens),
+        seed=options.seed, epoch=run.state.epoch,
+    )  # fmt: skip
+    rank, processes = run.accelerator.process_index, run.accelerator.num_processes
+    whole = len(plan) - len(plan) % processes if len(plan) >= processes else len(plan)
+    yield from plan[rank:whole:processes][run.state.batch :]
+
+
+def _due(every: int | str, step: int) -> bool:
+    return step % int(every) == 0
+
+
+def ended(run: Run) -> str:
+    """Why the run must end now; empty when it goes on."""
+    state, options = run.state, run.config.training
+    if signal := run.interrupted():
+        return f"stopped by {signal}"
+    if options.steps and state.step >= options.steps:
+        return f"{state.step} steps done"
+    if options.epochs and state.epoch >= options.epochs:
+        return f"{state.epoch} epochs done"
+    if state.elapsed + run.reserve >= seconds(options.budget):
+        return f"the budget of {options.budget} is used up"
+    if options.patience and state.waited >= options.patience:
+        return f"no better {options.metric} in {options.patience} validations"
+    return ""
+
+
+def _save(run: Run) -> None:
+    if run.accelerator.is_main_process:
+        save_checkpoint(
+            run.folder, run.model, run.optimizer, run.state, run.config.training.keep
+        )
+
+
+def _finish(run: Run, reason: str) -> None:
+    """Leave a usable model and a checkpoint, however the run ended."""
+    stopped = run.interrupted()
+    if run.validated != run.state.step and not (stopped and run.validated >= 0):
+        validate_and_keep(run)
+    run.state.finished = "" if stopped else reason
+    _save(run)

@@ -1,0 +1,23 @@
+"""The optimizer, from its options."""
+
+from __future__ import annotations
+
+import torch
+
+from dragoman.config import TrainingOptions
+from dragoman.model.seq2seq import Seq2Seq
+
+
+def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), one fused pass an update.
+
+    Weight decay spares vectors (biases).
+    """
+    parameters = list(model.parameters())
+    if options.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=options.learning_rate, fused=True)
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)

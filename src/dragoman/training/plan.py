@@ -1,0 +1,57 @@
+"""What ``"auto"`` becomes, once the data is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from dragoman.config import Config, seconds
+from dragoman.data.corpus import Corpus
+
+
+def resolve(config: Config, train: Corpus) -> Config:
+    """Choose sizes, batches and schedule that suit the corpus and the machine.
+
+    Widths grow with the target tokens there are to learn from; a batch is at most 1/200 of them,
+    so that an epoch has enough updates, and at most 1,000 tokens, past which an update on a
+    processor costs more time than it saves.
+    """
+    tokens = int(train.target_lengths.sum()) + len(train)
+    width = 64 if tokens < 20_000 else 128 if tokens < 400_000 else 256
+    model, training = config.model, config.training
+    hidden = 2 * width if model.hidden == "auto" else model.hidden
+    embedding = width if model.embedding == "auto" else model.embedding
+    if model.tied_output and model.embedding == "auto":
+        embedding = hidden
+    dropout = (0.3 if tokens < 1_000_000 else 0.2) if model.dropout == "auto" else model.dropout
+    model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
+
+    batch = training.batch_tokens
+    if batch == "auto":
+        batch = max(64, min(1000, tokens // 200))
+    batches = math.ceil(tokens / batch)  # of an epoch, about
+    every = training.validate_every
+    if every == "auto":
+        every = max(100, min(1000, batches // 2))
+    limited = training.steps or training.epochs or seconds(training.budget) < math.inf
+    schedule = training.schedule
+    if schedule == "auto":
+        schedule = "cosine" if limited else "plateau"
+    training = replace(
+        training, batch_tokens=batch, validate_every=every, schedule=schedule,
+        save_every=every if training.save_every == "auto" else training.save_every,
+        precision=best_precision() if training.precision == "auto" else training.precision,
+        threads=torch.get_num_threads() if training.threads == "auto" else training.threads,
+    )  # fmt: skip
+    return replace(config, model=model, training=training)
+
+
+def best_precision() -> str:
+    """``bf16`` where the hardware multiplies it faster than fp32, else ``fp32``."""
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    fast = any(getattr(torch.cpu, name, bool)() for name in checks)
+    return "bf16" if fast else "fp32"

@@ -1,0 +1,256 @@
+"""A whole training: from files of pairs to a model folder, begun or taken up again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from dragoman.config import Config, flat, from_toml
+from dragoman.data.prepare import FOLDER as CORPUS
+from dragoman.data.prepare import Prepared, open_prepared, prepare
+from dragoman.data.readers import fingerprint
+from dragoman.errors import FolderError, OptionError
+from dragoman.files import write_text
+from dragoman.model.folder import CONFIG, WEIGHTS, load_tokenizers, save_setup
+from dragoman.model.seq2seq import build_model
+from dragoman.training.checkpoint import FOLDER as CHECKPOINTS
+from dragoman.training.checkpoint import checkpoints, load_checkpoint
+from dragoman.training.lock import LOCK, locked
+from dragoman.training.loop import Run, ended, train_loop
+from dragoman.training.optimizer import build_optimizer
+from dragoman.training.plan import resolve
+from dragoman.training.progress import METRICS, MetricsLog, Reporter, clock, scores_line
+from dragoman.training.state import TrainingState
+
+RECORD = "run.json"
+LIMITS = ("training.steps", "training.epochs", "training.budget", "training.patience")
+"""Options that may change between two commands of one run: they only say when it ends."""
+_OURS = {CORPUS, f"{CORPUS}.partial", LOCK}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training ended."""
+
+    folder: Path
+    reason: str
+    state: TrainingState
+
+    @property
+    def interrupted(self) -> bool:
+        """A signal ended it; the same command goes on."""
+        return self.reason.startswith("stopped by")
+
+
+def train(
+    files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None
+) -> Outcome:
+    """Train a model on ``files`` into the folder ``out``; the same call again resumes.
+
+    Args:
+        files: one file of pairs, or two aligned ones.
+        out: the model folder; made when it is not there.
+        config: the options; ``"auto"`` is chosen from the data.
+        console: where progress is shown (default: stderr).
+
+    Raises:
+        UsageError: wrong options, unusable data, or a folder that holds another run.
+        TrainingError: the numbers went wrong.
+    """
+    began = time.monotonic()
+    config.check()
+    console = console or Console(stderr=True)
+    is_new = not out.exists()
+    _refuse_foreign(out)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(out):
+            return _train(list(files), out, config, console, began)
+    finally:
+        if is_new and not (out / CONFIG).exists():  # it came to nothing: leave nothing
+            shutil.rmtree(out, ignore_errors=True)
+
+
+def _train(
+    files: list[Path], out: Path, config: Config, console: Console, began: float
+) -> Outcome:
+    if config.training.threads != "auto":
+        torch.set_num_threads(config.training.threads)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    if (out / CONFIG).exists():
+        prepared = _reopen(files, out, config)
+    else:
+        prepared = _begin(files, out, config, say)
+    config = prepared.config
+    say(_summary(prepared))
+    with _signals() as stopper:
+        run = _assemble(out, prepared, console, began, stopper)
+        if run.state.finished and _still_over(run):
+            say(f"nothing to do: {run.state.finished}")
+            return Outcome(out, run.state.finished, run.state)
+        if run.state.step:
+            say(f"resuming at step {run.state.step}, after {clock(run.state.elapsed)}")
+        run.state.finished = ""
+        with run.reporter:
+            reason = train_loop(run)
+    best = f"best at step {run.state.best_step}: {scores_line(run.state.best_scores)}"
+    say(f"{reason} after {clock(run.state.elapsed)}; {best}")
+    return Outcome(out, reason, run.state)
+
+
+def _begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
+    """Prepare the data and write everything that a model folder has before its weights."""
+    digest = fingerprint(files) if Path("-") not in files else "standard input"
+    prepared = prepare(files, out, config, say)
+    resolved = resolve(prepared.config, prepared.train)
+    resolved.check()
+    record = {
+        "asked": asdict(config), "data": digest, "files": [str(file) for file in files],
+        "held_out": prepared.held_out,
+    }  # fmt: skip
+    write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+    # config.toml comes last: a folder that has it has all the rest.
+    save_setup(out, resolved, prepared.source, prepared.target)
+    return replace(prepared, config=resolved)
+
+
+def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
+    """Open a run that was begun, after making sure that it is this one.
+
+    Raises:
+        OptionError: an option or the data differ from what the run was begun with.
+    """
+    try:
+        record = json.loads((out / RECORD).read_text("utf-8"))
+        was, now = _tupled(flat_tree(record["asked"])), _tupled(flat(asked))
+        data, held_out = record["data"], record["held_out"]
+    except (OSError, ValueError, KeyError) as error:
+        raise FolderError(
+            f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
+            cure="choose another --out",
+        ) from error  # fmt: skip
+    differ = [
+        f"{name} was {was.get(name)!r}, now {now[name]!r}"
+        for name in now
+        if was.get(name) != now[name] and name not in LIMITS
+    ]
+    if differ:
+        raise OptionError(
+            "holds a run with other options: " + "; ".join(differ), place=str(out),
+            cure="give the same options to resume it, or another --out",
+        )  # fmt: skip
+    if Path("-") not in files and fingerprint(files) != data:
+        raise OptionError(
+            "holds a run on other data", place=str(out),
+            cure="give the same pairs to resume it, or another --out",
+        )  # fmt: skip
+    config = from_toml(out / CONFIG)
+    limits = {name.removeprefix("training."): now[name] for name in LIMITS}
+    config = replace(config, training=replace(config.training, **limits))
+    return open_prepared(out / CORPUS, config, *load_tokenizers(out), held_out=held_out)
+
+
+def _assemble(
+    out: Path, prepared: Prepared, console: Console, began: float, interrupted: Any
+) -> Run:
+    """Build model and optimizer, from the last checkpoint if there is one."""
+    config = prepared.config
+    options = config.training
+    torch.manual_seed(options.seed)
+    accelerator = Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no")
+    model = build_model(
+        config.model, source_vocabulary=len(prepared.source), target_vocabulary=len(prepared.target)
+    )
+    model.to(accelerator.device)
+    optimizer = build_optimizer(model, options)
+    saved = checkpoints(out)
+    state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
+    learner = accelerator.prepare(model)
+    log = MetricsLog(out / METRICS, step=state.step) if accelerator.is_main_process else None
+    reporter = Reporter(console, log, options.metric)
+    return Run(
+        out, config, prepared, accelerator, model, learner, optimizer, state, reporter,
+        began - state.elapsed, interrupted,
+    )  # fmt: skip
+
+
+def _still_over(run: Run) -> bool:
+    """The limits of this command leave nothing to do in a run that was finished."""
+    return bool(ended(run)) and (run.folder / WEIGHTS).exists()
+
+
+def _summary(prepared: Prepared) -> str:
+    config, model = prepared.config, prepared.config.model
+    return (
+        f"{len(prepared.train):,} pairs to learn from, {len(prepared.validation):,} "
+        f"{'held out' if prepared.held_out else 'of them for scores'}; vocabularies of "
+        f"{len(prepared.source):,} ({config.source.level}) and {len(prepared.target):,} "
+        f"({config.target.level}); {model.cell} {model.embedding} x {model.hidden}, attention "
+        f"{model.attention}; {config.training.precision}"
+    )
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Raise unless ``out`` is absent, empty, or a folder that a training of ours began."""
+    if out.is_file():
+        raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
+    if out.is_dir() and not (out / CONFIG).exists():
+        foreign = sorted({path.name for path in out.iterdir()} - _OURS - {RECORD, "source.json", "target.json"})
+        if foreign:
+            raise OptionError(
+                f"is not empty and no model folder: it holds {foreign[0]!r}", place=str(out),
+                cure="choose another --out",
+            )  # fmt: skip
+
+
+def flat_tree(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables under dotted names, as :func:`dragoman.config.flat` has options."""
+    values: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            values |= flat_tree(value, f"{prefix}{name}.")
+        else:
+            values[prefix + name] = value
+    return values
+
+
+def _tupled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+@contextmanager
+def _signals() -> Iterator[Any]:
+    """Turn the first SIGINT or SIGTERM into a request to stop; the second acts as usual."""
+    asked = ""
+    old: dict[int, Any] = {}
+
+    def ask(number: int, _: FrameType | None) -> None:
+        nonlocal asked
+        asked = signal.Signals(number).name
+        signal.signal(number, old[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            old[number] = signal.signal(number, ask)
+        except ValueError:  # not in the main thread: the caller handles signals
+            break
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,31 @@
+"""How the learning rate moves over a run."""
+
+from __future__ import annotations
+
+import math
+
+from dragoman.config import TrainingOptions
+
+
+def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int) -> float:
+    """The learning rate of one step.
+
+    Args:
+        options: peak rate, schedule and warm-up.
+        step: steps taken before this one.
+        done: share of the run that is over, in [0, 1]; of steps, epochs or time, whichever is
+            nearest to its end. A run without an end stays at 0.
+        cuts: times that validation has stopped improving (``plateau``).
+    """
+    warm = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
+    if options.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, without restarts
+        shape = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    elif options.schedule == "linear":
+        shape = 1 - min(1.0, done)
+    elif options.schedule == "inverse_sqrt":  # Vaswani 2017, eq. 3, scaled to the peak rate
+        shape = math.sqrt(max(1, options.warmup) / max(step + 1, options.warmup, 1))
+    elif options.schedule == "plateau":
+        shape = 0.5**cuts
+    else:
+        shape = 1.0
+    return options.learning_rate * warm * shape

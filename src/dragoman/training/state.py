@@ -1,0 +1,49 @@
+"""Where a training run stands: all that must survive it being killed, beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """Counters of a run; plain numbers, so that they are stored as JSON."""
+
+    step: int = 0
+    """Optimizer steps taken."""
+    epoch: int = 0
+    """Whole passes over the data."""
+    batch: int = 0
+    """Batches of the current epoch that are done."""
+    tokens: int = 0
+    """Real target tokens learned from."""
+    elapsed: float = 0.0
+    """Seconds of all commands together, preparation included."""
+    best: float = -math.inf
+    """Best value of the validation metric; higher is better (a loss is stored as its negative)."""
+    best_step: int = 0
+    waited: int = 0
+    """Validations since the best one."""
+    cuts: int = 0
+    """Times that the plateau schedule halved the learning rate."""
+    skipped: int = 0
+    """Steps whose gradient was not finite and changed nothing."""
+    skipped_in_a_row: int = 0
+    finished: str = ""
+    """Why the run ended; empty while it goes on."""
+    best_scores: dict[str, float] = field(default_factory=dict)
+    """Every score of the best validation."""
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON; infinity, which JSON lacks, as null."""
+        values = dataclasses.asdict(self)
+        values["best"] = self.best if math.isfinite(self.best) else None
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, object]) -> TrainingState:
+        """The inverse of :meth:`to_json`."""
+        best = values.get("best")
+        return cls(**{**values, "best": -math.inf if best is None else best})  # type: ignore[arg-type]

@@ -1,0 +1,83 @@
+"""How good the model is now, on pairs that it does not learn from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dragoman.config import Config, SearchOptions
+from dragoman.data.prepare import Prepared
+from dragoman.evaluation.likelihood import likelihood
+from dragoman.evaluation.metrics import score_texts
+from dragoman.model.scorer import TorchScorer
+from dragoman.model.seq2seq import Seq2Seq
+from dragoman.search.translator import Translator
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One held-out pair and what the model makes of it; no reference for a watched sentence."""
+
+    source: str
+    reference: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Scores of one moment of a run."""
+
+    scores: dict[str, float]
+    """``loss`` (nats a token), ``perplexity``, ``token_accuracy`` (share), and in percent
+    ``bleu``, ``chrf``, ``exact``."""
+    samples: tuple[Sample, ...]
+    watched: tuple[Sample, ...]
+    seconds: float
+
+    def metric(self, name: str) -> float:
+        """The score that decides; higher is better."""
+        return -self.scores["loss"] if name == "loss" else self.scores[name]
+
+
+def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int = 3) -> Validation:
+    """Loss on all held-out pairs, and greedy translations of a bounded sample of them.
+
+    Args:
+        model: the weights as they are now; left in training mode.
+        prepared: the data.
+        config: the options.
+        shown: translations that are kept to be looked at.
+    """
+    began = time.monotonic()
+    likely = likelihood(model, prepared.validation)
+    scores = {
+        "loss": likely.loss, "perplexity": likely.perplexity,
+        "token_accuracy": likely.token_accuracy,
+    }  # fmt: skip
+    translator = Translator(
+        TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
+    )
+    greedy = SearchOptions(beam=1, batch_size=config.search.batch_size)
+    sample = prepared.validation.texts()[: config.training.validation_sample]
+    sources, references = [s for s, _ in sample], [t for _, t in sample]
+    outputs = _texts(translator, sources, greedy)
+    if sample:
+        # References are read as the model learned them, so that normalising is not an error.
+        expected = [prepared.target.normalize(text) for text in references]
+        scores |= {name: m.value for name, m in score_texts(outputs, expected).items()}
+    watched = _texts(translator, config.training.watch, greedy)
+    model.train()
+    triples = zip(sources, references, outputs, strict=True)
+    return Validation(
+        scores,
+        tuple(Sample(*triple) for triple in list(triples)[:shown]),
+        tuple(Sample(s, "", t) for s, t in zip(config.training.watch, watched, strict=True)),
+        time.monotonic() - began,
+    )
+
+
+def _texts(
+    translator: Translator, lines: Sequence[str], options: SearchOptions
+) -> list[str]:
+    return [translation.text for translation in translator.translate(lines, options)]
