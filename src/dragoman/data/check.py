@@ -203,7 +203,7 @@ def _matching(expression: str) -> Find:
 def _loose_spaces(pair: Pair) -> str | None:
     for text in (pair.source, pair.target):
         if "  " in text or text != text.strip():
-            return repr(_excerpt(text, max(0, text.find("  "))))
+            return repr(_excerpt(text, next(re.finditer(r"  |^\s|\s\Z", text)).start()))
     return None
 
 
@@ -370,7 +370,7 @@ def _sorted_by_length(tally: _Tally) -> Finding:
 
 
 def _rare_characters(tally: _Tally) -> Finding:
-    rare = sorted(char for char, count in tally.alphabet() if count <= 2)
+    rare = sorted(char for char, n in tally.alphabet() if n <= 2 and not char.isspace())
     shown = " ".join(map(_excerpt, rare[:12])) + (" and others" if len(rare) > 12 else "")
     meaning = f"seen once or twice, too rarely to be learned: {shown}"
     return Finding("rare characters", "note", len(rare), meaning, unit="character")

@@ -65,8 +65,9 @@ class Attention(nn.Module):
             mask: [B, S], false on padding, which gets weight 0.
 
         Returns:
-            Context [B, Q, M] and weights [B, Q, S] (fp32; each row sums to 1).
+            Context [B, Q, M] and weights [B, Q, S] (fp32 or finer; each row sums to 1).
         """
-        energies = self.energies(queries, keys).float()
+        energies = self.energies(queries, keys)
+        energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
         weights = F.softmax(energies.masked_fill(~mask.unsqueeze(1), -math.inf), -1)
         return torch.bmm(weights.to(states.dtype), states), weights

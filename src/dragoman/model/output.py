@@ -37,8 +37,9 @@ class Output(nn.Module):
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
     def forward(self, features: Tensor) -> Tensor:
-        """[..., H] -> log-probabilities [..., V], in fp32."""
-        return F.linear(features, self.weight, self.bias).float().log_softmax(-1)
+        """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
+        scores = F.linear(features, self.weight, self.bias)
+        return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
     def loss(
         self, features: Tensor, targets: Tensor, smoothing: float = 0.0

@@ -48,8 +48,8 @@ class Run:
     """The name of the signal that asks to stop; empty while none has."""
     validated: int = -1
     """The step of the last validation."""
-    reserve: float = 5.0
-    """Seconds that a last validation and save will take."""
+    reserve: float = 8.0
+    """Seconds that a last validation and save will take; a guess until the first is done."""
 
 
 def train_loop(run: Run) -> str:
@@ -66,7 +66,7 @@ def train_loop(run: Run) -> str:
             state.elapsed = time.monotonic() - run.began
             if _due(options.report_every, state.step):
                 run.reporter.step(state, loss=float(loss), norm=norm, rate=rate, done=done(run))
-            if _due(options.validate_every, state.step):
+            if _due(options.validate_every, state.step) or _must_learn_its_cost(run):
                 validate_and_keep(run)
             if _due(options.save_every, state.step):
                 _save(run)
@@ -149,10 +149,15 @@ def validate_and_keep(run: Run) -> Validation:
         if options.schedule == "plateau" and state.waited % max(1, options.patience // 3) == 0:
             state.cuts += 1
     run.validated = state.step
-    run.reserve = 1.5 * result.seconds + 2.0
+    run.reserve = 1.5 * result.seconds + 4.0  # saving and drawing included
     state.elapsed = time.monotonic() - run.began
     run.reporter.validation(state, result, better=better)
     return result
+
+
+def _must_learn_its_cost(run: Run) -> bool:
+    """A run with a time budget validates once early, to know how much time to leave for the last."""
+    return run.validated < 0 and run.state.elapsed > 0.15 * seconds(run.config.training.budget)
 
 
 def _epoch(run: Run) -> Iterator[Rows]:

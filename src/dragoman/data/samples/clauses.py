@@ -99,6 +99,7 @@ def conjugate(
     verb: Verb,
     tense: Tense,
     subject: Phrase,
+    *,
     clitic: Clitic | None = None,
     preceding: Phrase | None = None,
 ) -> VerbGroup:

@@ -20,7 +20,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A noun; ``french`` and ``english`` are singular and plural, or one form for a mass noun."""
+    """A noun: its singular and plural, or one form where the grammar uses no plural.
+
+    That is so for mass nouns, and for places, which are spoken of one at a time.
+    """
 
     french: tuple[str, ...]
     english: tuple[str, ...]
@@ -28,9 +31,14 @@ class Noun:
     kind: str
 
     @property
-    def countable(self) -> bool:
-        """Whether it has a plural and takes numbers."""
+    def has_plural(self) -> bool:
+        """Whether it is used in the plural and with numbers."""
         return len(self.french) == 2
+
+    @property
+    def mass(self) -> bool:
+        """Whether it takes *du* and *de la* where others take *un* and *une*."""
+        return self.kind in ("dish", "drink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +139,13 @@ NOUNS = (
     _noun("porte portes", "door doors", "f", "opening"),
     _noun("fenêtre fenêtres", "window windows", "f", "opening"),
     _noun("maison maisons", "house houses", "f", "house"),
-    _noun("école écoles", "school schools", "f", "building"),
-    _noun("hôtel hôtels", "hotel hotels", "m", "building"),
-    _noun("gare gares", "station stations", "f", "place"),
-    _noun("marché marchés", "market markets", "m", "place"),
-    _noun("université universités", "university universities", "f", "place"),
-    _noun("jardin jardins", "garden gardens", "m", "garden"),
-    _noun("table tables", "table tables", "f", "table"),
+    _noun("école", "school", "f", "building"),
+    _noun("hôtel", "hotel", "m", "building"),
+    _noun("gare", "station", "f", "place"),
+    _noun("marché", "market", "m", "place"),
+    _noun("université", "university", "f", "place"),
+    _noun("jardin", "garden", "m", "garden"),
+    _noun("table", "table", "f", "table"),
     _noun("arbre arbres", "tree trees", "m", "tree"),
 )
 

@@ -99,11 +99,11 @@ def couple(rng: Random) -> Phrase:
     return Phrase(french, f"{first} and {second}", gender, True, 5, "name")
 
 
-def choose_noun(rng: Random, kinds: Iterable[str], countable: bool = False) -> Noun:
-    """Any noun of ``kinds``."""
+def choose_noun(rng: Random, kinds: Iterable[str], plural: bool = False) -> Noun:
+    """Any noun of ``kinds``; with ``plural`` one that has a plural."""
     wanted = frozenset(kinds)
     return rng.choice(
-        [noun for noun in NOUNS if noun.kind in wanted and (noun.countable or not countable)]
+        [noun for noun in NOUNS if noun.kind in wanted and (noun.has_plural or not plural)]
     )
 
 
@@ -129,12 +129,10 @@ def choose_determiner(rng: Random, noun: Noun, known: bool = False) -> Determine
     """
     if noun.kind == "family":
         return "own"
-    choices: list[Determiner] = ["this", "own"] if known else ["the", "the", "a", "a", "this"]
+    choices: list[Determiner] = ["this"] if known else ["the", "the", "a", "a", "this"]
     if noun.kind in _OWNED:
         choices.append("own")
-    elif known:
-        choices.remove("own")
-    if noun.countable and not known:
+    if noun.has_plural and not known:
         choices.append("number")
     return rng.choice(choices)
 
@@ -157,7 +155,8 @@ def _determine(
     rng: Random,
     determiner: Determiner,
     phrase: Phrase,
-    countable: bool,
+    *,
+    mass: bool,
     subject: Phrase | None,
     softened: bool,
 ) -> Phrase:
@@ -181,9 +180,9 @@ def _determine(
     elif determiner == "a":
         if softened:
             article = "de"
-        elif not countable:
+        elif mass:
             article = f"de {agree(_ARTICLES['the'], phrase.gender, plural)}"
-        english = with_article(english) if countable and not plural else english
+        english = with_article(english) if not mass and not plural else english
     return replace(phrase, french=(article, *french), english=english) if article else phrase
 
 
@@ -198,7 +197,7 @@ def noun_phrase(
     denied: bool = False,
 ) -> Phrase:
     """Build a noun phrase; ``denied``: it is the direct object of a negated verb."""
-    plural = noun.countable and (plural or determiner == "number")
+    plural = noun.has_plural and (plural or determiner == "number")
     before = [word for word in adjectives if word.place == "before"]
     head = noun.french[plural]
     words = []
@@ -213,7 +212,7 @@ def noun_phrase(
     phrase = Phrase(tuple(words), english, noun.gender, plural, 5 if plural else 2, noun.kind)
     # French says de, not des, before an adjective: de belles robes.
     softened = denied or (plural and bool(before))
-    return _determine(rng, determiner, phrase, noun.countable, subject, softened)
+    return _determine(rng, determiner, phrase, mass=noun.mass, subject=subject, softened=softened)
 
 
 def choose_subject(rng: Random, animals: bool) -> Phrase:
@@ -224,8 +223,8 @@ def choose_subject(rng: Random, animals: bool) -> Phrase:
     if dice < 0.67:
         return couple(rng) if dice < 0.58 else name(rng)
     noun = choose_noun(rng, (*PEOPLE, "animal") if animals else PEOPLE)
-    # A bare plural (des enfants) cannot open an English sentence with the same meaning.
     determiner = choose_determiner(rng, noun)
+    # No *des*: as an English subject, a bare plural would speak of children in general.
     plural = rng.random() < 0.35 and determiner != "a"
     return noun_phrase(
         rng, noun, determiner, plural=plural, adjectives=choose_adjectives(rng, noun, 0.3)

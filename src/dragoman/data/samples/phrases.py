@@ -7,6 +7,7 @@ the present), the grammar either fixes the English by rule or never draws the se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 
@@ -39,7 +40,7 @@ from dragoman.data.samples.spelling import finish, with_article
 from dragoman.data.samples.states import being, there_is, where_is
 from dragoman.data.samples.verbs import COMMANDS
 
-_FEWEST_WORDS, _MOST_WORDS = 3, 12
+_FEWEST_WORDS, _MOST_WORDS = 3, 14
 
 
 def _statement(rng: Random) -> Piece:
@@ -83,7 +84,7 @@ def _exclamation(rng: Random) -> Piece:
     word = rng.choice([word for word in ADJECTIVES if word.place == "before"])
     noun = choose_noun(rng, word.kinds)
     phrase = noun_phrase(rng, noun, "what", plural=rng.random() < 0.4, adjectives=(word,))
-    bare = phrase.plural or not noun.countable
+    bare = phrase.plural or noun.mass
     english = phrase.english if bare else with_article(phrase.english)
     return finish(phrase.french, ["what", english], "!")
 
@@ -105,8 +106,9 @@ _WEIGHTS = [weight for _, weight in _SENTENCES]
 
 
 def draw_phrase(rng: Random) -> Piece:
-    """One sentence of 3 to 12 words, in French and in English."""
+    """One sentence of 3 to 14 words, in French and in English."""
     while True:
         french, english = rng.choices(_KINDS, _WEIGHTS)[0](rng)
-        if _FEWEST_WORDS <= len(french.rstrip(" .?!").split()) <= _MOST_WORDS:
+        # Parts count: *As-tu mangé* is three words, *aujourd'hui* two.
+        if _FEWEST_WORDS <= len(re.findall(r"\w+", french)) <= _MOST_WORDS:
             return french, english

@@ -77,13 +77,11 @@ def linked_phrase(rng: Random, link: Link, subject: Phrase | None) -> tuple[str,
     determiner = choose_determiner(rng, noun)
     if determiner == "number" or (determiner == "a" and rng.random() < 0.5):
         determiner = "the"
-    # Nobody works at several stations at once.
-    several = noun.kind not in ("building", "place", "garden", "table") and determiner != "a"
     phrase = noun_phrase(
         rng,
         noun,
         determiner,
-        plural=several and rng.random() < 0.35,
+        plural=determiner != "a" and rng.random() < 0.35,
         adjectives=choose_adjectives(rng, noun, 0.15),
         subject=subject,
     )
@@ -137,5 +135,5 @@ def predicate(
         tail.append(("", clitic.english))
     elif verb.objects:
         tail.append(direct_object(rng, verb, subject, polarity.ne))
-    group = conjugate(rng, verb, tense, subject, clitic)
+    group = conjugate(rng, verb, tense, subject, clitic=clitic)
     return group, tail + links(rng, verb, subject)

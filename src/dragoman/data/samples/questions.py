@@ -48,8 +48,9 @@ def ask(
     opening: Piece,
     subject: Phrase,
     group: VerbGroup,
-    polarity: Polarity,
     tail: list[Piece],
+    *,
+    polarity: Polarity,
     invertible: bool,
 ) -> Piece:
     """A question about ``subject``, by inversion where that is usual, else with *est-ce que*."""
@@ -69,7 +70,8 @@ def yes_no_question(rng: Random) -> Piece:
     polarity = choose_polarity(rng, tense, plain=0.85)
     group, tail = predicate(rng, verb, tense, subject, polarity)
     tail += choose_time(rng, tense, polarity, share=0.2)
-    return ask(rng, ("", ""), subject, group, polarity, tail, inverts(verb, tense))
+    invertible = inverts(verb, tense)
+    return ask(rng, ("", ""), subject, group, tail, polarity=polarity, invertible=invertible)
 
 
 def adverb_question(rng: Random) -> Piece:
@@ -84,7 +86,8 @@ def adverb_question(rng: Random) -> Piece:
     group, tail = predicate(rng, verb, tense, subject, polarity)
     if opening[1] == "where":
         tail = tail[:1] if verb.objects else []
-    return ask(rng, opening, subject, group, polarity, tail, inverts(verb, tense))
+    invertible = inverts(verb, tense)
+    return ask(rng, opening, subject, group, tail, polarity=polarity, invertible=invertible)
 
 
 def object_question(rng: Random) -> Piece:
@@ -98,7 +101,7 @@ def object_question(rng: Random) -> Piece:
         # Que cannot stand before a noun: que Paul a-t-il vu is not French.
         subject = rng.choice(PRONOUNS)
     else:
-        noun = choose_noun(rng, verb.objects, countable=True)
+        noun = choose_noun(rng, verb.objects, plural=True)
         many = rng.random() < 0.4
         asked = noun_phrase(
             rng,
@@ -112,7 +115,8 @@ def object_question(rng: Random) -> Piece:
         opening = (opening[0], f"{opening[1]} {asked.english}")
     group = conjugate(rng, verb, tense, subject, preceding=asked)
     tail = links(rng, verb, subject)
-    return ask(rng, opening, subject, group, PLAIN, tail, inverts(verb, tense))
+    invertible = inverts(verb, tense)
+    return ask(rng, opening, subject, group, tail, polarity=PLAIN, invertible=invertible)
 
 
 def who_question(rng: Random) -> Piece:

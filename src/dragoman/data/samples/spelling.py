@@ -36,12 +36,10 @@ def french_sentence(words: Iterable[str], mark: Mark) -> str:
     while rest:
         word, *rest = rest
         elided = word in _ELIDING and bool(rest) and vowel_sound(rest[0])
-        if not elided and text.endswith((" de ", " à ")):
-            # The preposition is already written; it merges with a whole article only.
-            preposition = text.split()[-1]
-            merged = _CONTRACTIONS.get((preposition, word))
-            if merged is not None:
-                text, word = text[: -len(preposition) - 1], merged
+        preposition = text.rsplit(maxsplit=1)[-1] if text else ""
+        if not elided and (preposition, word) in _CONTRACTIONS:
+            # The preposition is written already; only a whole article merges with it.
+            text, word = text[: -len(preposition) - 1], _CONTRACTIONS[preposition, word]
         text += f"{word[:-1]}'" if elided else f"{word} "
     text = text.rstrip()
     return f"{text[0].upper()}{text[1:]}{'.' if mark == '.' else ' ' + mark}"
@@ -60,7 +58,7 @@ def finish(french: Iterable[str], english: Iterable[str], mark: Mark) -> tuple[s
 
 def with_article(words: str) -> str:
     """``a`` or ``an`` before ``words``, by their sound: *an honest man*, *a university*."""
-    first = words.split()[0].lower()
+    first = words.split(maxsplit=1)[0].lower()
     vowel = first == "honest" or (first[0] in "aeiou" and first != "university")
     return f"{'an' if vowel else 'a'} {words}"
 

@@ -41,7 +41,7 @@ def _thing(rng: Random, noun: Noun) -> Phrase:
         rng,
         noun,
         determiner,
-        plural=noun.kind != "place" and rng.random() < 0.35,
+        plural=rng.random() < 0.35,
         adjectives=choose_adjectives(rng, noun, 0.12),
     )
 
@@ -76,7 +76,8 @@ def state(rng: Random, subject: Phrase, mark: Mark) -> Piece:
         )
     why = rng.random() < 0.3
     opening = ("pourquoi", "why") if why else ("", "")
-    return ask(rng, opening, subject, group, polarity, tail, tense != "past")
+    invertible = tense != "past"
+    return ask(rng, opening, subject, group, tail, polarity=polarity, invertible=invertible)
 
 
 def being(rng: Random) -> Piece:
@@ -113,7 +114,7 @@ def there_is(rng: Random) -> Piece:
     phrase = noun_phrase(
         rng,
         noun,
-        "none" if denied else "number" if noun.countable and rng.random() < 0.3 else "a",
+        "none" if denied else "number" if noun.has_plural and rng.random() < 0.3 else "a",
         plural=rng.random() < 0.5,
         adjectives=() if denied else choose_adjectives(rng, noun, 0.3),
     )

@@ -1,0 +1,52 @@
+"""``dragoman data``"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from dragoman.cli.options import parse
+from dragoman.data.samples import SAMPLES, sample_pairs
+from dragoman.errors import OptionError
+from dragoman.files import write_text
+
+
+@dataclass(frozen=True)
+class Data:
+    """List the embedded sample corpora, or write one of them as TSV: dragoman data get phrases."""
+
+    action: Annotated[Literal["list", "get"], tyro.conf.Positional]
+    """What to do."""
+    name: Annotated[str, tyro.conf.Positional] = ""
+    """Which corpus to get."""
+    out: Path = Path("-")
+    """The file to write; - is standard output."""
+    count: int | None = None
+    """Pairs to generate (default: the corpus's own number)."""
+    seed: int = 1
+    """The same seed gives the same pairs."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Data, arguments, verb="data")
+    if asked.action == "list":
+        for name, sample in SAMPLES.items():
+            print(f"{name:10}  {sample.description}")
+        return 0
+    if not asked.name:
+        raise OptionError(
+            "name a corpus to get", place="data get", cure=f"choices: {', '.join(SAMPLES)}"
+        )
+    pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
+    text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)
+    if asked.out == Path("-"):
+        sys.stdout.buffer.write(text.encode())
+    else:
+        write_text(asked.out, text)
+    return 0

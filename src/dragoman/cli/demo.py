@@ -1,0 +1,89 @@
+"""``dragoman demo``"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dragoman.cli.options import parse
+from dragoman.config import Config
+from dragoman.errors import OptionError
+
+PAIRS = "phrases.tsv"
+MODEL = "model"
+ASKED = (
+    "Est-ce que tu as un chat noir ?",
+    "Nous ne mangeons pas de pain.",
+    "Elle est allée à la gare hier.",
+)
+"""Shown at the end beside held-out sentences; a reader may try others."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Generate French-English phrases, look at them, train on them, score the model, use it."""
+
+    out: Path = Path("dragoman-demo")
+    """The folder for all of it; an earlier demo there is replaced."""
+    budget: str = "140s"
+    """Time to train."""
+    seed: int = 1
+    """Seed of phrases and training."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Demo, arguments, verb="demo")
+    config = Config()
+    training = replace(config.training, budget=asked.budget, seed=asked.seed, patience=0)
+    config = replace(config, training=training)
+    config.check()
+    _clear(asked.out)
+    from dragoman.api import load, train  # torch only now
+    from dragoman.cli.check import main as check
+    from dragoman.cli.data import main as data
+    from dragoman.cli.evaluate import main as evaluate
+
+    pairs, model = asked.out / PAIRS, asked.out / MODEL
+    _say(f"dragoman data get phrases --out {pairs} --seed {asked.seed}")
+    data(["get", "phrases", "--out", str(pairs), "--seed", str(asked.seed)])
+    _say(f"dragoman check {pairs}")
+    check([str(pairs)])
+    _say(f"dragoman train {pairs} --out {model} --budget {asked.budget} --patience 0")
+    if train(pairs, model, config).interrupted:
+        return 130
+    _say(f"dragoman evaluate {model}")
+    evaluate([str(model)])
+    _say(f"dragoman translate {model} --attention {asked.out / 'attention.png'}")
+    _show(load(model), asked.out / "attention.png")
+    print(f"\nCurves: {model / 'curves.png'}   attention: {asked.out / 'attention.png'}")
+    return 0
+
+
+def _say(command: str) -> None:
+    print(f"\n$ {command}", flush=True)
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier demo, and nothing else."""
+    if out.exists():
+        if not (out / PAIRS).exists() and any(out.iterdir()):
+            raise OptionError("is not empty and no demo", place=str(out), cure="another --out")
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+
+
+def _show(model: object, picture: Path) -> None:
+    from dragoman.api import Model
+    from dragoman.inspection.attention_map import draw_attention
+
+    assert isinstance(model, Model)
+    answers = model.translate(ASKED, attention=True)
+    for answer in answers:
+        print(f"> {answer.source}\n< {answer.text}")
+    first = answers[0]
+    weights = first.hypotheses[0].weights
+    assert weights is not None
+    draw_attention(first.source_tokens, first.target_tokens, weights, picture)

@@ -1,0 +1,286 @@
+"""Reports of ``dragoman.data.check``, worked by hand on small files and counted on a large one."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from dragoman.config import DataOptions
+from dragoman.data.check import Finding, Report, Side, check_pairs, comparable
+from dragoman.errors import DataError, OptionError
+
+TATOEBA = Path(__file__).parents[2].parent / "shared/data/tatoeba/eng-fra.tsv.gz"
+
+
+def check(folder: Path, text: str, options: DataOptions | None = None) -> Report:
+    """The report on a file of ``text``, with places as if it lay in the current folder."""
+    path = folder / "p.tsv"
+    path.write_bytes(text.encode())
+    report = check_pairs([path], options or DataOptions())
+
+    def bare(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        places = (tuple(p.replace(str(path), "p.tsv") for p in f.places) for f in findings)
+        return tuple(replace(f, places=p) for f, p in zip(findings, places, strict=True))
+
+    findings, left_out = bare(report.findings), bare(report.left_out)
+    return replace(report, files=("p.tsv",), findings=findings, left_out=left_out)
+
+
+def found(report: Report, kind: str) -> Finding:
+    """The finding of one kind, which must be there."""
+    return next(finding for finding in report.findings if finding.kind == kind)
+
+
+def test_a_report_worked_by_hand(tmp_path: Path) -> None:
+    """Every number of a file of five pairs and one fault."""
+    report = check(tmp_path, "Go.\tVa !\nGo!\tMarche !\nHi.\tSalut\nHi.\tSalut\nTom\tTom\nx\n")
+    places = ("p.tsv:6: 1 column, 2 expected",)
+    meaning = "left out; so many that training would stop"
+    assert report == Report(
+        files=("p.tsv",),
+        total_lines=6,
+        pairs=5,
+        left_out=(Finding("columns", "problem", 1, meaning, places, "line"),),
+        source=Side(4, 5, 4, 15, 8, (1, 1, 1), (3, 3, 3)),
+        target=Side(4, 7, 5, 25, 16, (1, 2, 2), (5, 8, 8)),
+        findings=(
+            Finding(
+                *("untranslated", "warning", 1, "source and target are the same"),
+                ("p.tsv:5: Tom",),
+            ),
+            Finding("duplicates", "warning", 1, "repeat an earlier pair", ("p.tsv:4: as line 3",)),
+            Finding(
+                *("rare characters", "note", 15),
+                "seen once or twice, too rarely to be learned: G H M S T V c e h i l m and others",
+                unit="character",
+            ),
+            Finding(
+                *("shared sources", "note", 2, "several right answers; split them by source"),
+                ("p.tsv:1: 2 pairs",),
+            ),
+        ),
+        sorted_by_length=False,
+    )
+
+
+def test_the_lines_begin_with_the_size_and_end_with_what_to_expect(tmp_path: Path) -> None:
+    """One plain line a fact, what is left out before what is odd."""
+    lines = check(tmp_path, "Go.\tVa !\nGo.\tVa !\n\ta\n" + "aaa bb\tccc\n" * 98).lines()
+    assert lines == [
+        "p.tsv: 101 lines, 100 usable pairs",
+        "warning: empty: 1 line: left out (p.tsv:3: column 1 is empty)",
+        "source: 2 distinct texts; 198 tokens, 3 distinct (a line: median 2, 95 % 2, longest 2); "
+        "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6)",
+        "target: 2 distinct texts; 102 tokens, 3 distinct (a line: median 1, 95 % 1, longest 2); "
+        "302 characters, 5 distinct (a line: median 3, 95 % 3, longest 4)",
+        "warning: duplicates: 98 pairs: repeat an earlier pair (p.tsv:2: as line 1; "
+        "p.tsv:5: as line 4; p.tsv:6: as line 4)",
+        "note: rare characters: 5 characters: seen once or twice, too rarely to be learned: "
+        "! . G V o",
+        "learnable: 100 pairs, too few to do more than repeat them; "
+        "suggests word for the source, char for the target",
+    ]
+
+
+def test_the_report_is_json(tmp_path: Path) -> None:
+    """Plain numbers and strings only; none of NumPy's."""
+    report = check(tmp_path, "a b\tc\na b\tc\nA, b\td\n" + "x1\t" + "y" * 90 + "\n" + "e\te\n" * 40)
+    back = json.loads(json.dumps(asdict(report)))
+    assert back["source"]["tokens_a_line"] == [1, 2, 2]
+    assert {finding["kind"] for finding in back["findings"]} >= {"duplicates", "length ratio"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "pair", "detail"),
+    [
+        ("broken encoding", "caf\u00c3\u00a9\tb", "source has U+00C3 in cafÃ©"),
+        ("broken encoding", "a\tit\x92s", "target has U+0092 in it<U+0092>s"),
+        ("broken encoding", "a\tb\ufffd", "target has U+FFFD in b\ufffd"),
+        ("invisible characters", "co\u00adop\tb", "source has U+00AD in co<U+00AD>op"),
+        ("invisible characters", "a\tb\u200bc", "target has U+200B in b<U+200B>c"),
+        ("invisible characters", "a\u202eb\tb", "source has U+202E in a<U+202E>b"),
+        ("invisible characters", "a\tb\ufeff", "target has U+FEFF in b<U+FEFF>"),
+        ("mixed scripts", "t\u043em\tb", "source has U+043E in t\u043em"),
+        ("mixed scripts", "a\t\u0421\u2019est", "target has U+0421 in \u0421\u2019est"),
+        ("mixed scripts", "l\u2019\u0430\tb", "source has U+0430 in l\u2019\u0430"),
+        ("mixed scripts", "a\tA\u03b1", "target has U+03B1 in A\u03b1"),
+        ("untranslated", "New York\t New York", "New York"),
+        ("unusual spaces", "a\tOù\u202f?", "target has U+202F in Où<U+202F>?"),
+        ("unusual spaces", "4\u00a05\t4 5", "source has U+00A0 in 4<U+00A0>5"),
+        ("unusual spaces", "4\u20095\t4 5", "source has U+2009 in 4<U+2009>5"),
+        ("loose spaces", "a \tb", "'a '"),
+        ("loose spaces", "a\t b", "' b'"),
+        ("loose spaces", "a\tone two three four ", "'… two three four '"),
+        ("loose spaces", "one two three four  five\tb", "'… two three four  five'"),
+        ("different digits", "at 10:30\tà 10h31", "1030 against 1031"),
+        ("different digits", "3 cats\ttrois chats", "3 against none"),
+    ],
+)
+def test_oddities_of_a_pair(tmp_path: Path, kind: str, pair: str, detail: str) -> None:
+    """Each is found in its own pair, and not in clean ones beside it."""
+    finding = found(check(tmp_path, f"clean\tpropre\n{pair}\ntidy\tnet\n"), kind)
+    assert (finding.count, finding.places) == (1, (f"p.tsv:2: {detail}",))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "It's naïve, isn't it?\tC’est naïf, n’est-ce pas ?",
+        "I paid $1,000 at 10:30.\tJ'ai payé 1 000 $ à 10h30.",
+        "five \u0665\tcinq 5",
+        "the word слово\tle mot слово",
+        "5 µm\t5 µm long",
+        "São Paulo, SÃO PAULO\tâge, ÂGE",
+        "a\u200d\t\u0645\u06cc\u200c\u062e\u0648",
+    ],
+)
+def test_ordinary_text_is_not_odd(tmp_path: Path, pair: str) -> None:
+    """Accents, joiners, separators in numbers and words of another script are no findings."""
+    report = check(tmp_path, f"{pair}\n")
+    assert {finding.kind for finding in report.findings} <= {"rare characters"}
+
+
+def test_characters_are_counted_one_by_one(tmp_path: Path) -> None:
+    """Pairs are counted once each, the characters in them every time."""
+    report = check(tmp_path, "a\u00a0b\u00a0c\td\u202fe\nf\tg\u00a0h\n")
+    finding = found(report, "unusual spaces")
+    assert (finding.count, finding.meaning) == (2, "not U+0020: U+00A0 3 times, U+202F 1 times")
+
+
+def test_only_the_first_three_places_are_kept(tmp_path: Path) -> None:
+    """However many there are, the count is right."""
+    finding = found(check(tmp_path, "a\ta\n" * 1000), "untranslated")
+    assert finding.count == 1000
+    assert finding.places == ("p.tsv:1: a", "p.tsv:2: a", "p.tsv:3: a")
+
+
+def test_shared_sides(tmp_path: Path) -> None:
+    """Case, punctuation and spaces do not tell sides apart; an exact repetition is not counted."""
+    report = check(
+        tmp_path,
+        "Go on.\tVa\ngo  on!\tContinue\nGO ON\tVa !\nGo on.\tVa\nStop\tva\nStay\tReste\nEnd\tFin\n",
+    )
+    sources, targets = found(report, "shared sources"), found(report, "shared targets")
+    assert (sources.count, sources.places) == (3, ("p.tsv:1: 3 pairs",))
+    assert (targets.count, targets.places) == (3, ("p.tsv:1: 3 pairs",))
+    assert found(report, "duplicates").places == ("p.tsv:4: as line 1",)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("It's  STRASSE!", "it’s straße", True),
+        ("co\u00adop\u200b", "Coop", True),
+        ("e\u0301te\u0301", "ÉTÉ ?", True),
+        ("?", "!", False),
+        ("कि", "का", False),
+        ("2 + 2", "2 - 2", False),
+        ("dont", "don't", False),
+    ],
+)
+def test_comparable(first: str, second: str, same: bool) -> None:
+    """Marks that carry meaning are kept, and a text of punctuation alone stays itself."""
+    assert (comparable(first) == comparable(second)) is same
+
+
+def test_length_ratio(tmp_path: Path) -> None:
+    """Unusual is what differs from the other pairs, here always twice as long."""
+    usual = "".join(f"{'a' * n}\t{'b' * 2 * n}\n" for n in range(20, 60))
+    report = check(tmp_path, usual + "c" * 40 + "\tdd\n" + "ee\t" + "f" * 90 + "\n")
+    finding = found(report, "length ratio")
+    places = ("p.tsv:41: 40 against 2 characters", "p.tsv:42: 2 against 90 characters")
+    assert (finding.count, finding.places) == (2, places)
+    kinds = {finding.kind for finding in check(tmp_path, usual).findings}
+    assert "length ratio" not in kinds
+    # Where ratios of 1 and 2 are usual, 5 is not yet odd, 22 is.
+    mixed = "".join(f"{'a' * 40}\t{'b' * n}\n" for n in (40, 80) * 20 + (200, 900))
+    assert found(check(tmp_path, mixed), "length ratio").places == (
+        "p.tsv:42: 40 against 900 characters",
+    )
+
+
+def test_sorted_by_length(tmp_path: Path) -> None:
+    """Shortest or longest first is told; the same lines in another order are not."""
+    lines = [f"{'a' * n}\tb\n" for n in range(1, 101)]
+    report = check(tmp_path, "".join(lines))
+    assert report.sorted_by_length
+    meaning = "from 6 to 96 characters a line; shuffle before cutting a subset"
+    assert found(report, "sorted by length").meaning == meaning
+    assert check(tmp_path, "".join(reversed(lines))).sorted_by_length
+    assert not check(tmp_path, "".join(lines[::2] + lines[1::2])).sorted_by_length
+    assert not check(tmp_path, "".join(lines[:40])).sorted_by_length
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "target"),
+    [
+        ("word\tW ER D", "char", "word"),
+        ("这" * 25 + " " + "是" * 25 + "\tone two three", "char", "word"),
+    ],
+)
+def test_suggested_levels(tmp_path: Path, line: str, source: str, target: str) -> None:
+    """One token a line, or none that is short, means characters; few words, words."""
+    report = check(tmp_path, f"{line}\n" * 30)
+    assert report.source.suggested_level() == source
+    assert report.target.suggested_level() == target
+    many = "".join(f"word{n} here\tb\n" for n in range(30))
+    assert check(tmp_path, many).source.suggested_level() == "bpe"
+
+
+def test_unusable_lines_are_reported_not_refused(tmp_path: Path) -> None:
+    """A file that training would refuse is still checked; only one without any pair is not."""
+    report = check(tmp_path, "a\tb\n" + "c\n" * 2000)
+    assert (report.total_lines, report.pairs) == (2001, 1)
+    assert [(f.kind, f.severity, f.count, f.unit) for f in report.left_out] == [
+        ("columns", "problem", 2000, "line")
+    ]
+    mild = check(tmp_path, "a\tb\n" * 99 + "c\n").left_out
+    assert [(f.severity, f.meaning) for f in mild] == [("warning", "left out")]
+    with pytest.raises(DataError, match="2 of 2 lines cannot be used"):
+        check(tmp_path, "a\nb\n")
+    with pytest.raises(OptionError, match="0 files of pairs given"):
+        check_pairs([], DataOptions())
+
+
+def test_two_aligned_files(tmp_path: Path) -> None:
+    """Places name the first file."""
+    for name, text in (("x.en", "a\nb\u200b\n"), ("x.fr", "c\nd\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    report = check_pairs([tmp_path / "x.en", tmp_path / "x.fr"], DataOptions())
+    assert report.files == (str(tmp_path / "x.en"), str(tmp_path / "x.fr"))
+    (place,) = found(report, "invisible characters").places
+    assert place == f"{tmp_path / 'x.en'}:2: source has U+200B in b<U+200B>"
+
+
+@pytest.mark.skipif(not TATOEBA.exists(), reason=f"needs the shared data: {TATOEBA}")
+def test_a_large_real_corpus() -> None:
+    """The numbers of the data's own README, and others counted apart by a few plain lines."""
+    report = check_pairs([TATOEBA], DataOptions())
+    assert (report.total_lines, report.pairs, report.left_out) == (165_130, 165_130, ())
+    source, target = report.source, report.target
+    assert (source.distinct_texts, target.distinct_texts) == (115_398, 156_747)
+    assert (source.tokens, target.tokens) == (1_015_897, 1_105_474)
+    assert (source.tokens_a_line, target.tokens_a_line) == ((6, 11, 47), (6, 12, 54))
+    assert source.characters == 5_048_916
+    assert {finding.kind: finding.count for finding in report.findings} == {
+        "invisible characters": 4,
+        "length ratio": 3,
+        "mixed scripts": 2,
+        "untranslated": 1,
+        "sorted by length": 165_130,
+        "shared sources": 83_098,
+        "shared targets": 16_882,
+        "unusual spaces": 10_233,
+        "different digits": 562,
+        "rare characters": 15,
+    }
+    assert found(report, "shared sources").places[0].endswith(": 32 pairs")
+    spaces = re.findall(r"(U\+\S+) ([\d,]+) times", found(report, "unusual spaces").meaning)
+    assert spaces == [("U+202F", "6,214"), ("U+00A0", "4,507"), ("U+2009", "89")]
+    assert found(report, "invisible characters").meaning.endswith("U+200B 4 times, U+00AD 2 times")
+    assert report.sorted_by_length
+    assert report.lines()[-1].endswith("enough for short everyday sentences; suggests bpe")

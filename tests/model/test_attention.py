@@ -1,0 +1,48 @@
+"""Attention against the equations written as loops."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from conftest import BATCH, QUERIES, SOURCE, formula_weights
+
+from dragoman.model.attention import Attention
+
+WIDTH = 13
+
+
+def naive_energy(attention: Attention, q: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """One decoder state [H] against one encoder state [H], as the papers write it."""
+    if attention.score == "dot":
+        return (q * s).sum()
+    if attention.score == "scaled_dot":
+        return (q * s).sum() / math.sqrt(len(q))
+    assert attention.key is not None
+    if attention.score == "general":
+        return q @ (attention.key.weight @ s)
+    assert attention.query is not None and attention.energy is not None
+    inner = attention.query.weight @ q + attention.query.bias + attention.key.weight @ s
+    return attention.energy.weight[0] @ torch.tanh(inner)
+
+
+@pytest.mark.parametrize("score", ["dot", "scaled_dot", "general", "concat"])
+def test_weights_and_context_are_the_equations(score: str, mask: torch.Tensor) -> None:
+    attention = Attention(score, WIDTH, WIDTH).double()
+    formula_weights(attention)
+    queries = torch.sin(torch.arange(BATCH * QUERIES * WIDTH).double()).view(BATCH, QUERIES, WIDTH)
+    states = torch.cos(torch.arange(BATCH * SOURCE * WIDTH).double()).view(BATCH, SOURCE, WIDTH)
+    context, weights = attention(queries, attention.keys(states), states, mask)
+    for b in range(BATCH):
+        real = int(mask[b].sum())
+        for j in range(QUERIES):
+            energies = torch.stack(
+                [naive_energy(attention, queries[b, j], states[b, i]) for i in range(real)]
+            )
+            expected = torch.exp(energies) / torch.exp(energies).sum()
+            torch.testing.assert_close(weights[b, j, :real], expected, rtol=0, atol=1e-12)
+            seen = sum(w * states[b, i] for i, w in enumerate(expected))
+            torch.testing.assert_close(context[b, j], seen, rtol=0, atol=1e-12)
+        assert (weights[b, :, real:] == 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(BATCH, QUERIES).double())

@@ -1,0 +1,57 @@
+"""The fused loss against torch's own, in value and gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import formula_weights
+from torch.nn import functional as F
+
+from dragoman.model import output as output_module
+from dragoman.model.output import Output
+
+TOKENS, HIDDEN, VOCABULARY = 17, 11, 29
+
+
+@pytest.mark.parametrize("chunk", [1, 5 * VOCABULARY, 10**6])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_loss_and_gradients_are_cross_entropys(
+    smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "CHUNK_ELEMENTS", chunk)
+    layer = Output(HIDDEN, VOCABULARY).double()
+    formula_weights(layer)
+    features = torch.sin(torch.arange(TOKENS * HIDDEN).double()).view(TOKENS, HIDDEN)
+    features.requires_grad_()
+    targets = torch.arange(TOKENS) * 7 % VOCABULARY
+    total, plain = layer.loss(features, targets, smoothing)
+    (total * 3).backward()
+    ours = [features.grad.clone(), layer.weight.grad.clone(), layer.bias.grad.clone()]
+    features.grad = layer.weight.grad = layer.bias.grad = None
+
+    scores = F.linear(features, layer.weight, layer.bias)
+    expected = F.cross_entropy(scores, targets, label_smoothing=smoothing, reduction="sum")
+    (expected * 3).backward()
+    torch.testing.assert_close(total, expected, rtol=0, atol=1e-11)
+    torch.testing.assert_close(
+        plain, F.cross_entropy(scores, targets, reduction="sum"), rtol=0, atol=1e-11
+    )
+    for one, other in zip(ours, (features.grad, layer.weight.grad, layer.bias.grad), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
+
+
+def test_gradcheck() -> None:
+    layer = Output(3, 5).double()
+    features = torch.sin(torch.arange(12).double()).view(4, 3).requires_grad_()
+    targets = torch.tensor([0, 4, 2, 2])
+
+    def function(features: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return layer.loss(features, targets, 0.2)[0]
+
+    assert torch.autograd.gradcheck(function, (features, layer.weight, layer.bias))
+
+
+def test_the_forward_pass_gives_probabilities() -> None:
+    layer = Output(HIDDEN, VOCABULARY)
+    log_probs = layer(torch.ones(2, HIDDEN))
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))

@@ -1,0 +1,119 @@
+"""Unrolled training and step-by-step search give the same numbers, for every model there is."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from conftest import BATCH, HIDDEN, TARGET, tiny_model
+from torch import Tensor
+from torch.nn import functional as F
+
+from dragoman.model.seq2seq import Seq2Seq
+
+ARRANGEMENTS = [
+    ("none", "dot", False),
+    *[("luong", score, feed) for score in ("dot", "scaled_dot", "general", "concat")
+      for feed in (False, True)],
+    *[("bahdanau", score, False) for score in ("dot", "scaled_dot", "general", "concat")],
+]  # fmt: skip
+EVERY = list(itertools.product(("rnn", "gru", "lstm"), ARRANGEMENTS, (1, 2, 3)))
+
+
+def build(cell: str, arrangement: tuple[str, str, bool], layers: int, **more: object) -> Seq2Seq:
+    attention, score, feed = arrangement
+    return tiny_model(
+        cell=cell, attention=attention, score=score, input_feeding=feed, encoder_layers=layers,
+        decoder_layers=layers, **more,
+    )  # fmt: skip
+
+
+def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor) -> Tensor:
+    """The decoder by chained steps: one sentence and one token at a time."""
+    rows = []
+    for b in range(len(source)):
+        real = int(mask[b].sum())
+        memory = model.encode(source[b : b + 1, :real], mask[b : b + 1, :real])
+        state = memory.start.unsqueeze(1)
+        features = []
+        for t in range(target.shape[1]):
+            feature, state, weights = model.decoder.step(target[b : b + 1, t : t + 1], state, memory)
+            features.append(feature)
+            if weights is not None:
+                torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
+        rows.append(torch.cat(features, 1))
+    return torch.cat(rows)
+
+
+@pytest.mark.parametrize(("cell", "arrangement", "layers"), EVERY)
+def test_unroll_is_the_chain_of_steps(
+    cell: str, arrangement: tuple[str, str, bool], layers: int,
+    source: Tensor, mask: Tensor, target: Tensor,
+) -> None:  # fmt: skip
+    model = build(cell, arrangement, layers)
+    with torch.no_grad():
+        unrolled = model.decoder.unroll(target, model.encode(source, mask))
+        stepped = naive_features(model, source, mask, target)
+    assert unrolled.shape == (BATCH, TARGET, HIDDEN)
+    torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bidirectional": False},
+        {"directions": "sum"},
+        {"reverse_source": True},
+        {"reverse_source": True, "bidirectional": False},
+        {"bridge": "copy"},
+        {"bridge": "zero"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_unroll_is_the_chain_of_steps_for_every_encoder(
+    cell: str, more: dict[str, object], source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = build(cell, ("luong", "general", False), 2, **more)
+    with torch.no_grad():
+        unrolled = model.decoder.unroll(target, model.encode(source, mask))
+        stepped = naive_features(model, source, mask, target)
+    torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("cell", "arrangement", "layers"), EVERY)
+def test_gradients_are_those_of_a_naive_per_step_loss(
+    cell: str, arrangement: tuple[str, str, bool], layers: int,
+    source: Tensor, mask: Tensor, target: Tensor,
+) -> None:  # fmt: skip
+    model = build(cell, arrangement, layers)
+    answers = target.roll(-1, 1)
+    real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
+    smoothing = 0.1
+    loss = model(source, mask, target, answers, real, smoothing)
+    loss.total.backward()
+    ours = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+
+    scores = model.output(naive_features(model, source, mask, target)).double()
+    expected = F.cross_entropy(
+        scores[real], answers[real], label_smoothing=smoothing, reduction="sum"
+    )
+    expected.backward()
+    assert int(loss.tokens) == int(real.sum())
+    torch.testing.assert_close(loss.total, expected, rtol=0, atol=1e-9)
+    wanted = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert ours.keys() >= wanted.keys()
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-8, msg=name)
+
+
+def test_a_decoder_deeper_than_its_encoder_repeats_the_last_layer(
+    source: Tensor, mask: Tensor
+) -> None:
+    model = tiny_model(cell="lstm", encoder_layers=1, decoder_layers=3, bridge="copy")
+    start = model.encode(source, mask).start
+    assert start.shape == (BATCH, 6, HIDDEN)
+    torch.testing.assert_close(start[:, 2:4], start[:, :2])
+    torch.testing.assert_close(start[:, 4:], start[:, :2])
