@@ -38,9 +38,9 @@ def tiny_model(dtype: torch.dtype = torch.float64, **options: object) -> Seq2Seq
     """A model of the sizes above with weights by formula, in evaluation mode."""
     base = replace(ModelOptions(), embedding=EMBEDDING, hidden=HIDDEN, dropout=0.0)
     chosen = replace(base, **options)  # type: ignore[arg-type]
-    model = build_model(
-        chosen, source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY
-    ).to(dtype)
+    model = build_model(chosen, source_vocabulary=VOCABULARY, target_vocabulary=VOCABULARY).to(
+        dtype
+    )
     formula_weights(model)
     return model.eval()
 

@@ -96,7 +96,7 @@ class ModelOptions:
     reverse_source: bool = False
     """Read the source backwards (Sutskever 2014)."""
     bridge: Literal["linear", "copy", "zero"] = "linear"
-    """How the encoder's final state becomes the decoder's first: linear + tanh, as it is, or not."""
+    """How the encoder's final state becomes the decoder's first: linear + tanh, as is, or not."""
     attention: Literal["luong", "bahdanau", "none"] = "luong"
     """Where attention stands: after the RNN (Luong 2015), before it (Bahdanau 2015), or nowhere."""
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
@@ -125,8 +125,8 @@ class TrainingOptions:
     """Target tokens of a batch, padding included."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """The optimizer."""
-    learning_rate: float = 1e-3
-    """The highest learning rate."""
+    learning_rate: float | Auto = "auto"
+    """The highest learning rate (auto: 0.002 up to 256 hidden units, 0.001 above)."""
     weight_decay: float = 0.0
     """Decoupled weight decay of AdamW."""
     schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "plateau"] = "auto"

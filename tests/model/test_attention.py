@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from conftest import BATCH, QUERIES, SOURCE, formula_weights
 
+from conftest import BATCH, QUERIES, SOURCE, formula_weights
 from dragoman.model.attention import Attention
 
 WIDTH = 13

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import formula_weights
 from torch.nn import functional as F
 
+from conftest import formula_weights
 from dragoman.model import output as output_module
 from dragoman.model.output import Output
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from conftest import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 from dragoman.model.recurrence import Recurrent
 
 CELLS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
@@ -78,9 +78,9 @@ def test_gradients_are_those_of_finite_differences(cell: str) -> None:
     known = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
 
     def function(x: torch.Tensor, state: torch.Tensor, *weights: torch.Tensor) -> tuple:
-        replaced = dict(zip(dict(layer.named_parameters()), weights, strict=True))
-        both = torch.func.functional_call(Scan(layer), {f"layer.{k}": v for k, v in replaced.items()},
-                                          (x, state, known))  # fmt: skip
+        names = (f"layer.{name}" for name, _ in layer.named_parameters())
+        replaced = dict(zip(names, weights, strict=True))
+        both = torch.func.functional_call(Scan(layer), replaced, (x, state, known))
         return both[0] * known.unsqueeze(-1), both[1]
 
     assert torch.autograd.gradcheck(

@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 import torch
-from conftest import BATCH, HIDDEN, TARGET, tiny_model
 from torch import Tensor
 from torch.nn import functional as F
 
+from conftest import BATCH, HIDDEN, TARGET, tiny_model
 from dragoman.model.seq2seq import Seq2Seq
 
 ARRANGEMENTS = [
@@ -38,7 +38,9 @@ def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor)
         state = memory.start.unsqueeze(1)
         features = []
         for t in range(target.shape[1]):
-            feature, state, weights = model.decoder.step(target[b : b + 1, t : t + 1], state, memory)
+            feature, state, weights = model.decoder.step(
+                target[b : b + 1, t : t + 1], state, memory
+            )
             features.append(feature)
             if weights is not None:
                 torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))

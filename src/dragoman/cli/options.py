@@ -53,8 +53,8 @@ def option_names(command: type) -> dict[str, str]:
     for item in dataclasses.fields(command):
         nested = item.default_factory
         if isinstance(nested, type) and dataclasses.is_dataclass(nested):
-            for full in flat(nested(), f"{item.name}."):
-                full = full.replace("_", "-")
+            for dotted in flat(nested(), f"{item.name}."):
+                full = dotted.replace("_", "-")
                 names.setdefault(full.rpartition(".")[2], []).append(full)
         else:
             bare = item.name.replace("_", "-")

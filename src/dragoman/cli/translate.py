@@ -56,8 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     picture = asked.attention is not None
     if picture and model.config.model.attention == "none":
         raise OptionError("this model has no attention to draw", place="--attention")
-    output = open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False)
-    with output:
+    with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as output:
         answers = model.stream(read_lines(asked.input), attention=picture, **options)
         for number, answer in enumerate(answers):
             text = _json(answer, asked.n_best) if asked.json else answer.text

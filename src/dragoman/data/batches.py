@@ -87,9 +87,7 @@ def plan_batches(
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def _take(
-    source: npt.NDArray[np.int32], target: npt.NDArray[np.int32], batch_tokens: int
-) -> int:
+def _take(source: npt.NDArray[np.int32], target: npt.NDArray[np.int32], batch_tokens: int) -> int:
     """How many of the next pairs (``target`` rising) make one batch."""
     window = max(1, batch_tokens // int(target[0]))
     source, target = source[:window], target[:window]
@@ -98,14 +96,13 @@ def _take(
     fits = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
     padded = count * np.maximum.accumulate(source)
     padding = 1 - np.cumsum(source) / padded
-    bad = np.flatnonzero(
-        (padding > MOST_PADDING) & (positions > LEAST_FILLED * batch_tokens)
-    )
+    bad = np.flatnonzero((padding > MOST_PADDING) & (positions > LEAST_FILLED * batch_tokens))
     return min(fits, int(bad[0])) if len(bad) and bad[0] else fits
 
 
-def pad(rows: Sequence[Ids], *, first: int | None = None, last: int | None = None,
-        multiple: int = 1) -> tuple[Tensor, Tensor]:
+def pad(
+    rows: Sequence[Ids], *, first: int | None = None, last: int | None = None, multiple: int = 1
+) -> tuple[Tensor, Tensor]:
     """Rows of ids as one tensor.
 
     Args:
@@ -137,6 +134,4 @@ def assemble(corpus: Corpus, rows: Rows) -> Batch:
     source, source_mask = pad(sources, last=EOS)
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)
-    return Batch(
-        source, source_mask, target_in, target_out, target_mask, int(target_mask.sum())
-    )
+    return Batch(source, source_mask, target_in, target_out, target_mask, int(target_mask.sum()))

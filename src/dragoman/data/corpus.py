@@ -102,7 +102,11 @@ def write_text(pairs: Iterable[Pair], path: Path) -> int:
     count = 0
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _TEXT) as writer:
         for chunk in _chunks(pairs):
-            columns = [[p.source for p in chunk], [p.target for p in chunk], [p.line for p in chunk]]
+            columns = [
+                [p.source for p in chunk],
+                [p.target for p in chunk],
+                [p.line for p in chunk],
+            ]
             writer.write_batch(pa.record_batch(columns, schema=_TEXT))
             count += len(chunk)
     return count
@@ -130,7 +134,9 @@ def hold_out(text: Path, wanted: int, seed: int) -> npt.NDArray[np.bool_]:
     salt = seed.to_bytes(8, "little")
     keys = np.array(
         [
-            int.from_bytes(hashlib.blake2b(sentence_key(s).encode(), digest_size=8, key=salt).digest())
+            int.from_bytes(
+                hashlib.blake2b(sentence_key(s).encode(), digest_size=8, key=salt).digest()
+            )
             for sources, _, _ in read_text(text)
             for s in sources
         ],

@@ -186,7 +186,7 @@ class Decoder(nn.Module):
     def _features(
         self, x: Tensor, memory: Memory, context: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """RNN outputs [B, Q, H] to features [B, Q, H] and the weights of attention after the RNN."""
+        """RNN outputs [B, Q, H] to features [B, Q, H], and weights if attention follows the RNN."""
         weights = None
         if self.combine is not None:
             if context is None:

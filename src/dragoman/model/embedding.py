@@ -1,6 +1,6 @@
 """Token ids to vectors.
 
-    B batch   T time   E embedding   V vocabulary
+B batch   T time   E embedding   V vocabulary
 """
 
 from __future__ import annotations

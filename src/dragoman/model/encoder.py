@@ -1,6 +1,6 @@
 """The encoder: a source sentence to one state a position.
 
-    B batch   S source   E embedding   H hidden   R rows of state   L layers
+B batch   S source   E embedding   H hidden   R rows of state   L layers
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Encoder(nn.Module):
 
 
 def _reversal(mask: Tensor) -> Tensor:
-    """Indices that turn each row's real part around and leave its padding: [B, S]; its own inverse."""
+    """Indices that turn the real part of each row around, [B, S]; their own inverse."""
     position = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
     length = mask.sum(1, keepdim=True)
     return torch.where(mask, length - 1 - position, position)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dragoman.config import Config, from_toml, to_toml
@@ -47,8 +47,9 @@ def save_setup(path: Path, config: Config, source: Tokenizer, target: Tokenizer)
 def save_weights(path: Path, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:
     """Replace the weights; the old ones stay until the new ones are on disk."""
     header = {"format": FORMAT, "source": source.digest, "target": target.digest}
+    # Not save_file, whose file only its owner may read: a model is there to be shared.
     with replacing(path / WEIGHTS) as aside:
-        save_file(tensors_of(model), aside, metadata=header)
+        aside.write_bytes(save(tensors_of(model), metadata=header))
 
 
 def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
@@ -94,9 +95,7 @@ def load_folder(path: Path) -> ModelFolder:
     """
     config = load_config(path)
     source, target = load_tokenizers(path)
-    model = build_model(
-        config.model, source_vocabulary=len(source), target_vocabulary=len(target)
-    )
+    model = build_model(config.model, source_vocabulary=len(source), target_vocabulary=len(target))
     load_weights(path / WEIGHTS, model, {"source": source, "target": target})
     return ModelFolder(path, config, model.eval(), source, target)
 

@@ -24,11 +24,6 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
 
 
-def rnn_cell(gates: Tensor, state: Tensor) -> Tensor:
-    """Elman (1990): ``h' = tanh(W x + U h + b)``; ``gates`` is the sum, [..., H]."""
-    return torch.tanh(gates)
-
-
 def gru_cell(inputs: Tensor, hidden: Tensor, h: Tensor) -> Tensor:
     """GRU, Cho et al. 2014 eq. 5-8, with the reset gate after the product (as cuDNN has it).
 
@@ -101,7 +96,7 @@ class Recurrent(nn.Module):
             return gru_cell(projected, hidden, h).unsqueeze(1)
         if self.cell == "lstm":
             return torch.stack(lstm_cell(projected + hidden, state[:, 1]), 1)
-        return rnn_cell(projected + hidden, h).unsqueeze(1)
+        return torch.tanh(projected + hidden).unsqueeze(1)  # Elman 1990
 
     def scan(
         self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None
@@ -118,7 +113,7 @@ class Recurrent(nn.Module):
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
-        batch, time, _ = x.shape
+        batch = x.shape[0]
         inputs = self._project_all(x.transpose(0, 1), mask)  # [T, D, B, GH]
         if state is None:
             first = inputs.new_zeros(self.rows, self.directions, batch, self.hidden)
@@ -205,7 +200,7 @@ class _GruScan(torch.autograd.Function):
         """Gradients in the order of the inputs; U's gradient is one product over all steps."""
         (grad,) = grads
         states, gates, inner, weight = ctx.saved_tensors
-        time, directions, batch, hidden = inner.shape
+        time, hidden = inner.shape[0], inner.shape[-1]
         r, z, n = gates.split(hidden, -1)
         # What does not depend on the gradient coming back is formed for all steps at once.
         to_new = (1 - z) * (1 - n * n)
@@ -282,7 +277,7 @@ class _LstmScan(torch.autograd.Function):
 
 
 class _RnnScan(torch.autograd.Function):
-    """:func:`rnn_cell` over T steps."""
+    """``h' = tanh(W x + U h + b)`` over T steps (Elman 1990)."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The whole model, and the one function that builds it.
 
-    B batch   Q hypotheses   S source   T target   H hidden   V vocabulary   K rows of state
+B batch   Q hypotheses   S source   T target   H hidden   V vocabulary   K rows of state
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class Seq2Seq(nn.Module):
         return self.output(features), state, weights
 
 
-def build_model(options: ModelOptions, *, source_vocabulary: int, target_vocabulary: int) -> Seq2Seq:
+def build_model(
+    options: ModelOptions, *, source_vocabulary: int, target_vocabulary: int
+) -> Seq2Seq:
     """Build the model that ``options`` describe; the only reader of :class:`ModelOptions` here.
 
     Weights are drawn from torch's global generator: seed it first.

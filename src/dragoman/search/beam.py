@@ -1,6 +1,6 @@
 """Beam search over a batch; with a beam of one it is greedy search.
 
-    B sentences still open   Q beam   V vocabulary   C = 2 Q candidates
+B sentences still open   Q beam   V vocabulary   C = 2 Q candidates
 """
 
 from __future__ import annotations
@@ -93,9 +93,7 @@ def beam_search(
             parents, tokens = parents[going], tokens[going]
             _keep(now, going)
         state = scorer.select(state, None if everything else going, parents)
-    return [
-        sorted(found, key=lambda h: -h.score)[: options.beam] for found in now.found
-    ]
+    return [sorted(found, key=lambda h: -h.score)[: options.beam] for found in now.found]
 
 
 def _candidates(
@@ -127,7 +125,7 @@ def largest(values: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64
     if columns > 4 * count * _BLOCK:
         blocks = columns // _BLOCK
         maxima = values[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(2)
-        # A stable order keeps the leftmost of equal blocks; the rest of the row is always looked at.
+        # A stable order keeps the leftmost of equal blocks; what is left of the row is always read.
         chosen = np.sort(np.argsort(-maxima, axis=1, kind="stable")[:, :count], axis=1)
         near = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)
         rest = np.broadcast_to(np.arange(blocks * _BLOCK, columns), (rows, columns % _BLOCK))

@@ -1,6 +1,6 @@
 """What search needs of a model: anything with ``start``, ``step`` and ``select``.
 
-    B sentences   Q hypotheses a sentence   S source   V vocabulary
+B sentences   Q hypotheses a sentence   S source   V vocabulary
 """
 
 from __future__ import annotations

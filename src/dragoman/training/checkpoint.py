@@ -1,9 +1,9 @@
 """Checkpoints: folders with all that a run needs to go on as if it had never stopped.
 
-    checkpoints/step-00001000/
-        model.safetensors      weights
-        optimizer.safetensors  the optimizer's tensors of each weight, and the random states
-        state.json             counters and the position in the data
+checkpoints/step-00001000/
+    model.safetensors      weights
+    optimizer.safetensors  the optimizer's tensors of each weight, and the random states
+    state.json             counters and the position in the data
 """
 
 from __future__ import annotations
@@ -59,14 +59,10 @@ def save_checkpoint(
 
 def checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    return sorted(
-        path for path in (folder / FOLDER).glob("step-*") if path.name[5:].isdigit()
-    )
+    return sorted(path for path in (folder / FOLDER).glob("step-*") if path.name[5:].isdigit())
 
 
-def load_checkpoint(
-    path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
-) -> TrainingState:
+def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
     """Put weights, optimizer and random states back as they were.
 
     Raises:
@@ -92,9 +88,7 @@ def load_checkpoint(
         ) from error
 
 
-def _optimizer_tensors(
-    model: Seq2Seq, optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
+def _optimizer_tensors(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
         f"{name}::{key}": value.detach().contiguous().cpu()
         for name, parameter in model.named_parameters()

@@ -156,7 +156,7 @@ def validate_and_keep(run: Run) -> Validation:
 
 
 def _must_learn_its_cost(run: Run) -> bool:
-    """A run with a time budget validates once early, to know how much time to leave for the last."""
+    """A run with a time budget validates once early, to know what the last one will take."""
     return run.validated < 0 and run.state.elapsed > 0.15 * seconds(run.config.training.budget)
 
 
@@ -194,9 +194,7 @@ def ended(run: Run) -> str:
 
 def _save(run: Run) -> None:
     if run.accelerator.is_main_process:
-        save_checkpoint(
-            run.folder, run.model, run.optimizer, run.state, run.config.training.keep
-        )
+        save_checkpoint(run.folder, run.model, run.optimizer, run.state, run.config.training.keep)
 
 
 def _finish(run: Run, reason: str) -> None:

@@ -15,9 +15,9 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     """
     parameters = list(model.parameters())
     if options.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=options.learning_rate, fused=True)
+        return torch.optim.Adam(parameters, lr=float(options.learning_rate), fused=True)
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": options.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+    return torch.optim.AdamW(groups, lr=float(options.learning_rate), fused=True)

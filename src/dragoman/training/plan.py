@@ -25,7 +25,7 @@ def resolve(config: Config, train: Corpus) -> Config:
     embedding = width if model.embedding == "auto" else model.embedding
     if model.tied_output and model.embedding == "auto":
         embedding = hidden
-    dropout = (0.3 if tokens < 1_000_000 else 0.2) if model.dropout == "auto" else model.dropout
+    dropout = _dropout(config, tokens) if model.dropout == "auto" else model.dropout
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
     batch = training.batch_tokens
@@ -39,13 +39,23 @@ def resolve(config: Config, train: Corpus) -> Config:
     schedule = training.schedule
     if schedule == "auto":
         schedule = "cosine" if limited else "plateau"
+    rate = training.learning_rate
+    if rate == "auto":
+        rate = 2e-3 if hidden <= 256 else 1e-3
     training = replace(
-        training, batch_tokens=batch, validate_every=every, schedule=schedule,
+        training, batch_tokens=batch, learning_rate=rate, validate_every=every, schedule=schedule,
         save_every=every if training.save_every == "auto" else training.save_every,
         precision=best_precision() if training.precision == "auto" else training.precision,
         threads=torch.get_num_threads() if training.threads == "auto" else training.threads,
     )  # fmt: skip
     return replace(config, model=model, training=training)
+
+
+def _dropout(config: Config, tokens: int) -> float:
+    """Little for closed sets of words or letters, whose rules leave nothing to guess at."""
+    if config.target.level in ("word", "char"):
+        return 0.1
+    return 0.3 if tokens < 1_000_000 else 0.2
 
 
 def best_precision() -> str:

@@ -25,7 +25,6 @@ from dragoman.errors import FolderError, OptionError
 from dragoman.files import write_text
 from dragoman.model.folder import CONFIG, WEIGHTS, load_tokenizers, save_setup
 from dragoman.model.seq2seq import build_model
-from dragoman.training.checkpoint import FOLDER as CHECKPOINTS
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.lock import LOCK, locked
 from dragoman.training.loop import Run, ended, train_loop
@@ -83,9 +82,7 @@ def train(
             shutil.rmtree(out, ignore_errors=True)
 
 
-def _train(
-    files: list[Path], out: Path, config: Config, console: Console, began: float
-) -> Outcome:
+def _train(files: list[Path], out: Path, config: Config, console: Console, began: float) -> Outcome:
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
 
@@ -210,7 +207,9 @@ def _refuse_foreign(out: Path) -> None:
     if out.is_file():
         raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
     if out.is_dir() and not (out / CONFIG).exists():
-        foreign = sorted({path.name for path in out.iterdir()} - _OURS - {RECORD, "source.json", "target.json"})
+        foreign = sorted(
+            {path.name for path in out.iterdir()} - _OURS - {RECORD, "source.json", "target.json"}
+        )
         if foreign:
             raise OptionError(
                 f"is not empty and no model folder: it holds {foreign[0]!r}", place=str(out),

@@ -28,4 +28,5 @@ def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int
         shape = 0.5**cuts
     else:
         shape = 1.0
+    assert options.learning_rate != "auto", "resolve options first"
     return options.learning_rate * warm * shape

@@ -77,7 +77,5 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
     )
 
 
-def _texts(
-    translator: Translator, lines: Sequence[str], options: SearchOptions
-) -> list[str]:
+def _texts(translator: Translator, lines: Sequence[str], options: SearchOptions) -> list[str]:
     return [translation.text for translation in translator.translate(lines, options)]

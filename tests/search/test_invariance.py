@@ -1,0 +1,95 @@
+"""The numbers of a sentence do not depend on its company, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.model.scorer import TorchScorer
+from dragoman.model.seq2seq import build_model
+from dragoman.search.translator import Translator
+
+TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui", "dort"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    options = replace(SideOptions(), level="word", vocabulary=700)
+    words = [" ".join(f"w{i}{j}" for j in range(10)) for i in range(60)]
+    return train_tokenizer(TEXT + words, options)
+
+
+def translator(tokenizer: Tokenizer, **options: object) -> Translator:
+    torch.manual_seed(3)
+    chosen = replace(ModelOptions(), embedding=48, hidden=96, dropout=0.0, **options)  # type: ignore[arg-type]
+    model = build_model(chosen, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2.5)  # an untrained model says the same of everything; this one does not
+    return Translator(TorchScorer(model), tokenizer, tokenizer, longest=30)
+
+
+def lines(count: int) -> list[str]:
+    random = np.random.default_rng(5)
+    return [
+        " ".join(
+            f"w{random.integers(60)}{random.integers(10)}" for _ in range(random.integers(0, 75))
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("beam", [1, 5])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2}, {"attention": "none"},
+        {"attention": "bahdanau", "score": "concat"}, {"input_feeding": True, "score": "dot"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_scores_are_the_same_in_any_batch_and_order(
+    tokenizer: Tokenizer, beam: int, options: dict[str, object]
+) -> None:
+    one = translator(tokenizer, **options)
+    text = lines(60)
+    search = SearchOptions(beam=beam, max_ratio=0.5)
+    whole = list(one.translate(text, replace(search, batch_size=64)))
+    assert len(whole) == len(text)
+    assert sum(len(set(t.target_tokens)) for t in whole) > 100  # it does say something
+    order = np.random.default_rng(1).permutation(len(text))
+    for size in (1, 3, 17):
+        shuffled = list(one.translate([text[i] for i in order], replace(search, batch_size=size)))
+        for place, i in enumerate(order):
+            assert shuffled[place].texts == whole[i].texts
+            for a, b in zip(shuffled[place].hypotheses, whole[i].hypotheses, strict=True):
+                assert (a.ids, a.score) == (b.ids, b.score)
+
+
+def test_empty_lines_answer_empty_lines(tokenizer: Tokenizer) -> None:
+    answers = list(translator(tokenizer).translate(["", "dort", "   ", "\u200b"], SearchOptions()))
+    assert [a.text == "" for a in answers] == [True, False, True, True]
+    assert [a.source for a in answers] == ["", "dort", "   ", "\u200b"]
+
+
+def test_a_long_line_is_cut_where_sentences_end(tokenizer: Tokenizer) -> None:
+    one = translator(tokenizer)
+    sentence = "la maison est grande , oui ."
+    ids = one.source.encode([" ".join([sentence] * 9)])[0]
+    pieces = one._pieces(ids)
+    assert [len(p) for p in pieces] == [28, 28, 7]
+    assert np.array_equal(np.concatenate(pieces), ids)
+    answer = next(iter(one.translate([" ".join([sentence] * 9)], SearchOptions(max_ratio=0.1))))
+    alone = next(iter(one.translate([" ".join([sentence] * 4)], SearchOptions(max_ratio=0.1))))
+    assert answer.text.startswith(f"{alone.text} {alone.text} ")
+
+
+def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    assert Tokenizer.load(tmp_path / "t.json").digest == tokenizer.digest
