@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from dragoman.config import Config, from_toml, to_toml
+from dragoman.config import Config, flat, from_toml, to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing, write_text
@@ -79,6 +79,13 @@ def load_config(path: Path) -> Config:
         config.check()
     except OptionError as error:
         raise FolderError(str(error), cure="copy the folder again") from error
+    for name, value in flat(config.model, "model.").items():
+        if value == "auto":
+            raise FolderError(
+                f"{name} is 'auto', a trained model's is a number",
+                place=str(path / CONFIG),
+                cure="copy the folder again",
+            )
     return config
 
 

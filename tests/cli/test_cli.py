@@ -1,0 +1,332 @@
+"""The command line as people meet it: real processes, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import shared_data
+from dragoman.cli import VERBS, main
+from dragoman.cli.options import lengthen, option_names
+from dragoman.cli.train import Train
+
+pytestmark = pytest.mark.slow
+
+PAIRS = "".join(
+    f"{a} {b} !\t{c} {d}!\n"
+    for a, c in (("un", "one"), ("deux", "two"), ("trois", "three"), ("six", "six"))
+    for b, d in (("chat", "cat"), ("chien", "dog"), ("pain", "bread"), ("œuf", "egg"))
+)
+SMALL = ["--hidden", "16", "--embedding", "8", "--steps", "4", "--validate-every", "2",
+         "--batch-tokens", "40", "--precision", "fp32"]  # fmt: skip
+
+
+def dragoman(
+    *arguments: str | Path, text: str | bytes = "", **more: object
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "dragoman", *map(str, arguments)],
+        input=text.encode() if isinstance(text, str) else text,
+        capture_output=True, timeout=120, check=False, **more,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder made by the command line."""
+    place = tmp_path_factory.mktemp("cli")
+    (place / "pairs.tsv").write_text(PAIRS, encoding="utf-8")
+    done = dragoman("train", place / "pairs.tsv", "--out", place / "m", *SMALL)
+    assert done.returncode == 0, done.stderr.decode()
+    return place / "m"
+
+
+def test_a_training_leaves_a_whole_folder(folder: Path) -> None:
+    names = {p.name for p in folder.iterdir()} - {".lock"}
+    assert names == {
+        "config.toml", "model.safetensors", "source.json", "target.json", "metrics.jsonl",
+        "run.json", "curves.png", "corpus", "checkpoints",
+    }  # fmt: skip
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(folder.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_n_out_answers_line_n_in(folder: Path, end: str) -> None:
+    done = dragoman("translate", folder, text=end.join(["a", "", "un chat", "  ", "b"]) + end)
+    lines = done.stdout.decode().split("\n")
+    assert done.returncode == 0 and len(lines) == 6 and lines[5] == ""
+    assert [bool(line) for line in lines[:5]] == [True, False, True, False, True]
+
+
+def test_the_issue_s_own_line_count(folder: Path) -> None:
+    assert dragoman("translate", folder, text="a\n\nb\n").stdout.count(b"\n") == 3
+
+
+def test_batch_sizes_do_not_change_the_output(folder: Path) -> None:
+    text = "\n".join(f"{w} {v}" * (1 + i % 4) for i, (w, v) in enumerate(
+        (w, v) for w in ("un", "deux", "trois", "?") for v in ("chat", "œuf", "pain", "x y z")
+    ))  # fmt: skip
+    outputs = {dragoman("translate", folder, "--batch-size", n, text=text).stdout
+               for n in ("1", "7", "64")}  # fmt: skip
+    assert len(outputs) == 1
+
+
+def test_strange_lines_are_answered(folder: Path) -> None:
+    lines = [
+        "a\u2028b",
+        "a\x00b",
+        "\x0b",
+        "\x85",
+        "🎉",
+        "שלום",
+        "x" * 5000,
+        "un " * 3000,
+        "\ufeffun",
+    ]
+    done = dragoman("translate", folder, "--beam", "1", text="\n".join(lines) + "\n")
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.count(b"\n") == len(lines)
+
+
+def test_json_gives_scores_and_n_best(folder: Path) -> None:
+    done = dragoman(
+        "translate", folder, "--json", "--beam", "3", "--n-best", "2", text="un chat\n\n"
+    )
+    first, second = map(json.loads, done.stdout.decode().splitlines())
+    assert first["source"] == "un chat" and first["text"] == first["n_best"][0]["text"]
+    assert len(first["n_best"]) == 2
+    assert first["score"] == first["n_best"][0]["score"] >= first["n_best"][1]["score"]
+    assert first["source_tokens"] == ["▁un", "▁chat"]
+    assert second["text"] == "" and second["n_best"] == []
+
+
+@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_an_attention_map_is_drawn(folder: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
+    picture = tmp_path / f"map.{ending}"
+    done = dragoman("translate", folder, "--attention", picture, text="un chat !\n")
+    assert done.returncode == 0, done.stderr.decode()
+    assert picture.read_bytes().startswith(magic)
+
+
+def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("un chat !\ndeux œuf !\n", encoding="utf-8")
+    (tmp_path / "b").write_text("one cat!\ntwo egg!\n", encoding="utf-8")
+    done = dragoman("evaluate", folder, tmp_path / "a", tmp_path / "b", "--json",
+                    "--outputs", tmp_path / "out")  # fmt: skip
+    tree = json.loads(done.stdout)
+    assert tree["lines"] == 2 and tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|case:mix")
+    assert len((tmp_path / "out").read_text().splitlines()) == 2
+    table = dragoman("evaluate", folder).stdout.decode()
+    assert "held-out pairs of the training run" in table and "BLEU" in table
+
+
+def test_check_reports(tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text(PAIRS + "un chat !\tone cat!\n", encoding="utf-8")
+    done = dragoman("check", tmp_path / "p.tsv")
+    assert done.returncode == 0 and b"p.tsv:17" in done.stdout
+    assert json.loads(dragoman("check", tmp_path / "p.tsv", "--json").stdout)["total_lines"] == 17
+
+
+def test_data_lists_and_writes_samples(tmp_path: Path) -> None:
+    assert b"phrases" in dragoman("data", "list").stdout
+    out = tmp_path / "d.tsv"
+    assert dragoman("data", "get", "dates", "--count", "30", "--out", out).returncode == 0
+    assert out.read_bytes() == dragoman("data", "get", "dates", "--count", "30").stdout
+    assert all(line.count("\t") == 1 for line in out.read_text("utf-8").splitlines())
+    assert len(out.read_text("utf-8").splitlines()) == 30
+
+
+def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text(PAIRS, encoding="utf-8")
+    command = [sys.executable, "-m", "dragoman", "train", str(tmp_path / "p.tsv"), "--out",
+               str(tmp_path / "m"), *SMALL, "--steps", "100000", "--patience", "0",
+               "--validate-every", "100000", "--report-every", "1"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    metrics = tmp_path / "m" / "metrics.jsonl"
+    for _ in range(600):
+        if metrics.exists() and metrics.read_text().count("\n") > 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said.decode()
+    assert b"stopped by SIGINT" in said and b"Traceback" not in said
+    assert dragoman("translate", tmp_path / "m", text="un chat\n").stdout.count(b"\n") == 1
+    steps = len([r for r in metrics.read_text().splitlines() if '"train"' in r])
+    command[command.index("100000")] = str(steps + 2)
+    again = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert again.returncode == 0 and f"resuming at step {steps}".encode() in again.stderr
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    import fcntl
+
+    (tmp_path / "p.tsv").write_text(PAIRS, encoding="utf-8")
+    (tmp_path / "m").mkdir()
+    with open(tmp_path / "m" / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = dragoman("train", tmp_path / "p.tsv", "--out", tmp_path / "m", *SMALL)
+    assert done.returncode == 2
+    assert b"another training is writing here" in done.stderr
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Run in this process; the command must refuse with exit code 2 and one line."""
+    try:
+        code = main([str(a) for a in arguments])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    said = capsys.readouterr().err
+    assert code == 2, said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "p.tsv: no such file"), (b"", "p.tsv: is empty"),
+        (b"one column\n" * 20, "p.tsv:1: 1 column, 2 expected"),
+        (b"caf\xe9\tcoffee\n", r"p.tsv:1: byte 4 (0xE9) is not UTF-8"),
+        (bytes(range(256)) * 20, "p.tsv"), (b"\x1f\x8b\x08" + b"\0" * 99, "gzip"),
+        ("a\tb\n".encode("utf-16"), "UTF-16"), (b"\t\n \t \n" * 9, "p.tsv:1"),
+        (b"a\0b\tc\n" * 9, "p.tsv:1"), (b"x" * 1_000_000 + b"\ty\n", "p.tsv:1"),
+        ("\u200b\t\u200b\n".encode() * 9, "p.tsv:1"),
+    ],
+)  # fmt: skip
+def test_bad_pairs_are_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "p.tsv"
+    if content is not None:
+        path.write_bytes(content)
+    said = refused(capsys, "train", path, "--out", tmp_path / "m")
+    assert message.lower() in said.lower() and said.count("\n") == 1
+    assert not (tmp_path / "m").exists()
+
+
+def test_some_bad_lines_are_counted_and_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [f"un {i}\tone {i}" for i in range(200)]
+    rows[7], rows[90] = "no second column", "\u200b\tempty"
+    rows[30], rows[50] = "a\u2028b\tkept", "c\td\r"
+    (tmp_path / "p.tsv").write_bytes(b"\xef\xbb\xbf" + "\n".join(rows).encode() + b"\n")
+    assert main(["train", str(tmp_path / "p.tsv"), "--out", str(tmp_path / "m"), *SMALL]) == 0
+    said = capsys.readouterr().err
+    assert "1 line left out, columns:" in said and "p.tsv:8: 1 column, 2 expected" in said
+    assert "1 line left out, empty:" in said and "p.tsv:91:" in said
+    assert "179 pairs to learn from, 19 held out" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no verb 'trian' (did you mean 'train'?)"),
+        (["train"], "pairs"),
+        (["train", "{d}", "--out", "m"], "is a directory"),
+        (["train", "p", "--out", "m", "--hiden", "3"], "hiden"),
+        (["train", "p", "--out", "m", "--hidden", "x"], "hidden"),
+        (["train", "p", "--out", "m", "--dropout", "2"], "model.dropout: 2.0 is too large"),
+        (["train", "p", "--out", "m", "--budget", "soon"], "'soon' is not a duration"),
+        (["train", "p", "--out", "m", "--recipe", "no.toml"], "no.toml: cannot be read"),
+        (["train", "p", "p", "p", "--out", "m"], "two"),
+        (["translate", "{d}/nothing"], "no such folder"),
+        (["translate", "{d}"], "is not a model folder"),
+        (["translate", "{f}", "--beam", "0"], "search.beam: 0 is too small"),
+        (["translate", "{f}", "--input", "{d}/nothing"], "no such file"),
+        (["evaluate", "{f}", "{d}/nothing"], "no such file"),
+        (["data", "get", "phrase"], "did you mean 'phrases'"),
+        (["data", "get"], "name a corpus to get (choices: "),
+        (["check", "{d}/nothing"], "no such file"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path,
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p").write_text(PAIRS, encoding="utf-8")
+    given = [a.format(d=tmp_path, f=folder) for a in arguments]
+    assert message.lower() in refused(capsys, *given).lower()
+    assert not (tmp_path / "m").exists()
+
+
+def test_latin_1_on_standard_input_is_named(folder: Path) -> None:
+    done = dragoman("translate", folder, text=b"un\ncaf\xe9\n")
+    assert done.returncode == 2 and b"2: byte 4 (0xE9) is not UTF-8" in done.stderr
+
+
+def test_a_reader_that_has_gone_is_no_traceback(folder: Path) -> None:
+    text = "un chat\n" * 20000
+    command = f"{sys.executable} -m dragoman translate {folder} --beam 1 | head -n 1"
+    done = subprocess.run(["bash", "-c", command], input=text.encode(), capture_output=True,
+                          timeout=120, check=False)  # fmt: skip
+    assert done.stdout.count(b"\n") == 1 and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for part in text.split(" --")[2:]:
+        assert "(default" in part or "(required)" in part, part
+    assert "usage: dragoman" in text
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {verb} " in text for verb in VERBS)
+    assert main([]) == 2
+
+
+def test_short_names_stand_for_whole_ones() -> None:
+    assert lengthen(Train, ["--hidden", "3", "--no-reverse", "--out=x", "--seed=4"]) == [
+        "--model.hidden", "3", "--data.no-reverse", "--out=x", "--training.seed=4",
+    ]  # fmt: skip
+    names = option_names(Train)
+    assert "level" not in names and "vocabulary" not in names  # source's or target's?
+    assert names["beam"] == "search.beam" and names["save-every"] == "training.save-every"
+
+
+HEAVY = ["torch", "accelerate", "matplotlib", "tokenizers", "pyarrow", "sacrebleu", "tyro", "rich"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import dragoman", "from dragoman.cli import main; main(['--help'])",
+     "import dragoman.search.beam, dragoman.search.translator, dragoman.data.prepare"],
+)  # fmt: skip
+def test_torch_is_not_imported_before_its_time(code: str) -> None:
+    probe = f"{code}\nimport sys; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True, text=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert "torch" not in loaded and "accelerate" not in loaded
+    if "search" not in code:
+        assert loaded == "[]"
+
+
+def test_plain_output_without_colours(folder: Path) -> None:
+    environment = os.environ | {"NO_COLOR": "1"}
+    done = dragoman("evaluate", folder, env=environment)
+    assert b"\x1b[" not in done.stdout + done.stderr
+
+
+def test_real_data_trains_a_step(tmp_path: Path) -> None:
+    path = shared_data("tatoeba/eng-fra.tsv.gz")
+    done = dragoman("train", path, "--reverse", "--out", tmp_path / "m", *SMALL, "--steps", "1",
+                    "--validation-sample", "5")  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"164,130 pairs to learn from, 1,000 held out" in done.stderr

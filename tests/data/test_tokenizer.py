@@ -1,0 +1,207 @@
+"""Text to ids and back, at every level."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dragoman.config import SideOptions
+from dragoman.data.normalizer import sentence_key
+from dragoman.data.tokenizer import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIAL,
+    UNK,
+    TextStatistics,
+    Tokenizer,
+    choose_level,
+    train_tokenizer,
+)
+from dragoman.errors import DataError, FolderError, OptionError
+
+TEXT = [
+    "L'été dernier, j'ai vu 12,5 km de côtes !",
+    "« Où va-t-il ? » demanda-t-elle (en riant).",
+    "Il a payé 3 000 € — c'est trop... non ?",
+    'naïve œuvre, straße: 100% "sûr"; C++ & co. <s> </s> <unk>',
+] * 3
+LEVELS = ["word", "char", "bpe", "unigram"]
+
+
+def tokenizer(text: list[str] = TEXT, **options: object) -> Tokenizer:
+    base = SideOptions(level="word", vocabulary=400)
+    return train_tokenizer(text, replace(base, **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_known_text_comes_back_as_it_was(level: str) -> None:
+    one = tokenizer(level=level)
+    for text, ids in zip(TEXT, one.encode(TEXT), strict=True):
+        assert one.decode(ids) == text
+        assert UNK not in ids and PAD not in ids and BOS not in ids and EOS not in ids
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@settings(deadline=None, max_examples=60)
+@given(text=st.text(alphabet="Lété dn,'ai12.?!-€\u00a0\t\u202f\u2028", max_size=40))
+def test_text_of_known_characters_comes_back_normalised(level: str, text: str) -> None:
+    one = _CACHED.setdefault(
+        level, tokenizer([*TEXT, "L é t e d n a i 1 2 . ? ! - ' , €"], level=level)
+    )
+    (ids,) = one.encode([text])
+    if UNK not in ids:
+        assert one.decode(ids) == one.normalize(text)
+    assert one.normalize(text) == " ".join(text.split())
+
+
+_CACHED: dict[str, Tokenizer] = {}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_special_tokens_in_text_are_text(level: str) -> None:
+    one = tokenizer(["a b <c>"], level=level)
+    for special in SPECIAL:
+        (ids,) = one.encode([f"a {special} b"])
+        assert not {PAD, BOS, EOS} & set(ids.tolist())
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "unigram", "char"])
+def test_what_was_never_seen_is_unknown(level: str) -> None:
+    one = tokenizer(level=level)
+    (ids,) = one.encode(["漢 j'ai"])
+    assert ids.tolist().count(UNK) == 1
+    assert "<unk>" in one.decode(ids) and "j'ai" in one.decode(ids)
+
+
+def test_word_tokens_carry_the_space_before_them() -> None:
+    one = tokenizer()
+    (ids,) = one.encode(["j'ai vu, non ?"])
+    assert one.tokens(ids) == ["▁j", "'", "ai", "▁vu", ",", "▁non", "▁?"]
+
+
+def test_words_split_at_white_space_only() -> None:
+    one = tokenizer(split_punctuation=False)
+    (ids,) = one.encode(["L'été dernier, nope"])
+    assert one.tokens(ids) == ["L'été", "dernier,", "<unk>"]
+    assert one.decode(ids[:2]) == "L'été dernier,"
+
+
+def test_digits_are_single_below_word_level() -> None:
+    one = tokenizer(["1987 1987 1987"], level="bpe")
+    assert one.tokens(one.encode(["1987"])[0]) == ["▁", "1", "9", "8", "7"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "expected"),
+    [
+        ({}, "e\u0301te\u0301  \u00a0\u202f là\u200b\u00ad", "été là"),
+        ({"unicode": "nfd"}, "é", "e\u0301"),
+        ({"unicode": "nfkc"}, "ﬁn №", "fin No"),
+        ({"lowercase": True}, "ÉTÉ Straße", "été straße"),
+        ({"strip_accents": True}, "Où êtes-vous, naïf ñ ç", "Ou etes-vous, naif n c"),
+        ({"space_punctuation": ",.!?"}, "Oui,non.Si?", "Oui , non . Si ?"),
+        ({"keep_only": "a-zA-Z,.!?"}, "L'été: 3 fois!", "L t fois!"),
+        (
+            {"unicode": "nfd", "strip_accents": True, "lowercase": True,
+             "space_punctuation": ",.!?", "keep_only": "a-zA-Z,.!?"},
+            "Où est-elle, là ?", "ou est elle , la ?",
+        ),
+        ({"unicode": "none"}, "e\u0301", "e\u0301"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_normalisation(options: dict[str, object], text: str, expected: str) -> None:
+    assert tokenizer(**options).normalize(text) == expected
+
+
+def test_keep_only_must_be_a_set_of_characters() -> None:
+    with pytest.raises(OptionError, match=r"keep_only: 'z-a' is not a set of characters"):
+        tokenizer(keep_only="z-a")
+
+
+def test_rare_words_are_left_out() -> None:
+    one = tokenizer(["a a a b b c"], min_count=2)
+    assert one.tokens(one.encode(["a b c"])[0]) == ["▁a", "▁b", "<unk>"]
+    assert len(one) == 6
+
+
+def test_a_vocabulary_has_its_size() -> None:
+    assert len(tokenizer(vocabulary=10)) == 10
+    assert len(tokenizer(level="bpe", vocabulary=80)) == 80
+
+
+def test_nothing_to_learn_from() -> None:
+    with pytest.raises(DataError, match="no token is left to learn from"):
+        tokenizer(["a b c"], min_count=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        (["banana", "cherry", "date"] * 400, "char"),
+        ([f"walk {i % 7} times and turn left" for i in range(3000)], "word"),
+        ([f"w{i} x{i + 1} y{2 * i}" for i in range(3000)], "bpe"),
+        (["what is the color of banana", "what makes up water molecules"], "word"),
+    ],
+)
+def test_the_level_suits_the_text(text: list[str], level: str) -> None:
+    chosen = choose_level(SideOptions(), TextStatistics.of(text))
+    assert chosen.level == level
+    assert isinstance(chosen.vocabulary, int)
+
+
+def test_choices_of_the_user_stand() -> None:
+    asked = SideOptions(level="unigram", vocabulary=77)
+    assert choose_level(asked, TextStatistics.of(["a"])) == asked
+
+
+def test_a_saved_tokenizer_is_the_same(tmp_path: Path) -> None:
+    one = tokenizer(level="bpe")
+    path = tmp_path / "source.json"
+    path.write_text(one.to_json(), encoding="utf-8")
+    other = Tokenizer.load(path)
+    assert other.digest == one.digest
+    assert other.encode(TEXT)[1].tolist() == one.encode(TEXT)[1].tolist()
+    assert json.loads(path.read_text("utf-8"))["model"]["type"] == "BPE"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not a tokenizer"), ("{}", "is not a tokenizer"), ('{"version":', "is not a"),
+        (None, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_damaged_tokenizer(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "source.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(FolderError, match=message):
+        Tokenizer.load(path)
+
+
+def test_a_foreign_tokenizer(tmp_path: Path) -> None:
+    path = tmp_path / "source.json"
+    tree = json.loads(tokenizer().to_json())
+    tree["model"]["vocab"]["[PAD]"] = tree["model"]["vocab"].pop("<pad>")
+    path.write_text(json.dumps(tree))
+    with pytest.raises(FolderError, match="its first tokens are not <pad> <unk> <s> </s>"):
+        Tokenizer.load(path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Tom's here!", "tom s HERE", True), ("I'm\u00a0in.", "I’m in", True),
+        ("été", "e\u0301te\u0301", True), ("go", "goo", False), ("!", "?", False),
+        ("12", "1 2", False),
+    ],
+)  # fmt: skip
+def test_sentence_keys(one: str, other: str, same: bool) -> None:
+    assert (sentence_key(one) == sentence_key(other)) is same

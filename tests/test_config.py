@@ -1,0 +1,131 @@
+"""Options: ranges, contradictions, TOML there and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dragoman.config import Config, ModelOptions, flat, from_toml, merge, seconds, to_toml
+from dragoman.errors import OptionError
+
+
+def changed(**values: object) -> Config:
+    tree: dict[str, dict[str, object]] = {}
+    for name, value in values.items():
+        group, _, option = name.partition("__")
+        tree.setdefault(group, {})[option] = value
+    return merge(Config(), tree, place="test")
+
+
+def test_the_defaults_hold_together() -> None:
+    Config().check()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(),
+        changed(model__hidden=512, model__dropout=0.25, data__columns=(2, 1), training__steps=3,
+                training__watch=("où ?", "a\tb"), source__keep_only="a-z", target__vocabulary=99),
+    ],
+)  # fmt: skip
+def test_toml_gives_the_options_back(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(config), encoding="utf-8")
+    assert from_toml(path) == config
+
+
+def test_a_recipe_changes_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("[training]\nlearning_rate = 1e-4\nclip = 5\n")
+    config = from_toml(path, base=changed(model__hidden=64))
+    assert config.training.learning_rate == 1e-4
+    assert config.training.clip == 5.0 and isinstance(config.training.clip, float)
+    assert config.model.hidden == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model]\nhiden = 3", r"unknown option 'model.hiden' \(did you mean 'hidden'\?\)"),
+        ("[modle]\n", r"unknown option 'modle' \(did you mean 'model'\?\)"),
+        ("[model]\ncell = 'gruu'", r"model.cell cannot be 'gruu' \(did you mean 'gru'\?\)"),
+        ("[model]\nhidden = 'x'", "model.hidden cannot be 'x'"),
+        ("[model]\nhidden = true", "model.hidden cannot be True"),
+        ("[model]\nhidden = 1.5", "model.hidden cannot be 1.5"),
+        ("[model]\nbidirectional = 1", "model.bidirectional cannot be 1"),
+        ("model = 3", "'model' is a table of options"),
+        ("[data]\ncolumns = [1]", r"data.columns cannot be \[1\]"),
+        ("[data]\ncolumns = [1, 'b']", "data.columns cannot be 'b'"),
+        ("[training]\nwatch = 'x'", "training.watch cannot be 'x'"),
+        ("[model\n", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(OptionError, match=message) as caught:
+        from_toml(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="cannot be read: No such file"):
+        from_toml(tmp_path / "r.toml")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed(model__hidden=0), "model.hidden: 0 is too small, at least 1"),
+        (changed(model__dropout=1.0), "model.dropout: 1.0 is too large, it must be below 1"),
+        (changed(training__clip=-1.0), "training.clip: -1.0 is too small"),
+        (changed(training__learning_rate=math.nan), "training.learning_rate: nan is too small"),
+        (changed(data__columns=(0, 1)), "data.columns: 0 is too small"),
+        (changed(training__budget="0s"), "training.budget: no time at all"),
+        (changed(model__input_feeding=True, model__attention="none"), "needs model.attention"),
+        (changed(model__tied_output=True, model__embedding=8, model__hidden=6), "embeddings of 8"),
+        (changed(model__hidden=7), "7 cannot be halved for two directions"),
+        (changed(model__shared_embeddings=True, source__lowercase=True), "needs the same options"),
+        (changed(data__separator=""), "data.separator: it is empty"),
+        (changed(data__validation_pairs=("a", "b", "c")), "one file, or two aligned ones"),
+    ],
+)
+def test_what_is_refused(config: Config, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        config.check()
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    with pytest.raises(OptionError, match="model.hidden: 0.*search.beam: 0"):
+        changed(model__hidden=0, search__beam=0).check()
+
+
+def test_every_number_has_a_range() -> None:
+    for name, value in flat(changed(model__hidden=8, model__embedding=8)).items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            group, _, option = name.partition(".")
+            with pytest.raises(OptionError, match=name):
+                changed(**{f"{group}__{option}": type(value)(-1)}).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("90", 90), ("1.5h", 5400), ("none", math.inf),
+     ("1H 5M", 3900)],
+)  # fmt: skip
+def test_durations(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "x", "20 minutes", "m", "-5m", "5m1h"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(OptionError, match="training.budget: .* is not a duration"):
+        seconds(text)
+
+
+def test_flat_names() -> None:
+    assert flat(replace(ModelOptions(), hidden=3), "model.")["model.hidden"] == 3

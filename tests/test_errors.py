@@ -1,0 +1,34 @@
+"""What an error says, and the public face of the package."""
+
+from __future__ import annotations
+
+import pytest
+
+import dragoman
+from dragoman.errors import DataError, DragomanError, UsageError, did_you_mean
+from dragoman.extras import need
+
+
+def test_an_error_is_place_cause_cure() -> None:
+    error = DataError("1 column, 2 expected", place="p.tsv:3", cure="try --separator")
+    assert str(error) == "p.tsv:3: 1 column, 2 expected (try --separator)"
+    assert str(DragomanError("no more memory")) == "no more memory"
+    assert (DragomanError.exit_code, UsageError.exit_code, error.exit_code) == (1, 2, 2)
+
+
+def test_hints() -> None:
+    assert did_you_mean("hiden", ["hidden", "beam"]) == "did you mean 'hidden'?"
+    assert did_you_mean("zzz", ["b", "a"]) == "choices: a, b"
+
+
+def test_a_missing_extra_names_its_command() -> None:
+    with pytest.raises(DragomanError, match=r"pip install 'dragoman\[serve\]'"):
+        need("no_such_package.part", extra="serve")
+    assert need("json", extra="serve").dumps([]) == "[]"
+
+
+def test_the_export_list_is_the_namespace() -> None:
+    assert all(getattr(dragoman, name) is not None for name in dragoman.__all__)
+    assert set(dir(dragoman)) == set(dragoman.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = dragoman.nothing

@@ -1,0 +1,240 @@
+"""Whole trainings on small data: learning, resuming, ending, and what is left behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+import dragoman
+from dragoman.config import Config, merge
+from dragoman.errors import FolderError, OptionError, TrainingError
+from dragoman.model.folder import load_folder
+from dragoman.model.seq2seq import Seq2Seq
+from dragoman.training import loop
+from dragoman.training.checkpoint import checkpoints
+from dragoman.training.run import train
+
+pytestmark = pytest.mark.slow
+
+WORDS = {"un": "one", "deux": "two", "trois": "three", "quatre": "four", "cinq": "five"}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Numbers said in French, to be said backwards in English."""
+    path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
+    names = list(WORDS)
+    rows = [[names[i], names[j], names[k], names[m]]
+            for i in range(5) for j in range(5) for k in range(5) for m in range(2)]  # fmt: skip
+    lines = [f"{' '.join(r)}\t{' '.join(WORDS[w] for w in reversed(r))}" for r in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def options(**training: object) -> Config:
+    small = {"embedding": 24, "hidden": 48, "dropout": 0.1}
+    given = {"steps": 30, "batch_tokens": 200, "validate_every": 10, "report_every": 5,
+             "precision": "fp32", "warmup": 5} | training  # fmt: skip
+    return merge(Config(), {"model": small, "training": given}, place="test")
+
+
+def run(pairs: Path, out: Path, config: Config) -> str:
+    """Train, and give back what was said."""
+    text = io.StringIO()
+    train([pairs], out, config, console=Console(file=text, width=200))
+    return text.getvalue()
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return dict(load_folder(out).model.state_dict())
+
+
+def metrics(out: Path, kind: str) -> list[dict[str, object]]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["kind"] == kind]
+
+
+def test_a_training_learns_its_task_and_leaves_a_model(pairs: Path, tmp_path: Path) -> None:
+    said = run(pairs, tmp_path / "m", options(steps=400, validate_every=100, warmup=20))
+    model = dragoman.load(tmp_path / "m")
+    answers = model.translate(["trois deux un un", "", "cinq cinq quatre deux"])
+    assert [a.text for a in answers] == ["one one two three", "", "two four five five"]
+    result = model.evaluate()
+    assert {m.name: m.value for m in result.metrics}["exact match"] == 100.0
+    assert len(result.outputs) == 25  # a tenth
+    assert "400 steps done" in said and "exact 100.0 %" in said
+    rows = metrics(tmp_path / "m", "validation")
+    assert [row["step"] for row in rows] == [100, 200, 300, 400]
+    assert rows[-1]["loss"] < rows[0]["loss"]  # type: ignore[operator]
+    assert rows[-1]["perplexity"] == pytest.approx(math.exp(rows[-1]["loss"]))  # type: ignore[arg-type]
+    assert [r["step"] for r in metrics(tmp_path / "m", "train")] == list(range(5, 401, 5))
+
+
+@pytest.mark.parametrize("stop", [7, 10, 23])
+def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
+    pairs: Path, tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = options(save_every=1)
+    run(pairs, tmp_path / "whole", config)
+
+    real = loop.train_step
+
+    def dying(now: loop.Run, batch: object) -> object:
+        if now.state.step == stop:
+            raise KeyboardInterrupt
+        return real(now, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "train_step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(pairs, tmp_path / "parts", config)
+    monkeypatch.undo()
+    assert f"resuming at step {stop}" in run(pairs, tmp_path / "parts", config)
+
+    for one, other in zip(metrics(tmp_path / "whole", "train"),
+                          metrics(tmp_path / "parts", "train"), strict=True):  # fmt: skip
+        for name in ("step", "epoch", "loss", "gradient_norm", "learning_rate", "tokens"):
+            assert one[name] == other[name]
+    wanted = weights(tmp_path / "whole")
+    for name, tensor in weights(tmp_path / "parts").items():
+        assert torch.equal(tensor, wanted[name]), name
+
+
+def test_the_same_command_on_a_finished_run_does_nothing(pairs: Path, tmp_path: Path) -> None:
+    run(pairs, tmp_path / "m", options(steps=5))
+    before = {p: p.read_bytes() for p in (tmp_path / "m").glob("*.*")}
+    assert "nothing to do: 5 steps done" in run(pairs, tmp_path / "m", options(steps=5))
+    assert {p: p.read_bytes() for p in (tmp_path / "m").glob("*.*")} == before
+
+
+def test_a_finished_run_goes_on_when_its_limit_is_raised(pairs: Path, tmp_path: Path) -> None:
+    run(pairs, tmp_path / "m", options(steps=5))
+    assert "resuming at step 5" in run(pairs, tmp_path / "m", options(steps=9))
+    assert checkpoints(tmp_path / "m")[-1].name == "step-00000009"
+
+
+def test_other_options_or_data_are_refused(pairs: Path, tmp_path: Path) -> None:
+    run(pairs, tmp_path / "m", options(steps=3))
+    with pytest.raises(OptionError, match="training.seed was 1, now 2; .*another --out"):
+        run(pairs, tmp_path / "m", options(steps=3, seed=2))
+    other = tmp_path / "other.tsv"
+    other.write_text(pairs.read_text() + "un\tone\n")
+    with pytest.raises(OptionError, match="holds a run on other data"):
+        run(other, tmp_path / "m", options(steps=3))
+    (tmp_path / "m" / "run.json").write_text("{")
+    with pytest.raises(FolderError, match="cannot be resumed: run.json is missing or damaged"):
+        run(pairs, tmp_path / "m", options(steps=3))
+
+
+def test_the_last_checkpoints_are_kept_and_no_partial_one(pairs: Path, tmp_path: Path) -> None:
+    run(pairs, tmp_path / "m", options(steps=9, save_every=2, keep=3))
+    names = [p.name for p in (tmp_path / "m" / "checkpoints").iterdir()]
+    assert sorted(names) == ["step-00000006", "step-00000008", "step-00000009"]
+
+
+def test_a_foreign_folder_is_left_alone(pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "thesis.txt").write_text("mine")
+    with pytest.raises(OptionError, match="is not empty and no model folder: .*'thesis.txt'"):
+        run(pairs, tmp_path / "m", options())
+    assert [p.name for p in (tmp_path / "m").iterdir()] == ["thesis.txt"]
+    with pytest.raises(OptionError, match="is a file, a folder is expected"):
+        run(pairs, tmp_path / "m" / "thesis.txt", options())
+
+
+def test_failing_data_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text("one column\n" * 5)
+    with pytest.raises(dragoman.DragomanError):
+        run(tmp_path / "p.tsv", tmp_path / "m", options())
+    assert not (tmp_path / "m").exists()
+
+
+def test_patience_ends_a_run_that_no_longer_improves(pairs: Path, tmp_path: Path) -> None:
+    said = run(pairs, tmp_path / "m", options(steps=0, learning_rate=1e-9, patience=3,
+                                              validate_every=4))  # fmt: skip
+    assert "no better chrf in 3 validations" in said
+
+
+def test_the_best_weights_are_kept_not_the_last(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0])
+    real = loop.validate
+    kept: list[dict[str, torch.Tensor]] = []
+
+    def scripted(model: Seq2Seq, *rest: object, **more: object) -> object:
+        result = real(model, *rest, **more)  # type: ignore[arg-type]
+        kept.append({k: v.clone() for k, v in model.state_dict().items()})
+        return replace(result, scores=result.scores | {"chrf": next(scores)})
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    run(pairs, tmp_path / "m", options(steps=30))
+    for name, tensor in weights(tmp_path / "m").items():
+        assert torch.equal(tensor, kept[1][name])
+
+
+def test_a_non_finite_gradient_changes_nothing(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Seq2Seq.forward
+    seen: list[torch.Tensor] = []
+
+    def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+        loss = real(self, *inputs)  # type: ignore[arg-type]
+        seen.append(self.output.bias.detach().clone())
+        return loss._replace(total=loss.total * math.nan) if len(seen) in (3, 4) else loss
+
+    monkeypatch.setattr(Seq2Seq, "forward", spoiled)
+    said = run(pairs, tmp_path / "m", options(steps=6))
+    assert "step 2: the gradient is not finite; step left out" in said
+    assert torch.equal(seen[2], seen[3]) and torch.equal(seen[3], seen[4])
+    assert not torch.equal(seen[4], seen[5])
+    assert all(torch.isfinite(t).all() for t in weights(tmp_path / "m").values())
+
+
+def test_training_stops_when_gradients_stay_non_finite(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Seq2Seq.forward
+
+    def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+        loss = real(self, *inputs)  # type: ignore[arg-type]
+        return loss._replace(total=loss.total * math.inf)
+
+    monkeypatch.setattr(Seq2Seq, "forward", spoiled)
+    with pytest.raises(TrainingError, match="20 steps in a row had no finite gradient"):
+        run(pairs, tmp_path / "m", options(steps=100, validate_every=1000))
+
+
+def test_two_pairs_are_enough_to_learn_by_heart(tmp_path: Path) -> None:
+    (tmp_path / "qa.tsv").write_text(
+        "what is the color of banana\tyellow most of the time\n"
+        "what makes up water molecules\thydrogen and oxygen\n"
+    )
+    said = run(tmp_path / "qa.tsv", tmp_path / "m", options(steps=150, validate_every=50))
+    assert "too few to hold any out" in said
+    model = dragoman.load(tmp_path / "m")
+    answers = model.translate(["what makes up water molecules", "what is the color of banana"])
+    assert [a.text for a in answers] == ["hydrogen and oxygen", "yellow most of the time"]
+
+
+def test_validation_pairs_of_their_own(pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.tsv").write_text("un un\tone one\ndeux\ttwo\n")
+    config = options(steps=2)
+    config = replace(config, data=replace(config.data, validation_pairs=(str(tmp_path / "v.tsv"),)))
+    assert "250 pairs to learn from, 2 held out" in run(pairs, tmp_path / "m", config)
+
+
+def test_bf16_learns_what_fp32_learns(pairs: Path, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16"):
+        run(pairs, tmp_path / precision, options(steps=150, validate_every=150,
+                                                 precision=precision, warmup=20))  # fmt: skip
+    one, other = (metrics(tmp_path / p, "validation")[-1]["loss"] for p in ("fp32", "bf16"))
+    assert one == pytest.approx(other, rel=0.1)  # type: ignore[arg-type]
+    assert weights(tmp_path / "bf16")["output.weight"].dtype == torch.float32
