@@ -322,7 +322,7 @@ def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str 
         if dataclasses.is_dataclass(old):
             if not isinstance(value, Mapping):
                 raise OptionError(f"{prefix + name!r} is a table of options", place=place)
-            changes[name] = merge(old, value, place=place, prefix=f"{prefix}{name}.")  # type: ignore[type-var]
+            changes[name] = merge(old, value, place=place, prefix=f"{prefix}{name}.")
         else:
             changes[name] = _typed(value, types[name], f"{prefix}{name}", place)
     return dataclasses.replace(options, **changes)  # type: ignore[type-var]

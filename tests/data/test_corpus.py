@@ -14,8 +14,8 @@ from dragoman.config import SideOptions
 from dragoman.data import corpus as corpus_module
 from dragoman.data.batches import LEAST_FILLED, MOST_PADDING, assemble, pad, plan_batches
 from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
-from dragoman.data.normalizer import sentence_key
 from dragoman.data.pairs import Pair
+from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import BOS, EOS, PAD, Tokenizer, train_tokenizer
 from dragoman.errors import DataError, FolderError
 

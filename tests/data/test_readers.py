@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.config import DataOptions
+from dragoman.data.lines import STDIN, fingerprint, read_lines
 from dragoman.data.pairs import Faults, Pair
-from dragoman.data.readers import STDIN, fingerprint, read_lines, read_pairs
+from dragoman.data.readers import read_pairs
 from dragoman.errors import DataError, OptionError
 
 LENIENT, STRICT = DataOptions(tolerance=1.0), DataOptions(tolerance=0.0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.config import SideOptions
-from dragoman.data.normalizer import sentence_key
+from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import (
     BOS,
     EOS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -21,13 +21,14 @@ def parse(
     An option of a group may be given without the group's name when no other option shares its
     last name: ``--hidden 512`` for ``--model.hidden 512``.
     """
-    return tyro.cli(
+    parsed: Command = tyro.cli(
         command,
         prog=f"dragoman {verb}",
         description=command.__doc__,
         args=lengthen(command, arguments),
-        default=default,
+        default=tyro.MISSING if default is None else default,
     )
+    return parsed
 
 
 def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
@@ -51,8 +52,8 @@ def option_names(command: type) -> dict[str, str]:
     """Every short name with the whole name it stands for."""
     names: dict[str, list[str]] = {}
     for item in dataclasses.fields(command):
-        nested = item.default_factory
-        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
+        nested: Any = item.default_factory
+        if isinstance(nested, type) and hasattr(nested, "__dataclass_fields__"):
             for dotted in flat(nested(), f"{item.name}."):
                 full = dotted.replace("_", "-")
                 names.setdefault(full.rpartition(".")[2], []).append(full)

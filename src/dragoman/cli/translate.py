@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from dragoman.cli.options import parse
-from dragoman.data.readers import read_lines
+from dragoman.data.lines import read_lines
 from dragoman.errors import OptionError
 
 if TYPE_CHECKING:

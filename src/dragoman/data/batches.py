@@ -9,7 +9,7 @@ epoch, make the plan again and skip what was done.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +45,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
-        moved = (
-            getattr(self, name).to(device, non_blocking=True)
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=True)
             for name in ("source", "source_mask", "target_in", "target_out", "target_mask")
-        )
-        return Batch(*moved, self.target_tokens)
+        }
+        return replace(self, **moved)
 
 
 def plan_batches(

@@ -7,7 +7,6 @@ No text is kept: sameness is judged by 64-bit hashes, so that a million pairs ta
 from __future__ import annotations
 
 import re
-import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,22 +18,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.config import DataOptions
+from dragoman.config import DataOptions, SideOptions
+from dragoman.data.lines import place
 from dragoman.data.pairs import Faults, Pair
-from dragoman.data.readers import place, read_pairs
+from dragoman.data.readers import read_pairs
+from dragoman.data.sameness import INVISIBLE, sentence_key
+from dragoman.data.tokenizer import TextStatistics, choose_level
 
 Severity = Literal["problem", "warning", "note"]
 Find = Callable[[Pair], str | None]
 
 _SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
 _SHOWN = 3
-_INVISIBLE = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
+_INVISIBLE = f"[{INVISIBLE}]"
 _SPACES = "[\u00a0\u1680\u2000-\u200a\u202f\u205f]"
 _LATIN, _FOREIGN = "[A-Za-z\u00c0-\u024f]", "[\u0370-\u03ff\u0400-\u052f]"
 _MIXED = f"{_LATIN}['\u2019]?{_FOREIGN}|{_FOREIGN}['\u2019]?{_LATIN}"
 _BROKEN = "\ufffd|\u00c3[\x80-\x9f\xa1-\xbf]|\u00e2\u20ac|[\x80-\x9f]"
-_MARKS = [c for c in map(chr, range(1 << 16)) if unicodedata.category(c).startswith("P")]
-_PUNCTUATION = re.compile(f"[{re.escape(''.join(_MARKS))}]")
 _ENOUGH = (
     (100_000, "enough for short everyday sentences"),
     (10_000, "enough for short sentences of one subject, or a regular task"),
@@ -74,16 +74,12 @@ class Side:
     """Median, 95th percentile, maximum."""
     characters_a_line: tuple[int, int, int]
 
-    def suggested_level(self) -> Literal["word", "char", "bpe"]:
-        """The unit of text that such a side is usually learned best with.
+    lines: int
 
-        One token a line, or tokens as long as clauses (a script without spaces), means characters;
-        few words that return often, whole words; else subwords.
-        """
-        if self.tokens_a_line[0] <= 1 or self.characters > 20 * self.tokens:
-            return "char"
-        few = self.distinct_tokens <= 5000 and self.tokens >= 20 * self.distinct_tokens
-        return "word" if few else "bpe"
+    def suggested_level(self) -> str:
+        """The unit of text that training would choose."""
+        statistics = TextStatistics(self.lines, self.tokens, self.distinct_tokens, self.characters)
+        return choose_level(SideOptions(), statistics).level
 
     def __str__(self) -> str:
         """The numbers in one line."""
@@ -153,14 +149,6 @@ def check_pairs(files: Sequence[Path], options: DataOptions) -> Report:
         findings=tuple(findings),
         sorted_by_length=any(finding.kind == "sorted by length" for finding in findings),
     )
-
-
-def comparable(text: str) -> str:
-    """``text`` without what two spellings of one sentence differ in: case, punctuation, spaces."""
-    folded = text.casefold()
-    if not folded.isascii():
-        folded = re.sub(_INVISIBLE, "", unicodedata.normalize("NFC", folded))
-    return " ".join(_PUNCTUATION.sub(" ", folded).split()) or folded
 
 
 def _left_out(faults: Faults, tolerance: float) -> tuple[Finding, ...]:
@@ -269,7 +257,7 @@ class _SideTally:
         self.texts.add((hash(text),))
         self.words.add(map(hash, words))
         self.alphabet.update(text)
-        self.keys.append(hash(comparable(text)))
+        self.keys.append(hash(sentence_key(text)))
         self.characters.append(len(text))
         self.tokens.append(len(words))
 
@@ -282,6 +270,7 @@ class _SideTally:
             distinct_characters=len(self.alphabet),
             tokens_a_line=_lengths(self.tokens),
             characters_a_line=_lengths(self.characters),
+            lines=len(self.tokens),
         )
 
 

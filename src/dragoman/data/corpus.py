@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dragoman.data.normalizer import sentence_key
 from dragoman.data.pairs import Pair
+from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import Ids, Tokenizer
 from dragoman.errors import DataError, FolderError
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from tokenizers import Regex, normalizers
 
 from dragoman.config import SideOptions
+from dragoman.data.sameness import INVISIBLE
 from dragoman.errors import OptionError
-
-INVISIBLE = "\u00ad\u200b\u2060\ufeff"
-"""Soft hyphen, zero-width space, word joiner, byte-order mark: seen by no reader, so dropped."""
 
 _FORMS = {
     "nfc": normalizers.NFC, "nfd": normalizers.NFD,
@@ -52,9 +49,3 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
         steps.append(normalizers.Replace(outside, " "))
     steps += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     return normalizers.Sequence(steps)
-
-
-def sentence_key(text: str) -> str:
-    """What two sentences share when they differ in case, punctuation, accents' form or spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(c if c.isalnum() else " " for c in folded).split()) or folded

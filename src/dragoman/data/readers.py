@@ -1,62 +1,35 @@
-"""Pairs and lines of text out of files: streamed, bounded in memory, every fault with its place.
+"""Pairs of text out of files: columns of one file, JSON lines, or two aligned files.
 
-Bytes are split at ``\\n`` (and the ``\\r`` before it) and each line is decoded by itself, so that a
-wrong byte is named by file, line and position. Python's own text mode is not used: it ends a line
-at a lone ``\\r`` too, and ``str.splitlines`` at U+2028, U+0085 and five more, which would put two
-aligned files out of step. Such characters inside a line become spaces: a pair stays on one line.
+Unusable lines are counted by kind with their places and left out. Characters inside a line that
+some programs take for its end (U+2028, a lone ``\\r`` ...) become spaces: a pair stays on one line.
 """
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import hashlib
-import io
 import json
 import re
-import stat
-import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import shorten
-from typing import IO, Any, Literal, cast
+from typing import Literal, cast
 
 from dragoman.config import DataOptions
+from dragoman.data.lines import BLOCK, LINE_END, STDIN, Text, decoded_lines, place, require
 from dragoman.data.pairs import Fault, FaultKind, Faults, Pair
 from dragoman.errors import DataError, OptionError
 
 Format = Literal["tsv", "aligned", "jsonl"]
 
-STDIN = Path("-")
-"""The name that stands for standard input."""
-
-Text = str | int
-"""A decoded line, or the number of bytes of one that was too long to be held."""
-
-_BLOCK = 1 << 16
 _EARLY = 1000
 """Lines after which too many faults end the reading at once, not only at the end."""
 
-_LINE_END = re.compile("\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + (
     "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 )
 """White space and characters without ink: a side of nothing else is empty."""
-
-_MAGIC = (
-    (b"\x1f\x8b", "gzip data", "end its name in .gz, or unpack it first"),
-    (b"PK\x03\x04", "a zip archive or a workbook", "unpack it, or save its columns as text"),
-    (b"PAR1", "a Parquet table", "export its two columns as tab-separated text"),
-    (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
-    (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
-)
-"""First bytes, what they tell, and the cure; asked only when the file is not clean UTF-8."""
 
 _CURES: dict[FaultKind, str] = {
     "columns": "is the separator {separator}? try --data.separator",
@@ -66,12 +39,6 @@ _CURES: dict[FaultKind, str] = {
     "empty": "fill these lines or delete them",
     "control characters": "delete these characters from the file",
 }
-
-
-def place(file: Path, line: int | None = None) -> str:
-    """``file:line`` as messages show it; standard input is called ``stdin``."""
-    name = "stdin" if file == STDIN else str(file)
-    return name if line is None else f"{name}:{line}"
 
 
 def read_pairs(files: Sequence[Path], options: DataOptions, faults: Faults) -> Iterator[Pair]:
@@ -89,35 +56,8 @@ def read_pairs(files: Sequence[Path], options: DataOptions, faults: Faults) -> I
     files = list(files)
     form = _format(files, options)
     for file in files:
-        _require(file)
+        require(file)
     return _pairs(files, form, options, faults)
-
-
-def read_lines(file: Path) -> Iterator[str]:
-    """Stream every line of ``file``, however long or blank: line *n* of the input is text *n*.
-
-    Raises:
-        DataError: the file is missing (at the call), binary, damaged or not UTF-8.
-    """
-    _require(file)
-    return (_LINE_END.sub(" ", cast(str, text)) for text in _texts(file))
-
-
-def fingerprint(files: Sequence[Path]) -> str:
-    """SHA-256 of the files' raw bytes, one after the other; standard input has none.
-
-    Raises:
-        DataError: a file is missing or cannot be read.
-    """
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise _unreadable(file, error) from error
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +99,7 @@ def _pairs(
     files: Sequence[Path], form: Format, options: DataOptions, faults: Faults
 ) -> Iterator[Pair]:
     # Room for a JSON line whose every character is two \u escapes, and for columns not wanted.
-    rows = _rows(files, _BLOCK + 24 * options.max_characters)
+    rows = _rows(files, BLOCK + 24 * options.max_characters)
     for line, row in rows:
         if None in row:
             raise _unequal(files, line, row, rest=sum(1 for _ in rows))
@@ -231,7 +171,7 @@ def _fields(text: str, options: DataOptions) -> tuple[str, str] | _Wrong:
 
 def _side(text: str, longest: int) -> str | _Wrong:
     if not text.isprintable():  # plain text, the usual case, is done with one quick look
-        text = _LINE_END.sub(" ", text)
+        text = LINE_END.sub(" ", text)
         if found := _CONTROL.search(text):
             detail = f"has U+{ord(found[0]):04X} at character {found.start() + 1}"
             return _Wrong("control characters", detail)
@@ -265,130 +205,10 @@ def _rows(files: Sequence[Path], limit: int) -> Iterator[tuple[int, tuple[Text |
     A last row without any text is not given: editors leave it behind.
     """
     held: tuple[int, tuple[Text | None, ...]] | None = None
-    streams = [_texts(file, limit) for file in files]
+    streams = [decoded_lines(file, limit) for file in files]
     for line, row in enumerate(zip_longest(*streams), 1):
         if held:
             yield held
         held = None if any(row) else (line, row)
         if not held:
             yield line, row
-
-
-def _texts(file: Path, limit: int = sys.maxsize - 1) -> Iterator[Text]:
-    """Decode line by line; of a line over ``limit`` bytes only the size is kept."""
-    with _opened(file) as stream:
-        _refuse_binary(file, stream.peek(1))
-        line = 0
-        while raw := stream.readline(limit + 1):
-            line += 1
-            if raw[-1:] == b"\n" or len(raw) <= limit:
-                yield _decoded(raw.removesuffix(b"\n").removesuffix(b"\r"), file, line)
-                continue
-            size = len(raw)
-            while raw and raw[-1:] != b"\n":
-                raw = stream.readline(_BLOCK)
-                size += len(raw)
-            yield size
-
-
-def _decoded(raw: bytes, file: Path, line: int) -> str:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        cause = f"byte {error.start + 1} (0x{raw[error.start]:02X}) is not UTF-8"
-        cure = _encoding_cure(raw[max(0, error.start - 2000) : error.start + 2000])
-        raise DataError(cause, place=place(file, line), cure=cure) from None
-    return text.removeprefix("\ufeff") if line == 1 else text
-
-
-def _encoding_cure(near: bytes) -> str:
-    foreign = [byte for byte in near if byte > 0x7F]
-    if not near.decode(errors="ignore").isascii():
-        return "parts of the line are UTF-8: damaged? drop such bytes: iconv -c -f utf-8 -t utf-8"
-    if len(foreign) > 2 and 2 * len(foreign) > len(re.findall(rb"[^\x00-@]", near)):
-        return "which encoding is it? try for example: iconv -f cp1251 -t utf-8"
-    if min(foreign) < 0xA0:
-        return "it looks like windows-1252: iconv -f cp1252 -t utf-8"
-    return "it looks like latin-1: iconv -f latin1 -t utf-8"
-
-
-def _refuse_binary(file: Path, head: bytes) -> None:
-    """Raise DataError when the first block of a file shows that it is no UTF-8 text."""
-    try:
-        # An incremental decoder forgives a character that the end of the block cuts in two.
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-        decodable = True
-    except UnicodeDecodeError:
-        decodable = False
-    if decodable and b"\0" not in head:
-        return
-    for magic, kind, cure in _MAGIC:
-        if head.startswith(magic):
-            raise DataError(f"{kind}, not UTF-8 text", place=place(file), cure=cure)
-    # Half the bytes of Western text in UTF-16 are zero, all at even or all at odd places.
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    if min(even, odd) == 0 and max(even, odd) > max(3, len(head) // 4):
-        cure = f"convert it: iconv -f utf-16{'le' if odd else 'be'} -t utf-8"
-        raise DataError("it looks like UTF-16 text, not UTF-8", place=place(file), cure=cure)
-    if b"\0" in head and not decodable:
-        cure = "unpack it, or export it as UTF-8 text"
-        raise DataError("binary data, not text", place=place(file), cure=cure)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[io.BufferedReader]:
-    """The unpacked bytes of ``file``; damage found while they are read becomes a DataError."""
-    with ExitStack() as stack:
-        try:
-            yield _stream(file, stack)
-        except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
-            cause = f"damaged, cut short, or not packed at all: {str(error).rstrip('.')}"
-            cure = "fetch it again, or correct the ending of its name"
-            raise DataError(cause, place=place(file), cure=cure) from error
-        except OSError as error:
-            raise _unreadable(file, error) from error
-
-
-def _stream(file: Path, stack: ExitStack) -> io.BufferedReader:
-    ending = file.suffix.lower()
-    if file == STDIN:
-        raw: IO[bytes] = sys.stdin.buffer
-        if isinstance(raw, io.BufferedReader):
-            return raw
-    elif ending == ".gz":
-        raw = stack.enter_context(cast(IO[bytes], gzip.GzipFile(file, "rb")))
-    elif ending == ".zip":
-        archive = stack.enter_context(zipfile.ZipFile(file))
-        raw = stack.enter_context(archive.open(_member(file, archive)))
-    else:
-        raw = stack.enter_context(file.open("rb", buffering=0))
-    reader: io.BufferedReader = io.BufferedReader(cast(Any, raw), _BLOCK)
-    stack.callback(reader.detach)  # else standard input would be closed with its reader
-    return reader
-
-
-def _member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """The one file inside; ``_about.txt``, ``__MACOSX/`` and ``.DS_Store`` do not count."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    plain = [m for m in members if not re.search(r"(^|/)[._]", m.filename)] or members
-    if len(plain) != 1:
-        names = shorten(", ".join(member.filename for member in plain), 200)
-        cause = f"{len(plain)} files inside, 1 expected: {names or 'none'}"
-        raise DataError(cause, place=place(file), cure="unpack it and name the file of pairs")
-    if plain[0].flag_bits & 1 or plain[0].compress_type not in (0, 8):
-        raise DataError("encrypted or packed in a rare way", place=place(file), cure="unpack it")
-    return plain[0]
-
-
-def _require(file: Path) -> None:
-    """Raise DataError at once for a file that is not there, before anything else is done."""
-    try:
-        if file != STDIN and stat.S_ISDIR(file.stat().st_mode):
-            raise DataError("is a directory", place=place(file), cure="name a file inside it")
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: OSError) -> DataError:
-    cause = (error.strerror or str(error)).lower()
-    return DataError(cause, place=place(file), cure=f"looked in {file.absolute().parent}")

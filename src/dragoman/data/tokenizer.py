@@ -111,32 +111,34 @@ class TextStatistics:
     """Running words, split at white space."""
     distinct: int
     """Different words."""
+    characters: int = 0
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> TextStatistics:
         """Count in one pass."""
         words: Counter[str] = Counter()
-        lines = 0
+        lines = characters = 0
         for text in texts:
             lines += 1
+            characters += len(text)
             words.update(text.split())
-        return cls(lines, words.total(), len(words))
+        return cls(lines, words.total(), len(words), characters)
 
 
 def choose_level(options: SideOptions, statistics: TextStatistics) -> SideOptions:
     """Put a level and a size in the place of ``"auto"``.
 
-    One word a line is spelt (characters); a small closed set of words, each seen often, is kept
-    whole; everything else is cut into subwords, about one for every 60 running words.
+    One word a line is spelt (characters), and so is a script that sets no spaces; a small closed
+    set of words, each seen often, is kept whole; everything else is cut into subwords, about one
+    for every 60 running words.
     """
     level, vocabulary = options.level, options.vocabulary
     if level == "auto":
         often = statistics.words / max(1, statistics.distinct)
-        if statistics.distinct <= 200 and statistics.words > statistics.lines:
-            level = "word"
-        elif statistics.words < 1.5 * statistics.lines:
+        clauses = statistics.characters > 20 * statistics.words
+        if clauses or statistics.words < 1.5 * statistics.lines:
             level = "char"
-        elif statistics.distinct <= 1500 and often >= 50:
+        elif statistics.distinct <= 200 or (statistics.distinct <= 1500 and often >= 50):
             level = "word"
         else:
             level = "bpe"

@@ -22,7 +22,7 @@ Only the last two feed attention back into the RNN and must loop over time.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -89,6 +89,10 @@ class Decoder(nn.Module):
             nn.init.xavier_uniform_(self.combine.weight)
 
     @property
+    def _stack(self) -> list[Recurrent]:
+        return cast("list[Recurrent]", list(self.layers))
+
+    @property
     def loops(self) -> bool:
         """Attention feeds back into the RNN, so that training must go step by step."""
         return self.before or self.input_feeding
@@ -111,7 +115,7 @@ class Decoder(nn.Module):
         x = self.embedding(target)  # [B, T, E]
         if self.loops:
             return self._loop(x, memory)
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._stack):
             x = self._between(x, number)
             first = memory.start[:, number * self.rows : (number + 1) * self.rows]
             x, _ = layer.scan(x, first)
@@ -145,8 +149,7 @@ class Decoder(nn.Module):
 
     def _project(self, x: Tensor) -> Tensor:
         """The embedded token's part of layer 0's input product: [B, N, E] -> [B, N, GH]."""
-        projected: Tensor = self.layers[0].project(x, slice(0, self.inputs))  # type: ignore[operator]
-        return projected
+        return self._stack[0].project(x, slice(0, self.inputs))
 
     def _advance(
         self, projected: Tensor, state: Tensor, memory: Memory
@@ -164,11 +167,11 @@ class Decoder(nn.Module):
         elif self.input_feeding:
             feedback = state[:, :, -1]
         if feedback is not None:
-            fed = self.layers[0].project(feedback, slice(self.inputs, None), bias=False)  # type: ignore[operator]
+            fed = self._stack[0].project(feedback, slice(self.inputs, None), bias=False)
             projected = projected + fed
         flat = state.flatten(0, 1)  # [BQ, K, H]
         news, x = [], projected.flatten(0, 1)
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._stack):
             if number:
                 x = layer.project(self._between(x, number))
             news.append(layer.step(x, flat[:, number * self.rows : (number + 1) * self.rows]))

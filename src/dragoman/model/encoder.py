@@ -5,6 +5,9 @@ B batch   S source   E embedding   H hidden   R rows of state   L layers
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,13 +71,13 @@ class Encoder(nn.Module):
         known = None if bool(mask.all()) else mask  # nothing is padded: spare the work
         x = self.embedding(source)  # [B, S, E]
         finals = []
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(cast(Iterable[Recurrent], self.layers)):
             if number:
                 x = F.dropout(x, self.dropout, self.training)
             x, final = layer.scan(x, mask=known)
             if self.summed:
-                x = sum(x.chunk(2, -1))
-                final = sum(final.chunk(2, -1))
+                x = torch.add(*x.chunk(2, -1))
+                final = torch.add(*final.chunk(2, -1))
             finals.append(final)
         if order is not None:
             x = x.gather(1, order.unsqueeze(-1).expand_as(x))

@@ -60,7 +60,7 @@ class Output(nn.Module):
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))
-        total, plain = _FusedCrossEntropy.apply(
+        total, plain = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
             features, self.weight, self.bias, targets, smoothing
         )
         return total, plain

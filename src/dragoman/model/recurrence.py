@@ -124,11 +124,11 @@ class Recurrent(nn.Module):
         if self.cell == "gru":
             assert self.bias_new is not None
             bias = self.bias_new.to(inputs.dtype).unsqueeze(1)
-            states = _GruScan.apply(inputs, first[0], weight, bias).unsqueeze(0)
+            states = _GruScan.apply(inputs, first[0], weight, bias).unsqueeze(0)  # type: ignore[no-untyped-call]
         elif self.cell == "lstm":
-            states = torch.stack(_LstmScan.apply(inputs, first[0], first[1], weight))
+            states = torch.stack(_LstmScan.apply(inputs, first[0], first[1], weight))  # type: ignore[no-untyped-call]
         else:
-            states = _RnnScan.apply(inputs, first[0], weight).unsqueeze(0)
+            states = _RnnScan.apply(inputs, first[0], weight).unsqueeze(0)  # type: ignore[no-untyped-call]
         # states: [R, T, D, B, H]; direction 1 ran from the last position to the first
         forward = states[:, :, 0]
         if mask is None:

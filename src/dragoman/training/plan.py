@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -28,9 +29,8 @@ def resolve(config: Config, train: Corpus) -> Config:
     dropout = _dropout(config, tokens) if model.dropout == "auto" else model.dropout
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
-    batch = training.batch_tokens
-    if batch == "auto":
-        batch = max(64, min(1000, tokens // 200))
+    asked = training.batch_tokens
+    batch = max(64, min(1000, tokens // 200)) if asked == "auto" else asked
     batches = math.ceil(tokens / batch)  # of an epoch, about
     every = training.validate_every
     if every == "auto":
@@ -58,7 +58,7 @@ def _dropout(config: Config, tokens: int) -> float:
     return 0.3 if tokens < 1_000_000 else 0.2
 
 
-def best_precision() -> str:
+def best_precision() -> Literal["fp32", "bf16"]:
     """``bf16`` where the hardware multiplies it faster than fp32, else ``fp32``."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

@@ -18,9 +18,9 @@ from accelerate import Accelerator
 from rich.console import Console
 
 from dragoman.config import Config, flat, from_toml
+from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
 from dragoman.data.prepare import Prepared, open_prepared, prepare
-from dragoman.data.readers import fingerprint
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import write_text
 from dragoman.model.folder import CONFIG, WEIGHTS, load_tokenizers, save_setup
@@ -243,9 +243,9 @@ def _signals() -> Iterator[Any]:
         asked = signal.Signals(number).name
         signal.signal(number, old[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for caught in (signal.SIGINT, signal.SIGTERM):
         try:
-            old[number] = signal.signal(number, ask)
+            old[caught] = signal.signal(caught, ask)
         except ValueError:  # not in the main thread: the caller handles signals
             break
     try:

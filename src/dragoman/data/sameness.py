@@ -1,0 +1,21 @@
+"""When two sentences count as the same: for the split by source, and for what ``check`` reports."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+"""Characters without ink, as the inside of a regular-expression class."""
+
+_MARKS = [c for c in map(chr, range(1 << 16)) if unicodedata.category(c).startswith("P")]
+_PUNCTUATION = re.compile(f"[{re.escape(''.join(_MARKS))}]")
+_UNSEEN = re.compile(f"[{INVISIBLE}]")
+
+
+def sentence_key(text: str) -> str:
+    """``text`` without what spellings of one sentence differ in: case, punctuation, spaces."""
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = _UNSEEN.sub("", unicodedata.normalize("NFC", folded))
+    return " ".join(_PUNCTUATION.sub(" ", folded).split()) or folded
