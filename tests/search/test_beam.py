@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
+from dragoman.scorer import Scores
 from dragoman.search.beam import beam_search, largest
-from dragoman.search.scorer import Scores
 
 VOCABULARY = 8  # four special tokens and four words
 WORDS = range(4, VOCABULARY)

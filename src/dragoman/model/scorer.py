@@ -21,7 +21,7 @@ from dragoman.data.batches import pad
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.model.decoder import Memory
 from dragoman.model.seq2seq import Seq2Seq
-from dragoman.search.scorer import Scores
+from dragoman.scorer import Scores
 
 FEWEST_SENTENCES = 8
 """A smaller batch is filled up with copies, for the reason above."""

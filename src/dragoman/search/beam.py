@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK, Ids
-from dragoman.search.scorer import Scorer
+from dragoman.scorer import Scorer
 
 NEVER = (PAD, UNK, BOS)
 """Tokens that are no text: no hypothesis contains them."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.scorer import Scorer
 from dragoman.search.beam import Hypothesis, beam_search
-from dragoman.search.scorer import Scorer
 
 LINES_AT_A_TIME = 2048
 """Lines read, sorted by length and translated before the first of them is given back."""

@@ -1,5 +1,7 @@
 """What search needs of a model: anything with ``start``, ``step`` and ``select``.
 
+It stands below the models (torch here, ONNX there), which give it, and search, which takes it.
+
 B sentences   Q hypotheses a sentence   S source   V vocabulary
 """
 
@@ -11,7 +13,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Ids = npt.NDArray[np.int32]
+from dragoman.data.tokenizer import Ids
+
 State = TypeVar("State")
 
 
