@@ -83,7 +83,10 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         (changed(model__hidden=0), "model.hidden: 0 is too small, at least 1"),
         (changed(model__dropout=1.0), "model.dropout: 1.0 is too large, it must be below 1"),
         (changed(training__clip=-1.0), "training.clip: -1.0 is too small"),
-        (changed(training__learning_rate=math.nan), "training.learning_rate: nan is too small"),
+        (
+            changed(training__learning_rate=math.nan),
+            "training.learning_rate: nan is not a finite number",
+        ),
         (changed(data__columns=(0, 1)), "data.columns: 0 is too small"),
         (changed(training__budget="0s"), "training.budget: no time at all"),
         (changed(model__input_feeding=True, model__attention="none"), "needs model.attention"),

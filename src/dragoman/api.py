@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 from dragoman.config import Config, DataOptions, SearchOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.evaluation.evaluate import Evaluation, Pairs, evaluate_pairs, held_out_pairs
-from dragoman.inspection.curves import draw_curves
+from dragoman.evaluation.evaluate import (
+    Evaluation,
+    Pairs,
+    evaluate_pairs,
+    held_out_name,
+    held_out_pairs,
+)
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
 from dragoman.search.translator import Translation, Translator
-from dragoman.training.run import Outcome
-from dragoman.training.run import train as run_training
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -31,8 +36,12 @@ def train(
 
     The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
     """
+    from dragoman.inspection.curves import draw_curves  # a translator needs neither
+    from dragoman.training.run import train as run_training
+
     outcome = run_training(_paths(pairs), Path(out), config or Config(), console=console)
-    draw_curves(outcome.folder)
+    if outcome.is_main_process:
+        draw_curves(outcome.folder)
     return outcome
 
 
@@ -73,7 +82,9 @@ class Model:
         """
         return list(self.stream(lines, attention=attention, **options))
 
-    def stream(self, lines: Iterable[str], *, attention: bool = False, **options: Any) -> Any:
+    def stream(
+        self, lines: Iterable[str], *, attention: bool = False, **options: Any
+    ) -> Iterator[Translation]:
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
         search = replace(self.config.search, **options)
         Config(search=search).check()
@@ -93,16 +104,17 @@ class Model:
         """
         search: SearchOptions = replace(self.config.search, **options)
         Config(search=search).check()
+        faults = Faults()
         if pairs is None:
-            name, rows = "held-out pairs of the training run", held_out_pairs(self.folder.path)
+            name, rows = held_out_name(self.folder.path), held_out_pairs(self.folder.path)
         elif _is_text(pairs):
             name, rows = f"{len(pairs)} pairs", list(pairs)  # type: ignore[arg-type]
         else:
             files = _paths(pairs)  # type: ignore[arg-type]
-            found = read_pairs(files, reading or self.config.data, Faults())
+            found = read_pairs(files, reading or self.config.data, faults)
             name = " ".join(str(file) for file in files)
             rows = [(pair.source, pair.target) for pair in found]
-        return evaluate_pairs(self._translator, rows, search, name=name)
+        return evaluate_pairs(self._translator, rows, search, name=name, left_out=faults.total)
 
 
 def _paths(pairs: Paths) -> list[Path]:

@@ -120,7 +120,7 @@ class TrainingOptions:
     epochs: int = 0
     """Most passes over the data; 0: no limit."""
     budget: str = "none"
-    """Most wall-clock time from the start of the command, such as 90s, 20m or 1h30m."""
+    """Most wall-clock time, such as 90s, 20m or 1h30m: of all commands that one run took."""
     batch_tokens: int | Auto = "auto"
     """Target tokens of a batch, padding included."""
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -213,6 +213,7 @@ _AT_LEAST: dict[str, float] = {
 }  # fmt: skip
 _BELOW: dict[str, float] = {
     "model.dropout": 1.0, "training.label_smoothing": 1.0, "data.tolerance": 1.0,
+    "training.seed": 2**63,
 }  # fmt: skip
 
 
@@ -222,9 +223,13 @@ def _out_of_range(config: Config) -> list[str]:
     for name, low in _AT_LEAST.items():
         value = values[name]
         for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, (int, float)) and not (low <= number < math.inf):
+            if not isinstance(number, (int, float)):
+                continue
+            if not math.isfinite(number):
+                wrong.append(f"{name}: {number} is not a finite number")
+            elif number < low:
                 wrong.append(f"{name}: {number} is too small, at least {low:g}")
-            elif isinstance(number, (int, float)) and number >= _BELOW.get(name, math.inf):
+            elif number >= _BELOW.get(name, math.inf):
                 wrong.append(f"{name}: {number} is too large, it must be below {_BELOW[name]:g}")
     if seconds(config.training.budget) <= 0:
         wrong.append("training.budget: no time at all")
@@ -249,6 +254,14 @@ def _contradictions(config: Config) -> list[str]:
             wrong.append(f"model.hidden: {model.hidden} cannot be halved for two directions")
     if model.shared_embeddings and config.source != config.target:
         wrong.append("model.shared_embeddings needs the same options for [source] and [target]")
+    training = config.training
+    if training.weight_decay and training.optimizer == "adam":
+        wrong.append("training.weight_decay needs training.optimizer 'adamw'")
+    if not training.validation_sample and training.metric != "loss":
+        wrong.append(
+            f"training.metric {training.metric!r} needs translations: raise "
+            "training.validation_sample, or choose the metric 'loss'"
+        )
     if not config.data.separator:
         wrong.append("data.separator: it is empty")
     if len(config.data.validation_pairs) > 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,29 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder of files: give an empty one beside, which takes its place whole.
+
+    An old folder at ``path`` is removed first, so give a new name where it must not be missed.
+    """
+    aside = path.with_name(f"{path.name}{_ASIDE}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        yield aside
+        for file in aside.iterdir():
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+        sync_folder(aside)
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(aside, path)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
         raise
     sync_folder(path.parent)
 

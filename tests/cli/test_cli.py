@@ -245,6 +245,14 @@ def test_some_bad_lines_are_counted_and_said(
         (["translate", "{f}", "--beam", "0"], "search.beam: 0 is too small"),
         (["translate", "{f}", "--input", "{d}/nothing"], "no such file"),
         (["evaluate", "{f}", "{d}/nothing"], "no such file"),
+        (["translate", "{f}", "--attention", "map.txt"], "no ending of a picture"),
+        (["translate", "{f}", "--attention", "no/map.png"], "no such folder: no"),
+        (["translate", "{f}", "--n-best", "0"], "--n-best: 0 is too small"),
+        (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
+        (["demo", "--out", "{d}"], "is not a demo's folder: it holds"),
+        (["demo", "--out", "{d}/p"], "is a file, a folder is expected"),
+        (["train", "p", "--out", "m", "--validation-pairs", "nothing"], "no such file"),
+        (["train", "p", "--out", "m", "--source.keep-only", "z-a"], "is not a set of characters"),
         (["data", "get", "phrase"], "did you mean 'phrases'"),
         (["data", "get"], "name a corpus to get (choices: "),
         (["check", "{d}/nothing"], "no such file"),
@@ -261,9 +269,11 @@ def test_wrong_usage_is_refused(
     assert not (tmp_path / "m").exists()
 
 
-def test_latin_1_on_standard_input_is_named(folder: Path) -> None:
-    done = dragoman("translate", folder, text=b"un\ncaf\xe9\n")
-    assert done.returncode == 2 and b"2: byte 4 (0xE9) is not UTF-8" in done.stderr
+def test_latin_1_on_standard_input_is_answered_and_named(folder: Path) -> None:
+    done = dragoman("translate", folder, text=b"un\ncaf\xe9\n\xe9t\xe9\ndeux\n")
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 4
+    assert b"stdin:2: byte 4 (0xE9) is not UTF-8" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_a_reader_that_has_gone_is_no_traceback(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,7 +12,7 @@ from dragoman import __version__
 from dragoman.errors import DragomanError, did_you_mean
 
 VERBS = {
-    "demo": "the whole story on embedded data, in about three minutes",
+    "demo": "the whole story on embedded data, in under three minutes",
     "check": "what is in a file of pairs, and what is wrong with it",
     "train": "from a file of pairs to a model folder; the same command again resumes",
     "translate": "one line in, one line out",
@@ -38,14 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print(f"dragoman: no verb {verb!r} ({did_you_mean(verb, VERBS)})", file=sys.stderr)
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a test's capture is none
+            stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
     try:
-        module = import_module(f"dragoman.cli.{verb}")
-        return int(module.main(given[1:]))
+        code = int(import_module(f"dragoman.cli.{verb}").main(given[1:]))
+        sys.stdout.flush()
+        return code
     except DragomanError as error:
         print(f"dragoman {verb}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"dragoman {verb}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"dragoman {verb}: interrupted", file=sys.stderr)

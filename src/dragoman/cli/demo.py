@@ -13,6 +13,7 @@ from dragoman.errors import OptionError
 
 PAIRS = "phrases.tsv"
 MODEL = "model"
+PICTURE = "attention.png"
 ASKED = (
     "Est-ce que tu as un chat noir ?",
     "Nous ne mangeons pas de pain.",
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     from dragoman.cli.data import main as data
     from dragoman.cli.evaluate import main as evaluate
 
-    pairs, model = asked.out / PAIRS, asked.out / MODEL
+    pairs, model, picture = asked.out / PAIRS, asked.out / MODEL, asked.out / PICTURE
     _say(f"dragoman data get phrases --out {pairs} --seed {asked.seed}")
     data(["get", "phrases", "--out", str(pairs), "--seed", str(asked.seed)])
     _say(f"dragoman check {pairs}")
@@ -56,9 +57,9 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     _say(f"dragoman evaluate {model}")
     evaluate([str(model)])
-    _say(f"dragoman translate {model} --attention {asked.out / 'attention.png'}")
-    _show(load(model), asked.out / "attention.png")
-    print(f"\nCurves: {model / 'curves.png'}   attention: {asked.out / 'attention.png'}")
+    _say(f"dragoman translate {model} --attention {picture}")
+    _show(load(model), picture)
+    print(f"\nCurves: {model / 'curves.png'}   attention: {picture}")
     return 0
 
 
@@ -68,11 +69,19 @@ def _say(command: str) -> None:
 
 def _clear(out: Path) -> None:
     """Remove an earlier demo, and nothing else."""
-    if out.exists():
-        if not (out / PAIRS).exists() and any(out.iterdir()):
-            raise OptionError("is not empty and no demo", place=str(out), cure="another --out")
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
+    if out.is_file():
+        raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    foreign = sorted({path.name for path in out.iterdir()} - {PAIRS, MODEL, PICTURE})
+    if foreign:
+        raise OptionError(
+            f"is not a demo's folder: it holds {foreign[0]!r}",
+            place=str(out),
+            cure="another --out",
+        )
+    for name in (PAIRS, PICTURE):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / MODEL, ignore_errors=True)
 
 
 def _show(model: object, picture: Path) -> None:

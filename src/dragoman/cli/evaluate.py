@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from dragoman.cli.options import parse
+from dragoman.cli.options import given, parse
+from dragoman.errors import OptionError
 from dragoman.files import write_text
 
 if TYPE_CHECKING:
@@ -32,8 +35,8 @@ class Evaluate:
     """Exponent of the length that divides a score (default: the folder's)."""
     batch_size: int | None = None
     """Lines translated at a time; changes speed only (default: the folder's)."""
-    reverse: bool | None = None
-    """Swap the sides of TEST (default: as in training)."""
+    reverse: bool = False
+    """Swap the sides of TEST, compared with how the training pairs were read."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: Path | None = None
@@ -43,15 +46,20 @@ class Evaluate:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Evaluate, arguments, verb="evaluate")
-    names = ("beam", "length_penalty", "batch_size")
-    options = {n: getattr(asked, n) for n in names if getattr(asked, n) is not None}
+    options = given(asked, ("beam", "length_penalty", "batch_size"))
+    if asked.outputs is not None and not asked.outputs.parent.is_dir():
+        raise OptionError(f"no such folder: {asked.outputs.parent}", place="--outputs")
     from dragoman.api import load  # torch only now
 
     model = load(asked.folder)
-    reading = replace(model.config.data, format="auto")
-    if asked.reverse is not None:
-        reading = replace(reading, reverse=asked.reverse)
+    reading = model.config.data
+    if (len(asked.test) == 2) != (reading.format == "aligned"):
+        reading = replace(reading, format="auto")
+    reading = replace(reading, reverse=reading.reverse != asked.reverse)
     result = model.evaluate(asked.test or None, reading=reading, **options)
+    if result.left_out:
+        print(f"{result.left_out} lines of {result.name} are no pairs: not scored",
+              file=sys.stderr)  # fmt: skip
     if asked.outputs is not None:
         write_text(asked.outputs, "".join(f"{line}\n" for line in result.outputs))
     if asked.json:
@@ -62,7 +70,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _show(result: Evaluation) -> None:
-    table = Table(title=f"{result.name}: {len(result.outputs)} lines, {result.search}")
+    title = f"{result.name}: {len(result.outputs)} lines, {result.search}"
+    table = Table(title=Text(title))
     table.add_column("metric")
     table.add_column("score", justify="right")
     table.add_column("signature", overflow="fold")

@@ -31,6 +31,12 @@ def parse(
     return parsed
 
 
+def given(command: object, names: Sequence[str]) -> dict[str, Any]:
+    """The options among ``names`` that the user set; None stands for what was left alone."""
+    values = {name: getattr(command, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
     """``arguments`` with short option names made whole."""
     known = option_names(command)

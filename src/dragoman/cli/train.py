@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -48,15 +48,10 @@ class Train:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     base = _recipe(arguments)
-    default = Train(
-        pairs=tyro.MISSING, out=tyro.MISSING, data=base.data, source=base.source,
-        target=base.target, model=base.model, training=base.training, search=base.search,
-    )  # fmt: skip
+    groups = [group.name for group in fields(Config)]
+    default = Train(tyro.MISSING, tyro.MISSING, **{name: getattr(base, name) for name in groups})
     asked = parse(Train, arguments, verb="train", default=default)
-    config = replace(
-        base, data=asked.data, source=asked.source, target=asked.target, model=asked.model,
-        training=asked.training, search=asked.search,
-    )  # fmt: skip
+    config = Config(**{name: getattr(asked, name) for name in groups})
     config.check()
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
 

@@ -6,17 +6,20 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dragoman.cli.options import parse
-from dragoman.data.lines import read_lines
+from dragoman.cli.options import given, parse
+from dragoman.data.lines import STDIN, read_lines
 from dragoman.errors import OptionError
 
 if TYPE_CHECKING:
     from dragoman.search.translator import Translation
+
+PICTURES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Translate:
     n_best: int = 1
     """With --json: hypotheses given for each line, at most --beam."""
     json: bool = False
-    """Give a JSON object a line: text, score (log-probability a token), tokens, n-best."""
+    """Give a JSON object a line: text, score (log-probability divided by length to the power of
+    the length penalty), tokens, n-best."""
     attention: Path | None = None
     """Draw the first line's attention map into this file (.png, .svg or .pdf)."""
 
@@ -48,22 +52,39 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Translate, arguments, verb="translate")
     if asked.n_best < 1:
         raise OptionError(f"{asked.n_best} is too small, at least 1", place="--n-best")
-    names = ("beam", "length_penalty", "max_ratio", "batch_size")
-    options = {n: getattr(asked, n) for n in names if getattr(asked, n) is not None}
+    _check_picture(asked.attention)
+    options = given(asked, ("beam", "length_penalty", "max_ratio", "batch_size"))
     from dragoman.api import load  # torch only now
 
     model = load(asked.folder)
     picture = asked.attention is not None
     if picture and model.config.model.attention == "none":
         raise OptionError("this model has no attention to draw", place="--attention")
-    with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="\n", closefd=False) as output:
-        answers = model.stream(read_lines(asked.input), attention=picture, **options)
-        for number, answer in enumerate(answers):
-            text = _json(answer, asked.n_best) if asked.json else answer.text
-            output.write(f"{text}\n")
-            if number == 0 and asked.attention is not None:
-                _draw(answer, asked.attention)
+    lines = read_lines(asked.input, _warn)
+    typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
+    blocks = ([line] for line in lines) if typed else [lines]
+    answers = chain.from_iterable(model.stream(b, attention=picture, **options) for b in blocks)
+    for number, answer in enumerate(answers):
+        print(_json(answer, asked.n_best) if asked.json else answer.text, flush=typed)
+        if number == 0 and asked.attention is not None:
+            _draw(answer, asked.attention)
     return 0
+
+
+def _warn(text: str) -> None:
+    print(f"dragoman translate: {text}", file=sys.stderr)
+
+
+def _check_picture(path: Path | None) -> None:
+    """Refuse a picture that could not be written, before the work is done."""
+    if path is None:
+        return
+    if path.suffix.lower() not in PICTURES:
+        known = ", ".join(PICTURES)
+        raise OptionError(f"{path.name!r} has no ending of a picture", place="--attention",
+                          cure=f"one of {known}")  # fmt: skip
+    if not path.parent.is_dir():
+        raise OptionError(f"no such folder: {path.parent}", place="--attention")
 
 
 def _json(answer: Translation, n_best: int) -> str:
@@ -86,9 +107,7 @@ def _draw(answer: Translation, path: Path) -> None:
     from dragoman.inspection.attention_map import draw_attention
 
     if not answer.hypotheses or answer.hypotheses[0].weights is None:
-        raise OptionError(
-            "the first line is empty or too long to be read at once: nothing to draw",
-            place="--attention",
-        )
+        _warn("--attention: the first line is empty or too long to be drawn")
+        return
     weights = answer.hypotheses[0].weights
     draw_attention(answer.source_tokens, answer.target_tokens, weights, path)

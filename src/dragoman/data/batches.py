@@ -21,6 +21,8 @@ from dragoman.data.tokenizer import BOS, EOS, PAD, Ids
 
 Rows = npt.NDArray[np.int64]
 
+LONGEST_SOURCE = 4
+"""Most source positions of a batch, as a multiple of its target positions."""
 MOST_PADDING = 0.25
 """A batch is cut before more of its source positions than this are padding, ..."""
 LEAST_FILLED = 0.25
@@ -95,6 +97,8 @@ def _take(source: npt.NDArray[np.int32], target: npt.NDArray[np.int32], batch_to
     positions = count * target  # target rises: the last is the longest
     fits = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
     padded = count * np.maximum.accumulate(source)
+    # A long source with a short target must not bring hundreds of its kind.
+    fits = max(1, min(fits, int(np.searchsorted(padded, LONGEST_SOURCE * batch_tokens, "right"))))
     padding = 1 - np.cumsum(source) / padded
     bad = np.flatnonzero((padding > MOST_PADDING) & (positions > LEAST_FILLED * batch_tokens))
     return min(fits, int(bad[0])) if len(bad) and bad[0] else fits

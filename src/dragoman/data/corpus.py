@@ -59,7 +59,7 @@ class Corpus:
             ]
         except (pa.ArrowException, KeyError, AttributeError) as error:
             raise FolderError(
-                f"is not a corpus: {error}", place=str(path), cure="remove it; it is made again"
+                f"is not a corpus: {error}", place=str(path), cure="choose another --out"
             ) from error
         self.source_lengths = self._lengths(0)
         self.target_lengths = self._lengths(1)
@@ -83,6 +83,8 @@ class Corpus:
     def texts(self) -> list[tuple[str, str]]:
         """Raw source and target of every row, where the file holds them (the held-out part)."""
         rows: list[tuple[str, str]] = []
+        if self._batches and "source_text" not in self._batches[0].schema.names:
+            raise FolderError("holds no text", cure="name a file of test pairs")
         for batch in self._batches:
             sources, targets = batch.column("source_text"), batch.column("target_text")
             rows += zip(sources.to_pylist(), targets.to_pylist(), strict=True)
@@ -144,9 +146,9 @@ def hold_out(text: Path, wanted: int, seed: int) -> npt.NDArray[np.bool_]:
     )
     # A keyed hash is a random order of the sentences: take sentences in it until there are enough.
     sentences, rows = np.unique(keys, return_counts=True)
-    enough = np.cumsum(rows) <= min(wanted, len(keys) // 10)
-    held = sentences[enough]
-    return np.isin(keys, held)
+    room = min(wanted, len(keys) // 10)
+    sentences, rows = sentences[rows <= room], rows[rows <= room]  # some are very common
+    return np.isin(keys, sentences[np.cumsum(rows) <= room])
 
 
 def write_ids(

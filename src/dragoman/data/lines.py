@@ -17,7 +17,7 @@ import stat
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from textwrap import shorten
@@ -49,14 +49,16 @@ def place(file: Path, line: int | None = None) -> str:
     return name if line is None else f"{name}:{line}"
 
 
-def read_lines(file: Path) -> Iterator[str]:
-    """Stream every line of ``file``, however long or blank: line *n* of the input is text *n*.
+def read_lines(file: Path, warn: Callable[[str], None]) -> Iterator[str]:
+    """Stream every line of ``file``, however long, blank or damaged: line *n* in is text *n*.
+
+    A byte that is not UTF-8 reads as U+FFFD; ``warn`` is told of the first such line.
 
     Raises:
-        DataError: the file is missing (at the call), binary, damaged or not UTF-8.
+        DataError: the file is missing (at the call), binary or damaged as a whole.
     """
     require(file)
-    return (LINE_END.sub(" ", cast(str, text)) for text in decoded_lines(file))
+    return (LINE_END.sub(" ", cast(str, text)) for text in decoded_lines(file, warn=warn))
 
 
 def fingerprint(files: Sequence[Path]) -> str:
@@ -76,21 +78,38 @@ def fingerprint(files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def decoded_lines(file: Path, limit: int = sys.maxsize - 1) -> Iterator[Text]:
-    """Decode line by line; of a line over ``limit`` bytes only the size is kept."""
+def decoded_lines(
+    file: Path, limit: int = sys.maxsize - 1, warn: Callable[[str], None] | None = None
+) -> Iterator[Text]:
+    """Decode line by line; of a line over ``limit`` bytes only the size is kept.
+
+    What is not UTF-8 is refused, or with ``warn`` replaced, and said once.
+    """
     with _opened(file) as stream:
         _refuse_binary(file, stream.peek(1))
         line = 0
         while raw := stream.readline(limit + 1):
             line += 1
             if raw[-1:] == b"\n" or len(raw) <= limit:
-                yield _decoded(raw.removesuffix(b"\n").removesuffix(b"\r"), file, line)
+                raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+                try:
+                    yield _decoded(raw, file, line)
+                except DataError as error:
+                    if warn is None:
+                        raise
+                    warn(f"{error}; such bytes are read as U+FFFD")
+                    warn = _silent
+                    yield raw.decode(errors="replace")
                 continue
             size = len(raw)
             while raw and raw[-1:] != b"\n":
                 raw = stream.readline(BLOCK)
                 size += len(raw)
             yield size
+
+
+def _silent(_: str) -> None:
+    """Told nothing more: one line of this kind was said."""
 
 
 def _decoded(raw: bytes, file: Path, line: int) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,6 +12,7 @@ import numpy.typing as npt
 
 from dragoman.config import Config
 from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
+from dragoman.data.normalizer import build_normalizer
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import (
@@ -22,9 +21,11 @@ from dragoman.data.tokenizer import (
     choose_level,
     train_tokenizer,
 )
-from dragoman.files import sync_folder
+from dragoman.files import replacing_folder
 
 FOLDER = "corpus"
+RECORD = "run.json"
+"""What a run was begun with: its options, a digest of its data, whether pairs were held out."""
 TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _TEXT, _OTHER_TEXT = "text.arrow", "other.arrow"
 
@@ -59,15 +60,8 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         DataError: the files cannot be used; nothing stays behind.
     """
     made = folder / FOLDER
-    aside = folder / f"{FOLDER}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
+    with replacing_folder(made) as aside:
         config, tokenizers, held_out = _build(files, aside, config, say)
-        sync_folder(aside)
-        os.replace(aside, made)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return open_prepared(made, config, *tokenizers, held_out=held_out)
 
 
@@ -83,6 +77,10 @@ def open_prepared(
 def _build(
     files: list[Path], folder: Path, config: Config, say: Say
 ) -> tuple[Config, tuple[Tokenizer, Tokenizer], bool]:
+    for options in (config.source, config.target):
+        build_normalizer(options)  # what is wrong here is said before anything is read
+    if config.data.validation_pairs:
+        read_pairs(_validation_files(config), config.data, Faults())
     text = folder / _TEXT
     count = write_text(_reported(files, config, say), text)
     if config.data.validation_pairs:
@@ -121,15 +119,20 @@ def _store_validation(
     longest = (10**9, 10**9)  # held-out pairs are all kept: long ones must be answered as well
     if config.data.validation_pairs:
         text = folder / _OTHER_TEXT
-        files = [Path(name) for name in config.data.validation_pairs]
-        rows = np.ones(write_text(_reported(files, config, say), text), dtype=np.bool_)
+        pairs = _reported(_validation_files(config), config, say)
+        rows = np.ones(write_text(pairs, text), dtype=np.bool_)
     elif held.any():
         rows = held
     else:
         rows = np.arange(len(held)) < max(1, config.data.validation)
-        say(f"{len(held)} pairs are too few to hold any out: scores are on the training pairs")
+        why = "too few to hold any out" if config.data.validation else "all to be learned from"
+        say(f"{len(held)} pairs are {why}: scores are on training pairs")
     write_ids(text, rows, tokenizers, longest, folder / VALIDATION, keep_text=True)
     return bool(held.any()) or bool(config.data.validation_pairs)
+
+
+def _validation_files(config: Config) -> list[Path]:
+    return [Path(name) for name in config.data.validation_pairs]
 
 
 def _side(text: Path, rows: Mask, side: int) -> Iterator[str]:

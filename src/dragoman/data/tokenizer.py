@@ -21,7 +21,7 @@ from tokenizers import Tokenizer as Backend
 
 from dragoman.config import SideOptions
 from dragoman.data.normalizer import build_normalizer
-from dragoman.errors import DataError, FolderError
+from dragoman.errors import DataError, DragomanError, FolderError, OptionError
 
 Ids = npt.NDArray[np.int32]
 
@@ -128,9 +128,9 @@ class TextStatistics:
 def choose_level(options: SideOptions, statistics: TextStatistics) -> SideOptions:
     """Put a level and a size in the place of ``"auto"``.
 
-    One word a line is spelt (characters), and so is a script that sets no spaces; a small closed
-    set of words, each seen often, is kept whole; everything else is cut into subwords, about one
-    for every 60 running words.
+    One word a line is spelt (characters), and so is a script that sets no spaces; up to 200
+    different words, or up to 1,500 that each return often, are kept whole; everything else is cut
+    into subwords, about one for every 60 running words.
     """
     level, vocabulary = options.level, options.vocabulary
     if level == "auto":
@@ -165,7 +165,15 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions) -> Tokenizer:
     backend.pre_tokenizer, decoder = _cutting(options)
     if decoder is not None:
         backend.decoder = decoder
-    backend.train_from_iterator(texts, _trainer(options, vocabulary))
+    try:
+        backend.train_from_iterator(texts, _trainer(options, vocabulary))
+    except (DragomanError, OSError):
+        raise
+    except Exception as error:  # tokenizers raises plain Exception
+        raise OptionError(
+            f"no {level} vocabulary of {vocabulary} can be learned: {error}",
+            cure="raise the vocabulary, or choose another level",
+        ) from error
     # The trainer registers the special tokens as "added", which would be found inside user text.
     backend = _without_added_tokens(backend)
     tokenizer = Tokenizer(backend)
@@ -190,6 +198,7 @@ def _trainer(options: SideOptions, vocabulary: int) -> trainers.Trainer:
         return trainers.BpeTrainer(
             vocab_size=vocabulary, special_tokens=special, show_progress=False,
             min_frequency=max(2, options.min_count),
+            limit_alphabet=max(1, vocabulary - len(special)),
         )  # fmt: skip
     if options.level == "unigram":
         return trainers.UnigramTrainer(

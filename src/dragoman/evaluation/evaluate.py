@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dragoman.config import SearchOptions
 from dragoman.data.corpus import Corpus
-from dragoman.data.prepare import FOLDER, VALIDATION
+from dragoman.data.prepare import FOLDER, RECORD, VALIDATION
 from dragoman.errors import DataError
 from dragoman.evaluation.metrics import Metric, score_texts
 from dragoman.search.translator import Translator
@@ -29,6 +29,8 @@ class Evaluation:
     seconds: float
     search: str
     """How the outputs were looked for: ``beam 5, length penalty 1``."""
+    left_out: int = 0
+    """Lines of the test file that are no pairs, and so were not scored."""
 
     def to_json(self) -> str:
         """Everything but the outputs, as JSON."""
@@ -36,6 +38,7 @@ class Evaluation:
             {
                 "test": self.name,
                 "lines": len(self.outputs),
+                "left_out": self.left_out,
                 "search": self.search,
                 "seconds": round(self.seconds, 3),
                 "scores": {
@@ -49,7 +52,7 @@ class Evaluation:
 
 
 def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
-    """The pairs that a training run held out, as raw text.
+    """The pairs that a training run was validated on, as raw text.
 
     Raises:
         DataError: the folder does not hold them (they do not travel with an exported model).
@@ -62,8 +65,17 @@ def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
     return Corpus(path).texts()
 
 
+def held_out_name(folder: Path) -> str:
+    """What those pairs are: held out, or training pairs where there were too few to hold any."""
+    try:
+        held_out = json.loads((folder / RECORD).read_text("utf-8"))["held_out"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "validation pairs of the training run"
+    return "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"
+
+
 def evaluate_pairs(
-    translator: Translator, pairs: Pairs, options: SearchOptions, *, name: str
+    translator: Translator, pairs: Pairs, options: SearchOptions, *, name: str, left_out: int = 0
 ) -> Evaluation:
     """Translate the sources and compare with the references.
 
@@ -76,4 +88,4 @@ def evaluate_pairs(
     references = [translator.target.normalize(target) for _, target in pairs]
     metrics = tuple(score_texts(outputs, references).values())
     search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
-    return Evaluation(name, metrics, tuple(outputs), took, search)
+    return Evaluation(name, metrics, tuple(outputs), took, search, left_out)

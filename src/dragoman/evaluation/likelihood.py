@@ -44,8 +44,8 @@ def likelihood(model: Seq2Seq, corpus: Corpus) -> Likelihood:
         features = model.decoder.unroll(batch.target_in, memory)[batch.target_mask]  # [N, H]
         expected = batch.target_out[batch.target_mask]  # [N]
         for some, answer in zip(features.split(1024), expected.split(1024), strict=True):
-            log_probs = model.output(some)  # [1024, V]
-            loss -= float(log_probs.gather(1, answer.unsqueeze(1)).double().sum())
+            log_probs = model.output(some)  # [<= 1024, V]
+            loss -= float(log_probs.gather(1, answer.unsqueeze(1)).cpu().double().sum())
             right += int((log_probs.argmax(1) == answer).sum())
         tokens += batch.target_tokens
     model.train(training)

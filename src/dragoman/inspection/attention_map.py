@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
-
-matplotlib.use("Agg")  # no window is ever opened
 from matplotlib.figure import Figure
 
 from dragoman.files import replacing
@@ -26,11 +23,12 @@ def draw_attention(
     Args:
         source: source tokens; the end token is added.
         target: target tokens; the end token is added.
-        weights: [target + 1, source + 1 or more]; columns past the end token are padding.
+        weights: [target + 1 (or target, of an output cut at its limit), source + 1 or more];
+            columns past the end token are padding.
         path: a file name whose ending says the format (``.png``, ``.svg``, ``.pdf``).
     """
-    across, down = [*source, END], [*target, END]
-    shown = weights[: len(down), : len(across)]
+    across, down = [*source, END], [*target, END][: len(weights)]
+    shown = weights[:, : len(across)]
     size = (2.5 + _INCHES * len(across), 1.5 + _INCHES * len(down))
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.subplots()

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no window is ever opened
 from matplotlib.figure import Figure
 
+from dragoman.evaluation.history import METRICS, read_metrics
 from dragoman.files import replacing
 
 CURVES = "curves.png"
 
 
-def read_metrics(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The training lines and the validation lines of a run, oldest first."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    rows = [json.loads(line) for line in lines if line.endswith("}")]
-    return (
-        [row for row in rows if row["kind"] == "train"],
-        [row for row in rows if row["kind"] == "validation"],
-    )
-
-
 def draw_curves(folder: Path) -> Path:
     """Draw loss (left) and scores (right) over steps into ``curves.png``; returns its path."""
-    training, validations = read_metrics(folder)
+    rows = read_metrics(folder / METRICS)
+    training = [row for row in rows if row["kind"] == "train"]
+    validations = [row for row in rows if row["kind"] == "validation"]
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
     loss, scores = figure.subplots(1, 2)
     loss.plot([r["step"] for r in training], [r["loss"] for r in training],

@@ -97,11 +97,6 @@ class Decoder(nn.Module):
         """Attention feeds back into the RNN, so that training must go step by step."""
         return self.before or self.input_feeding
 
-    @property
-    def state_rows(self) -> int:
-        """K, the rows of the state."""
-        return self.rows * len(self.layers) + (1 if self.input_feeding else 0)
-
     def unroll(self, target: Tensor, memory: Memory) -> Tensor:
         """Features for every position of a known target.
 

@@ -15,8 +15,8 @@ from dragoman.data.tokenizer import PAD
 class Embedding(nn.Module):
     """A table of vectors, with dropout on what is read from it.
 
-    Padding reads as zero and learns nothing. The vectors start as N(0, 1/E), so that one has
-    length 1 at any width.
+    Padding starts as zero and learns nothing here (as part of a tied output layer, it may). The
+    vectors start as N(0, 1/E), so that one has length 1 at any width.
     """
 
     def __init__(self, vocabulary: int, width: int, dropout: float = 0.0) -> None:

@@ -36,7 +36,8 @@ class Hypothesis:
     complete: bool
     """It ended by itself, not at the length limit."""
     weights: npt.NDArray[np.float32] | None
-    """Attention over the source at each of its tokens and the end, [T + 1, S], if asked for."""
+    """Attention over the source at each of its tokens and, if it is complete, the end: [T + 1, S]
+    or [T, S]; None unless asked for."""
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class _Open:
     """The hypotheses of all sentences that are still being extended."""
 
     sentences: npt.NDArray[np.int64]  # [B] index into the batch
-    limits: npt.NDArray[np.int64]  # [B] most tokens
+    limits: npt.NDArray[np.int64]  # [B] most tokens before the last
     log_probs: npt.NDArray[np.float64]  # [B, Q]
     history: npt.NDArray[np.int64]  # [B, Q, t]
     weights: npt.NDArray[np.float32] | None  # [B, Q, t, S]
@@ -152,7 +153,7 @@ def _collect(
         ids = now.history[row, parent].tolist()
         if not complete:
             ids.append(int(tokens[row, column]))
-        weights = None if now.weights is None else now.weights[row, parent]
+        weights = None if now.weights is None else now.weights[row, parent].copy()
         score = total / (length + 1) ** options.length_penalty
         hypothesis = Hypothesis(tuple(ids), total, score, complete, weights)
         now.found[now.sentences[row]].append(hypothesis)

@@ -41,7 +41,7 @@ class Translation:
 
     @property
     def score(self) -> float:
-        """Of the best hypothesis: log-probability a token; 0 for an empty line."""
+        """Of the best hypothesis, as search ranks it; 0 for an empty line."""
         return self.hypotheses[0].score if self.hypotheses else 0.0
 
 
@@ -80,7 +80,7 @@ class Translator:
         found = self._search(pieces, options, attention)
         for line, place in zip(lines, places, strict=True):
             parts = [(pieces[i], found[i]) for i in place]
-            yield self._answer(line, parts)
+            yield self._answer(line, parts, options.length_penalty)
 
     def _search(
         self, pieces: list[Ids], options: SearchOptions, attention: bool
@@ -100,14 +100,16 @@ class Translator:
                     found[i] = hypotheses
         return found
 
-    def _answer(self, line: str, parts: Sequence[tuple[Ids, list[Hypothesis]]]) -> Translation:
+    def _answer(
+        self, line: str, parts: Sequence[tuple[Ids, list[Hypothesis]]], penalty: float
+    ) -> Translation:
         if not parts:
             return Translation(line, "", (), (), (), ())
         source_tokens = tuple(t for ids, _ in parts for t in self.source.tokens(ids))
         if len(parts) == 1:
             hypotheses = tuple(parts[0][1])
         else:
-            hypotheses = (_joined([found[0] for _, found in parts]),)
+            hypotheses = (_joined([found[0] for _, found in parts], penalty),)
         texts = tuple(self.target.decode(h.ids) for h in hypotheses)
         if len(parts) > 1:
             texts = (" ".join(self.target.decode(found[0].ids) for _, found in parts),)
@@ -132,11 +134,12 @@ def _last(tokens: Sequence[str], marks: tuple[str, ...]) -> int:
     return next((i + 1 for i in reversed(range(len(tokens))) if tokens[i].endswith(marks)), 0)
 
 
-def _joined(parts: Sequence[Hypothesis]) -> Hypothesis:
+def _joined(parts: Sequence[Hypothesis], penalty: float) -> Hypothesis:
     """The pieces of a long line as one hypothesis; attention does not reach across them."""
     log_prob = sum(part.log_prob for part in parts)
     tokens = sum(len(part.ids) + 1 for part in parts)
     return replace(
         parts[0], ids=tuple(i for part in parts for i in part.ids), log_prob=log_prob,
-        score=log_prob / tokens, complete=all(part.complete for part in parts), weights=None,
+        score=log_prob / tokens**penalty, complete=all(part.complete for part in parts),
+        weights=None,
     )  # fmt: skip

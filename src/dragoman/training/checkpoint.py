@@ -9,7 +9,6 @@ checkpoints/step-00001000/
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -18,12 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dragoman.errors import FolderError
-from dragoman.files import sync_folder
+from dragoman.files import replacing_folder, write_text
 from dragoman.model.folder import fill, read_tensors, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.state import TrainingState
 
 FOLDER = "checkpoints"
+STATE = "state.json"
 _RANDOM = "random."
 
 
@@ -34,25 +34,15 @@ def save_checkpoint(
     place = folder / FOLDER
     place.mkdir(exist_ok=True)
     made = place / f"step-{state.step:08d}"
-    aside = place / f"{made.name}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
+    text = json.dumps(state.to_json(), indent=1)
+    if made.exists():  # saved at this step before: only the counters can differ
+        write_text(made / STATE, text)
+        return
+    with replacing_folder(made) as aside:
         save_file(tensors_of(model), aside / "model.safetensors")
         save_file(_optimizer_tensors(model, optimizer) | _random_states(),
                   aside / "optimizer.safetensors")  # fmt: skip
-        text = json.dumps(state.to_json(), indent=1)
-        (aside / "state.json").write_text(text, encoding="utf-8")
-        for file in aside.iterdir():
-            with open(file, "rb") as handle:
-                os.fsync(handle.fileno())
-        sync_folder(aside)
-        if made.exists():  # the same step saved again: its content is the same
-            shutil.rmtree(made)
-        os.replace(aside, made)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    sync_folder(place)
+        (aside / STATE).write_text(text, encoding="utf-8")
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -73,18 +63,18 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
     tensors, _ = read_tensors(path / "optimizer.safetensors")
     for name, parameter in model.named_parameters():
         optimizer.state[parameter] = {
-            key.removeprefix(f"{name}::"): tensor.to(parameter.device if tensor.dim() else "cpu")
+            key.removeprefix(f"{name}::"): tensor.to(parameter.device)
             for key, tensor in tensors.items()
             if key.startswith(f"{name}::")
         }
-    torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
-    if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
-        torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
     try:
-        return TrainingState.from_json(json.loads((path / "state.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
+        if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
+            torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
+        return TrainingState.from_json(json.loads((path / STATE).read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise FolderError(
-            f"is damaged: {error}", place=str(path / "state.json"), cure=f"remove {path}"
+            f"is damaged: {error}", place=str(path / STATE), cure=f"remove {path}"
         ) from error
 
 

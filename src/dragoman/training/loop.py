@@ -7,25 +7,29 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from dragoman.config import Config, seconds
 from dragoman.data.batches import Batch, Rows, assemble, plan_batches
 from dragoman.data.prepare import Prepared
 from dragoman.errors import TrainingError
-from dragoman.model.folder import save_weights
-from dragoman.model.seq2seq import Seq2Seq
+from dragoman.model.folder import WEIGHTS, save_weights
+from dragoman.model.seq2seq import Loss, Seq2Seq
 from dragoman.training.checkpoint import save_checkpoint
 from dragoman.training.progress import Reporter
 from dragoman.training.schedules import learning_rate
 from dragoman.training.state import TrainingState
-from dragoman.training.validation import Validation, validate
+from dragoman.training.validation import validate
 
 MOST_SKIPPED = 20
 """Steps with a non-finite gradient, one after another, before training stops."""
+
+Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
@@ -46,10 +50,8 @@ class Run:
     """When the run would have begun had all its time been in this process (monotonic clock)."""
     interrupted: Callable[[], str]
     """The name of the signal that asks to stop; empty while none has."""
-    validated: int = -1
-    """The step of the last validation."""
-    reserve: float = 8.0
-    """Seconds that a last validation and save will take; a guess until the first is done."""
+    batches: int = 1
+    """Of the current epoch, in each process."""
 
 
 def train_loop(run: Run) -> str:
@@ -58,23 +60,24 @@ def train_loop(run: Run) -> str:
     Raises:
         TrainingError: the numbers stay non-finite.
     """
-    state, options = run.state, run.config.training
-    reason = ended(run)
+    options = run.config.training
+    reason = _agreed(run, ended(run))
     while not reason:
         for rows in _epoch(run):
             loss, norm, rate = train_step(run, assemble(run.prepared.train, rows))
-            state.elapsed = time.monotonic() - run.began
-            if _due(options.report_every, state.step):
-                run.reporter.step(state, loss=float(loss), norm=norm, rate=rate, done=done(run))
-            if _due(options.validate_every, state.step) or _must_learn_its_cost(run):
+            run.state.elapsed = _agreed(run, time.monotonic() - run.began)
+            step = run.state.step
+            if step % options.report_every == 0:
+                run.reporter.step(run.state, loss=float(loss), norm=norm, rate=rate, done=done(run))
+            if step % int(options.validate_every) == 0 or _must_learn_its_cost(run):
                 validate_and_keep(run)
-            if _due(options.save_every, state.step):
+            if step % int(options.save_every) == 0:
                 _save(run)
-            if reason := ended(run):
+            if reason := _agreed(run, ended(run)):
                 break
         else:
-            state.epoch, state.batch = state.epoch + 1, 0
-            reason = ended(run)
+            run.state.epoch, run.state.batch = run.state.epoch + 1, 0
+            reason = _agreed(run, ended(run))
     _finish(run, reason)
     return reason
 
@@ -86,14 +89,18 @@ def train_step(run: Run, batch: Batch) -> tuple[Tensor, float, float]:
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     batch = batch.to(accelerator.device)
-    # Summed over tokens, divided once by the tokens of all processes (their mean is taken later).
+    # Summed over tokens and divided once, by the tokens of all processes; as their gradients are
+    # averaged on the way back, each counts as many times as there are processes.
+    processes = accelerator.num_processes
     tokens = batch.target_mask.sum()
-    everywhere = accelerator.reduce(tokens) if accelerator.num_processes > 1 else tokens
-    sums = run.learner(
-        batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-        options.label_smoothing,
-    )  # fmt: skip
-    accelerator.backward(sums.total * (accelerator.num_processes / everywhere))
+    everywhere = accelerator.reduce(tokens) if processes > 1 else tokens
+    device = accelerator.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bf16"):
+        sums: Loss = run.learner(
+            batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
+            options.label_smoothing,
+        )  # fmt: skip
+    accelerator.backward(sums.total * (processes / everywhere))
     largest = options.clip or math.inf
     norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), largest))
     if math.isfinite(norm):
@@ -124,56 +131,71 @@ def _skip(run: Run) -> None:
 def done(run: Run) -> float:
     """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
     state, options = run.state, run.config.training
-    shares = [state.elapsed / (seconds(options.budget) - run.reserve)]
+    shares = [state.elapsed / max(1e-9, seconds(options.budget) - _reserve(run))]
     if options.steps:
         shares.append(state.step / options.steps)
     if options.epochs:
-        batches = math.ceil(run.prepared.train.target_lengths.sum() / float(options.batch_tokens))
-        shares.append((state.epoch + min(1.0, state.batch / max(1, batches))) / options.epochs)
+        shares.append((state.epoch + state.batch / run.batches) / options.epochs)
     return min(1.0, max(shares))
 
 
-def validate_and_keep(run: Run) -> Validation:
+def validate_and_keep(run: Run) -> None:
     """Score the weights; the best so far go into the model folder."""
-    state, options = run.state, run.config.training
-    result = validate(run.model, run.prepared, run.config)
-    value = result.metric(options.metric)
-    better = value > state.best or not (run.folder / "model.safetensors").exists()
-    if better:
-        state.best, state.best_step, state.waited = value, state.step, 0
-        state.best_scores = result.scores
-        if run.accelerator.is_main_process:
+    if run.accelerator.is_main_process:
+        state, options = run.state, run.config.training
+        result = validate(run.model, run.prepared, run.config)
+        value = result.metric(options.metric)
+        better = value > state.best or not (run.folder / WEIGHTS).exists()
+        if better:
+            state.best, state.best_step, state.waited = value, state.step, 0
+            state.best_scores = result.scores
             save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
-    else:
-        state.waited += 1
-        if options.schedule == "plateau" and state.waited % max(1, options.patience // 3) == 0:
-            state.cuts += 1
-    run.validated = state.step
-    run.reserve = 1.5 * result.seconds + 4.0  # saving and drawing included
-    state.elapsed = time.monotonic() - run.began
-    run.reporter.validation(state, result, better=better)
-    return result
+        else:
+            state.waited += 1
+            if options.schedule == "plateau" and state.waited % (options.patience // 3 or 3) == 0:
+                state.cuts += 1
+        state.validated = state.step
+        state.reserve = 1.5 * result.seconds + 4.0  # saving and drawing included
+        state.elapsed = time.monotonic() - run.began
+        run.reporter.validation(state, result, better=better)
+    run.state = _agreed(run, run.state)
 
 
 def _must_learn_its_cost(run: Run) -> bool:
     """A run with a time budget validates once early, to know what the last one will take."""
-    return run.validated < 0 and run.state.elapsed > 0.15 * seconds(run.config.training.budget)
+    budget = seconds(run.config.training.budget)
+    return run.state.validated < 0 and run.state.elapsed > 0.15 * budget
+
+
+def _reserve(run: Run) -> float:
+    """Seconds that a last validation and save will take; a guess until one was done."""
+    budget = seconds(run.config.training.budget)
+    return min(run.state.reserve, 0.3 * budget) if math.isfinite(budget) else 0.0
 
 
 def _epoch(run: Run) -> Iterator[Rows]:
-    """The batches of the current epoch that are still to do, this process's share of them."""
+    """The batches of the current epoch that are still to do, this process's share of them.
+
+    Every process has as many: where they do not go round, the first ones are done twice.
+    """
     train, options = run.prepared.train, run.config.training
     plan = plan_batches(
         train.source_lengths, train.target_lengths, int(options.batch_tokens),
         seed=options.seed, epoch=run.state.epoch,
     )  # fmt: skip
     rank, processes = run.accelerator.process_index, run.accelerator.num_processes
-    whole = len(plan) - len(plan) % processes if len(plan) >= processes else len(plan)
-    yield from plan[rank:whole:processes][run.state.batch :]
+    run.batches = -(-len(plan) // processes)
+    for batch in range(run.state.batch, run.batches):
+        yield plan[(batch * processes + rank) % len(plan)]
 
 
-def _due(every: int | str, step: int) -> bool:
-    return step % int(every) == 0
+def _agreed(run: Run, value: Value) -> Value:
+    """The main process's ``value`` in all processes: what depends on a clock must not differ."""
+    if run.accelerator.num_processes == 1:
+        return value
+    box = [value]
+    broadcast_object_list(box)
+    return box[0]
 
 
 def ended(run: Run) -> str:
@@ -185,7 +207,7 @@ def ended(run: Run) -> str:
         return f"{state.step} steps done"
     if options.epochs and state.epoch >= options.epochs:
         return f"{state.epoch} epochs done"
-    if state.elapsed + run.reserve >= seconds(options.budget):
+    if state.elapsed + _reserve(run) >= seconds(options.budget):
         return f"the budget of {options.budget} is used up"
     if options.patience and state.waited >= options.patience:
         return f"no better {options.metric} in {options.patience} validations"
@@ -199,8 +221,11 @@ def _save(run: Run) -> None:
 
 def _finish(run: Run, reason: str) -> None:
     """Leave a usable model and a checkpoint, however the run ended."""
-    stopped = run.interrupted()
-    if run.validated != run.state.step and not (stopped and run.validated >= 0):
+    stopped = reason.startswith("stopped by")
+    if not stopped and run.state.validated != run.state.step:
         validate_and_keep(run)
+    elif run.accelerator.is_main_process and not (run.folder / WEIGHTS).exists():
+        # Not a validation: it would not be there in a run that was not interrupted.
+        save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
     run.state.finished = "" if stopped else reason
     _save(run)

@@ -22,7 +22,10 @@ def resolve(config: Config, train: Corpus) -> Config:
     tokens = int(train.target_lengths.sum()) + len(train)
     width = 64 if tokens < 20_000 else 128 if tokens < 400_000 else 256
     model, training = config.model, config.training
-    hidden = 2 * width if model.hidden == "auto" else model.hidden
+    hidden = model.hidden
+    if hidden == "auto":
+        tied = model.tied_output and model.embedding != "auto"
+        hidden = model.embedding if tied and model.embedding != "auto" else 2 * width
     embedding = width if model.embedding == "auto" else model.embedding
     if model.tied_output and model.embedding == "auto":
         embedding = hidden

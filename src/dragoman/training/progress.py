@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from dragoman.evaluation.history import read_metrics
+from dragoman.files import write_text
 from dragoman.training.state import TrainingState
-from dragoman.training.validation import Sample, Validation
-
-METRICS = "metrics.jsonl"
+from dragoman.training.validation import Validation
 
 
 class MetricsLog:
@@ -25,13 +27,13 @@ class MetricsLog:
     def __init__(self, path: Path, *, step: int) -> None:
         self._path = path
         if path.exists():
-            whole = [line for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
-            kept = [line for line in whole if json.loads(line)["step"] <= step]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            kept = [row for row in read_metrics(path) if row["step"] <= step]
+            write_text(path, "".join(f"{json.dumps(r, ensure_ascii=False)}\n" for r in kept))
 
     def write(self, kind: str, values: dict[str, Any]) -> None:
         """Append one line."""
-        line = json.dumps({"kind": kind, **values}, ensure_ascii=False)
+        finite = {k: None if _is_no_number(v) else v for k, v in values.items()}
+        line = json.dumps({"kind": kind, **finite}, ensure_ascii=False)
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
@@ -105,8 +107,8 @@ class Reporter:
         self._log.write("validation", {
             "step": state.step, "epoch": state.epoch, "elapsed": round(state.elapsed, 3),
             "best": better, **result.scores,
-            "samples": [_plain(s) for s in result.samples],
-            "watched": [_plain(s) for s in result.watched],
+            "samples": [asdict(s) for s in result.samples],
+            "watched": [asdict(s) for s in result.watched],
         })  # fmt: skip
         self._best = f", best {self._metric} {_shown(state.best_scores, self._metric)}"
         self.say(f"step {state.step}: {scores_line(result.scores)}{' (best)' if better else ''}")
@@ -128,6 +130,11 @@ def scores_line(scores: dict[str, float]) -> str:
     return ", ".join(parts + [t.format(scores[n]) for n, t in names.items() if n in scores])
 
 
+def _is_no_number(value: object) -> bool:
+    """JSON has no word for infinity and its like."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def clock(seconds: float) -> str:
     """``75`` seconds as ``1:15``, an hour more as ``1:01:15``."""
     whole = max(0, round(seconds))
@@ -138,9 +145,3 @@ def clock(seconds: float) -> str:
 
 def _shown(scores: dict[str, float], metric: str) -> str:
     return f"{scores[metric]:.3f}" if metric == "loss" else f"{scores[metric]:.1f}"
-
-
-def _plain(sample: Sample) -> dict[str, str]:
-    return {
-        "source": sample.source, "reference": sample.reference, "output": sample.output
-    }  # fmt: skip

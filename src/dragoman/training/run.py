@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,26 +17,34 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
-from dragoman.config import Config, flat, from_toml
+from dragoman.config import Config, flat
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
-from dragoman.data.prepare import Prepared, open_prepared, prepare
+from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError
+from dragoman.evaluation.history import METRICS
 from dragoman.files import write_text
-from dragoman.model.folder import CONFIG, WEIGHTS, load_tokenizers, save_setup
+from dragoman.model.folder import (
+    CONFIG,
+    SOURCE,
+    TARGET,
+    WEIGHTS,
+    load_config,
+    load_tokenizers,
+    save_setup,
+)
 from dragoman.model.seq2seq import build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.lock import LOCK, locked
 from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
-from dragoman.training.progress import METRICS, MetricsLog, Reporter, clock, scores_line
+from dragoman.training.progress import MetricsLog, Reporter, clock, scores_line
 from dragoman.training.state import TrainingState
 
-RECORD = "run.json"
 LIMITS = ("training.steps", "training.epochs", "training.budget", "training.patience")
 """Options that may change between two commands of one run: they only say when it ends."""
-_OURS = {CORPUS, f"{CORPUS}.partial", LOCK}
+_OURS = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class Outcome:
     folder: Path
     reason: str
     state: TrainingState
+    is_main_process: bool = True
 
     @property
     def interrupted(self) -> bool:
@@ -57,6 +66,8 @@ def train(
     files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None
 ) -> Outcome:
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
+
+    Started by ``torchrun`` or ``accelerate launch``, all processes train one model together.
 
     Args:
         files: one file of pairs, or two aligned ones.
@@ -70,22 +81,28 @@ def train(
     """
     began = time.monotonic()
     config.check()
-    console = console or Console(stderr=True)
-    is_new = not out.exists()
-    _refuse_foreign(out)
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(out):
-            return _train(list(files), out, config, console, began)
-    finally:
-        if is_new and not (out / CONFIG).exists():  # it came to nothing: leave nothing
-            shutil.rmtree(out, ignore_errors=True)
-
-
-def _train(files: list[Path], out: Path, config: Config, console: Console, began: float) -> Outcome:
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
+    accelerator = Accelerator()
+    if not accelerator.is_main_process:
+        accelerator.wait_for_everyone()  # the main process prepares the folder
+        return _train(list(files), out, config, Console(quiet=True), began, accelerator)
+    _refuse_foreign(out)
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        try:
+            shown = console or Console(stderr=True)
+            return _train(list(files), out, config, shown, began, accelerator)
+        finally:
+            if is_new and not (out / CONFIG).exists():  # it came to nothing: leave nothing
+                shutil.rmtree(out, ignore_errors=True)
 
+
+def _train(
+    files: list[Path], out: Path, config: Config, console: Console, began: float,
+    accelerator: Accelerator,
+) -> Outcome:  # fmt: skip
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -93,32 +110,33 @@ def _train(files: list[Path], out: Path, config: Config, console: Console, began
         prepared = _reopen(files, out, config)
     else:
         prepared = _begin(files, out, config, say)
-    config = prepared.config
+    if accelerator.is_main_process:
+        accelerator.wait_for_everyone()
     say(_summary(prepared))
     with _signals() as stopper:
-        run = _assemble(out, prepared, console, began, stopper)
-        if run.state.finished and _still_over(run):
+        run = _assemble(out, prepared, console, began, stopper, accelerator)
+        if run.state.finished and ended(run) and (out / WEIGHTS).exists():
             say(f"nothing to do: {run.state.finished}")
-            return Outcome(out, run.state.finished, run.state)
+            return Outcome(out, run.state.finished, run.state, accelerator.is_main_process)
         if run.state.step:
             say(f"resuming at step {run.state.step}, after {clock(run.state.elapsed)}")
         run.state.finished = ""
         with run.reporter:
             reason = train_loop(run)
-    best = f"best at step {run.state.best_step}: {scores_line(run.state.best_scores)}"
-    say(f"{reason} after {clock(run.state.elapsed)}; {best}")
-    return Outcome(out, reason, run.state)
+    scores = scores_line(run.state.best_scores) if run.state.best_scores else "not validated yet"
+    say(f"{reason} after {clock(run.state.elapsed)}; best at step {run.state.best_step}: {scores}")
+    return Outcome(out, reason, run.state, accelerator.is_main_process)
 
 
 def _begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights."""
-    digest = fingerprint(files) if Path("-") not in files else "standard input"
+    digest = fingerprint(files) if _can_be_read_again(files) else "a stream"
     prepared = prepare(files, out, config, say)
     resolved = resolve(prepared.config, prepared.train)
     resolved.check()
     record = {
-        "asked": asdict(config), "data": digest, "files": [str(file) for file in files],
-        "held_out": prepared.held_out,
+        "asked": flat(config), "data": digest, "held_out": prepared.held_out,
+        "tokenizers": [prepared.source.digest, prepared.target.digest],
     }  # fmt: skip
     write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
     # config.toml comes last: a folder that has it has all the rest.
@@ -134,13 +152,14 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
     """
     try:
         record = json.loads((out / RECORD).read_text("utf-8"))
-        was, now = _tupled(flat_tree(record["asked"])), _tupled(flat(asked))
-        data, held_out = record["data"], record["held_out"]
-    except (OSError, ValueError, KeyError) as error:
+        was = {name: tuple(v) if isinstance(v, list) else v for name, v in record["asked"].items()}
+        data, held_out, digests = record["data"], record["held_out"], record["tokenizers"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
             cure="choose another --out",
         ) from error  # fmt: skip
+    now = flat(asked)
     differ = [
         f"{name} was {was.get(name)!r}, now {now[name]!r}"
         for name in now
@@ -151,25 +170,30 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
             "holds a run with other options: " + "; ".join(differ), place=str(out),
             cure="give the same options to resume it, or another --out",
         )  # fmt: skip
-    if Path("-") not in files and fingerprint(files) != data:
+    if _can_be_read_again(files) and fingerprint(files) != data:
         raise OptionError(
             "holds a run on other data", place=str(out),
             cure="give the same pairs to resume it, or another --out",
         )  # fmt: skip
-    config = from_toml(out / CONFIG)
+    config, tokenizers = load_config(out), load_tokenizers(out)
+    if [tokenizer.digest for tokenizer in tokenizers] != digests:
+        raise FolderError(
+            "source.json or target.json is not the run's own", place=str(out),
+            cure="put them back, or choose another --out",
+        )  # fmt: skip
     limits = {name.removeprefix("training."): now[name] for name in LIMITS}
     config = replace(config, training=replace(config.training, **limits))
-    return open_prepared(out / CORPUS, config, *load_tokenizers(out), held_out=held_out)
+    return open_prepared(out / CORPUS, config, *tokenizers, held_out=held_out)
 
 
 def _assemble(
-    out: Path, prepared: Prepared, console: Console, began: float, interrupted: Any
-) -> Run:
+    out: Path, prepared: Prepared, console: Console, began: float, interrupted: Any,
+    accelerator: Accelerator,
+) -> Run:  # fmt: skip
     """Build model and optimizer, from the last checkpoint if there is one."""
     config = prepared.config
     options = config.training
     torch.manual_seed(options.seed)
-    accelerator = Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no")
     model = build_model(
         config.model, source_vocabulary=len(prepared.source), target_vocabulary=len(prepared.target)
     )
@@ -184,11 +208,6 @@ def _assemble(
         out, config, prepared, accelerator, model, learner, optimizer, state, reporter,
         began - state.elapsed, interrupted,
     )  # fmt: skip
-
-
-def _still_over(run: Run) -> bool:
-    """The limits of this command leave nothing to do in a run that was finished."""
-    return bool(ended(run)) and (run.folder / WEIGHTS).exists()
 
 
 def _summary(prepared: Prepared) -> str:
@@ -217,19 +236,9 @@ def _refuse_foreign(out: Path) -> None:
             )  # fmt: skip
 
 
-def flat_tree(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables under dotted names, as :func:`dragoman.config.flat` has options."""
-    values: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            values |= flat_tree(value, f"{prefix}{name}.")
-        else:
-            values[prefix + name] = value
-    return values
-
-
-def _tupled(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+def _can_be_read_again(files: Sequence[Path]) -> bool:
+    """Regular files can be compared at a resume; standard input and pipes cannot."""
+    return all(file.is_file() for file in files)
 
 
 @contextmanager

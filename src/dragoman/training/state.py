@@ -31,6 +31,10 @@ class TrainingState:
     skipped: int = 0
     """Steps whose gradient was not finite and changed nothing."""
     skipped_in_a_row: int = 0
+    validated: int = -1
+    """The step of the last validation."""
+    reserve: float = 8.0
+    """Seconds that a last validation and save will take; a guess until the first is done."""
     finished: str = ""
     """Why the run ended; empty while it goes on."""
     best_scores: dict[str, float] = field(default_factory=dict)
@@ -45,5 +49,5 @@ class TrainingState:
     @classmethod
     def from_json(cls, values: dict[str, object]) -> TrainingState:
         """The inverse of :meth:`to_json`."""
-        best = values.get("best")
+        best = values["best"]
         return cls(**{**values, "best": -math.inf if best is None else best})  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dragoman.config import Config, SearchOptions
 from dragoman.data.prepare import Prepared
 from dragoman.evaluation.likelihood import likelihood
@@ -59,7 +61,7 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
         TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
     )
     greedy = SearchOptions(beam=1, batch_size=config.search.batch_size)
-    sample = prepared.validation.texts()[: config.training.validation_sample]
+    sample = _spread(prepared.validation.texts(), config.training.validation_sample)
     sources, references = [s for s, _ in sample], [t for _, t in sample]
     outputs = _texts(translator, sources, greedy)
     if sample:
@@ -71,10 +73,16 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
     triples = zip(sources, references, outputs, strict=True)
     return Validation(
         scores,
-        tuple(Sample(*triple) for triple in list(triples)[:shown]),
+        tuple(Sample(*triple) for triple in list(triples)[-shown:]),
         tuple(Sample(s, "", t) for s, t in zip(config.training.watch, watched, strict=True)),
         time.monotonic() - began,
     )
+
+
+def _spread(rows: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
+    """``count`` rows spread over all: files are often sorted, the first are the shortest."""
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), count)).round().astype(int)
+    return [rows[i] for i in chosen]
 
 
 def _texts(translator: Translator, lines: Sequence[str], options: SearchOptions) -> list[str]:
