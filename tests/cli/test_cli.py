@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -232,7 +233,7 @@ def test_some_bad_lines_are_counted_and_said(
     ("arguments", "message"),
     [
         (["trian"], "no verb 'trian' (did you mean 'train'?)"),
-        (["train"], "pairs"),
+        (["train"], "required options"),
         (["train", "{d}", "--out", "m"], "is a directory"),
         (["train", "p", "--out", "m", "--hiden", "3"], "hiden"),
         (["train", "p", "--out", "m", "--hidden", "x"], "hidden"),
@@ -289,10 +290,15 @@ def test_every_option_explains_itself(verb: str, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as ended:
         main([verb, "--help"])
     assert ended.value.code == 0
-    text = capsys.readouterr().out
-    for part in text.split(" --")[2:]:
-        assert "(default" in part or "(required)" in part, part
-    assert "usage: dragoman" in text
+    text = capsys.readouterr().out.replace("\u2502", " ")
+    assert f"usage: dragoman {verb}" in text
+    # An option starts a line in its box; what follows, up to the next, is its explanation.
+    options = re.split(r"\n\s+(?=--[a-z])", text)[1:]
+    assert len(options) > 1
+    for option in options:
+        name, _, explanation = " ".join(option.split()).partition(" ")
+        assert re.search(r"\((default|required|sets)", explanation), name
+        assert len(explanation) > 25, name
 
 
 def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:

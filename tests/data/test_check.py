@@ -46,8 +46,8 @@ def test_a_report_worked_by_hand(tmp_path: Path) -> None:
         total_lines=6,
         pairs=5,
         left_out=(Finding("columns", "problem", 1, meaning, places, "line"),),
-        source=Side(4, 5, 4, 15, 8, (1, 1, 1), (3, 3, 3), 4),
-        target=Side(4, 7, 5, 25, 16, (1, 2, 2), (5, 8, 8), 4),
+        source=Side(4, 5, 4, 15, 8, (1, 1, 1), (3, 3, 3), 5),
+        target=Side(4, 7, 5, 25, 16, (1, 2, 2), (5, 8, 8), 5),
         findings=(
             Finding(
                 *("untranslated", "warning", 1, "source and target are the same"),

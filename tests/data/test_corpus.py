@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dragoman.config import SideOptions
@@ -100,11 +100,16 @@ def test_a_damaged_corpus(tmp_path: Path, content: bytes | None) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["a b", "A, b!", "c", "d e f", "g", "h", "I", "i."]), min_size=1,
-             max_size=60),
-    st.integers(0, 40), st.integers(0, 9),
+    sources=st.lists(
+        st.sampled_from(["a b", "A, b!", "c", "d e f", "g", "h", "I", "i."]), min_size=1,
+        max_size=60,
+    ),
+    wanted=st.integers(0, 40),
+    seed=st.integers(0, 9),
 )  # fmt: skip
-@settings(deadline=None, max_examples=50)
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_sentence_is_on_both_sides_of_the_split(
     sources: list[str], wanted: int, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -15,7 +15,7 @@ from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
 from dragoman.search.translator import Translator
 
-TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui", "dort"]
+TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui .", "dort"]
 
 
 @pytest.fixture(scope="module")

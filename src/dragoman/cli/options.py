@@ -26,7 +26,7 @@ def parse(
         prog=f"dragoman {verb}",
         description=command.__doc__,
         args=lengthen(command, arguments),
-        default=tyro.MISSING if default is None else default,
+        default=tyro.MISSING_NONPROP if default is None else default,
     )
     return parsed
 

@@ -39,7 +39,7 @@ class Translate:
     batch_size: int | None = None
     """Lines translated at a time; changes speed only (default: the folder's)."""
     n_best: int = 1
-    """With --json: hypotheses given for each line, at most --beam."""
+    """With --json: hypotheses given for each line, no more than the beam."""
     json: bool = False
     """Give a JSON object a line: text, score (log-probability divided by length to the power of
     the length penalty), tokens, n-best."""

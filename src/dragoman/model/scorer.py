@@ -2,10 +2,10 @@
 
     B sentences   Q hypotheses a sentence   S source   V vocabulary   K rows of state
 
-The numbers of a sentence do not depend on its company. Products give the same row whatever other
-rows stand beside it once there are a few rows (below that, libraries switch to other kernels), and
-a source is padded to a width that is a function of its own length; see
-``tests/search/test_invariance.py``.
+The numbers of a sentence do not depend on its company. A product gives a row the same value
+whatever other rows stand beside it, as long as their number is a multiple of 8 (for odd numbers,
+libraries take other kernels, which round otherwise); and a source is padded to a width that is a
+function of its own length. ``tests/search/test_invariance.py`` holds this bit for bit.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from dragoman.model.decoder import Memory
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.scorer import Scores
 
-FEWEST_SENTENCES = 8
-"""A smaller batch is filled up with copies, for the reason above."""
+GROUP = 8
+"""A batch is filled up with copies to a multiple of so many sentences, for the reason above."""
 WIDTH = 8
 """Sources are padded to a multiple of this many positions."""
 
@@ -53,7 +53,7 @@ class TorchScorer:
     @torch.inference_mode()
     def start(self, sources: Sequence[Ids]) -> TorchState:
         """Encode the sources; one hypothesis each."""
-        filling = max(0, FEWEST_SENTENCES - len(sources))
+        filling = -len(sources) % GROUP
         ids, mask = pad([*sources, *[sources[0]] * filling], last=EOS, multiple=WIDTH)
         memory = self.model.encode(ids.to(self.device), mask.to(self.device))
         return TorchState(memory.start.unsqueeze(1), memory, len(sources))
@@ -83,7 +83,7 @@ class TorchScorer:
         rows, memory, real = state
         if sentences is not None:
             real = len(sentences)
-            filling = np.repeat(sentences[:1], max(0, FEWEST_SENTENCES - real))
+            filling = np.repeat(sentences[:1], -real % GROUP)
             kept = torch.from_numpy(np.concatenate((sentences, filling))).to(self.device)
             rows, memory = rows[kept], Memory(*(part[kept] for part in memory))
         index = torch.from_numpy(parents).to(self.device)

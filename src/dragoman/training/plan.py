@@ -20,7 +20,7 @@ def resolve(config: Config, train: Corpus) -> Config:
     processor costs more time than it saves.
     """
     tokens = int(train.target_lengths.sum()) + len(train)
-    width = 64 if tokens < 20_000 else 128 if tokens < 400_000 else 256
+    width = 64 if tokens < 20_000 else 128 if tokens < 250_000 else 256
     model, training = config.model, config.training
     hidden = model.hidden
     if hidden == "auto":
