@@ -20,7 +20,7 @@ def draw_curves(folder: Path) -> Path:
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
     loss, scores = figure.subplots(1, 2)
     loss.plot([r["step"] for r in training], [r["loss"] for r in training],
-              color="0.7", label="training batch")  # fmt: skip
+              color="0.7", label="training")  # fmt: skip
     steps = [row["step"] for row in validations]
     loss.plot(steps, [row["loss"] for row in validations], marker="o", label="held out")
     loss.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
@@ -30,7 +30,8 @@ def draw_curves(folder: Path) -> Path:
     scores.set(xlabel="step", ylabel="score", ylim=(0, 100), title="Held-out scores (greedy)")
     for axes in (loss, scores):
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     with replacing(folder / CURVES) as aside:
         figure.savefig(aside, format="png")
     return folder / CURVES

@@ -12,7 +12,6 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor
 
 from dragoman.config import Config, seconds
 from dragoman.data.batches import Batch, Rows, assemble, plan_batches
@@ -64,11 +63,12 @@ def train_loop(run: Run) -> str:
     reason = _agreed(run, ended(run))
     while not reason:
         for rows in _epoch(run):
-            loss, norm, rate = train_step(run, assemble(run.prepared.train, rows))
+            norm, rate = train_step(run, assemble(run.prepared.train, rows))
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
             step = run.state.step
             if step % options.report_every == 0:
-                run.reporter.step(run.state, loss=float(loss), norm=norm, rate=rate, done=done(run))
+                run.reporter.step(run.state, norm=norm, rate=rate, done=done(run))
+                run.state.window_loss, run.state.window_tokens = 0.0, 0
             if step % int(options.validate_every) == 0 or _must_learn_its_cost(run):
                 validate_and_keep(run)
             if step % int(options.save_every) == 0:
@@ -82,8 +82,8 @@ def train_loop(run: Run) -> str:
     return reason
 
 
-def train_step(run: Run, batch: Batch) -> tuple[Tensor, float, float]:
-    """One update; returns the loss a token (nats), the gradient's norm and the learning rate."""
+def train_step(run: Run, batch: Batch) -> tuple[float, float]:
+    """One update; returns the gradient's norm, before clipping, and the learning rate."""
     state, options, accelerator = run.state, run.config.training, run.accelerator
     rate = learning_rate(options, step=state.step, done=done(run), cuts=state.cuts)
     for group in run.optimizer.param_groups:
@@ -112,7 +112,9 @@ def train_step(run: Run, batch: Batch) -> tuple[Tensor, float, float]:
     state.step += 1
     state.batch += 1
     state.tokens += int(everywhere)
-    return sums.plain.detach() / tokens, norm, rate
+    state.window_loss += float(sums.plain)
+    state.window_tokens += batch.target_tokens
+    return norm, rate
 
 
 def _skip(run: Run) -> None:

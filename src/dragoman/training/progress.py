@@ -49,10 +49,14 @@ class Reporter:
 
     def __init__(self, console: Console, log: MetricsLog | None, metric: str) -> None:
         self._console, self._log, self._metric = console, log, metric
-        self._mark = (time.monotonic(), -1)  # when, and tokens, at the last report
+        self._mark = (time.monotonic(), 0)  # when, and tokens, at the last report
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._best = ""
+
+    def start(self, tokens: int) -> None:
+        """Begin to measure the speed of a run that has learned from ``tokens`` before."""
+        self._mark = (time.monotonic(), tokens)
 
     def __enter__(self) -> Reporter:
         if self._console.is_terminal:
@@ -75,15 +79,14 @@ class Reporter:
         if self._log is not None:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def step(
-        self, state: TrainingState, *, loss: float, norm: float, rate: float, done: float
-    ) -> None:
-        """Report after some training steps; ``loss`` is of the last batch, in nats a token."""
+    def step(self, state: TrainingState, *, norm: float, rate: float, done: float) -> None:
+        """Report after some training steps, with their mean loss in nats a token."""
         if self._log is None:
             return
+        loss = state.window_loss / max(1, state.window_tokens)
         now = time.monotonic()
         then, tokens = self._mark
-        speed = (state.tokens - tokens) / max(1e-9, now - then) if tokens >= 0 else 0.0
+        speed = (state.tokens - tokens) / max(1e-9, now - then)
         self._mark = (now, state.tokens)
         self._log.write("train", {
             "step": state.step, "epoch": state.epoch, "loss": loss, "gradient_norm": norm,

@@ -121,6 +121,7 @@ def _train(
         if run.state.step:
             say(f"resuming at step {run.state.step}, after {clock(run.state.elapsed)}")
         run.state.finished = ""
+        run.reporter.start(run.state.tokens)
         with run.reporter:
             reason = train_loop(run)
     scores = scores_line(run.state.best_scores) if run.state.best_scores else "not validated yet"

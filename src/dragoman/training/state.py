@@ -19,6 +19,9 @@ class TrainingState:
     """Batches of the current epoch that are done."""
     tokens: int = 0
     """Real target tokens learned from."""
+    window_loss: float = 0.0
+    """Negative log-likelihood of the tokens learned from since the last report, in nats."""
+    window_tokens: int = 0
     elapsed: float = 0.0
     """Seconds of all commands together, preparation included."""
     best: float = -math.inf
