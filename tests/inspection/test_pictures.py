@@ -64,8 +64,9 @@ def test_curves_of_a_run_without_measurements(tmp_path: Path) -> None:
 
 def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    lines = [json.dumps(ROWS[0]), '{"kind": "validation", "samples": [{"a": "b"}', "[]", "null",
-             '{"kind": "train"}', '{"step": 3}', json.dumps(ROWS[1] | {"text": "a\u2028b"})]  # fmt: skip
+    cut = '{"kind": "validation", "samples": [{"a": "b"}'
+    odd = ["[]", "null", '{"kind": "train"}', '{"step": 3}']
+    lines = [json.dumps(ROWS[0]), cut, *odd, json.dumps(ROWS[1] | {"text": "a\u2028b"})]
     path.write_text("\n".join(lines) + "\n\xff", encoding="latin-1", errors="replace")
     assert [row["step"] for row in read_metrics(path)] == [1, 1]
     assert read_metrics(tmp_path / "nothing") == []
