@@ -10,6 +10,7 @@ import pytest
 
 from dragoman.config import Config, ModelOptions, flat, from_toml, merge, seconds, to_toml
 from dragoman.errors import OptionError
+from dragoman.limits import check_options
 
 
 def changed(**values: object) -> Config:
@@ -21,7 +22,7 @@ def changed(**values: object) -> Config:
 
 
 def test_the_defaults_hold_together() -> None:
-    Config().check()
+    check_options(Config())
 
 
 @pytest.mark.parametrize(
@@ -99,12 +100,12 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_what_is_refused(config: Config, message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        config.check()
+        check_options(config)
 
 
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(OptionError, match="model.hidden: 0.*search.beam: 0"):
-        changed(model__hidden=0, search__beam=0).check()
+        check_options(changed(model__hidden=0, search__beam=0))
 
 
 def test_every_number_has_a_range() -> None:
@@ -112,7 +113,7 @@ def test_every_number_has_a_range() -> None:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             group, _, option = name.partition(".")
             with pytest.raises(OptionError, match=name):
-                changed(**{f"{group}__{option}": type(value)(-1)}).check()
+                check_options(changed(**{f"{group}__{option}": type(value)(-1)}))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from dragoman.evaluation.evaluate import (
     held_out_name,
     held_out_pairs,
 )
+from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
 from dragoman.search.translator import Translation, Translator
@@ -87,7 +88,7 @@ class Model:
     ) -> Iterator[Translation]:
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
         search = replace(self.config.search, **options)
-        Config(search=search).check()
+        check_options(Config(search=search))
         return self._translator.translate(lines, search, attention=attention)
 
     def evaluate(
@@ -103,7 +104,7 @@ class Model:
             options: fields of :class:`dragoman.SearchOptions`.
         """
         search: SearchOptions = replace(self.config.search, **options)
-        Config(search=search).check()
+        check_options(Config(search=search))
         faults = Faults()
         if pairs is None:
             name, rows = held_out_name(self.folder.path), held_out_pairs(self.folder.path)

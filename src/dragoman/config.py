@@ -121,21 +121,51 @@ class TrainingOptions:
     """Most passes over the data; 0: no limit."""
     budget: str = "none"
     """Most wall-clock time, such as 90s, 20m or 1h30m: of all commands that one run took."""
+    batching: Literal["tokens", "sentences", "buckets"] = "tokens"
+    """What a batch is filled to: target tokens, a number of pairs, or a number of pairs from one
+    length bucket, drawn uniformly over the buckets."""
     batch_tokens: int | Auto = "auto"
     """Target tokens of a batch, padding included."""
-    optimizer: Literal["adam", "adamw"] = "adam"
+    batch_sentences: int = 64
+    """Pairs of a batch, where it is not filled by tokens."""
+    buckets: tuple[tuple[int, int], ...] = ((5, 10), (7, 12), (11, 17), (50, 60))
+    """Most source and target tokens of each length bucket; longer pairs are not used."""
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] = "adam"
     """The optimizer."""
+    momentum: float = 0.0
+    """Momentum of SGD and RMSprop."""
     learning_rate: float | Auto = "auto"
     """The highest learning rate (auto: 0.002 up to 256 hidden units, 0.001 above)."""
     weight_decay: float = 0.0
     """Decoupled weight decay of AdamW."""
-    schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "plateau"] = "auto"
+    decoder_rate: float = 1.0
+    """The learning rate of all but the encoder, as a multiple of the encoder's."""
+    schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"] = (
+        "auto"
+    )
     """How the learning rate falls (auto: cosine when steps, epochs or budget end the run, else
     plateau: halved whenever validation stops improving)."""
     warmup: int = 100
     """Steps over which the learning rate rises from zero."""
+    decay: float = 0.99
+    """Factor of the learning rate in the schedule "step"."""
+    decay_every: int = 100
+    """Steps between two of its cuts."""
     clip: float = 1.0
     """Largest norm of all gradients together; 0: no clipping."""
+    clip_parts: bool = False
+    """Clip the encoder's gradients and the rest's each by their own norm."""
+    objective: Literal["full", "sampled"] = "full"
+    """The softmax in training: over the whole vocabulary, or over sampled words."""
+    samples: int = 512
+    """Words sampled for a batch (objective "sampled")."""
+    scheduled_sampling: Literal["none", "sequence", "token", "parallel"] = "none"
+    """Let the decoder read its own guesses: for whole sentences, for single tokens, or for single
+    tokens guessed in a first unrolled pass."""
+    sampling_share: float = 0.5
+    """Largest share of sentences or tokens that are its own guesses."""
+    sampling_schedule: Literal["constant", "linear", "inverse_sigmoid"] = "constant"
+    """How that share grows over a run with an end."""
     label_smoothing: float = 0.1
     """Share of the probability spread evenly over the vocabulary."""
     validate_every: int | Auto = "auto"
@@ -186,87 +216,6 @@ class Config:
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
-
-    def check(self) -> None:
-        """Refuse values out of range and combinations without meaning, all of them at once.
-
-        Raises:
-            OptionError: names every option at fault, what it may be, and the cure.
-        """
-        wrong = [*_out_of_range(self), *_contradictions(self)]
-        if wrong:
-            raise OptionError("; ".join(wrong))
-
-
-_AT_LEAST: dict[str, float] = {
-    "data.columns": 1, "data.max_characters": 1, "data.validation": 0,
-    "source.vocabulary": 5, "source.min_count": 1, "source.max_tokens": 1,
-    "target.vocabulary": 5, "target.min_count": 1, "target.max_tokens": 1,
-    "model.embedding": 1, "model.hidden": 1, "model.encoder_layers": 1, "model.decoder_layers": 1,
-    "model.dropout": 0, "training.steps": 0, "training.epochs": 0, "training.batch_tokens": 1,
-    "training.learning_rate": 0, "training.weight_decay": 0, "training.warmup": 0,
-    "training.clip": 0, "training.label_smoothing": 0, "training.validate_every": 1,
-    "training.validation_sample": 0, "training.patience": 0, "training.save_every": 1,
-    "training.keep": 1, "training.report_every": 1, "training.threads": 1, "training.seed": 0,
-    "search.beam": 1, "search.length_penalty": 0, "search.max_ratio": 0, "search.batch_size": 1,
-    "data.tolerance": 0,
-}  # fmt: skip
-_BELOW: dict[str, float] = {
-    "model.dropout": 1.0, "training.label_smoothing": 1.0, "data.tolerance": 1.0,
-    "training.seed": 2**63,
-}  # fmt: skip
-
-
-def _out_of_range(config: Config) -> list[str]:
-    wrong = []
-    values = flat(config)
-    for name, low in _AT_LEAST.items():
-        value = values[name]
-        for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, (int, float)):
-                continue
-            if not math.isfinite(number):
-                wrong.append(f"{name}: {number} is not a finite number")
-            elif number < low:
-                wrong.append(f"{name}: {number} is too small, at least {low:g}")
-            elif number >= _BELOW.get(name, math.inf):
-                wrong.append(f"{name}: {number} is too large, it must be below {_BELOW[name]:g}")
-    if seconds(config.training.budget) <= 0:
-        wrong.append("training.budget: no time at all")
-    return wrong
-
-
-def _contradictions(config: Config) -> list[str]:
-    model, wrong = config.model, []
-    if model.input_feeding and model.attention != "luong":
-        wrong.append(
-            f"model.input_feeding needs model.attention 'luong', not {model.attention!r}: "
-            "there is no attentional vector to feed"
-        )
-    if model.tied_output and "auto" not in (model.embedding, model.hidden):
-        if model.embedding != model.hidden:
-            wrong.append(
-                f"model.tied_output: embeddings of {model.embedding} cannot be the output layer of "
-                f"{model.hidden} units (make model.embedding and model.hidden equal)"
-            )
-    if model.bidirectional and model.directions == "concat" and isinstance(model.hidden, int):
-        if model.hidden % 2:
-            wrong.append(f"model.hidden: {model.hidden} cannot be halved for two directions")
-    if model.shared_embeddings and config.source != config.target:
-        wrong.append("model.shared_embeddings needs the same options for [source] and [target]")
-    training = config.training
-    if training.weight_decay and training.optimizer == "adam":
-        wrong.append("training.weight_decay needs training.optimizer 'adamw'")
-    if not training.validation_sample and training.metric != "loss":
-        wrong.append(
-            f"training.metric {training.metric!r} needs translations: raise "
-            "training.validation_sample, or choose the metric 'loss'"
-        )
-    if not config.data.separator:
-        wrong.append("data.separator: it is empty")
-    if len(config.data.validation_pairs) > 2:
-        wrong.append("data.validation_pairs: one file, or two aligned ones")
-    return wrong
 
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")

@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 
 from dragoman.config import SideOptions
 from dragoman.data import corpus as corpus_module
-from dragoman.data.batches import LEAST_FILLED, MOST_PADDING, assemble, pad, plan_batches
+from dragoman.data.batches import assemble, pad
 from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
 from dragoman.data.pairs import Pair
+from dragoman.data.plans import (
+    LEAST_FILLED,
+    MOST_PADDING,
+    plan_batches,
+    plan_buckets,
+    plan_sentences,
+)
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import BOS, EOS, PAD, Tokenizer, train_tokenizer
 from dragoman.errors import DataError, FolderError
@@ -152,6 +159,41 @@ def test_a_plan_holds_every_pair_once_within_its_bounds(
             assert padding <= MOST_PADDING + 1 / len(rows)
     again = plan_batches(source, target, tokens, seed=seed, epoch=epoch)
     assert all((a == b).all() for a, b in zip(plan, again, strict=True))
+
+
+@given(lengths, st.integers(1, 50), st.integers(0, 5))
+@settings(deadline=None)
+def test_sentence_batches_hold_every_pair_once(
+    pairs: list[tuple[int, int]], count: int, seed: int
+) -> None:
+    source, target = np.array(pairs, dtype=np.int32).T
+    plan = plan_sentences(source, target, count, seed=seed, epoch=1)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(len(pairs)))
+    sizes = sorted(len(rows) for rows in plan)
+    assert set(sizes[1:]) <= {count} and sizes[0] <= count
+
+
+def test_buckets_are_drawn_evenly_and_hold_what_fits() -> None:
+    random = np.random.default_rng(0)
+    source, target = random.integers(1, 30, size=(2, 4000)).astype(np.int32)
+    buckets = ((5, 10), (7, 12), (20, 20))
+    plan = plan_buckets(source, target, buckets, 8, seed=1, epoch=0)
+    used = (source <= 20) & (target <= 20)
+    assert len(plan) == -(-int(used.sum()) // 8)
+    drawn = np.zeros(3)
+    for rows in plan:
+        assert len(set(rows.tolist())) == 8
+        smallest = [next(i for i, (s, t) in enumerate(buckets) if source[r] <= s and target[r] <= t)
+                    for r in rows]  # fmt: skip
+        assert len(set(smallest)) == 1
+        drawn[smallest[0]] += 1
+    assert (np.abs(drawn / len(plan) - 1 / 3) < 0.1).all()  # whatever the buckets hold
+
+
+def test_no_pair_fits_a_bucket() -> None:
+    lengths_ = np.array([9], dtype=np.int32)
+    with pytest.raises(DataError, match=r"no pair fits a bucket \(raise training.buckets\)"):
+        plan_buckets(lengths_, lengths_, ((5, 10),), 8, seed=1, epoch=0)
 
 
 def test_epochs_differ_in_batches_and_in_their_order() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from conftest import BATCH, HIDDEN, TARGET, tiny_model
-from dragoman.model.seq2seq import Seq2Seq
+from dragoman.model.seq2seq import Objective, Seq2Seq
 
 ARRANGEMENTS = [
     ("none", "dot", False),
@@ -93,7 +93,7 @@ def test_gradients_are_those_of_a_naive_per_step_loss(
     answers = target.roll(-1, 1)
     real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
     smoothing = 0.1
-    loss = model(source, mask, target, answers, real, smoothing)
+    loss = model(source, mask, target, answers, real, Objective(smoothing))
     loss.total.backward()
     ours = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()

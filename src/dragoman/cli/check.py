@@ -13,6 +13,7 @@ import tyro
 from dragoman.cli.options import parse
 from dragoman.config import Config, DataOptions
 from dragoman.data.check import check_pairs
+from dragoman.limits import check_options
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Check:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Check, arguments, verb="check")
-    Config(data=asked.data).check()
+    check_options(Config(data=asked.data))
     report = check_pairs(asked.pairs, asked.data)
     if asked.json:
         print(json.dumps(asdict(report), ensure_ascii=False, indent=1))

@@ -10,6 +10,7 @@ from pathlib import Path
 from dragoman.cli.options import parse
 from dragoman.config import Config
 from dragoman.errors import OptionError
+from dragoman.limits import check_options
 
 PAIRS = "phrases.tsv"
 MODEL = "model"
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     config = Config()
     training = replace(config.training, budget=asked.budget, seed=asked.seed, patience=0)
     config = replace(config, training=training)
-    config.check()
+    check_options(config)
     _clear(asked.out)
     from dragoman.api import load, train  # torch only now
     from dragoman.cli.check import main as check

@@ -20,6 +20,7 @@ from dragoman.config import (
     TrainingOptions,
     from_toml,
 )
+from dragoman.limits import check_options
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     default = Train(tyro.MISSING, tyro.MISSING, **{name: getattr(base, name) for name in groups})
     asked = parse(Train, arguments, verb="train", default=default)
     config = Config(**{name: getattr(asked, name) for name in groups})
-    config.check()
+    check_options(config)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
 
     outcome = train(asked.pairs, asked.out, config)

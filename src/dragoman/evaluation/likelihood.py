@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from dragoman.data.batches import assemble, plan_batches
+from dragoman.data.batches import assemble
 from dragoman.data.corpus import Corpus
+from dragoman.data.plans import plan_batches
 from dragoman.model.seq2seq import Seq2Seq
 
 _BATCH_TOKENS = 4096

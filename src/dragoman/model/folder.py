@@ -20,6 +20,7 @@ from dragoman.config import Config, flat, from_toml, to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing, write_text
+from dragoman.limits import check_options
 from dragoman.model.seq2seq import Seq2Seq, build_model
 
 FORMAT = "1"
@@ -76,7 +77,7 @@ def load_config(path: Path) -> Config:
         )
     try:
         config = from_toml(path / CONFIG)
-        config.check()
+        check_options(config)
     except OptionError as error:
         raise FolderError(str(error), cure="copy the folder again") from error
     for name, value in flat(config.model, "model.").items():

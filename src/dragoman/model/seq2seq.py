@@ -15,8 +15,10 @@ from dragoman.model.attention import Attention
 from dragoman.model.decoder import Decoder, Memory
 from dragoman.model.embedding import Embedding
 from dragoman.model.encoder import Encoder
+from dragoman.model.feeding import features_with_guesses
 from dragoman.model.output import Output
 from dragoman.model.recurrence import STATE_ROWS
+from dragoman.model.sampled_softmax import sampled_loss
 
 
 class Loss(NamedTuple):
@@ -28,6 +30,19 @@ class Loss(NamedTuple):
     """Negative log-likelihood of the reference, in nats."""
     tokens: Tensor
     """Real target tokens, the end of sentence included."""
+
+
+class Objective(NamedTuple):
+    """What is minimised."""
+
+    smoothing: float = 0.0
+    """Label smoothing; 0 with sampled words."""
+    samples: int = 0
+    """Words sampled for the softmax; 0: the whole vocabulary."""
+    feeding: str = "none"
+    """Scheduled sampling: ``none``, ``sequence``, ``token`` or ``parallel``."""
+    share: float = 0.0
+    """Share of its own guesses that the decoder reads."""
 
 
 class Bridge(nn.Module):
@@ -80,20 +95,29 @@ class Seq2Seq(nn.Module):
 
     def forward(
         self, source: Tensor, mask: Tensor, target_in: Tensor, target_out: Tensor,
-        target_mask: Tensor, smoothing: float = 0.0,
+        target_mask: Tensor, objective: Objective,
     ) -> Loss:  # fmt: skip
-        """The loss of a batch with known targets (teacher forcing).
+        """The loss of a batch with known targets.
 
         Args:
             source: ids [B, S]; ``mask`` [B, S] is false on padding.
             target_in: ids [B, T], the begin token first.
             target_out: ids [B, T], the end token last.
             target_mask: [B, T], false on padding, which never counts.
-            smoothing: label smoothing.
+            objective: what is minimised; teacher forcing unless it says otherwise.
         """
-        features = self.decoder.unroll(target_in, self.encode(source, mask))  # [B, T, H]
-        real = features[target_mask]  # [N, H]
-        total, plain = self.output.loss(real, target_out[target_mask], smoothing)
+        memory = self.encode(source, mask)
+        if objective.feeding == "none" or not objective.share:
+            features = self.decoder.unroll(target_in, memory)  # [B, T, H]
+        else:
+            features = features_with_guesses(
+                self, target_in, memory, way=objective.feeding, share=objective.share
+            )
+        real, answers = features[target_mask], target_out[target_mask]  # [N, H], [N]
+        if objective.samples:
+            total, plain = sampled_loss(self.output, real, answers, objective.samples)
+        else:
+            total, plain = self.output.loss(real, answers, objective.smoothing)
         return Loss(total, plain, target_mask.sum())
 
     def step(

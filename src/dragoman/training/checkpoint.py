@@ -83,6 +83,7 @@ def _optimizer_tensors(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict
         f"{name}::{key}": value.detach().contiguous().cpu()
         for name, parameter in model.named_parameters()
         for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
     }
 
 

@@ -14,14 +14,16 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from dragoman.config import Config, seconds
-from dragoman.data.batches import Batch, Rows, assemble, plan_batches
+from dragoman.data.batches import Batch, assemble
+from dragoman.data.plans import Rows, plan_epoch
 from dragoman.data.prepare import Prepared
 from dragoman.errors import TrainingError
 from dragoman.model.folder import WEIGHTS, save_weights
-from dragoman.model.seq2seq import Loss, Seq2Seq
+from dragoman.model.seq2seq import Loss, Objective, Seq2Seq
 from dragoman.training.checkpoint import save_checkpoint
+from dragoman.training.optimizer import clip
 from dragoman.training.progress import Reporter
-from dragoman.training.schedules import learning_rate
+from dragoman.training.schedules import learning_rate, sampling_share
 from dragoman.training.state import TrainingState
 from dragoman.training.validation import validate
 
@@ -63,11 +65,11 @@ def train_loop(run: Run) -> str:
     reason = _agreed(run, ended(run))
     while not reason:
         for rows in _epoch(run):
-            norm, rate = train_step(run, assemble(run.prepared.train, rows))
+            norms, rate = train_step(run, assemble(run.prepared.train, rows))
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
             step = run.state.step
             if step % options.report_every == 0:
-                run.reporter.step(run.state, norm=norm, rate=rate, done=done(run))
+                run.reporter.step(run.state, norms=norms, rate=rate, done=done(run))
                 run.state.window_loss, run.state.window_tokens = 0.0, 0
             if step % int(options.validate_every) == 0 or _must_learn_its_cost(run):
                 validate_and_keep(run)
@@ -82,12 +84,12 @@ def train_loop(run: Run) -> str:
     return reason
 
 
-def train_step(run: Run, batch: Batch) -> tuple[float, float]:
-    """One update; returns the gradient's norm, before clipping, and the learning rate."""
+def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
+    """One update; returns the gradient's norms before clipping, and the learning rate."""
     state, options, accelerator = run.state, run.config.training, run.accelerator
     rate = learning_rate(options, step=state.step, done=done(run), cuts=state.cuts)
     for group in run.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
     batch = batch.to(accelerator.device)
     # Summed over tokens and divided once, by the tokens of all processes; as their gradients are
     # averaged on the way back, each counts as many times as there are processes.
@@ -98,12 +100,11 @@ def train_step(run: Run, batch: Batch) -> tuple[float, float]:
     with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bf16"):
         sums: Loss = run.learner(
             batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-            options.label_smoothing,
+            objective(run),
         )  # fmt: skip
     accelerator.backward(sums.total * (processes / everywhere))
-    largest = options.clip or math.inf
-    norm = float(torch.nn.utils.clip_grad_norm_(run.model.parameters(), largest))
-    if math.isfinite(norm):
+    norms = clip(run.model, options)
+    if math.isfinite(norms["total"]):
         run.optimizer.step()
         state.skipped_in_a_row = 0
     else:
@@ -114,7 +115,18 @@ def train_step(run: Run, batch: Batch) -> tuple[float, float]:
     state.tokens += int(everywhere)
     state.window_loss += float(sums.plain)
     state.window_tokens += batch.target_tokens
-    return norm, rate
+    return norms, rate
+
+
+def objective(run: Run) -> Objective:
+    """What the next step minimises."""
+    options = run.config.training
+    return Objective(
+        smoothing=options.label_smoothing,
+        samples=options.samples if options.objective == "sampled" else 0,
+        feeding=options.scheduled_sampling,
+        share=sampling_share(options, done=done(run)),
+    )
 
 
 def _skip(run: Run) -> None:
@@ -181,10 +193,8 @@ def _epoch(run: Run) -> Iterator[Rows]:
     Every process has as many: where they do not go round, the first ones are done twice.
     """
     train, options = run.prepared.train, run.config.training
-    plan = plan_batches(
-        train.source_lengths, train.target_lengths, int(options.batch_tokens),
-        seed=options.seed, epoch=run.state.epoch,
-    )  # fmt: skip
+    lengths = (train.source_lengths, train.target_lengths)
+    plan = plan_epoch(*lengths, options, epoch=run.state.epoch)
     rank, processes = run.accelerator.process_index, run.accelerator.num_processes
     run.batches = -(-len(plan) // processes)
     for batch in range(run.state.batch, run.batches):

@@ -79,7 +79,9 @@ class Reporter:
         if self._log is not None:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def step(self, state: TrainingState, *, norm: float, rate: float, done: float) -> None:
+    def step(
+        self, state: TrainingState, *, norms: dict[str, float], rate: float, done: float
+    ) -> None:
         """Report after some training steps, with their mean loss in nats a token."""
         if self._log is None:
             return
@@ -89,7 +91,8 @@ class Reporter:
         speed = (state.tokens - tokens) / max(1e-9, now - then)
         self._mark = (now, state.tokens)
         self._log.write("train", {
-            "step": state.step, "epoch": state.epoch, "loss": loss, "gradient_norm": norm,
+            "step": state.step, "epoch": state.epoch, "loss": loss, "gradient_norm": norms["total"],
+            "gradient_norm_encoder": norms["encoder"], "gradient_norm_decoder": norms["decoder"],
             "learning_rate": rate, "tokens": state.tokens, "tokens_per_second": round(speed, 1),
             "elapsed": round(state.elapsed, 3),
         })  # fmt: skip

@@ -24,6 +24,7 @@ from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError
 from dragoman.evaluation.history import METRICS
 from dragoman.files import write_text
+from dragoman.limits import check_options
 from dragoman.model.folder import (
     CONFIG,
     SOURCE,
@@ -80,7 +81,7 @@ def train(
         TrainingError: the numbers went wrong.
     """
     began = time.monotonic()
-    config.check()
+    check_options(config)
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
     accelerator = Accelerator()
@@ -134,7 +135,7 @@ def _begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     digest = fingerprint(files) if _can_be_read_again(files) else "a stream"
     prepared = prepare(files, out, config, say)
     resolved = resolve(prepared.config, prepared.train)
-    resolved.check()
+    check_options(resolved)
     record = {
         "asked": flat(config), "data": digest, "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],

@@ -1,0 +1,138 @@
+"""Which pairs make a batch: a whole epoch planned at once, in NumPy.
+
+A plan is a function of the corpus, the seed and the epoch alone: to resume in the middle of an
+epoch, make the plan again and skip what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.config import TrainingOptions
+from dragoman.errors import DataError
+
+Rows = npt.NDArray[np.int64]
+Lengths = npt.NDArray[np.int32]
+
+LONGEST_SOURCE = 4
+"""Most source positions of a batch, as a multiple of its target positions."""
+MOST_PADDING = 0.25
+"""A batch is cut before more of its source positions than this are padding, ..."""
+LEAST_FILLED = 0.25
+"""... unless it would hold less than this share of the tokens it may hold."""
+
+
+def plan_epoch(
+    source: Lengths, target: Lengths, options: TrainingOptions, *, epoch: int
+) -> list[Rows]:
+    """The batches of one epoch, as ``options.batching`` asks for them."""
+    seed = options.seed
+    if options.batching == "sentences":
+        count = options.batch_sentences
+        return plan_sentences(source, target, count, seed=seed, epoch=epoch)
+    if options.batching == "buckets":
+        count = options.batch_sentences
+        return plan_buckets(source, target, options.buckets, count, seed=seed, epoch=epoch)
+    tokens = options.batch_tokens
+    assert tokens != "auto", "resolve options first"
+    return plan_batches(source, target, tokens, seed=seed, epoch=epoch)
+
+
+def plan_batches(
+    source_lengths: Lengths, target_lengths: Lengths, batch_tokens: int, *, seed: int, epoch: int
+) -> list[Rows]:
+    """Group all pairs into batches of like lengths, in random order.
+
+    Args:
+        source_lengths: tokens of each source, end token not counted.
+        target_lengths: the same of the targets.
+        batch_tokens: most target positions of a batch, padding and end tokens included; a single
+            longer pair is a batch of its own.
+        seed, epoch: decide the order.
+
+    Returns:
+        The rows of each batch.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = _by_length(source_lengths, target_lengths, random)
+    source, target = source_lengths[order] + 1, target_lengths[order] + 1
+    batches, start = [], 0
+    while start < len(order):
+        end = start + _take(source[start:], target[start:], batch_tokens)
+        batches.append(order[start:end])
+        start = end
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def plan_sentences(
+    source_lengths: Lengths, target_lengths: Lengths, count: int, *, seed: int, epoch: int
+) -> list[Rows]:
+    """The same with ``count`` pairs a batch; only one batch may hold fewer."""
+    random = np.random.default_rng((seed, epoch))
+    order = _by_length(source_lengths, target_lengths, random)
+    batches = [order[start : start + count] for start in range(0, len(order), count)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def plan_buckets(
+    source_lengths: Lengths,
+    target_lengths: Lengths,
+    buckets: Sequence[tuple[int, int]],
+    count: int,
+    *,
+    seed: int,
+    epoch: int,
+) -> list[Rows]:
+    """Draw a bucket uniformly, then ``count`` different pairs from it; again and again.
+
+    An epoch is as many draws as would show every pair once. Pairs that fit no bucket are not used.
+
+    Args:
+        source_lengths, target_lengths: tokens, end tokens not counted.
+        buckets: most source and target tokens of each; a pair belongs to the first that it fits.
+        count: pairs a batch, or all of a smaller bucket.
+        seed, epoch: decide the draws.
+
+    Raises:
+        DataError: no pair fits any bucket.
+    """
+    random = np.random.default_rng((seed, epoch))
+    fits = [(source_lengths <= s) & (target_lengths <= t) for s, t in buckets]
+    first = np.where(np.any(fits, axis=0), np.argmax(fits, axis=0), -1)
+    members = [np.flatnonzero(first == number) for number in range(len(buckets))]
+    members = [rows for rows in members if len(rows)]
+    if not members:
+        raise DataError("no pair fits a bucket", cure="raise training.buckets")
+    steps = -(-int((first >= 0).sum()) // count)
+    return [
+        random.choice(rows, min(count, len(rows)), replace=False)
+        for rows in (members[i] for i in random.integers(len(members), size=steps))
+    ]
+
+
+def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) -> Rows:
+    """Sort by target length, within it by source length, ties at random.
+
+    The source lengths fall and rise in turn, so that neighbours stay alike across a step of the
+    target's.
+    """
+    snake = np.where(target % 2 == 0, source, -source)
+    return np.lexsort((random.random(len(source)), snake, target))
+
+
+def _take(source: Lengths, target: Lengths, batch_tokens: int) -> int:
+    """How many of the next pairs (``target`` rising) make one batch."""
+    window = max(1, batch_tokens // int(target[0]))
+    source, target = source[:window], target[:window]
+    count = np.arange(1, len(target) + 1)
+    positions = count * target  # target rises: the last is the longest
+    fits = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
+    padded = count * np.maximum.accumulate(source)
+    # A long source with a short target must not bring hundreds of its kind.
+    fits = max(1, min(fits, int(np.searchsorted(padded, LONGEST_SOURCE * batch_tokens, "right"))))
+    padding = 1 - np.cumsum(source) / padded
+    bad = np.flatnonzero((padding > MOST_PADDING) & (positions > LEAST_FILLED * batch_tokens))
+    return min(fits, int(bad[0])) if len(bad) and bad[0] else fits

@@ -1,0 +1,119 @@
+"""What options may be: the range of each, and what two of them say against each other."""
+
+from __future__ import annotations
+
+import math
+
+from dragoman.config import Config, flat, seconds
+from dragoman.errors import OptionError
+
+
+def check_options(config: Config) -> None:
+    """Refuse values out of range and combinations without meaning, all of them at once.
+
+    Raises:
+        OptionError: names every option at fault, what it may be, and the cure.
+    """
+    wrong = [*_out_of_range(config), *_contradictions(config)]
+    if wrong:
+        raise OptionError("; ".join(wrong))
+
+
+_AT_LEAST: dict[str, float] = {
+    "data.columns": 1, "data.max_characters": 1, "data.validation": 0,
+    "source.vocabulary": 5, "source.min_count": 1, "source.max_tokens": 1,
+    "target.vocabulary": 5, "target.min_count": 1, "target.max_tokens": 1,
+    "model.embedding": 1, "model.hidden": 1, "model.encoder_layers": 1, "model.decoder_layers": 1,
+    "model.dropout": 0, "training.steps": 0, "training.epochs": 0, "training.batch_tokens": 1,
+    "training.learning_rate": 0, "training.weight_decay": 0, "training.warmup": 0,
+    "training.clip": 0, "training.momentum": 0, "training.decoder_rate": 0,
+    "training.decay": 0, "training.decay_every": 1, "training.samples": 1,
+    "training.sampling_share": 0, "training.batch_sentences": 1,
+    "training.label_smoothing": 0, "training.validate_every": 1,
+    "training.validation_sample": 0, "training.patience": 0, "training.save_every": 1,
+    "training.keep": 1, "training.report_every": 1, "training.threads": 1, "training.seed": 0,
+    "search.beam": 1, "search.length_penalty": 0, "search.max_ratio": 0, "search.batch_size": 1,
+    "data.tolerance": 0,
+}  # fmt: skip
+_BELOW: dict[str, float] = {
+    "model.dropout": 1.0, "training.label_smoothing": 1.0, "data.tolerance": 1.0,
+    "training.seed": 2**63, "training.momentum": 1.0,
+    "training.sampling_share": 1.0000001,
+}  # fmt: skip
+
+
+def _out_of_range(config: Config) -> list[str]:
+    wrong = []
+    values = flat(config)
+    for name, low in _AT_LEAST.items():
+        value = values[name]
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, (int, float)):
+                continue
+            if not math.isfinite(number):
+                wrong.append(f"{name}: {number} is not a finite number")
+            elif number < low:
+                wrong.append(f"{name}: {number} is too small, at least {low:g}")
+            elif number >= _BELOW.get(name, math.inf):
+                wrong.append(f"{name}: {number} is too large, it must be below {_BELOW[name]:g}")
+    if seconds(config.training.budget) <= 0:
+        wrong.append("training.budget: no time at all")
+    return wrong
+
+
+def _contradictions(config: Config) -> list[str]:
+    """What options say against each other: a condition that must not hold, and what to say."""
+    data, model, training = config.data, config.model, config.training
+    limited = training.steps or training.epochs or seconds(training.budget) < math.inf
+    growing = training.scheduled_sampling != "none" and training.sampling_schedule != "constant"
+    known = "auto" not in (model.embedding, model.hidden)
+    halved = model.bidirectional and model.directions == "concat"
+    rules = [
+        (
+            model.input_feeding and model.attention != "luong",
+            f"model.input_feeding needs model.attention 'luong', not {model.attention!r}: "
+            "there is no attentional vector to feed",
+        ),
+        (
+            model.tied_output and known and model.embedding != model.hidden,
+            f"model.tied_output: embeddings of {model.embedding} cannot be the output layer of "
+            f"{model.hidden} units (make model.embedding and model.hidden equal)",
+        ),
+        (
+            halved and model.hidden != "auto" and model.hidden % 2 == 1,
+            f"model.hidden: {model.hidden} cannot be halved for two directions",
+        ),
+        (
+            model.shared_embeddings and config.source != config.target,
+            "model.shared_embeddings needs the same options for [source] and [target]",
+        ),
+        (
+            training.weight_decay > 0 and training.optimizer == "adam",
+            "training.weight_decay needs training.optimizer 'adamw'",
+        ),
+        (
+            training.momentum > 0 and training.optimizer not in ("sgd", "rmsprop"),
+            "training.momentum needs training.optimizer 'sgd' or 'rmsprop'",
+        ),
+        (
+            training.objective == "sampled" and training.label_smoothing > 0,
+            "training.objective 'sampled' needs training.label_smoothing 0",
+        ),
+        (
+            training.batching == "buckets" and not training.buckets,
+            "training.buckets: none is given",
+        ),
+        (
+            growing and not limited,
+            f"training.sampling_schedule {training.sampling_schedule!r} needs an end of the run: "
+            "training.steps, epochs or budget",
+        ),
+        (
+            training.validation_sample == 0 and training.metric != "loss",
+            f"training.metric {training.metric!r} needs translations: raise "
+            "training.validation_sample, or choose the metric 'loss'",
+        ),
+        (not data.separator, "data.separator: it is empty"),
+        (len(data.validation_pairs) > 2, "data.validation_pairs: one file, or two aligned ones"),
+    ]
+    return [message for wrong, message in rules if wrong]

@@ -1,0 +1,70 @@
+"""Sampled softmax: the loss from a few words of a large vocabulary.
+
+    N tokens   H hidden   V vocabulary   C sampled words
+
+The normaliser ``Z = sum over all words of exp(score)`` is estimated from the right word and C
+others, drawn without replacement from a log-uniform distribution over ranks (tokens are numbered
+from the frequent to the rare). Each sampled term is divided by its probability of being drawn
+(Jean et al. 2015, eq. 8-10), for which Kool et al. 2019 (section 4) give the exact form when the C
+largest of Gumbel-perturbed log-probabilities are taken: the estimate of Z has no bias, and its
+logarithm's bias falls with C.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dragoman.model.output import Output
+
+
+def draw(vocabulary: int, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Draw different words from the global generator.
+
+    Args:
+        vocabulary: V.
+        count: C, below V.
+        device: where the words are needed.
+
+    Returns:
+        Ids [C], and the logarithm of each one's inclusion probability [C], in fp32.
+    """
+    rank = torch.arange(vocabulary, device=device, dtype=torch.float32)
+    log_probs = torch.log(torch.log1p(1 / (rank + 1)) / math.log(vocabulary + 1))
+    noise = -torch.log(torch.empty_like(log_probs).exponential_())  # Gumbel(0)
+    values, ids = torch.topk(log_probs + noise, count + 1)
+    threshold, ids = values[-1], ids[:-1]
+    inclusion = -torch.expm1(-torch.exp(log_probs[ids] - threshold))
+    return ids, torch.log(inclusion)
+
+
+def sampled_loss(
+    output: Output, features: Tensor, targets: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy with a sampled normaliser, summed over the tokens.
+
+    Args:
+        output: the output layer.
+        features: [N, H], padding already taken out.
+        targets: ids [N].
+        count: C; from V on, the full softmax is used.
+
+    Returns:
+        The loss, with a gradient, and its value without one: sums over N, in nats.
+    """
+    vocabulary = output.weight.shape[0]
+    if count >= vocabulary:
+        return output.loss(features, targets)
+    ids, log_inclusion = draw(vocabulary, count, features.device)
+    scores = F.linear(features, output.weight[ids], output.bias[ids])  # [N, C]
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    scores = scores.to(wide) - log_inclusion.to(wide)
+    # The right word stands for itself, with certainty, and not a second time among the sampled.
+    scores = scores.masked_fill(ids == targets.unsqueeze(1), -math.inf)
+    own = (features * output.weight[targets]).sum(-1).to(wide) + output.bias[targets]  # [N]
+    everything = torch.cat((own.unsqueeze(1), scores), 1)
+    loss = (everything.logsumexp(1) - own).sum()
+    return loss, loss.detach()

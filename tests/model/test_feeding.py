@@ -1,0 +1,85 @@
+"""Scheduled sampling against a naive loop that follows each sentence by itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from conftest import BATCH, TARGET, tiny_model
+from dragoman.model.feeding import features_with_guesses
+from dragoman.model.seq2seq import Objective
+
+
+@pytest.mark.parametrize("way", ["sequence", "token", "parallel"])
+def test_no_guesses_is_teacher_forcing(
+    way: str, source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = tiny_model()
+    memory = model.encode(source, mask)
+    expected = model.decoder.unroll(target, memory)
+    features = features_with_guesses(model, target, memory, way=way, share=0.0)
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"input_feeding": True}, {"cell": "lstm"}], ids=str)
+def test_all_guesses_is_free_running(
+    options: dict[str, object], source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = tiny_model(**options)
+    for way in ("sequence", "token"):
+        features = features_with_guesses(
+            model, target, model.encode(source, mask), way=way, share=1.0
+        )
+        for b in range(BATCH):
+            memory = model.encode(source[b : b + 1], mask[b : b + 1])
+            token, state = target[b : b + 1, :1], memory.start.unsqueeze(1)
+            for t in range(TARGET):
+                feature, state, _ = model.decoder.step(token, state, memory)
+                torch.testing.assert_close(features[b, t], feature[0, 0], rtol=0, atol=1e-12)
+                token = model.output(feature).argmax(-1)
+
+
+def test_parallel_guesses_are_those_of_the_first_pass(
+    source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = tiny_model()
+    memory = model.encode(source, mask)
+    first = model.output(model.decoder.unroll(target, memory)).argmax(-1)
+    mixed = torch.cat((target[:, :1], first[:, :-1]), 1)
+    features = features_with_guesses(model, target, memory, way="parallel", share=1.0)
+    expected = model.decoder.unroll(mixed, memory)
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
+
+
+def test_a_share_of_sentences_or_tokens_is_guessed(source: Tensor, mask: Tensor) -> None:
+    model = tiny_model()
+    times = 300
+    target = torch.full((BATCH, TARGET), 5)
+    target[:, 0] = 2
+    memory = model.encode(source, mask)
+    forced = model.decoder.unroll(target, memory)
+    changed = {"sequence": 0, "token": 0}
+    torch.manual_seed(1)
+    for way in changed:
+        for _ in range(times):
+            features = features_with_guesses(model, target, memory, way=way, share=0.3)
+            changed[way] += int((features - forced).abs().amax((1, 2)).gt(1e-9).sum())
+    of = times * BATCH
+    assert 0.25 < changed["sequence"] / of < 0.35
+    # A sentence is touched unless none of its T - 1 tokens is guessed.
+    assert changed["token"] / of > 0.9
+
+
+@pytest.mark.parametrize("way", ["sequence", "token", "parallel"])
+def test_the_loss_learns_through_the_features(
+    way: str, source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = tiny_model()
+    torch.manual_seed(5)
+    everything = torch.ones_like(target, dtype=torch.bool)
+    objective = Objective(feeding=way, share=0.5)
+    loss = model(source, mask, target, target.roll(-1, 1), everything, objective)
+    loss.total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert model.encoder.embedding.weight.grad.abs().sum() > 0
