@@ -45,6 +45,8 @@ class DataOptions:
     """Largest share of unusable lines before reading stops with an error."""
     validation: int = 1000
     """Pairs held out for validation (at most a tenth of all); split by source side."""
+    drop_unknown: bool = False
+    """Leave out pairs with a token outside the vocabulary (see min_count)."""
     validation_pairs: tuple[str, ...] = ()
     """One or two files of validation pairs, read like the training pairs, in place of a split."""
 
@@ -73,6 +75,15 @@ class SideOptions:
     """At word level: punctuation marks are tokens of their own, joined again on output."""
     max_tokens: int = 100
     """Longest side in tokens; a longer training pair is counted and left out."""
+    min_characters: int = 0
+    """Shortest side after normalising, in characters; a shorter pair is counted and left out."""
+    max_characters: int = 0
+    """Longest side after normalising, in characters; a longer pair is left out. 0: no limit."""
+    vectors: str = ""
+    """A file of word vectors (GloVe, word2vec, fastText as text; .gz) to begin the embeddings
+    with; their width is model.embedding."""
+    freeze_vectors: bool = False
+    """Leave these embeddings as they are in the file."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,12 @@ class TrainingOptions:
     """Latest checkpoints that are kept."""
     report_every: int = 50
     """Steps between two lines of progress and of metrics.jsonl."""
+    start_from: str = ""
+    """Another model folder, to begin with parts of it; its tokenizers come with them."""
+    parts: tuple[Literal["encoder", "decoder"], ...] = ("encoder", "decoder")
+    """The parts taken from start_from; the decoder brings bridge and output layer."""
+    freeze: bool = False
+    """Do not train the parts taken from start_from."""
     watch: tuple[str, ...] = ()
     """Sentences translated at each validation."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -22,7 +22,9 @@ def check_options(config: Config) -> None:
 _AT_LEAST: dict[str, float] = {
     "data.columns": 1, "data.max_characters": 1, "data.validation": 0,
     "source.vocabulary": 5, "source.min_count": 1, "source.max_tokens": 1,
+    "source.min_characters": 0, "source.max_characters": 0,
     "target.vocabulary": 5, "target.min_count": 1, "target.max_tokens": 1,
+    "target.min_characters": 0, "target.max_characters": 0,
     "model.embedding": 1, "model.hidden": 1, "model.encoder_layers": 1, "model.decoder_layers": 1,
     "model.dropout": 0, "training.steps": 0, "training.epochs": 0, "training.batch_tokens": 1,
     "training.learning_rate": 0, "training.weight_decay": 0, "training.warmup": 0,
@@ -112,6 +114,14 @@ def _contradictions(config: Config) -> list[str]:
             training.validation_sample == 0 and training.metric != "loss",
             f"training.metric {training.metric!r} needs translations: raise "
             "training.validation_sample, or choose the metric 'loss'",
+        ),
+        (
+            training.freeze and not training.start_from,
+            "training.freeze needs training.start_from: there is nothing to freeze",
+        ),
+        (
+            bool(training.start_from) and not training.parts,
+            "training.parts: none is named",
         ),
         (not data.separator, "data.separator: it is empty"),
         (len(data.validation_pairs) > 2, "data.validation_pairs: one file, or two aligned ones"),

@@ -19,11 +19,16 @@ import pyarrow as pa
 
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
-from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, FolderError
 
 CHUNK = 8192
 """Rows of a record batch; every batch but the last has exactly so many."""
+
+REASONS = (
+    "a side normalises to nothing", "a side has too many tokens", "a token is not in the vocabulary"
+)  # fmt: skip
+"""Why a pair may be left out of a corpus."""
 
 _TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 _IDS = pa.schema(
@@ -159,6 +164,7 @@ def write_ids(
     path: Path,
     *,
     keep_text: bool,
+    drop_unknown: bool = False,
 ) -> dict[str, int]:
     """Encode the chosen ``rows`` of ``text`` into ``path``.
 
@@ -169,6 +175,7 @@ def write_ids(
         longest: most tokens of source and target; longer pairs are left out.
         path: the file to write.
         keep_text: store the raw text as well.
+        drop_unknown: leave out pairs with an unknown token.
 
     Returns:
         How many pairs were left out, by reason.
@@ -177,10 +184,10 @@ def write_ids(
         DataError: none is left.
     """
     schema = _IDS_AND_TEXT if keep_text else _IDS
-    left_out = {"a side normalises to nothing": 0, "a side has too many tokens": 0}
+    left_out = dict.fromkeys(REASONS, 0)
     kept = 0
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for chunk in _chunks(_encoded(text, rows, tokenizers, longest, left_out)):
+        for chunk in _chunks(_encoded(text, rows, tokenizers, longest, left_out, drop_unknown)):
             columns = [list(column) for column in zip(*chunk, strict=True)]
             writer.write_batch(pa.record_batch(columns[: len(schema)], schema=schema))
             kept += len(chunk)
@@ -199,7 +206,9 @@ def _encoded(
     tokenizers: tuple[Tokenizer, Tokenizer],
     longest: tuple[int, int],
     left_out: dict[str, int],
+    drop_unknown: bool,
 ) -> Iterator[tuple[Any, ...]]:
+    nothing, too_long, unknown = REASONS
     at = 0
     for sources, targets, lines in read_text(text):
         chosen = np.flatnonzero(rows[at : at + len(sources)])
@@ -208,9 +217,11 @@ def _encoded(
         target_ids = tokenizers[1].encode([targets[i] for i in chosen])
         for i, s, t in zip(chosen, source_ids, target_ids, strict=True):
             if not len(s) or not len(t):
-                left_out["a side normalises to nothing"] += 1
+                left_out[nothing] += 1
             elif len(s) > longest[0] or len(t) > longest[1]:
-                left_out["a side has too many tokens"] += 1
+                left_out[too_long] += 1
+            elif drop_unknown and (UNK in s or UNK in t):
+                left_out[unknown] += 1
             else:
                 yield s, t, int(lines[i]), sources[i], targets[i]
 

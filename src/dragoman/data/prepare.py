@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dragoman.config import Config
 from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
+from dragoman.data.lines import require
 from dragoman.data.normalizer import build_normalizer
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
@@ -21,6 +22,7 @@ from dragoman.data.tokenizer import (
     choose_level,
     train_tokenizer,
 )
+from dragoman.errors import DataError
 from dragoman.files import replacing_folder
 
 FOLDER = "corpus"
@@ -77,26 +79,48 @@ def open_prepared(
 def _build(
     files: list[Path], folder: Path, config: Config, say: Say
 ) -> tuple[Config, tuple[Tokenizer, Tokenizer], bool]:
-    for options in (config.source, config.target):
-        build_normalizer(options)  # what is wrong here is said before anything is read
-    if config.data.validation_pairs:
-        read_pairs(_validation_files(config), config.data, Faults())
+    taken = _require_inputs(config)
     text = folder / _TEXT
     count = write_text(_reported(files, config, say), text)
     if config.data.validation_pairs:
         held = np.zeros(count, dtype=np.bool_)
     else:
         held = hold_out(text, config.data.validation, config.training.seed)
-    config = _choose_levels(text, ~held, config)
-    tokenizers = _learn(text, ~held, config)
-    longest = (config.source.max_tokens, config.target.max_tokens)
-    left_out = write_ids(text, ~held, tokenizers, longest, folder / TRAIN, keep_text=False)
+    fitting = _fitting(text, count, config)
+    if not fitting.all():
+        say(f"{count - int(fitting.sum())} pairs left out: shorter or longer than asked for")
+    config = _choose_levels(text, fitting & ~held, config)
+    tokenizers = _learn(text, fitting & ~held, config, taken)
+    left_out = write_ids(
+        text, fitting & ~held, tokenizers, (config.source.max_tokens, config.target.max_tokens),
+        folder / TRAIN, keep_text=False, drop_unknown=config.data.drop_unknown,
+    )  # fmt: skip
     for reason, pairs in left_out.items():
         say(f"{pairs} pairs left out of training: {reason}")
+    held &= fitting
     held_out = _store_validation(text, held, tokenizers, folder, config, say)
     for name in (_TEXT, _OTHER_TEXT):
         (folder / name).unlink(missing_ok=True)
     return config, tokenizers, held_out
+
+
+def _require_inputs(config: Config) -> dict[str, Tokenizer]:
+    """Look at all that is needed beside the pairs, so that what is wrong is said at once.
+
+    Returns:
+        The tokenizers that come with parts of another model, by side.
+    """
+    for options in (config.source, config.target):
+        build_normalizer(options)
+        if options.vectors:
+            require(Path(options.vectors))
+    if config.data.validation_pairs:
+        read_pairs(_validation_files(config), config.data, Faults())
+    if not config.training.start_from:
+        return {}
+    sides = {"encoder": "source", "decoder": "target"}
+    folder = Path(config.training.start_from)
+    return {sides[p]: Tokenizer.load(folder / f"{sides[p]}.json") for p in config.training.parts}
 
 
 def _reported(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
@@ -131,6 +155,21 @@ def _store_validation(
     return bool(held.any()) or bool(config.data.validation_pairs)
 
 
+def _fitting(text: Path, count: int, config: Config) -> Mask:
+    """Which pairs have as many characters, once normalised, as both sides ask for."""
+    fitting = np.ones(count, dtype=np.bool_)
+    for side, options in enumerate((config.source, config.target)):
+        if options.min_characters or options.max_characters:
+            normalize = build_normalizer(options).normalize_str
+            every = _side(text, np.ones(count, dtype=np.bool_), side)
+            lengths = np.array([len(normalize(line)) for line in every])
+            fitting &= lengths >= options.min_characters
+            fitting &= lengths <= (options.max_characters or lengths.max())
+    if not fitting.any():
+        raise DataError("no pair has the length asked for", cure="look at max_characters")
+    return fitting
+
+
 def _validation_files(config: Config) -> list[Path]:
     return [Path(name) for name in config.data.validation_pairs]
 
@@ -155,13 +194,16 @@ def _choose_levels(text: Path, rows: Mask, config: Config) -> Config:
     return replace(config, source=sides[0], target=sides[1])
 
 
-def _learn(text: Path, rows: Mask, config: Config) -> tuple[Tokenizer, Tokenizer]:
+def _learn(
+    text: Path, rows: Mask, config: Config, taken: dict[str, Tokenizer]
+) -> tuple[Tokenizer, Tokenizer]:
+    """Learn the tokenizers that are not taken from another model."""
     if config.model.shared_embeddings:
         shared = train_tokenizer(_both(text, rows), config.source)
         return shared, shared
     return (
-        train_tokenizer(_side(text, rows, 0), config.source),
-        train_tokenizer(_side(text, rows, 1), config.target),
+        taken.get("source") or train_tokenizer(_side(text, rows, 0), config.source),
+        taken.get("target") or train_tokenizer(_side(text, rows, 1), config.target),
     )
 
 

@@ -21,7 +21,7 @@ from dragoman.config import Config, flat
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
 from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
-from dragoman.errors import FolderError, OptionError
+from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.evaluation.history import METRICS
 from dragoman.files import write_text
 from dragoman.limits import check_options
@@ -41,6 +41,7 @@ from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter, clock, scores_line
+from dragoman.training.start import fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
 
 LIMITS = ("training.steps", "training.epochs", "training.budget", "training.patience")
@@ -95,8 +96,12 @@ def train(
         try:
             shown = console or Console(stderr=True)
             return _train(list(files), out, config, shown, began, accelerator)
+        except UsageError:
+            if is_new:  # it came to nothing: leave nothing
+                shutil.rmtree(out, ignore_errors=True)
+            raise
         finally:
-            if is_new and not (out / CONFIG).exists():  # it came to nothing: leave nothing
+            if is_new and not (out / CONFIG).exists():
                 shutil.rmtree(out, ignore_errors=True)
 
 
@@ -154,14 +159,14 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
     """
     try:
         record = json.loads((out / RECORD).read_text("utf-8"))
-        was = {name: tuple(v) if isinstance(v, list) else v for name, v in record["asked"].items()}
+        was = dict(record["asked"])
         data, held_out, digests = record["data"], record["held_out"], record["tokenizers"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
             cure="choose another --out",
         ) from error  # fmt: skip
-    now = flat(asked)
+    now = json.loads(json.dumps(flat(asked)))  # tuples become lists, as they are in the record
     differ = [
         f"{name} was {was.get(name)!r}, now {now[name]!r}"
         for name in now
@@ -199,9 +204,15 @@ def _assemble(
     model = build_model(
         config.model, source_vocabulary=len(prepared.source), target_vocabulary=len(prepared.target)
     )
+    saved = checkpoints(out)
+    tokenizers = (prepared.source, prepared.target)
+    if not saved:
+        begun_with = [*fill_vectors(model, config, *tokenizers), *fill_parts(model, config)]
+        for line in begun_with:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    freeze(model, config, *tokenizers)
     model.to(accelerator.device)
     optimizer = build_optimizer(model, options)
-    saved = checkpoints(out)
     state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
     learner = accelerator.prepare(model)
     log = MetricsLog(out / METRICS, step=state.step) if accelerator.is_main_process else None

@@ -38,7 +38,7 @@ SAMPLES: Mapping[str, Sample] = MappingProxyType(
             "French sentences and their English: a small grammar with agreement and word order",
             draw_phrase,
             count=25_000,
-            most=100_000,
+            most=80_000,
         ),
         "dates": Sample(
             "dates as written in seven languages, and their ISO form",

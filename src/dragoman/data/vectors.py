@@ -1,0 +1,132 @@
+"""Word vectors from text files: GloVe, word2vec and fastText, plain or ``.gz``.
+
+    V vocabulary   E width
+
+A line is a word and E numbers, separated by single spaces; word2vec and fastText put a header line
+of two numbers first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.data.lines import decoded_lines, place, require
+from dragoman.data.tokenizer import EOS, Tokenizer
+from dragoman.errors import DataError
+
+_MARK = "▁"
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What a file holds for one vocabulary."""
+
+    rows: npt.NDArray[np.int64]
+    """Ids that have a vector, [K]."""
+    values: npt.NDArray[np.float32]
+    """Their vectors, [K, E]."""
+    vocabulary: int
+    repeated: int
+    """Words that stood in the file again; the first counts."""
+    unreadable: tuple[str, ...]
+    """The first places of lines that are no vectors."""
+
+    def summary(self) -> str:
+        """Coverage, and what was wrong: one line."""
+        tokens = self.vocabulary - EOS - 1
+        text = f"word vectors for {len(self.rows):,} of {tokens:,} tokens"
+        if tokens:
+            text += f" ({100 * len(self.rows) / tokens:.1f} %)"
+        if self.repeated:
+            text += f"; {self.repeated} repeated words passed over"
+        if self.unreadable:
+            text += f"; lines that are no vectors passed over: {'; '.join(self.unreadable)}"
+        return text
+
+
+def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
+    """Read the vectors of the tokens that ``tokenizer`` knows.
+
+    A token takes the vector of its own spelling, else that of its lower case; ``▁the`` and ``the``
+    are one word here.
+
+    Args:
+        path: the file.
+        tokenizer: its vocabulary is looked up.
+        width: E, the width of the embeddings to be filled.
+
+    Raises:
+        DataError: there is no such file, it has vectors of another width, or none that is needed.
+    """
+    require(path)
+    wanted = _spellings(tokenizer)
+    exact: dict[int, npt.NDArray[np.float32]] = {}
+    folded: dict[int, npt.NDArray[np.float32]] = {}
+    seen: set[str] = set()
+    repeated, unreadable = 0, list[str]()
+    for line, word, numbers in _lines(path, width):
+        if numbers is None:
+            unreadable.append(place(path, line))
+        elif word in seen:
+            repeated += 1
+        else:
+            seen.add(word)
+            for token, is_exact in wanted.get(word, ()):
+                (exact if is_exact else folded).setdefault(token, numbers)
+    found = folded | exact
+    if not found:
+        raise DataError(
+            "has no vector for any token of the vocabulary", place=str(path),
+            cure="are these whole words of the right language? set the level to word",
+        )  # fmt: skip
+    rows = np.array(sorted(found), dtype=np.int64)
+    values = np.stack([found[row] for row in rows])
+    return Vectors(rows, values, len(tokenizer), repeated, tuple(unreadable[:3]))
+
+
+def _spellings(tokenizer: Tokenizer) -> dict[str, list[tuple[int, bool]]]:
+    """Words to look for, with the ids that want them and whether that is their own spelling."""
+    wanted: dict[str, list[tuple[int, bool]]] = {}
+    ids = range(EOS + 1, len(tokenizer))
+    for token, text in zip(ids, tokenizer.tokens(ids), strict=True):
+        word = text.removeprefix(_MARK)
+        wanted.setdefault(word, []).append((token, True))
+        if word.lower() != word:
+            wanted.setdefault(word.lower(), []).append((token, False))
+    return wanted
+
+
+def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.float32] | None]]:
+    """Line number, word and vector; None where a line is no vector.
+
+    Raises:
+        DataError: the first vector has another width: all will.
+    """
+    first = True
+    for line, raw in enumerate(decoded_lines(path), 1):
+        # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
+        parts = cast(str, raw).rstrip().split(" ")
+        if line == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
+            continue
+        if first and len(parts) - 1 != width and _numbers(parts[1:]) is not None:
+            raise DataError(
+                f"has vectors of {len(parts) - 1} numbers, the embeddings are {width} wide",
+                place=place(path, line), cure=f"set --model.embedding {len(parts) - 1}",
+            )  # fmt: skip
+        first = False
+        numbers = _numbers(parts[-width:]) if len(parts) > width else None
+        yield line, " ".join(parts[:-width]), numbers
+
+
+def _numbers(parts: list[str]) -> npt.NDArray[np.float32] | None:
+    try:
+        values = np.array(parts, dtype=np.float32)
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() else None
