@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import torch
 from rich.console import Console
 
 import dragoman
-from dragoman.config import Config, merge
+from dragoman.config import Config, merge, to_toml
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Seq2Seq
@@ -231,6 +234,26 @@ def test_validation_pairs_of_their_own(pairs: Path, tmp_path: Path) -> None:
     config = options(steps=2)
     config = replace(config, data=replace(config.data, validation_pairs=(str(tmp_path / "v.tsv"),)))
     assert "250 pairs to learn from, 2 held out" in run(pairs, tmp_path / "m", config)
+
+
+def test_two_processes_train_one_model(pairs: Path, tmp_path: Path) -> None:
+    """The sum over both processes' tokens is divided once: as one process with both batches."""
+    toml = tmp_path / "r.toml"
+    config = options(steps=60, batching="sentences", batch_sentences=6, validate_every=60)
+    toml.write_text(to_toml(config))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m",
+               "dragoman", "train", str(pairs), "--out", str(tmp_path / "two"),
+               "--recipe", str(toml)]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment)
+    assert done.returncode == 0, done.stderr.decode()
+    run(pairs, tmp_path / "one", options(steps=60, batching="sentences", batch_sentences=12,
+                                         validate_every=60))  # fmt: skip
+    two, one = (metrics(tmp_path / name, "validation")[-1] for name in ("two", "one"))
+    assert two["loss"] == pytest.approx(one["loss"], rel=0.1)
+    assert done.stderr.count(b"pairs to learn from") == 1
+    tokens = [metrics(tmp_path / name, "train")[-1]["tokens"] for name in ("two", "one")]
+    assert tokens[0] == pytest.approx(tokens[1], rel=0.05)
 
 
 def test_bf16_learns_what_fp32_learns(pairs: Path, tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def train(
     check_options(config)
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
-    accelerator = Accelerator()
+    # Without a device, several processes are told of each other only when it is said so.
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     if not accelerator.is_main_process:
         accelerator.wait_for_everyone()  # the main process prepares the folder
         return _train(list(files), out, config, Console(quiet=True), began, accelerator)
