@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import shared_data
 from dragoman.cli import VERBS, main
 from dragoman.cli.options import lengthen, option_names
 from dragoman.cli.train import Train
+from tiny import shared_data
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import shared_data
 from dragoman.config import SideOptions
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import DataError
+from tiny import shared_data
 
 PLAIN = "cat 1 2 3\nthe 4 5 6\nParis 7 8 9\n. . 1 1 1\n"
 

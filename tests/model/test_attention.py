@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from conftest import BATCH, QUERIES, SOURCE, formula_weights
 from dragoman.model.attention import Attention
+from tiny import BATCH, QUERIES, SOURCE, formula_weights
 
 WIDTH = 13
 

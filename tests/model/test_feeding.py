@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import BATCH, TARGET, tiny_model
 from dragoman.model.feeding import features_with_guesses
 from dragoman.model.seq2seq import Objective
+from tiny import BATCH, TARGET, tiny_model
 
 
 @pytest.mark.parametrize("way", ["sequence", "token", "parallel"])

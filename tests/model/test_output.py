@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from conftest import formula_weights
 from dragoman.model import output as output_module
 from dragoman.model.output import Output
+from tiny import formula_weights
 
 TOKENS, HIDDEN, VOCABULARY = 17, 11, 29
 

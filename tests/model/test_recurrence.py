@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from conftest import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 from dragoman.model.recurrence import Recurrent
+from tiny import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 
 CELLS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from conftest import formula_weights
 from dragoman.model.output import Output
 from dragoman.model.sampled_softmax import draw, sampled_loss
+from tiny import formula_weights
 
 TOKENS, HIDDEN, VOCABULARY, SAMPLES = 13, 7, 60, 25
 

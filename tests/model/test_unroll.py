@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from conftest import BATCH, HIDDEN, TARGET, tiny_model
 from dragoman.model.seq2seq import Objective, Seq2Seq
+from tiny import BATCH, HIDDEN, TARGET, tiny_model
 
 ARRANGEMENTS = [
     ("none", "dot", False),

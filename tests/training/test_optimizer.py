@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from conftest import tiny_model
 from dragoman.config import TrainingOptions
 from dragoman.training.optimizer import build_optimizer, clip, parts
 from dragoman.training.schedules import learning_rate, sampling_share
+from tiny import tiny_model
 
 BASE = TrainingOptions(learning_rate=0.1)
 
