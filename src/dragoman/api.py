@@ -31,8 +31,9 @@ Paths = str | Path | Sequence[str | Path]
 
 
 def train(
-    pairs: Paths, out: str | Path, config: Config | None = None, *, console: Console | None = None
-) -> Outcome:
+    pairs: Paths, out: str | Path, config: Config | None = None, *, console: Console | None = None,
+    began: float | None = None,
+) -> Outcome:  # fmt: skip
     """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
 
     The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
@@ -40,7 +41,8 @@ def train(
     from dragoman.inspection.curves import draw_curves  # a translator needs neither
     from dragoman.training.run import train as run_training
 
-    outcome = run_training(_paths(pairs), Path(out), config or Config(), console=console)
+    files, folder = _paths(pairs), Path(out)
+    outcome = run_training(files, folder, config or Config(), console=console, began=began)
     if outcome.is_main_process:
         draw_curves(outcome.folder)
     return outcome
@@ -89,6 +91,7 @@ class Model:
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
+        lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return self._translator.translate(lines, search, attention=attention)
 
     def evaluate(

@@ -330,5 +330,20 @@ def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
                 return _typed(value, choice, name, place)
             except OptionError:
                 continue
-    shown = getattr(wanted, "__name__", str(wanted).replace("typing.", ""))
-    raise OptionError(f"{name} cannot be {value!r}", place=place, cure=f"it takes {shown}")
+    raise OptionError(f"{name} cannot be {value!r}", place=place, cure=f"it takes {_kind(wanted)}")
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+
+
+def _kind(wanted: Any) -> str:
+    """An annotation in words: ``a whole number or 'auto'``."""
+    if wanted in _KINDS:
+        return _KINDS[wanted]
+    parts = get_args(wanted)
+    if get_origin(wanted) is tuple:
+        count = "a list" if parts[-1] is ... else f"a list of {len(parts)}"
+        return f"{count}: {_kind(parts[0])}" if parts[0] is not str else f"{count} of texts"
+    if get_origin(wanted) is Literal:
+        return " or ".join(map(repr, parts))
+    return " or ".join(map(_kind, parts))

@@ -39,7 +39,10 @@ _AT_LEAST: dict[str, float] = {
 }  # fmt: skip
 _BELOW: dict[str, float] = {
     "model.dropout": 1.0, "training.label_smoothing": 1.0, "data.tolerance": 1.0,
-    "training.seed": 2**63, "training.momentum": 1.0,
+    "training.seed": 2**63, "training.threads": 1025, "data.max_characters": 10**9,
+    "model.hidden": 2**16, "model.embedding": 2**16, "model.encoder_layers": 65,
+    "model.decoder_layers": 65, "search.beam": 1025, "search.length_penalty": 10,
+    "search.max_ratio": 1000, "training.momentum": 1.0,
     "training.sampling_share": 1.0000001,
 }  # fmt: skip
 
@@ -58,9 +61,20 @@ def _out_of_range(config: Config) -> list[str]:
                 wrong.append(f"{name}: {number} is too small, at least {low:g}")
             elif number >= _BELOW.get(name, math.inf):
                 wrong.append(f"{name}: {number} is too large, it must be below {_BELOW[name]:g}")
+    wrong += [
+        f"{name}: it is not UTF-8"
+        for name, value in values.items()
+        for text in (value if isinstance(value, tuple) else (value,))
+        if isinstance(text, str) and not _is_utf8(text)
+    ]
     if seconds(config.training.budget) <= 0:
         wrong.append("training.budget: no time at all")
     return wrong
+
+
+def _is_utf8(text: str) -> bool:
+    """Arguments that are not UTF-8 reach Python with lone surrogates in their places."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _contradictions(config: Config) -> list[str]:

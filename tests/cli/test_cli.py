@@ -232,10 +232,18 @@ def test_some_bad_lines_are_counted_and_said(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "no verb 'trian' (did you mean 'train'?)"),
+        (["trian"], "dragoman trian: there is no such verb (did you mean 'train'?)"),
         (["train"], "required options"),
         (["train", "{d}", "--out", "m"], "is a directory"),
-        (["train", "p", "--out", "m", "--hiden", "3"], "hiden"),
+        (["train", "p", "--out", "m", "--hiden", "3"],
+         "--hiden: there is no such option (did you mean 'hidden'?)"),
+        (["train", "p", "--out", "m", "--model.hiden=3"], "did you mean 'model.hidden'?"),
+        (["train", "p", "--out", "p/x"], "is a file, a folder is expected"),
+        (["train", "p", "--out", "/dev/null"], "is a file, a folder is expected"),
+        (["train", "p", "--out", "m", "--hidden", "100000000"], "100000000 is too large"),
+        (["train", "p", "--out", "m", "--watch", "\udcff"], "training.watch: it is not UTF-8"),
+        (["translate", "{f}", "--length-penalty", "300"], "search.length_penalty: 300.0 is too"),
+        (["translate", "{f}", "--attention", "{d}/dir.png"], "is a folder"),
         (["train", "p", "--out", "m", "--hidden", "x"], "hidden"),
         (["train", "p", "--out", "m", "--dropout", "2"], "model.dropout: 2.0 is too large"),
         (["train", "p", "--out", "m", "--budget", "soon"], "'soon' is not a duration"),
@@ -265,6 +273,7 @@ def test_wrong_usage_is_refused(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p").write_text(PAIRS, encoding="utf-8")
+    (tmp_path / "dir.png").mkdir()
     given = [a.format(d=tmp_path, f=folder) for a in arguments]
     assert message.lower() in refused(capsys, *given).lower()
     assert not (tmp_path / "m").exists()
@@ -299,6 +308,32 @@ def test_every_option_explains_itself(verb: str, capsys: pytest.CaptureFixture[s
         name, _, explanation = " ".join(option.split()).partition(" ")
         assert re.search(r"\((default|required|sets)", explanation), name
         assert len(explanation) > 25, name
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_closed_streams_are_no_traceback(folder: Path, closed: str) -> None:
+    command = f"{sys.executable} -m dragoman translate {folder} --beam 1 {closed}"
+    done = subprocess.run(["bash", "-c", command], input=b"un\n", capture_output=True,
+                          timeout=120, check=False)  # fmt: skip
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    assert done.stdout.count(b"\n") == (1 if closed == "2>&-" else 0)
+
+
+def test_help_into_a_full_device_fails(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dragoman --help > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1 and b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_run_killed_while_it_was_prepared_begins_again(tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text(PAIRS, encoding="utf-8")
+    (tmp_path / "m" / "corpus.partial").mkdir(parents=True)
+    (tmp_path / "m" / "corpus.partial" / "text.arrow").write_bytes(b"half")
+    (tmp_path / "m" / "corpus").mkdir()
+    (tmp_path / "m" / "source.json.partial").write_text("{")
+    assert main(["train", str(tmp_path / "p.tsv"), "--out", str(tmp_path / "m"), *SMALL]) == 0
+    assert not list((tmp_path / "m").rglob("*.partial"))
 
 
 def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,15 +89,6 @@ def test_pairs_that_cannot_be_used_are_counted(
     assert len(Corpus(tmp_path / "x")) == 50
 
 
-def test_no_pair_left(tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
-    write_text([Pair("\u200b", "t1", 1)], tmp_path / "text.arrow")
-    with pytest.raises(DataError, match="no pair is left after tokenizing: 1 x a side normalises"):
-        write_ids(
-            tmp_path / "text.arrow", np.ones(1, dtype=bool), tokenizers, (8, 8), tmp_path / "x",
-            keep_text=False,
-        )  # fmt: skip
-
-
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0", b"garbage" * 99, None])
 def test_a_damaged_corpus(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:

@@ -65,8 +65,8 @@ def test_the_gradient_is_the_full_softmaxs_in_expectation(output: Output) -> Non
     for _ in range(draws):
         sampled, _ = sampled_loss(output, features, targets, 45)
         total += torch.autograd.grad(sampled, features)[0]
-        loss += float(sampled)
-    assert loss / draws == pytest.approx(float(full), rel=0.02)
+        loss += sampled.item()
+    assert loss / draws == pytest.approx(full.item(), rel=0.02)
     assert (total / draws - wanted).norm() < 0.05 * wanted.norm()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,23 @@ def test_pairs_are_left_out_by_length_and_by_unknown_words(tmp_path: Path) -> No
     assert "2 pairs left out: shorter or longer than asked for" in said
     assert "1 pairs left out of training: a token is not in the vocabulary" in said
     assert "40 pairs to learn from" in said
+    with pytest.raises(DragomanError, match="no pair is left after tokenizing"):
+        run(tmp_path / "p.tsv", tmp_path / "k", options(source={"max_tokens": 1}))
     with pytest.raises(DragomanError, match="no pair has the length asked for"):
         run(tmp_path / "p.tsv", tmp_path / "n", options(source={"min_characters": 99}))
+
+
+def test_held_out_pairs_that_say_nothing_end_no_training(tmp_path: Path) -> None:
+    rows = [("あ" * (i + 1) if i % 2 else f"abc {i}") + f"\tx y {i}" for i in range(40)]
+    (tmp_path / "p.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    config = options(source={"keep_only": "a-z0-9"}, data={"validation": 1})
+    said = "".join(
+        run(tmp_path / "p.tsv", tmp_path / f"m{seed}", replace(
+            config, training=replace(config.training, seed=seed)))
+        for seed in range(1, 7)
+    )  # fmt: skip
+    assert "1 pairs left out of validation: a side normalises to nothing" in said
+    assert "20 pairs left out of training" in said
 
 
 @pytest.mark.parametrize(

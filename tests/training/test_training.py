@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -135,6 +136,27 @@ def test_other_options_or_data_are_refused(pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "m" / "run.json").write_text("{")
     with pytest.raises(FolderError, match="cannot be resumed: run.json is missing or damaged"):
         run(pairs, tmp_path / "m", options(steps=3))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("state.json", "[]"), ("state.json", "{}"), ("state.json", '{"best": null, "step": "x"}'),
+     ("optimizer.safetensors", "x"), ("model.safetensors", None)],
+)  # fmt: skip
+def test_a_damaged_checkpoint_is_named_with_its_cure(
+    pairs: Path, tmp_path: Path, name: str, content: str | None
+) -> None:
+    run(pairs, tmp_path / "m", options(steps=4, save_every=2))
+    last = checkpoints(tmp_path / "m")[-1]
+    if content is None:
+        (last / name).unlink()
+    else:
+        (last / name).write_text(content)
+    with pytest.raises(FolderError, match=f"{name}: .*remove .*step-00000004") as caught:
+        run(pairs, tmp_path / "m", options(steps=6, save_every=2))
+    assert "\n" not in str(caught.value)
+    shutil.rmtree(last)
+    assert "resuming at step 2" in run(pairs, tmp_path / "m", options(steps=6, save_every=2))
 
 
 def test_the_last_checkpoints_are_kept_and_no_partial_one(pairs: Path, tmp_path: Path) -> None:

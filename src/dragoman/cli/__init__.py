@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 
 from dragoman import __version__
-from dragoman.errors import DragomanError, did_you_mean
+from dragoman.errors import DragomanError, UsageError, did_you_mean
 
 VERBS = {
     "demo": "the whole story on embedded data, in under three minutes",
@@ -28,23 +30,16 @@ usage: dragoman VERB ...      dragoman VERB --help explains every option
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 failed, 2 wrong usage or input."""
+    """Run the command line.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in ("-h", "--help"):
-        print(_ABOUT + "".join(f"  {verb:10}  {what}\n" for verb, what in VERBS.items()), end="")
-        return 0 if given else 2
-    if given[0] == "--version":
-        print(f"dragoman {__version__}")
-        return 0
-    verb = given[0]
-    if verb not in VERBS:
-        print(f"dragoman: no verb {verb!r} ({did_you_mean(verb, VERBS)})", file=sys.stderr)
-        return 2
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a test's capture is none
-            stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+    _prepare_streams()
+    verb = given[0] if given else ""
     try:
-        code = int(import_module(f"dragoman.cli.{verb}").main(given[1:]))
+        code = _run(verb, given[1:])
         sys.stdout.flush()
         return code
     except DragomanError as error:
@@ -59,3 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"dragoman {verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    if verb in ("", "-h", "--help"):
+        print(_ABOUT + "".join(f"  {name:10}  {what}\n" for name, what in VERBS.items()), end="")
+        return 0 if verb else 2
+    if verb == "--version":
+        print(f"dragoman {__version__}")
+        return 0
+    if verb not in VERBS:
+        raise UsageError("there is no such verb", cure=did_you_mean(verb, VERBS))
+    if threading.current_thread() is threading.main_thread():
+        # What tidies up after Ctrl-C tidies up after `kill` as well.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return int(import_module(f"dragoman.cli.{verb}").main(arguments))
+
+
+def _prepare_streams() -> None:
+    """UTF-8 whatever the locale says; a stream that was closed is an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):  # a test's capture is none
+            stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import tyro
 
 from dragoman.config import flat
+from dragoman.errors import OptionError
 
 Command = TypeVar("Command")
 
@@ -40,6 +42,7 @@ def given(command: object, names: Sequence[str]) -> dict[str, Any]:
 def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
     """``arguments`` with short option names made whole."""
     known = option_names(command)
+    everything = {name for names in _names(command).values() for name in names}
     whole = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -47,6 +50,12 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
             bare = name[2:].replace("_", "-")
             negated = bare.startswith("no-") and bare[3:] in known
             full = known.get(bare[3:] if negated else bare)
+            whole_name = bare.replace(".no-", ".")
+            if full is None and whole_name not in everything and bare not in ("help", "no-help"):
+                raise OptionError(
+                    "there is no such option", place=name,
+                    cure=_nearest(bare, {*known, *everything}),
+                )  # fmt: skip
             if full is not None and full != bare:
                 group, _, last = full.rpartition(".")
                 name = f"--{group}.{'no-' if negated else ''}{last}"
@@ -54,8 +63,18 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
     return whole
 
 
+def _nearest(wrong: str, names: set[str]) -> str:
+    near = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else "see --help"
+
+
 def option_names(command: type) -> dict[str, str]:
     """Every short name with the whole name it stands for."""
+    return {short: full[0] for short, full in _names(command).items() if len(full) == 1}
+
+
+def _names(command: type) -> dict[str, list[str]]:
+    """Every last name with the whole names that end in it."""
     names: dict[str, list[str]] = {}
     for item in dataclasses.fields(command):
         nested: Any = item.default_factory
@@ -66,4 +85,4 @@ def option_names(command: type) -> dict[str, str]:
         else:
             bare = item.name.replace("_", "-")
             names[bare] = [bare, bare]  # the command's own option: never a short form
-    return {short: full[0] for short, full in names.items() if len(full) == 1}
+    return names

@@ -83,6 +83,8 @@ def _check_picture(path: Path | None) -> None:
         known = ", ".join(PICTURES)
         raise OptionError(f"{path.name!r} has no ending of a picture", place="--attention",
                           cure=f"one of {known}")  # fmt: skip
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder", place="--attention")
     if not path.parent.is_dir():
         raise OptionError(f"no such folder: {path.parent}", place="--attention")
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
-from dragoman.errors import DataError, FolderError
+from dragoman.errors import FolderError
 
 CHUNK = 8192
 """Rows of a record batch; every batch but the last has exactly so many."""
@@ -179,24 +179,13 @@ def write_ids(
 
     Returns:
         How many pairs were left out, by reason.
-
-    Raises:
-        DataError: none is left.
     """
     schema = _IDS_AND_TEXT if keep_text else _IDS
     left_out = dict.fromkeys(REASONS, 0)
-    kept = 0
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for chunk in _chunks(_encoded(text, rows, tokenizers, longest, left_out, drop_unknown)):
             columns = [list(column) for column in zip(*chunk, strict=True)]
             writer.write_batch(pa.record_batch(columns[: len(schema)], schema=schema))
-            kept += len(chunk)
-    if not kept and rows.any():
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in left_out.items() if count)
-        raise DataError(
-            f"no pair is left after tokenizing: {reasons}",
-            cure="look at the normalising options, source.max_tokens and target.max_tokens",
-        )
     return {reason: count for reason, count in left_out.items() if count}
 
 

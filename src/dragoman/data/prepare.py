@@ -95,10 +95,15 @@ def _build(
         text, fitting & ~held, tokenizers, (config.source.max_tokens, config.target.max_tokens),
         folder / TRAIN, keep_text=False, drop_unknown=config.data.drop_unknown,
     )  # fmt: skip
-    for reason, pairs in left_out.items():
-        say(f"{pairs} pairs left out of training: {reason}")
+    for reason, times in left_out.items():
+        say(f"{times} pairs left out of training: {reason}")
+    if not len(Corpus(folder / TRAIN)):
+        raise DataError(
+            "no pair is left after tokenizing",
+            cure="look at the normalising options, source.max_tokens and target.max_tokens",
+        )
     held &= fitting
-    held_out = _store_validation(text, held, tokenizers, folder, config, say)
+    held_out = _store_validation(text, held, fitting, tokenizers, folder, config, say)
     for name in (_TEXT, _OTHER_TEXT):
         (folder / name).unlink(missing_ok=True)
     return config, tokenizers, held_out
@@ -134,6 +139,7 @@ def _reported(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
 def _store_validation(
     text: Path,
     held: Mask,
+    fitting: Mask,
     tokenizers: tuple[Tokenizer, Tokenizer],
     folder: Path,
     config: Config,
@@ -145,14 +151,20 @@ def _store_validation(
         text = folder / _OTHER_TEXT
         pairs = _reported(_validation_files(config), config, say)
         rows = np.ones(write_text(pairs, text), dtype=np.bool_)
-    elif held.any():
-        rows = held
     else:
-        rows = np.arange(len(held)) < max(1, config.data.validation)
-        why = "too few to hold any out" if config.data.validation else "all to be learned from"
-        say(f"{len(held)} pairs are {why}: scores are on training pairs")
+        rows = held
+    left_out = write_ids(text, rows, tokenizers, longest, folder / VALIDATION, keep_text=True)
+    for reason, times in left_out.items():
+        say(f"{times} pairs left out of validation: {reason}")
+    if len(Corpus(folder / VALIDATION)):
+        return True
+    if config.data.validation_pairs:
+        raise DataError("no validation pair is left", place=" ".join(config.data.validation_pairs))
+    rows = fitting & (np.cumsum(fitting) <= max(1, config.data.validation))
+    why = "too few to hold any out" if config.data.validation else "all to be learned from"
+    say(f"{int(fitting.sum())} pairs are {why}: scores are on training pairs")
     write_ids(text, rows, tokenizers, longest, folder / VALIDATION, keep_text=True)
-    return bool(held.any()) or bool(config.data.validation_pairs)
+    return False
 
 
 def _fitting(text: Path, count: int, config: Config) -> Mask:

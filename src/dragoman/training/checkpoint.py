@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dragoman.errors import FolderError
@@ -39,9 +39,9 @@ def save_checkpoint(
         write_text(made / STATE, text)
         return
     with replacing_folder(made) as aside:
-        save_file(tensors_of(model), aside / "model.safetensors")
-        save_file(_optimizer_tensors(model, optimizer) | _random_states(),
-                  aside / "optimizer.safetensors")  # fmt: skip
+        rest = _optimizer_tensors(model, optimizer) | _random_states()
+        (aside / "model.safetensors").write_bytes(save(tensors_of(model)))
+        (aside / "optimizer.safetensors").write_bytes(save(rest))
         (aside / STATE).write_text(text, encoding="utf-8")
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -58,6 +58,16 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
     Raises:
         FolderError: a file is missing or damaged.
     """
+    try:
+        return _load(path, model, optimizer)
+    except FolderError as error:
+        cause, place = error.cause, error.place
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        cause, place = f"is damaged: {error}", str(path / STATE)
+    raise FolderError(cause, place=place, cure=f"remove {path}: the run goes on from before it")
+
+
+def _load(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
     weights, _ = read_tensors(path / "model.safetensors")
     fill(model, weights, path / "model.safetensors")
     tensors, _ = read_tensors(path / "optimizer.safetensors")
@@ -67,15 +77,10 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
             for key, tensor in tensors.items()
             if key.startswith(f"{name}::")
         }
-    try:
-        torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
-        if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
-            torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
-        return TrainingState.from_json(json.loads((path / STATE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise FolderError(
-            f"is damaged: {error}", place=str(path / STATE), cure=f"remove {path}"
-        ) from error
+    torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
+    if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
+        torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
+    return TrainingState.from_json(json.loads((path / STATE).read_text("utf-8")))
 
 
 def _optimizer_tensors(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -65,8 +65,9 @@ class Outcome:
 
 
 def train(
-    files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None
-) -> Outcome:
+    files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
+    began: float | None = None,
+) -> Outcome:  # fmt: skip
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
     Started by ``torchrun`` or ``accelerate launch``, all processes train one model together.
@@ -76,12 +77,13 @@ def train(
         out: the model folder; made when it is not there.
         config: the options; ``"auto"`` is chosen from the data.
         console: where progress is shown (default: stderr).
+        began: the monotonic clock when the command started, from which its budget counts.
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
         TrainingError: the numbers went wrong.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     check_options(config)
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
@@ -133,6 +135,9 @@ def _train(
             reason = train_loop(run)
     scores = scores_line(run.state.best_scores) if run.state.best_scores else "not validated yet"
     say(f"{reason} after {clock(run.state.elapsed)}; best at step {run.state.best_step}: {scores}")
+    if accelerator.num_processes > 1:
+        accelerator.wait_for_everyone()
+        accelerator.end_training()  # closes the processes' connections before they end
     return Outcome(out, reason, run.state, accelerator.is_main_process)
 
 
@@ -237,12 +242,13 @@ def _summary(prepared: Prepared) -> str:
 
 def _refuse_foreign(out: Path) -> None:
     """Raise unless ``out`` is absent, empty, or a folder that a training of ours began."""
-    if out.is_file():
-        raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            raise OptionError(
+                "is a file, a folder is expected", place=str(path), cure="another --out"
+            )
     if out.is_dir() and not (out / CONFIG).exists():
-        foreign = sorted(
-            {path.name for path in out.iterdir()} - _OURS - {RECORD, "source.json", "target.json"}
-        )
+        foreign = sorted({path.name.removesuffix(".partial") for path in out.iterdir()} - _OURS)
         if foreign:
             raise OptionError(
                 f"is not empty and no model folder: it holds {foreign[0]!r}", place=str(out),

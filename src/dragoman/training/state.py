@@ -51,6 +51,15 @@ class TrainingState:
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> TrainingState:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            TypeError, KeyError: these are not the values of a state.
+        """
         best = values["best"]
-        return cls(**{**values, "best": -math.inf if best is None else best})  # type: ignore[arg-type]
+        state = cls(**{**values, "best": -math.inf if best is None else best})  # type: ignore[arg-type]
+        for item in dataclasses.fields(cls):
+            found, kind = getattr(state, item.name), type(getattr(cls(), item.name))
+            if not isinstance(found, (int, float) if kind is float else kind):
+                raise TypeError(f"{item.name} is {found!r}")
+        return state
