@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from dragoman.cli import VERBS, main
+from dragoman.cli.demo import ASKED
 from dragoman.cli.options import lengthen, option_names
 from dragoman.cli.train import Train
+from dragoman.data.samples import sample_pairs
 from tiny import shared_data
 
 pytestmark = pytest.mark.slow
@@ -144,6 +146,14 @@ def test_data_lists_and_writes_samples(tmp_path: Path) -> None:
     assert out.read_bytes() == dragoman("data", "get", "dates", "--count", "30").stdout
     assert all(line.count("\t") == 1 for line in out.read_text("utf-8").splitlines())
     assert len(out.read_text("utf-8").splitlines()) == 30
+
+
+def test_the_demos_own_sentences_are_of_known_words_and_new() -> None:
+    sources = [pair.source for pair in sample_pairs("phrases")]
+    words = {word for source in sources for word in source.split()}
+    for sentence in ASKED:
+        assert set(sentence.split()) <= words, sentence
+        assert sentence not in sources
 
 
 def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dragoman import __version__
 from dragoman.errors import DragomanError, UsageError, did_you_mean
 
 VERBS = {
-    "demo": "the whole story on embedded data, in under three minutes",
+    "demo": "the whole story on embedded data, in about two minutes",
     "check": "what is in a file of pairs, and what is wrong with it",
     "train": "from a file of pairs to a model folder; the same command again resumes",
     "translate": "one line in, one line out",

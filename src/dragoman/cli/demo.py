@@ -16,11 +16,11 @@ PAIRS = "phrases.tsv"
 MODEL = "model"
 PICTURE = "attention.png"
 ASKED = (
-    "Est-ce que tu as un chat noir ?",
+    "Est-ce que tu as un vieux chat blanc ?",
     "Nous ne mangeons pas de pain.",
     "Elle est allée à la gare hier.",
 )
-"""Shown at the end beside held-out sentences; a reader may try others."""
+"""Translated at the end; a reader may try others of the same words."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Demo:
 
     out: Path = Path("dragoman-demo")
     """The folder for all of it; an earlier demo there is replaced."""
-    budget: str = "140s"
+    budget: str = "110s"
     """Time to train."""
     seed: int = 1
     """Seed of phrases and training."""
