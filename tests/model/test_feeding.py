@@ -18,7 +18,9 @@ def test_no_guesses_is_teacher_forcing(
     model = tiny_model()
     memory = model.encode(source, mask)
     expected = model.decoder.unroll(target, memory)
-    features = features_with_guesses(model, target, memory, way=way, share=0.0)
+    features = features_with_guesses(
+        model.decoder, model.output, target, memory, way=way, share=0.0
+    )
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
 
 
@@ -29,7 +31,7 @@ def test_all_guesses_is_free_running(
     model = tiny_model(**options)
     for way in ("sequence", "token"):
         features = features_with_guesses(
-            model, target, model.encode(source, mask), way=way, share=1.0
+            model.decoder, model.output, target, model.encode(source, mask), way=way, share=1.0
         )
         for b in range(BATCH):
             memory = model.encode(source[b : b + 1], mask[b : b + 1])
@@ -47,7 +49,9 @@ def test_parallel_guesses_are_those_of_the_first_pass(
     memory = model.encode(source, mask)
     first = model.output(model.decoder.unroll(target, memory)).argmax(-1)
     mixed = torch.cat((target[:, :1], first[:, :-1]), 1)
-    features = features_with_guesses(model, target, memory, way="parallel", share=1.0)
+    features = features_with_guesses(
+        model.decoder, model.output, target, memory, way="parallel", share=1.0
+    )
     expected = model.decoder.unroll(mixed, memory)
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
 
@@ -63,7 +67,9 @@ def test_a_share_of_sentences_or_tokens_is_guessed(source: Tensor, mask: Tensor)
     torch.manual_seed(1)
     for way in changed:
         for _ in range(times):
-            features = features_with_guesses(model, target, memory, way=way, share=0.3)
+            features = features_with_guesses(
+                model.decoder, model.output, target, memory, way=way, share=0.3
+            )
             changed[way] += int((features - forced).abs().amax((1, 2)).gt(1e-9).sum())
     of = times * BATCH
     assert 0.25 < changed["sequence"] / of < 0.35

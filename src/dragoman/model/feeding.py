@@ -12,27 +12,23 @@ Scheduled sampling (Bengio et al. 2015) prepares a model for its own mistakes. T
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-from dragoman.model.decoder import Memory
-
-if TYPE_CHECKING:
-    from dragoman.model.seq2seq import Seq2Seq
+from dragoman.model.decoder import Decoder, Memory
+from dragoman.model.output import Output
 
 _ROWS = 1024
 """Positions whose scores are held at a time while guesses are looked for."""
 
 
 def features_with_guesses(
-    model: Seq2Seq, target: Tensor, memory: Memory, *, way: str, share: float
+    decoder: Decoder, output: Output, target: Tensor, memory: Memory, *, way: str, share: float
 ) -> Tensor:
     """The decoder's features where a share of its input is its own guesses.
 
     Args:
-        model: gives guesses: the most probable token, found without a gradient.
+        decoder, output: give the guesses, the most probable tokens, found without a gradient.
         target: the reference as input, ids [B, T]; the begin token stays.
         memory: the encoded source.
         way: ``sequence``, ``token`` or ``parallel``.
@@ -46,24 +42,24 @@ def features_with_guesses(
     own[:, 0] = False
     if way == "parallel":
         with torch.no_grad():
-            guesses = _guesses(model, model.decoder.unroll(target, memory))
+            guesses = _guesses(output, decoder.unroll(target, memory))
         mixed = torch.where(own[:, 1:], guesses[:, :-1], target[:, 1:])
-        return model.decoder.unroll(torch.cat((target[:, :1], mixed), 1), memory)
+        return decoder.unroll(torch.cat((target[:, :1], mixed), 1), memory)
     state, features = memory.start.unsqueeze(1), list[Tensor]()
     for t in range(target.shape[1]):
         if t and own[:, t].any():
             with torch.no_grad():
-                guess = _guesses(model, features[-1])
+                guess = _guesses(output, features[-1])
             token = torch.where(own[:, t : t + 1], guess, target[:, t : t + 1])
         else:
             token = target[:, t : t + 1]
-        feature, state, _ = model.decoder.step(token, state, memory)
+        feature, state, _ = decoder.step(token, state, memory)
         features.append(feature)
     return torch.cat(features, 1)
 
 
-def _guesses(model: Seq2Seq, features: Tensor) -> Tensor:
+def _guesses(output: Output, features: Tensor) -> Tensor:
     """The most probable token at each position: [B, T, H] -> [B, T]."""
     flat = features.flatten(0, 1)
-    best = [model.output(rows).argmax(-1) for rows in flat.split(_ROWS)]
+    best = [output(rows).argmax(-1) for rows in flat.split(_ROWS)]
     return torch.cat(best).view(features.shape[:2])

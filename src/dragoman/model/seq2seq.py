@@ -111,8 +111,9 @@ class Seq2Seq(nn.Module):
             features = self.decoder.unroll(target_in, memory)  # [B, T, H]
         else:
             features = features_with_guesses(
-                self, target_in, memory, way=objective.feeding, share=objective.share
-            )
+                self.decoder, self.output, target_in, memory, way=objective.feeding,
+                share=objective.share,
+            )  # fmt: skip
         real, answers = features[target_mask], target_out[target_mask]  # [N, H], [N]
         if objective.samples:
             total, plain = sampled_loss(self.output, real, answers, objective.samples)
