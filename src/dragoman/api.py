@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dragoman.config import Config, DataOptions, SearchOptions
+from dragoman.data.batches import PairsInMemory
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.evaluation.evaluate import (
@@ -17,6 +18,8 @@ from dragoman.evaluation.evaluate import (
     held_out_name,
     held_out_pairs,
 )
+from dragoman.evaluation.likelihood import likelihood
+from dragoman.evaluation.metrics import Metric
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
@@ -118,7 +121,20 @@ class Model:
             found = read_pairs(files, reading or self.config.data, faults)
             name = " ".join(str(file) for file in files)
             rows = [(pair.source, pair.target) for pair in found]
-        return evaluate_pairs(self._translator, rows, search, name=name, left_out=faults.total)
+        return evaluate_pairs(
+            self._translator, rows, search, name=name, left_out=faults.total,
+            more=self._teacher_forced(rows),
+        )  # fmt: skip
+
+    def _teacher_forced(self, rows: Pairs) -> tuple[Metric, ...]:
+        """Token accuracy and perplexity of the references, given the right tokens before each."""
+        sources = self.folder.source.encode([source for source, _ in rows])
+        targets = self.folder.target.encode([target for _, target in rows])
+        if not rows:
+            return ()
+        found = likelihood(self.folder.model, PairsInMemory(sources, targets))
+        accuracy = Metric("token accuracy", 100 * found.token_accuracy, "teacher-forced")
+        return accuracy, Metric("perplexity", found.perplexity, "teacher-forced, per token")
 
 
 def _paths(pairs: Paths) -> list[Path]:

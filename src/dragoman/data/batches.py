@@ -7,14 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dragoman.data.corpus import Corpus
-from dragoman.data.plans import Rows
+from dragoman.data.plans import Lengths, Rows
 from dragoman.data.tokenizer import BOS, EOS, PAD, Ids
+
+
+class IdPairs(Protocol):
+    """Pairs of ids by row: a corpus on disk, or :class:`PairsInMemory`."""
+
+    source_lengths: Lengths
+    target_lengths: Lengths
+
+    def pair(self, row: int) -> tuple[Ids, Ids]:
+        """Source and target ids of one row."""
+        ...
+
+
+class PairsInMemory:
+    """A few pairs of ids, such as a test set's."""
+
+    def __init__(self, sources: Sequence[Ids], targets: Sequence[Ids]) -> None:
+        self._pairs = list(zip(sources, targets, strict=True))
+        self.source_lengths = np.array([len(ids) for ids in sources], dtype=np.int32)
+        self.target_lengths = np.array([len(ids) for ids in targets], dtype=np.int32)
+
+    def pair(self, row: int) -> tuple[Ids, Ids]:
+        """Source and target ids of one row."""
+        return self._pairs[row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +94,7 @@ def pad(
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def assemble(corpus: Corpus, rows: Rows) -> Batch:
+def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     """Read the pairs of one batch from the corpus."""
     sources, targets = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
     source, source_mask = pad(sources, last=EOS)

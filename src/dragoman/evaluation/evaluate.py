@@ -75,17 +75,19 @@ def held_out_name(folder: Path) -> str:
 
 
 def evaluate_pairs(
-    translator: Translator, pairs: Pairs, options: SearchOptions, *, name: str, left_out: int = 0
-) -> Evaluation:
+    translator: Translator, pairs: Pairs, options: SearchOptions, *, name: str, left_out: int = 0,
+    more: tuple[Metric, ...] = (),
+) -> Evaluation:  # fmt: skip
     """Translate the sources and compare with the references.
 
     References are brought to the form that the model was trained to give (its normalisation:
     NFC and single spaces unless it was told to do more), and nothing else is done to either.
+    ``more`` are scores that were found otherwise, to be shown beside these.
     """
     began = time.monotonic()
     outputs = [t.text for t in translator.translate((s for s, _ in pairs), options)]
     took = time.monotonic() - began
     references = [translator.target.normalize(target) for _, target in pairs]
-    metrics = tuple(score_texts(outputs, references).values())
+    metrics = (*score_texts(outputs, references).values(), *more)
     search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
     return Evaluation(name, metrics, tuple(outputs), took, search, left_out)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dragoman.data.batches import assemble
-from dragoman.data.corpus import Corpus
+from dragoman.data.batches import IdPairs, assemble
 from dragoman.data.plans import plan_batches
 from dragoman.model.seq2seq import Seq2Seq
 
@@ -32,7 +31,7 @@ class Likelihood:
 
 
 @torch.inference_mode()
-def likelihood(model: Seq2Seq, corpus: Corpus) -> Likelihood:
+def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
     """Score every pair of ``corpus``; the model is left in the mode it was in."""
     device = next(model.parameters()).device
     training = model.training

@@ -17,7 +17,7 @@ class Metric:
 
     name: str
     value: float
-    """Between 0 and 100 for BLEU, chrF and percentages; higher is better."""
+    """Between 0 and 100, higher is better; but for perplexity, from 1, lower is better."""
     signature: str
     """How it was computed, in sacreBLEU's notation; empty where there is only one way."""
 
