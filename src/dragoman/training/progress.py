@@ -61,7 +61,7 @@ class Reporter:
     def __enter__(self) -> Reporter:
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(None),
+                BarColumn(10),
                 TextColumn("{task.percentage:.0f} %"), TextColumn("{task.fields[facts]}"),
                 console=self._console, transient=True,
             )  # fmt: skip
