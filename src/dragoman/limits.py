@@ -78,13 +78,17 @@ def _is_utf8(text: str) -> bool:
 
 
 def _contradictions(config: Config) -> list[str]:
-    """What options say against each other: a condition that must not hold, and what to say."""
-    data, model, training = config.data, config.model, config.training
-    limited = training.steps or training.epochs or seconds(training.budget) < math.inf
-    growing = training.scheduled_sampling != "none" and training.sampling_schedule != "constant"
+    """What options say against each other."""
+    rules = [*_model_rules(config), *_run_rules(config)]
+    return [message for wrong, message in rules if wrong]
+
+
+def _model_rules(config: Config) -> list[tuple[bool, str]]:
+    """Conditions that must not hold between the model's options, and what to say."""
+    model = config.model
     known = "auto" not in (model.embedding, model.hidden)
     halved = model.bidirectional and model.directions == "concat"
-    rules = [
+    return [
         (
             model.input_feeding and model.attention != "luong",
             f"model.input_feeding needs model.attention 'luong', not {model.attention!r}: "
@@ -103,6 +107,15 @@ def _contradictions(config: Config) -> list[str]:
             model.shared_embeddings and config.source != config.target,
             "model.shared_embeddings needs the same options for [source] and [target]",
         ),
+    ]
+
+
+def _run_rules(config: Config) -> list[tuple[bool, str]]:
+    """The same for data and training."""
+    data, training = config.data, config.training
+    limited = training.steps or training.epochs or seconds(training.budget) < math.inf
+    growing = training.scheduled_sampling != "none" and training.sampling_schedule != "constant"
+    return [
         (
             training.weight_decay > 0 and training.optimizer == "adam",
             "training.weight_decay needs training.optimizer 'adamw'",
@@ -140,4 +153,3 @@ def _contradictions(config: Config) -> list[str]:
         (not data.separator, "data.separator: it is empty"),
         (len(data.validation_pairs) > 2, "data.validation_pairs: one file, or two aligned ones"),
     ]
-    return [message for wrong, message in rules if wrong]
