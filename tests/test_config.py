@@ -96,6 +96,8 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         (changed(model__input_feeding=True, model__attention="none"), "needs model.attention"),
         (changed(model__tied_output=True, model__embedding=8, model__hidden=6), "embeddings of 8"),
         (changed(model__hidden=7), "7 cannot be halved for two directions"),
+        (changed(model__residual=True), "stand between layers: raise"),
+        (changed(model__layer_norm=True), "stand between layers: raise"),
         (changed(model__shared_embeddings=True, source__lowercase=True), "needs the same options"),
         (changed(data__separator=""), "data.separator: it is empty"),
         (changed(data__validation_pairs=("a", "b", "c")), "one file, or two aligned ones"),

@@ -30,7 +30,7 @@ def formula_weights(model: torch.nn.Module) -> None:
     """Fill the weights by a formula, so that no seed of any library version matters."""
     for number, (_, parameter) in enumerate(sorted(model.named_parameters())):
         count = torch.arange(parameter.numel(), dtype=torch.float64)
-        wave = torch.sin(count * 0.7 + number) * 0.6
+        wave = torch.sin(count * 0.7 + number) * 0.3
         parameter.data = wave.view(parameter.shape).to(parameter.dtype)
 
 

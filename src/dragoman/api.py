@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.config import Config, DataOptions, SearchOptions
 from dragoman.data.batches import PairsInMemory
+from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.evaluation.evaluate import (
@@ -128,11 +129,13 @@ class Model:
 
     def _teacher_forced(self, rows: Pairs) -> tuple[Metric, ...]:
         """Token accuracy and perplexity of the references, given the right tokens before each."""
-        sources = self.folder.source.encode([source for source, _ in rows])
-        targets = self.folder.target.encode([target for _, target in rows])
         if not rows:
             return ()
-        found = likelihood(self.folder.model, PairsInMemory(sources, targets))
+        encoded = encode_pairs(
+            [source for source, _ in rows], [target for _, target in rows],
+            (self.folder.source, self.folder.target), copy=self.config.model.copy,
+        )  # fmt: skip
+        found = likelihood(self.folder.model, PairsInMemory(*encoded))
         accuracy = Metric("token accuracy", 100 * found.token_accuracy, "teacher-forced")
         return accuracy, Metric("perplexity", found.perplexity, "teacher-forced, per token")
 

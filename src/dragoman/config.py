@@ -106,6 +106,10 @@ class ModelOptions:
     """How the two directions are joined; with concat each has half the width."""
     reverse_source: bool = False
     """Read the source backwards (Sutskever 2014)."""
+    residual: bool = False
+    """Add what enters every layer but the first to what it gives (for deep stacks)."""
+    layer_norm: bool = False
+    """Normalise what enters every layer but the first."""
     bridge: Literal["linear", "copy", "zero"] = "linear"
     """How the encoder's final state becomes the decoder's first: linear + tanh, as is, or not."""
     attention: Literal["luong", "bahdanau", "none"] = "luong"
@@ -114,6 +118,9 @@ class ModelOptions:
     """How a decoder state and an encoder state are compared (Luong 2015, eq. 8)."""
     input_feeding: bool = False
     """Luong: the attentional vector is fed into the next step (slower to train)."""
+    copy: bool = False
+    """Copy source words into the output where attention looks (pointer-generator, See 2017), those
+    outside the vocabulary included; at word or character level."""
     shared_embeddings: bool = False
     """One vocabulary and one embedding table for both sides."""
     tied_output: bool = False

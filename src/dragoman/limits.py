@@ -87,12 +87,22 @@ def _model_rules(config: Config) -> list[tuple[bool, str]]:
     """Conditions that must not hold between the model's options, and what to say."""
     model = config.model
     known = "auto" not in (model.embedding, model.hidden)
+    deepest = max(model.encoder_layers, model.decoder_layers)
     halved = model.bidirectional and model.directions == "concat"
     return [
         (
             model.input_feeding and model.attention != "luong",
             f"model.input_feeding needs model.attention 'luong', not {model.attention!r}: "
             "there is no attentional vector to feed",
+        ),
+        (
+            model.copy and model.attention == "none",
+            "model.copy needs attention: it copies what attention looks at",
+        ),
+        (
+            model.copy and not {config.source.level, config.target.level} <= {"word", "char"},
+            "model.copy needs source.level and target.level 'word' or 'char': subwords spell "
+            "every word as it is",
         ),
         (
             model.tied_output and known and model.embedding != model.hidden,
@@ -102,6 +112,11 @@ def _model_rules(config: Config) -> list[tuple[bool, str]]:
         (
             halved and model.hidden != "auto" and model.hidden % 2 == 1,
             f"model.hidden: {model.hidden} cannot be halved for two directions",
+        ),
+        (
+            (model.residual or model.layer_norm) and deepest == 1,
+            "model.residual and model.layer_norm stand between layers: raise "
+            "model.encoder_layers or model.decoder_layers",
         ),
         (
             model.shared_embeddings and config.source != config.target,

@@ -55,7 +55,7 @@ def test_unroll_is_the_chain_of_steps(
 ) -> None:  # fmt: skip
     model = build(cell, arrangement, layers)
     with torch.no_grad():
-        unrolled = model.decoder.unroll(target, model.encode(source, mask))
+        unrolled, _ = model.decoder.unroll(target, model.encode(source, mask))
         stepped = naive_features(model, source, mask, target)
     assert unrolled.shape == (BATCH, TARGET, HIDDEN)
     torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
@@ -70,6 +70,8 @@ def test_unroll_is_the_chain_of_steps(
         {"reverse_source": True, "bidirectional": False},
         {"bridge": "copy"},
         {"bridge": "zero"},
+        {"residual": True},
+        {"residual": True, "layer_norm": True, "directions": "sum"},
     ],
     ids=str,
 )
@@ -79,17 +81,24 @@ def test_unroll_is_the_chain_of_steps_for_every_encoder(
 ) -> None:
     model = build(cell, ("luong", "general", False), 2, **more)
     with torch.no_grad():
-        unrolled = model.decoder.unroll(target, model.encode(source, mask))
+        unrolled, _ = model.decoder.unroll(target, model.encode(source, mask))
         stepped = naive_features(model, source, mask, target)
     torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("cell", "arrangement", "layers"), EVERY)
+DEEP = [("gru", arrangement, 3, {"residual": True, "layer_norm": True})
+        for arrangement in (("luong", "general", False), ("luong", "dot", True),
+                            ("bahdanau", "concat", False))]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cell", "arrangement", "layers", "more"), [*((*one, {}) for one in EVERY), *DEEP]
+)
 def test_gradients_are_those_of_a_naive_per_step_loss(
-    cell: str, arrangement: tuple[str, str, bool], layers: int,
+    cell: str, arrangement: tuple[str, str, bool], layers: int, more: dict[str, object],
     source: Tensor, mask: Tensor, target: Tensor,
 ) -> None:  # fmt: skip
-    model = build(cell, arrangement, layers)
+    model = build(cell, arrangement, layers, **more)
     answers = target.roll(-1, 1)
     real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
     smoothing = 0.1

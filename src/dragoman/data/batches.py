@@ -23,21 +23,24 @@ class IdPairs(Protocol):
     source_lengths: Lengths
     target_lengths: Lengths
 
-    def pair(self, row: int) -> tuple[Ids, Ids]:
-        """Source and target ids of one row."""
+    def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
+        """Source ids, target ids, and the source's words to copy (or none), of one row."""
         ...
 
 
 class PairsInMemory:
     """A few pairs of ids, such as a test set's."""
 
-    def __init__(self, sources: Sequence[Ids], targets: Sequence[Ids]) -> None:
-        self._pairs = list(zip(sources, targets, strict=True))
+    def __init__(
+        self, sources: Sequence[Ids], targets: Sequence[Ids], copies: Sequence[Ids] = ()
+    ) -> None:
+        none = np.zeros(0, dtype=np.int32)
+        self._pairs = list(zip(sources, targets, copies or [none] * len(sources), strict=True))
         self.source_lengths = np.array([len(ids) for ids in sources], dtype=np.int32)
         self.target_lengths = np.array([len(ids) for ids in targets], dtype=np.int32)
 
-    def pair(self, row: int) -> tuple[Ids, Ids]:
-        """Source and target ids of one row."""
+    def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
+        """Source ids, target ids, and the source's words to copy (or none), of one row."""
         return self._pairs[row]
 
 
@@ -54,6 +57,8 @@ class Batch:
     target_in: Tensor
     target_out: Tensor
     target_mask: Tensor
+    copies: Tensor
+    """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
     target_tokens: int
     """Real target tokens, end tokens included."""
 
@@ -61,7 +66,14 @@ class Batch:
         """The same batch on ``device``."""
         moved = {
             name: getattr(self, name).to(device, non_blocking=True)
-            for name in ("source", "source_mask", "target_in", "target_out", "target_mask")
+            for name in (
+                "source",
+                "source_mask",
+                "target_in",
+                "target_out",
+                "target_mask",
+                "copies",
+            )
         }
         return replace(self, **moved)
 
@@ -96,8 +108,10 @@ def pad(
 
 def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     """Read the pairs of one batch from the corpus."""
-    sources, targets = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
+    sources, targets, words = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
     source, source_mask = pad(sources, last=EOS)
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)
-    return Batch(source, source_mask, target_in, target_out, target_mask, int(target_mask.sum()))
+    copies, _ = pad(words)
+    tokens = int(target_mask.sum())
+    return Batch(source, source_mask, target_in, target_out, target_mask, copies, tokens)

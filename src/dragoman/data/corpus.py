@@ -2,7 +2,8 @@
 
     pairs ─► text.arrow ─► which rows are held out ─► tokenizers ─► train.arrow, validation.arrow
 
-Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``line`` (of the
+Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``copies`` (the
+source's words for a copying model, else empty; see :mod:`dragoman.data.copies`), ``line`` (of the
 file of pairs), and in the held-out part also ``source_text`` and ``target_text``.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dragoman.data.copies import copy_ids, extend_target
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
@@ -32,8 +34,9 @@ REASONS = (
 
 _TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 _IDS = pa.schema(
-    [("source", pa.list_(pa.int32())), ("target", pa.list_(pa.int32())), ("line", pa.int32())]
-)
+    [*((name, pa.list_(pa.int32())) for name in ("source", "target", "copies")),
+     ("line", pa.int32())]
+)  # fmt: skip
 _IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
     pa.field("target_text", pa.string())
 )
@@ -58,7 +61,7 @@ class Corpus:
             self._columns = [
                 tuple(
                     (column.offsets.to_numpy(), column.values.to_numpy())
-                    for column in (batch.column("source"), batch.column("target"))
+                    for column in map(batch.column, ("source", "target", "copies"))
                 )
                 for batch in self._batches
             ]
@@ -76,14 +79,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.source_lengths)
 
-    def pair(self, row: int) -> tuple[Ids, Ids]:
-        """Source and target ids of one row, as views of the file."""
-        (starts, ids), (target_starts, target_ids) = self._columns[row // CHUNK]
-        at = row % CHUNK
-        return (
-            ids[starts[at] : starts[at + 1]],
-            target_ids[target_starts[at] : target_starts[at + 1]],
-        )
+    def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
+        """Source ids, target ids and words to copy of one row, as views of the file."""
+        columns, at = self._columns[row // CHUNK], row % CHUNK
+        source, target, copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
+        return source, target, copies
 
     def texts(self) -> list[tuple[str, str]]:
         """Raw source and target of every row, where the file holds them (the held-out part)."""
@@ -165,6 +165,7 @@ def write_ids(
     *,
     keep_text: bool,
     drop_unknown: bool = False,
+    copy: bool = False,
 ) -> dict[str, int]:
     """Encode the chosen ``rows`` of ``text`` into ``path``.
 
@@ -176,6 +177,7 @@ def write_ids(
         path: the file to write.
         keep_text: store the raw text as well.
         drop_unknown: leave out pairs with an unknown token.
+        copy: store what a copying model copies.
 
     Returns:
         How many pairs were left out, by reason.
@@ -183,7 +185,8 @@ def write_ids(
     schema = _IDS_AND_TEXT if keep_text else _IDS
     left_out = dict.fromkeys(REASONS, 0)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for chunk in _chunks(_encoded(text, rows, tokenizers, longest, left_out, drop_unknown)):
+        pairs = _encoded(text, rows, tokenizers, longest, left_out, drop_unknown, copy)
+        for chunk in _chunks(pairs):
             columns = [list(column) for column in zip(*chunk, strict=True)]
             writer.write_batch(pa.record_batch(columns[: len(schema)], schema=schema))
     return {reason: count for reason, count in left_out.items() if count}
@@ -196,15 +199,17 @@ def _encoded(
     longest: tuple[int, int],
     left_out: dict[str, int],
     drop_unknown: bool,
+    copy: bool,
 ) -> Iterator[tuple[Any, ...]]:
     nothing, too_long, unknown = REASONS
     at = 0
     for sources, targets, lines in read_text(text):
         chosen = np.flatnonzero(rows[at : at + len(sources)])
         at += len(sources)
-        source_ids = tokenizers[0].encode([sources[i] for i in chosen])
-        target_ids = tokenizers[1].encode([targets[i] for i in chosen])
-        for i, s, t in zip(chosen, source_ids, target_ids, strict=True):
+        encoded = encode_pairs(
+            [sources[i] for i in chosen], [targets[i] for i in chosen], tokenizers, copy=copy
+        )
+        for i, s, t, words in zip(chosen, *encoded, strict=True):
             if not len(s) or not len(t):
                 left_out[nothing] += 1
             elif len(s) > longest[0] or len(t) > longest[1]:
@@ -212,7 +217,23 @@ def _encoded(
             elif drop_unknown and (UNK in s or UNK in t):
                 left_out[unknown] += 1
             else:
-                yield s, t, int(lines[i]), sources[i], targets[i]
+                yield s, t, words, int(lines[i]), sources[i], targets[i]
+
+
+def encode_pairs(
+    sources: list[str], targets: list[str], tokenizers: tuple[Tokenizer, Tokenizer], *, copy: bool
+) -> tuple[list[Ids], list[Ids], list[Ids]]:
+    """Source ids, target ids, and the source's words for a copying model (else empty)."""
+    source_ids, target_ids = tokenizers[0].encode(sources), tokenizers[1].encode(targets)
+    if not copy:
+        return source_ids, target_ids, [np.zeros(0, dtype=np.int32)] * len(sources)
+    copies = []
+    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        ids, words = copy_ids(tokenizers[0].pieces(source), tokenizers[1])
+        pieces = tokenizers[1].pieces(target)
+        target_ids[row] = extend_target(target_ids[row], pieces, words, len(tokenizers[1]))
+        copies.append(ids)
+    return source_ids, target_ids, copies
 
 
 def _chunks(items: Iterable[Any]) -> Iterator[Sequence[Any]]:

@@ -94,6 +94,7 @@ def _build(
     left_out = write_ids(
         text, fitting & ~held, tokenizers, (config.source.max_tokens, config.target.max_tokens),
         folder / TRAIN, keep_text=False, drop_unknown=config.data.drop_unknown,
+        copy=config.model.copy,
     )  # fmt: skip
     for reason, times in left_out.items():
         say(f"{times} pairs left out of training: {reason}")
@@ -153,7 +154,8 @@ def _store_validation(
         rows = np.ones(write_text(pairs, text), dtype=np.bool_)
     else:
         rows = held
-    left_out = write_ids(text, rows, tokenizers, longest, folder / VALIDATION, keep_text=True)
+    held_file, copy = folder / VALIDATION, config.model.copy
+    left_out = write_ids(text, rows, tokenizers, longest, held_file, keep_text=True, copy=copy)
     for reason, times in left_out.items():
         say(f"{times} pairs left out of validation: {reason}")
     if len(Corpus(folder / VALIDATION)):
@@ -163,7 +165,7 @@ def _store_validation(
     rows = fitting & (np.cumsum(fitting) <= max(1, config.data.validation))
     why = "too few to hold any out" if config.data.validation else "all to be learned from"
     say(f"{int(fitting.sum())} pairs are {why}: scores are on training pairs")
-    write_ids(text, rows, tokenizers, longest, folder / VALIDATION, keep_text=True)
+    write_ids(text, rows, tokenizers, longest, held_file, keep_text=True, copy=copy)
     return False
 
 

@@ -61,14 +61,34 @@ class Tokenizer:
             ids[ids <= EOS] = UNK
         return rows
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Text of ``ids``; the special tokens say nothing, but for the unknown word's ``<unk>``."""
-        kept = [int(i) for i in ids if i > EOS or i == UNK]
-        return str(self._backend.decode(kept, skip_special_tokens=False)).strip()
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of ``text`` as text, unknown ones included; at word and character level."""
+        normal = self._backend.normalizer.normalize_str(text)
+        return [piece for piece, _ in self._backend.pre_tokenizer.pre_tokenize_str(normal)]
 
-    def tokens(self, ids: Iterable[int]) -> list[str]:
-        """The token of each id, as it stands in the vocabulary."""
-        return [str(self._backend.id_to_token(int(i))) for i in ids]
+    def token_id(self, piece: str) -> int | None:
+        """The id of a token; None when it is not in the vocabulary."""
+        found = self._backend.token_to_id(piece)
+        return None if found is None or found <= EOS else int(found)
+
+    def decode(self, ids: Iterable[int], copied: Sequence[str] = ()) -> str:
+        """Text of ``ids``; the special tokens say nothing, but for the unknown word's ``<unk>``.
+
+        ``copied`` are the words of the ids from the vocabulary's size on.
+        """
+        kept = [int(i) for i in ids if i > EOS or i == UNK]
+        if not copied:
+            return str(self._backend.decode(kept, skip_special_tokens=False)).strip()
+        tokens, decoder = self.tokens(kept, copied), self._backend.decoder
+        return str(decoder.decode(tokens) if decoder else " ".join(tokens)).strip()
+
+    def tokens(self, ids: Iterable[int], copied: Sequence[str] = ()) -> list[str]:
+        """The token of each id, as it stands in the vocabulary or among the words ``copied``."""
+        known = len(self)
+        return [
+            copied[int(i) - known] if i >= known else str(self._backend.id_to_token(int(i)))
+            for i in ids
+        ]
 
     def to_json(self) -> str:
         """The whole tokenizer as Hugging Face's ``tokenizer.json``."""

@@ -40,11 +40,13 @@ def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
     lengths = (corpus.source_lengths, corpus.target_lengths)
     for rows in plan_batches(*lengths, _BATCH_TOKENS, seed=0, epoch=0):
         batch = assemble(corpus, rows).to(device)
-        memory = model.encode(batch.source, batch.source_mask)
-        features = model.decoder.unroll(batch.target_in, memory)[batch.target_mask]  # [N, H]
-        expected = batch.target_out[batch.target_mask]  # [N]
-        for some, answer in zip(features.split(1024), expected.split(1024), strict=True):
-            log_probs = model.output(some)  # [<= 1024, V]
+        memory = model.encode(batch.source, batch.source_mask, batch.copies)
+        features, weights = model.unroll(batch.target_in, memory)  # [B, T, H], [B, T, S]
+        for t in range(features.shape[1]):
+            now, real = slice(t, t + 1), batch.target_mask[:, t]
+            looked = None if weights is None else weights[:, now]
+            log_probs = model.scores(features[:, now], looked, memory)[real, 0]  # [<= B, W]
+            answer = batch.target_out[real, t]
             loss -= float(log_probs.gather(1, answer.unsqueeze(1)).cpu().double().sum())
             right += int((log_probs.argmax(1) == answer).sum())
         tokens += batch.target_tokens

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dragoman.model.products import Linear
+
 
 class Attention(nn.Module):
     """Weights over the source and the context they select.
@@ -33,9 +35,9 @@ class Attention(nn.Module):
     def __init__(self, score: str, query: int, memory: int) -> None:
         super().__init__()
         self.score = score
-        self.key = nn.Linear(memory, query, bias=False) if score in ("general", "concat") else None
-        self.query = nn.Linear(query, query) if score == "concat" else None
-        self.energy = nn.Linear(query, 1, bias=False) if score == "concat" else None
+        self.key = Linear(memory, query, bias=False) if score in ("general", "concat") else None
+        self.query = Linear(query, query) if score == "concat" else None
+        self.energy = Linear(query, 1, bias=False) if score == "concat" else None
         for layer in (self.key, self.query, self.energy):
             if layer is not None:
                 nn.init.xavier_uniform_(layer.weight)

@@ -22,7 +22,7 @@ Only the last two feed attention back into the RNN and must loop over time.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,9 @@ from torch.nn import functional as F
 
 from dragoman.model.attention import Attention
 from dragoman.model.embedding import Embedding
+from dragoman.model.products import Linear
 from dragoman.model.recurrence import STATE_ROWS, Recurrent
+from dragoman.model.stack import Stack
 
 
 class Memory(NamedTuple):
@@ -44,6 +46,8 @@ class Memory(NamedTuple):
     """False on padding, [B, S]."""
     start: Tensor
     """The decoder's first state, [B, K, H]."""
+    copies: Tensor
+    """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
 
 
 class Decoder(nn.Module):
@@ -59,6 +63,7 @@ class Decoder(nn.Module):
         before: attention stands before the RNN (Bahdanau) instead of after it (Luong).
         input_feeding: the attentional vector enters the next step's input.
         dropout: between layers and on the features.
+        residual, layer_norm: see :class:`Stack`.
     """
 
     def __init__(
@@ -73,31 +78,29 @@ class Decoder(nn.Module):
         before: bool = False,
         input_feeding: bool = False,
         dropout: float = 0.0,
+        residual: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.embedding, self.attention, self.dropout = embedding, attention, dropout
         self.before, self.input_feeding = before and attention is not None, input_feeding
         self.inputs, self.rows = inputs, STATE_ROWS[cell]
-        extra = hidden if self.loops else 0
-        self.layers = nn.ModuleList(
-            Recurrent(cell, inputs + extra if layer == 0 else hidden, hidden)
-            for layer in range(layers)
-        )
+        first = inputs + hidden if self.loops else inputs
+        self.stack = Stack(
+            [Recurrent(cell, hidden if n else first, hidden) for n in range(layers)],
+            hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
+        )  # fmt: skip
         self.combine = None
         if attention is not None:
-            self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c
+            self.combine = Linear(2 * hidden, hidden, bias=False)  # W_c
             nn.init.xavier_uniform_(self.combine.weight)
-
-    @property
-    def _stack(self) -> list[Recurrent]:
-        return cast("list[Recurrent]", list(self.layers))
 
     @property
     def loops(self) -> bool:
         """Attention feeds back into the RNN, so that training must go step by step."""
         return self.before or self.input_feeding
 
-    def unroll(self, target: Tensor, memory: Memory) -> Tensor:
+    def unroll(self, target: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """Features for every position of a known target.
 
         Args:
@@ -105,16 +108,16 @@ class Decoder(nn.Module):
             memory: the encoded source.
 
         Returns:
-            [B, T, H].
+            Features [B, T, H], and attention weights [B, T, S] or None.
         """
         x = self.embedding(target)  # [B, T, E]
         if self.loops:
             return self._loop(x, memory)
-        for number, layer in enumerate(self._stack):
-            x = self._between(x, number)
+        for number, layer in enumerate(self.stack):
             first = memory.start[:, number * self.rows : (number + 1) * self.rows]
-            x, _ = layer.scan(x, first)
-        return self._features(x, memory)[0]
+            y, _ = layer.scan(self.stack.enter(x, number), first)
+            x = self.stack.leave(x, y, number)
+        return self._features(x, memory)
 
     def step(
         self, token: Tensor, state: Tensor, memory: Memory
@@ -132,26 +135,31 @@ class Decoder(nn.Module):
         projected = self._project(self.embedding(token))  # [B, Q, GH]
         return self._advance(projected, state, memory)
 
-    def _loop(self, x: Tensor, memory: Memory) -> Tensor:
+    def _loop(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """:meth:`unroll` where attention feeds back; the embeddings' product is taken out of it."""
         projected = self._project(x)  # [B, T, GH]
         state = memory.start.unsqueeze(1)  # Q = 1
-        features = []
+        features, weights = [], []
         for one in projected.unbind(1):
-            feature, state, _ = self._advance(one.unsqueeze(1), state, memory)
+            feature, state, looked = self._advance(one.unsqueeze(1), state, memory)
             features.append(feature)
-        return torch.cat(features, 1)
+            weights.append(looked)
+        return torch.cat(features, 1), joined(weights)
 
     def _project(self, x: Tensor) -> Tensor:
         """The embedded token's part of layer 0's input product: [B, N, E] -> [B, N, GH]."""
-        return self._stack[0].project(x, slice(0, self.inputs))
+        return self._first.project(x, slice(0, self.inputs))
+
+    @property
+    def _first(self) -> Recurrent:
+        return next(iter(self.stack))
 
     def _advance(
         self, projected: Tensor, state: Tensor, memory: Memory
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One step of the recurrence, for every arrangement: see :meth:`step`."""
         batch, queries, _, hidden = state.shape
-        top = self.rows * (len(self.layers) - 1)  # the last layer's h
+        top = self.rows * (len(self.stack) - 1)  # the last layer's h
         context = weights = feedback = None
         if self.before:
             assert self.attention is not None
@@ -162,24 +170,19 @@ class Decoder(nn.Module):
         elif self.input_feeding:
             feedback = state[:, :, -1]
         if feedback is not None:
-            fed = self._stack[0].project(feedback, slice(self.inputs, None), bias=False)
+            fed = self._first.project(feedback, slice(self.inputs, None), bias=False)
             projected = projected + fed
         flat = state.flatten(0, 1)  # [BQ, K, H]
         news, x = [], projected.flatten(0, 1)
-        for number, layer in enumerate(self._stack):
-            if number:
-                x = layer.project(self._between(x, number))
-            news.append(layer.step(x, flat[:, number * self.rows : (number + 1) * self.rows]))
-            x = news[-1][:, 0]
+        for number, layer in enumerate(self.stack):
+            inner = layer.project(self.stack.enter(x, number)) if number else x
+            news.append(layer.step(inner, flat[:, number * self.rows : (number + 1) * self.rows]))
+            x = self.stack.leave(x, news[-1][:, 0], number)
         features, late = self._features(x.view(batch, queries, hidden), memory, context)
         rows = torch.cat(news, 1).view(batch, queries, -1, hidden)
         if self.input_feeding:
             rows = torch.cat((rows, features.unsqueeze(2).to(rows.dtype)), 2)
         return features, rows, late if weights is None else weights
-
-    def _between(self, x: Tensor, number: int) -> Tensor:
-        """Dropout on the input of layer ``number``; the embeddings have had theirs."""
-        return F.dropout(x, self.dropout, self.training) if number else x
 
     def _features(
         self, x: Tensor, memory: Memory, context: Tensor | None = None
@@ -192,3 +195,9 @@ class Decoder(nn.Module):
                 context, weights = self.attention(x, memory.keys, memory.states, memory.mask)
             x = torch.tanh(self.combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
         return F.dropout(x, self.dropout, self.training), weights
+
+
+def joined(weights: list[Tensor | None]) -> Tensor | None:
+    """Attention weights of single steps [B, 1, S] as [B, T, S]; None without attention."""
+    known = [step for step in weights if step is not None]
+    return torch.cat(known, 1) if known else None

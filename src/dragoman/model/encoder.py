@@ -5,15 +5,12 @@ B batch   S source   E embedding   H hidden   R rows of state   L layers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dragoman.model.embedding import Embedding
 from dragoman.model.recurrence import Recurrent
+from dragoman.model.stack import Stack
 
 
 class Encoder(nn.Module):
@@ -28,7 +25,7 @@ class Encoder(nn.Module):
         bidirectional: read in both directions.
         directions: ``concat`` (each direction has half of H) or ``sum`` (each has H).
         reverse: read the source from its last token to its first (Sutskever 2014, section 3.3).
-        dropout: on the input of every layer but the first, whose embeddings have their own.
+        dropout, residual, layer_norm: see :class:`Stack`.
     """
 
     def __init__(
@@ -43,16 +40,18 @@ class Encoder(nn.Module):
         directions: str = "concat",
         reverse: bool = False,
         dropout: float = 0.0,
+        residual: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         ways = 2 if bidirectional else 1
         self.summed = bidirectional and directions == "sum"
         width = hidden // ways if bidirectional and not self.summed else hidden
-        self.embedding, self.reverse, self.dropout = embedding, reverse, dropout
-        self.layers = nn.ModuleList(
-            Recurrent(cell, inputs if layer == 0 else hidden, width, ways)
-            for layer in range(layers)
-        )
+        self.embedding, self.reverse = embedding, reverse
+        self.stack = Stack(
+            [Recurrent(cell, hidden if n else inputs, width, ways) for n in range(layers)],
+            hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
+        )  # fmt: skip
 
     def forward(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Encode.
@@ -71,13 +70,11 @@ class Encoder(nn.Module):
         known = None if bool(mask.all()) else mask  # nothing is padded: spare the work
         x = self.embedding(source)  # [B, S, E]
         finals = []
-        for number, layer in enumerate(cast(Iterable[Recurrent], self.layers)):
-            if number:
-                x = F.dropout(x, self.dropout, self.training)
-            x, final = layer.scan(x, mask=known)
+        for number, layer in enumerate(self.stack):
+            y, final = layer.scan(self.stack.enter(x, number), mask=known)
             if self.summed:
-                x = torch.add(*x.chunk(2, -1))
-                final = torch.add(*final.chunk(2, -1))
+                y, final = torch.add(*y.chunk(2, -1)), torch.add(*final.chunk(2, -1))
+            x = self.stack.leave(x, y, number)
             finals.append(final)
         if order is not None:
             x = x.gather(1, order.unsqueeze(-1).expand_as(x))

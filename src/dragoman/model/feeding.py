@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dragoman.model.decoder import Decoder, Memory
+from dragoman.model.decoder import Decoder, Memory, joined
 from dragoman.model.output import Output
 
 _ROWS = 1024
@@ -24,7 +24,7 @@ _ROWS = 1024
 
 def features_with_guesses(
     decoder: Decoder, output: Output, target: Tensor, memory: Memory, *, way: str, share: float
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """The decoder's features where a share of its input is its own guesses.
 
     Args:
@@ -35,17 +35,17 @@ def features_with_guesses(
         share: probability that a sentence (or a token) is guessed, in [0, 1].
 
     Returns:
-        [B, T, H].
+        Features [B, T, H], and attention weights [B, T, S] or None.
     """
     drawn = torch.rand(len(target), 1 if way == "sequence" else target.shape[1]) < share
     own = drawn.to(target.device).expand_as(target).clone()  # [B, T]
     own[:, 0] = False
     if way == "parallel":
         with torch.no_grad():
-            guesses = _guesses(output, decoder.unroll(target, memory))
+            guesses = _guesses(output, decoder.unroll(target, memory)[0])
         mixed = torch.where(own[:, 1:], guesses[:, :-1], target[:, 1:])
         return decoder.unroll(torch.cat((target[:, :1], mixed), 1), memory)
-    state, features = memory.start.unsqueeze(1), list[Tensor]()
+    state, features, weights = memory.start.unsqueeze(1), list[Tensor](), list[Tensor | None]()
     for t in range(target.shape[1]):
         if t and own[:, t].any():
             with torch.no_grad():
@@ -53,9 +53,10 @@ def features_with_guesses(
             token = torch.where(own[:, t : t + 1], guess, target[:, t : t + 1])
         else:
             token = target[:, t : t + 1]
-        feature, state, _ = decoder.step(token, state, memory)
+        feature, state, looked = decoder.step(token, state, memory)
         features.append(feature)
-    return torch.cat(features, 1)
+        weights.append(looked)
+    return torch.cat(features, 1), joined(weights)
 
 
 def _guesses(output: Output, features: Tensor) -> Tensor:

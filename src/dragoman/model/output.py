@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dragoman.model.copying import Mixture
+from dragoman.model.products import linear
+
 CHUNK_ELEMENTS = 4_000_000
 """Scores held at a time, C x V: 16 MB in fp32, about what the last-level cache holds."""
 
@@ -38,21 +41,27 @@ class Output(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
-        scores = F.linear(features, self.weight, self.bias)
+        scores = linear(features, self.weight, self.bias)
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
     def loss(
-        self, features: Tensor, targets: Tensor, smoothing: float = 0.0
+        self,
+        features: Tensor,
+        targets: Tensor,
+        smoothing: float = 0.0,
+        mixture: Mixture | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy with label smoothing (Szegedy 2016, section 7), summed over the tokens.
 
         The target distribution is ``(1 - smoothing)`` on the right token and ``smoothing / V`` on
-        every token.
+        every token. With a pointer, ``p(right)`` is the mixture of both; smoothing is then of the
+        vocabulary's part.
 
         Args:
             features: [N, H], padding already taken out.
             targets: ids [N].
             smoothing: share spread over the vocabulary, in [0, 1).
+            mixture: what a pointer adds (:mod:`dragoman.model.copying`).
 
         Returns:
             The smoothed loss, with a gradient, and the plain negative log-likelihood without
@@ -60,8 +69,9 @@ class Output(nn.Module):
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))
+        generate, copy = mixture or (None, None)
         total, plain = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            features, self.weight, self.bias, targets, smoothing
+            features, self.weight, self.bias, generate, copy, targets, smoothing
         )
         return total, plain
 
@@ -71,45 +81,68 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float
-    ) -> tuple[Tensor, Tensor]:
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, generate: Tensor | None,
+        copy: Tensor | None, targets: Tensor, smoothing: float,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
         learn = any(ctx.needs_input_grad)
-        low = weight.to(features.dtype)
+        low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
         total = torch.zeros((), dtype=sums, device=weight.device)
         plain = torch.zeros_like(total)
-        d_features = torch.empty_like(features) if learn else None
-        d_weight = torch.zeros_like(weight) if learn else None
-        d_bias = torch.zeros_like(bias) if learn else None
+        d_features, d_weight, d_bias = (
+            torch.empty_like(features), torch.zeros_like(weight), torch.zeros_like(bias)
+        ) if learn else (None, None, None)  # fmt: skip
+        shares = []  # of the generator in the probability of each right token
         rows = max(1, CHUNK_ELEMENTS // weight.shape[0])
         for start in range(0, features.shape[0], rows):
-            x, y = features[start : start + rows], targets[start : start + rows].unsqueeze(1)
-            scores = F.linear(x, low).to(sums).add_(bias)  # [C, V]
-            normalizer = scores.logsumexp(1, keepdim=True)  # [C, 1]
-            right = normalizer - scores.gather(1, y)
-            plain += right.sum()
-            total += (1 - smoothing) * right.sum()
+            now = slice(start, start + rows)
+            x, y = features[now], targets[now].unsqueeze(1)
+            log_probs = F.linear(x, low, low_bias).log_softmax(1, dtype=sums)  # [C, V]
+            right = log_probs.gather(1, y)  # [C, 1]
+            share: Tensor | float = 1.0
+            if generate is not None and copy is not None:
+                own = right + generate[now].unsqueeze(1)
+                right = torch.logaddexp(own, copy[now].unsqueeze(1))
+                share = (own - right).exp_()
+                shares.append(share)
+            plain -= right.sum()
+            total -= (1 - smoothing) * right.sum()
             if smoothing:
-                total += smoothing * (normalizer - scores.mean(1, keepdim=True)).sum()
+                total -= smoothing * log_probs.mean(1).sum()
             if d_features is not None and d_weight is not None and d_bias is not None:
-                # d loss / d score = p - (1 - smoothing) [right] - smoothing / V
-                d_scores = scores.sub_(normalizer).exp_()
+                # d loss / d score = (share (1 - smoothing) + smoothing) p
+                #                   - share (1 - smoothing) [right] - smoothing / V
+                d_scores, held = log_probs.exp_(), (1 - smoothing) * share
+                if isinstance(held, Tensor):
+                    d_scores *= held + smoothing
                 if smoothing:
                     d_scores -= smoothing / weight.shape[0]
-                d_scores.scatter_add_(1, y, torch.full_like(right, smoothing - 1))
+                d_scores.scatter_add_(1, y, -held * torch.ones_like(right))
                 d_bias += d_scores.sum(0)
                 d_low = d_scores.to(features.dtype)
-                torch.mm(d_low, low, out=d_features[start : start + rows])
-                d_weight += d_low.t() @ x
+                torch.mm(d_low, low, out=d_features[now])
+                if d_weight.dtype == d_low.dtype:
+                    d_weight.addmm_(d_low.t(), x)
+                else:
+                    d_weight += d_low.t() @ x
         if learn:
-            ctx.save_for_backward(d_features, d_weight, d_bias)
+            # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
+            pointed = (1 - smoothing) * torch.cat(shares).squeeze(1) if shares else None
+            ctx.save_for_backward(d_features, d_weight, d_bias, pointed)
+            ctx.most = 1 - smoothing
         ctx.mark_non_differentiable(plain)
         return total, plain
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Scale what the forward pass formed."""
-        d_features, d_weight, d_bias = ctx.saved_tensors
+        d_features, d_weight, d_bias, pointed = ctx.saved_tensors
         scale = grads[0]
-        return d_features * scale.to(d_features.dtype), d_weight * scale, d_bias * scale, None, None
+        d_generate = d_copy = None
+        if pointed is not None:
+            d_generate, d_copy = -pointed * scale, (pointed - ctx.most) * scale
+        return (
+            d_features * scale.to(d_features.dtype), d_weight * scale, d_bias * scale,
+            d_generate, d_copy, None, None,
+        )  # fmt: skip

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from dragoman.model.products import linear, recurrent
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
@@ -83,12 +84,12 @@ class Recurrent(nn.Module):
 
     def project(self, x: Tensor, columns: slice = slice(None), *, bias: bool = True) -> Tensor:
         """``W x + b`` for direction 0, with some columns of W only: [..., columns] -> [..., GH]."""
-        return F.linear(x, self.weight_input[0, :, columns], self.bias[0] if bias else None)
+        return linear(x, self.weight_input[0, :, columns], self.bias[0] if bias else None)
 
     def step(self, projected: Tensor, state: Tensor) -> Tensor:
         """One step of direction 0: ``projected`` [N, GH], ``state`` [N, R, H] -> [N, R, H]."""
         h = state[:, 0]
-        hidden = F.linear(h, self.weight_hidden[0])  # [N, GH]
+        hidden = linear(h, self.weight_hidden[0])  # [N, GH]
         if self.bias_new is not None:
             hidden = torch.cat(
                 (hidden[:, : -self.hidden], hidden[:, -self.hidden :] + self.bias_new[0]), -1
@@ -150,7 +151,7 @@ class Recurrent(nn.Module):
         RNN stays at its first state of zero until the backward direction meets a real position.
         """
         inputs = [
-            F.linear(x if d == 0 else x.flip(0), self.weight_input[d], self.bias[d])
+            linear(x if d == 0 else x.flip(0), self.weight_input[d], self.bias[d])
             for d in range(self.directions)
         ]
         stacked = torch.stack(inputs, 1) if self.directions > 1 else inputs[0].unsqueeze(1)
@@ -177,13 +178,13 @@ class _GruScan(torch.autograd.Function):
         """``inputs`` [T, D, B, 3H], ``h`` [D, B, H], ``weight`` [D, 3H, H], ``bias`` [D, 1, H]."""
         time, directions, batch, width = inputs.shape
         hidden = width // 3
-        across = weight.transpose(1, 2).contiguous()  # [D, H, 3H]
+        across = recurrent(weight)
         states = inputs.new_empty(time + 1, directions, batch, hidden)
         gates = torch.empty_like(inputs)  # reset, update, new after their non-linearities
         inner = torch.empty_like(states[1:])  # U_n h + b_n, before the reset gate
         states[0] = h
         for t in range(time):
-            product = torch.bmm(states[t], across)
+            product = across(states[t])
             rz = gates[t, ..., : 2 * hidden]
             torch.add(inputs[t, ..., : 2 * hidden], product[..., : 2 * hidden], out=rz)
             rz.sigmoid_()
@@ -233,13 +234,13 @@ class _LstmScan(torch.autograd.Function):
         """``inputs`` [T, D, B, 4H], ``h`` and ``c`` [D, B, H], ``weight`` [D, 4H, H]."""
         time, directions, batch, width = inputs.shape
         hidden = width // 4
-        across = weight.transpose(1, 2).contiguous()
+        across = recurrent(weight)
         states = inputs.new_empty(time + 1, directions, batch, hidden)
         cells = torch.empty_like(states)
         gates = torch.empty_like(inputs)
         states[0], cells[0] = h, c
         for t in range(time):
-            torch.baddbmm(inputs[t], states[t], across, out=gates[t])
+            torch.add(inputs[t], across(states[t]), out=gates[t])
             i, f, g, o = gates[t].split(hidden, -1)
             gates[t, ..., : 2 * hidden].sigmoid_()
             g.tanh_()
@@ -282,10 +283,10 @@ class _RnnScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor) -> Tensor:
         """``inputs`` [T, D, B, H], ``h`` [D, B, H], ``weight`` [D, H, H]."""
-        across = weight.transpose(1, 2).contiguous()
+        across = recurrent(weight)
         states = torch.cat((h.unsqueeze(0), torch.empty_like(inputs)))
         for t in range(inputs.shape[0]):
-            torch.baddbmm(inputs[t], states[t], across, out=states[t + 1])
+            torch.add(inputs[t], across(states[t]), out=states[t + 1])
             states[t + 1].tanh_()
         ctx.save_for_backward(states, weight)
         return states[1:]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dragoman.model.copying import Mixture
 from dragoman.model.output import Output
 
 
@@ -42,7 +43,7 @@ def draw(vocabulary: int, count: int, device: torch.device) -> tuple[Tensor, Ten
 
 
 def sampled_loss(
-    output: Output, features: Tensor, targets: Tensor, count: int
+    output: Output, features: Tensor, targets: Tensor, count: int, mixture: Mixture | None = None
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy with a sampled normaliser, summed over the tokens.
 
@@ -51,13 +52,14 @@ def sampled_loss(
         features: [N, H], padding already taken out.
         targets: ids [N].
         count: C; from V on, the full softmax is used.
+        mixture: what a pointer adds (:mod:`dragoman.model.copying`).
 
     Returns:
         The loss, with a gradient, and its value without one: sums over N, in nats.
     """
     vocabulary = output.weight.shape[0]
     if count >= vocabulary:
-        return output.loss(features, targets)
+        return output.loss(features, targets, mixture=mixture)
     ids, log_inclusion = draw(vocabulary, count, features.device)
     scores = F.linear(features, output.weight[ids], output.bias[ids])  # [N, C]
     wide = torch.promote_types(scores.dtype, torch.float32)
@@ -66,5 +68,8 @@ def sampled_loss(
     scores = scores.masked_fill(ids == targets.unsqueeze(1), -math.inf)
     own = (features * output.weight[targets]).sum(-1).to(wide) + output.bias[targets]  # [N]
     everything = torch.cat((own.unsqueeze(1), scores), 1)
-    loss = (everything.logsumexp(1) - own).sum()
+    right = own - everything.logsumexp(1)
+    if mixture is not None:
+        right = torch.logaddexp(right + mixture.generate, mixture.copy)
+    loss = -right.sum()
     return loss, loss.detach()

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from dragoman.config import ModelOptions
 from dragoman.model.attention import Attention
+from dragoman.model.copying import Copying
 from dragoman.model.decoder import Decoder, Memory
 from dragoman.model.embedding import Embedding
 from dragoman.model.encoder import Encoder
 from dragoman.model.feeding import features_with_guesses
 from dragoman.model.output import Output
+from dragoman.model.products import Linear
 from dragoman.model.recurrence import STATE_ROWS
 from dragoman.model.sampled_softmax import sampled_loss
 
@@ -60,7 +62,7 @@ class Bridge(nn.Module):
         self.kind, self.extra = kind, extra
         self.linear: nn.Linear | None = None
         if kind == "linear":
-            self.linear = nn.Linear(hidden, hidden)
+            self.linear = Linear(hidden, hidden)
             nn.init.xavier_uniform_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
         last = range(max(0, encoder - decoder), encoder)
@@ -82,44 +84,64 @@ class Bridge(nn.Module):
 class Seq2Seq(nn.Module):
     """Encoder, bridge, decoder with attention, and output layer."""
 
-    def __init__(self, encoder: Encoder, bridge: Bridge, decoder: Decoder, output: Output) -> None:
+    def __init__(
+        self, encoder: Encoder, bridge: Bridge, decoder: Decoder, output: Output,
+        copying: Copying | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.encoder, self.bridge, self.decoder, self.output = encoder, bridge, decoder, output
+        self.copying = copying
 
-    def encode(self, source: Tensor, mask: Tensor) -> Memory:
-        """Read the source: ids [B, S] and mask [B, S] (false on padding)."""
+    def encode(self, source: Tensor, mask: Tensor, copies: Tensor | None = None) -> Memory:
+        """Read the source.
+
+        Args:
+            source: ids [B, S].
+            mask: [B, S], false on padding.
+            copies: ids [B, S] of the same words in the target's vocabulary, to copy them.
+        """
         states, final = self.encoder(source, mask)
         attention = self.decoder.attention
         keys = states if attention is None else attention.keys(states)
-        return Memory(states, keys, mask, self.bridge(final))
+        copies = source[:, :0] if copies is None else copies
+        return Memory(states, keys, mask, self.bridge(final), copies)
 
     def forward(
         self, source: Tensor, mask: Tensor, target_in: Tensor, target_out: Tensor,
-        target_mask: Tensor, objective: Objective,
+        target_mask: Tensor, objective: Objective, copies: Tensor | None = None,
     ) -> Loss:  # fmt: skip
         """The loss of a batch with known targets.
 
         Args:
-            source: ids [B, S]; ``mask`` [B, S] is false on padding.
+            source, mask, copies: see :meth:`encode`.
             target_in: ids [B, T], the begin token first.
             target_out: ids [B, T], the end token last.
             target_mask: [B, T], false on padding, which never counts.
             objective: what is minimised; teacher forcing unless it says otherwise.
         """
-        memory = self.encode(source, mask)
+        memory = self.encode(source, mask, copies)
         if objective.feeding == "none" or not objective.share:
-            features = self.decoder.unroll(target_in, memory)  # [B, T, H]
+            features, weights = self.unroll(target_in, memory)  # [B, T, H], [B, T, S]
         else:
-            features = features_with_guesses(
-                self.decoder, self.output, target_in, memory, way=objective.feeding,
-                share=objective.share,
+            features, weights = features_with_guesses(
+                self.decoder, self.output, self._readable(target_in), memory,
+                way=objective.feeding, share=objective.share,
             )  # fmt: skip
         real, answers = features[target_mask], target_out[target_mask]  # [N, H], [N]
+        mixture = None
+        if self.copying is not None and weights is not None:
+            words = _every_position(memory.copies, weights)[target_mask]  # [N, S]
+            mixture = self.copying.mixture(real, weights[target_mask], words, answers)
+        answers = self._readable(answers)
         if objective.samples:
-            total, plain = sampled_loss(self.output, real, answers, objective.samples)
+            total, plain = sampled_loss(self.output, real, answers, objective.samples, mixture)
         else:
-            total, plain = self.output.loss(real, answers, objective.smoothing)
+            total, plain = self.output.loss(real, answers, objective.smoothing, mixture)
         return Loss(total, plain, target_mask.sum())
+
+    def unroll(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """Features [B, T, H] and attention weights [B, T, S] of a known target: ids [B, T]."""
+        return self.decoder.unroll(self._readable(target_in), memory)
 
     def step(
         self, token: Tensor, state: Tensor, memory: Memory
@@ -127,10 +149,27 @@ class Seq2Seq(nn.Module):
         """One token of every hypothesis: ids [B, Q], state [B, Q, K, H].
 
         Returns:
-            Log-probabilities [B, Q, V], the new state, and attention weights [B, Q, S] or None.
+            Log-probabilities [B, Q, W], the new state, and attention weights [B, Q, S] or None.
+            W is V, or more where the sources have words of their own to copy.
         """
-        features, state, weights = self.decoder.step(token, state, memory)
-        return self.output(features), state, weights
+        features, state, weights = self.decoder.step(self._readable(token), state, memory)
+        return self.scores(features, weights, memory), state, weights
+
+    def scores(self, features: Tensor, weights: Tensor | None, memory: Memory) -> Tensor:
+        """Log-probabilities of what follows: features [B, Q, H], weights [B, Q, S] -> [B, Q, W]."""
+        log_probs: Tensor = self.output(features)
+        if self.copying is None or weights is None:
+            return log_probs
+        words = _every_position(memory.copies, weights)
+        return self.copying.extend(log_probs, features, weights, words)
+
+    def _readable(self, ids: Tensor) -> Tensor:
+        return ids if self.copying is None else self.copying.readable(ids)
+
+
+def _every_position(copies: Tensor, weights: Tensor) -> Tensor:
+    """[B, S] beside weights [B, Q, S]: the same for all Q."""
+    return copies.unsqueeze(1).expand_as(weights)
 
 
 def build_model(
@@ -160,12 +199,13 @@ def build_model(
         source_table, cell=options.cell, inputs=embedding, hidden=hidden,
         layers=options.encoder_layers, bidirectional=options.bidirectional,
         directions=options.directions, reverse=options.reverse_source, dropout=dropout,
+        residual=options.residual, layer_norm=options.layer_norm,
     )  # fmt: skip
     decoder = Decoder(
         target_table, cell=options.cell, inputs=embedding, hidden=hidden,
         layers=options.decoder_layers, attention=attention,
         before=options.attention == "bahdanau", input_feeding=options.input_feeding,
-        dropout=dropout,
+        dropout=dropout, residual=options.residual, layer_norm=options.layer_norm,
     )  # fmt: skip
     bridge = Bridge(
         options.bridge, hidden=hidden, rows=STATE_ROWS[options.cell],
@@ -173,4 +213,6 @@ def build_model(
         extra=int(options.input_feeding),
     )  # fmt: skip
     tied = target_table.weight if options.tied_output else None
-    return Seq2Seq(encoder, bridge, decoder, Output(hidden, target_vocabulary, tied))
+    output = Output(hidden, target_vocabulary, tied)
+    copying = Copying(hidden, target_vocabulary) if options.copy else None
+    return Seq2Seq(encoder, bridge, decoder, output, copying)

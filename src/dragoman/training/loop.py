@@ -100,7 +100,7 @@ def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
     with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bf16"):
         sums: Loss = run.learner(
             batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-            objective(run),
+            objective(run), batch.copies,
         )  # fmt: skip
     accelerator.backward(sums.total * (processes / everywhere))
     norms = clip(run.model, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
     translator = Translator(
         TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
     )
-    greedy = SearchOptions(beam=1, batch_size=config.search.batch_size)
+    greedy = replace(config.search, beam=1)
     sample = _spread(prepared.validation.texts(), config.training.validation_sample)
     sources, references = [s for s, _ in sample], [t for _, t in sample]
     outputs = _texts(translator, sources, greedy)

@@ -1,0 +1,52 @@
+"""Which source words can be copied into the output, and under which ids.
+
+A copying model (:mod:`dragoman.model.copying`) speaks of its source's words in the target's
+vocabulary of V tokens. A word that is not in it gets an id of its own for this one sentence: V for
+the first such word, V + 1 for the next other one. A target word that the vocabulary lacks but the
+source has is learned under that id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
+
+
+def copy_ids(pieces: Sequence[str], target: Tokenizer) -> tuple[Ids, list[str]]:
+    """Ids of the source's tokens in the target's vocabulary, with its end token at the end.
+
+    Args:
+        pieces: the source's tokens as text (:meth:`Tokenizer.pieces`).
+        target: the target's tokenizer, V tokens.
+
+    Returns:
+        Ids [S + 1], and the words of ids V, V + 1, ...
+    """
+    own: dict[str, int] = {}
+    ids = []
+    for piece in pieces:
+        known = target.token_id(piece)
+        ids.append(len(target) + own.setdefault(piece, len(own)) if known is None else known)
+    return np.array([*ids, EOS], dtype=np.int32), list(own)
+
+
+def extend_target(ids: Ids, pieces: Sequence[str], words: Sequence[str], vocabulary: int) -> Ids:
+    """The target's ids, where unknown tokens that stand among the source's ``words`` get theirs.
+
+    Args:
+        ids: the target's, [T].
+        pieces: the target's tokens as text, [T].
+        words: of ids ``vocabulary``, ``vocabulary`` + 1, ...
+        vocabulary: V.
+    """
+    place = {word: vocabulary + number for number, word in enumerate(words)}
+    return np.array(
+        [
+            place.get(piece, int(i)) if i == UNK else int(i)
+            for i, piece in zip(ids, pieces, strict=True)
+        ],
+        dtype=np.int32,
+    )

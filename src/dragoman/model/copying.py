@@ -1,0 +1,99 @@
+"""Copying source words into the output: a pointer beside the generator.
+
+    B batch   Q queries (target positions, or hypotheses)   S source   N tokens   H hidden
+    V vocabulary   W the vocabulary with the words of its own that a batch's sources add (W >= V)
+
+The next word is generated with probability g, or copied from the source position where attention
+looks (See et al. 2017, eq. 8-9, after Gulcehre et al. 2016):
+
+    p(w) = g p_vocabulary(w) + (1 - g) sum of the attention on every i whose source word is w
+
+A source word that the target vocabulary lacks has an id of its own in its sentence, from V on
+(:mod:`dragoman.data.copies`). It can be copied; to the decoder it reads as the unknown word.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dragoman.data.tokenizer import UNK
+from dragoman.model.products import Linear
+
+_LEAST = 1e-20
+"""What stands for a probability of zero, whose logarithm is needed."""
+
+
+class Mixture(NamedTuple):
+    """What the pointer adds to the loss of N tokens."""
+
+    generate: Tensor
+    """log g, [N]; minus infinity where the token can only be copied."""
+    copy: Tensor
+    """log((1 - g) p_copied), [N]."""
+
+
+class Copying(nn.Module):
+    """The gate g between generating and copying.
+
+    Args:
+        hidden: width H of the decoder's features, which know state, input and context.
+        vocabulary: V.
+    """
+
+    def __init__(self, hidden: int, vocabulary: int) -> None:
+        super().__init__()
+        self.gate = Linear(hidden, 1)
+        self.vocabulary = vocabulary
+        nn.init.zeros_(self.gate.weight)
+        nn.init.ones_(self.gate.bias)  # begins by generating three times out of four
+
+    def _gates(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """log g and log(1 - g), in fp32 or finer: [..., H] -> two of [...]."""
+        raw = self.gate(features).squeeze(-1)
+        raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
+        return F.logsigmoid(raw), F.logsigmoid(-raw)
+
+    def mixture(
+        self, features: Tensor, weights: Tensor, copies: Tensor, targets: Tensor
+    ) -> Mixture:
+        """The pointer's share of known targets.
+
+        Args:
+            features: [N, H].
+            weights: attention [N, S].
+            copies: the source words' ids in the target's vocabulary [N, S].
+            targets: ids [N], from V on where the word can only be copied.
+        """
+        generate, copy = self._gates(features)
+        same = copies == targets.unsqueeze(1)  # [N, S]
+        copied = (weights.to(copy.dtype) * same).sum(1)
+        copy = copy + copied.clamp_min(_LEAST).log()
+        return Mixture(generate.masked_fill(targets >= self.vocabulary, -torch.inf), copy)
+
+    def extend(
+        self, log_probs: Tensor, features: Tensor, weights: Tensor, copies: Tensor
+    ) -> Tensor:
+        """Log-probabilities over the vocabulary and the source's own words.
+
+        Args:
+            log_probs: of the generator, [..., V].
+            features: [..., H].
+            weights: attention [..., S].
+            copies: [..., S].
+
+        Returns:
+            [..., W], W as wide as the largest id needs; no word's is below ``log(1e-20)``.
+        """
+        generate, copy = self._gates(features)
+        width = max(self.vocabulary, int(copies.max()) + 1)
+        probs = F.pad((log_probs + generate.unsqueeze(-1)).exp(), (0, width - self.vocabulary))
+        shares = weights.to(probs.dtype) * copy.exp().unsqueeze(-1)
+        return probs.scatter_add(-1, copies, shares).clamp_min(_LEAST).log()
+
+    def readable(self, ids: Tensor) -> Tensor:
+        """``ids`` as the decoder reads them: words of a source's own become the unknown word."""
+        return ids.masked_fill(ids >= self.vocabulary, UNK)

@@ -1,0 +1,65 @@
+"""Layers of recurrence one above another, and what stands between two of them.
+
+    N positions or hypotheses   H hidden
+
+Between two layers stand layer normalisation (Ba et al. 2016) of what enters the upper one,
+dropout, and a residual connection around it (Wu et al. 2016, section 3.1):
+
+    x' = x + RNN(dropout(norm(x)))
+
+The first layer has none of them: its input is the embeddings, which have their own dropout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dragoman.model.recurrence import Recurrent
+
+
+class Stack(nn.Module):
+    """Layers of recurrence.
+
+    Args:
+        layers: from the lowest; all give the width H.
+        hidden: H.
+        dropout: on the input of every layer but the first.
+        residual: add the input of every layer but the first to its output.
+        layer_norm: normalise the input of every layer but the first.
+    """
+
+    def __init__(
+        self,
+        layers: list[Recurrent],
+        hidden: int,
+        *,
+        dropout: float = 0.0,
+        residual: bool = False,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in layers[1:] if layer_norm)
+        self.dropout, self.residual = dropout, residual
+
+    def __iter__(self) -> Iterator[Recurrent]:
+        return iter(cast("list[Recurrent]", list(self.layers)))
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def enter(self, x: Tensor, number: int) -> Tensor:
+        """What layer ``number`` reads of the output [..., H] of the layer below."""
+        if not number:
+            return x
+        if len(self.norms):
+            x = self.norms[number - 1](x)
+        return F.dropout(x, self.dropout, self.training)
+
+    def leave(self, below: Tensor, x: Tensor, number: int) -> Tensor:
+        """What goes up from layer ``number``, given its output and what came from ``below``."""
+        return below + x if self.residual and number else x

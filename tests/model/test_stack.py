@@ -1,0 +1,57 @@
+"""What stands between two layers: worked out from the paper's formulas, by another way."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dragoman.model.recurrence import Recurrent
+from dragoman.model.stack import Stack
+from tiny import BATCH, HIDDEN, TARGET, formula_weights
+
+
+def stack(**options: bool) -> Stack:
+    layers = [Recurrent("rnn", HIDDEN, HIDDEN) for _ in range(3)]
+    built = Stack(layers, HIDDEN, **options).double()
+    formula_weights(built)
+    return built
+
+
+def run(stack: Stack, x: torch.Tensor) -> torch.Tensor:
+    for number, layer in enumerate(stack):
+        x = stack.leave(x, layer.scan(stack.enter(x, number))[0], number)
+    return x
+
+
+def test_residual_and_norm_are_those_of_the_papers() -> None:
+    built = stack(residual=True, layer_norm=True)
+    x = torch.sin(torch.arange(BATCH * TARGET * HIDDEN, dtype=torch.float64)).view(
+        BATCH, TARGET, HIDDEN
+    )
+    expected = x
+    for number, layer in enumerate(built):
+        entering = expected
+        if number:
+            norm = built.norms[number - 1]
+            mean = entering.mean(-1, keepdim=True)
+            variance = ((entering - mean) ** 2).mean(-1, keepdim=True)
+            entering = (entering - mean) / torch.sqrt(variance + 1e-5) * norm.weight + norm.bias
+        reference = nn.RNN(HIDDEN, HIDDEN, batch_first=True).double()
+        reference.weight_ih_l0.data = layer.weight_input[0].data
+        reference.weight_hh_l0.data = layer.weight_hidden[0].data
+        reference.bias_ih_l0.data = layer.bias[0].data
+        reference.bias_hh_l0.data.zero_()
+        out = reference(entering)[0]
+        expected = expected + out if number else out  # the first layer reads embeddings
+    torch.testing.assert_close(run(built, x), expected, rtol=0, atol=1e-10)
+
+
+def test_without_options_layers_are_chained() -> None:
+    built = stack()
+    x = torch.cos(torch.arange(BATCH * TARGET * HIDDEN, dtype=torch.float64)).view(
+        BATCH, TARGET, HIDDEN
+    )
+    expected = x
+    for layer in built:
+        expected = layer.scan(expected)[0]
+    torch.testing.assert_close(run(built, x), expected, rtol=0, atol=0)
