@@ -186,15 +186,16 @@ class TrainingOptions:
     """How that share grows over a run with an end."""
     label_smoothing: float = 0.1
     """Share of the probability spread evenly over the vocabulary."""
-    validate_every: int | Auto = "auto"
-    """Steps between validations (auto: half an epoch, between 100 and 1,000)."""
+    validate_every: int | Literal["auto", "epoch"] = "auto"
+    """Steps between validations, or at the end of every epoch (auto: half an epoch, between 100
+    and 1,000 steps)."""
     validation_sample: int = 500
     """Held-out pairs translated at each validation for its scores."""
     metric: Literal["chrf", "bleu", "exact", "loss"] = "chrf"
     """What decides which weights are best, on held-out pairs."""
     patience: int = 10
     """Validations without improvement before training stops; 0: never."""
-    save_every: int | Auto = "auto"
+    save_every: int | Literal["auto", "epoch"] = "auto"
     """Steps between checkpoints (auto: at each validation)."""
     keep: int = 2
     """Latest checkpoints that are kept."""

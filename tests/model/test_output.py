@@ -24,7 +24,8 @@ def test_loss_and_gradients_are_cross_entropys(
     features = torch.sin(torch.arange(TOKENS * HIDDEN).double()).view(TOKENS, HIDDEN)
     features.requires_grad_()
     targets = torch.arange(TOKENS) * 7 % VOCABULARY
-    total, plain = layer.loss(features, targets, smoothing)
+    targets[:3] = F.linear(features, layer.weight, layer.bias).argmax(1)[:3]
+    total, plain, right = layer.loss(features, targets, smoothing)
     (total * 3).backward()
     ours = [features.grad.clone(), layer.weight.grad.clone(), layer.bias.grad.clone()]
     features.grad = layer.weight.grad = layer.bias.grad = None
@@ -36,6 +37,7 @@ def test_loss_and_gradients_are_cross_entropys(
     torch.testing.assert_close(
         plain, F.cross_entropy(scores, targets, reduction="sum"), rtol=0, atol=1e-11
     )
+    assert 3 <= int(right) == int((scores.argmax(1) == targets).sum()) < TOKENS
     for one, other in zip(ours, (features.grad, layer.weight.grad, layer.bias.grad), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
 

@@ -24,6 +24,7 @@ from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
+from dragoman.training.validation import free_accuracy
 
 pytestmark = pytest.mark.slow
 
@@ -289,3 +290,24 @@ def test_bf16_learns_what_fp32_learns(pairs: Path, tmp_path: Path) -> None:
     one, other = (metrics(tmp_path / p, "validation")[-1]["loss"] for p in ("fp32", "bf16"))
     assert one == pytest.approx(other, rel=0.1)  # type: ignore[arg-type]
     assert weights(tmp_path / "bf16")["output.weight"].dtype == torch.float32
+
+
+def test_scores_can_be_taken_at_the_end_of_every_epoch(pairs: Path, tmp_path: Path) -> None:
+    config = options(steps=0, epochs=3, validate_every="epoch", save_every="epoch", keep=9)
+    run(pairs, tmp_path / "m", config)
+    found = metrics(tmp_path / "m", "validation")
+    assert [row["epoch"] for row in found] == [1, 2, 3]
+    batches = found[0]["step"]
+    assert [row["step"] for row in found] == [batches, 2 * batches, 3 * batches]
+    assert [int(p.name[5:]) for p in checkpoints(tmp_path / "m")] == [r["step"] for r in found]
+    assert 0 < found[0]["free_accuracy"] <= found[-1]["free_accuracy"] <= 1
+    last = metrics(tmp_path / "m", "train")[-1]
+    assert 0.2 < last["accuracy"] <= 1
+
+
+def test_free_running_accuracy_counts_places_and_ends() -> None:
+    references = [["a", "b", "c"], ["d"]]
+    assert free_accuracy([["a", "b", "c"], ["d"]], references) == 1
+    # a, c in their places, no end; then d and a token too many
+    assert free_accuracy([["a", "x", "c", "y"], ["d", "e"]], references) == 3 / 6
+    assert free_accuracy([[], []], references) == 0

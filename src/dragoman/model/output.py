@@ -50,7 +50,7 @@ class Output(nn.Module):
         targets: Tensor,
         smoothing: float = 0.0,
         mixture: Mixture | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy with label smoothing (Szegedy 2016, section 7), summed over the tokens.
 
         The target distribution is ``(1 - smoothing)`` on the right token and ``smoothing / V`` on
@@ -64,16 +64,17 @@ class Output(nn.Module):
             mixture: what a pointer adds (:mod:`dragoman.model.copying`).
 
         Returns:
-            The smoothed loss, with a gradient, and the plain negative log-likelihood without
-            one; both are sums over N, scalars in fp32, in nats.
+            The smoothed loss, with a gradient; the plain negative log-likelihood, without one;
+            and how many right tokens no word of the vocabulary beats. All are sums over N,
+            scalars in fp32, the first two in nats.
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))
         generate, copy = mixture or (None, None)
-        total, plain = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        total, plain, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
             features, self.weight, self.bias, generate, copy, targets, smoothing
         )
-        return total, plain
+        return total, plain, right
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
@@ -83,13 +84,13 @@ class _FusedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, generate: Tensor | None,
         copy: Tensor | None, targets: Tensor, smoothing: float,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
         learn = any(ctx.needs_input_grad)
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
         total = torch.zeros((), dtype=sums, device=weight.device)
-        plain = torch.zeros_like(total)
+        plain, unbeaten = torch.zeros_like(total), torch.zeros_like(total)
         d_features, d_weight, d_bias = (
             torch.empty_like(features), torch.zeros_like(weight), torch.zeros_like(bias)
         ) if learn else (None, None, None)  # fmt: skip
@@ -100,13 +101,16 @@ class _FusedCrossEntropy(torch.autograd.Function):
             x, y = features[now], targets[now].unsqueeze(1)
             log_probs = F.linear(x, low, low_bias).log_softmax(1, dtype=sums)  # [C, V]
             right = log_probs.gather(1, y)  # [C, 1]
+            best = log_probs.amax(1, keepdim=True)
             share: Tensor | float = 1.0
             if generate is not None and copy is not None:
                 own = right + generate[now].unsqueeze(1)
                 right = torch.logaddexp(own, copy[now].unsqueeze(1))
+                best = best + generate[now].unsqueeze(1)
                 share = (own - right).exp_()
                 shares.append(share)
             plain -= right.sum()
+            unbeaten += (right >= best).sum()
             total -= (1 - smoothing) * right.sum()
             if smoothing:
                 total -= smoothing * log_probs.mean(1).sum()
@@ -131,8 +135,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
             pointed = (1 - smoothing) * torch.cat(shares).squeeze(1) if shares else None
             ctx.save_for_backward(d_features, d_weight, d_bias, pointed)
             ctx.most = 1 - smoothing
-        ctx.mark_non_differentiable(plain)
-        return total, plain
+        ctx.mark_non_differentiable(plain, unbeaten)
+        return total, plain, unbeaten
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

@@ -44,7 +44,7 @@ def draw(vocabulary: int, count: int, device: torch.device) -> tuple[Tensor, Ten
 
 def sampled_loss(
     output: Output, features: Tensor, targets: Tensor, count: int, mixture: Mixture | None = None
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy with a sampled normaliser, summed over the tokens.
 
     Args:
@@ -55,7 +55,8 @@ def sampled_loss(
         mixture: what a pointer adds (:mod:`dragoman.model.copying`).
 
     Returns:
-        The loss, with a gradient, and its value without one: sums over N, in nats.
+        The loss, with a gradient, its value without one, and how many right tokens no sampled
+        word beats: sums over N, in nats.
     """
     vocabulary = output.weight.shape[0]
     if count >= vocabulary:
@@ -72,4 +73,4 @@ def sampled_loss(
     if mixture is not None:
         right = torch.logaddexp(right + mixture.generate, mixture.copy)
     loss = -right.sum()
-    return loss, loss.detach()
+    return loss, loss.detach(), (own >= scores.amax(1)).sum()

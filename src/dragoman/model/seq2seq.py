@@ -32,6 +32,8 @@ class Loss(NamedTuple):
     """Negative log-likelihood of the reference, in nats."""
     tokens: Tensor
     """Real target tokens, the end of sentence included."""
+    right: Tensor
+    """Of these, those whose reference was the most probable (of the sampled words, if they are)."""
 
 
 class Objective(NamedTuple):
@@ -134,10 +136,11 @@ class Seq2Seq(nn.Module):
             mixture = self.copying.mixture(real, weights[target_mask], words, answers)
         answers = self._readable(answers)
         if objective.samples:
-            total, plain = sampled_loss(self.output, real, answers, objective.samples, mixture)
+            sums = sampled_loss(self.output, real, answers, objective.samples, mixture)
         else:
-            total, plain = self.output.loss(real, answers, objective.smoothing, mixture)
-        return Loss(total, plain, target_mask.sum())
+            sums = self.output.loss(real, answers, objective.smoothing, mixture)
+        total, plain, right = sums
+        return Loss(total, plain, target_mask.sum(), right)
 
     def unroll(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """Features [B, T, H] and attention weights [B, T, S] of a known target: ids [B, T]."""

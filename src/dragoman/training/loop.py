@@ -70,18 +70,27 @@ def train_loop(run: Run) -> str:
             step = run.state.step
             if step % options.report_every == 0:
                 run.reporter.step(run.state, norms=norms, rate=rate, done=done(run))
-                run.state.window_loss, run.state.window_tokens = 0.0, 0
-            if step % int(options.validate_every) == 0 or _must_learn_its_cost(run):
+                run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
+            if _due(options.validate_every, step) or _must_learn_its_cost(run):
                 validate_and_keep(run)
-            if step % int(options.save_every) == 0:
+            if _due(options.save_every, step):
                 _save(run)
             if reason := _agreed(run, ended(run)):
                 break
         else:
             run.state.epoch, run.state.batch = run.state.epoch + 1, 0
+            if options.validate_every == "epoch":
+                validate_and_keep(run)
+            if options.save_every == "epoch":
+                _save(run)
             reason = _agreed(run, ended(run))
     _finish(run, reason)
     return reason
+
+
+def _due(every: int | str, step: int) -> bool:
+    """Whether something happens after ``step``; what happens every epoch does so at its end."""
+    return not isinstance(every, str) and step % every == 0
 
 
 def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
@@ -115,6 +124,7 @@ def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
     state.tokens += int(everywhere)
     state.window_loss += float(sums.plain)
     state.window_tokens += batch.target_tokens
+    state.window_right += int(sums.right)
     return norms, rate
 
 

@@ -91,7 +91,9 @@ class Reporter:
         speed = (state.tokens - tokens) / max(1e-9, now - then)
         self._mark = (now, state.tokens)
         self._log.write("train", {
-            "step": state.step, "epoch": state.epoch, "loss": loss, "gradient_norm": norms["total"],
+            "step": state.step, "epoch": state.epoch, "loss": loss,
+            "accuracy": state.window_right / max(1, state.window_tokens),
+            "gradient_norm": norms["total"],
             "gradient_norm_encoder": norms["encoder"], "gradient_norm_decoder": norms["decoder"],
             "learning_rate": rate, "tokens": state.tokens, "tokens_per_second": round(speed, 1),
             "elapsed": round(state.elapsed, 3),
@@ -131,9 +133,12 @@ def scores_line(scores: dict[str, float]) -> str:
     parts = [
         f"loss {scores['loss']:.3f}", f"perplexity {scores['perplexity']:.2f}",
         f"token accuracy {100 * scores['token_accuracy']:.1f} %",
+        f"free-running {100 * scores['free_accuracy']:.1f} %" if "free_accuracy" in scores else "",
     ]  # fmt: skip
     names = {"bleu": "BLEU {:.1f}", "chrf": "chrF {:.1f}", "exact": "exact {:.1f} %"}
-    return ", ".join(parts + [t.format(scores[n]) for n, t in names.items() if n in scores])
+    return ", ".join(
+        [p for p in parts if p] + [t.format(scores[n]) for n, t in names.items() if n in scores]
+    )
 
 
 def _is_no_number(value: object) -> bool:

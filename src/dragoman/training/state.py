@@ -22,6 +22,8 @@ class TrainingState:
     window_loss: float = 0.0
     """Negative log-likelihood of the tokens learned from since the last report, in nats."""
     window_tokens: int = 0
+    window_right: int = 0
+    """Of these, those whose reference the model found most probable."""
     elapsed: float = 0.0
     """Seconds of all commands together, preparation included."""
     best: float = -math.inf

@@ -31,8 +31,9 @@ class Validation:
     """Scores of one moment of a run."""
 
     scores: dict[str, float]
-    """``loss`` (nats a token), ``perplexity``, ``token_accuracy`` (share), and in percent
-    ``bleu``, ``chrf``, ``exact``."""
+    """``loss`` (nats a token), ``perplexity``, ``token_accuracy`` (share, given the right tokens
+    before each), ``free_accuracy`` (share, given the model's own), and in percent ``bleu``,
+    ``chrf``, ``exact``."""
     samples: tuple[Sample, ...]
     watched: tuple[Sample, ...]
     seconds: float
@@ -63,11 +64,14 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
     greedy = replace(config.search, beam=1)
     sample = _spread(prepared.validation.texts(), config.training.validation_sample)
     sources, references = [s for s, _ in sample], [t for _, t in sample]
-    outputs = _texts(translator, sources, greedy)
+    answers = list(translator.translate(sources, greedy))
+    outputs = [answer.text for answer in answers]
     if sample:
         # References are read as the model learned them, so that normalising is not an error.
         expected = [prepared.target.normalize(text) for text in references]
         scores |= {name: m.value for name, m in score_texts(outputs, expected).items()}
+        tokens = map(prepared.target.tokens, prepared.target.encode(references))
+        scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], list(tokens))
     watched = _texts(translator, config.training.watch, greedy)
     model.train()
     triples = zip(sources, references, outputs, strict=True)
@@ -77,6 +81,16 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
         tuple(Sample(s, "", t) for s, t in zip(config.training.watch, watched, strict=True)),
         time.monotonic() - began,
     )
+
+
+def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
+    """Share of the references' tokens, ends included, that an output has in the same place."""
+    right = sum(
+        sum(a == b for a, b in zip(output, reference, strict=False))
+        + (len(output) == len(reference))
+        for output, reference in zip(outputs, references, strict=True)
+    )
+    return right / sum(len(reference) + 1 for reference in references)
 
 
 def _spread(rows: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
