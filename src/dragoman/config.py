@@ -32,7 +32,8 @@ class DataOptions:
     """How pairs are stored: columns of one file, two aligned files, or JSON lines (auto: by the
     number of files and the ending)."""
     columns: tuple[int, int] = (1, 2)
-    """The columns of source and target, counted from 1; others are ignored."""
+    """The columns of source and target, counted from 1; others are ignored. The same twice makes
+    an autoencoder's pairs."""
     separator: str = "\t"
     """What stands between two columns."""
     fields: tuple[str, str] = ("source", "target")

@@ -382,11 +382,9 @@ def test_aligned_files_of_different_length(tmp_path: Path) -> None:
         (3, {}, "3 files of pairs given for the format aligned (give one file, or two aligned"),
         (2, {"format": "tsv"}, "2 files of pairs given for the format tsv (give one file, or"),
         (1, {"format": "aligned"}, "1 files of pairs given for the format aligned"),
-        (1, {"columns": (2, 2)}, "data.columns: both sides are 2 (name two different ones)"),
         (1, {"columns": (0, 2)}, "data.columns: there is no column 0 (columns are counted from 1)"),
         (1, {"separator": ""}, "data.separator: '' cannot separate columns (the default is a tab)"),
         (1, {"separator": "\n"}, "data.separator: '\\n' cannot separate columns"),
-        (1, {"format": "jsonl", "fields": ("a", "a")}, "data.fields: both sides are 'a' (name"),
     ],
 )
 def test_contradictions(tmp_path: Path, files: int, options: dict[str, Any], text: str) -> None:

@@ -82,10 +82,6 @@ def _format(files: Sequence[Path], options: DataOptions) -> Format:
         raise OptionError(cause, cure="give one file, or two aligned ones")
     if form == "aligned" and files[0] == STDIN == files[1]:
         raise OptionError("standard input can be read only once", cure="save one side to a file")
-    one, two = options.fields if form == "jsonl" else options.columns
-    if form != "aligned" and one == two:
-        what = "data.fields" if form == "jsonl" else "data.columns"
-        raise OptionError(f"both sides are {one!r}", place=what, cure="name two different ones")
     if form == "tsv" and min(options.columns) < 1:
         cause = f"there is no column {min(options.columns)}"
         raise OptionError(cause, place="data.columns", cure="columns are counted from 1")
