@@ -150,7 +150,9 @@ def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(OptionError, match="--sizes: a batch has at least 1 sentence"):
         list(bench([pairs], sizes=[4, 0]))
     with pytest.raises(OptionError, match="--sizes: there are only 26 pairs to learn from"):
-        list(bench([pairs], sizes=[4, 27]))
+        list(bench(pairs, sizes=[4, 27]))
+    with pytest.raises(OptionError, match="--seconds: inf is no time to measure for"):
+        list(bench([pairs], seconds=float("inf")))
     assert main(["bench", str(pairs), "--plot", "b.bmp"]) == 2
     assert "--plot: 'b.bmp' has no ending of a picture" in capsys.readouterr().err
 

@@ -77,7 +77,7 @@ def as_rows(found: Sequence[Throughput]) -> list[dict[str, Any]]:
 
 
 def bench(
-    pairs: Sequence[str | Path] = (), config: Config | None = None, *,
+    pairs: str | Path | Sequence[str | Path] = (), config: Config | None = None, *,
     sizes: Sequence[int] = (), seconds: float = 3.0, say: Say = lambda text: None,
 ) -> Iterator[Throughput]:  # fmt: skip
     """Measure how fast this machine trains as ``config`` says, in batches of so many sentences.
@@ -102,9 +102,12 @@ def bench(
     check_options(config)
     if min(sizes, default=1) < 1:
         raise OptionError("a batch has at least 1 sentence", place="--sizes")
+    if not 0 <= seconds < math.inf:
+        raise OptionError(f"{seconds} is no time to measure for", place="--seconds")
     with TemporaryDirectory(prefix="dragoman-bench-") as place:
-        folder, files = Path(place) / "run", [Path(file) for file in pairs]
+        folder = Path(place) / "run"
         folder.mkdir()
+        files = [Path(file) for file in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
         if not files:
             files = [Path(place) / "phrases.tsv"]
             lines = [f"{pair.source}\t{pair.target}\n" for pair in sample_pairs("phrases")]
