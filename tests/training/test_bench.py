@@ -158,9 +158,16 @@ def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
+def test_a_size_is_measured_in_a_process_of_its_own(folder: Path) -> None:
+    (found,) = measured(folder, [4], 0.0, print)
+    assert found.sentences == 4 and found.samples_per_second > 0
+
+
 def test_the_command_measures_the_sizes_asked_for(
-    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(room, "in_own_process", lambda work, *arguments: work(*arguments))
     (tmp_path / "r.toml").write_text("[model]\nhidden = 12\nembedding = 6\nattention = 'none'\n")
     asked = ["--sizes", "6", "2", "--seconds", "0", "--recipe", str(tmp_path / "r.toml")]
     assert main(["bench", str(pairs), *asked, "--json", "--plot", str(tmp_path / "b.png")]) == 0
