@@ -30,15 +30,16 @@ from dragoman.training.bench import (
 )
 from dragoman.training.run import begin
 
-PAIRS = 4 * 7
+PAIRS = 8 * 7
+LENGTHS = (1, 2, 3, 5, 6, 8, 9, 13)
 EMBEDDING, HIDDEN = 5, 11
 
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """28 pairs of words, 7 of each of 4 lengths: n + 1 words to the left, n to the right."""
+    """56 pairs of words, 7 of each of 8 lengths: n + 1 words to the left, n to the right."""
     path = tmp_path_factory.mktemp("bench") / "pairs.tsv"
-    rows = [(n, i) for n in (1, 2, 4, 8) for i in range(7)]
+    rows = [(n, i) for n in LENGTHS for i in range(7)]
     words = [" ".join([f"w{i}"] * (n + 1)) + "\t" + " ".join([f"v{i}"] * n) for n, i in rows]
     path.write_text("\n".join(words) + "\n", "utf-8")
     return path
@@ -62,12 +63,12 @@ def test_samples_tokens_and_products_are_counted_exactly(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     found = measure(folder, 7, 0.0)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    # Four batches of seven are all pairs: as many tokens a sample as the data has.
-    tokens = 7 * (2 + 3 + 5 + 9)
+    # Eight batches of seven are all pairs: as many tokens a sample as the data has.
+    tokens = 7 * sum(n + 1 for n in LENGTHS)
     assert found.tokens_per_second / found.samples_per_second == pytest.approx(tokens / PAIRS)
-    assert found.batch_tokens == pytest.approx(tokens / 4)
-    sources, targets = 7 * (3 + 4 + 6 + 10), tokens
-    words, batches = 7 + 4, 4
+    assert found.batch_tokens == pytest.approx(tokens / 8)
+    sources, targets = 7 * sum(n + 2 for n in LENGTHS), tokens
+    words, batches = 7 + 4, 8
     cells = (sources + targets) * (EMBEDDING + HIDDEN) * 3 * HIDDEN
     bridge = batches * 7 * HIDDEN * HIDDEN
     output = targets * HIDDEN * words
@@ -84,9 +85,9 @@ def test_a_round_is_spread_over_the_lengths() -> None:
     lengths = [1 + i // 6 for i in range(90)]
     ids = [np.zeros(n, dtype=np.int32) for n in lengths]
     batches, longest = choose_batches(PairsInMemory(ids, ids), 6, seed=1)
-    assert [len(rows) for rows in batches] == [6] * 4 and len(longest) == 6
+    assert [len(rows) for rows in batches] == [6] * 8 and len(longest) == 6
     widths = [max(lengths[i] for i in rows) for rows in batches]
-    assert widths == [2, 6, 10, 14] and max(lengths[i] for i in longest) == 15
+    assert widths == [1, 3, 5, 7, 9, 11, 13, 15] and max(lengths[i] for i in longest) == 15
 
 
 def row(sentences: int, tokens: float, memory: int | None = 10, limit: float = 8.0) -> Throughput:
@@ -149,8 +150,8 @@ def test_the_table_ends_where_memory_does(folder: Path, monkeypatch: pytest.Monk
 def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(OptionError, match="--sizes: a batch has at least 1 sentence"):
         list(bench([pairs], sizes=[4, 0]))
-    with pytest.raises(OptionError, match="--sizes: there are only 26 pairs to learn from"):
-        list(bench(pairs, sizes=[4, 27]))
+    with pytest.raises(OptionError, match="--sizes: there are only 51 pairs to learn from"):
+        list(bench(pairs, sizes=[4, 52]))
     with pytest.raises(OptionError, match="--seconds: inf is no time to measure for"):
         list(bench([pairs], seconds=float("inf")))
     assert main(["bench", str(pairs), "--plot", "b.bmp"]) == 2
