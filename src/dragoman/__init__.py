@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from dragoman.config import SideOptions as SideOptions
     from dragoman.config import TrainingOptions as TrainingOptions
     from dragoman.errors import DragomanError as DragomanError
+    from dragoman.inspection.comparison import compare as compare
+    from dragoman.training.bench import bench as bench
 
 _HOMES = {
     "Config": "config", "DataOptions": "config", "DragomanError": "errors", "Model": "api",
     "ModelOptions": "config", "SearchOptions": "config", "SideOptions": "config",
-    "TrainingOptions": "config", "evaluate": "api", "load": "api", "train": "api",
+    "TrainingOptions": "config", "bench": "training.bench", "compare": "inspection.comparison",
+    "evaluate": "api", "load": "api", "train": "api",
 }  # fmt: skip
 
 __version__ = "0.1.0"

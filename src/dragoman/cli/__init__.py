@@ -19,6 +19,8 @@ VERBS = {
     "train": "from a file of pairs to a model folder; the same command again resumes",
     "translate": "one line in, one line out",
     "evaluate": "scores of a model, each with its signature",
+    "compare": "runs side by side: options that differ, cost, losses, scores, curves",
+    "bench": "this machine: samples a second, memory and use of the hardware by batch size",
     "data": "list or write the embedded sample corpora",
 }
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from dragoman.config import flat
+from dragoman.config import Config, flat, from_toml
 from dragoman.errors import OptionError
 
 Command = TypeVar("Command")
+AllOptions = Annotated[Config, tyro.conf.arg(name="")]
+"""Every option of a training, each under its group's name."""
 
 
 def parse(
@@ -31,6 +34,15 @@ def parse(
         default=tyro.MISSING_NONPROP if default is None else default,
     )
     return parsed
+
+
+def recipe(arguments: Sequence[str]) -> Config:
+    """The options of ``--recipe``, read first: they are the defaults that help shows."""
+    for at, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--recipe" and (equals or at + 1 < len(arguments)):
+            return from_toml(Path(value if equals else arguments[at + 1]))
+    return Config()
 
 
 def given(command: object, names: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +91,7 @@ def _names(command: type) -> dict[str, list[str]]:
     for item in dataclasses.fields(command):
         nested: Any = item.default_factory
         if isinstance(nested, type) and hasattr(nested, "__dataclass_fields__"):
-            for dotted in flat(nested(), f"{item.name}."):
+            for dotted in flat(nested(), "" if nested is Config else f"{item.name}."):
                 full = dotted.replace("_", "-")
                 names.setdefault(full.rpartition(".")[2], []).append(full)
         else:

@@ -5,22 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from dragoman.cli.options import parse
-from dragoman.config import (
-    Config,
-    DataOptions,
-    ModelOptions,
-    SearchOptions,
-    SideOptions,
-    TrainingOptions,
-    from_toml,
-)
+from dragoman.cli.options import AllOptions, parse, recipe
+from dragoman.config import Config
 from dragoman.limits import check_options
 
 
@@ -39,36 +31,19 @@ class Train:
     """The model folder; made when it is not there."""
     recipe: Path | None = None
     """A TOML file of options; what the command line says goes before it."""
-    data: DataOptions = field(default_factory=DataOptions)
-    source: SideOptions = field(default_factory=SideOptions)
-    target: SideOptions = field(default_factory=SideOptions)
-    model: ModelOptions = field(default_factory=ModelOptions)
-    training: TrainingOptions = field(default_factory=TrainingOptions)
-    search: SearchOptions = field(default_factory=SearchOptions)
+    options: AllOptions = field(default_factory=Config)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     began = time.monotonic()  # a time budget counts what is imported later, too
-    base = _recipe(arguments)
-    groups = [group.name for group in fields(Config)]
-    default = Train(tyro.MISSING, tyro.MISSING, **{name: getattr(base, name) for name in groups})
+    default = Train(tyro.MISSING, tyro.MISSING, options=recipe(arguments))
     asked = parse(Train, arguments, verb="train", default=default)
-    config = Config(**{name: getattr(asked, name) for name in groups})
-    check_options(config)
+    check_options(asked.options)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
 
-    outcome = train(asked.pairs, asked.out, config, began=began)
+    outcome = train(asked.pairs, asked.out, asked.options, began=began)
     if outcome.interrupted:
         print("the same command goes on from here", file=sys.stderr)
         return 130
     return 0
-
-
-def _recipe(arguments: Sequence[str]) -> Config:
-    """The options of ``--recipe``, read first: they are the defaults that help shows."""
-    for at, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--recipe" and (equals or at + 1 < len(arguments)):
-            return from_toml(Path(value if equals else arguments[at + 1]))
-    return Config()

@@ -15,11 +15,10 @@ import tyro
 from dragoman.cli.options import given, parse
 from dragoman.data.lines import STDIN, read_lines
 from dragoman.errors import OptionError
+from dragoman.inspection.pictures import check_picture
 
 if TYPE_CHECKING:
     from dragoman.search.translator import Translation
-
-PICTURES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Translate, arguments, verb="translate")
     if asked.n_best < 1:
         raise OptionError(f"{asked.n_best} is too small, at least 1", place="--n-best")
-    _check_picture(asked.attention)
+    check_picture(asked.attention, "--attention")
     options = given(asked, ("beam", "length_penalty", "max_ratio", "batch_size"))
     from dragoman.api import load  # torch only now
 
@@ -73,20 +72,6 @@ def main(arguments: Sequence[str]) -> int:
 
 def _warn(text: str) -> None:
     print(f"dragoman translate: {text}", file=sys.stderr)
-
-
-def _check_picture(path: Path | None) -> None:
-    """Refuse a picture that could not be written, before the work is done."""
-    if path is None:
-        return
-    if path.suffix.lower() not in PICTURES:
-        known = ", ".join(PICTURES)
-        raise OptionError(f"{path.name!r} has no ending of a picture", place="--attention",
-                          cure=f"one of {known}")  # fmt: skip
-    if path.is_dir():
-        raise OptionError(f"{path} is a folder", place="--attention")
-    if not path.parent.is_dir():
-        raise OptionError(f"no such folder: {path.parent}", place="--attention")
 
 
 def _json(answer: Translation, n_best: int) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 METRICS = "metrics.jsonl"
+SCORES = {"bleu": "BLEU", "chrf": "chrF", "exact": "exact match, %"}
+"""Scores of held-out translations that a validation may have, and how they are labelled."""
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from dragoman.files import replacing
+from dragoman.inspection.pictures import as_label, save_figure
 
 END = "</s>"
 _INCHES = 0.33  # a cell
@@ -33,16 +33,10 @@ def draw_attention(
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="equal")
-    axes.set_xticks(range(len(across)), [_plain(t) for t in across], rotation=60, ha="left",
+    axes.set_xticks(range(len(across)), [as_label(t) for t in across], rotation=60, ha="left",
                     rotation_mode="anchor")  # fmt: skip
-    axes.set_yticks(range(len(down)), [_plain(t) for t in down])
+    axes.set_yticks(range(len(down)), [as_label(t) for t in down])
     axes.xaxis.tick_top()
     axes.set(xlabel="source", ylabel="output")
     figure.colorbar(image, label="attention weight", shrink=0.8)
-    with replacing(path) as aside:
-        figure.savefig(aside, format=path.suffix.lstrip(".") or "png")
-
-
-def _plain(token: str) -> str:
-    """A token as a label: dollar signs would start a formula."""
-    return token.replace("$", r"\$")
+    save_figure(figure, path)

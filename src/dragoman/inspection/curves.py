@@ -1,15 +1,19 @@
-"""The curves of a run, from its ``metrics.jsonl``."""
+"""The curves of one run, or of several together, from their ``metrics.jsonl``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from dragoman.evaluation.history import METRICS, read_metrics
-from dragoman.files import replacing
+from dragoman.evaluation.history import METRICS, SCORES, read_metrics
+from dragoman.inspection.pictures import as_label, save_figure
 
 CURVES = "curves.png"
+Rows = list[dict[str, Any]]
 
 
 def draw_curves(folder: Path) -> Path:
@@ -24,7 +28,7 @@ def draw_curves(folder: Path) -> Path:
     steps = [row["step"] for row in validations]
     loss.plot(steps, [row["loss"] for row in validations], marker="o", label="held out")
     loss.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
-    for name, label in (("bleu", "BLEU"), ("chrf", "chrF"), ("exact", "exact match, %")):
+    for name, label in SCORES.items():
         if validations and name in validations[-1]:
             scores.plot(steps, [row[name] for row in validations], marker="o", label=label)
     scores.set(xlabel="step", ylabel="score", ylim=(0, 100), title="Held-out scores (greedy)")
@@ -32,6 +36,46 @@ def draw_curves(folder: Path) -> Path:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    with replacing(folder / CURVES) as aside:
-        figure.savefig(aside, format="png")
+    save_figure(figure, folder / CURVES)
     return folder / CURVES
+
+
+def comparison_figure(runs: Mapping[str, Rows]) -> Figure:
+    """The curves of several runs over steps (above) and over wall time (below).
+
+    Args:
+        runs: the rows of each run's ``metrics.jsonl``, by the run's name.
+
+    Returns:
+        A column for each measure that a run has: training loss, held-out loss, the scores. A run
+        has a line in each, of the same colour everywhere; an empty one where it lacks the measure.
+    """
+    measures = {
+        ("train", "loss"): "training loss (nats a token)",
+        ("validation", "loss"): "held-out loss (nats a token)",
+    } | {("validation", score): f"held-out {label}" for score, label in SCORES.items()}
+    points = {key: [_points(rows, *key) for rows in runs.values()] for key in measures}
+    shown = {key: title for key, title in measures.items() if any(points[key])}
+    figure = Figure(figsize=(4.5 * len(shown), 8), dpi=120, layout="constrained")
+    colours = colormaps["tab10" if len(runs) <= 10 else "turbo"].resampled(max(10, len(runs)))
+    grid = figure.subplots(2, len(shown), squeeze=False)
+    for column, (key, title) in enumerate(shown.items()):
+        for row, across in enumerate(("step", "wall time (minutes)")):
+            axes = grid[row, column]
+            for number, found in enumerate(points[key]):
+                axes.plot([p[row] for p in found], [p[2] for p in found], color=colours(number),
+                          marker="o" if key[0] == "validation" else "", markersize=3)  # fmt: skip
+            axes.set(xlabel=across, ylabel=title, yscale="log" if key[1] == "loss" else "linear")
+            axes.grid(alpha=0.3)
+    names = [f" {as_label(name)}" for name in runs]  # a first "_" would hide it from the legend
+    figure.legend(grid[0, 0].lines, names, loc="outside lower center", ncols=min(4, len(names)))
+    return figure
+
+
+def _points(rows: Rows, kind: str, key: str) -> list[tuple[float, float, float]]:
+    """Step, minutes and value, where there is one."""
+    return [
+        (row["step"], row["elapsed"] / 60, row[key])
+        for row in rows
+        if row["kind"] == kind and row.get(key) is not None and "elapsed" in row
+    ]

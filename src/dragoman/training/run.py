@@ -118,12 +118,12 @@ def _train(
     if (out / CONFIG).exists():
         prepared = _reopen(files, out, config)
     else:
-        prepared = _begin(files, out, config, say)
+        prepared = begin(files, out, config, say)
     if accelerator.is_main_process:
         accelerator.wait_for_everyone()
     say(_summary(prepared))
     with _signals() as stopper:
-        run = _assemble(out, prepared, console, began, stopper, accelerator)
+        run = assemble_run(out, prepared, console, began, stopper, accelerator)
         if run.state.finished and ended(run) and (out / WEIGHTS).exists():
             say(f"nothing to do: {run.state.finished}")
             return Outcome(out, run.state.finished, run.state, accelerator.is_main_process)
@@ -141,7 +141,7 @@ def _train(
     return Outcome(out, reason, run.state, accelerator.is_main_process)
 
 
-def _begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
+def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights."""
     digest = fingerprint(files) if _can_be_read_again(files) else "a stream"
     prepared = prepare(files, out, config, say)
@@ -199,7 +199,7 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
     return open_prepared(out / CORPUS, config, *tokenizers, held_out=held_out)
 
 
-def _assemble(
+def assemble_run(
     out: Path, prepared: Prepared, console: Console, began: float, interrupted: Any,
     accelerator: Accelerator,
 ) -> Run:  # fmt: skip

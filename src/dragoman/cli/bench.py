@@ -1,0 +1,88 @@
+"""``dragoman bench``"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from dragoman.cli.options import AllOptions, parse, recipe
+from dragoman.config import Config
+from dragoman.inspection.pictures import check_picture, save_figure
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Measure how fast this machine trains at each batch size, with the real training step.
+
+    Memory is a whole process's, the longest batch included; utilisation is the cores' time used;
+    the limit is the rate of large matrix products alone.
+    """
+
+    pairs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """One file of pairs, or two aligned; without any, the sample "phrases"."""
+    sizes: tuple[int, ...] = ()
+    """Sentences of a batch (default: 1 2 4 ... 512)."""
+    seconds: float = 3.0
+    """Least time to measure each size for, after its warm-up."""
+    plot: Path | None = None
+    """Draw the table into this file (.png, .svg or .pdf)."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    recipe: Path | None = None
+    """A TOML file of options; what the command line says goes before it."""
+    options: AllOptions = field(default_factory=Config)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    default = Measure(options=recipe(arguments))
+    asked = parse(Measure, arguments, verb="bench", default=default)
+    check_picture(asked.plot, "--plot")
+    from dragoman.training.bench import as_rows, bench  # torch only now
+
+    found = []
+    for row in bench(
+        asked.pairs, asked.options, sizes=asked.sizes, seconds=asked.seconds, say=_say
+    ):
+        _say(f"{row.sentences} sentences a batch: {row.samples_per_second:,.0f} samples/s")
+        found.append(row)
+    rows = as_rows(found)
+    if asked.plot is not None:
+        from dragoman.inspection.throughput import throughput_figure
+
+        save_figure(throughput_figure(rows), asked.plot)
+    best = max(found, key=lambda row: row.tokens_per_second)
+    if asked.json:
+        print(json.dumps({"rows": rows, "fastest": best.sentences}, indent=1))
+        return 0
+    table = Table()
+    for head in ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation", "of limit"):
+        table.add_column(head, justify="right")
+    for row, values in zip(found, rows, strict=True):
+        table.add_row(
+            f"{row.sentences}", f"{row.samples_per_second:,.0f}", f"{row.spread:.0%}",
+            f"{row.tokens_per_second:,.0f}", _shown(row.memory, 1e6, ",.0f"),
+            _shown(row.utilisation, 1, ".0%"), f"{values['share_of_limit']:.0%}",
+        )  # fmt: skip
+    Console().print(table)
+    print(
+        f"fastest: {best.sentences} sentences a batch ({best.batch_tokens:,.0f} target tokens): "
+        f"{best.tokens_per_second:,.0f} tokens/s in {_shown(best.memory, 1e6, ',.0f')} MB"
+    )
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"dragoman bench: {text}", file=sys.stderr, flush=True)
+
+
+def _shown(value: float | None, unit: float, form: str) -> str:
+    return "–" if value is None else format(value / unit, form)

@@ -1,0 +1,118 @@
+"""``dragoman compare``"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dragoman.cli.options import parse
+from dragoman.errors import OptionError
+from dragoman.evaluation.history import SCORES
+from dragoman.inspection.comparison import RunRecord, compare, differing
+from dragoman.inspection.pictures import check_picture, save_figure
+
+Grid = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Put two or more runs side by side: the options that differ, what each cost, its losses and
+    best scores with the steps that reached them."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The runs' folders; they may still be in training."""
+    plot: Path | None = None
+    """Draw the runs' curves, over steps and over wall time, into this file (.png, .svg or .pdf)."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Compare, arguments, verb="compare")
+    check_picture(asked.plot, "--plot")
+    runs = compare(asked.runs)
+    if asked.plot is not None:
+        if not any(run.history for run in runs):
+            raise OptionError("there is nothing to draw: no run has measured yet", place="--plot")
+        from dragoman.inspection.curves import comparison_figure  # matplotlib only now
+
+        save_figure(comparison_figure({run.name: run.history for run in runs}), asked.plot)
+    if asked.json:
+        facts: list[dict[str, Any]] = [asdict(run) for run in runs]
+        for fact in facts:
+            del fact["options"], fact["history"]
+        print(json.dumps({"differing": differing(runs), "runs": facts}, indent=1))
+    else:
+        console = Console()
+        for block in layout(grid(runs), console.width):
+            console.print(_table(block))
+    return 0
+
+
+def grid(runs: Sequence[RunRecord]) -> Grid:
+    """Rows of a table: the runs' names, then every fact, a cell for each run after its label."""
+    rows = [["", *(run.name for run in runs)]]
+    rows += [[name, *map(_shown, values)] for name, values in differing(runs).items()]
+    if len({(run.data, run.pairs) for run in runs}) > 1:  # alike digits: the same files
+        rows.append(["pairs", *(f"{_shown(r.pairs)} of {(r.data or 'unknown')[:8]}" for r in runs)])
+    rows += [
+        ["parameters", *(_shown(run.parameters, ",") for run in runs)],
+        ["steps", *(_shown(run.steps, ",") for run in runs)],
+        ["target tokens", *(_shown(run.tokens, ",") for run in runs)],
+        ["time", *(str(timedelta(seconds=round(run.seconds))) for run in runs)],
+        ["training loss", *(_shown(run.training_loss, ".3f") for run in runs)],
+    ]
+    fine = {"loss": "loss", "token_accuracy": "token accuracy"}
+    for score, label in (fine | SCORES).items():
+        found = [run.best.get(score) for run in runs]
+        if any(found):
+            form = ".3f" if score in fine else ".1f"
+            cells = [f"{f['value']:{form}} at {f['step']:,}" if f else "–" for f in found]
+            rows.append([f"best {label}", *cells])
+    return rows
+
+
+def layout(rows: Grid, width: int) -> Iterator[Grid]:
+    """The columns of each table to print: one for each run where that fits ``width``, else a line
+    for each run in as many tables as it takes."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if sum(map(_width, columns)) >= width:
+        columns = [[row[0].replace(".", ".\n").replace(" ", "\n"), *row[1:]] for row in rows]
+    block = columns[:1]
+    for column in columns[1:]:
+        if len(block) > 1 and sum(map(_width, [*block, column])) >= width:
+            yield block
+            block = columns[:1]
+        block.append(column)
+    yield block
+
+
+def _width(column: list[str]) -> int:
+    """Columns of a terminal, with the space and the line beside them."""
+    return 3 + max(cell_len(line) for cell in column for line in cell.split("\n"))
+
+
+def _table(columns: Grid) -> Table:
+    table = Table()
+    for number, (head, *_) in enumerate(columns):
+        table.add_column(Text(head), justify="right" if number else "left", overflow="fold")
+    for cells in zip(*(column[1:] for column in columns), strict=True):
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _shown(value: Any, form: str = "") -> str:
+    if value is None:
+        return "–"
+    return format(value, "g" if isinstance(value, float) and not form else form)

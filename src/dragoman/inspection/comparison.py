@@ -1,0 +1,138 @@
+"""Runs side by side: what was asked of each, what it cost, and what it reached.
+
+All of it is read from the run folders: options from ``config.toml``, costs and scores from
+``metrics.jsonl`` and the last checkpoint's counters. Nothing is run, and torch is not needed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from dragoman.config import flat, from_toml
+from dragoman.data.corpus import Corpus
+from dragoman.data.prepare import FOLDER, RECORD, TRAIN
+from dragoman.errors import FolderError, UsageError
+from dragoman.evaluation.history import METRICS, SCORES, read_metrics
+
+_CONFIG, _WEIGHTS, _CHECKPOINTS = "config.toml", "model.safetensors", "checkpoints/step-*[0-9]"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What one run folder says; None stands for what it does not hold (yet)."""
+
+    name: str
+    """The part of its path that the other runs do not share."""
+    folder: str
+    data: str | None
+    """The digest of the pairs that it was begun with."""
+    pairs: int | None
+    """How many of them it learned from."""
+    parameters: int | None
+    steps: int
+    tokens: int
+    """Target tokens learned from, as last written down."""
+    seconds: float
+    """Wall-clock time of all its commands."""
+    training_loss: float | None
+    """Nats a token, over the last reported window."""
+    best: dict[str, dict[str, float]]
+    """The best ``value`` of each held-out score, and the first ``step`` that reached it."""
+    options: dict[str, Any]
+    history: list[dict[str, Any]]
+    """The rows of ``metrics.jsonl``."""
+
+
+def compare(folders: Sequence[str | Path]) -> list[RunRecord]:
+    """Read two or more run folders, which may still be in training.
+
+    Raises:
+        UsageError: fewer than two folders, one of them twice, or one that is no run.
+    """
+    paths = [Path(folder) for folder in folders]
+    if len(paths) < 2:
+        raise UsageError("two or more runs are compared, one or none is named")
+    for number, path in enumerate(paths):
+        if not (path / _CONFIG).is_file():
+            what = f"is no run: it has no {_CONFIG}" if path.is_dir() else "no such folder"
+            raise FolderError(what, place=str(path), cure="name folders that train wrote")
+        if any(path.samefile(other) for other in paths[:number]):
+            raise UsageError("is named twice", place=str(path))
+    names = short_names([path.resolve() for path in paths])
+    return [_read(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def differing(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """The options that are not the same in all runs, by dotted name: a value for each run."""
+    values = {name: [run.options[name] for run in runs] for name in runs[0].options}
+    return {name: each for name, each in values.items() if any(v != each[0] for v in each)}
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Each path without the folders that all have in common, before and after what differs."""
+    parts = [list(path.parts) for path in paths]
+    for end in (0, -1):
+        while min(map(len, parts)) > 1 and len({each[end] for each in parts}) == 1:
+            for each in parts:
+                del each[end]
+    return ["/".join(each) for each in parts]
+
+
+def _read(path: Path, name: str) -> RunRecord:
+    history = read_metrics(path / METRICS)
+    saved = sorted(path.glob(_CHECKPOINTS))
+    marks = [*history, *(_json(folder / "state.json") for folder in saved[-1:])]
+    last = {
+        key: max((mark[key] for mark in marks if mark.get(key)), default=0)
+        for key in ("step", "tokens", "elapsed")
+    }
+    losses = [row.get("loss") for row in history if row["kind"] == "train"]
+    return RunRecord(
+        name, str(path), _json(path / RECORD).get("data"), _pairs(path),
+        _parameters([path, *saved[::-1]]), last["step"], last["tokens"], last["elapsed"],
+        losses[-1] if losses else None, _best(history), flat(from_toml(path / _CONFIG)), history,
+    )  # fmt: skip
+
+
+def _best(history: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Of the loss the lowest, of every other score the highest."""
+    best = {}
+    for score in ("loss", "token_accuracy", *SCORES):
+        rows = [r for r in history if r["kind"] == "validation" and r.get(score) is not None]
+        if rows:
+            row = (min if score == "loss" else max)(rows, key=lambda row: row[score])
+            best[score] = {"value": row[score], "step": row["step"]}
+    return best
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one where there is none."""
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _pairs(path: Path) -> int | None:
+    try:
+        return len(Corpus(path / FOLDER / TRAIN))
+    except FolderError:  # it does not travel with a model
+        return None
+
+
+def _parameters(folders: Sequence[Path]) -> int | None:
+    """Of the first folder with weights, from the shapes in their header."""
+    for folder in folders:
+        try:
+            with safe_open(str(folder / _WEIGHTS), framework="np") as file:
+                return sum(int(math.prod(file.get_slice(n).get_shape())) for n in list(file.keys()))
+        except (OSError, SafetensorError):
+            continue
+    return None

@@ -1,0 +1,256 @@
+"""How fast this machine trains: the real training step, by sentences of a batch.
+
+Each size is measured in a new process: its peak memory is its own, and a size that memory does
+not hold ends that process alone. A *round* is a few batches of exactly that many pairs, evenly
+spread over the lengths in the corpus; the same round is run again and again, so that what differs
+between rounds is the machine.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+
+from dragoman.config import Config
+from dragoman.data.batches import IdPairs, assemble
+from dragoman.data.plans import Rows, plan_sentences
+from dragoman.data.prepare import FOLDER, Say, open_prepared
+from dragoman.data.samples import sample_pairs
+from dragoman.errors import OptionError, TrainingError
+from dragoman.files import write_text
+from dragoman.limits import check_options
+from dragoman.model.folder import load_config, load_tokenizers
+from dragoman.training.loop import train_step
+from dragoman.training.run import assemble_run, begin
+
+SIZES = tuple(2**power for power in range(10))
+"""Sentences of a batch that are tried when none are named."""
+ROUND = 8
+"""Batches of a round: enough for their tokens a pair to be the corpus's within a hundredth."""
+LEAST_ROUNDS = 3
+RISE = 1.05
+"""A larger batch pays when it gives so many times the tokens a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What one batch size gives; rates a second are medians over the rounds."""
+
+    sentences: int
+    batch_tokens: float
+    """Real target tokens of a batch, on average."""
+    samples_per_second: float
+    tokens_per_second: float
+    spread: float
+    """Half the distance between the quartiles, as a share of the median."""
+    memory: int | None
+    """Most bytes held, the longest batch included: by the whole process, on a GPU by torch there;
+    None where the system does not tell."""
+    utilisation: float | None
+    """Share of the cores' time that was used; on a GPU NVML's, None without nvidia-ml-py."""
+    products_per_second: float
+    """Floating-point operations of the step's matrix products, padding included."""
+    limit: float
+    """The same of large square products alone, at their best beside this size."""
+
+
+def as_rows(found: Sequence[Throughput]) -> list[dict[str, Any]]:
+    """Plain values, with the share of the highest limit that was met beside any size."""
+    limit = max(row.limit for row in found)
+    return [asdict(row) | {"share_of_limit": row.products_per_second / limit} for row in found]
+
+
+def bench(
+    pairs: str | Path | Sequence[str | Path] = (), config: Config | None = None, *,
+    sizes: Sequence[int] = (), seconds: float = 3.0, say: Say = lambda text: None,
+) -> Iterator[Throughput]:  # fmt: skip
+    """Measure how fast this machine trains as ``config`` says, in batches of so many sentences.
+
+    It starts processes: a script must call it under ``if __name__ == "__main__":``.
+
+    Args:
+        pairs: one file of pairs, or two aligned ones; none: the sample ``phrases``.
+        config: the options of a training, but for how it fills its batches.
+        sizes: sentences of a batch (default: 1, 2, 4 ... 512).
+        seconds: least time to measure each for, after its warm-up.
+        say: receives what the user should read.
+
+    Yields:
+        A row a size, the smallest first, until memory does not hold one.
+
+    Raises:
+        UsageError: wrong options or unusable data.
+        TrainingError: memory does not hold the smallest size.
+    """
+    config = config or Config()
+    check_options(config)
+    if min(sizes, default=1) < 1:
+        raise OptionError("a batch has at least 1 sentence", place="--sizes")
+    if not 0 <= seconds < math.inf:
+        raise OptionError(f"{seconds} is no time to measure for", place="--seconds")
+    with TemporaryDirectory(prefix="dragoman-bench-") as place:
+        folder = Path(place) / "run"
+        folder.mkdir()
+        files = [Path(file) for file in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
+        if not files:
+            files = [Path(place) / "phrases.tsv"]
+            lines = [f"{pair.source}\t{pair.target}\n" for pair in sample_pairs("phrases")]
+            write_text(files[0], "".join(lines))
+        there = len(begin(files, folder, config, say).train)
+        if max(sizes, default=1) > there:
+            raise OptionError(f"there are only {there} pairs to learn from", place="--sizes")
+        asked = sorted(set(sizes)) or [size for size in SIZES if size <= there]
+        yield from measured(folder, asked, seconds, say)
+
+
+def measured(
+    folder: Path, sizes: Sequence[int], seconds: float, say: Say
+) -> Iterator[Throughput]:  # fmt: skip
+    """The rows of :func:`bench` for a run that was begun in ``folder``, which is only read."""
+    for size in sizes:
+        found = in_own_process(measure, folder, size, seconds)
+        if found is None and size == sizes[0]:
+            raise TrainingError(f"memory does not hold {size} sentences", cure="a smaller model")
+        if found is None:
+            say(f"{size} sentences a batch: memory does not hold them, the table ends before")
+            return
+        yield found
+
+
+def fastest_batch(rows: Iterable[Throughput], *, memory: float = math.inf) -> int:
+    """Target tokens of the batch that learns from most tokens a second within ``memory`` bytes.
+
+    No more of ``rows``, their sizes rising, are asked for once a larger size takes too much memory
+    or does not pay (:data:`RISE`); the first is taken for granted.
+    """
+    rows = iter(rows)
+    best = next(rows)
+    for row in rows:
+        slow = row.tokens_per_second < RISE * best.tokens_per_second
+        if slow or (row.memory or 0) > memory:
+            break
+        best = row
+    return round(best.batch_tokens)
+
+
+def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``work`` gives in a new process; None when memory does not hold it.
+
+    A system that runs out of memory may kill the process: one that dies is taken for that.
+    """
+    # Not forked: a fork of a process that has met the GPU cannot use it.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        try:
+            return pool.submit(work, *arguments).result()
+        except (MemoryError, torch.OutOfMemoryError, BrokenProcessPool):
+            return None
+        except RuntimeError as error:  # the processor's allocator has no error of its own
+            if re.search("can't allocate memory|not enough memory", str(error)):
+                return None
+            raise
+
+
+def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
+    """Measure one size in this process; see :func:`measured`."""
+    config = load_config(folder)
+    torch.set_num_threads(int(config.training.threads))
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    device = accelerator.device
+    prepared = open_prepared(folder / FOLDER, config, *load_tokenizers(folder), held_out=True)
+    quiet, train = Console(quiet=True), prepared.train
+    run = assemble_run(folder, prepared, quiet, time.monotonic(), lambda: "", accelerator)
+    batches, longest = choose_batches(train, sentences, config.training.seed)
+
+    def play() -> float:
+        began = time.perf_counter()
+        for rows in batches:
+            train_step(run, assemble(train, rows))  # waits for the device: it reads the loss
+        return time.perf_counter() - began
+
+    with FlopCounterMode(display=False) as counter:
+        play()  # the warm-up: every shape once
+    train_step(run, assemble(train, longest))
+    took: list[float] = []
+    used: list[float] = []
+    began, processor = time.perf_counter(), time.process_time()
+    while len(took) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
+        took.append(play())
+        used += _gpu_utilisation(device)
+    if device.type != "cuda":
+        wall = time.perf_counter() - began
+        used = [(time.process_time() - processor) / wall / _cores()]
+    memory = _peak_memory(device)
+    low, middle, high = (float(part) for part in np.percentile(took, (25, 50, 75)))
+    tokens = sum(int((train.target_lengths[rows] + 1).sum()) for rows in batches)
+    return Throughput(
+        sentences, tokens / len(batches), sentences * len(batches) / middle, tokens / middle,
+        (high - low) / 2 / middle, memory, float(np.mean(used)) if used else None,
+        counter.get_total_flops() / middle, product_rate(device, config.training.precision),
+    )  # fmt: skip
+
+
+def choose_batches(train: IdPairs, sentences: int, seed: int) -> tuple[list[Rows], Rows]:
+    """The batches of a round, evenly spread over the lengths, and the longest there is."""
+    source, target = train.source_lengths, train.target_lengths
+    plan = plan_sentences(source, target, sentences, seed=seed, epoch=0)
+    whole = [rows for rows in plan if len(rows) == sentences]
+    whole.sort(key=lambda rows: int(target[rows].sum()))
+    middles = (np.arange(ROUND) + 0.5) / ROUND * len(whole)
+    longest = max(whole, key=lambda rows: int(source[rows].max()) + int(target[rows].max()))
+    return [whole[int(at)] for at in middles], longest
+
+
+def product_rate(device: torch.device, precision: str) -> float:
+    """Floating-point operations a second of large square products: the fastest of many."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    best = 0.0
+    for size in (4096, 8192) if device.type == "cuda" else (512, 1024):
+        a, b = torch.randn(2, size, size, device=device).to(kind)
+        for _ in range(10):
+            began = time.perf_counter()
+            float(torch.mm(a, b)[0, 0])  # waits for the device
+            best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best
+
+
+def _cores() -> int:
+    """The processor's cores that this process may use."""
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def _gpu_utilisation(device: torch.device) -> list[float]:
+    """Share of the last moments in which the GPU computed, by NVML; nothing without it."""
+    if device.type != "cuda":
+        return []
+    try:
+        return [torch.cuda.utilization(device) / 100]
+    except (ModuleNotFoundError, RuntimeError):
+        return []
+
+
+def _peak_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    try:
+        # Not getrusage's: that counts what the parent held when it started this process.
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    except OSError:  # not Linux
+        return None
+    return int(found[1]) * 1024 if found else None

@@ -1,0 +1,201 @@
+"""The bench: what it counts is counted again by hand; processes that die are survived."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dragoman.cli import main
+from dragoman.config import Config, merge
+from dragoman.data.batches import PairsInMemory
+from dragoman.errors import OptionError, TrainingError
+from dragoman.inspection.throughput import throughput_figure
+from dragoman.training import bench as room
+from dragoman.training.bench import (
+    Throughput,
+    as_rows,
+    bench,
+    choose_batches,
+    fastest_batch,
+    in_own_process,
+    measure,
+    measured,
+)
+from dragoman.training.run import begin
+
+PAIRS = 8 * 7
+LENGTHS = (1, 2, 3, 5, 6, 8, 9, 13)
+EMBEDDING, HIDDEN = 5, 11
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """56 pairs of words, 7 of each of 8 lengths: n + 1 words to the left, n to the right."""
+    path = tmp_path_factory.mktemp("bench") / "pairs.tsv"
+    rows = [(n, i) for n in LENGTHS for i in range(7)]
+    words = [" ".join([f"w{i}"] * (n + 1)) + "\t" + " ".join([f"v{i}"] * n) for n, i in rows]
+    path.write_text("\n".join(words) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was begun, of a GRU without attention and frills."""
+    config = merge(Config(), {
+        "data": {"validation": 0},
+        "model": {"embedding": EMBEDDING, "hidden": HIDDEN, "attention": "none", "dropout": 0.1,
+                  "bidirectional": False},
+        "training": {"precision": "fp32", "threads": 1, "optimizer": "rmsprop", "momentum": 0.9},
+    }, place="test")  # fmt: skip
+    out = tmp_path_factory.mktemp("begun")
+    begin([pairs], out, config, Console(quiet=True).print)
+    return out
+
+
+def test_samples_tokens_and_products_are_counted_exactly(folder: Path) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    found = measure(folder, 7, 0.0)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    # Eight batches of seven are all pairs: as many tokens a sample as the data has.
+    tokens = 7 * sum(n + 1 for n in LENGTHS)
+    assert found.tokens_per_second / found.samples_per_second == pytest.approx(tokens / PAIRS)
+    assert found.batch_tokens == pytest.approx(tokens / 8)
+    sources, targets = 7 * sum(n + 2 for n in LENGTHS), tokens
+    words, batches = 7 + 4, 8
+    cells = (sources + targets) * (EMBEDDING + HIDDEN) * 3 * HIDDEN
+    bridge = batches * 7 * HIDDEN * HIDDEN
+    output = targets * HIDDEN * words
+    # A product forward and two backward, two operations an element.
+    products = 3 * 2 * (cells + bridge + output)
+    counted = found.products_per_second / found.samples_per_second * PAIRS
+    assert counted == pytest.approx(products, rel=1e-9)
+    assert found.sentences == 7 and found.limit > 1e8 and found.spread >= 0
+    assert found.utilisation is not None and 0 < found.utilisation < 1.5
+    assert found.memory is None or found.memory > 50e6
+
+
+def test_a_round_is_spread_over_the_lengths() -> None:
+    lengths = [1 + i // 6 for i in range(90)]
+    ids = [np.zeros(n, dtype=np.int32) for n in lengths]
+    batches, longest = choose_batches(PairsInMemory(ids, ids), 6, seed=1)
+    assert [len(rows) for rows in batches] == [6] * 8 and len(longest) == 6
+    widths = [max(lengths[i] for i in rows) for rows in batches]
+    assert widths == [1, 3, 5, 7, 9, 11, 13, 15] and max(lengths[i] for i in longest) == 15
+
+
+def row(sentences: int, tokens: float, memory: int | None = 10, limit: float = 8.0) -> Throughput:
+    return Throughput(sentences, 9.6 * sentences, tokens / 9.6, tokens, 0.0, memory, None, 2, limit)
+
+
+def test_the_fastest_batch_within_memory() -> None:
+    def rows(memory: int | None = 10) -> Iterator[Throughput]:
+        yield from (row(1, 100), row(2, 180), row(4, 300, memory), row(8, 310))
+        raise AssertionError("asked for more")
+
+    assert fastest_batch(rows()) == 38  # 8 sentences are not a twentieth faster
+    assert fastest_batch(rows(21), memory=20) == 19
+    assert fastest_batch(rows(None), memory=20) == 38
+    assert fastest_batch([row(1, 5)], memory=1) == 10
+
+
+def test_shares_are_of_the_highest_limit_met() -> None:
+    rows = as_rows([row(1, 5, limit=4.0), row(2, 5), row(4, 5, limit=5.0)])
+    assert [r["share_of_limit"] for r in rows] == [0.25, 0.25, 0.25]
+    assert rows[1]["sentences"] == 2 and rows[1]["tokens_per_second"] == 5
+
+
+def test_the_picture_has_every_size() -> None:
+    found = [replace(row(n, 5.0 * n), utilisation=0.5) for n in (1, 2, 4)]
+    figure = throughput_figure(as_rows([*found, row(8, 20.0, None)]))
+    lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
+    assert list(lines) == [
+        "samples", "tokens", "peak memory", "utilisation", "share of the limit"
+    ]  # fmt: skip
+    assert list(lines["tokens"].get_ydata()) == [5, 10, 20, 20]
+    assert list(lines["utilisation"].get_xdata()) == [1, 2, 4]
+    assert list(lines["utilisation"].get_ydata()) == [50, 50, 50]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["sentences a batch"] * 3
+
+
+@pytest.mark.slow
+def test_a_process_that_memory_does_not_hold_is_survived() -> None:
+    assert in_own_process(divmod, 17, 5) == (3, 2)
+    assert in_own_process(os._exit, 9) is None  # as the system kills it
+    assert in_own_process(bytearray, 10**17) is None
+    allocator = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
+    assert in_own_process(exec, f'raise RuntimeError("{allocator}")') is None
+    with pytest.raises(RuntimeError, match="something else"):
+        in_own_process(exec, "raise RuntimeError('something else')")
+
+
+def test_the_table_ends_where_memory_does(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        room, "in_own_process", lambda work, place, size, _: row(size, 5.0) if size < 8 else None
+    )
+    found = list(measured(folder, [2, 4, 8, 16], 0.0, said.append))
+    assert [r.sentences for r in found] == [2, 4]
+    assert said == ["8 sentences a batch: memory does not hold them, the table ends before"]
+    with pytest.raises(TrainingError, match=r"memory does not hold 8 sentences \(a smaller model"):
+        list(measured(folder, [8, 16], 0.0, said.append))
+
+
+def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OptionError, match="--sizes: a batch has at least 1 sentence"):
+        list(bench([pairs], sizes=[4, 0]))
+    with pytest.raises(OptionError, match="--sizes: there are only 51 pairs to learn from"):
+        list(bench(pairs, sizes=[4, 52]))
+    with pytest.raises(OptionError, match="--seconds: inf is no time to measure for"):
+        list(bench([pairs], seconds=float("inf")))
+    assert main(["bench", str(pairs), "--plot", "b.bmp"]) == 2
+    assert "--plot: 'b.bmp' has no ending of a picture" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_size_is_measured_in_a_process_of_its_own(folder: Path) -> None:
+    (found,) = measured(folder, [4], 0.0, print)
+    assert found.sentences == 4 and found.samples_per_second > 0
+
+
+def test_the_command_measures_the_sizes_asked_for(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(room, "in_own_process", lambda work, *arguments: work(*arguments))
+    (tmp_path / "r.toml").write_text("[model]\nhidden = 12\nembedding = 6\nattention = 'none'\n")
+    asked = ["--sizes", "6", "2", "--seconds", "0", "--recipe", str(tmp_path / "r.toml")]
+    assert main(["bench", str(pairs), *asked, "--json", "--plot", str(tmp_path / "b.png")]) == 0
+    streams = capsys.readouterr()
+    found = json.loads(streams.out)
+    assert [r["sentences"] for r in found["rows"]] == [2, 6] and found["fastest"] in (2, 6)
+    assert set(found["rows"][0]) == {
+        "sentences", "batch_tokens", "samples_per_second", "tokens_per_second", "spread", "memory",
+        "utilisation", "products_per_second", "limit", "share_of_limit",
+    }  # fmt: skip
+    assert all(0 < r["share_of_limit"] < 1 for r in found["rows"])
+    assert "2 sentences a batch: " in streams.err and "samples/s" in streams.err
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_names_the_fastest_size(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = {2: 480.0, 4: 960.0, 8: 1200.0, 16: 1100.0}
+    monkeypatch.setattr(
+        room, "in_own_process",
+        lambda work, place, size, _: row(size, rates[size], size * 10**6),
+    )  # fmt: skip
+    assert main(["bench", str(pairs), "--sizes", "2", "4", "8", "16"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == (
+        "fastest: 8 sentences a batch (77 target tokens): 1,200 tokens/s in 8 MB"
+    )
+    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    assert cells[2] == ["8", "125", "0%", "1,200", "8", "–", "25%"]
