@@ -37,6 +37,12 @@ class Evaluate:
     """Lines translated at a time; changes speed only (default: the folder's)."""
     reverse: bool = False
     """Swap the sides of TEST, compared with how the training pairs were read."""
+    multiple_references: bool = False
+    """Score each source once, against all the targets that TEST has for it, such as the several
+    pronunciations of a word; else each line by itself."""
+    raw_references: bool = False
+    """Compare with the references as they stand, where the model's training targets were
+    normalised (lower case, no accents ...)."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: Path | None = None
@@ -56,10 +62,12 @@ def main(arguments: Sequence[str]) -> int:
     if (len(asked.test) == 2) != (reading.format == "aligned"):
         reading = replace(reading, format="auto")
     reading = replace(reading, reverse=reading.reverse != asked.reverse)
-    result = model.evaluate(asked.test or None, reading=reading, **options)
-    if result.left_out:
-        print(f"{result.left_out} lines of {result.name} are no pairs: not scored",
-              file=sys.stderr)  # fmt: skip
+    result = model.evaluate(
+        asked.test or None, reading=reading, multiple_references=asked.multiple_references,
+        raw_references=asked.raw_references, **options,
+    )  # fmt: skip
+    for note in result.notes:
+        print(f"dragoman evaluate: {note}", file=sys.stderr)
     if asked.outputs is not None:
         write_text(asked.outputs, "".join(f"{line}\n" for line in result.outputs))
     if asked.json:
@@ -70,11 +78,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _show(result: Evaluation) -> None:
-    title = f"{result.name}: {len(result.outputs)} lines, {result.search}"
-    table = Table(title=Text(title))
-    table.add_column("metric")
+    console = Console()
+    title = f"{result.examples.name}: {len(result.outputs)} lines, {result.search}"
+    console.print(Text(title), soft_wrap=True)
+    table = Table()
+    table.add_column("")
     table.add_column("score", justify="right")
-    table.add_column("signature", overflow="fold")
+    for measure, metric in zip(result.measures, result.metrics, strict=True):
+        table.add_row(f"{metric.name} {'↑' if measure.higher else '↓'}", f"{metric.value:.2f}")
+    console.print(table)
     for metric in result.metrics:
-        table.add_row(metric.name, f"{metric.value:.1f}", metric.signature)
-    Console().print(table)
+        if metric.signature:
+            console.print(Text(f"{metric.name}: {metric.signature}"), soft_wrap=True)

@@ -4,90 +4,102 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dragoman.config import SearchOptions
-from dragoman.data.corpus import Corpus
-from dragoman.data.prepare import FOLDER, RECORD, VALIDATION
-from dragoman.errors import DataError
-from dragoman.evaluation.metrics import Metric, score_texts
+from dragoman.evaluation.examples import Examples
+from dragoman.evaluation.metrics import Measure, Metric, measures, plain
 from dragoman.search.translator import Translator
-
-Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What a model made of a test set."""
 
-    name: str
-    """Which test set."""
-    metrics: tuple[Metric, ...]
+    examples: Examples
+    """What was asked; the references in the form in which outputs were compared with them."""
     outputs: tuple[str, ...]
+    measures: tuple[Measure, ...]
     seconds: float
+    """Time that the search took."""
     search: str
     """How the outputs were looked for: ``beam 5, length penalty 1``."""
-    left_out: int = 0
-    """Lines of the test file that are no pairs, and so were not scored."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores must know."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The scores."""
+        return tuple(Metric(m.name, m.value(), m.signature) for m in self.measures)
 
     def to_json(self) -> str:
         """Everything but the outputs, as JSON."""
         return json.dumps(
             {
-                "test": self.name,
+                "test": self.examples.name,
                 "lines": len(self.outputs),
-                "left_out": self.left_out,
+                "references": sum(map(len, self.examples.references)),
+                "left_out": self.examples.left_out,
                 "search": self.search,
                 "seconds": round(self.seconds, 3),
                 "scores": {
                     m.name: {"value": round(m.value, 4), "signature": m.signature}
                     for m in self.metrics
                 },
+                "notes": self.notes,
             },
             ensure_ascii=False,
             indent=1,
         )
 
 
-def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
-    """The pairs that a training run was validated on, as raw text.
-
-    Raises:
-        DataError: the folder does not hold them (they do not travel with an exported model).
-    """
-    path = folder / FOLDER / VALIDATION
-    if not path.exists():
-        raise DataError(
-            "holds no held-out pairs", place=str(folder), cure="name a file of test pairs"
-        )
-    return Corpus(path).texts()
-
-
-def held_out_name(folder: Path) -> str:
-    """What those pairs are: held out, or training pairs where there were too few to hold any."""
-    try:
-        held_out = json.loads((folder / RECORD).read_text("utf-8"))["held_out"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "validation pairs of the training run"
-    return "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"
-
-
-def evaluate_pairs(
-    translator: Translator, pairs: Pairs, options: SearchOptions, *, name: str, left_out: int = 0,
-    more: tuple[Metric, ...] = (),
+def evaluate_examples(
+    translator: Translator, examples: Examples, options: SearchOptions, *,
+    characters: bool = False, raw_references: bool = False, more: tuple[Measure, ...] = (),
 ) -> Evaluation:  # fmt: skip
     """Translate the sources and compare with the references.
 
     References are brought to the form that the model was trained to give (its normalisation:
     NFC and single spaces unless it was told to do more), and nothing else is done to either.
-    ``more`` are scores that were found otherwise, to be shown beside these.
+
+    Args:
+        translator: the model.
+        examples: the test set.
+        options: how outputs are looked for.
+        characters: the target is spelt: edits are counted in characters.
+        raw_references: leave the references as they stand.
+        more: scores that were found otherwise, to be shown beside these.
     """
     began = time.monotonic()
-    outputs = [t.text for t in translator.translate((s for s, _ in pairs), options)]
+    outputs = [t.text for t in translator.translate(examples.sources, options)]
     took = time.monotonic() - began
-    references = [translator.target.normalize(target) for _, target in pairs]
-    metrics = (*score_texts(outputs, references).values(), *more)
+    judged = examples
+    if not raw_references:
+        judged = examples.with_references(translator.target.normalize)
+    notes = _notes(examples, judged)
+    found = measures(outputs, judged.references, characters=characters)
+    if all(m.key != "ter" for m in found):
+        notes.append("TER was left out: it would take minutes on lines as long as these")
     search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
-    return Evaluation(name, metrics, tuple(outputs), took, search, left_out)
+    return Evaluation(judged, tuple(outputs), (*found, *more), took, search, tuple(notes))
+
+
+def _notes(examples: Examples, judged: Examples) -> list[str]:
+    """What was done to the test set."""
+    notes = []
+    if examples.left_out:
+        notes.append(f"{examples.left_out} lines of {examples.name} are no pairs: not scored")
+    if examples.repeated:
+        notes.append(
+            f"{examples.repeated} lines repeat a source: each was scored by itself "
+            "(--multiple-references scores it once, against all its targets)"
+        )
+    before = [plain(text) for right in examples.references for text in right]
+    after = [plain(text) for right in judged.references for text in right]
+    changed = sum(a != b for a, b in zip(before, after, strict=True))
+    if changed:
+        notes.append(
+            f"{changed} of {len(after)} references were normalised as the model's training targets "
+            "were (--raw-references compares with them as they stand)"
+        )
+    return notes
