@@ -132,6 +132,23 @@ def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Pa
     assert "held-out pairs of the training run" in table and "BLEU" in table
 
 
+def test_evaluate_compares_models(folder: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "p.tsv"
+    pairs.write_text(PAIRS.upper(), encoding="utf-8")
+    other = tmp_path / "lower"
+    done = dragoman("train", pairs, "--out", other, "--target.lowercase", *SMALL)
+    assert done.returncode == 0, done.stderr.decode()
+    shown = dragoman("evaluate", folder, other, pairs, "--beam", "1")
+    text = shown.stdout.decode()
+    assert f"{other} against {folder}" in text and text.count("signature") == 0
+    assert text.count("BLEU: nrefs") == 1 and text.count("\u2191") == 8
+    assert b"normalised targets: references are compared as they stand" in shown.stderr
+    tree = json.loads(dragoman("evaluate", folder, folder, pairs, "--json").stdout)
+    assert [m["folder"] for m in tree["models"]] == [str(folder)] * 2
+    assert {d["p"] for d in tree["against_first"][str(folder)]} == {1.0}
+    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith("/"))
+
+
 def test_check_reports(tmp_path: Path) -> None:
     (tmp_path / "p.tsv").write_text(PAIRS + "un chat !\tone cat!\n", encoding="utf-8")
     done = dragoman("check", tmp_path / "p.tsv")
@@ -268,6 +285,8 @@ def test_some_bad_lines_are_counted_and_said(
         (["translate", "{f}", "--attention", "no/map.png"], "no such folder: no"),
         (["translate", "{f}", "--n-best", "0"], "--n-best: 0 is too small"),
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
+        (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
+        (["evaluate", "{f}", "{d}"], "is not a model folder"),
         (["demo", "--out", "{d}"], "is not a demo's folder: it holds"),
         (["demo", "--out", "{d}/p"], "is a file, a folder is expected"),
         (["train", "p", "--out", "m", "--validation-pairs", "nothing"], "no such file"),

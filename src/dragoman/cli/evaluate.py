@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from dragoman.files import write_text
 
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation
+    from dragoman.evaluation.significance import Difference
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Evaluate:
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
     test: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """One file of pairs, read as the training pairs were, or two aligned ones (source, target)."""
+    """One file of pairs, read as the training pairs were, or two aligned ones (source, target).
+    Other model folders may stand before it: they are compared with the first."""
     beam: int | None = None
     """Hypotheses kept a step; 1: greedy (default: the folder's search.beam)."""
     length_penalty: float | None = None
@@ -52,41 +55,95 @@ class Evaluate:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Evaluate, arguments, verb="evaluate")
-    options = given(asked, ("beam", "length_penalty", "batch_size"))
-    if asked.outputs is not None and not asked.outputs.parent.is_dir():
-        raise OptionError(f"no such folder: {asked.outputs.parent}", place="--outputs")
-    from dragoman.api import load  # torch only now
-
-    model = load(asked.folder)
-    reading = model.config.data
-    if (len(asked.test) == 2) != (reading.format == "aligned"):
-        reading = replace(reading, format="auto")
-    reading = replace(reading, reverse=reading.reverse != asked.reverse)
-    result = model.evaluate(
-        asked.test or None, reading=reading, multiple_references=asked.multiple_references,
-        raw_references=asked.raw_references, **options,
-    )  # fmt: skip
-    for note in result.notes:
+    folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
+    files = [path for path in asked.test if not path.is_dir()]
+    _check_outputs(asked.outputs, folders)
+    results = _evaluate(asked, folders, files)
+    for note in dict.fromkeys(note for result in results for note in result.notes):
         print(f"dragoman evaluate: {note}", file=sys.stderr)
     if asked.outputs is not None:
-        write_text(asked.outputs, "".join(f"{line}\n" for line in result.outputs))
+        write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
+    from dragoman.evaluation.significance import compare
+
+    first, *others = results
+    against = {
+        str(folder): compare(first.measures, other.measures)
+        for folder, other in zip(folders[1:], others, strict=True)
+    }
     if asked.json:
-        print(result.to_json())
-    else:
-        _show(result)
+        _print_json(folders, results, against)
+        return 0
+    for folder, result in zip(folders, results, strict=True):
+        _show(f"{folder}: " if others else "", result)
+    for name, differences in against.items():
+        _show_differences(f"{name} against {folders[0]}", differences)
+    for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
+        print(line)
     return 0
 
 
-def _show(result: Evaluation) -> None:
+def _check_outputs(path: Path | None, folders: Sequence[Path]) -> None:
+    """Refuse a file that could not be written, before the work is done."""
+    if path is not None and not path.parent.is_dir():
+        raise OptionError(f"no such folder: {path.parent}", place="--outputs")
+    if path is not None and len(folders) > 1:
+        raise OptionError(f"{len(folders)} models, it takes one", place="--outputs",
+                          cure="evaluate each by itself")  # fmt: skip
+
+
+def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -> list[Evaluation]:
+    """Load all models, then score each on the same examples."""
+    options = given(asked, ("beam", "length_penalty", "batch_size"))
+    from dragoman.api import load  # torch only now
+
+    first, *others = [load(folder) for folder in folders]
+    reading = first.config.data
+    if (len(files) == 2) != (reading.format == "aligned"):
+        reading = replace(reading, format="auto")
+    reading = replace(reading, reverse=reading.reverse != asked.reverse)
+    examples = first.examples(
+        files or None, reading=reading, multiple_references=asked.multiple_references
+    )
+    forms = {examples.with_references(m.folder.target.normalize) for m in (first, *others)}
+    raw = asked.raw_references or len(forms) > 1
+    if raw and not asked.raw_references:
+        print("dragoman evaluate: the models were trained on differently normalised targets: "
+              "references are compared as they stand", file=sys.stderr)  # fmt: skip
+    return [m.evaluate(examples, raw_references=raw, **options) for m in (first, *others)]
+
+
+def _print_json(
+    folders: Sequence[Path], results: Sequence[Evaluation],
+    against: dict[str, tuple[Difference, ...]],
+) -> None:  # fmt: skip
+    """One model's evaluation as it is; several as a list, with their differences to the first."""
+    if len(results) == 1:
+        print(results[0].to_json())
+        return
+    tree = {
+        "models": [
+            {"folder": str(f)} | r.tree() for f, r in zip(folders, results, strict=True)
+        ],
+        "against_first": {f: [asdict(d) for d in rows] for f, rows in against.items()},
+    }  # fmt: skip
+    print(json.dumps(tree, ensure_ascii=False, indent=1))
+
+
+def _show(model: str, result: Evaluation) -> None:
     console = Console()
-    title = f"{result.examples.name}: {len(result.outputs)} lines, {result.search}"
+    title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     console.print(Text(title), soft_wrap=True)
-    table = Table()
-    table.add_column("")
-    table.add_column("score", justify="right")
-    for measure, metric in zip(result.measures, result.metrics, strict=True):
-        table.add_row(f"{metric.name} {'↑' if measure.higher else '↓'}", f"{metric.value:.2f}")
+    table = Table("", "score", "95 % interval")
+    for measure, m in zip(result.measures, result.metrics, strict=True):
+        name = f"{m.name} {'↑' if measure.higher else '↓'}"
+        table.add_row(name, f"{m.value:.2f}", f"{m.low:.2f} – {m.high:.2f}")
     console.print(table)
-    for metric in result.metrics:
-        if metric.signature:
-            console.print(Text(f"{metric.name}: {metric.signature}"), soft_wrap=True)
+
+
+def _show_differences(title: str, differences: Sequence[Difference]) -> None:
+    console = Console()
+    console.print(Text(title), soft_wrap=True)
+    table = Table("", "difference", "95 % interval", "p")
+    for d in differences:
+        table.add_row(d.name, f"{d.value:+.2f}", f"{d.low:+.2f} – {d.high:+.2f}", f"{d.p:.4f}")
+    console.print(table)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from dragoman.config import SearchOptions
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, Metric, measures, plain
+from dragoman.evaluation.significance import scored
 from dragoman.search.translator import Translator
 
 
@@ -20,6 +23,9 @@ class Evaluation:
     """What was asked; the references in the form in which outputs were compared with them."""
     outputs: tuple[str, ...]
     measures: tuple[Measure, ...]
+    """The scores, for any choice of lines."""
+    metrics: tuple[Metric, ...]
+    """The scores of all lines, with intervals."""
     seconds: float
     """Time that the search took."""
     search: str
@@ -27,30 +33,33 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know."""
 
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """The scores."""
-        return tuple(Metric(m.name, m.value(), m.signature) for m in self.measures)
-
     def to_json(self) -> str:
         """Everything but the outputs, as JSON."""
-        return json.dumps(
-            {
-                "test": self.examples.name,
-                "lines": len(self.outputs),
-                "references": sum(map(len, self.examples.references)),
-                "left_out": self.examples.left_out,
-                "search": self.search,
-                "seconds": round(self.seconds, 3),
-                "scores": {
-                    m.name: {"value": round(m.value, 4), "signature": m.signature}
-                    for m in self.metrics
-                },
-                "notes": self.notes,
+        return json.dumps(self.tree(), ensure_ascii=False, indent=1)
+
+    def tree(self) -> dict[str, Any]:
+        """Everything but the outputs, as JSON has it."""
+        return {
+            "test": self.examples.name,
+            "lines": len(self.outputs),
+            "references": sum(map(len, self.examples.references)),
+            "left_out": self.examples.left_out,
+            "search": self.search,
+            "seconds": round(self.seconds, 3),
+            "scores": {
+                m.name: {
+                    "value": number(m.value), "interval": [number(m.low), number(m.high)],
+                    "signature": m.signature,
+                }
+                for m in self.metrics
             },
-            ensure_ascii=False,
-            indent=1,
-        )
+            "notes": self.notes,
+        }  # fmt: skip
+
+
+def number(value: float) -> float | None:
+    """A score as JSON has it: four digits after the point, null for what is none."""
+    return round(value, 4) if math.isfinite(value) else None
 
 
 def evaluate_examples(
@@ -81,7 +90,8 @@ def evaluate_examples(
     if all(m.key != "ter" for m in found):
         notes.append("TER was left out: it would take minutes on lines as long as these")
     search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
-    return Evaluation(judged, tuple(outputs), (*found, *more), took, search, tuple(notes))
+    every = (*found, *more)
+    return Evaluation(judged, tuple(outputs), every, scored(every), took, search, tuple(notes))
 
 
 def _notes(examples: Examples, judged: Examples) -> list[str]:

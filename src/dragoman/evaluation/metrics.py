@@ -100,8 +100,9 @@ def measures(
     ]
     pairs = list(zip(outputs, references, strict=True))
     if "exact" in keys:
+        how = "whole lines, but for white space"
         same = [(plain(output) in map(plain, right), 1) for output, right in pairs]
-        found.append(Measure("exact", "exact match", "", np.array(same, float), share))
+        found.append(Measure("exact", "exact match", how, np.array(same, float), share))
     if "errors" in keys:
         unit = "character" if characters else "token"
         how = f"to the nearest reference, {'characters' if characters else 'split at white space'}"
