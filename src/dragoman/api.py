@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from dragoman.config import Config, DataOptions, SearchOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
 from dragoman.evaluation.examples import (
     Examples,
@@ -119,6 +120,7 @@ class Model:
         tokenizers = (folder.source, folder.target)
         return evaluate_examples(
             self._translator, pairs, search, raw_references=raw_references,
+            training=training_pairs(folder.path, folder.source, folder.target),
             characters=self.config.target.level == "char",
             more=teacher_forced(folder.model, tokenizers, pairs, copy=copy),
         )  # fmt: skip

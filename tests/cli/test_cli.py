@@ -138,7 +138,7 @@ def test_evaluate_compares_models(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "lower"
     done = dragoman("train", pairs, "--out", other, "--target.lowercase", *SMALL)
     assert done.returncode == 0, done.stderr.decode()
-    shown = dragoman("evaluate", folder, other, pairs, "--beam", "1")
+    shown = dragoman("evaluate", folder, other, pairs, "--beam", "1", "--breakdown")
     text = shown.stdout.decode()
     assert f"{other} against {folder}" in text and text.count("signature") == 0
     assert text.count("BLEU: nrefs") == 1 and text.count("\u2191") == 8

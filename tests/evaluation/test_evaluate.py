@@ -13,6 +13,7 @@ import pytest
 from dragoman.config import SearchOptions, SideOptions
 from dragoman.data.tokenizer import train_tokenizer
 from dragoman.errors import DataError
+from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
 from dragoman.evaluation.examples import examples_of
 
@@ -25,6 +26,7 @@ class Parrot:
     def __init__(self, answers: dict[str, str], **options: Any) -> None:
         side = replace(SideOptions(), level="word", vocabulary=100, **options)
         self.target = train_tokenizer(["one two"], side)
+        self.source = train_tokenizer(["cat dog lead K AE1 T"], side)
         self.answers = answers
 
     def translate(self, lines: Iterable[str], options: SearchOptions) -> Iterator[Any]:
@@ -34,7 +36,12 @@ class Parrot:
 def evaluate(parrot: Parrot, pairs: list[tuple[str, str]], **more: Any) -> Evaluation:
     multiple = more.pop("multiple_references", False)
     examples = examples_of(pairs, "t.tsv", multiple_references=multiple)
+    more = {"training": LEARNED} | more
     return evaluate_examples(parrot, examples, SearchOptions(), **more)  # type: ignore[arg-type]
+
+
+TOKENIZER = Parrot({}).source
+LEARNED = TrainingPairs(("cats", "cot"), tuple(TOKENIZER.encode(["K AE1 T"] * 2)), 2, TOKENIZER)
 
 
 def scores(result: Evaluation) -> dict[str, float]:
@@ -74,6 +81,26 @@ def test_an_evaluation_as_json() -> None:
     assert tree["search"] == "beam 5, length penalty 1" and tree["left_out"] == 0
     assert tree["scores"]["exact match"]["value"] == 0.0
     assert tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|")
+    assert tree["scores"]["exact match"]["interval"] == [0.0, 0.0]
+    assert tree["baselines"]["copy"]["exact match"] == 0.0
+    assert tree["baselines"]["nearest"]["exact match"] == pytest.approx(100 / 3, abs=1e-3)
+    assert tree["breakdown"]["source"]["unseen"]["lines"] == 3
+    assert json.loads(evaluate(Parrot({}), PAIRS[:1]).to_json())["scores"]["chrF"]["interval"] == [
+        None, None,
+    ]  # fmt: skip
+
+
+def test_what_was_learned_from_is_said() -> None:
+    learned = replace(LEARNED, sources=("Dog!", "cot"), total=9)
+    result = evaluate(Parrot({}), PAIRS[:3], training=learned)
+    assert result.notes == (
+        "2 of 9 training pairs were looked at",
+        "1 of 3 sources (33.3%) are in the training pairs, but for case and punctuation "
+        "(--breakdown scores the others apart)",
+    )
+    alone = evaluate(Parrot({}), PAIRS[:3], training=None)
+    assert "the folder holds no training pairs" in alone.notes[0]
+    assert list(alone.baselines) == ["copy"] and list(alone.breakdown) == ["source tokens"]
 
 
 def test_nothing_to_score() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -46,6 +47,9 @@ class Evaluate:
     raw_references: bool = False
     """Compare with the references as they stand, where the model's training targets were
     normalised (lower case, no accents ...)."""
+    breakdown: bool = False
+    """Show the scores by source length, by the rarest word's count in training, and of sources that
+    are not training sources."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: Path | None = None
@@ -74,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         _print_json(folders, results, against)
         return 0
     for folder, result in zip(folders, results, strict=True):
-        _show(f"{folder}: " if others else "", result)
+        _show(f"{folder}: " if others else "", result, asked.breakdown)
     for name, differences in against.items():
         _show_differences(f"{name} against {folders[0]}", differences)
     for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
@@ -129,21 +133,40 @@ def _print_json(
     print(json.dumps(tree, ensure_ascii=False, indent=1))
 
 
-def _show(model: str, result: Evaluation) -> None:
+def _show(model: str, result: Evaluation, breakdown: bool) -> None:
     console = Console()
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     console.print(Text(title), soft_wrap=True)
-    table = Table("", "score", "95 % interval")
+    table = _table("", "score", "95 % interval", *result.baselines)
     for measure, m in zip(result.measures, result.metrics, strict=True):
-        name = f"{m.name} {'↑' if measure.higher else '↓'}"
-        table.add_row(name, f"{m.value:.2f}", f"{m.low:.2f} – {m.high:.2f}")
+        cells = [scores.get(m.name) for scores in result.baselines.values()]
+        table.add_row(
+            f"{m.name} {'↑' if measure.higher else '↓'}", f"{m.value:.2f}",
+            f"{m.low:.2f} – {m.high:.2f}", *("" if c is None else f"{c:.2f}" for c in cells),
+        )  # fmt: skip
     console.print(table)
+    if breakdown:
+        names = [m.name for m in result.measures if m.key in ("bleu", "chrf", "exact", "errors")]
+        table = _table("", "lines", *names)
+        for kind, parts in result.breakdown.items():
+            for part in parts:
+                row = (f"{part.scores[name]:.1f}" for name in names)
+                table.add_row(f"{kind}: {part.name}", str(len(part.lines)), *row)
+            table.add_section()
+        console.print(table)
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(first, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
 
 
 def _show_differences(title: str, differences: Sequence[Difference]) -> None:
     console = Console()
     console.print(Text(title), soft_wrap=True)
-    table = Table("", "difference", "95 % interval", "p")
+    table = _table("", "difference", "95 % interval", "p")
     for d in differences:
         table.add_row(d.name, f"{d.value:+.2f}", f"{d.low:+.2f} – {d.high:+.2f}", f"{d.p:.4f}")
     console.print(table)

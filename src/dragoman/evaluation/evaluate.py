@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dragoman.config import SearchOptions
+from dragoman.evaluation.baselines import TrainingPairs
+from dragoman.evaluation.breakdown import Part, breakdown
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, Metric, measures, plain
 from dragoman.evaluation.significance import scored
@@ -30,6 +33,10 @@ class Evaluation:
     """Time that the search took."""
     search: str
     """How the outputs were looked for: ``beam 5, length penalty 1``."""
+    baselines: dict[str, dict[str, float]]
+    """What answers without a model score: by baseline, then by measure."""
+    breakdown: dict[str, tuple[Part, ...]]
+    """The scores of some lines: by kind of division."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know."""
 
@@ -53,8 +60,17 @@ class Evaluation:
                 }
                 for m in self.metrics
             },
+            "baselines": {name: _numbers(scores) for name, scores in self.baselines.items()},
+            "breakdown": {
+                kind: {p.name: {"lines": len(p.lines), **_numbers(p.scores)} for p in parts}
+                for kind, parts in self.breakdown.items()
+            },
             "notes": self.notes,
         }  # fmt: skip
+
+
+def _numbers(scores: dict[str, float]) -> dict[str, float | None]:
+    return {name: number(value) for name, value in scores.items()}
 
 
 def number(value: float) -> float | None:
@@ -64,7 +80,8 @@ def number(value: float) -> float | None:
 
 def evaluate_examples(
     translator: Translator, examples: Examples, options: SearchOptions, *,
-    characters: bool = False, raw_references: bool = False, more: tuple[Measure, ...] = (),
+    training: TrainingPairs | None, characters: bool = False, raw_references: bool = False,
+    more: tuple[Measure, ...] = (),
 ) -> Evaluation:  # fmt: skip
     """Translate the sources and compare with the references.
 
@@ -75,6 +92,7 @@ def evaluate_examples(
         translator: the model.
         examples: the test set.
         options: how outputs are looked for.
+        training: what the model learned from; without it some parts are left out.
         characters: the target is spelt: edits are counted in characters.
         raw_references: leave the references as they stand.
         more: scores that were found otherwise, to be shown beside these.
@@ -85,13 +103,49 @@ def evaluate_examples(
     judged = examples
     if not raw_references:
         judged = examples.with_references(translator.target.normalize)
-    notes = _notes(examples, judged)
     found = measures(outputs, judged.references, characters=characters)
+    every = (*found, *more)
+    ids = translator.source.encode(examples.sources)
+    sources = [translator.source.decode(row) for row in ids]  # as training sources are read back
+    answers = {"copy": list(map(translator.target.normalize, examples.sources))}
+    if training is not None:
+        answers |= training.baselines(sources)
+    baselines = {
+        name: {m.name: m.value() for m in measures(texts, judged.references, characters=characters)}
+        for name, texts in answers.items()
+    }
+    learned = None if training is None else training.sources
+    parts = breakdown(every, sources, [len(row) for row in ids], learned)
+    search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
+    notes = [*_notes(examples, judged), *_warnings(found, parts, training)]
+    return Evaluation(
+        judged, tuple(outputs), every, scored(every), took, search, baselines, parts, tuple(notes)
+    )
+
+
+def _warnings(
+    found: Sequence[Measure], parts: dict[str, tuple[Part, ...]], training: TrainingPairs | None
+) -> list[str]:
+    """What was left out, and what of the test set was learned from."""
+    notes = []
     if all(m.key != "ter" for m in found):
         notes.append("TER was left out: it would take minutes on lines as long as these")
-    search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
-    every = (*found, *more)
-    return Evaluation(judged, tuple(outputs), every, scored(every), took, search, tuple(notes))
+    if training is None:
+        notes.append(
+            "the folder holds no training pairs: two baselines, overlap and the breakdown by words "
+            "are left out"
+        )
+        return notes
+    if len(training.sources) < training.total:
+        notes.append(f"{len(training.sources)} of {training.total} training pairs were looked at")
+    for part in parts["source"]:
+        if part.name == "seen":
+            lines = len(found[0].statistics)
+            notes.append(
+                f"{len(part.lines)} of {lines} sources ({len(part.lines) / lines:.1%}) are in the "
+                "training pairs, but for case and punctuation (--breakdown scores the others apart)"
+            )
+    return notes
 
 
 def _notes(examples: Examples, judged: Examples) -> list[str]:
