@@ -132,21 +132,25 @@ def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Pa
     assert "held-out pairs of the training run" in table and "BLEU" in table
 
 
-def test_evaluate_compares_models(folder: Path, tmp_path: Path) -> None:
-    pairs = tmp_path / "p.tsv"
+def test_evaluate_compares_models(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    pairs, other = tmp_path / "p.tsv", tmp_path / "lower"
     pairs.write_text(PAIRS.upper(), encoding="utf-8")
-    other = tmp_path / "lower"
-    done = dragoman("train", pairs, "--out", other, "--target.lowercase", *SMALL)
-    assert done.returncode == 0, done.stderr.decode()
-    shown = dragoman("evaluate", folder, other, pairs, "--beam", "1", "--breakdown")
-    text = shown.stdout.decode()
-    assert f"{other} against {folder}" in text and text.count("signature") == 0
+    assert main(["train", str(pairs), "--out", str(other), "--target.lowercase", *SMALL]) == 0
+    capsys.readouterr()
+    asked = ["evaluate", str(folder), str(other), str(pairs), "--beam", "1"]
+    assert main([*asked, "--breakdown", "--cases", "1"]) == 0
+    text, said = capsys.readouterr()
+    assert f"{other} against {folder}" in text
+    assert "source: unseen" in text and "\n  reference: " in text
     assert text.count("BLEU: nrefs") == 1 and text.count("\u2191") == 8
-    assert b"normalised targets: references are compared as they stand" in shown.stderr
-    tree = json.loads(dragoman("evaluate", folder, folder, pairs, "--json").stdout)
+    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith(("/", "  ")))
+    assert "normalised targets: references are compared as they stand" in said
+    assert main(["evaluate", str(folder), str(folder), str(pairs), "--json", "--beam", "1"]) == 0
+    tree = json.loads(capsys.readouterr().out)
     assert [m["folder"] for m in tree["models"]] == [str(folder)] * 2
     assert {d["p"] for d in tree["against_first"][str(folder)]} == {1.0}
-    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith("/"))
 
 
 def test_check_reports(tmp_path: Path) -> None:
@@ -287,6 +291,7 @@ def test_some_bad_lines_are_counted_and_said(
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
         (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
         (["evaluate", "{f}", "{d}"], "is not a model folder"),
+        (["evaluate", "{f}", "--cases", "-1"], "--cases: -1 is too small, at least 0"),
         (["demo", "--out", "{d}"], "is not a demo's folder: it holds"),
         (["demo", "--out", "{d}/p"], "is a file, a folder is expected"),
         (["train", "p", "--out", "m", "--validation-pairs", "nothing"], "no such file"),

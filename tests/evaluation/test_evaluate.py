@@ -30,7 +30,10 @@ class Parrot:
         self.answers = answers
 
     def translate(self, lines: Iterable[str], options: SearchOptions) -> Iterator[Any]:
-        return (SimpleNamespace(text=self.answers.get(line, line)) for line in lines)
+        complete = [SimpleNamespace(complete=True)]
+        for line in lines:
+            text = self.answers.get(line, line)
+            yield SimpleNamespace(text=text, hypotheses=complete if text else [])
 
 
 def evaluate(parrot: Parrot, pairs: list[tuple[str, str]], **more: Any) -> Evaluation:
@@ -85,6 +88,12 @@ def test_an_evaluation_as_json() -> None:
     assert tree["baselines"]["copy"]["exact match"] == 0.0
     assert tree["baselines"]["nearest"]["exact match"] == pytest.approx(100 / 3, abs=1e-3)
     assert tree["breakdown"]["source"]["unseen"]["lines"] == 3
+    copied = tree["mistakes"]["copied"]
+    assert (copied["count"], copied["percent"], copied["lines"]) == (3, 100.0, [1, 2, 3])
+    assert copied["cases"][0] == {
+        "line": 1, "source": "cat", "output": "cat", "references": ["K AE1 T"],
+    }  # fmt: skip
+    assert json.loads(evaluate(Parrot({}), PAIRS).to_json(0))["mistakes"]["copied"]["cases"] == []
     assert json.loads(evaluate(Parrot({}), PAIRS[:1]).to_json())["scores"]["chrF"]["interval"] == [
         None, None,
     ]  # fmt: skip

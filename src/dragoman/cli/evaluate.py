@@ -50,6 +50,8 @@ class Evaluate:
     breakdown: bool = False
     """Show the scores by source length, by the rarest word's count in training, and of sources that
     are not training sources."""
+    cases: int = 0
+    """Show so many outputs of each kind of mistake."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: Path | None = None
@@ -61,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Evaluate, arguments, verb="evaluate")
     folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
     files = [path for path in asked.test if not path.is_dir()]
+    if asked.cases < 0:
+        raise OptionError(f"{asked.cases} is too small, at least 0", place="--cases")
     _check_outputs(asked.outputs, folders)
     results = _evaluate(asked, folders, files)
     for note in dict.fromkeys(note for result in results for note in result.notes):
@@ -75,10 +79,10 @@ def main(arguments: Sequence[str]) -> int:
         for folder, other in zip(folders[1:], others, strict=True)
     }
     if asked.json:
-        _print_json(folders, results, against)
+        _print_json(folders, results, against, asked.cases)
         return 0
     for folder, result in zip(folders, results, strict=True):
-        _show(f"{folder}: " if others else "", result, asked.breakdown)
+        _show(f"{folder}: " if others else "", result, asked)
     for name, differences in against.items():
         _show_differences(f"{name} against {folders[0]}", differences)
     for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
@@ -118,22 +122,22 @@ def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -
 
 def _print_json(
     folders: Sequence[Path], results: Sequence[Evaluation],
-    against: dict[str, tuple[Difference, ...]],
+    against: dict[str, tuple[Difference, ...]], cases: int,
 ) -> None:  # fmt: skip
     """One model's evaluation as it is; several as a list, with their differences to the first."""
     if len(results) == 1:
-        print(results[0].to_json())
+        print(results[0].to_json(cases))
         return
     tree = {
         "models": [
-            {"folder": str(f)} | r.tree() for f, r in zip(folders, results, strict=True)
+            {"folder": str(f)} | r.tree(cases) for f, r in zip(folders, results, strict=True)
         ],
         "against_first": {f: [asdict(d) for d in rows] for f, rows in against.items()},
     }  # fmt: skip
     print(json.dumps(tree, ensure_ascii=False, indent=1))
 
 
-def _show(model: str, result: Evaluation, breakdown: bool) -> None:
+def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     console = Console()
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     console.print(Text(title), soft_wrap=True)
@@ -145,7 +149,7 @@ def _show(model: str, result: Evaluation, breakdown: bool) -> None:
             f"{m.low:.2f} – {m.high:.2f}", *("" if c is None else f"{c:.2f}" for c in cells),
         )  # fmt: skip
     console.print(table)
-    if breakdown:
+    if asked.breakdown:
         names = [m.name for m in result.measures if m.key in ("bleu", "chrf", "exact", "errors")]
         table = _table("", "lines", *names)
         for kind, parts in result.breakdown.items():
@@ -154,6 +158,14 @@ def _show(model: str, result: Evaluation, breakdown: bool) -> None:
                 table.add_row(f"{kind}: {part.name}", str(len(part.lines)), *row)
             table.add_section()
         console.print(table)
+    counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
+    console.print(Text(f"mistakes: {counts}"))
+    for kind, lines in result.mistakes.items():
+        for line in lines[: asked.cases]:
+            case = result.case(line)
+            rows = [("source", case["source"]), ("output", case["output"])]
+            rows += [("reference", text) for text in case["references"]]
+            print(f"{kind}, line {case['line']}:", *(f"  {k}: {v}" for k, v in rows), sep="\n")
 
 
 def _table(first: str, *columns: str) -> Table:

@@ -7,13 +7,16 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dragoman.config import SearchOptions
+from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Part, breakdown
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, Metric, measures, plain
+from dragoman.evaluation.mistakes import MISTAKES, mistakes
 from dragoman.evaluation.significance import scored
 from dragoman.search.translator import Translator
 
@@ -37,15 +40,23 @@ class Evaluation:
     """What answers without a model score: by baseline, then by measure."""
     breakdown: dict[str, tuple[Part, ...]]
     """The scores of some lines: by kind of division."""
+    mistakes: dict[str, list[int]]
+    """Lines of each kind of ``MISTAKES``, counted from 0; those with most edits first."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know."""
 
-    def to_json(self) -> str:
-        """Everything but the outputs, as JSON."""
-        return json.dumps(self.tree(), ensure_ascii=False, indent=1)
+    def to_json(self, cases: int = 3) -> str:
+        """Everything but the outputs, as JSON, with so many ``cases`` of each kind of mistake."""
+        return json.dumps(self.tree(cases), ensure_ascii=False, indent=1)
 
-    def tree(self) -> dict[str, Any]:
-        """Everything but the outputs, as JSON has it."""
+    def case(self, line: int) -> dict[str, Any]:
+        """One line, counted from 1 as in a file of outputs."""
+        asked = self.examples
+        return {"line": line + 1, "source": asked.sources[line], "output": self.outputs[line],
+                "references": asked.references[line]}  # fmt: skip
+
+    def tree(self, cases: int) -> dict[str, Any]:
+        """What :meth:`to_json` writes."""
         return {
             "test": self.examples.name,
             "lines": len(self.outputs),
@@ -64,6 +75,15 @@ class Evaluation:
             "breakdown": {
                 kind: {p.name: {"lines": len(p.lines), **_numbers(p.scores)} for p in parts}
                 for kind, parts in self.breakdown.items()
+            },
+            "mistakes": {
+                kind: {
+                    "meaning": MISTAKES[kind], "count": len(lines),
+                    "percent": round(100 * len(lines) / len(self.outputs), 4),
+                    "lines": sorted(line + 1 for line in lines),
+                    "cases": [self.case(line) for line in lines[:cases]],
+                }
+                for kind, lines in self.mistakes.items()
             },
             "notes": self.notes,
         }  # fmt: skip
@@ -98,29 +118,30 @@ def evaluate_examples(
         more: scores that were found otherwise, to be shown beside these.
     """
     began = time.monotonic()
-    outputs = [t.text for t in translator.translate(examples.sources, options)]
+    answers = list(translator.translate(examples.sources, options))
     took = time.monotonic() - began
-    judged = examples
-    if not raw_references:
-        judged = examples.with_references(translator.target.normalize)
-    found = measures(outputs, judged.references, characters=characters)
-    every = (*found, *more)
+    form = str if raw_references else translator.target.normalize
+    judged = examples.with_references(form)
+    compare = partial(measures, references=judged.references, characters=characters)
+    outputs = tuple(answer.text for answer in answers)
+    found = (*compare(outputs), *more)
+    sources = list(map(translator.source.normalize, examples.sources))
+    others = {"copy": list(map(form, examples.sources))}
+    others |= {} if training is None else training.baselines(sources)
     ids = translator.source.encode(examples.sources)
-    sources = [translator.source.decode(row) for row in ids]  # as training sources are read back
-    answers = {"copy": list(map(translator.target.normalize, examples.sources))}
-    if training is not None:
-        answers |= training.baselines(sources)
-    baselines = {
-        name: {m.name: m.value() for m in measures(texts, judged.references, characters=characters)}
-        for name, texts in answers.items()
-    }
-    learned = None if training is None else training.sources
-    parts = breakdown(every, sources, [len(row) for row in ids], learned)
-    search = f"beam {options.beam}, length penalty {options.length_penalty:g}"
-    notes = [*_notes(examples, judged), *_warnings(found, parts, training)]
+    lengths = [len(row) for row in ids]
+    parts = breakdown(found, sources, lengths, None if training is None else training.sources)
+    complete = [all(h.complete for h in answer.hypotheses[:1]) for answer in answers]
+    wrong = mistakes(judged, outputs, complete, [UNK in row for row in ids], characters=characters)
+    edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
     return Evaluation(
-        judged, tuple(outputs), every, scored(every), took, search, baselines, parts, tuple(notes)
-    )
+        judged, outputs, found, scored(found), took,
+        search=f"beam {options.beam}, length penalty {options.length_penalty:g}",
+        baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
+        breakdown=parts,
+        mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
+        notes=(*_notes(examples, judged), *_warnings(found, parts, training)),
+    )  # fmt: skip
 
 
 def _warnings(
