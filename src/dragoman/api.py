@@ -11,6 +11,7 @@ from dragoman.config import Config, DataOptions, SearchOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.evaluation.baselines import training_pairs
+from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
 from dragoman.evaluation.examples import (
     Examples,
@@ -71,6 +72,7 @@ class Model:
     def __init__(self, folder: ModelFolder) -> None:
         self.folder = folder
         self.config = folder.config
+        self.confidence = load_confidence(folder.path)
         self._translator = Translator(
             TorchScorer(folder.model), folder.source, folder.target,
             longest=folder.config.source.max_tokens,
@@ -121,6 +123,7 @@ class Model:
         return evaluate_examples(
             self._translator, pairs, search, raw_references=raw_references,
             training=training_pairs(folder.path, folder.source, folder.target),
+            confidence=self.confidence,
             characters=self.config.target.level == "char",
             more=teacher_forced(folder.model, tokenizers, pairs, copy=copy),
         )  # fmt: skip

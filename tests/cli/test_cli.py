@@ -18,6 +18,7 @@ from dragoman.cli.demo import ASKED
 from dragoman.cli.options import lengthen, option_names
 from dragoman.cli.train import Train
 from dragoman.data.samples import sample_pairs
+from dragoman.evaluation.confidence import Confidence
 from tiny import shared_data
 
 pytestmark = pytest.mark.slow
@@ -110,6 +111,28 @@ def test_json_gives_scores_and_n_best(folder: Path) -> None:
     assert first["score"] == first["n_best"][0]["score"] >= first["n_best"][1]["score"]
     assert first["source_tokens"] == ["▁un", "▁chat"]
     assert second["text"] == "" and second["n_best"] == []
+
+
+def test_unsure_answers_are_marked(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text("un chat\n\n", encoding="utf-8")
+    asked = ["translate", str(folder), "--input", str(tmp_path / "in"), "--beam", "1"]
+    Confidence("exact match", 1.0, 0.0, 0.0, 99).save(folder)  # 0.5 for every answer that ended
+    try:
+        assert main(asked) == 0
+        plain = capsys.readouterr().out
+        assert main([*asked, "--min-confidence", "0.6"]) == 0
+        assert capsys.readouterr().out == f"[unsure] {plain}"
+        assert main([*asked, "--min-confidence", "0.6", "--json"]) == 0
+        first, second = map(json.loads, capsys.readouterr().out.splitlines())
+        assert first["confidence"] in (0.0, 0.5) and first["unsure"] is True
+        assert second["confidence"] == 1.0 and second["unsure"] is False
+        (tmp_path / "t").write_text("un chat\tone cat\n", encoding="utf-8")
+        assert main(["evaluate", str(folder), str(tmp_path / "t")]) == 0
+        assert "expected calibration error 0." in capsys.readouterr().out
+    finally:
+        (folder / "confidence.json").unlink()
 
 
 @pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
@@ -291,6 +314,8 @@ def test_some_bad_lines_are_counted_and_said(
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
         (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
         (["evaluate", "{f}", "{d}"], "is not a model folder"),
+        (["translate", "{f}", "--min-confidence", "0.5"], "has no confidence.json"),
+        (["translate", "{f}", "--min-confidence", "5"], "--min-confidence: 5.0 is no share of 1"),
         (["evaluate", "{f}", "--cases", "-1"], "--cases: -1 is too small, at least 0"),
         (["demo", "--out", "{d}"], "is not a demo's folder: it holds"),
         (["demo", "--out", "{d}/p"], "is a file, a folder is expected"),

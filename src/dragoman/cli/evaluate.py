@@ -160,6 +160,8 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
         console.print(table)
     counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
     console.print(Text(f"mistakes: {counts}"))
+    if found := result.calibration:
+        print(f"confidence: expected calibration error {found.error:.3f}, right: {found.right}")
     for kind, lines in result.mistakes.items():
         for line in lines[: asked.cases]:
             case = result.case(line)

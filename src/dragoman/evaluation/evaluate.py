@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Part, breakdown
+from dragoman.evaluation.confidence import Calibration, Confidence, calibration
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, Metric, measures, plain
 from dragoman.evaluation.mistakes import MISTAKES, mistakes
@@ -42,6 +43,8 @@ class Evaluation:
     """The scores of some lines: by kind of division."""
     mistakes: dict[str, list[int]]
     """Lines of each kind of ``MISTAKES``, counted from 0; those with most edits first."""
+    calibration: Calibration | None = None
+    """How the model's confidence agrees with what was right; None for a model without."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know."""
 
@@ -85,6 +88,7 @@ class Evaluation:
                 }
                 for kind, lines in self.mistakes.items()
             },
+            "calibration": self.calibration and asdict(self.calibration),
             "notes": self.notes,
         }  # fmt: skip
 
@@ -100,8 +104,8 @@ def number(value: float) -> float | None:
 
 def evaluate_examples(
     translator: Translator, examples: Examples, options: SearchOptions, *,
-    training: TrainingPairs | None, characters: bool = False, raw_references: bool = False,
-    more: tuple[Measure, ...] = (),
+    training: TrainingPairs | None, confidence: Confidence | None = None, characters: bool = False,
+    raw_references: bool = False, more: tuple[Measure, ...] = (),
 ) -> Evaluation:  # fmt: skip
     """Translate the sources and compare with the references.
 
@@ -113,6 +117,7 @@ def evaluate_examples(
         examples: the test set.
         options: how outputs are looked for.
         training: what the model learned from; without it some parts are left out.
+        confidence: of the model, to be held against what was right.
         characters: the target is spelt: edits are counted in characters.
         raw_references: leave the references as they stand.
         more: scores that were found otherwise, to be shown beside these.
@@ -140,6 +145,7 @@ def evaluate_examples(
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
         breakdown=parts,
         mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
+        calibration=None if confidence is None else calibration(confidence, answers, found),
         notes=(*_notes(examples, judged), *_warnings(found, parts, training)),
     )  # fmt: skip
 
