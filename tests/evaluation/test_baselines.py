@@ -81,12 +81,12 @@ def test_scores_of_parts() -> None:
     learned = ["un chien", *["un chat"] * 9]
     found = breakdown(exact, sources, [2, 5, 40, 0], learned)
     shown = {
-        kind: {part.name: (part.lines, part.scores["exact match"]) for part in parts}
+        kind: {name: (part["lines"], part["exact match"]) for name, part in parts.items()}
         for kind, parts in found.items()
     }
     assert shown == {
-        "source tokens": {"0–4": ((0, 3), 50), "5–8": ((1,), 100), "33+": ((2,), 0)},
-        "rarest word": {"0 ×": ((2, 3), 0), "1–9 ×": ((0, 1), 100)},
-        "source": {"unseen": ((2, 3), 0), "seen": ((0, 1), 100)},
+        "source tokens": {"0–4": (2, 50), "5–8": (1, 100), "33+": (1, 0)},
+        "rarest word": {"0 ×": (2, 0), "1–9 ×": (2, 100)},
+        "source": {"unseen": (2, 0), "seen": (2, 100)},
     }
     assert list(breakdown(exact, sources, [1] * 4, None)) == ["source tokens"]

@@ -86,17 +86,16 @@ def test_an_evaluation_as_json() -> None:
     assert tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|")
     assert tree["scores"]["exact match"]["interval"] == [0.0, 0.0]
     assert tree["baselines"]["copy"]["exact match"] == 0.0
-    assert tree["baselines"]["nearest"]["exact match"] == pytest.approx(100 / 3, abs=1e-3)
+    assert tree["baselines"]["nearest"]["exact match"] == pytest.approx(100 / 3)
     assert tree["breakdown"]["source"]["unseen"]["lines"] == 3
     copied = tree["mistakes"]["copied"]
-    assert (copied["count"], copied["percent"], copied["lines"]) == (3, 100.0, [1, 2, 3])
+    assert (copied["count"], copied["lines"]) == (3, [1, 2, 3])
     assert copied["cases"][0] == {
         "line": 1, "source": "cat", "output": "cat", "references": ["K AE1 T"],
     }  # fmt: skip
     assert json.loads(evaluate(Parrot({}), PAIRS).to_json(0))["mistakes"]["copied"]["cases"] == []
-    assert json.loads(evaluate(Parrot({}), PAIRS[:1]).to_json())["scores"]["chrF"]["interval"] == [
-        None, None,
-    ]  # fmt: skip
+    alone = json.loads(evaluate(Parrot({}), PAIRS[:1]).to_json())
+    assert alone["scores"]["chrF"]["interval"] is None
 
 
 def test_what_was_learned_from_is_said() -> None:

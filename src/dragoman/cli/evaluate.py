@@ -62,41 +62,34 @@ def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Evaluate, arguments, verb="evaluate")
     folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
-    files = [path for path in asked.test if not path.is_dir()]
     if asked.cases < 0:
         raise OptionError(f"{asked.cases} is too small, at least 0", place="--cases")
-    _check_outputs(asked.outputs, folders)
-    results = _evaluate(asked, folders, files)
+    if asked.outputs is not None and not asked.outputs.parent.is_dir():
+        raise OptionError(f"no such folder: {asked.outputs.parent}", place="--outputs")
+    if asked.outputs is not None and len(folders) > 1:
+        raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
+    results = _evaluate(asked, folders, [path for path in asked.test if not path.is_dir()])
     for note in dict.fromkeys(note for result in results for note in result.notes):
         print(f"dragoman evaluate: {note}", file=sys.stderr)
     if asked.outputs is not None:
         write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
     from dragoman.evaluation.significance import compare
 
-    first, *others = results
-    against = {
-        str(folder): compare(first.measures, other.measures)
-        for folder, other in zip(folders[1:], others, strict=True)
-    }
+    models = list(zip(map(str, folders), results, strict=True))
+    against = {name: compare(results[0].measures, r.measures) for name, r in models[1:]}
     if asked.json:
-        _print_json(folders, results, against, asked.cases)
+        trees = [{"folder": name} | result.tree(asked.cases) for name, result in models]
+        apart = {name: [asdict(d) for d in rows] for name, rows in against.items()}
+        whole = {"models": trees, "against_first": apart} if against else trees[0]
+        print(json.dumps(whole, ensure_ascii=False, indent=1))
         return 0
-    for folder, result in zip(folders, results, strict=True):
-        _show(f"{folder}: " if others else "", result, asked)
+    for name, result in models:
+        _show(f"{name}: " if against else "", result, asked)
     for name, differences in against.items():
         _show_differences(f"{name} against {folders[0]}", differences)
     for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
         print(line)
     return 0
-
-
-def _check_outputs(path: Path | None, folders: Sequence[Path]) -> None:
-    """Refuse a file that could not be written, before the work is done."""
-    if path is not None and not path.parent.is_dir():
-        raise OptionError(f"no such folder: {path.parent}", place="--outputs")
-    if path is not None and len(folders) > 1:
-        raise OptionError(f"{len(folders)} models, it takes one", place="--outputs",
-                          cure="evaluate each by itself")  # fmt: skip
 
 
 def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -> list[Evaluation]:
@@ -120,48 +113,32 @@ def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -
     return [m.evaluate(examples, raw_references=raw, **options) for m in (first, *others)]
 
 
-def _print_json(
-    folders: Sequence[Path], results: Sequence[Evaluation],
-    against: dict[str, tuple[Difference, ...]], cases: int,
-) -> None:  # fmt: skip
-    """One model's evaluation as it is; several as a list, with their differences to the first."""
-    if len(results) == 1:
-        print(results[0].to_json(cases))
-        return
-    tree = {
-        "models": [
-            {"folder": str(f)} | r.tree(cases) for f, r in zip(folders, results, strict=True)
-        ],
-        "against_first": {f: [asdict(d) for d in rows] for f, rows in against.items()},
-    }  # fmt: skip
-    print(json.dumps(tree, ensure_ascii=False, indent=1))
-
-
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     console = Console()
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     console.print(Text(title), soft_wrap=True)
     table = _table("", "score", "95 % interval", *result.baselines)
     for measure, m in zip(result.measures, result.metrics, strict=True):
-        cells = [scores.get(m.name) for scores in result.baselines.values()]
+        cells = (scores.get(m.name) for scores in result.baselines.values())
         table.add_row(
             f"{m.name} {'↑' if measure.higher else '↓'}", f"{m.value:.2f}",
-            f"{m.low:.2f} – {m.high:.2f}", *("" if c is None else f"{c:.2f}" for c in cells),
+            " – ".join(f"{bound:.2f}" for bound in m.interval or ()),
+            *("" if cell is None else f"{cell:.2f}" for cell in cells),
         )  # fmt: skip
     console.print(table)
     if asked.breakdown:
         names = [m.name for m in result.measures if m.key in ("bleu", "chrf", "exact", "errors")]
         table = _table("", "lines", *names)
         for kind, parts in result.breakdown.items():
-            for part in parts:
-                row = (f"{part.scores[name]:.1f}" for name in names)
-                table.add_row(f"{kind}: {part.name}", str(len(part.lines)), *row)
+            for part, scores in parts.items():
+                row = (f"{scores[name]:.1f}" for name in names)
+                table.add_row(f"{kind}: {part}", str(scores["lines"]), *row)
             table.add_section()
         console.print(table)
     counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
     console.print(Text(f"mistakes: {counts}"))
     if found := result.calibration:
-        print(f"confidence: expected calibration error {found.error:.3f}, right: {found.right}")
+        print(f"confidence: calibration error {found['error']:.3f}, right is: {found['right']}")
     for kind, lines in result.mistakes.items():
         for line in lines[: asked.cases]:
             case = result.case(line)
@@ -182,5 +159,6 @@ def _show_differences(title: str, differences: Sequence[Difference]) -> None:
     console.print(Text(title), soft_wrap=True)
     table = _table("", "difference", "95 % interval", "p")
     for d in differences:
-        table.add_row(d.name, f"{d.value:+.2f}", f"{d.low:+.2f} – {d.high:+.2f}", f"{d.p:.4f}")
+        interval = " – ".join(f"{bound:+.2f}" for bound in d.interval)
+        table.add_row(d.name, f"{d.value:+.2f}", interval, f"{d.p:.4f}")
     console.print(table)

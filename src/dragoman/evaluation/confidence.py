@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +50,6 @@ class Confidence:
     """Of the length that divides the log-probability."""
     slope: float
     offset: float
-    answers: int
-    """It was fitted on so many."""
 
     def of(self, answer: Translation) -> float:
         """Of one answer: 0 where it was cut off, 1 for the empty answer to an empty line."""
@@ -67,18 +65,6 @@ class Confidence:
         write_text(folder / FILE, json.dumps(asdict(self), indent=1) + "\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How confidence and truth agree on a test set."""
-
-    right: str
-    error: float
-    """Expected calibration error: |mean confidence − share that is right| in ten equal ranges of
-    confidence, weighted by their answers (Guo 2017)."""
-    bins: tuple[tuple[int, float, float], ...]
-    """Answers, mean confidence and share that is right, of each range that has answers."""
-
-
 def load_confidence(folder: Path) -> Confidence | None:
     """Read the fit of a model folder; None where it has none.
 
@@ -90,8 +76,8 @@ def load_confidence(folder: Path) -> Confidence | None:
         return None
     try:
         tree = json.loads(path.read_text("utf-8"))
-        numbers = {name: float(tree[name]) for name in ("exponent", "slope", "offset")}
-        return Confidence(str(tree["right"]), **numbers, answers=int(tree["answers"]))
+        numbers = (float(tree[name]) for name in ("exponent", "slope", "offset"))
+        return Confidence(str(tree["right"]), *numbers)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(
             "is damaged", place=str(path), cure="delete it, or copy it again"
@@ -105,40 +91,40 @@ def fit_confidence(
     from dragoman.evaluation.metrics import measures  # not needed by who only translates
 
     rows = list(pairs)
-    answers = list(translator.translate((source for source, _ in rows), options))
-    references = [(translator.target.normalize(target),) for _, target in rows]
-    if len(answers) < FEWEST:
-        return None
-    return fit_answers(answers, measures([a.text for a in answers], references, ("chrf", "exact")))
-
-
-def fit_answers(answers: Sequence[Translation], measures: Sequence[Measure]) -> Confidence | None:
-    """Fit to answers and their scores, ``exact`` and ``chrf`` among them; None on too few."""
-    ended = [row for row, a in enumerate(answers) if a.hypotheses and a.hypotheses[0].complete]
+    found = zip(rows, translator.translate((source for source, _ in rows), options), strict=True)
+    ended = [(target, a) for (_, target), a in found if a.hypotheses and a.hypotheses[0].complete]
     if len(ended) < FEWEST:
         return None
-    kind = _EXACT if 2 * _right(measures, _EXACT)[ended].sum() >= len(ended) else _CLOSE
-    right = _right(measures, kind)[ended]
-    kept = [answers[row] for row in ended]
-    fits = [(*_fit(_sureness(kept, exponent), right), exponent) for exponent in _EXPONENTS]
+    answers = [answer for _, answer in ended]
+    references = [(translator.target.normalize(target),) for target, _ in ended]
+    scores = measures([a.text for a in answers], references, ("chrf", "exact"))
+    kind = _EXACT if 2 * _right(scores, _EXACT).sum() >= len(ended) else _CLOSE
+    right = _right(scores, kind)
+    fits = [(*_fit(_sureness(answers, exponent), right), exponent) for exponent in _EXPONENTS]
     _, slope, offset, exponent = min(fits)
-    return Confidence(kind, exponent, slope, offset, answers=len(ended))
+    return Confidence(kind, exponent, slope, offset)
 
 
 def calibration(
     confidence: Confidence, answers: Sequence[Translation], measures: Sequence[Measure]
-) -> Calibration:
-    """Compare with the truth."""
+) -> dict[str, Any]:
+    """Compare with the truth.
+
+    Returns:
+        ``right``, what was predicted; ``error``, the expected calibration error (Guo 2017): the
+        difference of mean confidence and share that is right in each of ten equal ranges of
+        confidence, weighted by its lines; and these ``bins``.
+    """
     said = np.array([confidence.of(answer) for answer in answers])
     right = _right(measures, confidence.right)
     ranges = np.minimum((said * _BINS).astype(int), _BINS - 1)
     bins = [
-        (int(chosen.sum()), float(said[chosen].mean()), float(right[chosen].mean()))
-        for chosen in (ranges == number for number in range(_BINS))
-        if chosen.any()
-    ]
-    error = sum(count * abs(mean - share) for count, mean, share in bins) / len(said)
-    return Calibration(confidence.right, error, tuple(bins))
+        {"lines": int(some.sum()), "confidence": float(said[some].mean()),
+         "right": float(right[some].mean())}
+        for some in (ranges == number for number in range(_BINS)) if some.any()
+    ]  # fmt: skip
+    error = sum(b["lines"] * abs(b["confidence"] - b["right"]) for b in bins) / len(said)
+    return {"right": confidence.right, "error": error, "bins": bins}
 
 
 def _right(measures: Sequence[Measure], kind: str) -> Values:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.baselines import TrainingPairs
-from dragoman.evaluation.breakdown import Part, breakdown
-from dragoman.evaluation.confidence import Calibration, Confidence, calibration
+from dragoman.evaluation.breakdown import Breakdown, breakdown
+from dragoman.evaluation.confidence import Confidence, calibration
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, Metric, measures, plain
 from dragoman.evaluation.mistakes import MISTAKES, mistakes
@@ -39,11 +38,11 @@ class Evaluation:
     """How the outputs were looked for: ``beam 5, length penalty 1``."""
     baselines: dict[str, dict[str, float]]
     """What answers without a model score: by baseline, then by measure."""
-    breakdown: dict[str, tuple[Part, ...]]
-    """The scores of some lines: by kind of division."""
+    breakdown: Breakdown
+    """The scores of some lines."""
     mistakes: dict[str, list[int]]
     """Lines of each kind of ``MISTAKES``, counted from 0; those with most edits first."""
-    calibration: Calibration | None = None
+    calibration: dict[str, Any] | None = None
     """How the model's confidence agrees with what was right; None for a model without."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores must know."""
@@ -67,39 +66,20 @@ class Evaluation:
             "left_out": self.examples.left_out,
             "search": self.search,
             "seconds": round(self.seconds, 3),
-            "scores": {
-                m.name: {
-                    "value": number(m.value), "interval": [number(m.low), number(m.high)],
-                    "signature": m.signature,
-                }
-                for m in self.metrics
-            },
-            "baselines": {name: _numbers(scores) for name, scores in self.baselines.items()},
-            "breakdown": {
-                kind: {p.name: {"lines": len(p.lines), **_numbers(p.scores)} for p in parts}
-                for kind, parts in self.breakdown.items()
-            },
+            "scores": {m.name: asdict(m) for m in self.metrics},
+            "baselines": self.baselines,
+            "breakdown": self.breakdown,
             "mistakes": {
                 kind: {
                     "meaning": MISTAKES[kind], "count": len(lines),
-                    "percent": round(100 * len(lines) / len(self.outputs), 4),
                     "lines": sorted(line + 1 for line in lines),
                     "cases": [self.case(line) for line in lines[:cases]],
                 }
                 for kind, lines in self.mistakes.items()
             },
-            "calibration": self.calibration and asdict(self.calibration),
+            "calibration": self.calibration,
             "notes": self.notes,
         }  # fmt: skip
-
-
-def _numbers(scores: dict[str, float]) -> dict[str, float | None]:
-    return {name: number(value) for name, value in scores.items()}
-
-
-def number(value: float) -> float | None:
-    """A score as JSON has it: four digits after the point, null for what is none."""
-    return round(value, 4) if math.isfinite(value) else None
 
 
 def evaluate_examples(
@@ -146,51 +126,41 @@ def evaluate_examples(
         breakdown=parts,
         mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
         calibration=None if confidence is None else calibration(confidence, answers, found),
-        notes=(*_notes(examples, judged), *_warnings(found, parts, training)),
+        notes=tuple(_notes(examples, judged, found, parts, training)),
     )  # fmt: skip
 
 
-def _warnings(
-    found: Sequence[Measure], parts: dict[str, tuple[Part, ...]], training: TrainingPairs | None
-) -> list[str]:
-    """What was left out, and what of the test set was learned from."""
-    notes = []
-    if all(m.key != "ter" for m in found):
-        notes.append("TER was left out: it would take minutes on lines as long as these")
-    if training is None:
-        notes.append(
-            "the folder holds no training pairs: two baselines, overlap and the breakdown by words "
-            "are left out"
-        )
-        return notes
-    if len(training.sources) < training.total:
-        notes.append(f"{len(training.sources)} of {training.total} training pairs were looked at")
-    for part in parts["source"]:
-        if part.name == "seen":
-            lines = len(found[0].statistics)
-            notes.append(
-                f"{len(part.lines)} of {lines} sources ({len(part.lines) / lines:.1%}) are in the "
-                "training pairs, but for case and punctuation (--breakdown scores the others apart)"
-            )
-    return notes
-
-
-def _notes(examples: Examples, judged: Examples) -> list[str]:
-    """What was done to the test set."""
-    notes = []
+def _notes(
+    examples: Examples, judged: Examples, found: Sequence[Measure], parts: Breakdown,
+    training: TrainingPairs | None,
+) -> Iterator[str]:  # fmt: skip
+    """What was done to the test set, what of it was learned from, and what was left out."""
+    lines = len(examples.sources)
     if examples.left_out:
-        notes.append(f"{examples.left_out} lines of {examples.name} are no pairs: not scored")
-    if examples.repeated:
-        notes.append(
-            f"{examples.repeated} lines repeat a source: each was scored by itself "
+        yield f"{examples.left_out} lines of {examples.name} are no pairs: not scored"
+    if repeated := lines - len(set(examples.sources)):
+        yield (
+            f"{repeated} lines repeat a source: each was scored by itself "
             "(--multiple-references scores it once, against all its targets)"
         )
     before = [plain(text) for right in examples.references for text in right]
     after = [plain(text) for right in judged.references for text in right]
-    changed = sum(a != b for a, b in zip(before, after, strict=True))
-    if changed:
-        notes.append(
+    if changed := sum(a != b for a, b in zip(before, after, strict=True)):
+        yield (
             f"{changed} of {len(after)} references were normalised as the model's training targets "
             "were (--raw-references compares with them as they stand)"
         )
-    return notes
+    if all(m.key != "ter" for m in found):
+        yield "TER was left out: it would take minutes on lines as long as these"
+    if training is None:
+        yield (
+            "the folder holds no training pairs: two baselines, overlap and the breakdown by words "
+            "are left out"
+        )
+    elif len(training.sources) < training.total:
+        yield f"{len(training.sources)} of {training.total} training pairs were looked at"
+    if seen := int(parts.get("source", {}).get("seen", {}).get("lines", 0)):
+        yield (
+            f"{seen} of {lines} sources ({seen / lines:.1%}) are in the training pairs, but for "
+            "case and punctuation (--breakdown scores the others apart)"
+        )

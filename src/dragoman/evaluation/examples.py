@@ -30,11 +30,6 @@ class Examples:
         changed = tuple(tuple(map(change, right)) for right in self.references)
         return replace(self, references=changed)
 
-    @property
-    def repeated(self) -> int:
-        """Lines whose source stands on an earlier line too."""
-        return len(self.sources) - len(set(self.sources))
-
 
 def examples_of(
     pairs: Iterable[tuple[str, str]], name: str, *, multiple_references: bool = False

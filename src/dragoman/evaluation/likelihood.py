@@ -32,13 +32,8 @@ class Likelihood:
 
     @property
     def perplexity(self) -> float:
-        """``exp(loss)``; infinite when that cannot be represented."""
-        return perplexity(self.loss)
-
-
-def perplexity(loss: float) -> float:
-    """``exp(loss)``; infinite when that cannot be represented."""
-    return math.exp(loss) if loss < 700 else math.inf
+        """``exp(loss)``, up to the greatest number."""
+        return math.exp(min(self.loss, 709.0))
 
 
 def teacher_forced(
@@ -57,7 +52,7 @@ def teacher_forced(
     return (
         Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], share),
         Measure("perplexity", "perplexity", signature, sums[:, [0, 2]],
-                lambda sums: perplexity(float(sums[0] / sums[1])), higher=False),
+                lambda sums: Likelihood(float(sums[0] / sums[1]), 0.0, 0).perplexity, higher=False),
     )  # fmt: skip
 
 

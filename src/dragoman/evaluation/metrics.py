@@ -5,7 +5,6 @@ N sentences   K numbers that each of them adds to a score
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -39,9 +38,8 @@ class Metric:
     """In percent, but for perplexity."""
     signature: str
     """How it was computed, in sacreBLEU's notation where the score is sacreBLEU's."""
-    low: float = math.nan
-    high: float = math.nan
-    """The interval that holds 95 % of its bootstrap resamples; nan where it was not asked for."""
+    interval: tuple[float, float] | None = None
+    """Holds 95 % of its bootstrap resamples; None where it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,25 +33,19 @@ class Difference:
 
     name: str
     value: float
-    low: float
-    high: float
-    """The interval that holds 95 % of the differences in resamples of the same sentences."""
+    interval: tuple[float, float]
+    """Holds 95 % of the differences in resamples of the same sentences."""
     p: float
     """How often the difference is at least as large, either way, when it is left to chance which
     model gave which output of a sentence (approximate randomisation, Noreen 1989)."""
 
 
 def scored(measures: Sequence[Measure]) -> tuple[Metric, ...]:
-    """Each score with the interval that holds 95 % of its resamples (Koehn 2004).
-
-    One sentence has only one resample: then there is no interval, and its bounds are nan.
-    """
-    if len(measures[0].statistics) < 2:
-        return tuple(Metric(m.name, m.value(), m.signature) for m in measures)
-    bounds = map(_bounds, _resampled(measures))
+    """Each score with its interval (Koehn 2004); one sentence, with its one resample, has none."""
+    alone = len(measures[0].statistics) < 2
     return tuple(
-        Metric(m.name, m.value(), m.signature, low, high)
-        for m, (low, high) in zip(measures, bounds, strict=True)
+        Metric(m.name, m.value(), m.signature, None if alone else _middle(scores))
+        for m, scores in zip(measures, _resampled(measures), strict=True)
     )
 
 
@@ -71,10 +65,10 @@ def compare(first: Sequence[Measure], second: Sequence[Measure]) -> tuple[Differ
         return ()
     others = [theirs[m.key, m.signature] for m in ours]
     apart = _resampled(others) - _resampled(ours)  # [M, R]
-    found = []
-    for a, b, resamples, p in zip(ours, others, apart, _chances(ours, others), strict=True):
-        found.append(Difference(a.name, b.value() - a.value(), *_bounds(resamples), p))
-    return tuple(found)
+    rows = zip(ours, others, apart, _chances(ours, others), strict=True)
+    return tuple(
+        Difference(a.name, b.value() - a.value(), _middle(scores), p) for a, b, scores, p in rows
+    )
 
 
 def _resampled(measures: Sequence[Measure]) -> Values:
@@ -96,7 +90,7 @@ def _scores(measures: Sequence[Measure], sums: Values) -> Values:
     return np.array([[m.formula(row) for row in part] for m, part in parts])
 
 
-def _bounds(scores: Values) -> tuple[float, float]:
+def _middle(scores: Values) -> tuple[float, float]:
     """The bounds of the middle 95 %."""
     ordered, cut = np.sort(scores), len(scores) // 40
     return float(ordered[cut]), float(ordered[-cut - 1])
