@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dragoman.config import Config, DataOptions, SearchOptions
-from dragoman.data.batches import PairsInMemory
-from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.evaluation.evaluate import (
-    Evaluation,
+from dragoman.evaluation.baselines import training_pairs
+from dragoman.evaluation.confidence import load_confidence
+from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
+from dragoman.evaluation.examples import (
+    Examples,
     Pairs,
-    evaluate_pairs,
+    examples_of,
     held_out_name,
     held_out_pairs,
 )
-from dragoman.evaluation.likelihood import likelihood
-from dragoman.evaluation.metrics import Metric
+from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
@@ -72,6 +72,7 @@ class Model:
     def __init__(self, folder: ModelFolder) -> None:
         self.folder = folder
         self.config = folder.config
+        self.confidence = load_confidence(folder.path)
         self._translator = Translator(
             TorchScorer(folder.model), folder.source, folder.target,
             longest=folder.config.source.max_tokens,
@@ -99,8 +100,8 @@ class Model:
         return self._translator.translate(lines, search, attention=attention)
 
     def evaluate(
-        self, pairs: Paths | Pairs | None = None, *, reading: DataOptions | None = None,
-        **options: Any,
+        self, pairs: Paths | Pairs | Examples | None = None, *, reading: DataOptions | None = None,
+        multiple_references: bool = False, raw_references: bool = False, **options: Any,
     ) -> Evaluation:  # fmt: skip
         """Score the model.
 
@@ -108,41 +109,48 @@ class Model:
             pairs: a file of pairs, two aligned files, pairs of text, or None for those that its
                 training held out.
             reading: how files are read; as the training pairs were, when not given.
+            multiple_references: score each source once, against all its targets.
+            raw_references: leave the references as they stand, where the model was trained on
+                normalised ones.
             options: fields of :class:`dragoman.SearchOptions`.
         """
         search: SearchOptions = replace(self.config.search, **options)
         check_options(Config(search=search))
+        if not isinstance(pairs, Examples):
+            pairs = self.examples(pairs, reading=reading, multiple_references=multiple_references)
+        folder, copy = self.folder, self.config.model.copy
+        tokenizers = (folder.source, folder.target)
+        return evaluate_examples(
+            self._translator, pairs, search, raw_references=raw_references,
+            training=training_pairs(folder.path, folder.source, folder.target),
+            confidence=self.confidence,
+            characters=self.config.target.level == "char",
+            more=teacher_forced(folder.model, tokenizers, pairs, copy=copy),
+        )  # fmt: skip
+
+    def examples(
+        self, pairs: Paths | Pairs | None = None, *, reading: DataOptions | None = None,
+        multiple_references: bool = False,
+    ) -> Examples:  # fmt: skip
+        """Read a test set once, to score several models on it; see :meth:`evaluate`."""
         faults = Faults()
+        rows: Iterable[tuple[str, str]]
         if pairs is None:
             name, rows = held_out_name(self.folder.path), held_out_pairs(self.folder.path)
         elif _is_text(pairs):
-            name, rows = f"{len(pairs)} pairs", list(pairs)  # type: ignore[arg-type]
+            name, rows = f"{len(pairs)} pairs", pairs
         else:
             files = _paths(pairs)  # type: ignore[arg-type]
             found = read_pairs(files, reading or self.config.data, faults)
             name = " ".join(str(file) for file in files)
             rows = [(pair.source, pair.target) for pair in found]
-        return evaluate_pairs(
-            self._translator, rows, search, name=name, left_out=faults.total,
-            more=self._teacher_forced(rows),
-        )  # fmt: skip
-
-    def _teacher_forced(self, rows: Pairs) -> tuple[Metric, ...]:
-        """Token accuracy and perplexity of the references, given the right tokens before each."""
-        if not rows:
-            return ()
-        encoded = encode_pairs(
-            [source for source, _ in rows], [target for _, target in rows],
-            (self.folder.source, self.folder.target), copy=self.config.model.copy,
-        )  # fmt: skip
-        found = likelihood(self.folder.model, PairsInMemory(*encoded))
-        accuracy = Metric("token accuracy", 100 * found.token_accuracy, "teacher-forced")
-        return accuracy, Metric("perplexity", found.perplexity, "teacher-forced, per token")
+        made = examples_of(rows, name, multiple_references=multiple_references)
+        return replace(made, left_out=faults.total)
 
 
 def _paths(pairs: Paths) -> list[Path]:
     return [Path(pairs)] if isinstance(pairs, (str, Path)) else [Path(p) for p in pairs]
 
 
-def _is_text(pairs: Paths | Pairs) -> bool:
+def _is_text(pairs: Paths | Pairs) -> TypeGuard[Pairs]:
     return not isinstance(pairs, (str, Path)) and all(isinstance(p, tuple) for p in pairs)

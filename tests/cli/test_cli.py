@@ -18,6 +18,7 @@ from dragoman.cli.demo import ASKED
 from dragoman.cli.options import lengthen, option_names
 from dragoman.cli.train import Train
 from dragoman.data.samples import sample_pairs
+from dragoman.evaluation.confidence import Confidence
 from tiny import shared_data
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,28 @@ def test_json_gives_scores_and_n_best(folder: Path) -> None:
     assert second["text"] == "" and second["n_best"] == []
 
 
+def test_unsure_answers_are_marked(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text("un chat\n\n", encoding="utf-8")
+    asked = ["translate", str(folder), "--input", str(tmp_path / "in"), "--beam", "1"]
+    Confidence("exact match", 1.0, 0.0, 0.0).save(folder)  # 0.5 for every answer that ended
+    try:
+        assert main(asked) == 0
+        plain = capsys.readouterr().out
+        assert main([*asked, "--min-confidence", "0.6"]) == 0
+        assert capsys.readouterr().out == f"[unsure] {plain}"
+        assert main([*asked, "--min-confidence", "0.6", "--json"]) == 0
+        first, second = map(json.loads, capsys.readouterr().out.splitlines())
+        assert first["confidence"] in (0.0, 0.5) and first["unsure"] is True
+        assert second["confidence"] == 1.0 and second["unsure"] is False
+        (tmp_path / "t").write_text("un chat\tone cat\n", encoding="utf-8")
+        assert main(["evaluate", str(folder), str(tmp_path / "t")]) == 0
+        assert "calibration error 0." in capsys.readouterr().out
+    finally:
+        (folder / "confidence.json").unlink()
+
+
 @pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_an_attention_map_is_drawn(folder: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
     picture = tmp_path / f"map.{ending}"
@@ -130,6 +153,27 @@ def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Pa
     assert len((tmp_path / "out").read_text().splitlines()) == 2
     table = dragoman("evaluate", folder).stdout.decode()
     assert "held-out pairs of the training run" in table and "BLEU" in table
+
+
+def test_evaluate_compares_models(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    pairs, other = tmp_path / "p.tsv", tmp_path / "lower"
+    pairs.write_text(PAIRS.upper(), encoding="utf-8")
+    assert main(["train", str(pairs), "--out", str(other), "--target.lowercase", *SMALL]) == 0
+    capsys.readouterr()
+    asked = ["evaluate", str(folder), str(other), str(pairs), "--beam", "1"]
+    assert main([*asked, "--breakdown", "--cases", "1"]) == 0
+    text, said = capsys.readouterr()
+    assert f"{other} against {folder}" in text
+    assert "source: unseen" in text and "\n  reference: " in text
+    assert text.count("BLEU: nrefs") == 1 and text.count("\u2191") == 8
+    assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith(("/", "  ")))
+    assert "normalised targets: references are compared as they stand" in said
+    assert main(["evaluate", str(folder), str(folder), str(pairs), "--json", "--beam", "1"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert [m["folder"] for m in tree["models"]] == [str(folder)] * 2
+    assert {d["p"] for d in tree["against_first"][str(folder)]} == {1.0}
 
 
 def test_check_reports(tmp_path: Path) -> None:
@@ -268,6 +312,11 @@ def test_some_bad_lines_are_counted_and_said(
         (["translate", "{f}", "--attention", "no/map.png"], "no such folder: no"),
         (["translate", "{f}", "--n-best", "0"], "--n-best: 0 is too small"),
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
+        (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
+        (["evaluate", "{f}", "{d}"], "is not a model folder"),
+        (["translate", "{f}", "--min-confidence", "0.5"], "has no confidence.json"),
+        (["translate", "{f}", "--min-confidence", "5"], "--min-confidence: 5.0 is no share of 1"),
+        (["evaluate", "{f}", "--cases", "-1"], "--cases: -1 is too small, at least 0"),
         (["demo", "--out", "{d}"], "is not a demo's folder: it holds"),
         (["demo", "--out", "{d}/p"], "is a file, a folder is expected"),
         (["train", "p", "--out", "m", "--validation-pairs", "nothing"], "no such file"),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import sacrebleu
+from hypothesis import given
+from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 
+from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
-from dragoman.evaluation.evaluate import Evaluation
-from dragoman.evaluation.metrics import score_texts
+from dragoman.evaluation.metrics import measures, score_texts
 
 OUTPUTS = ["The cat sat on the mat.", "A dog !", "", "It rains today, too."]
 REFERENCES = ["The cat sat on a mat.", "A dog!", "Nothing.", "It rains today, too."]
@@ -47,9 +55,67 @@ def test_what_cannot_be_scored(outputs: list[str], references: list[str], messag
         score_texts(outputs, references)
 
 
-def test_an_evaluation_as_json() -> None:
-    metrics = tuple(score_texts(OUTPUTS, REFERENCES).values())
-    tree = json.loads(Evaluation("t.tsv", metrics, tuple(OUTPUTS), 1.5, "beam 5").to_json())
-    assert tree["lines"] == 4 and tree["test"] == "t.tsv" and tree["search"] == "beam 5"
-    assert tree["scores"]["exact match"]["value"] == 25.0
-    assert tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|")
+def test_ragged_references_are_sacrebleus() -> None:
+    references = [("The cat sat on a mat.", "A cat sat."), ("A dog!",), ("No.", "Nothing.", "."),
+                  ("It rains today, too.",)]  # fmt: skip
+    columns = [[right[i] if i < len(right) else None for right in references] for i in range(3)]
+    found = {m.key: m for m in measures(OUTPUTS, references)}
+    for key, metric in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
+        assert found[key].value() == metric.corpus_score(OUTPUTS, columns).score  # type: ignore[attr-defined]
+        assert found[key].signature == str(metric.get_signature())  # type: ignore[attr-defined]
+        assert found[key].signature.startswith("nrefs:var|")
+    assert found["exact"].value() == 25.0
+    assert found["exact"].value([0, 1]) == 0.0 and found["exact"].value([3]) == 100.0
+
+
+def test_error_rates_by_hand() -> None:
+    # "K AE1 T S" is one edit from "K AE1 T" (3 phones), and "D AO1 G" two from "D AA2 K" (3).
+    outputs, right = ["K AE1 T S", "D AO1 G"], [("K AH0 T T", "K AE1 T"), ("D AA2 K",)]
+    tokens, characters = (
+        {m.key: m for m in measures(outputs, right, ("errors",), characters=c)}["errors"]
+        for c in (False, True)
+    )
+    assert tokens.name == "token error rate" and tokens.value() == pytest.approx(100 * 3 / 6)
+    # By characters the nearest of the first is "K AE1 T": 2 of 7; the second: O, 1 and G, 3 of 7.
+    assert characters.name == "character error rate"
+    assert characters.value() == pytest.approx(100 * 5 / 14)
+    assert not tokens.higher
+
+
+@given(st.lists(st.tuples(st.text("ab ", max_size=9), st.text("ab ", max_size=9)), min_size=1))
+def test_edits_are_levenshteins(pairs: list[tuple[str, str]]) -> None:
+    found = measures([a for a, _ in pairs], [(b,) for _, b in pairs], ("errors", "exact"))
+    for (a, b), (edits, length), (same, _) in zip(
+        pairs, found[1].statistics, found[0].statistics, strict=True
+    ):
+        assert (edits, length) == (slow_distance(a.split(), b.split()), len(b.split()))
+        assert bool(same) == (a.split() == b.split())
+
+
+def slow_distance(a: list[str], b: list[str]) -> int:
+    if not a or not b:
+        return len(a) + len(b)
+    change = slow_distance(a[1:], b[1:]) + (a[0] != b[0])
+    return min(change, slow_distance(a[1:], b) + 1, slow_distance(a, b[1:]) + 1)
+
+
+def test_ter_is_left_out_where_it_would_take_minutes() -> None:
+    line = " ".join(map(str, range(300)))
+    assert [m.key for m in measures([line], [("a",)], ("ter", "exact"))] == ["exact"]
+
+
+@pytest.mark.slow
+def test_the_command_line_of_sacrebleu_agrees(tmp_path: Path) -> None:
+    pairs = sample_pairs("phrases")[:200]
+    outputs = [" ".join(p.target.split()[1:]) if i % 3 else p.target for i, p in enumerate(pairs)]
+    (tmp_path / "out").write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
+    (tmp_path / "ref").write_text("".join(f"{p.target}\n" for p in pairs), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "sacrebleu", tmp_path / "ref", "-i", tmp_path / "out",
+         "-m", "bleu", "chrf", "ter", "--width", "6"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    theirs = json.loads(done.stdout)
+    found = measures(outputs, [(p.target,) for p in pairs], ("bleu", "chrf", "ter"))
+    assert [m.signature for m in found] == [row["signature"] for row in theirs]
+    assert [round(m.value(), 6) for m in found] == [row["score"] for row in theirs]

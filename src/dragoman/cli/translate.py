@@ -20,6 +20,8 @@ from dragoman.inspection.pictures import check_picture
 if TYPE_CHECKING:
     from dragoman.search.translator import Translation
 
+UNSURE = "[unsure] "
+
 
 @dataclass(frozen=True)
 class Translate:
@@ -39,9 +41,12 @@ class Translate:
     """Lines translated at a time; changes speed only (default: the folder's)."""
     n_best: int = 1
     """With --json: hypotheses given for each line, no more than the beam."""
+    min_confidence: float | None = None
+    """Mark an answer as unsure when the share of such answers that were right on held-out pairs is
+    below this: "[unsure] " is put before it, and with --json "unsure" is true."""
     json: bool = False
     """Give a JSON object a line: text, score (log-probability divided by length to the power of
-    the length penalty), tokens, n-best."""
+    the length penalty), confidence, tokens, n-best."""
     attention: Path | None = None
     """Draw the first line's attention map into this file (.png, .svg or .pdf)."""
 
@@ -51,11 +56,16 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Translate, arguments, verb="translate")
     if asked.n_best < 1:
         raise OptionError(f"{asked.n_best} is too small, at least 1", place="--n-best")
+    if asked.min_confidence is not None and not 0 <= asked.min_confidence <= 1:
+        raise OptionError(f"{asked.min_confidence} is no share of 1", place="--min-confidence")
     check_picture(asked.attention, "--attention")
     options = given(asked, ("beam", "length_penalty", "max_ratio", "batch_size"))
     from dragoman.api import load  # torch only now
 
     model = load(asked.folder)
+    if asked.min_confidence is not None and model.confidence is None:
+        raise OptionError(f"{asked.folder} has no confidence.json", place="--min-confidence",
+                          cure="train again, with at least 50 pairs held out")  # fmt: skip
     picture = asked.attention is not None
     if picture and model.config.model.attention == "none":
         raise OptionError("this model has no attention to draw", place="--attention")
@@ -64,7 +74,10 @@ def main(arguments: Sequence[str]) -> int:
     blocks = ([line] for line in lines) if typed else [lines]
     answers = chain.from_iterable(model.stream(b, attention=picture, **options) for b in blocks)
     for number, answer in enumerate(answers):
-        print(_json(answer, asked.n_best) if asked.json else answer.text, flush=typed)
+        sure = None if model.confidence is None else model.confidence.of(answer)
+        unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
+        text = f"{UNSURE if unsure else ''}{answer.text}"
+        print(_json(answer, asked.n_best, sure, unsure) if asked.json else text, flush=typed)
         if number == 0 and asked.attention is not None:
             _draw(answer, asked.attention)
     return 0
@@ -74,7 +87,7 @@ def _warn(text: str) -> None:
     print(f"dragoman translate: {text}", file=sys.stderr)
 
 
-def _json(answer: Translation, n_best: int) -> str:
+def _json(answer: Translation, n_best: int, sure: float | None, unsure: bool | None) -> str:
     best = zip(answer.hypotheses[:n_best], answer.texts, strict=False)
     fields: dict[str, Any] = {
         "source": answer.source,
@@ -87,6 +100,10 @@ def _json(answer: Translation, n_best: int) -> str:
             for h, text in best
         ],
     }
+    if sure is not None:
+        fields["confidence"] = round(sure, 4)
+    if unsure is not None:
+        fields["unsure"] = unsure
     return json.dumps(fields, ensure_ascii=False)
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from dragoman.data.batches import IdPairs, assemble
+from dragoman.data.batches import IdPairs, PairsInMemory, assemble
+from dragoman.data.corpus import encode_pairs
 from dragoman.data.plans import plan_batches
+from dragoman.data.tokenizer import Tokenizer
+from dragoman.evaluation.examples import Examples
+from dragoman.evaluation.metrics import Measure, share
 from dragoman.model.seq2seq import Seq2Seq
 
 _BATCH_TOKENS = 4096
@@ -26,18 +32,48 @@ class Likelihood:
 
     @property
     def perplexity(self) -> float:
-        """``exp(loss)``; infinite when that cannot be represented."""
-        return math.exp(self.loss) if self.loss < 700 else math.inf
+        """``exp(loss)``, up to the greatest number."""
+        return math.exp(min(self.loss, 709.0))
+
+
+def teacher_forced(
+    model: Seq2Seq, tokenizers: tuple[Tokenizer, Tokenizer], examples: Examples, *, copy: bool
+) -> tuple[Measure, ...]:
+    """Token accuracy and perplexity of all references, given the right tokens before each.
+
+    Their signature names the tokenizer, without which such numbers mean nothing.
+    """
+    answers = [text for right in examples.references for text in right]
+    owners = [n for n, right in enumerate(examples.references) for _ in right]
+    encoded = encode_pairs([examples.sources[n] for n in owners], answers, tokenizers, copy=copy)
+    sums = np.zeros((len(examples.sources), 3))
+    np.add.at(sums, owners, pair_likelihoods(model, PairsInMemory(*encoded)))
+    signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}"
+    return (
+        Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], share),
+        Measure("perplexity", "perplexity", signature, sums[:, [0, 2]],
+                lambda sums: Likelihood(float(sums[0] / sums[1]), 0.0, 0).perplexity, higher=False),
+    )  # fmt: skip
+
+
+def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
+    """Score every pair of ``corpus``; the model is left in the mode it was in."""
+    loss, right, tokens = pair_likelihoods(model, corpus).sum(0).tolist()
+    return Likelihood(loss / tokens, right / tokens, int(tokens))
 
 
 @torch.inference_mode()
-def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
-    """Score every pair of ``corpus``; the model is left in the mode it was in."""
+def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]:
+    """Score every pair of ``corpus`` by itself; the model is left in the mode it was in.
+
+    Returns:
+        Negative log-likelihood in nats, tokens predicted right, and tokens, [pairs, 3].
+    """
     device = next(model.parameters()).device
     training = model.training
     model.eval()
-    loss, right, tokens = 0.0, 0, 0
     lengths = (corpus.source_lengths, corpus.target_lengths)
+    found = np.zeros((len(corpus.target_lengths), 3))
     for rows in plan_batches(*lengths, _BATCH_TOKENS, seed=0, epoch=0):
         batch = assemble(corpus, rows).to(device)
         memory = model.encode(batch.source, batch.source_mask, batch.copies)
@@ -47,8 +83,9 @@ def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
             looked = None if weights is None else weights[:, now]
             log_probs = model.scores(features[:, now], looked, memory)[real, 0]  # [<= B, W]
             answer = batch.target_out[real, t]
-            loss -= float(log_probs.gather(1, answer.unsqueeze(1)).cpu().double().sum())
-            right += int((log_probs.argmax(1) == answer).sum())
-        tokens += batch.target_tokens
+            loss = -log_probs.gather(1, answer.unsqueeze(1)).squeeze(1)
+            right = log_probs.argmax(1) == answer
+            owners = rows[real.cpu().numpy()]
+            found[owners] += torch.stack((loss, right, torch.ones_like(loss)), 1).cpu().numpy()
     model.train(training)
-    return Likelihood(loss / tokens, right / tokens, tokens)
+    return found

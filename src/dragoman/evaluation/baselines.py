@@ -1,0 +1,91 @@
+"""What answers without a model would score: the scores that a model must beat.
+
+M training pairs   G distinct n-grams of all texts
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.data.corpus import Corpus
+from dragoman.data.prepare import FOLDER, TRAIN
+from dragoman.data.tokenizer import Ids, Tokenizer
+
+_MOST = 500_000
+"""Training pairs that are looked at, spread evenly over all."""
+_NGRAM = 3
+_HASH = 0x9E3779B1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPairs:
+    """What a model learned from, as its vocabularies can spell it."""
+
+    sources: tuple[str, ...]
+    targets: tuple[Ids, ...]
+    total: int
+    """Of all training pairs."""
+    target: Tokenizer
+
+    def baselines(self, sources: Sequence[str]) -> dict[str, list[str]]:
+        """Answers without a model: the most frequent target, and each nearest source's target."""
+        counts = Counter(ids.tobytes() for ids in self.targets)
+        frequent = self.target.decode(np.frombuffer(counts.most_common(1)[0][0], np.int32))
+        rows = nearest(sources, self.sources)
+        return {
+            "frequent": [frequent] * len(sources),
+            "nearest": [self.target.decode(self.targets[row]) for row in rows],
+        }
+
+
+def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
+    """The pairs that the model of ``folder`` learned from; None where they are not kept."""
+    path = folder / FOLDER / TRAIN
+    if not path.exists():
+        return None
+    corpus = Corpus(path)
+    rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
+    pairs = [corpus.pair(int(row)) for row in rows]
+    sources = tuple(source.decode(ids) for ids, _ in pairs)
+    return TrainingPairs(sources, tuple(ids for _, ids in pairs), len(corpus), target)
+
+
+def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """For each query the text with the most n-grams of characters in common.
+
+    That is the first with the greatest Dice coefficient, 2 |A ∩ B| / (|A| + |B|), of their sets of
+    three characters; the ends of a text are characters too, case does not count.
+    """
+    ngrams, owners = _ngrams(texts)  # [G]
+    sizes = np.bincount(owners, minlength=len(texts))  # [M]
+    asked, askers = _ngrams(queries)
+    order = np.argsort(askers, kind="stable")
+    found = []
+    for wanted in np.split(asked[order], np.flatnonzero(np.diff(askers[order])) + 1):
+        starts, ends = (np.searchsorted(ngrams, wanted, side) for side in ("left", "right"))
+        common = np.concatenate([owners[a:b] for a, b in zip(starts, ends, strict=True)])
+        shared = np.bincount(common, minlength=len(texts))  # [M]
+        found.append(int(np.argmax(shared / (sizes + len(wanted)))))
+    return found
+
+
+def _ngrams(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """The distinct n-grams of each text, as numbers, and the texts they are of; sorted, [G]."""
+    framed = [f"\2\2{text.casefold()}\3" for text in texts]  # none without an n-gram
+    points = np.frombuffer("".join(framed).encode("utf-32-le", "replace"), np.uint32)
+    owners = np.repeat(np.arange(len(texts), dtype=np.uint64), [len(text) for text in framed])
+    numbers = np.zeros(len(points) - _NGRAM + 1, np.uint64)
+    for place in range(_NGRAM):
+        numbers *= np.uint64(_HASH)
+        numbers += points[place : len(numbers) + place]
+    numbers ^= numbers >> np.uint64(32)  # so that the half that is kept depends on all of it
+    whole = owners[: len(numbers)] == owners[_NGRAM - 1 :]
+    both = np.sort(numbers[whole] << np.uint64(32) | owners[: len(numbers)][whole])
+    both = both[np.append(True, both[1:] != both[:-1])]  # np.unique takes ten times as long
+    return (both >> np.uint64(32)).astype(np.uint32), both.astype(np.uint32)

@@ -1,0 +1,78 @@
+"""What a model is tested on: sources, and for each the texts that would be right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dragoman.data.corpus import Corpus
+from dragoman.data.prepare import FOLDER, RECORD, VALIDATION
+from dragoman.errors import DataError
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """A test set."""
+
+    name: str
+    sources: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+    """Of each source, at least one."""
+    left_out: int = 0
+    """Lines of the test file that are no pairs."""
+
+    def with_references(self, change: Callable[[str], str]) -> Examples:
+        """The same with every reference brought to another form."""
+        changed = tuple(tuple(map(change, right)) for right in self.references)
+        return replace(self, references=changed)
+
+
+def examples_of(
+    pairs: Iterable[tuple[str, str]], name: str, *, multiple_references: bool = False
+) -> Examples:
+    """A test set of ``pairs``, in their order.
+
+    With ``multiple_references`` each source stands there once, with all its targets (the several
+    pronunciations of a word); without, each line is an example of its own, as is usual for
+    translation.
+
+    Raises:
+        DataError: there are no pairs.
+    """
+    pairs = list(pairs)
+    if not pairs:
+        raise DataError("there is nothing to score", place=name)
+    if not multiple_references:
+        sources, targets = tuple(s for s, _ in pairs), tuple((t,) for _, t in pairs)
+        return Examples(name, sources, targets)
+    found: dict[str, dict[str, None]] = {}
+    for source, target in pairs:
+        found.setdefault(source, {})[target] = None
+    return Examples(name, tuple(found), tuple(map(tuple, found.values())))
+
+
+def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
+    """The pairs that a training run was validated on, as raw text.
+
+    Raises:
+        DataError: the folder does not hold them (they do not travel with an exported model).
+    """
+    path = folder / FOLDER / VALIDATION
+    if not path.exists():
+        raise DataError(
+            "holds no held-out pairs", place=str(folder), cure="name a file of test pairs"
+        )
+    return Corpus(path).texts()
+
+
+def held_out_name(folder: Path) -> str:
+    """What those pairs are: held out, or training pairs where there were too few to hold any."""
+    try:
+        held_out = json.loads((folder / RECORD).read_text("utf-8"))["held_out"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "validation pairs of the training run"
+    return "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"

@@ -1,0 +1,95 @@
+"""What is visibly wrong with outputs, whatever their score: counted, with the lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from dragoman.data.sameness import sentence_key
+from dragoman.evaluation.examples import Examples
+from dragoman.evaluation.metrics import symbols
+
+MISTAKES = {
+    "loop": "a phrase three times in a row, or a syllable four times, and in no reference so often",
+    "blank": "nothing",
+    "copied": "the source, which no reference is",
+    "cut off": "ended by the length limit, not by the model",
+    "too short": "less than half as long as any reference",
+    "too long": "more than twice as long as any reference",
+    "lost": "lacks a number or name that the source and all references have",
+    "unknown": "the source has tokens outside the vocabulary",
+}
+"""Every kind that is counted, and when an output is of it."""
+
+_PHRASE = 20
+"""Most symbols of a phrase whose repetition is a loop."""
+_STUTTER = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
+_NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
+
+
+def mistakes(
+    examples: Examples, outputs: Sequence[str], complete: Sequence[bool], unknown: Sequence[bool],
+    *, characters: bool,
+) -> dict[str, list[int]]:  # fmt: skip
+    """The lines of each kind of ``MISTAKES``, counted from 0.
+
+    Args:
+        examples: sources and references.
+        outputs: the answers.
+        complete: of each, whether the model ended it.
+        unknown: of each source, whether it has unknown tokens.
+        characters: lengths and loops are of characters, not of what stands between spaces.
+    """
+    found: dict[str, list[int]] = {kind: [] for kind in MISTAKES}
+    triples = zip(examples.sources, outputs, examples.references, strict=True)
+    for line, triple in enumerate(triples):
+        kinds = set(_kinds(*triple, characters))
+        kinds |= {"cut off"} if not complete[line] else set()
+        kinds |= {"unknown"} if unknown[line] else set()
+        for kind in kinds:
+            found[kind].append(line)
+    return found
+
+
+def _kinds(source: str, output: str, references: Sequence[str], characters: bool) -> Iterator[str]:
+    said, right = symbols(output, characters), [symbols(text, characters) for text in references]
+    if not said:
+        yield "blank"
+        return
+    if _loops(output, said, references, right):
+        yield "loop"
+    key = sentence_key(output)
+    if key == sentence_key(source) and key not in map(sentence_key, references):
+        yield "copied"
+    if 2 * len(said) < min(map(len, right)):
+        yield "too short"
+    if len(said) > 2 * max(map(len, right)):
+        yield "too long"
+    shared = set.intersection(*map(_names_and_numbers, (source, *references)))
+    if shared - _names_and_numbers(output):
+        yield "lost"
+
+
+def _loops(
+    output: str, said: Sequence[str], references: Sequence[str], right: Sequence[Sequence[str]]
+) -> bool:
+    times = repetitions(said)
+    if times >= 3 and times > max(map(repetitions, right)):
+        return True
+    return bool(_STUTTER.search(output)) and not any(map(_STUTTER.search, references))
+
+
+def repetitions(tokens: Sequence[str]) -> int:
+    """How many times in a row some phrase of ``tokens`` stands, at most."""
+    most = min(len(tokens), 1)
+    for length in range(1, min(_PHRASE, len(tokens) // 2) + 1):
+        run = 0  # tokens that equal the one a phrase before
+        for before, token in zip(tokens, tokens[length:], strict=False):
+            run = run + 1 if before == token else 0
+            most = max(most, run // length + 1)
+    return most
+
+
+def _names_and_numbers(text: str) -> set[str]:
+    words = _NAME_OR_NUMBER.findall(text)
+    return {word for word in words if word[0].isupper() or any(map(str.isdigit, word))}

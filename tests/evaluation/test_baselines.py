@@ -1,0 +1,92 @@
+"""Answers without a model, and scores by kind of source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.config import SideOptions
+from dragoman.data.corpus import write_ids, write_text
+from dragoman.data.pairs import Pair
+from dragoman.data.tokenizer import train_tokenizer
+from dragoman.evaluation import baselines
+from dragoman.evaluation.baselines import nearest, training_pairs
+from dragoman.evaluation.breakdown import breakdown
+from dragoman.evaluation.metrics import measures
+
+TEXTS = st.lists(st.text("abA é語", max_size=9), min_size=1, max_size=9)
+
+
+def slow_nearest(query: str, texts: list[str]) -> int:
+    def ngrams(text: str) -> set[str]:
+        framed = f"<<{text.casefold()}>"
+        return {framed[i : i + 3] for i in range(len(framed) - 2)}
+
+    ours = ngrams(query)
+    dice = [2 * len(ours & ngrams(t)) / (len(ours) + len(ngrams(t))) for t in texts]
+    return dice.index(max(dice))
+
+
+@given(TEXTS, TEXTS)
+def test_the_nearest_source_is_found(queries: list[str], texts: list[str]) -> None:
+    assert nearest(queries, texts) == [slow_nearest(query, texts) for query in queries]
+
+
+def test_the_nearest_source_by_hand() -> None:
+    texts = ["Où est la gare ?", "Il est à la gare.", "oui", ""]
+    assert nearest(["OÙ EST LA GARE ?", "Il est à la plage.", "", "\ud800"], texts) == [0, 1, 3, 0]
+
+
+def stored(folder: Path, pairs: list[tuple[str, str]]) -> baselines.TrainingPairs | None:
+    level = replace(SideOptions(), level="word", vocabulary=100)
+    sides = [train_tokenizer([pair[side] for pair in pairs], level) for side in (0, 1)]
+    (folder / "corpus").mkdir()
+    write_text((Pair(s, t, n) for n, (s, t) in enumerate(pairs)), folder / "text")
+    rows = np.ones(len(pairs), dtype=bool)
+    write_ids(
+        folder / "text", rows, (sides[0], sides[1]), (99, 99), folder / "corpus" / "train.arrow",
+        keep_text=False,
+    )  # fmt: skip
+    return training_pairs(folder, *sides)
+
+
+PAIRS = [("un chat !", "one cat!"), ("un chien", "one dog"), ("ce chien", "one dog"), ("x y", "z")]
+
+
+def test_training_pairs_are_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = stored(tmp_path, PAIRS)
+    assert found is not None and found.sources == tuple(source for source, _ in PAIRS)
+    assert found.baselines(["un chat ?", "chien", "xx y"]) == {
+        "frequent": ["one dog"] * 3, "nearest": ["one cat!", "one dog", "z"],
+    }  # fmt: skip
+    monkeypatch.setattr(baselines, "_MOST", 2)
+    again = training_pairs(tmp_path, found.target, found.target)
+    assert again is not None and len(again.sources) == 2 and again.total == 4
+
+
+def test_without_training_pairs_there_are_none(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["a"], replace(SideOptions(), level="word", vocabulary=9))
+    assert training_pairs(tmp_path, tokenizer, tokenizer) is None
+
+
+def test_scores_of_parts() -> None:
+    sources = ["un chat", "Un  chien !", "un rat", ""]
+    outputs, right = ["a", "b", "x", "y"], [("a",), ("b",), ("c",), ("d",)]
+    exact = measures(outputs, right, ("exact",))
+    learned = ["un chien", *["un chat"] * 9]
+    found = breakdown(exact, sources, [2, 5, 40, 0], learned)
+    shown = {
+        kind: {name: (part["lines"], part["exact match"]) for name, part in parts.items()}
+        for kind, parts in found.items()
+    }
+    assert shown == {
+        "source tokens": {"0–4": (2, 50), "5–8": (1, 100), "33+": (1, 0)},
+        "rarest word": {"0 ×": (2, 0), "1–9 ×": (2, 100)},
+        "source": {"unseen": (2, 0), "seen": (2, 100)},
+    }
+    assert list(breakdown(exact, sources, [1] * 4, None)) == ["source tokens"]

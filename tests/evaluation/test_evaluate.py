@@ -1,0 +1,121 @@
+"""From a test set to scores, with a stand-in for the model: what is asked, compared and said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dragoman.config import SearchOptions, SideOptions
+from dragoman.data.tokenizer import train_tokenizer
+from dragoman.errors import DataError
+from dragoman.evaluation.baselines import TrainingPairs
+from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
+from dragoman.evaluation.examples import examples_of
+
+PAIRS = [("cat", "K AE1 T"), ("lead", "L EH1 D"), ("dog", "D AO1 G"), ("lead", "L IY1 D")]
+
+
+class Parrot:
+    """A translator whose answers are known."""
+
+    def __init__(self, answers: dict[str, str], **options: Any) -> None:
+        side = replace(SideOptions(), level="word", vocabulary=100, **options)
+        self.target = train_tokenizer(["one two"], side)
+        self.source = train_tokenizer(["cat dog lead K AE1 T"], side)
+        self.answers = answers
+
+    def translate(self, lines: Iterable[str], options: SearchOptions) -> Iterator[Any]:
+        complete = [SimpleNamespace(complete=True)]
+        for line in lines:
+            text = self.answers.get(line, line)
+            yield SimpleNamespace(text=text, hypotheses=complete if text else [])
+
+
+def evaluate(parrot: Parrot, pairs: list[tuple[str, str]], **more: Any) -> Evaluation:
+    multiple = more.pop("multiple_references", False)
+    examples = examples_of(pairs, "t.tsv", multiple_references=multiple)
+    more = {"training": LEARNED} | more
+    return evaluate_examples(parrot, examples, SearchOptions(), **more)  # type: ignore[arg-type]
+
+
+TOKENIZER = Parrot({}).source
+LEARNED = TrainingPairs(("cats", "cot"), tuple(TOKENIZER.encode(["K AE1 T"] * 2)), 2, TOKENIZER)
+
+
+def scores(result: Evaluation) -> dict[str, float]:
+    return {m.key: m.value() for m in result.measures}
+
+
+def test_a_source_with_several_targets_is_scored_once_against_all() -> None:
+    parrot = Parrot({"cat": "K AE1 T", "lead": "L IY1 D", "dog": "D AO1"})
+    alone = evaluate(parrot, PAIRS)
+    assert len(alone.outputs) == 4 and scores(alone)["exact"] == 50.0
+    assert "1 lines repeat a source" in alone.notes[0]
+    grouped = evaluate(parrot, [*PAIRS, PAIRS[0]], multiple_references=True)
+    assert grouped.examples.sources == ("cat", "lead", "dog")
+    assert grouped.examples.references[1] == ("L EH1 D", "L IY1 D")
+    assert grouped.examples.references[0] == ("K AE1 T",)
+    # Of three words one is wrong; of its three phones one is missing, of nine in all.
+    assert scores(grouped)["exact"] == pytest.approx(200 / 3)
+    assert scores(grouped)["errors"] == pytest.approx(100 / 9)
+    assert grouped.notes == ()
+
+
+def test_references_take_the_form_of_the_training_targets_or_stand_as_they_are() -> None:
+    parrot = Parrot({"a": "un été"}, lowercase=True)
+    result = evaluate(parrot, [("a", "Un  été")])
+    assert scores(result)["exact"] == 100.0
+    assert result.notes == (
+        "1 of 1 references were normalised as the model's training targets were "
+        "(--raw-references compares with them as they stand)",
+    )
+    raw = evaluate(parrot, [("a", "Un  été")], raw_references=True)
+    assert scores(raw)["exact"] == 0.0 and raw.notes == ()
+
+
+def test_an_evaluation_as_json() -> None:
+    tree = json.loads(evaluate(Parrot({}), PAIRS[:3]).to_json())
+    assert tree["lines"] == tree["references"] == 3 and tree["test"] == "t.tsv"
+    assert tree["search"] == "beam 5, length penalty 1" and tree["left_out"] == 0
+    assert tree["scores"]["exact match"]["value"] == 0.0
+    assert tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|")
+    assert tree["scores"]["exact match"]["interval"] == [0.0, 0.0]
+    assert tree["baselines"]["copy"]["exact match"] == 0.0
+    assert tree["baselines"]["nearest"]["exact match"] == pytest.approx(100 / 3)
+    assert tree["breakdown"]["source"]["unseen"]["lines"] == 3
+    copied = tree["mistakes"]["copied"]
+    assert (copied["count"], copied["lines"]) == (3, [1, 2, 3])
+    assert copied["cases"][0] == {
+        "line": 1, "source": "cat", "output": "cat", "references": ["K AE1 T"],
+    }  # fmt: skip
+    assert json.loads(evaluate(Parrot({}), PAIRS).to_json(0))["mistakes"]["copied"]["cases"] == []
+    alone = json.loads(evaluate(Parrot({}), PAIRS[:1]).to_json())
+    assert alone["scores"]["chrF"]["interval"] is None
+
+
+def test_what_was_learned_from_is_said() -> None:
+    learned = replace(LEARNED, sources=("Dog!", "cot"), total=9)
+    result = evaluate(Parrot({}), PAIRS[:3], training=learned)
+    assert result.notes == (
+        "2 of 9 training pairs were looked at",
+        "1 of 3 sources (33.3%) are in the training pairs, but for case and punctuation "
+        "(--breakdown scores the others apart)",
+    )
+    alone = evaluate(Parrot({}), PAIRS[:3], training=None)
+    assert "the folder holds no training pairs" in alone.notes[0]
+    assert list(alone.baselines) == ["copy"] and list(alone.breakdown) == ["source tokens"]
+
+
+def test_nothing_to_score() -> None:
+    with pytest.raises(DataError, match=r"t\.tsv: there is nothing to score"):
+        evaluate(Parrot({}), [])
+
+
+def test_lines_too_long_for_ter_are_said() -> None:
+    result = evaluate(Parrot({}), [(" ".join(map(str, range(300))), "a")])
+    assert "ter" not in scores(result) and "TER was left out" in result.notes[-1]

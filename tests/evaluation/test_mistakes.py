@@ -1,0 +1,71 @@
+"""Each kind of mistake, and what is none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.evaluation.examples import Examples
+from dragoman.evaluation.mistakes import MISTAKES, mistakes, repetitions
+
+
+def kinds(source: str, output: str, *references: str, characters: bool = False) -> set[str]:
+    examples = Examples("", (source,), (references,))
+    found = mistakes(examples, [output], [True], [False], characters=characters)
+    assert set(found) == set(MISTAKES)
+    return {kind for kind, lines in found.items() if lines}
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "references", "expected"),
+    [
+        ("je dors", "I sleep and sleep and sleep and", ("I sleep and I sleep",), {"loop"}),
+        ("saute", "JUMP JUMP JUMP", ("JUMP JUMP JUMP",), set()),
+        ("saute", "JUMP JUMP JUMP", ("JUMP JUMP", "HOP"), {"loop"}),
+        ("ah", "haha hahahaha", ("haha ha",), {"loop"}),
+        ("ah", "hahaha", ("haha",), set()),
+        ("1000000", "10000000", ("1000000",), {"lost"}),
+        ("je dors", " ", ("I sleep",), {"blank"}),
+        ("Je dors.", "je dors", ("I sleep.",), {"copied"}),
+        ("Tom !", "Tom!", ("Tom!",), set()),
+        ("je dors", "I", ("I am asleep", "I sleep in"), {"too short"}),
+        ("je dors", "I", ("I am asleep", "I sleep"), set()),
+        ("je dors", "I do not sleep here", ("I sleep",), {"too long"}),
+        ("Anne a 3 chats", "Anna has 3 cats", ("Anne has 3 cats",), {"lost"}),
+        ("Anne a 3 chats", "Anne has 13 cats", ("Anne has 3 cats",), {"lost"}),
+        ("Anne a 3 chats", "Anne, 3 cats", ("Anne has 3 cats",), set()),
+        ("Anne a trois chats", "3 cats", ("Anna has 3 cats", "3 cats"), set()),
+        ("le 3 mai 1999", "1999-05-04", ("1999-05-03",), set()),
+    ],
+)
+def test_kinds(source: str, output: str, references: tuple[str, ...], expected: set[str]) -> None:
+    assert kinds(source, output, *references) == expected
+
+
+def test_spelt_targets_are_measured_in_characters() -> None:
+    assert kinds("a", "abcabcabc", "abc", characters=True) == {"loop", "too long"}
+    assert kinds("a", "ab", "abcde", characters=True) == {"too short"}
+    assert kinds("a", "ab", "abcde") == set()
+
+
+def test_what_the_model_says_itself() -> None:
+    examples = Examples("", ("a", "b"), (("x",), ("x",)))
+    found = mistakes(examples, ["x", "x"], [True, False], [True, False], characters=False)
+    assert {k: v for k, v in found.items() if v} == {"cut off": [1], "unknown": [0]}
+
+
+def slow_repetitions(tokens: str) -> int:
+    spans = [(i, n) for i in range(len(tokens)) for n in range(1, len(tokens) - i + 1)]
+    best = 0
+    for i, n in spans:
+        times = 1
+        while tokens[i + times * n : i + (times + 1) * n] == tokens[i : i + n]:
+            times += 1
+        best = max(best, times)
+    return best
+
+
+@given(st.text("ab", max_size=14))
+def test_repetitions_are_counted(tokens: str) -> None:
+    assert repetitions(tokens) == slow_repetitions(tokens)
