@@ -24,11 +24,15 @@ from dragoman.evaluation.metrics import Metric
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
+from dragoman.search.alignment import pharaoh
 from dragoman.search.translator import Translation, Translator
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dragoman.data.prepare import Prepared
+    from dragoman.inspection.explanation import Explanation
+    from dragoman.model.seq2seq import Seq2Seq
     from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
@@ -46,10 +50,22 @@ def train(
     from dragoman.training.run import train as run_training
 
     files, folder = _paths(pairs), Path(out)
-    outcome = run_training(files, folder, config or Config(), console=console, began=began)
+    outcome = run_training(
+        files, folder, config or Config(), console=console, began=began, show=_first_pairs
+    )
     if outcome.is_main_process:
         draw_curves(outcome.folder)
     return outcome
+
+
+def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
+    """The first two training pairs on their way through a model in training."""
+    from dragoman.inspection.explanation import explain_pairs
+
+    pairs = [prepared.train.pair(row) for row in range(min(2, len(prepared.train)))]
+    ids = PairsInMemory(*zip(*pairs, strict=True))
+    smoothing = prepared.config.training.label_smoothing
+    return explain_pairs(model, (prepared.source, prepared.target), ids, smoothing=smoothing)
 
 
 def load(folder: str | Path) -> Model:
@@ -97,6 +113,38 @@ class Model:
         check_options(Config(search=search))
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return self._translator.translate(lines, search, attention=attention)
+
+    def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
+        """Every value between a sentence and its translation, or a given ``target``.
+
+        Args:
+            line: raw text.
+            target: what the decoder is to say; its own best output when not given.
+            options: fields of :class:`dragoman.SearchOptions`.
+
+        Raises:
+            DataError: nothing is left of a text, or it is longer than the model reads at a time.
+        """
+        from dragoman.inspection.explanation import explain_line
+
+        search = replace(self.config.search, **options)
+        check_options(Config(search=search))
+        smoothing = self.config.training.label_smoothing
+        model, translator = self.folder.model, self._translator
+        return explain_line(model, translator, line, target, search, smoothing=smoothing)
+
+    def explain_pairs(self, pairs: Pairs) -> Explanation:
+        """The same for a batch of pairs of text, with its padding, masks and losses."""
+        from dragoman.inspection.explanation import explain_pairs
+
+        lines, sides = [source for source, _ in pairs], (self.folder.source, self.folder.target)
+        ids = PairsInMemory(sides[0].encode(lines), sides[1].encode([t for _, t in pairs]))
+        smoothing = self.config.training.label_smoothing
+        return explain_pairs(self.folder.model, sides, ids, lines, smoothing=smoothing)
+
+    def alignment(self, translation: Translation) -> str:
+        """Which word stands for which, ``0-0 1-2``, of a translation made with attention."""
+        return pharaoh(translation, self.folder.source, self.folder.target)
 
     def evaluate(
         self, pairs: Paths | Pairs | None = None, *, reading: DataOptions | None = None,

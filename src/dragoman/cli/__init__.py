@@ -19,6 +19,7 @@ VERBS = {
     "train": "from a file of pairs to a model folder; the same command again resumes",
     "translate": "one line in, one line out",
     "evaluate": "scores of a model, each with its signature",
+    "explain": "the way of one sentence through a model, every value of it",
     "data": "list or write the embedded sample corpora",
 }
 
