@@ -41,8 +41,8 @@ def map_of(explanation: Explanation, title: str = "") -> AttentionMap:
     """The map of an explained sentence; the target as it was given or found."""
     (example,) = explanation.examples
     words = [token.stands_for or token.text for token in example.source[:-1]]
-    target = [step.expected.text for step in example.steps]
-    return AttentionMap(words, target, explanation["weights"][0], title)
+    target = [step.expected.text for step in example.steps if step.real]
+    return AttentionMap(words, target, explanation["weights"][0, : len(target)], title)
 
 
 def draw_attention(

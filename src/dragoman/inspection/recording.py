@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,33 +23,24 @@ from dragoman.model.recurrence import Recurrent
 from dragoman.model.seq2seq import Objective, Seq2Seq
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One intermediate value of a batch."""
 
-    name: str
     axes: str
     """A letter for each axis, as in the legend above: ``"B S H"``."""
     array: npt.NDArray[Any]
 
     def summary(self) -> dict[str, Any]:
-        """Name, axes and shape; range and Euclidean norm where it is a tensor of numbers."""
-        facts = {"name": self.name, "axes": self.axes, "shape": list(self.array.shape)}
-        if self.array.dtype.kind != "f":
-            return facts
-        low, high, norm = self.array.min(), self.array.max(), np.linalg.norm(self.array)
-        return facts | {"low": float(low), "high": float(high), "norm": float(norm)}
+        """Axes and shape; range and Euclidean norm of what is more than ids, masks and sums."""
+        facts: dict[str, Any] = {"axes": self.axes, "shape": list(self.array.shape)}
+        if self.array.dtype.kind == "f" and self.axes:
+            facts |= {"low": self.array.min(), "high": self.array.max()}
+            facts["norm"] = np.linalg.norm(self.array)
+        return facts
 
 
-class Recording(NamedTuple):
-    """A batch on its way through a model."""
-
-    values: tuple[Value, ...]
-    """In the order of the way."""
-    loss: float
-    """Mean negative log-likelihood of the real target tokens, in nats."""
-    minimised: float
-    """The mean that training minimises: the same with label smoothing."""
+Found = dict[str, tuple[str, Tensor]]
+"""Axes and tensor by name, in the order in which they come into being."""
 
 
 @contextmanager
@@ -66,79 +56,57 @@ def recorded(**parts: Callable[..., Any]) -> Iterator[dict[str, list[tuple[Any, 
 
         return call
 
-    owners = [(method.__self__, method.__name__) for method in parts.values()]  # type: ignore[attr-defined]
-    for (owner, attribute), (name, method) in zip(owners, parts.items(), strict=True):
+    hidden = [(method.__self__, method.__name__) for method in parts.values()]  # type: ignore[attr-defined]
+    for (owner, attribute), (name, method) in zip(hidden, parts.items(), strict=True):
         setattr(owner, attribute, keeping(name, method))  # hides the class's own
     try:
         yield seen
     finally:
-        for owner, attribute in owners:
+        for owner, attribute in hidden:
             delattr(owner, attribute)
 
 
 @torch.inference_mode()
-def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> Recording:
-    """Send a batch with known targets through ``model``, without dropout.
+def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str, Value]:
+    """Send a batch with known targets through ``model``, without dropout: its values by name.
 
-    The model is left in the mode that it was in.
+    The source's way up to the decoder's first state; the target's, step by step as search goes
+    it; the loss of every position from the target unrolled, as in training. "batch loss" is the
+    mean negative log-likelihood of the real target tokens, in nats; "minimised" the same with
+    label smoothing. The model is left in the mode that it was in.
     """
     training = model.training
     model.eval()
     try:
         batch = batch.to(next(model.parameters()).device)
-        values, memory = _encoding(model, batch)
-        values += _decoding(model, batch, memory)
-        log_probs = model.output(model.decoder.unroll(batch.target_in, memory))  # as in training
-        loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)  # [B, T]
-        sums = model(
-            batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-            Objective(smoothing),
-        )  # fmt: skip
+        memory, found = _encoding(model, batch)
+        found |= _decoding(model, batch, memory) | _losses(model, batch, memory, smoothing)
     finally:
         model.train(training)
-    values += [
-        _value("log-probabilities", "B T V", log_probs),
-        _value("target ids", "B T", batch.target_out),
-        _value("target mask", "B T", batch.target_mask),
-        _value("loss", "B T", loss),
-        _value("masked loss", "B T", loss * batch.target_mask),
-    ]
-    tokens = int(sums.tokens)
-    return Recording(tuple(values), float(sums.plain) / tokens, float(sums.total) / tokens)
+    return {name: Value(axes, tensor.cpu().numpy()) for name, (axes, tensor) in found.items()}
 
 
-def _encoding(model: Seq2Seq, batch: Batch) -> tuple[list[Value], Memory]:
-    """The way of the source, up to the decoder's first state."""
+def _encoding(model: Seq2Seq, batch: Batch) -> tuple[Memory, Found]:
     layers = [part for part in model.encoder.modules() if isinstance(part, Recurrent)]
     scans = {f"encoder layer {n}": layer.scan for n, layer in enumerate(layers, 1)}
-    with recorded(
-        embedding=model.encoder.embedding.forward, encoder=model.encoder.forward, **scans
-    ) as seen:
+    embed, encode = model.encoder.embedding.forward, model.encoder.forward
+    with recorded(embedding=embed, encoder=encode, **scans) as seen:
         memory = model.encode(batch.source, batch.source_mask)
-    values = [
-        _value("source ids", "B S", batch.source),
-        _value("source mask", "B S", batch.source_mask),
-        _value("source embeddings", "B S E", seen["embedding"][0][1]),
-    ]
+    found: Found = {
+        "source ids": ("B S", batch.source), "source mask": ("B S", batch.source_mask),
+        "source embeddings": ("B S E", seen["embedding"][0][1]),
+    }  # fmt: skip
     for name, layer in zip(scans, layers, strict=True):
-        ((_, (states, _)),) = seen[name]
+        states, _ = seen[name][0][1]
         ways = states.chunk(layer.directions, -1)
-        names = ("forward", "backward")[: len(ways)] if len(ways) > 1 else ("",)
-        values += [
-            _value(f"{name} {way}".strip(), "B S H", one)
-            for way, one in zip(names, ways, strict=True)
-        ]
-    ((_, (_, final)),) = seen["encoder"]
-    return [
-        *values,
-        _value("encoder states", "B S H", memory.states),
-        _value("encoder final state", "B K H", final),
-        _value("bridge", "B K H", memory.start),
-    ], memory
+        for way, one in zip(("forward", "backward"), ways, strict=False):
+            found[f"{name} {way}"] = ("B S H", one)
+    _, final = seen["encoder"][0][1]
+    found["encoder states"] = ("B S H", memory.states)
+    return memory, found | {"encoder final": ("B K H", final), "bridge": ("B K H", memory.start)}
 
 
-def _decoding(model: Seq2Seq, batch: Batch, memory: Memory) -> list[Value]:
-    """The way of the target, step by step as search goes it."""
+def _decoding(model: Seq2Seq, batch: Batch, memory: Memory) -> Found:
     decoder, attention = model.decoder, model.decoder.attention
     parts: dict[str, Callable[..., Any]] = {"embedding": decoder.embedding.forward}
     if attention is not None:
@@ -149,25 +117,31 @@ def _decoding(model: Seq2Seq, batch: Batch, memory: Memory) -> list[Value]:
             feature, state, _ = decoder.step(token, state, memory)
             features.append(feature)
             states.append(state)
-
-    def steps(name: str, axes: str, results: list[Any]) -> Value:
-        return _value(name, axes, torch.cat(results, 1))
-
-    values = [
-        _value("target input ids", "B T", batch.target_in),
-        steps("target embeddings", "B T E", [result for _, result in seen["embedding"]]),
-        steps("decoder states", "B T K H", states),
-    ]
+    results = {name: [result for _, result in calls] for name, calls in seen.items()}
+    found = {
+        "target input ids": ("B T", batch.target_in),
+        "target embeddings": ("B T E", torch.cat(results["embedding"], 1)),
+        "decoder states": ("B T K H", torch.cat(states, 1)),
+    }
     if attention is not None:
-        contexts, weights = zip(*(result for _, result in seen["attention"]), strict=True)
-        values += [
-            steps("energies", "B T S", [result for _, result in seen["energies"]]),
-            steps("weights", "B T S", list(weights)),
-            steps("context", "B T H", list(contexts)),
-        ]
-    return [*values, steps("features" if attention is None else "attentional vector", "B T H",
-                           features)]  # fmt: skip
+        contexts, weights = zip(*results["attention"], strict=True)
+        found["energies"] = ("B T S", torch.cat(results["energies"], 1))
+        found["weights"] = ("B T S", torch.cat(weights, 1))
+        found["context"] = ("B T H", torch.cat(contexts, 1))
+    last = "features" if attention is None else "attentional vector"
+    return found | {last: ("B T H", torch.cat(features, 1))}
 
 
-def _value(name: str, axes: str, tensor: Tensor) -> Value:
-    return Value(name, axes, tensor.cpu().numpy())
+def _losses(model: Seq2Seq, batch: Batch, memory: Memory, smoothing: float) -> Found:
+    log_probs = model.output(model.decoder.unroll(batch.target_in, memory))  # [B, T, V]
+    loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
+    sums = model(
+        batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
+        Objective(smoothing),
+    )  # fmt: skip
+    return {
+        "log-probabilities": ("B T V", log_probs), "target ids": ("B T", batch.target_out),
+        "target mask": ("B T", batch.target_mask), "loss": ("B T", loss),
+        "masked loss": ("B T", loss * batch.target_mask),
+        "batch loss": ("", sums.plain / sums.tokens), "minimised": ("", sums.total / sums.tokens),
+    }  # fmt: skip

@@ -28,57 +28,58 @@ _LEFT_TO_RIGHT = "\u200e"
 
 
 def view(explanation: Explanation) -> RenderableType:
-    """The whole way; a batch, or a single pair with its search."""
+    """The whole way of a batch; of a single sentence step by step, and with its search."""
+    answer, examples = explanation.answer, list(enumerate(explanation.examples, 1))
     parts: list[RenderableType] = []
-    single = explanation.answer is not None
-    for number, example in enumerate(explanation.examples, 1):
-        parts.append(_rule("Text" if single else f"Text of pair {number}"))
-        parts.append(_texts(example, explanation["source mask"][number - 1]))
+    for number, example in examples:
+        of = "" if answer else f" of pair {number}"
+        parts += [_rule(f"Text{of}"), _texts(example, explanation["source mask"][number - 1])]
     parts += [_rule("Values"), _values(explanation)]
-    for number, example in enumerate(explanation.examples, 1):
-        if single:
-            parts += [_rule("Step by step"), *_steps(explanation)]
-            if "weights" in explanation:
-                parts += [_rule("Attention"), attention_blocks(example)]
+    for number, example in examples:
+        of = "" if answer else f" of pair {number}"
+        if answer:
+            parts += [_rule("Step by step"), *_steps(example)]
+        if answer and "weights" in explanation.values:
+            parts += [_rule("Attention"), attention_blocks(example)]
         if explanation.given:
-            parts += [_rule("Loss" if single else f"Loss of pair {number}"), _losses(example)]
-    parts.append(_verdict(explanation))
-    if explanation.beam:
-        parts += [_rule("Search"), _tree(explanation)]
+            parts += [_rule(f"Loss{of}"), _losses(example)]
+    if explanation.given:
+        plain, smoothed = (float(explanation[name]) for name in ("batch loss", "minimised"))
+        more = f"; with label smoothing {smoothed:.4f}" if smoothed != plain else ""
+        count = int(explanation["target mask"].sum())
+        parts.append(Text(f"\nbatch loss {plain:.4f} nats, mean of {count} tokens{more}"))
+    if answer:
+        parts += [_rule("Search"), Text(f"the model says: {answer.text}"), _tree(explanation.beam)]
     return Group(*parts)
 
 
 def attention_blocks(example: Example) -> RenderableType:
     """A map: a line for each target token, a block as high as its weight for each source token."""
-    source = example.source
-    wide = 2 if len(source) <= 24 else 1
+    wide = 2 if len(example.source) <= 24 else 1
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", max_width=16, no_wrap=True)
-    table.add_column(no_wrap=True)
-    numbers = [str(n) for n in range(1, len(source) + 1)]
-    for digit in range(len(numbers[-1])):
-        row = "".join(n.rjust(len(numbers[-1]))[digit].rjust(wide) for n in numbers)
-        table.add_row("", Text(row, style="dim"))
+    numbers = [str(n) for n in range(1, len(example.source) + 1)]
+    for digits in zip(*(n.rjust(len(numbers[-1])) for n in numbers), strict=True):
+        table.add_row("", Text("".join(digit.rjust(wide) for digit in digits), "dim"))
     for step in example.steps:
-        if step.weights is not None:
-            heights = np.rint(step.weights[: len(source)] * 8).astype(int)
-            row = "".join(_HEIGHTS[height] * wide for height in heights)
-            table.add_row(_word(step.expected), Text(row, style="cyan"))
-    pairs = zip(numbers, source, strict=True)
-    key = Columns([Text.assemble((n, "dim"), " ", _word(token)) for n, token in pairs])
-    return Group(table, key)
+        if step.real and step.weights is not None:
+            blocks = (_HEIGHTS[round(float(weight) * 8)] * wide for weight in step.weights)
+            table.add_row(_word(step.expected), Text("".join(blocks), "cyan"))
+    words = zip(numbers, example.source, strict=True)
+    return Group(table, Columns([Text.assemble((n, "dim"), " ", _word(word)) for n, word in words]))
 
 
 def _rule(title: str) -> Rule:
     return Rule(title, align="left", style="dim")
 
 
-def _word(token: Token) -> Text:
+def _word(token: Token, *, number: bool = False) -> Text:
     """A token; one of a script that runs to the left does not turn its line around."""
     text = f"{token.text} ({token.stands_for})" if token.stands_for else token.text
     if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text):
         text = f"{_LEFT_TO_RIGHT}{text}{_LEFT_TO_RIGHT}"
-    return Text(text, style="yellow" if token.stands_for else "")
+    shown = Text(text, "yellow" if token.stands_for else "")
+    return Text.assemble(shown, (f" {token.id}", "dim")) if number else shown
 
 
 def _texts(example: Example, mask: npt.NDArray[np.bool_]) -> RenderableType:
@@ -86,118 +87,95 @@ def _texts(example: Example, mask: npt.NDArray[np.bool_]) -> RenderableType:
     table.add_column(style="dim")
     table.add_row("text", Text(example.text))
     table.add_row("normalised", Text(example.normalized))
-    ids = Text(" · ").join(Text.assemble(_word(t), (f" {t.id}", "dim")) for t in example.source)
-    table.add_row("tokens", ids)
-    table.add_row("mask", " ".join(map(str, mask.astype(int))))
+    table.add_row("tokens", Text(" · ").join(_word(one, number=True) for one in example.source))
+    table.add_row("mask", " ".join(str(int(real)) for real in mask))
+    return table
+
+
+def _table(left: Sequence[str], right: Sequence[str]) -> Table:
+    """A table of words on the left and numbers on the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in left:
+        table.add_column(name, max_width=24, no_wrap=True)
+    for name in right:
+        table.add_column(name, justify="right")
     return table
 
 
 def _values(explanation: Explanation) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("value", "axes", "shape", "from", "to", "norm"):
-        table.add_column(name, justify="left" if name in ("value", "axes", "shape") else "right")
-    for value in explanation.values:
+    table = _table(("value", "axes", "shape"), ("from", "to", "norm"))
+    for name, value in explanation.values.items():
         facts = value.summary()
-        shape = " x ".join(map(str, facts["shape"]))
         numbers = [f"{facts[n]:.3f}" for n in ("low", "high", "norm") if n in facts]
-        table.add_row(value.name, value.axes, shape, *numbers)
+        table.add_row(name, value.axes, " x ".join(map(str, value.array.shape)), *numbers)
     return table
 
 
-def _steps(explanation: Explanation) -> Iterator[RenderableType]:
-    (example,) = explanation.examples
-    for number, step in enumerate(example.steps):
-        head = Text.assemble(
-            (f"{number + 1:2d} ", "bold"), _word(step.reads), " → ",
-            (_word(step.expected).append(f" {step.expected.id}", "dim")),
-            f"   p {math.exp(-step.loss):.3f}",
-        )  # fmt: skip
-        norms = [f"{name} {norm:.3f}" for name, norm in step.norms.items()]
-        likely = Text("likely  ", style="dim")
-        for token, probability in step.candidates:
-            likely.append_text(_word(token)).append(f" {probability:.3f}  ")
-        lengths = Text("norms   " + ", ".join(norms), style="dim")
-        yield head
-        yield Padding(Group(*_bars(step, example.source), likely, lengths), (0, 0, 0, 3))
+def _steps(example: Example) -> Iterator[RenderableType]:
+    for number, step in enumerate(example.steps, 1):
+        if not step.real:
+            continue
+        probability = f"   p {math.exp(-step.loss):.3f}"
+        said = _word(step.expected, number=True)
+        yield Text.assemble((f"{number:2d} ", "bold"), _word(step.reads), " → ", said, probability)
+        likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
+        norms = ", ".join(f"{name} {norm:.3f}" for name, norm in step.norms.items())
+        yield Padding(Group(
+            _bars(step, example.source), Text("likely  ", "dim") + Text("  ").join(likely),
+            Text(f"norms   {norms}", "dim"),
+        ), (0, 0, 0, 3))  # fmt: skip
 
 
-def _bars(step: Step, source: Sequence[Token]) -> Iterator[RenderableType]:
-    """Weights as bars over the source words."""
-    if step.weights is None or step.energies is None:
-        return
+def _bars(step: Step, source: Sequence[Token]) -> RenderableType:
+    """Weights as bars over the source words, with their energies."""
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=24, no_wrap=True)
     table.add_column(width=_BAR)
-    rest = 0.0
-    for token, weight, energy in zip(source, step.weights, step.energies, strict=False):
-        if weight < _LEAST:
-            rest += float(weight)
-        else:
-            bar = Text(bar_of(float(weight)), style="cyan")
-            table.add_row(_word(token), bar, f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim"))
-    if rest >= 0.0005:
-        table.add_row(Text("others", "dim"), "", f"{rest:.3f}")
-    yield table
-
-
-def bar_of(share: float) -> str:
-    """A share of 1 as blocks, to an eighth of one."""
-    eighths = round(share * _BAR * 8)
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def _losses(example: Example) -> RenderableType:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "reads", "reference", "prediction", "loss", "mask", "masked"):
-        right = name in ("", "loss", "mask", "masked")
-        table.add_column(name, justify="right" if right else "left", max_width=16, no_wrap=True)
-    for number, step in enumerate(example.steps, 1):
-        guess = step.candidates[0][0]
-        style = "" if not step.real else "green" if guess.id == step.expected.id else "red"
-        said = [_word(t).append(f" {t.id}", "dim") for t in (step.reads, step.expected, guess)]
-        said[2].stylize(style)
-        table.add_row(
-            str(number), *said, f"{step.loss:.4f}", str(int(step.real)),
-            f"{step.loss * step.real:.4f}", style="" if step.real else "dim",
-        )  # fmt: skip
+    if step.weights is None or step.energies is None:
+        return table
+    for token, weight, energy in zip(source, step.weights, step.energies, strict=True):
+        if weight >= _LEAST:
+            eighths = round(float(weight) * _BAR * 8)
+            bar = "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
+            facts = (f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim"))
+            table.add_row(_word(token), Text(bar, "cyan"), *facts)
+    rest = step.weights[step.weights < _LEAST].sum()
+    table.add_row(Text("others", "dim"), "", f"{rest:.3f}")
     return table
 
 
-def _verdict(explanation: Explanation) -> RenderableType:
-    """Losses of the batch; what the model says when it is not told."""
-    tokens = sum(step.real for example in explanation.examples for step in example.steps)
-    lines = [Text()]
-    if explanation.given:
-        smoothed = explanation.minimised != explanation.loss
-        more = f"; with label smoothing {explanation.minimised:.4f}" if smoothed else ""
-        lines.append(Text(f"batch loss {explanation.loss:.4f} nats, mean of {tokens} tokens{more}"))
-    if explanation.answer is not None:
-        lines.append(Text.assemble(("the model says  ", "dim"), explanation.answer.text))
-    return Group(*lines)
+def _losses(example: Example) -> RenderableType:
+    table = _table(("", "reads", "reference", "prediction"), ("loss", "mask", "masked"))
+    for number, step in enumerate(example.steps, 1):
+        guess, _ = step.candidates[0]
+        said = [_word(token, number=True) for token in (step.reads, step.expected, guess)]
+        if step.real:
+            said[2].stylize("green" if guess.id == step.expected.id else "red")
+        losses = f"{step.loss:.4f}", str(int(step.real)), f"{step.loss * step.real:.4f}"
+        table.add_row(str(number), *said, *losses, style="" if step.real else "dim")
+    return table
 
 
-def _tree(explanation: Explanation) -> RenderableType:
-    """The beam: tokens that have one continuation only stand on one line."""
-    assert explanation.answer is not None
-    best = max((b.score for b in explanation.beam if b.score is not None), default=None)
+def _tree(beam: Sequence[Branch]) -> RenderableType:
+    """The hypotheses of a search; tokens with one continuation only stand on one line."""
+    best = max((branch.score for branch in beam if branch.score is not None), default=None)
     children: dict[tuple[int, ...], list[Branch]] = {}
-    for branch in explanation.beam:
+    for branch in sorted(beam, key=lambda branch: -branch.log_prob):
         children.setdefault(branch.ids[:-1], []).append(branch)
-    tree = Tree(Text("<s>", style="dim"), guide_style="dim")
 
-    def grow(below: Tree, ids: tuple[int, ...]) -> None:
-        for branch in sorted(children.get(ids, []), key=lambda b: -b.log_prob):
+    def grow(below: Tree, ids: tuple[int, ...]) -> Tree:
+        for branch in children.get(ids, []):
             label, last = _word(branch.token), branch
             while len(only := children.get(last.ids, [])) == 1 and last.score is None:
                 last = only[0]
                 label.append(" ").append_text(_word(last.token))
-            label.append(f"  {last.log_prob:.3f}", style="dim")
+            label.append(f"  {last.log_prob:.3f}", "dim")
             if last.score is not None:
                 style = "bold green" if last.score == best else ""
                 label.append(f"  score {last.score:.3f}", style)
             elif last.ids[-1] != EOS and not children.get(last.ids):
-                label.append("  given up", style="dim")
+                label.append("  given up", "dim")
             grow(below.add(label), last.ids)
+        return below
 
-    grow(tree, ())
-    return tree
+    return grow(Tree(Text("<s>", "dim"), guide_style="dim"), ())

@@ -23,11 +23,15 @@ def pharaoh(translation: Translation, source: Tokenizer, target: Tokenizer) -> s
     if best is None or best.weights is None:
         return ""
     spans = source.spans(translation.source)
-    reads = [len(translation.source[:end].split()) - 1 for _, end in spans]
-    says = [len(target.decode(best.ids[:n]).split()) - 1 for n in range(1, len(best.ids) + 1)]
+    reads = [_last_word(translation.source[:end]) for _, end in spans]
+    says = [_last_word(target.decode(best.ids[: n + 1])) for n in range(len(best.ids))]
     weights = best.weights[: len(says), : len(reads) + 1]
     by_word = np.zeros((1 + max(says, default=0), 2 + max(reads)))  # the end stands last
     np.add.at(by_word, (np.array(says, int)[:, None], np.array([*reads, -1])[None]), weights)
-    ends = by_word.shape[1] - 1
     links = [(int(row.argmax()), word) for word, row in enumerate(by_word) if row.any()]
-    return " ".join(f"{read}-{said}" for read, said in links if read != ends)
+    return " ".join(f"{read}-{said}" for read, said in links if read <= max(reads))
+
+
+def _last_word(text: str) -> int:
+    """The number of the last word of ``text``; white space before the first counts to it."""
+    return max(0, len(text.split()) - 1)
