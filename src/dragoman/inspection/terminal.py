@@ -63,7 +63,8 @@ def attention_blocks(example: Example) -> RenderableType:
         table.add_row("", Text("".join(digit.rjust(wide) for digit in digits), "dim"))
     for step in example.steps:
         if step.real and step.weights is not None:
-            blocks = (_HEIGHTS[round(float(weight) * 8)] * wide for weight in step.weights)
+            heights = (math.ceil(8 * (float(weight) - _LEAST)) for weight in step.weights)
+            blocks = (_HEIGHTS[height] * wide for height in heights)
             table.add_row(_word(step.expected), Text("".join(blocks), "cyan"))
     words = zip(numbers, example.source, strict=True)
     return Group(table, Columns([Text.assemble((n, "dim"), " ", _word(word)) for n, word in words]))
@@ -104,7 +105,8 @@ def _table(left: Sequence[str], right: Sequence[str]) -> Table:
 
 def _values(explanation: Explanation) -> RenderableType:
     table = _table(("value", "axes", "shape"), ("from", "to", "norm"))
-    for name, value in explanation.values.items():
+    tensors = ((name, value) for name, value in explanation.values.items() if value.axes)
+    for name, value in tensors:
         facts = value.summary()
         numbers = [f"{facts[n]:.3f}" for n in ("low", "high", "norm") if n in facts]
         table.add_row(name, value.axes, " x ".join(map(str, value.array.shape)), *numbers)
