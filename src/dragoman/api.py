@@ -138,9 +138,10 @@ class Model:
         from dragoman.inspection.explanation import explain_pairs
 
         lines, sides = [source for source, _ in pairs], (self.folder.source, self.folder.target)
-        ids = PairsInMemory(sides[0].encode(lines), sides[1].encode([t for _, t in pairs]))
-        smoothing = self.config.training.label_smoothing
-        return explain_pairs(self.folder.model, sides, ids, lines, smoothing=smoothing)
+        copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
+        ids = encode_pairs(lines, [target for _, target in pairs], sides, copy=copy)
+        rows = PairsInMemory(*ids)
+        return explain_pairs(self.folder.model, sides, rows, lines, smoothing=smoothing)
 
     def alignment(self, translation: Translation) -> str:
         """Which word stands for which, ``0-0 1-2``, of a translation made with attention."""

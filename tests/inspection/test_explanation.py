@@ -138,25 +138,32 @@ EVERY = [
     {"cell": "lstm", "attention": "bahdanau", "score": "scaled_dot", "encoder_layers": 2},
     {"cell": "gru", "attention": "luong", "score": "concat", "directions": "sum"},
     {"cell": "gru", "attention": "none", "reverse_source": True, "bidirectional": False},
+    {"cell": "gru", "attention": "luong", "encoder_layers": 3, "decoder_layers": 3,
+     "residual": True, "layer_norm": True},
+    {"cell": "gru", "attention": "bahdanau", "copy": True},
     {"cell": "lstm", "attention": "luong", "shared_embeddings": True, "tied_output": True,
      "embedding": 34, "bridge": "zero"},
 ]  # fmt: skip
 
 
-def batch_of(*lengths: tuple[int, int]) -> Batch:
-    """Pairs of ids of these lengths, by formula."""
+def batch_of(*lengths: tuple[int, int], copy: bool = False) -> Batch:
+    """Pairs of ids of these lengths, by formula; with ``copy`` each source brings two words."""
     rows = [[np.arange(n, dtype=np.int32) * 7 % 19 + 4 for n in pair] for pair in lengths]
     sources, targets = zip(*rows, strict=True)
-    return assemble(PairsInMemory(sources, targets), np.arange(len(rows)))
+    copies = [np.arange(len(s) + 1, dtype=np.int32) % 2 + VOCABULARY for s in sources]
+    if copy:
+        targets[0][1] = VOCABULARY + 1
+    return assemble(PairsInMemory(sources, targets, copies * copy), np.arange(len(rows)))
 
 
 @pytest.mark.parametrize("options", EVERY, ids=str)
 def test_values_of_every_model(options: dict[str, object]) -> None:
     model = tiny_model(torch.float64, **options)
-    batch = batch_of((6, 3), (2, 4), (5, 1))
+    copy = bool(options.get("copy"))
+    batch = batch_of((6, 3), (2, 4), (5, 1), copy=copy)
     values = {name: value.array for name, value in record(model, batch, smoothing=0.1).items()}
     for name, value in record(model, batch).items():
-        sizes = {"B": 3, "S": 7, "T": 5, "V": VOCABULARY}
+        sizes = {"B": 3, "S": 7, "T": 5, "V": VOCABULARY + 2 * copy}
         for letter, size in zip(value.axes.split(), value.array.shape, strict=True):
             assert size == sizes.get(letter, size), name
     mask = values["source mask"]
@@ -172,12 +179,20 @@ def test_values_of_every_model(options: dict[str, object]) -> None:
         np.testing.assert_allclose(values["context"], context, atol=1e-12)
     # What the steps gave leads to the very losses of the target unrolled.
     last = "features" if options["attention"] == "none" else "attentional vector"
-    stepped = model.output(torch.from_numpy(values[last])).detach().numpy()
+    weights = torch.from_numpy(values["weights"]) if "weights" in values else None
+    memory = model.encode(batch.source, batch.source_mask, batch.copies)
+    stepped = model.scores(torch.from_numpy(values[last]), weights, memory).detach().numpy()
     np.testing.assert_allclose(stepped, values["log-probabilities"], atol=1e-10)
+    if copy:
+        gate = values["copying gate"]
+        assert gate.shape == (3, 5) and ((gate > 0) & (gate < 1)).all()
+        copied = np.exp(values["log-probabilities"][..., VOCABULARY:]).sum(-1)
+        np.testing.assert_allclose(copied, 1 - gate, atol=1e-12)  # nothing else is to be copied
     masked = values["masked loss"].sum() / values["target mask"].sum()
     np.testing.assert_allclose(values["batch loss"], masked, rtol=1e-12)
-    mean = values["log-probabilities"].mean(-1)[values["target mask"]].mean()
-    np.testing.assert_allclose(values["minimised"], 0.9 * masked - 0.1 * mean, rtol=1e-12)
+    if not copy:
+        mean = values["log-probabilities"].mean(-1)[values["target mask"]].mean()
+        np.testing.assert_allclose(values["minimised"], 0.9 * masked - 0.1 * mean, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +306,20 @@ def test_what_cannot_be_explained(
 ) -> None:
     with pytest.raises(DataError, match=message):
         model.explain(line, target)
+
+
+def test_a_copied_word_has_its_own_name(model: Model) -> None:
+    network = tiny_model(torch.float32, attention="luong", copy=True)
+    network.copying.vocabulary = len(model.folder.target)  # type: ignore[union-attr]
+    with torch.no_grad():
+        network.copying.gate.bias.fill_(-9.0)  # type: ignore[union-attr]
+    config = replace(model.config, model=replace(model.config.model, copy=True))
+    folder = replace(model.folder, model=network, config=config)
+    first, second = Model(folder).explain_pairs([("le zzz", "un zzz"), ("chat", "noir")]).examples
+    assert first.steps[1].expected.text == "zzz" and first.steps[2].reads.text == "zzz"
+    assert "zzz" in [token.text for token, _ in first.steps[0].candidates[:3]]
+    assert first.steps[0].measures["p(generated)"] < 0.1
+    assert [s.expected.text for s in second.steps] == ["▁noir", "</s>", "<pad>"]
 
 
 def shown(found: Explanation, *, width: int = 80, **options: object) -> str:

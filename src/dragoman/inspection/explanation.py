@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from dragoman.config import SearchOptions
 from dragoman.data.batches import PairsInMemory, assemble
+from dragoman.data.corpus import encode_pairs
 from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
 from dragoman.errors import DataError
 from dragoman.inspection.recording import Value, record, recorded
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 CANDIDATES = 5
 _PAGE = Path(__file__).with_suffix(".html")
-_VECTORS = ("context", "attentional vector", "features")
+_MEASURES = {
+    "|context|": "context", "|attentional vector|": "attentional vector",
+    "|features|": "features", "p(generated)": "copying gate",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class Step:
     """Negative log-probability of ``expected``, in nats."""
     candidates: tuple[tuple[Token, float], ...]
     """The most probable next tokens and their probabilities."""
-    norms: Mapping[str, float]
-    """Euclidean norms of the vectors that come into being here."""
+    measures: Mapping[str, float]
+    """Norms of the vectors that come into being here; a copying model's share of generating."""
     energies: npt.NDArray[Any] | None
     """Of every source position, padding included, [S]; None without attention."""
     weights: npt.NDArray[Any] | None
@@ -142,18 +146,22 @@ def explain_line(
         DataError: nothing is left of a text, or it is longer than the model reads at a time.
     """
     sides, scorer = (translator.source, translator.target), translator.scorer
-    source = _one(sides[0], "the sentence", line, translator.longest)
-    said = None if target is None else _one(sides[1], "the target", target, translator.longest)
+    (source,), (said,), copies = encode_pairs(
+        [line], [target or ""], sides, copy=model.copying is not None
+    )
+    _check("the sentence", source, translator.longest)
+    if target is not None:
+        _check("the target", said, translator.longest)
     with recorded(step=scorer.step, select=scorer.select) as calls:
         (answer,) = translator.translate([line], options)
     best = answer.hypotheses[0]
-    ids = np.array(best.ids, dtype=np.int32) if said is None else said
-    batch = assemble(PairsInMemory([source], [ids]), np.array([0]))
-    if said is None and best.ids and not best.complete:
+    ids = np.array(best.ids, dtype=np.int32) if target is None else said
+    batch = assemble(PairsInMemory([source], [ids], copies), np.array([0]))
+    if target is None and best.ids and not best.complete:
         batch.target_mask[0, -1] = False  # it was cut at its limit: no end follows
     values = record(model, batch, smoothing=smoothing)
     examples, beam = _examples(values, sides, [line]), _branches(calls, answer, sides[1])
-    return Explanation(examples, values, said is not None, answer, beam)
+    return Explanation(examples, values, target is not None, answer, beam)
 
 
 def explain_pairs(
@@ -167,8 +175,7 @@ def explain_pairs(
     return Explanation(_examples(values, sides, texts), values)
 
 
-def _one(tokenizer: Tokenizer, what: str, text: str, longest: int) -> Ids:
-    (ids,) = tokenizer.encode([text])
+def _check(what: str, ids: Ids, longest: int) -> None:
     if not len(ids):
         raise DataError(f"nothing is left of {what}", cure="look at the normalising options")
     if len(ids) > longest:
@@ -176,7 +183,6 @@ def _one(tokenizer: Tokenizer, what: str, text: str, longest: int) -> Ids:
             f"{what} has {len(ids)} tokens, the model reads {longest} at a time",
             cure="give a part of it",
         )
-    return ids
 
 
 def _examples(
@@ -187,33 +193,50 @@ def _examples(
     for b, text in enumerate(texts):
         arrays = {name: value.array[b] for name, value in values.items() if value.axes}
         source = _tokens(sides[0], arrays["source ids"], text)
-        examples.append(Example(text, sides[0].normalize(text), source, _steps(arrays, sides[1])))
+        copied = zip(arrays.get("copies", ()), source, strict=False)
+        own = {int(i): token.stands_for or token.text for i, token in copied}
+        steps = _steps(arrays, sides[1], own)
+        examples.append(Example(text, sides[0].normalize(text), source, steps))
     return tuple(examples)
 
 
-def _steps(arrays: Mapping[str, npt.NDArray[Any]], tokenizer: Tokenizer) -> tuple[Step, ...]:
+def _steps(
+    arrays: Mapping[str, npt.NDArray[Any]], tokenizer: Tokenizer, own: Mapping[int, str]
+) -> tuple[Step, ...]:
     """The target of one pair, position by position; ``arrays`` without their axis B."""
-    reads = _tokens(tokenizer, arrays["target input ids"])
-    expected = _tokens(tokenizer, arrays["target ids"])
+    reads = _tokens(tokenizer, arrays["target input ids"], own=own)
+    expected = _tokens(tokenizer, arrays["target ids"], own=own)
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
         steps.append(Step(
             reads[t], expected[t], bool(arrays["target mask"][t]), float(arrays["loss"][t]),
-            tuple(zip(_tokens(tokenizer, best), np.exp(log_probs[best]).tolist(), strict=True)),
-            {name: float(np.linalg.norm(arrays[name][t])) for name in _VECTORS if name in arrays},
+            tuple(zip(_tokens(tokenizer, best, own=own), np.exp(log_probs[best]).tolist(),
+                      strict=True)),
+            {label: float(np.linalg.norm(arrays[name][t])) for label, name in _MEASURES.items()
+             if name in arrays},
             *(arrays[name][t] if name in arrays else None for name in ("energies", "weights")),
         ))  # fmt: skip
     return tuple(steps)
 
 
-def _tokens(tokenizer: Tokenizer, ids: npt.NDArray[Any], text: str = "") -> tuple[Token, ...]:
-    """Ids with their texts; an unknown one also with what it stands for in ``text``."""
-    unknown = {n: text[slice(*span)].strip() for n, span in enumerate(tokenizer.spans(text))}
+def _tokens(
+    tokenizer: Tokenizer,
+    ids: npt.NDArray[Any],
+    text: str = "",
+    own: Mapping[int, str] | None = None,
+) -> tuple[Token, ...]:
+    """Ids with their texts; an unknown one also with what it stands for in ``text``.
+
+    ``own`` are words from beyond the vocabulary that a source brings with it, by id.
+    """
+    unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
+    names = tokenizer.tokens(np.where(ids < len(tokenizer), ids, UNK))
     return tuple(
-        Token(int(i), name, unknown.get(n, "") if i == UNK else "")
-        for n, (i, name) in enumerate(zip(ids, tokenizer.tokens(ids), strict=True))
-    )
+        Token(int(i), (own or {}).get(int(i), name) if i >= len(tokenizer) else name,
+              unknown[n] if i == UNK and n < len(unknown) else "")
+        for n, (i, name) in enumerate(zip(ids, names, strict=True))
+    )  # fmt: skip
 
 
 def _branches(

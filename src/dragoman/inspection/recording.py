@@ -1,6 +1,7 @@
 """The forward pass, listened to: what a model's parts give while it runs.
 
-    B batch   S source   T target   E embedding   H hidden   V vocabulary   K rows of state
+    B batch   S source   T target   E embedding   H hidden   K rows of state
+    V vocabulary, with the words of their own that sources add when they can be copied
 
 Nothing is computed a second time: for the time of a block the parts' own methods are wrapped, and
 what they return is kept.
@@ -91,7 +92,7 @@ def _encoding(model: Seq2Seq, batch: Batch) -> tuple[Memory, Found]:
     scans = {f"encoder layer {n}": layer.scan for n, layer in enumerate(layers, 1)}
     embed, encode = model.encoder.embedding.forward, model.encoder.forward
     with recorded(embedding=embed, encoder=encode, **scans) as seen:
-        memory = model.encode(batch.source, batch.source_mask)
+        memory = model.encode(batch.source, batch.source_mask, batch.copies)
     found: Found = {
         "source ids": ("B S", batch.source), "source mask": ("B S", batch.source_mask),
         "source embeddings": ("B S E", seen["embedding"][0][1]),
@@ -101,6 +102,8 @@ def _encoding(model: Seq2Seq, batch: Batch) -> tuple[Memory, Found]:
         ways = states.chunk(layer.directions, -1)
         for way, one in zip(("forward", "backward"), ways, strict=False):
             found[f"{name} {way}"] = ("B S H", one)
+    if model.copying is not None:
+        found["copies"] = ("B S", batch.copies)
     _, final = seen["encoder"][0][1]
     found["encoder states"] = ("B S H", memory.states)
     return memory, found | {"encoder final": ("B K H", final), "bridge": ("B K H", memory.start)}
@@ -112,8 +115,9 @@ def _decoding(model: Seq2Seq, batch: Batch, memory: Memory) -> Found:
     if attention is not None:
         parts |= {"energies": attention.energies, "attention": attention.forward}
     state, states, features = memory.start.unsqueeze(1), [], []
+    reads = batch.target_in if model.copying is None else model.copying.readable(batch.target_in)
     with recorded(**parts) as seen:
-        for token in batch.target_in.split(1, 1):
+        for token in reads.split(1, 1):
             feature, state, _ = decoder.step(token, state, memory)
             features.append(feature)
             states.append(state)
@@ -133,13 +137,17 @@ def _decoding(model: Seq2Seq, batch: Batch, memory: Memory) -> Found:
 
 
 def _losses(model: Seq2Seq, batch: Batch, memory: Memory, smoothing: float) -> Found:
-    log_probs = model.output(model.decoder.unroll(batch.target_in, memory))  # [B, T, V]
+    gates = {} if model.copying is None else {"gate": model.copying.gate.forward}
+    with recorded(**gates) as seen:
+        log_probs = model.scores(*model.unroll(batch.target_in, memory), memory)  # [B, T, V]
+    generated = {n: ("B T", calls[0][1].squeeze(-1).sigmoid()) for n, calls in seen.items()}
     loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
     sums = model(
         batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-        Objective(smoothing),
+        Objective(smoothing), batch.copies,
     )  # fmt: skip
     return {
+        **{f"copying {name}": value for name, value in generated.items()},
         "log-probabilities": ("B T V", log_probs), "target ids": ("B T", batch.target_out),
         "target mask": ("B T", batch.target_mask), "loss": ("B T", loss),
         "masked loss": ("B T", loss * batch.target_mask),

@@ -121,10 +121,10 @@ def _steps(example: Example) -> Iterator[RenderableType]:
         said = _word(step.expected, number=True)
         yield Text.assemble((f"{number:2d} ", "bold"), _word(step.reads), " → ", said, probability)
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
-        norms = ", ".join(f"{name} {norm:.3f}" for name, norm in step.norms.items())
+        measures = ", ".join(f"{name} {value:.3f}" for name, value in step.measures.items())
         yield Padding(Group(
             _bars(step, example.source), Text("likely  ", "dim") + Text("  ").join(likely),
-            Text(f"norms   {norms}", "dim"),
+            Text(measures, "dim"),
         ), (0, 0, 0, 3))  # fmt: skip
 
 
