@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dragoman.config import Config, DataOptions, SearchOptions
+from dragoman.data.batches import PairsInMemory
+from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.evaluation.baselines import training_pairs
@@ -24,11 +26,15 @@ from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
+from dragoman.search.alignment import pharaoh
 from dragoman.search.translator import Translation, Translator
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dragoman.data.prepare import Prepared
+    from dragoman.inspection.explanation import Explanation
+    from dragoman.model.seq2seq import Seq2Seq
     from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
@@ -46,10 +52,22 @@ def train(
     from dragoman.training.run import train as run_training
 
     files, folder = _paths(pairs), Path(out)
-    outcome = run_training(files, folder, config or Config(), console=console, began=began)
+    outcome = run_training(
+        files, folder, config or Config(), console=console, began=began, show=_first_pairs
+    )
     if outcome.is_main_process:
         draw_curves(outcome.folder)
     return outcome
+
+
+def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
+    """The first two training pairs on their way through a model in training."""
+    from dragoman.inspection.explanation import explain_pairs
+
+    pairs = [prepared.train.pair(row) for row in range(min(2, len(prepared.train)))]
+    ids = PairsInMemory(*zip(*pairs, strict=True))
+    smoothing = prepared.config.training.label_smoothing
+    return explain_pairs(model, (prepared.source, prepared.target), ids, smoothing=smoothing)
 
 
 def load(folder: str | Path) -> Model:
@@ -98,6 +116,39 @@ class Model:
         check_options(Config(search=search))
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return self._translator.translate(lines, search, attention=attention)
+
+    def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
+        """Every value between a sentence and its translation, or a given ``target``.
+
+        Args:
+            line: raw text.
+            target: what the decoder is to say; its own best output when not given.
+            options: fields of :class:`dragoman.SearchOptions`.
+
+        Raises:
+            DataError: nothing is left of a text, or it is longer than the model reads at a time.
+        """
+        from dragoman.inspection.explanation import explain_line
+
+        search = replace(self.config.search, **options)
+        check_options(Config(search=search))
+        smoothing = self.config.training.label_smoothing
+        model, translator = self.folder.model, self._translator
+        return explain_line(model, translator, line, target, search, smoothing=smoothing)
+
+    def explain_pairs(self, pairs: Pairs) -> Explanation:
+        """The same for a batch of pairs of text, with its padding, masks and losses."""
+        from dragoman.inspection.explanation import explain_pairs
+
+        lines, sides = [source for source, _ in pairs], (self.folder.source, self.folder.target)
+        copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
+        ids = encode_pairs(lines, [target for _, target in pairs], sides, copy=copy)
+        rows = PairsInMemory(*ids)
+        return explain_pairs(self.folder.model, sides, rows, lines, smoothing=smoothing)
+
+    def alignment(self, translation: Translation) -> str:
+        """Which word stands for which, ``0-0 1-2``, of a translation made with attention."""
+        return pharaoh(translation, self.folder.source, self.folder.target)
 
     def evaluate(
         self, pairs: Paths | Pairs | Examples | None = None, *, reading: DataOptions | None = None,

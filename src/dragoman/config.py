@@ -210,6 +210,9 @@ class TrainingOptions:
     """Do not train the parts taken from start_from."""
     watch: tuple[str, ...] = ()
     """Sentences translated at each validation."""
+    show_every: int = 0
+    """Steps between two looks at the first two training pairs on their way through the model, every
+    value with its shape; 0: none."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the products (auto: bf16 where the processor has it)."""
     threads: int | Auto = "auto"

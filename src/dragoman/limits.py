@@ -33,7 +33,8 @@ _AT_LEAST: dict[str, float] = {
     "training.sampling_share": 0, "training.batch_sentences": 1,
     "training.label_smoothing": 0, "training.validate_every": 1,
     "training.validation_sample": 0, "training.patience": 0, "training.save_every": 1,
-    "training.keep": 1, "training.report_every": 1, "training.threads": 1, "training.seed": 0,
+    "training.keep": 1, "training.report_every": 1, "training.show_every": 0,
+    "training.threads": 1, "training.seed": 0,
     "search.beam": 1, "search.length_penalty": 0, "search.max_ratio": 0, "search.batch_size": 1,
     "data.tolerance": 0,
 }  # fmt: skip

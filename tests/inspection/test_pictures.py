@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
+import pytest
+from matplotlib.font_manager import fontManager
 
 from dragoman.evaluation.history import read_metrics
-from dragoman.inspection.attention_map import draw_attention
+from dragoman.inspection.attention_map import AttentionMap, draw_attention, draw_maps
 from dragoman.inspection.curves import draw_curves
+from dragoman.inspection.fonts import FIRST, fonts_for
 
 
 def words_of(svg: Path) -> list[str]:
-    """The texts of a drawing; matplotlib leaves each as a comment beside its outlines."""
-    return re.findall(r"<!-- (.*?) -->", svg.read_text("utf-8"))
+    """The texts of a drawing."""
+    return list(map(unescape, re.findall(r"<text[^>]*>(.*?)</text>", svg.read_text("utf-8"))))
 
 
 def test_an_attention_map_has_both_sentences_on_its_axes(tmp_path: Path) -> None:
@@ -41,6 +45,56 @@ def test_a_map_is_as_large_as_its_sentences(tmp_path: Path) -> None:
         draw_attention(["w"] * length, ["w"] * length, weights, tmp_path / "m.svg")
         sizes.append(float(re.findall(r'width="([\d.]+)pt"', (tmp_path / "m.svg").read_text())[0]))
     assert sizes[1] > 4 * sizes[0]
+
+
+def places_of(svg: Path) -> dict[str, float]:
+    """Where each text stands, from the left."""
+    return {
+        unescape(word): float(x)
+        for x, word in re.findall(
+            r'<text[^>]* x="([\d.]+)"[^>]*>(.*?)</text>', svg.read_text("utf-8")
+        )
+    }
+
+
+def test_two_models_stand_side_by_side(tmp_path: Path) -> None:
+    one = AttentionMap(["▁le", "▁chat"], ["▁cat"], np.eye(2, 3, dtype=np.float32), "small")
+    other = AttentionMap(
+        ["▁le", "▁chat"], ["▁the", "▁dog"], np.eye(3, dtype=np.float32), "a $5 one"
+    )
+    draw_maps([one, other], tmp_path / "map.svg")
+    words, places = words_of(tmp_path / "map.svg"), places_of(tmp_path / "map.svg")
+    assert words.count("▁chat") == 2 and words.count("attention weight") == 1
+    assert places["small"] < places["a $5 one"] and places["▁cat"] < places["▁dog"]
+
+
+@pytest.mark.parametrize("source", [["▁أين", "▁محطة", "▁القطار"], ["▁איפה", "▁תחנת", "▁הרכבת"]])
+def test_a_source_from_right_to_left_runs_that_way(tmp_path: Path, source: list[str]) -> None:
+    weights = np.eye(2, 4, dtype=np.float32)
+    assert draw_attention(source, ["▁Where"], weights, tmp_path / "map.svg") == ""
+    places = places_of(tmp_path / "map.svg")
+    assert places[source[0]] > places[source[1]] > places[source[2]]
+    draw_attention(["▁Where", "▁is"], source, np.eye(4, 3, dtype=np.float32), tmp_path / "map.svg")
+    places = places_of(tmp_path / "map.svg")
+    assert places["▁Where"] < places["▁is"]
+
+
+def test_characters_that_no_font_has_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fontManager, "ttflist", [f for f in fontManager.ttflist if f.name == FIRST])
+    weights = np.eye(2, dtype=np.float32)
+    assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.png") == "猫"
+    assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.svg") == ""
+    assert "▁猫" in words_of(tmp_path / "map.svg")
+    assert draw_attention(["▁chat"], ["▁cat"], weights, tmp_path / "map.pdf") == ""
+
+
+def test_other_scripts_take_the_fonts_that_have_them() -> None:
+    assert fonts_for(["▁été", "القطة 😀 \n\u200f"]) == ([FIRST], "")
+    families, missing = fonts_for(["▁猫が好き"])
+    assert families[0] == FIRST and bool(families[1:]) != bool(missing)
+    assert "Last Resort" not in " ".join(families)
 
 
 ROWS = [

@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "scores of a model, each with its signature",
     "compare": "runs side by side: options that differ, cost, losses, scores, curves",
     "bench": "this machine: samples a second, memory and use of the hardware by batch size",
+    "explain": "the way of one sentence through a model, every value of it",
     "data": "list or write the embedded sample corpora",
 }
 

@@ -13,9 +13,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from dragoman.cli.options import AllOptions, parse, recipe
+from dragoman.cli.options import PICTURES, AllOptions, check_output, parse, recipe
 from dragoman.config import Config
-from dragoman.inspection.pictures import check_picture, save_figure
+from dragoman.inspection.pictures import save_figure
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     default = Measure(options=recipe(arguments))
     asked = parse(Measure, arguments, verb="bench", default=default)
-    check_picture(asked.plot, "--plot")
+    check_output(asked.plot, "--plot", PICTURES)
     from dragoman.training.bench import as_rows, bench  # torch only now
 
     found = []

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.cli.options import parse
+from dragoman.cli.options import PICTURES, check_output, parse
 from dragoman.errors import OptionError
 from dragoman.evaluation.history import SCORES
 from dragoman.inspection.comparison import RunRecord, compare, differing
-from dragoman.inspection.pictures import check_picture, save_figure
+from dragoman.inspection.pictures import save_figure
 
 Grid = list[list[str]]
 
@@ -40,7 +40,7 @@ class Compare:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Compare, arguments, verb="compare")
-    check_picture(asked.plot, "--plot")
+    check_output(asked.plot, "--plot", PICTURES)
     runs = compare(asked.runs)
     if asked.plot is not None:
         if not any(run.history for run in runs):

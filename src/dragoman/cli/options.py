@@ -13,6 +13,7 @@ import tyro
 from dragoman.config import Config, flat, from_toml
 from dragoman.errors import OptionError
 
+PICTURES = (".png", ".svg", ".pdf")
 Command = TypeVar("Command")
 AllOptions = Annotated[Config, tyro.conf.arg(name="")]
 """Every option of a training, each under its group's name."""
@@ -49,6 +50,19 @@ def given(command: object, names: Sequence[str]) -> dict[str, Any]:
     """The options among ``names`` that the user set; None stands for what was left alone."""
     values = {name: getattr(command, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def check_output(path: Path | None, option: str, endings: Sequence[str] = ()) -> None:
+    """Refuse a file that could not be written, before the work is done."""
+    if path is None:
+        return
+    if endings and path.suffix.lower() not in endings:
+        raise OptionError(f"{path.name!r} has no ending of a picture", place=option,
+                          cure=f"one of {', '.join(endings)}")  # fmt: skip
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder", place=option)
+    if not path.parent.is_dir():
+        raise OptionError(f"no such folder: {path.parent}", place=option)
 
 
 def lengthen(command: type, arguments: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dragoman.cli.options import given, parse
+from dragoman.cli.options import PICTURES, check_output, given, parse
 from dragoman.data.lines import STDIN, read_lines
 from dragoman.errors import OptionError
-from dragoman.inspection.pictures import check_picture
+from dragoman.files import replacing
 
 if TYPE_CHECKING:
     from dragoman.search.translator import Translation
@@ -49,6 +50,9 @@ class Translate:
     the length penalty), confidence, tokens, n-best."""
     attention: Path | None = None
     """Draw the first line's attention map into this file (.png, .svg or .pdf)."""
+    alignments: Path | None = None
+    """Write for each line which word of the output stands for which of the source, read off the
+    attention: 0-0 1-2, source first, words as white space cuts them."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,7 +62,8 @@ def main(arguments: Sequence[str]) -> int:
         raise OptionError(f"{asked.n_best} is too small, at least 1", place="--n-best")
     if asked.min_confidence is not None and not 0 <= asked.min_confidence <= 1:
         raise OptionError(f"{asked.min_confidence} is no share of 1", place="--min-confidence")
-    check_picture(asked.attention, "--attention")
+    check_output(asked.attention, "--attention", PICTURES)
+    check_output(asked.alignments, "--alignments")
     options = given(asked, ("beam", "length_penalty", "max_ratio", "batch_size"))
     from dragoman.api import load  # torch only now
 
@@ -66,20 +71,28 @@ def main(arguments: Sequence[str]) -> int:
     if asked.min_confidence is not None and model.confidence is None:
         raise OptionError(f"{asked.folder} has no confidence.json", place="--min-confidence",
                           cure="train again, with at least 50 pairs held out")  # fmt: skip
-    picture = asked.attention is not None
-    if picture and model.config.model.attention == "none":
-        raise OptionError("this model has no attention to draw", place="--attention")
+    looks = asked.attention is not None or asked.alignments is not None
+    if looks and model.config.model.attention == "none":
+        which = "--attention" if asked.attention else "--alignments"
+        raise OptionError("this model has no attention", place=which)
     lines = read_lines(asked.input, _warn)
     typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
     blocks = ([line] for line in lines) if typed else [lines]
-    answers = chain.from_iterable(model.stream(b, attention=picture, **options) for b in blocks)
-    for number, answer in enumerate(answers):
-        sure = None if model.confidence is None else model.confidence.of(answer)
-        unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
-        text = f"{UNSURE if unsure else ''}{answer.text}"
-        print(_json(answer, asked.n_best, sure, unsure) if asked.json else text, flush=typed)
-        if number == 0 and asked.attention is not None:
-            _draw(answer, asked.attention)
+    answers = chain.from_iterable(model.stream(b, attention=looks, **options) for b in blocks)
+    with ExitStack() as stack:
+        links = None
+        if asked.alignments is not None:
+            aside = stack.enter_context(replacing(asked.alignments))
+            links = stack.enter_context(open(aside, "w", encoding="utf-8"))
+        for number, answer in enumerate(answers):
+            sure = None if model.confidence is None else model.confidence.of(answer)
+            unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
+            text = f"{UNSURE if unsure else ''}{answer.text}"
+            print(_json(answer, asked.n_best, sure, unsure) if asked.json else text, flush=typed)
+            if number == 0 and asked.attention is not None:
+                _draw(answer, asked.attention)
+            if links is not None:
+                links.write(f"{model.alignment(answer)}\n")
     return 0
 
 
@@ -108,10 +121,12 @@ def _json(answer: Translation, n_best: int, sure: float | None, unsure: bool | N
 
 
 def _draw(answer: Translation, path: Path) -> None:
-    from dragoman.inspection.attention_map import draw_attention
+    from dragoman.inspection.attention_map import draw_attention, without_font
 
     if not answer.hypotheses or answer.hypotheses[0].weights is None:
         _warn("--attention: the first line is empty or too long to be drawn")
         return
     weights = answer.hypotheses[0].weights
-    draw_attention(answer.source_tokens, answer.target_tokens, weights, path)
+    missing = draw_attention(answer.source_tokens, answer.target_tokens, weights, path)
+    if missing:
+        _warn(f"--attention: {without_font(missing)}")

@@ -61,6 +61,10 @@ class Tokenizer:
             ids[ids <= EOS] = UNK
         return rows
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in ``text`` each of its tokens stands: first character, and the one after it."""
+        return list(self._backend.encode(text, add_special_tokens=False).offsets)
+
     def pieces(self, text: str) -> list[str]:
         """The tokens of ``text`` as text, unknown ones included; at word and character level."""
         normal = self._backend.normalizer.normalize_str(text)

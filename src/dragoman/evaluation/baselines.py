@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import FOLDER, TRAIN
-from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 
 _MOST = 500_000
 """Training pairs that are looked at, spread evenly over all."""
@@ -52,8 +52,10 @@ def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> Traini
     corpus = Corpus(path)
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
-    sources = tuple(source.decode(ids) for ids, _ in pairs)
-    return TrainingPairs(sources, tuple(ids for _, ids in pairs), len(corpus), target)
+    sources = tuple(source.decode(ids) for ids, _, _ in pairs)
+    # A word that can only be copied (data/copies.py) is an unknown one here.
+    targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids, _ in pairs)
+    return TrainingPairs(sources, targets, len(corpus), target)
 
 
 def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:

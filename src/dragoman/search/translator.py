@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from itertools import islice
 from typing import Any
 
@@ -43,6 +44,13 @@ class Translation:
     def score(self) -> float:
         """Of the best hypothesis, as search ranks it; 0 for an empty line."""
         return self.hypotheses[0].score if self.hypotheses else 0.0
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the source, and each hypothesis with its score."""
+        rows = [("", self.source), *((f"{h.score:.3f}", text) for h, text in
+                                     zip(self.hypotheses, self.texts, strict=True))]  # fmt: skip
+        cells = (f'<tr><th>{n}</th><td dir="auto">{escape(text)}</td></tr>' for n, text in rows)
+        return f"<table>{''.join(cells)}</table>"
 
 
 class Translator:

@@ -53,6 +53,8 @@ class Run:
     """The name of the signal that asks to stop; empty while none has."""
     batches: int = 1
     """Of the current epoch, in each process."""
+    show: Callable[[], None] = lambda: None
+    """Shows the weights at work."""
 
 
 def train_loop(run: Run) -> str:
@@ -65,6 +67,8 @@ def train_loop(run: Run) -> str:
     reason = _agreed(run, ended(run))
     while not reason:
         for rows in _epoch(run):
+            if options.show_every and run.state.step % options.show_every == 0:
+                run.show()
             norms, rate = train_step(run, assemble(run.prepared.train, rows))
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
             step = run.state.step

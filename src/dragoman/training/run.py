@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from dragoman.model.folder import (
     load_tokenizers,
     save_setup,
 )
-from dragoman.model.seq2seq import build_model
+from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.lock import LOCK, locked
 from dragoman.training.loop import Run, ended, train_loop
@@ -44,8 +44,13 @@ from dragoman.training.progress import MetricsLog, Reporter, clock, scores_line
 from dragoman.training.start import fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
 
-LIMITS = ("training.steps", "training.epochs", "training.budget", "training.patience")
-"""Options that may change between two commands of one run: they only say when it ends."""
+LIMITS = (
+    "training.steps", "training.epochs", "training.budget", "training.patience",
+    "training.show_every",
+)  # fmt: skip
+"""Options that may change between two commands of one run: they only say when it ends, or what
+is shown of it."""
+Show = Callable[[Seq2Seq, Prepared], Any]
 _OURS = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 
 
@@ -66,7 +71,7 @@ class Outcome:
 
 def train(
     files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
-    began: float | None = None,
+    began: float | None = None, show: Show | None = None,
 ) -> Outcome:  # fmt: skip
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
@@ -78,6 +83,7 @@ def train(
         config: the options; ``"auto"`` is chosen from the data.
         console: where progress is shown (default: stderr).
         began: the monotonic clock when the command started, from which its budget counts.
+        show: gives what is printed every ``training.show_every`` steps.
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
@@ -91,14 +97,14 @@ def train(
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     if not accelerator.is_main_process:
         accelerator.wait_for_everyone()  # the main process prepares the folder
-        return _train(list(files), out, config, Console(quiet=True), began, accelerator)
+        return _train(list(files), out, config, Console(quiet=True), began, accelerator, None)
     _refuse_foreign(out)
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         try:
             shown = console or Console(stderr=True)
-            return _train(list(files), out, config, shown, began, accelerator)
+            return _train(list(files), out, config, shown, began, accelerator, show)
         except UsageError:
             if is_new:  # it came to nothing: leave nothing
                 shutil.rmtree(out, ignore_errors=True)
@@ -110,7 +116,7 @@ def train(
 
 def _train(
     files: list[Path], out: Path, config: Config, console: Console, began: float,
-    accelerator: Accelerator,
+    accelerator: Accelerator, show: Show | None,
 ) -> Outcome:  # fmt: skip
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -124,6 +130,8 @@ def _train(
     say(_summary(prepared))
     with _signals() as stopper:
         run = assemble_run(out, prepared, console, began, stopper, accelerator)
+        if show is not None:
+            run.show = lambda: console.print(show(run.model, prepared))
         if run.state.finished and ended(run) and (out / WEIGHTS).exists():
             say(f"nothing to do: {run.state.finished}")
             return Outcome(out, run.state.finished, run.state, accelerator.is_main_process)

@@ -1,0 +1,77 @@
+"""``dragoman explain``"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from dragoman.cli.options import PICTURES, check_output, given, parse
+from dragoman.errors import OptionError
+
+if TYPE_CHECKING:
+    from dragoman.inspection.explanation import Explanation
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Show the way of one sentence through a model: tokens, states, attention, search, loss."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """The model folder."""
+    sentence: Annotated[str, tyro.conf.Positional]
+    """Raw text."""
+    target: str | None = None
+    """Follow the way to this output, and its loss (default: the model's own output)."""
+    beam: int | None = None
+    """Hypotheses kept a step (default: the folder's search.beam)."""
+    json: bool = False
+    """Give every value as one JSON object."""
+    html: Path | None = None
+    """Write a page into this file; it needs nothing else."""
+    attention: Path | None = None
+    """Draw the attention map into this file (.png, .svg or .pdf)."""
+    beside: Path | None = None
+    """With --attention: a second model folder, whose map is drawn beside."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Explain, arguments, verb="explain")
+    check_output(asked.html, "--html")
+    check_output(asked.attention, "--attention", PICTURES)
+    if asked.beside and not asked.attention:
+        raise OptionError("there is no picture to draw in", place="--beside", cure="--attention")
+    from rich.console import Console
+
+    from dragoman.api import load  # torch only now
+    from dragoman.files import write_text
+
+    folders = [asked.folder, *([asked.beside] if asked.beside else [])]
+    models = [load(folder) for folder in folders]
+    if asked.attention and any(model.config.model.attention == "none" for model in models):
+        raise OptionError("there is a model without attention", place="--attention")
+    beam = given(asked, ("beam",))
+    found = [model.explain(asked.sentence, asked.target, **beam) for model in models]
+    if asked.html:
+        write_text(asked.html, found[0].to_html())
+    if asked.attention:
+        _draw(found, folders, asked.attention)
+    if asked.json:
+        print(found[0].to_json())
+    elif not (asked.html or asked.attention):
+        Console().print(found[0])
+    return 0
+
+
+def _draw(found: Sequence[Explanation], folders: Sequence[Path], path: Path) -> None:
+    from dragoman.inspection.attention_map import draw_maps, map_of, without_font
+
+    titles = [str(folder) if len(folders) > 1 else "" for folder in folders]
+    missing = draw_maps([map_of(*one) for one in zip(found, titles, strict=True)], path)
+    if missing:
+        print(f"dragoman explain: --attention: {without_font(missing)}", file=sys.stderr)

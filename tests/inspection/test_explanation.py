@@ -1,0 +1,392 @@
+"""The glass box: every value is the forward pass's own, and the sums are right."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+import dragoman
+from dragoman.api import Model
+from dragoman.config import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
+from dragoman.data.batches import Batch, PairsInMemory, assemble
+from dragoman.data.tokenizer import EOS, train_tokenizer
+from dragoman.errors import DataError
+from dragoman.inspection.explanation import Explanation
+from dragoman.inspection.recording import record
+from dragoman.model.folder import ModelFolder
+from tiny import VOCABULARY, tiny_model
+
+Floats = npt.NDArray[np.float64]
+
+QUESTIONS = [
+    ("what is the color of banana", "yellow most of the time"),
+    ("what makes up water molecules", "hydrogen and oxygen"),
+]
+WORDS = SideOptions(level="word")
+QUESTION_ANSWER = Config(
+    data=DataOptions(validation=0), source=WORDS, target=WORDS,
+    model=ModelOptions(
+        cell="rnn", embedding=5, hidden=32, bidirectional=False, attention="none", bridge="copy",
+        shared_embeddings=True, dropout=0.0,
+    ),
+    training=TrainingOptions(
+        steps=21, learning_rate=0.01, schedule="constant", warmup=0, label_smoothing=0.0,
+        precision="fp32", validate_every=1000, show_every=10,
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def question_answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A model trained on two questions, and what its training showed."""
+    place = tmp_path_factory.mktemp("qa")
+    pairs = "".join(f"{question}\t{answer}\n" for question, answer in QUESTIONS)
+    (place / "qa.tsv").write_text(pairs, encoding="utf-8")
+    shown = io.StringIO()
+    dragoman.train(place / "qa.tsv", place / "m", QUESTION_ANSWER, console=Console(file=shown))
+    return place / "m", shown.getvalue()
+
+
+def by_hand(model: Model) -> tuple[Floats, Floats, Floats]:
+    """Loss of each position, mask, and batch loss of the two questions, in plain NumPy."""
+    weights = {n: p.detach().double().numpy() for n, p in model.folder.model.named_parameters()}
+    table = next(w for n, w in weights.items() if n.endswith("embedding.weight"))
+    rnn = {
+        side: [
+            next(w for n, w in weights.items() if n.startswith(side) and n.endswith(last))[0]
+            for last in ("weight_input", "weight_hidden", "bias")
+        ]
+        for side in ("encoder", "decoder")
+    }
+    longest = 1 + max(len(answer.split()) for _, answer in QUESTIONS)
+    losses, mask = np.zeros((2, longest)), np.zeros((2, longest))
+    for b, (question, answer) in enumerate(QUESTIONS):
+        (source,) = model.folder.source.encode([question])
+        (target,) = model.folder.target.encode([answer])
+        h = np.zeros(32)
+        inputs, recurrent, bias = rnn["encoder"]
+        for token in [*source, EOS]:
+            h = np.tanh(inputs @ table[token] + recurrent @ h + bias)
+        inputs, recurrent, bias = rnn["decoder"]
+        reads, says = [2, *target], [*target, EOS]
+        reads += [0] * (longest - len(reads))
+        says += [0] * (longest - len(says))
+        for t, (read, said) in enumerate(zip(reads, says, strict=True)):
+            h = np.tanh(inputs @ table[read] + recurrent @ h + bias)
+            scores = weights["output.weight"] @ h + weights["output.bias"]
+            losses[b, t] = np.log(np.exp(scores).sum()) - scores[said]
+            mask[b, t] = t <= len(target)
+    return losses, mask, (losses * mask).sum() / mask.sum()
+
+
+def test_losses_of_two_questions_are_those_worked_by_hand(
+    question_answer: tuple[Path, str],
+) -> None:
+    model = dragoman.load(question_answer[0])
+    found = model.explain_pairs(QUESTIONS)
+    losses, mask, batch_loss = by_hand(model)
+    assert found["source mask"].astype(int).tolist() == [[1] * 7, [1] * 6 + [0]]
+    assert found["target mask"].astype(int).tolist() == [[1] * 6, [1] * 4 + [0] * 2]
+    np.testing.assert_array_equal(found["target mask"], mask)
+    np.testing.assert_allclose(found["loss"], losses, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["masked loss"], losses * mask, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["batch loss"], batch_loss, rtol=0, atol=1e-5)
+    for b, example in enumerate(found.examples):
+        assert example.text == QUESTIONS[b][0]
+        assert [step.loss for step in example.steps] == found["loss"][b].tolist()
+        assert [step.real for step in example.steps] == found["target mask"][b].tolist()
+    assert found.examples[1].source[-1].text == "<pad>"
+
+
+def test_training_shows_the_same_pairs_again_and_again(question_answer: tuple[Path, str]) -> None:
+    folder, shown = question_answer
+    losses = [float(line.split()[2]) for line in shown.split("\n") if "nats, mean of 10" in line]
+    assert len(losses) == 3 and losses[0] > losses[1] > losses[2]  # before steps 1, 11 and 21
+    assert "what is the color of banana" in shown and "hydrogen" in shown
+    assert all(len(line) <= 80 for line in shown.split("\n") if line.startswith(("value", "loss")))
+    quiet = replace(QUESTION_ANSWER.training, show_every=0)  # not another run
+    outcome = dragoman.train(
+        folder.parent / "qa.tsv", folder, replace(QUESTION_ANSWER, training=quiet)
+    )
+    assert outcome.reason == "21 steps done"
+
+
+def test_showing_changes_nothing(question_answer: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = question_answer
+    quiet = replace(QUESTION_ANSWER, training=replace(QUESTION_ANSWER.training, show_every=0))
+    dragoman.train(folder.parent / "qa.tsv", tmp_path / "m", quiet, console=Console(quiet=True))
+    shown, unseen = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "m"))
+    assert all(torch.equal(tensor, unseen[name]) for name, tensor in shown.items())
+
+
+EVERY = [
+    {"cell": "gru", "attention": "luong", "score": "general"},
+    {"cell": "lstm", "attention": "luong", "score": "dot", "input_feeding": True},
+    {"cell": "rnn", "attention": "bahdanau", "score": "concat", "decoder_layers": 2},
+    {"cell": "lstm", "attention": "bahdanau", "score": "scaled_dot", "encoder_layers": 2},
+    {"cell": "gru", "attention": "luong", "score": "concat", "directions": "sum"},
+    {"cell": "gru", "attention": "none", "reverse_source": True, "bidirectional": False},
+    {"cell": "gru", "attention": "luong", "encoder_layers": 3, "decoder_layers": 3,
+     "residual": True, "layer_norm": True},
+    {"cell": "gru", "attention": "bahdanau", "copy": True},
+    {"cell": "lstm", "attention": "luong", "shared_embeddings": True, "tied_output": True,
+     "embedding": 34, "bridge": "zero"},
+]  # fmt: skip
+
+
+def batch_of(*lengths: tuple[int, int], copy: bool = False) -> Batch:
+    """Pairs of ids of these lengths, by formula; with ``copy`` each source brings two words."""
+    rows = [[np.arange(n, dtype=np.int32) * 7 % 19 + 4 for n in pair] for pair in lengths]
+    sources, targets = zip(*rows, strict=True)
+    copies = [np.arange(len(s) + 1, dtype=np.int32) % 2 + VOCABULARY for s in sources]
+    if copy:
+        targets[0][1] = VOCABULARY + 1
+    return assemble(PairsInMemory(sources, targets, copies * copy), np.arange(len(rows)))
+
+
+@pytest.mark.parametrize("options", EVERY, ids=str)
+def test_values_of_every_model(options: dict[str, object]) -> None:
+    model = tiny_model(torch.float64, **options)
+    copy = bool(options.get("copy"))
+    batch = batch_of((6, 3), (2, 4), (5, 1), copy=copy)
+    values = {name: value.array for name, value in record(model, batch, smoothing=0.1).items()}
+    for name, value in record(model, batch).items():
+        sizes = {"B": 3, "S": 7, "T": 5, "V": VOCABULARY + 2 * copy}
+        for letter, size in zip(value.axes.split(), value.array.shape, strict=True):
+            assert size == sizes.get(letter, size), name
+    mask = values["source mask"]
+    if options["attention"] != "none":
+        np.testing.assert_allclose(values["weights"].sum(-1), 1, atol=1e-12)
+        assert (values["weights"][~np.broadcast_to(mask[:, None], (3, 5, 7))] == 0).all()
+        energies = np.where(mask[:, None], values["energies"], -np.inf)
+        shares = np.exp(energies - energies.max(-1, keepdims=True))
+        np.testing.assert_allclose(
+            values["weights"], shares / shares.sum(-1, keepdims=True), atol=1e-12
+        )
+        context = np.einsum("bts,bsh->bth", values["weights"], values["encoder states"])
+        np.testing.assert_allclose(values["context"], context, atol=1e-12)
+    # What the steps gave leads to the very losses of the target unrolled.
+    last = "features" if options["attention"] == "none" else "attentional vector"
+    weights = torch.from_numpy(values["weights"]) if "weights" in values else None
+    memory = model.encode(batch.source, batch.source_mask, batch.copies)
+    stepped = model.scores(torch.from_numpy(values[last]), weights, memory).detach().numpy()
+    np.testing.assert_allclose(stepped, values["log-probabilities"], atol=1e-10)
+    if copy:
+        gate = values["copying gate"]
+        assert gate.shape == (3, 5) and ((gate > 0) & (gate < 1)).all()
+        copied = np.exp(values["log-probabilities"][..., VOCABULARY:]).sum(-1)
+        np.testing.assert_allclose(copied, 1 - gate, atol=1e-12)  # nothing else is to be copied
+    masked = values["masked loss"].sum() / values["target mask"].sum()
+    np.testing.assert_allclose(values["batch loss"], masked, rtol=1e-12)
+    if not copy:
+        mean = values["log-probabilities"].mean(-1)[values["target mask"]].mean()
+        np.testing.assert_allclose(values["minimised"], 0.9 * masked - 0.1 * mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weight", "first", "last"),
+    [
+        ("encoder.embedding.weight", "source embeddings", "attentional vector"),
+        ("decoder.attention.key.weight", "energies", "context"),
+        ("decoder.combine.weight", "attentional vector", "masked loss"),
+        ("output.bias", "log-probabilities", "loss"),
+    ],
+)
+def test_a_changed_weight_changes_what_comes_after_it_and_nothing_before(
+    weight: str, first: str, last: str
+) -> None:
+    model, batch = tiny_model(score="general"), batch_of((6, 3), (2, 4))
+    before = record(model, batch)
+    with torch.no_grad():
+        dict(model.named_parameters())[weight].mul_(1.5)
+    after = record(model, batch)
+    changed = [n for n in before if not np.array_equal(before[n].array, after[n].array)]
+    assert changed[0] == first and last in changed
+
+
+def test_recording_leaves_the_model_as_it_was() -> None:
+    model = tiny_model(attention="luong").train()
+    parts = [set(vars(part)) for part in model.modules()]
+    record(model, batch_of((3, 2)))
+    assert model.training and [set(vars(part)) for part in model.modules()] == parts
+
+
+TEXTS = ["le vieux chat blanc", "un chat noir !", "la vieille gare", "le pain <b> & co"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Model]:
+    """A model that was never trained, with real tokenizers."""
+    tokenizer = train_tokenizer(TEXTS, SideOptions(level="word", vocabulary=VOCABULARY))
+    torch.manual_seed(3)
+    yield Model(folder_of(tokenizer))
+
+
+def folder_of(tokenizer: object) -> ModelFolder:
+    network = tiny_model(torch.float32, attention="luong")
+    size = len(tokenizer)  # type: ignore[arg-type]
+    assert size <= VOCABULARY
+    config = Config(source=replace(Config().source, max_tokens=20))
+    with torch.no_grad():
+        network.output.bias[size:] = -1e4  # words that the tokenizer does not have
+        network.output.bias[EOS] += 1.0
+    return ModelFolder(Path(), config, network, tokenizer, tokenizer)  # type: ignore[arg-type]
+
+
+def test_a_sentence_follows_what_search_found(model: Model) -> None:
+    found = model.explain("le chat zzz", beam=3)
+    (example,) = found.examples
+    assert [t.text for t in example.source] == ["▁le", "▁chat", "<unk>", "</s>"]
+    assert [t.stands_for for t in example.source] == ["", "", "zzz", ""]
+    answer = model.translate(["le chat zzz"], beam=3, attention=True)[0]
+    best = answer.hypotheses[0]
+    assert found.answer is not None and found.answer.text == answer.text and not found.given
+    real = [step for step in example.steps if step.real]
+    assert [step.expected.id for step in real] == [*best.ids, *[EOS] * best.complete]
+    assert -sum(step.loss for step in real) == pytest.approx(best.log_prob, abs=1e-4)
+    assert best.weights is not None
+    np.testing.assert_allclose(
+        [step.weights for step in real], best.weights[:, : len(example.source)], atol=1e-5
+    )
+    for step in example.steps:
+        probabilities = [p for _, p in step.candidates]
+        assert probabilities == sorted(probabilities, reverse=True) and len(probabilities) == 5
+
+
+def test_the_beam_is_the_tree_that_search_went_through(model: Model) -> None:
+    found = model.explain("le vieux chat", beam=3)
+    hypotheses = model.translate(["le vieux chat"], beam=3)[0].hypotheses
+    branches = {branch.ids: branch for branch in found.beam}
+    ended = {ids: b.score for ids, b in branches.items() if b.score is not None}
+    assert ended == {(*h.ids, *[EOS] * h.complete): h.score for h in hypotheses}
+    for ids, branch in branches.items():
+        assert len(ids) == 1 or ids[:-1] in branches
+        assert branch.token.id == ids[-1]
+        (forced,) = record_of(model, "le vieux chat", ids)
+        assert branch.log_prob == pytest.approx(forced, abs=1e-3)
+    assert max(len([i for i in branches if len(i) == n]) for n in range(1, 9)) >= 3
+
+
+def record_of(model: Model, line: str, ids: tuple[int, ...]) -> list[float]:
+    """The log-probability of a beginning, by forced decoding."""
+    (source,) = model.folder.source.encode([line])
+    batch = assemble(PairsInMemory([source], [np.array(ids, np.int32)]), np.array([0]))
+    return [-float(record(model.folder.model, batch)["loss"].array[0, :-1].sum())]
+
+
+def test_a_target_is_followed_and_predictions_stand_beside_it(model: Model) -> None:
+    found = model.explain("le chat", "un chat noir")
+    assert found.given and found.answer is not None
+    assert [s.expected.text for s in found.examples[0].steps] == ["▁un", "▁chat", "▁noir", "</s>"]
+    assert found.answer.text == model.translate(["le chat"])[0].text
+
+
+@pytest.mark.parametrize(
+    ("line", "target", "message"),
+    [
+        (" ", None, "nothing is left of the sentence .look at the normalising"),
+        ("le chat", "", "nothing is left of the target"),
+        ("le " * 21, None, "the sentence has 21 tokens, the model reads 20 at a time"),
+    ],
+)
+def test_what_cannot_be_explained(
+    model: Model, line: str, target: str | None, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        model.explain(line, target)
+
+
+def test_a_copied_word_has_its_own_name(model: Model) -> None:
+    network = tiny_model(torch.float32, attention="luong", copy=True)
+    network.copying.vocabulary = len(model.folder.target)  # type: ignore[union-attr]
+    with torch.no_grad():
+        network.copying.gate.bias.fill_(-9.0)  # type: ignore[union-attr]
+    config = replace(model.config, model=replace(model.config.model, copy=True))
+    folder = replace(model.folder, model=network, config=config)
+    first, second = Model(folder).explain_pairs([("le zzz", "un zzz"), ("chat", "noir")]).examples
+    assert first.steps[1].expected.text == "zzz" and first.steps[2].reads.text == "zzz"
+    assert "zzz" in [token.text for token, _ in first.steps[0].candidates[:3]]
+    assert first.steps[0].measures["p(generated)"] < 0.1
+    assert [s.expected.text for s in second.steps] == ["▁noir", "</s>", "<pad>"]
+
+
+def shown(found: Explanation, *, width: int = 80, **options: object) -> str:
+    console = Console(file=io.StringIO(), width=width, **options)  # type: ignore[arg-type]
+    console.print(found)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_terminal_view_has_every_stage_and_fits(model: Model) -> None:
+    text = shown(model.explain("le chat zzz", "un chat noir"))
+    for part in ("Text", "Values", "Step by step", "Attention", "Loss", "Search"):
+        assert f"{part} ──" in text
+    assert "<unk> (zzz)" in text and "energy" in text and "likely" in text and "█" in text
+    assert max(map(len, text.split("\n"))) <= 80
+    assert "\x1b" not in text
+    assert "\x1b[36m" in shown(model.explain("le chat"), force_terminal=True)
+
+
+def test_markup_and_other_scripts_in_the_terminal(model: Model) -> None:
+    assert "[bold]le[/] القطة 猫 🚀" in shown(model.explain("[bold]le[/] القطة 猫 🚀"))
+    assert "\u200e<unk> (القطة)\u200e" in shown(model.explain("القطة"))
+
+
+def test_a_map_of_sixty_tokens_fits_into_eighty_columns(model: Model) -> None:
+    long = replace(model.folder.config, source=replace(model.folder.config.source, max_tokens=60))
+    found = Model(replace(model.folder, config=long)).explain("le chat " * 30, "un chat " * 30)
+    text = shown(found)
+    assert max(map(len, text.split("\n"))) <= 80 and "61 </s>" in text
+
+
+def test_json_holds_every_value_but_the_whole_distribution(model: Model) -> None:
+    found = model.explain("le <b> & 猫", "un chat")
+    data = json.loads(found.to_json())
+    assert data["values"]["log-probabilities"]["shape"] == list(found["log-probabilities"].shape)
+    assert "values" not in data["values"]["log-probabilities"]
+    np.testing.assert_allclose(data["values"]["weights"]["values"], found["weights"])
+    assert data["examples"][0]["steps"][0]["reads"] == {"id": 2, "text": "<s>", "stands_for": ""}
+    assert data["loss"] == pytest.approx(float(found["batch loss"]))
+    assert data["given"] and data["beam"][0]["token"]["text"]
+
+
+def test_the_page_stands_alone(model: Model) -> None:
+    found = model.explain("le </script><script>alert(1)</script>")
+    page = found.to_html()
+    assert page.count("<script") == 2 and page.count("</script>") == 2
+    assert "http://" not in page and "https://" not in page
+    data = page.split('id="data">', 1)[1].split("</script>", 1)[0]
+    assert json.loads(data)["examples"][0]["text"] == "le </script><script>alert(1)</script>"
+    assert found._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_page(model: Model, tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("needs Chromium")
+    page = tmp_path / "page.html"
+    page.write_text(model.explain("le chat \u05d1 zzz", "un chat noir").to_html(), "utf-8")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
+        capture_output=True, timeout=60, check=True,
+    )  # fmt: skip
+    shown = done.stdout.decode()
+    assert "CONSOLE" not in done.stderr.decode()
+    steps = ("1 ", "2 ", "3 ", "4 ")
+    assert [s for s in steps if f"<details><summary><small>{s}</small>" in shown] == list(steps)
+    assert shown.count('title="▁chat ← ▁le: ') == 1 and "&lt;unk&gt; (zzz)" in shown
+    assert "batch loss" in shown and "hypotheses</summary>" in shown
