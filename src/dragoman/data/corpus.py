@@ -32,9 +32,12 @@ REASONS = (
 )  # fmt: skip
 """Why a pair may be left out of a corpus."""
 
+_LISTS = ("source", "target", "copies")
+_NOTHING = np.zeros(0, dtype=np.int32)
+"""Words to copy of a corpus from before there were any."""
 _TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 _IDS = pa.schema(
-    [*((name, pa.list_(pa.int32())) for name in ("source", "target", "copies")),
+    [*((name, pa.list_(pa.int32())) for name in _LISTS),
      ("line", pa.int32())]
 )  # fmt: skip
 _IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
@@ -61,7 +64,9 @@ class Corpus:
             self._columns = [
                 tuple(
                     (column.offsets.to_numpy(), column.values.to_numpy())
-                    for column in map(batch.column, ("source", "target", "copies"))
+                    for column in map(
+                        batch.column, _LISTS[: 3 if "copies" in batch.schema.names else 2]
+                    )
                 )
                 for batch in self._batches
             ]
@@ -82,8 +87,8 @@ class Corpus:
     def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
         """Source ids, target ids and words to copy of one row, as views of the file."""
         columns, at = self._columns[row // CHUNK], row % CHUNK
-        source, target, copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
-        return source, target, copies
+        source, target, *words = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
+        return source, target, words[0] if words else _NOTHING
 
     def texts(self) -> list[tuple[str, str]]:
         """Raw source and target of every row, where the file holds them (the held-out part)."""
@@ -226,7 +231,7 @@ def encode_pairs(
     """Source ids, target ids, and the source's words for a copying model (else empty)."""
     source_ids, target_ids = tokenizers[0].encode(sources), tokenizers[1].encode(targets)
     if not copy:
-        return source_ids, target_ids, [np.zeros(0, dtype=np.int32)] * len(sources)
+        return source_ids, target_ids, [_NOTHING] * len(sources)
     copies = []
     for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
         ids, words = copy_ids(tokenizers[0].pieces(source), tokenizers[1])
