@@ -60,7 +60,7 @@ def whole(folder: Path) -> Path:
         (saved / "state.json").write_text(json.dumps(state))
     (folder / "checkpoints/step-00000040.partial").mkdir()
     (folder / "corpus").mkdir()
-    columns = {"source": [[4], [5, 6], [7]], "target": [[4], [5], [6]]}
+    columns = {"source": [[4], [5, 6], [7]], "target": [[4], [5], [6]], "copies": [[], [], []]}
     table = pa.table(columns, pa.schema([(name, pa.list_(pa.int32())) for name in columns]))
     with pa.ipc.new_file(str(folder / "corpus/train.arrow"), table.schema) as writer:
         writer.write(table)

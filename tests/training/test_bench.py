@@ -32,7 +32,7 @@ from dragoman.training.run import begin
 
 PAIRS = 8 * 7
 LENGTHS = (1, 2, 3, 5, 6, 8, 9, 13)
-EMBEDDING, HIDDEN = 5, 11
+EMBEDDING, HIDDEN = 5, 13
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def grid(runs: Sequence[RunRecord]) -> Grid:
         ["time", *(str(timedelta(seconds=round(run.seconds))) for run in runs)],
         ["training loss", *(_shown(run.training_loss, ".3f") for run in runs)],
     ]
-    fine = {"loss": "loss", "token_accuracy": "token accuracy"}
+    fine = {"loss": "loss", "token_accuracy": "token accuracy", "free_accuracy": "free-running"}
     for score, label in (fine | SCORES).items():
         found = [run.best.get(score) for run in runs]
         if any(found):

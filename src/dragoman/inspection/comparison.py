@@ -104,7 +104,7 @@ def _read(path: Path, name: str) -> RunRecord:
 def _best(history: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Of the loss the lowest, of every other score the highest."""
     best = {}
-    for score in ("loss", "token_accuracy", *SCORES):
+    for score in ("loss", "token_accuracy", "free_accuracy", *SCORES):
         rows = [r for r in history if r["kind"] == "validation" and r.get(score) is not None]
         if rows:
             row = (min if score == "loss" else max)(rows, key=lambda row: row[score])
