@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import FOLDER, TRAIN
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
+from dragoman.errors import FolderError
 
 _MOST = 500_000
 """Training pairs that are looked at, spread evenly over all."""
@@ -36,26 +37,28 @@ class TrainingPairs:
     def baselines(self, sources: Sequence[str]) -> dict[str, list[str]]:
         """Answers without a model: the most frequent target, and each nearest source's target."""
         counts = Counter(ids.tobytes() for ids in self.targets)
-        frequent = self.target.decode(np.frombuffer(counts.most_common(1)[0][0], np.int32))
+        frequent = self._text(np.frombuffer(counts.most_common(1)[0][0], np.int32))
         rows = nearest(sources, self.sources)
         return {
             "frequent": [frequent] * len(sources),
-            "nearest": [self.target.decode(self.targets[row]) for row in rows],
+            "nearest": [self._text(self.targets[row]) for row in rows],
         }
+
+    def _text(self, ids: Ids) -> str:
+        """Of a target, without the words that it copied from its source (they are not stored)."""
+        return self.target.decode(np.where(ids < len(self.target), ids, UNK))
 
 
 def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
-    """The pairs that the model of ``folder`` learned from; None where they are not kept."""
-    path = folder / FOLDER / TRAIN
-    if not path.exists():
+    """The pairs that the model of ``folder`` learned from; None where they cannot be read."""
+    try:
+        corpus = Corpus(folder / FOLDER / TRAIN)
+    except FolderError:  # damaged, of another version, or not kept: the model is whole without
         return None
-    corpus = Corpus(path)
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
     sources = tuple(source.decode(ids) for ids, _, _ in pairs)
-    # A word that can only be copied (data/copies.py) is an unknown one here.
-    targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids, _ in pairs)
-    return TrainingPairs(sources, targets, len(corpus), target)
+    return TrainingPairs(sources, tuple(ids for _, ids, _ in pairs), len(corpus), target)
 
 
 def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:
