@@ -1,0 +1,197 @@
+"""The programs that are measured: how each is asked to train, and how its own log is read.
+
+One is described by a file, ``programs/NAME.toml``: what its virtual environment holds, the files
+and the command by which it trains, and the regular expression of the speed in its log: real target
+tokens a second, end tokens included, of a report interval. Its ``$names`` are filled in from the
+workload.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from string import Template
+from typing import Any
+
+import psutil
+
+from benchmarks.words import Words
+from benchmarks.workloads import Workload
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("DRAGOMAN_BENCH_CACHE", "~/.cache/dragoman-bench")).expanduser()
+"""Holds one virtual environment a peer, and the words."""
+WARMING = 2
+"""Report intervals at the beginning of a run that do not count."""
+NEVER = 10**9
+
+
+class RunError(Exception):
+    """A program did not do what was asked; the message ends in its last words."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Of one model on one set of words, in a folder of its own."""
+
+    workload: Workload
+    words: Words
+    folder: Path
+    threads: int
+    device: str = "cpu"
+    budget: float = 0.0
+    """Seconds, for a program that plans with them."""
+    save_every: int = NEVER
+    """Steps between checkpoints."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Something that is measured, and what its file says of it."""
+
+    name: str
+    spec: dict[str, Any]
+    precision: str = "auto"
+
+    @classmethod
+    def read(cls, path: Path) -> Program:
+        """From its file."""
+        return cls(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+
+    @property
+    def note(self) -> str:
+        """What is different about it."""
+        return Template(self.spec.get("note", "")).substitute(precision=self.precision)
+
+    @property
+    def installed(self) -> bool:
+        """It needs no virtual environment, or its own was made to the end."""
+        return not self.spec["packages"] or (CACHE / self.name / ".ready").exists()
+
+    def unfit(self, w: Workload) -> str:
+        """Why it cannot do a workload; empty when it can."""
+        if w.attention not in self.spec["attention"]:
+            return f"has no attention {w.attention!r}"
+        usual = w.bidirectional and w.directions == "concat"
+        return "" if usual or self.spec.get("any_model") else "has no such encoder"
+
+    def speeds(self, folder: Path) -> list[float]:
+        """Target tokens a second of each interval that it reported so far."""
+        log = folder / self.spec.get("log", "output.log")
+        text = log.read_text("utf-8", "replace") if log.exists() else ""
+        return [float(number) for number in re.findall(self.spec["speed"], text)]
+
+    def start(self, training: Training, more: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        """Write its files and begin to train, with ``more`` arguments."""
+        training.folder.mkdir(parents=True, exist_ok=True)
+        values = self._values(training)
+        for file, text in self.spec["files"].items():
+            filled = Template(text).substitute(values)
+            (training.folder / file).write_text(filled, encoding="utf-8")
+        with open(training.folder / "output.log", "wb") as output:
+            where: dict[str, Any] = {"cwd": training.folder, "stdout": output, "stderr": output}
+            where["env"] = environment(training.threads, training.folder)
+            before, command = (
+                [Template(word).substitute(values) for word in self.spec.get(key, "").split()]
+                for key in ("before", "command")
+            )
+            if before and subprocess.run(before, check=False, **where).returncode:
+                raise RunError(f"{self.name}: {last_words(training.folder)}")
+            return subprocess.Popen([*command, *more], start_new_session=True, **where)
+
+    def _values(self, training: Training) -> dict[str, Any]:
+        """What stands behind each ``$name`` of its file."""
+        w, gpu = training.workload, training.device != "cpu"
+        return {
+            **vars(w), **vars(training), "luong": w.attention, "width": w.width, "never": NEVER,
+            "attention": self.spec["attention"][w.attention], "CELL": w.cell.upper(),
+            "between": w.dropout if w.layers > 1 else 0.0, "words": training.words.folder,
+            "feeding": int(w.attention == "bahdanau"), "min_count": training.words.min_count,
+            "bidirectional": json.dumps(w.bidirectional), "precision": self.precision,
+            "bin": CACHE / self.name / "bin", "python": sys.executable, "gpu": json.dumps(gpu),
+            "ranks": [0] if gpu else [], "accelerator": "gpu" if gpu else "cpu",
+            "processor_only": "" if gpu else "--cpu",
+        }  # fmt: skip
+
+
+PROGRAMS = {
+    path.stem: Program.read(path) for path in sorted(ROOT.glob("benchmarks/programs/*.toml"))
+}
+PROGRAMS["dragoman-fp32"] = Program("dragoman-fp32", PROGRAMS["dragoman"].spec, "fp32")
+PEERS = [name for name, program in PROGRAMS.items() if program.spec["packages"]]
+
+
+def environment(threads: int, folder: Path = ROOT) -> dict[str, str]:
+    """Threads for every library that takes them from here; modules in ``folder`` can be found."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    paths = filter(None, (str(folder), str(ROOT), os.environ.get("PYTHONPATH")))
+    fixed = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, **dict.fromkeys(names, str(threads)), **fixed}
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a training and all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(10)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+    process.wait()
+
+
+def last_words(folder: Path) -> str:
+    """The end of what a program printed."""
+    return (folder / "output.log").read_text("utf-8", "replace")[-800:].strip()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training showed: the median, the intervals that count, bytes in memory at most."""
+
+    tokens_per_second: float
+    intervals: list[float]
+    peak_memory: int
+
+
+def measure(program: Program, training: Training, seconds: float, limit: float = 900.0) -> Run:
+    """Let ``program`` train for ``seconds`` from its first report on, and read its speed.
+
+    It goes on until three intervals count, and ends after ``limit`` seconds whatever it shows.
+
+    Raises:
+        RunError: too few intervals.
+    """
+    process, began, first, peak = program.start(training), time.monotonic(), 0.0, 0
+    speeds: list[float] = []
+    try:
+        while process.poll() is None and time.monotonic() - began < limit:
+            time.sleep(0.5)
+            peak, speeds = max(peak, _memory(process.pid)), program.speeds(training.folder)
+            first = first or (time.monotonic() if speeds else 0.0)
+            if first and time.monotonic() - first > seconds and len(speeds) >= WARMING + 3:
+                break
+    finally:
+        stop(process)
+    counted = speeds[WARMING:]
+    if len(counted) < 3:
+        raise RunError(f"{len(speeds)} reports only; its last words: {last_words(training.folder)}")
+    return Run(median(counted), counted, peak)
+
+
+def _memory(number: int) -> int:
+    """Bytes resident in a process and its descendants together."""
+    try:
+        process = psutil.Process(number)
+        return sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))
+    except psutil.NoSuchProcess:
+        return 0

@@ -1,0 +1,160 @@
+"""Test BLEU over wall time: the models that a program leaves behind while it trains, scored.
+
+    python -m benchmarks.quality multi30k [--programs dragoman eole] [--budget 15] [--OPTION ...]
+
+The clock runs from the command on: reading, validating and saving count, scoring does not.
+Options not known here go to ``dragoman train``. Writes ``results/quality-W.json`` and ``.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import sacrebleu
+import torch
+
+from benchmarks import machine
+from benchmarks.program import (
+    CACHE,
+    PROGRAMS,
+    ROOT,
+    RunError,
+    Training,
+    environment,
+    last_words,
+    stop,
+)
+from benchmarks.words import make_words, tokenize
+from benchmarks.workloads import WORKLOADS
+
+SAVE_EVERY = 500
+"""eole's steps between two checkpoints, and validations."""
+MOST = 12
+"""Models of a program that are scored."""
+
+
+def watch(name: str, training: Training, ours: list[str]) -> list[tuple[float, Path]]:
+    """Train until the budget is used up; the models that appeared, with their times.
+
+    Dragoman's folder holds its best weights so far: it is copied whenever they change. eole leaves
+    a folder a checkpoint.
+    """
+    program = PROGRAMS["dragoman-quality" if name == "dragoman" else name]
+    began, process = time.time(), program.start(training, tuple(ours) if name == "dragoman" else ())
+    model, models = training.folder / "model", dict[float, Path]()
+
+    def look() -> None:
+        weights = model / "model.safetensors"
+        if name == "eole":
+            found = model.glob("step_*/config.json")
+            models.update({path.stat().st_mtime: path.parent for path in found})
+        elif weights.exists() and (when := weights.stat().st_mtime) not in models:
+            models[when] = training.folder / f"model-{len(models)}"
+            models[when].mkdir()
+            for file in ("config.toml", "source.json", "target.json", weights.name):
+                shutil.copy(model / file, models[when])
+
+    try:
+        while process.poll() is None and time.time() - began < training.budget + 30:
+            time.sleep(0.5)
+            look()
+    finally:
+        stop(process)
+    look()
+    if not models:
+        raise RunError(f"{name} left no model: {last_words(training.folder)}")
+    every = -(-len(models) // MOST)
+    return [(when - began, models[when]) for when in sorted(models, reverse=True)[::every]][::-1]
+
+
+def bleu(name: str, training: Training, model: Path) -> float:
+    """BLEU of a model's translations of the test set, beam 5, over the tokens of the words."""
+    source, output = training.words.file("test", "src"), model / "test.out"
+    if name == "eole":
+        line = [str(CACHE / "eole" / "bin" / "eole"), "predict", "--model_path", str(model)]
+        line += ["--src", str(source), "--output", str(output), "--beam_size", "5"]
+    else:
+        line = [sys.executable, "-m", "dragoman", "translate", str(model), "--beam", "5"]
+    with open(source, "rb") as read, open(model / "printed.txt", "wb") as write:
+        env = environment(training.threads)
+        done = subprocess.run(
+            line, stdin=read, stdout=write, stderr=subprocess.PIPE, env=env, check=False
+        )
+    if done.returncode:
+        raise RunError(f"{name}: {done.stderr.decode(errors='replace')[-800:]}")
+    made = output if name == "eole" else model / "printed.txt"
+    outputs = [" ".join(tokenize(line)) for line in made.read_text("utf-8").splitlines()]
+    references = [" ".join(line) for line in training.words.sentences("test", "tgt")]
+    return sacrebleu.corpus_bleu(outputs, [references], tokenize="none").score
+
+
+def draw(curves: dict[str, list[tuple[float, float]]], title: str, path: Path) -> None:
+    """BLEU over minutes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    for name, points in curves.items():
+        axes.plot([s / 60 for s, _ in points], [b for _, b in points], marker="o", label=name)
+    axes.set(title=title, xlabel="minutes of wall time", ylabel="test BLEU, beam 5")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> int:
+    """Train each program in turn, score, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workload", choices=("multi30k", "tatoeba"))
+    parser.add_argument("--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"])
+    parser.add_argument("--budget", type=float, default=15.0, help="minutes of each program")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    asked, ours = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    w = WORKLOADS[asked.workload]
+    words = make_words(w.words, asked.data, CACHE / "words" / w.words)
+    curves, missing = dict[str, list[tuple[float, float]]](), dict[str, str]()
+    load = machine.busy()
+    for name in asked.programs:
+        if not PROGRAMS[name].installed:
+            missing[name] = "not installed (make bench-peers)"
+            continue
+        with TemporaryDirectory(prefix="dragoman-bench-", ignore_cleanup_errors=True) as folder:
+            training = Training(
+                w, words, Path(folder), asked.threads, budget=60 * asked.budget,
+                save_every=SAVE_EVERY,
+            )  # fmt: skip
+            curves[name] = []
+            for seconds, model in watch(name, training, ours):
+                score = bleu(name, training, model)
+                curves[name].append((seconds, score))
+                print(f"  {name} {seconds / 60:5.1f} min: BLEU {score:.1f}", flush=True)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    stem = asked.out / f"quality-{w.name}"
+    result = {
+        "machine": machine.description(asked.threads, "cpu"), "busy_before": load,
+        "dragoman_options": ours, "curves": curves, "missing": missing,
+    }  # fmt: skip
+    stem.with_suffix(".json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    draw(curves, w.summary, stem.with_suffix(".png"))
+    best = {name: max(points, key=lambda point: point[1]) for name, points in curves.items()}
+    parts = [f"{name} {score:.1f} after {s / 60:.1f} min" for name, (s, score) in best.items()]
+    parts += [f"{name} {why}" for name, why in missing.items()]
+    print(f"{w.name} quality: {', '.join(parts)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
