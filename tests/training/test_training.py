@@ -242,6 +242,72 @@ def test_training_stops_when_gradients_stay_non_finite(
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
     with pytest.raises(TrainingError, match="20 steps in a row had no finite gradient"):
         run(pairs, tmp_path / "m", options(steps=100, validate_every=1000))
+    left_out = sorted((tmp_path / "m" / "skipped").iterdir())
+    assert [path.name for path in left_out][:2] == ["step-00000000.json", "step-00000001.json"]
+    noted = json.loads(left_out[0].read_text())["pairs"]
+    lines = pairs.read_text().splitlines()
+    for pair in noted:
+        source = lines[pair["line"] - 1].split("\t")[0]
+        assert len(pair["source"]) == len(source.split())
+
+
+def test_a_run_goes_back_when_gradients_stay_non_finite(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = Seq2Seq.forward, 0
+
+    def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+        nonlocal calls
+        calls += 1
+        loss = real(self, *inputs)  # type: ignore[arg-type]
+        return loss._replace(total=loss.total * math.nan) if 13 <= calls < 33 else loss
+
+    monkeypatch.setattr(Seq2Seq, "forward", spoiled)
+    said = run(pairs, tmp_path / "m", options(steps=40, warmup=0, schedule="constant",
+                                              learning_rate=0.01))  # fmt: skip
+    assert "back to step 10, with half the learning rate" in said
+    rows = metrics(tmp_path / "m", "train")
+    rates = {row["step"]: row["learning_rate"] for row in rows}  # the last of each step
+    assert rates[10] == pytest.approx(0.01)
+    assert rates[15] == rates[40] == pytest.approx(0.005)
+    assert calls == 12 + 20 + 30
+    assert load_checkpoint_state(tmp_path / "m")["skipped"] == 20
+
+
+def load_checkpoint_state(out: Path) -> dict[str, object]:
+    return dict(json.loads((checkpoints(out)[-1] / "state.json").read_text()))
+
+
+def test_a_batch_that_memory_does_not_hold_is_learned_in_parts(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = options(steps=6)
+    config = replace(config, model=replace(config.model, dropout=0.0))
+    run(pairs, tmp_path / "whole", config)
+    real = Seq2Seq.forward
+
+    def small(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+        if inputs[0].numel() + inputs[2].numel() > 150:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
+        return real(self, *inputs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Seq2Seq, "forward", small)
+    said = run(pairs, tmp_path / "parts", config)
+    assert said.count("out of memory; from here on") == 2  # 400 positions: halved twice
+    whole = weights(tmp_path / "whole")
+    for name, tensor in weights(tmp_path / "parts").items():
+        torch.testing.assert_close(tensor, whole[name], rtol=0, atol=2e-5)
+    losses = [
+        [row["loss"] for row in metrics(tmp_path / way, "train")] for way in ("whole", "parts")
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+    def none(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(Seq2Seq, "forward", none)
+    with pytest.raises(TrainingError, match="memory does not hold one pair of"):
+        run(pairs, tmp_path / "none", config)
 
 
 def test_two_pairs_are_enough_to_learn_by_heart(tmp_path: Path) -> None:

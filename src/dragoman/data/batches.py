@@ -77,6 +77,13 @@ class Batch:
         }
         return replace(self, **moved)
 
+    def split(self, parts: int) -> list[Batch]:
+        """The batch in so many parts of about the same number of pairs."""
+        fields = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
+        pieces = zip(*(getattr(self, name).tensor_split(parts) for name in fields), strict=True)
+        named = (dict(zip(fields, piece, strict=True)) for piece in pieces)
+        return [Batch(**one, target_tokens=int(one["target_mask"].sum())) for one in named]
+
 
 def pad(
     rows: Sequence[Ids], *, first: int | None = None, last: int | None = None, multiple: int = 1

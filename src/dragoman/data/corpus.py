@@ -90,6 +90,10 @@ class Corpus:
         source, target, *words = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
         return source, target, words[0] if words else _NOTHING
 
+    def line(self, row: int) -> int:
+        """The line that one row had in the file of pairs."""
+        return int(self._batches[row // CHUNK].column("line")[row % CHUNK].as_py())
+
     def texts(self) -> list[tuple[str, str]]:
         """Raw source and target of every row, where the file holds them (the held-out part)."""
         rows: list[tuple[str, str]] = []

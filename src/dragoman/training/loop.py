@@ -17,18 +17,15 @@ from dragoman.config import Config, seconds
 from dragoman.data.batches import Batch, assemble
 from dragoman.data.plans import Rows, plan_epoch
 from dragoman.data.prepare import Prepared
-from dragoman.errors import TrainingError
 from dragoman.model.folder import WEIGHTS, save_weights
 from dragoman.model.seq2seq import Loss, Objective, Seq2Seq
 from dragoman.training.checkpoint import save_checkpoint
 from dragoman.training.optimizer import clip
 from dragoman.training.progress import Reporter
+from dragoman.training.recovery import MOST_SKIPPED, go_back, in_parts, note_batch
 from dragoman.training.schedules import learning_rate, sampling_share
 from dragoman.training.state import TrainingState
 from dragoman.training.validation import validate
-
-MOST_SKIPPED = 20
-"""Steps with a non-finite gradient, one after another, before training stops."""
 
 Value = TypeVar("Value")
 
@@ -70,6 +67,8 @@ def train_loop(run: Run) -> str:
             if options.show_every and run.state.step % options.show_every == 0:
                 run.show()
             norms, rate = train_step(run, assemble(run.prepared.train, rows))
+            if not math.isfinite(norms["total"]) and _skipped(run, rows):
+                break  # the batches of the checkpoint's position come next
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
             step = run.state.step
             if step % options.report_every == 0:
@@ -77,8 +76,8 @@ def train_loop(run: Run) -> str:
                 run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
             if _due(options.validate_every, step) or _must_learn_its_cost(run):
                 validate_and_keep(run)
-            if _due(options.save_every, step):
-                _save(run)
+            if _due(options.save_every, step) and not run.state.skipped_in_a_row:
+                _save(run)  # else the checkpoints to go back to would be pushed out
             if reason := _agreed(run, ended(run)):
                 break
         else:
@@ -101,6 +100,7 @@ def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
     """One update; returns the gradient's norms before clipping, and the learning rate."""
     state, options, accelerator = run.state, run.config.training, run.accelerator
     rate = learning_rate(options, step=state.step, done=done(run), cuts=state.cuts)
+    rate *= 0.5**state.returns
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     batch = batch.to(accelerator.device)
@@ -109,19 +109,25 @@ def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
     processes = accelerator.num_processes
     tokens = batch.target_mask.sum()
     everywhere = accelerator.reduce(tokens) if processes > 1 else tokens
-    device = accelerator.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bf16"):
-        sums: Loss = run.learner(
-            batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-            objective(run), batch.copies,
-        )  # fmt: skip
-    accelerator.backward(sums.total * (processes / everywhere))
+
+    def learn(part: Batch) -> Loss:
+        device, low = accelerator.device.type, options.precision == "bf16"
+        with torch.autocast(device, torch.bfloat16, enabled=low):
+            loss: Loss = run.learner(
+                part.source, part.source_mask, part.target_in, part.target_out, part.target_mask,
+                objective(run), part.copies,
+            )  # fmt: skip
+        accelerator.backward(loss.total * (processes / everywhere))
+        return loss
+
+    if processes == 1:
+        sums = in_parts(batch, state, learn, run.optimizer.zero_grad, run.reporter.say)
+    else:  # parts would have to be agreed on
+        sums = learn(batch)
     norms = clip(run.model, options)
     if math.isfinite(norms["total"]):
         run.optimizer.step()
         state.skipped_in_a_row = 0
-    else:
-        _skip(run)
     run.optimizer.zero_grad(set_to_none=True)
     state.step += 1
     state.batch += 1
@@ -143,17 +149,23 @@ def objective(run: Run) -> Objective:
     )
 
 
-def _skip(run: Run) -> None:
-    """Leave out a step whose gradient is not finite."""
-    run.state.skipped += 1
-    run.state.skipped_in_a_row += 1
-    run.reporter.say(f"step {run.state.step}: the gradient is not finite; step left out")
-    if run.state.skipped_in_a_row >= MOST_SKIPPED:
-        raise TrainingError(
-            f"{MOST_SKIPPED} steps in a row had no finite gradient",
-            place=f"step {run.state.step}",
-            cure="lower --training.learning-rate, or set --training.precision fp32",
-        )
+def _skipped(run: Run, rows: Rows) -> bool:
+    """Note a step that changed nothing, for its gradient was not finite; True: the run went back.
+
+    Raises:
+        TrainingError: this does not end.
+    """
+    state = run.state
+    state.skipped += 1
+    state.skipped_in_a_row += 1
+    run.reporter.say(f"step {state.step - 1}: the gradient is not finite; step left out")
+    if run.accelerator.is_main_process:
+        note_batch(run.folder, state.step - 1, run.prepared.train, rows)
+    if state.skipped_in_a_row < MOST_SKIPPED:
+        return False
+    run.state = go_back(run.folder, run.model, run.optimizer, state)
+    run.reporter.say(f"back to step {run.state.step}, with half the learning rate")
+    return True
 
 
 def done(run: Run) -> float:

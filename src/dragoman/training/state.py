@@ -36,6 +36,10 @@ class TrainingState:
     skipped: int = 0
     """Steps whose gradient was not finite and changed nothing."""
     skipped_in_a_row: int = 0
+    returns: int = 0
+    """Times that the run went back to a checkpoint, to go on with half the learning rate."""
+    positions: int = 0
+    """Most positions (tokens, padding included) that memory holds at a time; 0: not met yet."""
     validated: int = -1
     """The step of the last validation."""
     reserve: float = 8.0
