@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dragoman.api import Model as Model
     from dragoman.api import evaluate as evaluate
     from dragoman.api import load as load
+    from dragoman.api import runs as runs
     from dragoman.api import train as train
     from dragoman.config import Config as Config
     from dragoman.config import DataOptions as DataOptions
@@ -39,7 +40,7 @@ _HOMES = {
     "Config": "config", "DataOptions": "config", "DragomanError": "errors", "Model": "api",
     "ModelOptions": "config", "SearchOptions": "config", "SideOptions": "config",
     "TrainingOptions": "config", "bench": "training.bench", "compare": "inspection.comparison",
-    "evaluate": "api", "load": "api", "train": "api",
+    "evaluate": "api", "load": "api", "runs": "api", "train": "api",
 }  # fmt: skip
 
 __version__ = "0.1.0"

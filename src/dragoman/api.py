@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from rich.console import Console
+
 from dragoman.config import Config, DataOptions, SearchOptions
 from dragoman.data.batches import PairsInMemory
 from dragoman.data.corpus import encode_pairs
@@ -22,6 +24,7 @@ from dragoman.evaluation.examples import (
     held_out_name,
     held_out_pairs,
 )
+from dragoman.evaluation.history import REPORT, History, find_runs, print_runs
 from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
@@ -30,8 +33,6 @@ from dragoman.search.alignment import pharaoh
 from dragoman.search.translator import Translation, Translator
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from dragoman.data.prepare import Prepared
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.seq2seq import Seq2Seq
@@ -48,15 +49,25 @@ def train(
 
     The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
     """
-    from dragoman.inspection.curves import draw_curves  # a translator needs neither
+    from dragoman.inspection.curves import draw_curves  # a translator needs none of these
     from dragoman.training.run import train as run_training
 
     files, folder = _paths(pairs), Path(out)
     outcome = run_training(
-        files, folder, config or Config(), console=console, began=began, show=_first_pairs
+        files,
+        folder,
+        config or Config(),
+        console=console,
+        began=began,
+        show=_first_pairs,
+        refresh=_document,
     )
     if outcome.is_main_process:
-        draw_curves(outcome.folder)
+        draw_curves(folder)
+        _document(folder)
+        shown = console or Console(stderr=True)
+        print_runs([History.of(folder)], shown)
+        shown.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
     return outcome
 
 
@@ -68,6 +79,20 @@ def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
     ids = PairsInMemory(*zip(*pairs, strict=True))
     smoothing = prepared.config.training.label_smoothing
     return explain_pairs(model, (prepared.source, prepared.target), ids, smoothing=smoothing)
+
+
+def _document(folder: Path) -> None:
+    """Write a run's report and card as things stand."""
+    from dragoman.inspection.card import write_card
+    from dragoman.inspection.report import write_report
+
+    write_report(folder)
+    write_card(folder)
+
+
+def runs(*below: str | Path) -> list[History]:
+    """The runs at or below some folders (default: the current one), with their scores."""
+    return [run for folder in below or (".",) for run in find_runs(Path(folder))]
 
 
 def load(folder: str | Path) -> Model:
@@ -95,6 +120,12 @@ class Model:
             TorchScorer(folder.model), folder.source, folder.target,
             longest=folder.config.source.max_tokens,
         )  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        """What the model is and how good, for notebooks."""
+        from dragoman.inspection.card import facts_html
+
+        return facts_html(History.of(self.folder.path))
 
     def translate(
         self, lines: Iterable[str], *, attention: bool = False, **options: Any

@@ -213,6 +213,9 @@ class TrainingOptions:
     show_every: int = 0
     """Steps between two looks at the first two training pairs on their way through the model, every
     value with its shape; 0: none."""
+    track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Experiment trackers that are sent options and curves; TensorBoard's files are written into
+    the model folder, the others go where their own settings say."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the products (auto: bf16 where the processor has it)."""
     threads: int | Auto = "auto"

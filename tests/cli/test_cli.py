@@ -57,7 +57,7 @@ def test_a_training_leaves_a_whole_folder(folder: Path) -> None:
     names = {p.name for p in folder.iterdir()} - {".lock"}
     assert names == {
         "config.toml", "model.safetensors", "source.json", "target.json", "metrics.jsonl",
-        "run.json", "curves.png", "corpus", "checkpoints",
+        "run.json", "curves.png", "corpus", "checkpoints", "report.html", "README.md",
     }  # fmt: skip
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.rglob("*.partial"))
@@ -362,7 +362,7 @@ def test_every_option_explains_itself(verb: str, capsys: pytest.CaptureFixture[s
     assert f"usage: dragoman {verb}" in text
     # An option starts a line in its box; what follows, up to the next, is its explanation.
     options = re.split(r"\n\s+(?=--[a-z])", text)[1:]
-    assert len(options) > 1
+    assert options
     for option in options:
         name, _, explanation = " ".join(option.split()).partition(" ")
         assert re.search(r"\((default|required|sets)", explanation), name

@@ -18,10 +18,15 @@ from sacrebleu.metrics.ter import TER
 
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
-from dragoman.evaluation.metrics import measures, score_texts
+from dragoman.evaluation.metrics import Metric, measures
 
 OUTPUTS = ["The cat sat on the mat.", "A dog !", "", "It rains today, too."]
 REFERENCES = ["The cat sat on a mat.", "A dog!", "Nothing.", "It rains today, too."]
+
+
+def score_texts(outputs: list[str], references: list[str]) -> dict[str, Metric]:
+    found = measures(outputs, [(r,) for r in references], ("bleu", "chrf", "exact"))
+    return {m.key: Metric(m.name, m.value(), m.signature) for m in found}
 
 
 def test_scores_are_sacrebleus() -> None:

@@ -22,6 +22,8 @@ VERBS = {
     "compare": "runs side by side: options that differ, cost, losses, scores, curves",
     "bench": "this machine: samples a second, memory and use of the hardware by batch size",
     "explain": "the way of one sentence through a model, every value of it",
+    "runs": "the runs below a folder, where each stands, and its scores",
+    "watch": "follow a run from another terminal",
     "data": "list or write the embedded sample corpora",
 }
 

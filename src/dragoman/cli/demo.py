@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     evaluate([str(model)])
     _say(f"dragoman translate {model} --attention {picture}")
     _show(load(model), picture)
-    print(f"\nCurves: {model / 'curves.png'}   attention: {picture}")
+    print(f"\nReport: {model / 'report.html'}   attention: {picture}")
     return 0
 
 

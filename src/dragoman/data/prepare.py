@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from dragoman.files import replacing_folder
 
 FOLDER = "corpus"
 RECORD = "run.json"
-"""What a run was begun with: its options, a digest of its data, whether pairs were held out."""
+"""What a run was begun with: its options, its files and a digest of them, facts about the data."""
 TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _TEXT, _OTHER_TEXT = "text.arrow", "other.arrow"
 
@@ -47,6 +48,20 @@ class Prepared:
     validation: Corpus
     held_out: bool
     """False when there were too few pairs to hold any out: validation is then on training pairs."""
+
+    def facts(self) -> dict[str, Any]:
+        """The data in numbers."""
+        sides = (
+            ("source", self.config.source, self.source, self.train.source_lengths),
+            ("target", self.config.target, self.target, self.train.target_lengths),
+        )
+        return {"pairs": len(self.train), "held out": len(self.validation)} | {
+            name: {
+                "level": options.level, "vocabulary": len(tokenizer), "tokens": int(lengths.sum()),
+                "median length": int(np.median(lengths)), "longest": int(lengths.max()),
+            }
+            for name, options, tokenizer, lengths in sides
+        }  # fmt: skip
 
 
 def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepared:

@@ -61,12 +61,6 @@ class Measure:
         return self.formula(self.statistics[rows].sum(0))
 
 
-def score_texts(outputs: Sequence[str], references: Sequence[str]) -> dict[str, Metric]:
-    """BLEU, chrF and exact matches of whole lines, one reference for each output."""
-    found = measures(outputs, [(r,) for r in references], ("bleu", "chrf", "exact"))
-    return {m.key: Metric(m.name, m.value(), m.signature) for m in found}
-
-
 def measures(
     outputs: Sequence[str], references: References, keys: Sequence[str] = TEXT_SCORES,
     *, characters: bool = False,

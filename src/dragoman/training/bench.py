@@ -9,7 +9,6 @@ between rounds is the machine.
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +36,7 @@ from dragoman.files import write_text
 from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.training.loop import train_step
+from dragoman.training.machine import cores, device_utilisation
 from dragoman.training.run import assemble_run, begin
 
 SIZES = tuple(2**power for power in range(10))
@@ -198,10 +198,10 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
     began, processor = time.perf_counter(), time.process_time()
     while len(took) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
         took.append(play())
-        used += _gpu_utilisation(device)
+        used += device_utilisation(device)
     if device.type != "cuda":
         wall = time.perf_counter() - began
-        used = [(time.process_time() - processor) / wall / _cores()]
+        used = [(time.process_time() - processor) / wall / cores()]
     memory = _peak_memory(device)
     low, middle, high = (float(part) for part in np.percentile(took, (25, 50, 75)))
     tokens = sum(int((train.target_lengths[rows] + 1).sum()) for rows in batches)
@@ -234,22 +234,6 @@ def product_rate(device: torch.device, precision: str) -> float:
             float(torch.mm(a, b)[0, 0])  # waits for the device
             best = max(best, 2 * size**3 / (time.perf_counter() - began))
     return best
-
-
-def _cores() -> int:
-    """The processor's cores that this process may use."""
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-
-
-def _gpu_utilisation(device: torch.device) -> list[float]:
-    """Share of the last moments in which the GPU computed, by NVML; nothing without it."""
-    if device.type != "cuda":
-        return []
-    try:
-        return [torch.cuda.utilization(device) / 100]
-    except (ModuleNotFoundError, RuntimeError):
-        return []
 
 
 def _peak_memory(device: torch.device) -> int | None:

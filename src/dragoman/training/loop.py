@@ -72,7 +72,10 @@ def train_loop(run: Run) -> str:
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
             step = run.state.step
             if step % options.report_every == 0:
-                run.reporter.step(run.state, norms=norms, rate=rate, done=done(run))
+                run.reporter.step(
+                    run.state, norms=norms, rate=rate, done=done(run), batches=run.batches,
+                    reserve=_reserve(run),
+                )  # fmt: skip
                 run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
             if _due(options.validate_every, step) or _must_learn_its_cost(run):
                 validate_and_keep(run)

@@ -7,8 +7,10 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,9 +24,10 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
 from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError, UsageError
-from dragoman.evaluation.history import METRICS
+from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_line
 from dragoman.files import write_text
 from dragoman.limits import check_options
+from dragoman.lock import LOCK, locked
 from dragoman.model.folder import (
     CONFIG,
     SOURCE,
@@ -36,20 +39,20 @@ from dragoman.model.folder import (
 )
 from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
-from dragoman.training.lock import LOCK, locked
 from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
-from dragoman.training.progress import MetricsLog, Reporter, clock, scores_line
+from dragoman.training.progress import MetricsLog, Reporter
 from dragoman.training.start import fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
+from dragoman.training.trackers import Trackers, require_trackers
 
 LIMITS = (
     "training.steps", "training.epochs", "training.budget", "training.patience",
-    "training.show_every",
+    "training.show_every", "training.track",
 )  # fmt: skip
 """Options that may change between two commands of one run: they only say when it ends, or what
-is shown of it."""
+is shown of it, and to whom."""
 Show = Callable[[Seq2Seq, Prepared], Any]
 _OURS = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 
@@ -68,10 +71,18 @@ class Outcome:
         """A signal ended it; the same command goes on."""
         return self.reason.startswith("stopped by")
 
+    def _repr_html_(self) -> str:
+        """The run's report, in a frame of its own."""
+        report = self.folder / REPORT
+        page = report.read_text("utf-8") if report.exists() else escape(self.reason)
+        style = "width:100%;height:44em;border:0"
+        return f'<iframe style="{style}" srcdoc="{escape(page)}"></iframe>'
+
 
 def train(
     files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
     began: float | None = None, show: Show | None = None,
+    refresh: Callable[[Path], None] = lambda folder: None,
 ) -> Outcome:  # fmt: skip
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
@@ -84,6 +95,7 @@ def train(
         console: where progress is shown (default: stderr).
         began: the monotonic clock when the command started, from which its budget counts.
         show: gives what is printed every ``training.show_every`` steps.
+        refresh: called with the folder when it holds something new to report.
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
@@ -91,20 +103,23 @@ def train(
     """
     began = time.monotonic() if began is None else began
     check_options(config)
+    require_trackers(config.training.track)
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
     # Without a device, several processes are told of each other only when it is said so.
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     if not accelerator.is_main_process:
         accelerator.wait_for_everyone()  # the main process prepares the folder
-        return _train(list(files), out, config, Console(quiet=True), began, accelerator, None)
+        return _train(
+            list(files), out, config, Console(quiet=True), began, accelerator, None, refresh
+        )
     _refuse_foreign(out)
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         try:
             shown = console or Console(stderr=True)
-            return _train(list(files), out, config, shown, began, accelerator, show)
+            return _train(list(files), out, config, shown, began, accelerator, show, refresh)
         except UsageError:
             if is_new:  # it came to nothing: leave nothing
                 shutil.rmtree(out, ignore_errors=True)
@@ -116,7 +131,7 @@ def train(
 
 def _train(
     files: list[Path], out: Path, config: Config, console: Console, began: float,
-    accelerator: Accelerator, show: Show | None,
+    accelerator: Accelerator, show: Show | None, refresh: Callable[[Path], None],
 ) -> Outcome:  # fmt: skip
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -138,10 +153,15 @@ def _train(
         if run.state.step:
             say(f"resuming at step {run.state.step}, after {clock(run.state.elapsed)}")
         run.state.finished = ""
-        run.reporter.start(run.state.tokens)
-        with run.reporter:
+        run.reporter.refresh = partial(refresh, out)
+        limits = {name: _as_json(flat(run.config))[name] for name in LIMITS}
+        names = run.config.training.track if accelerator.is_main_process else ()
+        trackers = Trackers(names, out, run.config, run.state.step, say)
+        with closing(trackers), run.reporter:
+            run.reporter.start(run.state, limits, trackers.log)
             reason = train_loop(run)
-    scores = scores_line(run.state.best_scores) if run.state.best_scores else "not validated yet"
+            run.reporter.end(run.state, reason, interrupted=reason.startswith("stopped by"))
+    scores = scores_line(run.state.best_scores) or "not validated yet"
     say(f"{reason} after {clock(run.state.elapsed)}; best at step {run.state.best_step}: {scores}")
     if accelerator.num_processes > 1:
         accelerator.wait_for_everyone()
@@ -152,12 +172,20 @@ def _train(
 def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights."""
     digest = fingerprint(files) if _can_be_read_again(files) else "a stream"
-    prepared = prepare(files, out, config, say)
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        say(text)
+        notes.append(text)
+
+    prepared = prepare(files, out, config, note)
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
     record = {
         "asked": flat(config), "data": digest, "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
+        "files": [as_text(file) for file in files], "out": as_text(out),
+        "facts": prepared.facts(), "notes": [as_text(note) for note in notes],
     }  # fmt: skip
     write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
     # config.toml comes last: a folder that has it has all the rest.
@@ -180,7 +208,7 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
             f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
             cure="choose another --out",
         ) from error  # fmt: skip
-    now = json.loads(json.dumps(flat(asked)))  # tuples become lists, as they are in the record
+    now = _as_json(flat(asked))
     differ = [
         f"{name} was {was.get(name)!r}, now {now[name]!r}"
         for name in now
@@ -202,9 +230,14 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
             "source.json or target.json is not the run's own", place=str(out),
             cure="put them back, or choose another --out",
         )  # fmt: skip
-    limits = {name.removeprefix("training."): now[name] for name in LIMITS}
+    limits = {name.removeprefix("training."): flat(asked)[name] for name in LIMITS}
     config = replace(config, training=replace(config.training, **limits))
     return open_prepared(out / CORPUS, config, *tokenizers, held_out=held_out)
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """Options as they are in the record: tuples become lists."""
+    return dict(json.loads(json.dumps(values)))
 
 
 def assemble_run(
@@ -230,7 +263,7 @@ def assemble_run(
     state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
     learner = accelerator.prepare(model)
     log = MetricsLog(out / METRICS, step=state.step) if accelerator.is_main_process else None
-    reporter = Reporter(console, log, options.metric)
+    reporter = Reporter(console, log, options)
     return Run(
         out, config, prepared, accelerator, model, learner, optimizer, state, reporter,
         began - state.elapsed, interrupted,

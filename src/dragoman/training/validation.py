@@ -11,10 +11,15 @@ import numpy as np
 from dragoman.config import Config, SearchOptions
 from dragoman.data.prepare import Prepared
 from dragoman.evaluation.likelihood import likelihood
-from dragoman.evaluation.metrics import score_texts
+from dragoman.evaluation.metrics import Measure, measures
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.translator import Translator
+
+SHOWN, WORST = 3, 10
+"""Held-out translations that are kept to be looked at: any, and those farthest from the mark."""
+_LONGEST_SHOWN = 40
+"""Tokens of a sentence whose attention is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,12 @@ class Sample:
     source: str
     reference: str
     output: str
+    source_tokens: tuple[str, ...] = ()
+    target_tokens: tuple[str, ...] = ()
+    attention: tuple[tuple[int, ...], ...] = ()
+    """Weights in percent, [target + 1, source + 1] with the end tokens; empty when not kept."""
+    chrf: float | None = None
+    """Of this line alone, where it was scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +45,11 @@ class Validation:
     """``loss`` (nats a token), ``perplexity``, ``token_accuracy`` (share, given the right tokens
     before each), ``free_accuracy`` (share, given the model's own), and in percent ``bleu``,
     ``chrf``, ``exact``."""
+    signatures: dict[str, str]
+    """How ``bleu`` and ``chrf`` were computed."""
     samples: tuple[Sample, ...]
     watched: tuple[Sample, ...]
+    worst: tuple[Sample, ...]
     seconds: float
 
     def metric(self, name: str) -> float:
@@ -43,14 +57,13 @@ class Validation:
         return -self.scores["loss"] if name == "loss" else self.scores[name]
 
 
-def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int = 3) -> Validation:
+def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
     """Loss on all held-out pairs, and greedy translations of a bounded sample of them.
 
     Args:
         model: the weights as they are now; left in training mode.
         prepared: the data.
         config: the options.
-        shown: translations that are kept to be looked at.
     """
     began = time.monotonic()
     likely = likelihood(model, prepared.validation)
@@ -62,25 +75,56 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config, *, shown: int =
         TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
     )
     greedy = replace(config.search, beam=1)
-    sample = _spread(prepared.validation.texts(), config.training.validation_sample)
-    sources, references = [s for s, _ in sample], [t for _, t in sample]
+    pairs = _spread(prepared.validation.texts(), config.training.validation_sample)
+    # References are read as the model learned them, so that normalising is not an error.
+    sources, references = [s for s, _ in pairs], [prepared.target.normalize(t) for _, t in pairs]
     answers = list(translator.translate(sources, greedy))
-    outputs = [answer.text for answer in answers]
-    if sample:
-        # References are read as the model learned them, so that normalising is not an error.
-        expected = [prepared.target.normalize(text) for text in references]
-        scores |= {name: m.value for name, m in score_texts(outputs, expected).items()}
-        tokens = map(prepared.target.tokens, prepared.target.encode(references))
+    sample = [Sample(s, r, a.text) for s, r, a in zip(sources, references, answers, strict=True)]
+    found: tuple[Measure, ...] = ()
+    if pairs:
+        outputs = [answer.text for answer in answers]
+        found = measures(outputs, [(r,) for r in references], ("bleu", "chrf", "exact"))
+        scores |= {measure.key: measure.value() for measure in found}
+        tokens = map(prepared.target.tokens, prepared.target.encode([t for _, t in pairs]))
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], list(tokens))
-    watched = _texts(translator, config.training.watch, greedy)
+    watched = config.training.watch
+    shown = _attended(translator, sources[-SHOWN:], references[-SHOWN:], greedy)
+    seen = _attended(translator, watched, [""] * len(watched), greedy)
     model.train()
-    triples = zip(sources, references, outputs, strict=True)
-    return Validation(
-        scores,
-        tuple(Sample(*triple) for triple in list(triples)[-shown:]),
-        tuple(Sample(s, "", t) for s, t in zip(config.training.watch, watched, strict=True)),
-        time.monotonic() - began,
-    )
+    signatures = {measure.key: measure.signature for measure in found}
+    took = time.monotonic() - began
+    return Validation(scores, signatures, shown, seen, _worst(sample, found), took)
+
+
+def _attended(
+    translator: Translator, sources: Sequence[str], references: Sequence[str],
+    options: SearchOptions,
+) -> tuple[Sample, ...]:  # fmt: skip
+    """Translate, with attention, what people will look at."""
+    samples = []
+    answers = translator.translate(sources, options, attention=True)
+    for answer, reference in zip(answers, references, strict=True):
+        sample = Sample(answer.source, reference, answer.text)
+        weights = answer.hypotheses[0].weights if answer.hypotheses else None
+        width = len(answer.source_tokens) + 1
+        if weights is not None and max(width, len(weights)) <= _LONGEST_SHOWN:
+            percent = np.rint(100 * weights[:, :width]).astype(int).tolist()
+            sample = replace(
+                sample, source_tokens=answer.source_tokens, target_tokens=answer.target_tokens,
+                attention=tuple(map(tuple, percent)),
+            )  # fmt: skip
+        samples.append(sample)
+    return tuple(samples)
+
+
+def _worst(sample: Sequence[Sample], found: Sequence[Measure]) -> tuple[Sample, ...]:
+    """The outputs with the lowest chrF, worst first; those that are right are not among them."""
+    chrf = next((measure for measure in found if measure.key == "chrf"), None)
+    if chrf is None:
+        return ()
+    scored = [replace(s, chrf=round(chrf.value([row]), 2)) for row, s in enumerate(sample)]
+    wrong = [s for s in scored if s.reference.strip() != s.output.strip()]
+    return tuple(sorted(wrong, key=lambda s: s.chrf or 0)[:WORST])
 
 
 def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
@@ -97,7 +141,3 @@ def _spread(rows: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
     """``count`` rows spread over all: files are often sorted, the first are the shortest."""
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), count)).round().astype(int)
     return [rows[i] for i in chosen]
-
-
-def _texts(translator: Translator, lines: Sequence[str], options: SearchOptions) -> list[str]:
-    return [translation.text for translation in translator.translate(lines, options)]

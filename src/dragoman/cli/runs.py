@@ -1,0 +1,40 @@
+"""``dragoman runs``"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from dragoman.cli.options import parse
+from dragoman.errors import OptionError
+from dragoman.evaluation.history import find_runs, print_runs
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List the runs below some folders: where each stands, what it took, its best scores."""
+
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path(),)
+    """Where to look: model folders, or folders of them."""
+    json: bool = False
+    """Print a JSON list instead of a table."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Runs, arguments, verb="runs")
+    for folder in asked.folders:
+        if not folder.is_dir():
+            raise OptionError("no such folder", place=str(folder))
+    runs = [run for folder in asked.folders for run in find_runs(folder)]
+    if asked.json:
+        print(json.dumps([run.facts() for run in runs], ensure_ascii=False, indent=1))
+        return 0
+    print_runs(runs, Console())
+    return 0

@@ -1,0 +1,60 @@
+"""``dragoman watch``"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from dragoman.cli.options import parse
+from dragoman.errors import FolderError
+from dragoman.evaluation.history import METRICS, History, print_runs, read_metrics, row_lines
+from dragoman.lock import is_locked
+
+SECONDS = 0.5
+"""Between two looks at the folder."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Follow a run from another terminal until it ends; Ctrl-C stops watching, not the run."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """The model folder."""
+    once: bool = False
+    """Say where the run stands, and end."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the verb."""
+    asked = parse(Watch, arguments, verb="watch")
+    if not asked.folder.is_dir():
+        raise FolderError("no such folder", place=str(asked.folder))
+    with suppress(KeyboardInterrupt):
+        _watch(asked.folder, once=asked.once)
+    return 0
+
+
+def _watch(folder: Path, *, once: bool) -> None:
+    while not once and is_locked(folder) and not (folder / METRICS).exists():
+        time.sleep(SECONDS)  # the data is being prepared
+    history = History.of(folder)
+    # What is already there is told by its last rows; the next ones as they come.
+    rows = [*history.kind("validation")[-1:], *history.kind("train")[-1:]]
+    seen, running = len(history.rows), not once
+    while rows or running:
+        for line in chain.from_iterable(map(row_lines, rows)):
+            print(line, flush=True)
+        if running:
+            time.sleep(SECONDS)
+            running = is_locked(folder)  # asked first: what was written until then is still read
+        known = read_metrics(folder / METRICS)
+        rows, seen = known[seen:], len(known)
+    print_runs([History.of(folder)], Console())

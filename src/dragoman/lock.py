@@ -1,0 +1,54 @@
+"""One training a folder: a lock that the system drops when its owner dies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from dragoman.errors import FolderError
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for the time of the block.
+
+    Raises:
+        FolderError: another process holds it.
+    """
+    with open(folder / LOCK, "w", encoding="ascii") as file:
+        if not _take(file):
+            time.sleep(0.1)  # who only asks whether the folder is locked holds it for an instant
+        if not _take(file):
+            raise FolderError(
+                "another training is writing here",
+                place=str(folder),
+                cure="wait for it, or choose another --out",
+            )
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a training is at work in the folder now."""
+    try:
+        with open(folder / LOCK, encoding="ascii") as file:
+            return not _take(file)
+    except OSError:  # never locked, or not ours to read
+        return False
+
+
+def _take(file: IO[str]) -> bool:
+    """Lock an open file until it is closed; true as well where the system knows no such lock."""
+    try:
+        import fcntl  # not on Windows
+    except ModuleNotFoundError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,75 @@
+"""The machine that a run was made on, and how much of it the run uses."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import torch
+
+from dragoman import __version__
+from dragoman.config import TrainingOptions
+
+
+def environment(options: TrainingOptions) -> dict[str, str]:
+    """What the numbers of a run depend on beside its options."""
+    found = {
+        "dragoman": __version__, "python": platform.python_version(), "torch": torch.__version__,
+        "system": platform.platform(terse=True), "processor": _processor(),
+        "cores": str(cores()), "threads": str(torch.get_num_threads()),
+        "precision": options.precision,
+    }  # fmt: skip
+    if torch.cuda.is_available():
+        found["device"] = torch.cuda.get_device_name()
+    return found
+
+
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def device_utilisation(device: torch.device) -> list[float]:
+    """Share of the last moments in which a GPU computed, by NVML; nothing without it."""
+    if device.type != "cuda":
+        return []
+    try:
+        return [torch.cuda.utilization(device) / 100]
+    except (ModuleNotFoundError, RuntimeError):
+        return []
+
+
+def _processor() -> str:
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
+    return platform.processor() or platform.machine()
+
+
+class Usage:
+    """Memory and utilisation of this process; each answer is about the time since the last one."""
+
+    def __init__(self) -> None:
+        self._process, self._cores = psutil.Process(), cores()
+        self._mark = (time.monotonic(), time.process_time())
+
+    def measure(self) -> dict[str, float]:
+        """Megabytes (10^6 bytes) now, and the share of its cores that was busy; the device's as
+        well, there the most memory so far."""
+        now = (time.monotonic(), time.process_time())
+        wall, worked = now[0] - self._mark[0], now[1] - self._mark[1]
+        self._mark = now
+        found = {
+            "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
+            "utilisation": round(worked / max(1e-9, wall * self._cores), 4),
+        }
+        if torch.cuda.is_available():
+            found["device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+            for share in device_utilisation(torch.device("cuda")):
+                found["device_utilisation"] = share
+        return found

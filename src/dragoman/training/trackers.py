@@ -1,0 +1,101 @@
+"""Experiment trackers, as Accelerate wraps them: TensorBoard, Weights & Biases, MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import tracking
+
+from dragoman.config import Config, flat
+from dragoman.errors import TrainingError
+from dragoman.extras import need
+from dragoman.files import write_text
+
+TRACKED = "trackers.json"
+"""What each tracker calls the run, so that a resumed run goes on in the same curves."""
+
+
+def require_trackers(names: Sequence[str]) -> None:
+    """Raise a :class:`MissingExtraError` when a package is missing, before any work is done."""
+    for name in names:
+        need(name, extra="track")
+
+
+class Trackers:
+    """The trackers of one run.
+
+    Args:
+        names: which ones.
+        folder: the run's.
+        config: what they are sent as hyperparameters.
+        step: where the run stands.
+        say: receives what the user should know.
+
+    Raises:
+        TrainingError: one does not start; the message is the tracker's own.
+    """
+
+    def __init__(
+        self, names: Sequence[str], folder: Path, config: Config, step: int,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._say = say
+        self._trackers: dict[str, Any] = {}
+        path = folder / TRACKED
+        known: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        options = {
+            name: value if isinstance(value, (bool, int, float)) else str(value)
+            for name, value in flat(config).items()
+        }
+        for name in names:
+            try:
+                tracker = _build(name, folder, step, known.get(name))
+                tracker.start()
+                if name not in known:
+                    tracker.store_init_configuration(options)
+                    known[name] = _identity(name, tracker.tracker)
+                    write_text(path, json.dumps(known, indent=1))
+            except Exception as error:
+                cause = " ".join(str(error).split())
+                raise TrainingError(
+                    f"{name} does not start: {cause}", cure="set it up, or resume without it"
+                ) from error
+            self._trackers[name] = tracker
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Send the numbers of a row of ``metrics.jsonl``; a tracker that fails is given up."""
+        values = {
+            f"{row['kind']}/{name}": value
+            for name, value in row.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
+        }
+        for name, tracker in list(self._trackers.items()):
+            try:
+                tracker.log(values, step=row["step"])
+            except Exception as error:  # a network that is down is no reason to stop learning
+                del self._trackers[name]
+                self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
+
+    def close(self) -> None:
+        """Send what is left."""
+        for tracker in self._trackers.values():
+            tracker.finish()
+
+
+def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
+    if name == "tensorboard":
+        # What a killed run logged after its last checkpoint is hidden: it is logged again.
+        purge = step + 1 if known else None
+        return tracking.TensorBoardTracker("tensorboard", folder, purge_step=purge)
+    if name == "wandb":
+        place = {"name": folder.name, "dir": str(folder)}
+        return tracking.WandBTracker("dragoman", id=known, resume="allow", **place)
+    return tracking.MLflowTracker("dragoman", run_name=folder.name, run_id=known)
+
+
+def _identity(name: str, run: Any) -> str:
+    """What a resumed run is found by; TensorBoard's files are found by their place."""
+    return str(run.id if name == "wandb" else run.info.run_id if name == "mlflow" else "here")

@@ -1,0 +1,115 @@
+"""The model card: what it says, and that nobody's own words are written over."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+import dragoman
+from dragoman.cli.options import parse
+from dragoman.cli.train import Train
+from dragoman.config import Config, flat, merge
+from dragoman.evaluation.history import History
+from dragoman.inspection.card import card_text, is_untouched, write_card
+from made_runs import HOSTILE, make_run, train_row, validation_row
+
+FACTS = {"pairs": 1234, "held out": 99, "source": {"level": "word", "tokens": 7},
+         "target": {"level": "char", "tokens": 8}}  # fmt: skip
+
+
+def test_a_card_names_data_scores_and_what_its_author_must_add(tmp_path: Path) -> None:
+    rows = [train_row(50), validation_row(50), validation_row(60, best=False, bleu=1.0)]
+    write_card(make_run(tmp_path / "m", rows, facts=FACTS))
+    text = (tmp_path / "m" / "README.md").read_text("utf-8")
+    _, front, body = text.split("---\n", 2)
+    tree = yaml.safe_load(front)
+    assert tree["library_name"] == "dragoman" and "license" not in tree and "language" not in tree
+    scores = {m["type"]: m["value"] for m in tree["model-index"][0]["results"][0]["metrics"]}
+    assert scores == {"bleu": 37.14, "chrf": 40.0, "exact_match": 1.0, "perplexity": 1.0}
+    assert "| BLEU | 37.14 | nrefs:1 |" in body and "1,234 to learn from, 99 held out" in body
+    assert "| tokens | 7 | 8 |" in body and "- **Licence**" in body
+    assert "<img" not in body and "dragoman translate m" in body
+
+
+def test_an_edited_card_is_left_alone(tmp_path: Path) -> None:
+    folder, card = make_run(tmp_path / "m", [validation_row(50)]), tmp_path / "m" / "README.md"
+    write_card(folder)
+    first = card.read_text("utf-8")
+    make_run(folder, [validation_row(60)])
+    write_card(folder)
+    second = card.read_text("utf-8")
+    assert second != first and is_untouched(second)
+    for edited in (second.replace("**Languages**", "Breton"), second + "\nMine.", "", "Mine."):
+        card.write_text(edited, encoding="utf-8")
+        write_card(folder)
+        assert card.read_text("utf-8") == edited
+
+
+def test_a_card_without_scores_or_record(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "m: 'x'", [])
+    (folder / "run.json").unlink()
+    text = card_text(History.of(folder))
+    assert "None yet: no validation was made." in text and "did not record which" in text
+    assert yaml.safe_load(text.split("---\n")[1])["metrics"] == []
+
+
+def test_the_command_asks_for_what_was_asked(tmp_path: Path) -> None:
+    asked = merge(
+        Config(),
+        {
+            "data": {"reverse": True, "columns": [2, 1], "separator": ";", "fields": ["a b", "c"]},
+            "model": {"bidirectional": False, "hidden": 64},
+            "training": {"learning_rate": 1e-4, "watch": [HOSTILE, "b"], "buckets": [[1, 2]],
+                         "parts": ["encoder"], "clip": 0.0, "budget": "1h"},
+            "search": {"beam": 3},
+        },
+        place="test",
+    )  # fmt: skip
+    folder = make_run(tmp_path, [], asked, files=["a b.de", "c'd.en"], out="m o")
+    words = shlex.split(History.of(folder).command())
+    assert words[:2] == ["dragoman", "train"]
+    again = parse(Train, words[2:], verb="train")
+    assert [str(path) for path in again.pairs] == ["a b.de", "c'd.en"] and str(again.out) == "m o"
+    assert flat(again.options) == flat(asked)
+
+
+@pytest.mark.slow
+def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
+    lines = [f"{a} {b} <b>\t{b.upper()} {a.upper()}" for a in "abcdefghij" for b in "klmnopqrst"]
+    (tmp_path / "p.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    small = {"embedding": 8, "hidden": 16}
+    training = {"steps": 60, "validate_every": 30, "batch_tokens": 100, "precision": "fp32",
+                "report_every": 10, "watch": [HOSTILE]}  # fmt: skip
+    config = merge(Config(), {"model": small, "training": training}, place="test")
+    outcome = dragoman.train(tmp_path / "p.tsv", tmp_path / "m", config)
+    model = dragoman.load(tmp_path / "m")
+    found = {m.name: m for m in model.evaluate(beam=1).metrics}
+    card = (tmp_path / "m" / "README.md").read_text("utf-8")
+    entry = yaml.safe_load(card.split("---\n")[1])["model-index"][0]["results"][0]
+    scores = {m["type"]: m["value"] for m in entry["metrics"]}
+    assert scores["bleu"] == pytest.approx(found["BLEU"].value, abs=0.006)
+    assert scores["chrf"] == pytest.approx(found["chrF"].value, abs=0.006)
+    assert scores["exact_match"] == pytest.approx(found["exact match"].value, abs=0.006)
+    assert scores["perplexity"] == pytest.approx(found["perplexity"].value, rel=0.002)
+    for name in ("BLEU", "chrF"):
+        assert found[name].signature.replace("|", "\\|") in card
+    history = History.of(tmp_path / "m")
+    assert (
+        history.record["facts"]["pairs"] == 90 and history.best["step"] == outcome.state.best_step
+    )
+    worst = history.kind("validation")[0]["worst"]
+    assert [w["chrf"] for w in worst] == sorted(w["chrf"] for w in worst) and len(worst) == 10
+    for row in history.kind("validation"):
+        for sample in row["samples"]:
+            assert all(sum(weights) == pytest.approx(100, abs=3) for weights in sample["attention"])
+            assert len(sample["attention"][0]) == len(sample["source_tokens"]) + 1
+    assert all(
+        0 < row["utilisation"] < 2 and row["memory_mb"] > 50 for row in history.kind("train")
+    )
+
+    frame, table = outcome._repr_html_(), model._repr_html_()
+    assert frame.startswith("<iframe") and "<img" not in frame and "&lt;script" in frame
+    assert "<table><tr><th>folder" in table and "BLEU" in table
