@@ -44,8 +44,8 @@ def fill(gru: nn.GRU, layer: Recurrent) -> None:
 def plain(one_file: ModuleType, model: Seq2Seq) -> nn.Module:
     """The plain model with the weights of ``model``."""
     twin = one_file.Translator(VOCABULARY, VOCABULARY, EMBEDDING, HIDDEN).double().eval()
-    fill(twin.encoder.rnn, next(iter(model.encoder.stack)))
-    fill(twin.decoder.rnn, next(iter(model.decoder.stack)))
+    fill(twin.encoder.rnn, next(iter(model.encoder.layers)))
+    fill(twin.decoder.rnn, next(iter(model.decoder.layers)))
     attention = model.decoder.attention
     for mine, theirs in (
         (twin.encoder.embedding, model.encoder.embedding),

@@ -32,7 +32,7 @@ def test_residual_and_norm_are_those_of_the_papers() -> None:
     for number, layer in enumerate(built):
         entering = expected
         if number:
-            norm = built.norms[number - 1]
+            norm = layer.norm
             mean = entering.mean(-1, keepdim=True)
             variance = ((entering - mean) ** 2).mean(-1, keepdim=True)
             entering = (entering - mean) / torch.sqrt(variance + 1e-5) * norm.weight + norm.bias

@@ -86,7 +86,7 @@ class Decoder(nn.Module):
         self.before, self.input_feeding = before and attention is not None, input_feeding
         self.inputs, self.rows = inputs, STATE_ROWS[cell]
         first = inputs + hidden if self.loops else inputs
-        self.stack = Stack(
+        self.layers = Stack(
             [Recurrent(cell, hidden if n else first, hidden) for n in range(layers)],
             hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
         )  # fmt: skip
@@ -113,10 +113,10 @@ class Decoder(nn.Module):
         x = self.embedding(target)  # [B, T, E]
         if self.loops:
             return self._loop(x, memory)
-        for number, layer in enumerate(self.stack):
+        for number, layer in enumerate(self.layers):
             first = memory.start[:, number * self.rows : (number + 1) * self.rows]
-            y, _ = layer.scan(self.stack.enter(x, number), first)
-            x = self.stack.leave(x, y, number)
+            y, _ = layer.scan(self.layers.enter(x, number), first)
+            x = self.layers.leave(x, y, number)
         return self._features(x, memory)
 
     def step(
@@ -152,14 +152,14 @@ class Decoder(nn.Module):
 
     @property
     def _first(self) -> Recurrent:
-        return next(iter(self.stack))
+        return next(iter(self.layers))
 
     def _advance(
         self, projected: Tensor, state: Tensor, memory: Memory
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One step of the recurrence, for every arrangement: see :meth:`step`."""
         batch, queries, _, hidden = state.shape
-        top = self.rows * (len(self.stack) - 1)  # the last layer's h
+        top = self.rows * (len(self.layers) - 1)  # the last layer's h
         context = weights = feedback = None
         if self.before:
             assert self.attention is not None
@@ -174,10 +174,10 @@ class Decoder(nn.Module):
             projected = projected + fed
         flat = state.flatten(0, 1)  # [BQ, K, H]
         news, x = [], projected.flatten(0, 1)
-        for number, layer in enumerate(self.stack):
-            inner = layer.project(self.stack.enter(x, number)) if number else x
+        for number, layer in enumerate(self.layers):
+            inner = layer.project(self.layers.enter(x, number)) if number else x
             news.append(layer.step(inner, flat[:, number * self.rows : (number + 1) * self.rows]))
-            x = self.stack.leave(x, news[-1][:, 0], number)
+            x = self.layers.leave(x, news[-1][:, 0], number)
         features, late = self._features(x.view(batch, queries, hidden), memory, context)
         rows = torch.cat(news, 1).view(batch, queries, -1, hidden)
         if self.input_feeding:

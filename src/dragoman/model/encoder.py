@@ -48,7 +48,7 @@ class Encoder(nn.Module):
         self.summed = bidirectional and directions == "sum"
         width = hidden // ways if bidirectional and not self.summed else hidden
         self.embedding, self.reverse = embedding, reverse
-        self.stack = Stack(
+        self.layers = Stack(
             [Recurrent(cell, hidden if n else inputs, width, ways) for n in range(layers)],
             hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
         )  # fmt: skip
@@ -70,11 +70,11 @@ class Encoder(nn.Module):
         known = None if bool(mask.all()) else mask  # nothing is padded: spare the work
         x = self.embedding(source)  # [B, S, E]
         finals = []
-        for number, layer in enumerate(self.stack):
-            y, final = layer.scan(self.stack.enter(x, number), mask=known)
+        for number, layer in enumerate(self.layers):
+            y, final = layer.scan(self.layers.enter(x, number), mask=known)
             if self.summed:
                 y, final = torch.add(*y.chunk(2, -1)), torch.add(*final.chunk(2, -1))
-            x = self.stack.leave(x, y, number)
+            x = self.layers.leave(x, y, number)
             finals.append(final)
         if order is not None:
             x = x.gather(1, order.unsqueeze(-1).expand_as(x))

@@ -61,6 +61,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell, self.hidden, self.directions = cell, hidden, directions
         self.rows = STATE_ROWS[cell]
+        self.norm: nn.LayerNorm | None = None  # of its input; a stack has the say
         width = GATES[cell] * hidden
         self.weight_input = nn.Parameter(torch.empty(directions, width, inputs))
         self.weight_hidden = nn.Parameter(torch.empty(directions, width, hidden))

@@ -12,7 +12,7 @@ The first layer has none of them: its input is the embeddings, which have their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from dragoman.model.recurrence import Recurrent
 
 
-class Stack(nn.Module):
+class Stack(nn.ModuleList):
     """Layers of recurrence.
 
     Args:
@@ -34,30 +34,28 @@ class Stack(nn.Module):
 
     def __init__(
         self,
-        layers: list[Recurrent],
+        layers: Sequence[Recurrent],
         hidden: int,
         *,
         dropout: float = 0.0,
         residual: bool = False,
         layer_norm: bool = False,
     ) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in layers[1:] if layer_norm)
+        super().__init__(layers)
+        for layer in layers[1:]:
+            layer.norm = nn.LayerNorm(hidden) if layer_norm else None
         self.dropout, self.residual = dropout, residual
 
-    def __iter__(self) -> Iterator[Recurrent]:
-        return iter(cast("list[Recurrent]", list(self.layers)))
-
-    def __len__(self) -> int:
-        return len(self.layers)
+    def __iter__(self) -> Iterator[Recurrent]:  # as ModuleList has it, with its type
+        return cast(Iterator[Recurrent], super().__iter__())
 
     def enter(self, x: Tensor, number: int) -> Tensor:
         """What layer ``number`` reads of the output [..., H] of the layer below."""
         if not number:
             return x
-        if len(self.norms):
-            x = self.norms[number - 1](x)
+        norm = self[number].norm
+        if isinstance(norm, nn.LayerNorm):
+            x = norm(x)
         return F.dropout(x, self.dropout, self.training)
 
     def leave(self, below: Tensor, x: Tensor, number: int) -> Tensor:
