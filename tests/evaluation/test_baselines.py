@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dragoman.config import SideOptions
 from dragoman.data.corpus import write_ids, write_text
 from dragoman.data.pairs import Pair
-from dragoman.data.tokenizer import train_tokenizer
+from dragoman.data.tokenizer import UNK, train_tokenizer
 from dragoman.evaluation import baselines
 from dragoman.evaluation.baselines import nearest, training_pairs
 from dragoman.evaluation.breakdown import breakdown
@@ -42,15 +42,17 @@ def test_the_nearest_source_by_hand() -> None:
     assert nearest(["OÙ EST LA GARE ?", "Il est à la plage.", "", "\ud800"], texts) == [0, 1, 3, 0]
 
 
-def stored(folder: Path, pairs: list[tuple[str, str]]) -> baselines.TrainingPairs | None:
+def stored(
+    folder: Path, pairs: list[tuple[str, str]], *, copy: bool = False
+) -> baselines.TrainingPairs | None:
     level = replace(SideOptions(), level="word", vocabulary=100)
-    sides = [train_tokenizer([pair[side] for pair in pairs], level) for side in (0, 1)]
+    sides = [train_tokenizer([pair[side] for pair in pairs[:4]], level) for side in (0, 1)]
     (folder / "corpus").mkdir()
     write_text((Pair(s, t, n) for n, (s, t) in enumerate(pairs)), folder / "text")
     rows = np.ones(len(pairs), dtype=bool)
     write_ids(
         folder / "text", rows, (sides[0], sides[1]), (99, 99), folder / "corpus" / "train.arrow",
-        keep_text=False,
+        keep_text=False, copy=copy,
     )  # fmt: skip
     return training_pairs(folder, *sides)
 
@@ -69,8 +71,17 @@ def test_training_pairs_are_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
     assert again is not None and len(again.sources) == 2 and again.total == 4
 
 
+def test_copied_words_of_training_targets_are_unknown(tmp_path: Path) -> None:
+    found = stored(tmp_path, [*PAIRS, ("Tom", "Tom cat")], copy=True)
+    assert found is not None and found.targets[4][0] == UNK
+    assert found.baselines(["<unk>"])["nearest"] == ["<unk> cat"]
+
+
 def test_without_training_pairs_there_are_none(tmp_path: Path) -> None:
     tokenizer = train_tokenizer(["a"], replace(SideOptions(), level="word", vocabulary=9))
+    assert training_pairs(tmp_path, tokenizer, tokenizer) is None
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "train.arrow").write_bytes(b"of another version")
     assert training_pairs(tmp_path, tokenizer, tokenizer) is None
 
 

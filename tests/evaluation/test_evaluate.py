@@ -107,7 +107,7 @@ def test_what_was_learned_from_is_said() -> None:
         "(--breakdown scores the others apart)",
     )
     alone = evaluate(Parrot({}), PAIRS[:3], training=None)
-    assert "the folder holds no training pairs" in alone.notes[0]
+    assert "the folder has no training pairs to read" in alone.notes[0]
     assert list(alone.baselines) == ["copy"] and list(alone.breakdown) == ["source tokens"]
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import FOLDER, TRAIN
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
+from dragoman.errors import FolderError
 
 _MOST = 500_000
 """Training pairs that are looked at, spread evenly over all."""
@@ -45,11 +46,11 @@ class TrainingPairs:
 
 
 def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
-    """The pairs that the model of ``folder`` learned from; None where they are not kept."""
-    path = folder / FOLDER / TRAIN
-    if not path.exists():
+    """The pairs that the model of ``folder`` learned from; None where they cannot be read."""
+    try:
+        corpus = Corpus(folder / FOLDER / TRAIN)
+    except FolderError:  # damaged, of another version, or not kept: the model is whole without
         return None
-    corpus = Corpus(path)
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
     sources = tuple(source.decode(ids) for ids, _, _ in pairs)

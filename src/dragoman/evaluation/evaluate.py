@@ -154,8 +154,8 @@ def _notes(
         yield "TER was left out: it would take minutes on lines as long as these"
     if training is None:
         yield (
-            "the folder holds no training pairs: two baselines, overlap and the breakdown by words "
-            "are left out"
+            "the folder has no training pairs to read: two baselines, overlap and the breakdown by "
+            "words are left out"
         )
     elif len(training.sources) < training.total:
         yield f"{len(training.sources)} of {training.total} training pairs were looked at"

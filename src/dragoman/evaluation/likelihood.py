@@ -48,7 +48,7 @@ def teacher_forced(
     encoded = encode_pairs([examples.sources[n] for n in owners], answers, tokenizers, copy=copy)
     sums = np.zeros((len(examples.sources), 3))
     np.add.at(sums, owners, pair_likelihoods(model, PairsInMemory(*encoded)))
-    signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}"
+    signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}{'|copy' * copy}"
     return (
         Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], share),
         Measure("perplexity", "perplexity", signature, sums[:, [0, 2]],
