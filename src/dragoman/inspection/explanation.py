@@ -257,7 +257,9 @@ def _branches(
         earlier = scores
     ended = {(*h.ids, *[EOS] * h.complete): h for h in answer.hypotheses}
     every |= {ids: hypothesis.log_prob for ids, hypothesis in ended.items() if ids}
-    paths = sorted(every, key=len)
+    # A beam wider than the choices carries dead hypotheses along.
+    alive = (ids for ids in every if ids in ended or (EOS not in ids and every[ids] > -np.inf))
+    paths = sorted(alive, key=len)
     last = _tokens(target, np.array([ids[-1] for ids in paths]))
     scores = [ended[ids].score if ids in ended else None for ids in paths]
     return tuple(map(Branch, paths, last, (every[ids] for ids in paths), scores))
