@@ -1,4 +1,4 @@
-"""Reports of ``dragoman.data.check``, worked by hand on small files and counted on a large one."""
+"""Reports of ``dragoman.data.check``: worked by hand on small files and counted on a large one."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import json
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dragoman.config import DataOptions
-from dragoman.data.check import Finding, Report, Side, check_pairs
+from dragoman.data.check.check import check_pairs
+from dragoman.data.check.report import Finding, Report, Side
 from dragoman.data.sameness import sentence_key
 from dragoman.errors import DataError, OptionError
+from tiny import shared_data
 
-TATOEBA = Path(__file__).parents[2].parent / "shared/data/tatoeba/eng-fra.tsv.gz"
 
-
-def check(folder: Path, text: str, options: DataOptions | None = None) -> Report:
+def check(folder: Path, text: str, options: DataOptions | None = None, **more: Any) -> Report:
     """The report on a file of ``text``, with places as if it lay in the current folder."""
     path = folder / "p.tsv"
     path.write_bytes(text.encode())
-    report = check_pairs([path], options or DataOptions())
+    report = check_pairs([path], options or DataOptions(), **more)
 
     def bare(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         places = (tuple(p.replace(str(path), "p.tsv") for p in f.places) for f in findings)
@@ -40,20 +41,20 @@ def test_a_report_worked_by_hand(tmp_path: Path) -> None:
     """Every number of a file of five pairs and one fault."""
     report = check(tmp_path, "Go.\tVa !\nGo!\tMarche !\nHi.\tSalut\nHi.\tSalut\nTom\tTom\nx\n")
     places = ("p.tsv:6: 1 column, 2 expected",)
-    meaning = "left out; so many that training would stop"
+    meaning = "left out; training would stop"
     assert report == Report(
         files=("p.tsv",),
         total_lines=6,
         pairs=5,
         left_out=(Finding("columns", "problem", 1, meaning, places, "line"),),
-        source=Side(4, 5, 4, 15, 8, (1, 1, 1), (3, 3, 3), 5),
-        target=Side(4, 7, 5, 25, 16, (1, 2, 2), (5, 8, 8), 5),
+        source=Side(4, 5, 4, 3, 15, 8, (1, 1, 1), (3, 3, 3), 5),
+        target=Side(4, 7, 5, 3, 25, 16, (1, 2, 2), (5, 8, 8), 5),
         findings=(
+            Finding("duplicates", "warning", 1, "repeat an earlier pair", ("p.tsv:4: as line 3",)),
             Finding(
                 *("untranslated", "warning", 1, "source and target are the same"),
                 ("p.tsv:5: Tom",),
             ),
-            Finding("duplicates", "warning", 1, "repeat an earlier pair", ("p.tsv:4: as line 3",)),
             Finding(
                 *("rare characters", "note", 15),
                 "seen once or twice, too rarely to be learned: G H M S T V c e h i l m and others",
@@ -75,9 +76,11 @@ def test_the_lines_begin_with_the_size_and_end_with_what_to_expect(tmp_path: Pat
         "p.tsv: 101 lines, 100 usable pairs",
         "warning: empty: 1 line: left out (p.tsv:3: column 1 is empty)",
         "source: 2 distinct texts; 198 tokens, 3 distinct (a line: median 2, 95 % 2, longest 2); "
-        "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6)",
+        "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6); "
+        "about 0.0 % of the tokens of further text will be new",
         "target: 2 distinct texts; 102 tokens, 3 distinct (a line: median 1, 95 % 1, longest 2); "
-        "302 characters, 5 distinct (a line: median 3, 95 % 3, longest 4)",
+        "302 characters, 5 distinct (a line: median 3, 95 % 3, longest 4); "
+        "about 0.0 % of the tokens of further text will be new",
         "warning: duplicates: 98 pairs: repeat an earlier pair (p.tsv:2: as line 1; "
         "p.tsv:5: as line 4; p.tsv:6: as line 4)",
         "note: rare characters: 5 characters: seen once or twice, too rarely to be learned: "
@@ -105,18 +108,38 @@ def test_the_report_is_json(tmp_path: Path) -> None:
         ("invisible characters", "a\tb\u200bc", "target has U+200B in b<U+200B>c"),
         ("invisible characters", "a\u202eb\tb", "source has U+202E in a<U+202E>b"),
         ("invisible characters", "a\tb\ufeff", "target has U+FEFF in b<U+FEFF>"),
-        ("mixed scripts", "t\u043em\tb", "source has U+043E in t\u043em"),
-        ("mixed scripts", "a\t\u0421\u2019est", "target has U+0421 in \u0421\u2019est"),
-        ("mixed scripts", "l\u2019\u0430\tb", "source has U+0430 in l\u2019\u0430"),
-        ("mixed scripts", "a\tA\u03b1", "target has U+03B1 in A\u03b1"),
+        ("look-alike letters", "t\u043em\tb", "source has U+043E in t\u043em"),
+        ("look-alike letters", "a\t\u0421\u2019est", "target has U+0421 in \u0421\u2019est"),
+        ("look-alike letters", "l\u2019\u0430\tb", "source has U+0430 in l\u2019\u0430"),
+        ("look-alike letters", "\u0410 bient\u00f4t\tb", "source has U+0410 in \u0410 bientôt"),
+        ("look-alike letters", "a\tM\u043e\u0441\u043a\u0432\u0430", "target has U+004D in Mосква"),
+        ("look-alike letters", "\ufb01n\tb", "source has U+FB01 in \ufb01n"),
+        ("mixed scripts", "a\tab\u0436", "target has U+0062 in ab\u0436"),
+        ("mixed scripts", "a\tf\u03b1\u03b2", "target has U+0066 in fαβ"),
+        ("decomposed letters", "cafe\u0301\tb", "source has U+0065 in cafe\u0301"),
+        ("line ends inside", "a\rb\tb", "source has U+000D in a<U+000D>b"),
+        ("line ends inside", "a\tb\u2028c", "target has U+2028 in b<U+2028>c"),
+        ("entities", "R&amp;D\tb", "source has 'R&amp;D'"),
+        ("markup", "a\tit is <b>bold</b>", "target has 'it is <b>bold</b>'"),
+        ("markup", "see [[Paris]]\tb", "source has 'see [[Paris]]'"),
+        ("addresses", "a\tsee https://a.org/b", "target has 'see https://a.org/b'"),
+        ("addresses", "to tom@example.com\tb", "source has 'to tom@example.com'"),
+        ("wordless", "Hello.\t...", "Hello. against ..."),
+        (
+            "broken encoding",
+            "naïve cœur cafÃ©\tb",
+            "source has U+00C3 in naïve cœur cafÃ©",
+        ),
+        ("broken encoding", "donâ€™t\tb", "source has U+00E2 in donâ€™t"),
+        ("broken encoding", "a\tb\ue000", "target has U+E000 in b<U+E000>"),
         ("untranslated", "New York\t New York", "New York"),
         ("unusual spaces", "a\tOù\u202f?", "target has U+202F in Où<U+202F>?"),
         ("unusual spaces", "4\u00a05\t4 5", "source has U+00A0 in 4<U+00A0>5"),
         ("unusual spaces", "4\u20095\t4 5", "source has U+2009 in 4<U+2009>5"),
-        ("loose spaces", "a \tb", "'a '"),
-        ("loose spaces", "a\t b", "' b'"),
-        ("loose spaces", "a\tone two three four ", "'… two three four '"),
-        ("loose spaces", "one two three four  five\tb", "'… two three four  five'"),
+        ("loose spaces", "a \tb", "source has 'a '"),
+        ("loose spaces", "a\t b", "target has ' b'"),
+        ("loose spaces", "a\tone two three four ", "target has '… two three four '"),
+        ("loose spaces", "one two three four  five\tb", "source has '…two three four  five'"),
         ("different digits", "at 10:30\tà 10h31", "1030 against 1031"),
         ("different digits", "3 cats\ttrois chats", "3 against none"),
     ],
@@ -136,13 +159,18 @@ def test_oddities_of_a_pair(tmp_path: Path, kind: str, pair: str, detail: str) -
         "the word слово\tle mot слово",
         "5 µm\t5 µm long",
         "São Paulo, SÃO PAULO\tâge, ÂGE",
+        "Où ça ?  » É… VIÑA…".replace("  ", " ") + "\tMANHÃ… LÀ » CAFÉ…",
+        "a 5 kΩ resistor, Δt\tun résistor de 5 kΩ, Δt",
+        "x < y and y > z & more\tx < y et y > z & plus",
+        "l'a b\tm'a b",
+        "self.table = [[] for _ in x]\tidentity<T>(arg: T)",
         "a\u200d\t\u0645\u06cc\u200c\u062e\u0648",
     ],
 )
 def test_ordinary_text_is_not_odd(tmp_path: Path, pair: str) -> None:
     """Accents, joiners, separators in numbers and words of another script are no findings."""
     report = check(tmp_path, f"{pair}\n")
-    assert {finding.kind for finding in report.findings} <= {"rare characters"}
+    assert {finding.kind for finding in report.findings} <= {"rare characters", "uneven spacing"}
 
 
 def test_characters_are_counted_one_by_one(tmp_path: Path) -> None:
@@ -154,9 +182,12 @@ def test_characters_are_counted_one_by_one(tmp_path: Path) -> None:
 
 def test_only_the_first_three_places_are_kept(tmp_path: Path) -> None:
     """However many there are, the count is right."""
-    finding = found(check(tmp_path, "a\ta\n" * 1000), "untranslated")
+    text = "a \tb\n" * 1000
+    finding = found(check(tmp_path, text), "loose spaces")
     assert finding.count == 1000
-    assert finding.places == ("p.tsv:1: a", "p.tsv:2: a", "p.tsv:3: a")
+    assert finding.places == tuple(f"p.tsv:{n}: source has 'a '" for n in (1, 2, 3))
+    assert len(found(check(tmp_path, text, shown=7), "loose spaces").places) == 7
+    assert found(check(tmp_path, text, shown=0), "loose spaces").places == ()
 
 
 def test_shared_sides(tmp_path: Path) -> None:
@@ -257,10 +288,10 @@ def test_two_aligned_files(tmp_path: Path) -> None:
     assert place == f"{tmp_path / 'x.en'}:2: source has U+200B in b<U+200B>"
 
 
-@pytest.mark.skipif(not TATOEBA.exists(), reason=f"needs the shared data: {TATOEBA}")
+@pytest.mark.slow
 def test_a_large_real_corpus() -> None:
     """The numbers of the data's own README, and others counted apart by a few plain lines."""
-    report = check_pairs([TATOEBA], DataOptions())
+    report = check_pairs([shared_data("tatoeba/eng-fra.tsv.gz")], DataOptions())
     assert (report.total_lines, report.pairs, report.left_out) == (165_130, 165_130, ())
     source, target = report.source, report.target
     assert (source.distinct_texts, target.distinct_texts) == (115_398, 156_747)
@@ -270,7 +301,7 @@ def test_a_large_real_corpus() -> None:
     assert {finding.kind: finding.count for finding in report.findings} == {
         "invisible characters": 4,
         "length ratio": 3,
-        "mixed scripts": 2,
+        "look-alike letters": 2,
         "untranslated": 1,
         "sorted by length": 165_130,
         "shared sources": 83_098,
@@ -278,6 +309,9 @@ def test_a_large_real_corpus() -> None:
         "unusual spaces": 10_233,
         "different digits": 562,
         "rare characters": 15,
+        "unusual lengths": 3,
+        "several apostrophes": 2,
+        "uneven spacing": 1,
     }
     assert found(report, "shared sources").places[0].endswith(": 32 pairs")
     spaces = re.findall(r"(U\+\S+) ([\d,]+) times", found(report, "unusual spaces").meaning)
@@ -285,3 +319,20 @@ def test_a_large_real_corpus() -> None:
     assert found(report, "invisible characters").meaning.endswith("U+200B 4 times, U+00AD 2 times")
     assert report.sorted_by_length
     assert report.lines()[-1].endswith("enough for short everyday sentences; suggests bpe")
+
+
+@pytest.mark.slow
+def test_the_oddities_of_other_real_corpora() -> None:
+    """Those that the data's README lists; and symbols do not drown in findings."""
+    files = [shared_data(f"multi30k/train.{side}.gz") for side in ("en", "de")]
+    test = [shared_data(f"multi30k/val.{side}.gz") for side in ("en", "de")]
+    report = check_pairs(files, DataOptions(), against=test)
+    counts = {finding.kind: finding.count for finding in report.findings}
+    assert {k: counts[k] for k in ("line ends inside", "shared sources", "test sources")} == {
+        "line ends inside": 1, "shared sources": 18, "test sources": 1
+    }  # fmt: skip
+    assert counts["loose spaces"] > 40 and counts["wordless"] == 2 and counts["entities"] == 16
+    assert "swapped sides" not in counts and "shifted lines" not in counts
+    for name, wanted in (("cmudict/train", {"length ratio"}), ("scan/simple_train", set())):
+        report = check_pairs([shared_data(f"{name}.tsv.gz")], DataOptions())
+        assert {f.kind for f in report.findings if f.severity != "note"} == wanted

@@ -60,7 +60,7 @@ class Corpus:
             FolderError: there is no such file, or it is not a corpus.
         """
         try:
-            self._batches = _open(path)
+            self._batches = open_batches(path)
             self._columns = [
                 tuple(
                     (column.offsets.to_numpy(), column.values.to_numpy())
@@ -105,7 +105,12 @@ class Corpus:
         return rows
 
 
-def _open(path: Path) -> list[Any]:
+def open_batches(path: Path) -> list[Any]:
+    """The record batches of an Arrow file, mapped into memory.
+
+    Raises:
+        FolderError: it cannot be read.
+    """
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
     except OSError as error:
@@ -130,7 +135,7 @@ def write_text(pairs: Iterable[Pair], path: Path) -> int:
 
 def read_text(path: Path) -> Iterator[tuple[list[str], list[str], npt.NDArray[np.int32]]]:
     """Sources, targets and line numbers of a file of :func:`write_text`, a chunk at a time."""
-    for batch in _open(path):
+    for batch in open_batches(path):
         yield (
             batch.column("source").to_pylist(),
             batch.column("target").to_pylist(),

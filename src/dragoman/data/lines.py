@@ -28,8 +28,9 @@ from dragoman.errors import DataError
 STDIN = Path("-")
 """The name that stands for standard input."""
 
-Text = str | int
-"""A decoded line, or the number of bytes of one that was too long to be held."""
+Text = str | int | DataError
+"""A decoded line, the number of bytes of one that was too long to be held, or what is wrong with
+one that is not UTF-8."""
 
 BLOCK = 1 << 16
 LINE_END = re.compile("\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
@@ -79,11 +80,13 @@ def fingerprint(files: Sequence[Path]) -> str:
 
 
 def decoded_lines(
-    file: Path, limit: int = sys.maxsize - 1, warn: Callable[[str], None] | None = None
-) -> Iterator[Text]:
+    file: Path, limit: int = sys.maxsize - 1, warn: Callable[[str], None] | None = None,
+    *, tolerant: bool = False,
+) -> Iterator[Text]:  # fmt: skip
     """Decode line by line; of a line over ``limit`` bytes only the size is kept.
 
-    What is not UTF-8 is refused, or with ``warn`` replaced, and said once.
+    What is not UTF-8 is refused, or with ``warn`` replaced, and said once; or, when ``tolerant``,
+    the error stands in the place of its line.
     """
     with _opened(file) as stream:
         _refuse_binary(file, stream.peek(1))
@@ -95,6 +98,9 @@ def decoded_lines(
                 try:
                     yield _decoded(raw, file, line)
                 except DataError as error:
+                    if tolerant:
+                        yield error
+                        continue
                     if warn is None:
                         raise
                     warn(f"{error}; such bytes are read as U+FFFD")
@@ -151,7 +157,7 @@ def _refuse_binary(file: Path, head: bytes) -> None:
     if min(even, odd) == 0 and max(even, odd) > max(3, len(head) // 4):
         cure = f"convert it: iconv -f utf-16{'le' if odd else 'be'} -t utf-8"
         raise DataError("it looks like UTF-16 text, not UTF-8", place=place(file), cure=cure)
-    if b"\0" in head and not decodable:
+    if 100 * head.count(0) > len(head) and not decodable:
         cure = "unpack it, or export it as UTF-8 text"
         raise DataError("binary data, not text", place=place(file), cure=cure)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-FaultKind = Literal["columns", "fields", "empty", "too long", "control characters", "not JSON"]
+FaultKind = Literal[
+    "columns", "fields", "empty", "too long", "control characters", "not JSON", "encoding"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,15 @@ class Faults:
     lines: int = 0
     """Lines read so far, good and bad."""
     counts: Counter[str] = field(default_factory=Counter)
+    tell: Callable[[Fault], None] | None = None
+    """Told of every fault, for a full list."""
     first: dict[str, list[Fault]] = field(default_factory=dict)
 
     def add(self, fault: Fault) -> None:
         """Count ``fault``; keep it when it is among the first of its kind."""
         self.counts[fault.kind] += 1
+        if self.tell:
+            self.tell(fault)
         places = self.first.setdefault(fault.kind, [])
         if len(places) < self.remembered:
             places.append(fault)

@@ -38,14 +38,19 @@ _CURES: dict[FaultKind, str] = {
     "too long": "try --data.max_characters",
     "empty": "fill these lines or delete them",
     "control characters": "delete these characters from the file",
+    "encoding": "convert the file to UTF-8",
 }
 
 
-def read_pairs(files: Sequence[Path], options: DataOptions, faults: Faults) -> Iterator[Pair]:
+def read_pairs(
+    files: Sequence[Path], options: DataOptions, faults: Faults, *, as_is: bool = False
+) -> Iterator[Pair]:
     """Stream the pairs of one file of columns or JSON lines, or of two aligned files.
 
     A file is plain, ``.gz``, ``.zip`` with one member, or ``-`` for standard input. Unusable lines
-    are counted in ``faults`` and left out; a last line that is blank is no fault.
+    are counted in ``faults`` and left out; a last line that is blank is no fault. With ``as_is``,
+    for those who look for faults, line ends inside a text stay and a line that is not UTF-8 is
+    counted, not refused.
 
     Raises:
         OptionError: the number of files or an option does not fit (at the call).
@@ -57,7 +62,7 @@ def read_pairs(files: Sequence[Path], options: DataOptions, faults: Faults) -> I
     form = _format(files, options)
     for file in files:
         require(file)
-    return _pairs(files, form, options, faults)
+    return _pairs(files, form, options, faults, as_is)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,15 @@ def _format(files: Sequence[Path], options: DataOptions) -> Format:
 
 
 def _pairs(
-    files: Sequence[Path], form: Format, options: DataOptions, faults: Faults
+    files: Sequence[Path], form: Format, options: DataOptions, faults: Faults, as_is: bool
 ) -> Iterator[Pair]:
     # Room for a JSON line whose every character is two \u escapes, and for columns not wanted.
-    rows = _rows(files, BLOCK + 24 * options.max_characters)
+    rows = _rows(files, BLOCK + 24 * options.max_characters, tolerant=as_is)
     for line, row in rows:
         if None in row:
             raise _unequal(files, line, row, rest=sum(1 for _ in rows))
         faults.lines += 1
-        sides = _sides(cast(Sequence[Text], row), form, options)
+        sides = _sides(cast(Sequence[Text], row), form, options, as_is)
         if isinstance(sides, _Wrong):
             faults.add(Fault(sides.kind, place(files[sides.file]), line, sides.detail))
             if faults.lines >= _EARLY and faults.total > options.tolerance * faults.lines:
@@ -114,9 +119,13 @@ def _pairs(
         raise _too_many(files, options, faults)
 
 
-def _sides(row: Sequence[Text], form: Format, options: DataOptions) -> tuple[str, str] | _Wrong:
+def _sides(
+    row: Sequence[Text], form: Format, options: DataOptions, as_is: bool
+) -> tuple[str, str] | _Wrong:
     """The sides of a row, cleaned of line ends, or what is wrong with it."""
     for at, text in enumerate(row):
+        if isinstance(text, DataError):
+            return _Wrong("encoding", text.cause, at)
         if isinstance(text, int):
             return _Wrong("too long", f"{text:,} bytes in one line", at)
     texts = cast(Sequence[str], row)
@@ -128,8 +137,8 @@ def _sides(row: Sequence[Text], form: Format, options: DataOptions) -> tuple[str
         sides = (_fields if form == "jsonl" else _columns)(texts[0], options)
     if isinstance(sides, _Wrong):
         return sides
-    first = _side(sides[0], options.max_characters)
-    second = _side(sides[1], options.max_characters)
+    first = _side(sides[0], options.max_characters, as_is)
+    second = _side(sides[1], options.max_characters, as_is)
     for at, side in enumerate((first, second)):
         if isinstance(side, _Wrong):
             column, name = options.columns[at], options.fields[at]
@@ -165,9 +174,9 @@ def _fields(text: str, options: DataOptions) -> tuple[str, str] | _Wrong:
     return value[options.fields[0]], value[options.fields[1]]
 
 
-def _side(text: str, longest: int) -> str | _Wrong:
+def _side(text: str, longest: int, as_is: bool) -> str | _Wrong:
     if not text.isprintable():  # plain text, the usual case, is done with one quick look
-        text = LINE_END.sub(" ", text)
+        text = text if as_is else LINE_END.sub(" ", text)
         if found := _CONTROL.search(text):
             detail = f"has U+{ord(found[0]):04X} at character {found.start() + 1}"
             return _Wrong("control characters", detail)
@@ -195,13 +204,15 @@ def _unequal(files: Sequence[Path], line: int, row: Sequence[Text | None], rest:
     return DataError(cause, place=place(longer, line), cure=cure)
 
 
-def _rows(files: Sequence[Path], limit: int) -> Iterator[tuple[int, tuple[Text | None, ...]]]:
+def _rows(
+    files: Sequence[Path], limit: int, *, tolerant: bool
+) -> Iterator[tuple[int, tuple[Text | None, ...]]]:
     """Number the lines and put those of aligned files side by side; None: a file has ended.
 
     A last row without any text is not given: editors leave it behind.
     """
     held: tuple[int, tuple[Text | None, ...]] | None = None
-    streams = [decoded_lines(file, limit) for file in files]
+    streams = [decoded_lines(file, limit, tolerant=tolerant) for file in files]
     for line, row in enumerate(zip_longest(*streams), 1):
         if held:
             yield held

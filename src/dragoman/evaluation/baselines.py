@@ -37,16 +37,12 @@ class TrainingPairs:
     def baselines(self, sources: Sequence[str]) -> dict[str, list[str]]:
         """Answers without a model: the most frequent target, and each nearest source's target."""
         counts = Counter(ids.tobytes() for ids in self.targets)
-        frequent = self._text(np.frombuffer(counts.most_common(1)[0][0], np.int32))
+        frequent = self.target.decode(np.frombuffer(counts.most_common(1)[0][0], np.int32))
         rows = nearest(sources, self.sources)
         return {
             "frequent": [frequent] * len(sources),
-            "nearest": [self._text(self.targets[row]) for row in rows],
+            "nearest": [self.target.decode(self.targets[row]) for row in rows],
         }
-
-    def _text(self, ids: Ids) -> str:
-        """Of a target, without the words that it copied from its source (they are not stored)."""
-        return self.target.decode(np.where(ids < len(self.target), ids, UNK))
 
 
 def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
@@ -58,7 +54,9 @@ def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> Traini
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
     sources = tuple(source.decode(ids) for ids, _, _ in pairs)
-    return TrainingPairs(sources, tuple(ids for _, ids, _ in pairs), len(corpus), target)
+    # A word that can only be copied (data/copies.py) is an unknown one here.
+    targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids, _ in pairs)
+    return TrainingPairs(sources, targets, len(corpus), target)
 
 
 def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:

@@ -1,0 +1,119 @@
+"""What ``dragoman check`` says: plain values that become lines for a terminal, or JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dragoman.config import SideOptions
+from dragoman.data.tokenizer import TextStatistics, choose_level
+
+Severity = Literal["problem", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
+
+_ENOUGH = (
+    (100_000, "enough for short everyday sentences"),
+    (10_000, "enough for short sentences of one subject, or a regular task"),
+    (1_000, "enough only for a narrow, regular task such as spelling, dates or commands"),
+    (0, "too few to do more than repeat them"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of oddity: how often, what it means, and where (``file:line: detail``)."""
+
+    kind: str
+    severity: Severity
+    count: int
+    meaning: str
+    places: tuple[str, ...] = ()
+    unit: str = "pair"
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        places = f" ({'; '.join(self.places)})" if self.places else ""
+        head = f"{self.severity}: {self.kind}: {counted(self.count, self.unit)}"
+        return f"{head}: {self.meaning}{places}"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of all pairs in numbers; tokens are what white space separates."""
+
+    distinct_texts: int
+    tokens: int
+    distinct_tokens: int
+    tokens_seen_once: int
+    characters: int
+    distinct_characters: int
+    tokens_a_line: tuple[int, int, int]
+    """Median, 95th percentile, maximum."""
+    characters_a_line: tuple[int, int, int]
+
+    lines: int
+
+    def suggested_level(self) -> str:
+        """The unit of text that training would choose."""
+        statistics = TextStatistics(self.lines, self.tokens, self.distinct_tokens, self.characters)
+        return choose_level(SideOptions(), statistics).level
+
+    def __str__(self) -> str:
+        """The numbers in one line."""
+        shape = "{:,} {}, {:,} distinct (a line: median {:,}, 95 % {:,}, longest {:,})"
+        tokens = (self.distinct_tokens, *self.tokens_a_line)
+        characters = (self.distinct_characters, *self.characters_a_line)
+        # Good 1953: words seen once among the tokens are as many as new ones among further tokens.
+        unknown = 100 * self.tokens_seen_once / max(1, self.tokens)
+        return (
+            f"{counted(self.distinct_texts, 'distinct text')}; "
+            f"{shape.format(self.tokens, 'tokens', *tokens)}; "
+            f"{shape.format(self.characters, 'characters', *characters)}; "
+            f"about {unknown:.1f} % of the tokens of further text will be new"
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``dragoman check`` knows about a corpus; ``dataclasses.asdict`` makes it JSON."""
+
+    files: tuple[str, ...]
+    total_lines: int
+    pairs: int
+    left_out: tuple[Finding, ...]
+    """Unusable lines by kind."""
+    source: Side
+    target: Side
+    findings: tuple[Finding, ...]
+    """What is odd about the usable pairs, most severe first."""
+    sorted_by_length: bool
+    cleaned: str = ""
+    """What ``--fix`` wrote."""
+
+    def lines(self) -> list[str]:
+        """Plain text for a terminal: the size, what is wrong, what to expect."""
+        lines, pairs = counted(self.total_lines, "line"), counted(self.pairs, "usable pair")
+        enough = next(text for limit, text in _ENOUGH if self.pairs >= limit)
+        source, target = self.source.suggested_level(), self.target.suggested_level()
+        levels = source if source == target else f"{source} for the source, {target} for the target"
+        return [
+            f"{' and '.join(self.files)}: {lines}, {pairs}",
+            *map(str, self.left_out),
+            f"source: {self.source}",
+            f"target: {self.target}",
+            *map(str, self.findings),
+            f"learnable: {counted(self.pairs, 'pair')}, {enough}; suggests {levels}",
+            *([f"cleaned: {self.cleaned}"] if self.cleaned else []),
+        ]
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 pair``, ``2,000 pairs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def excerpt(text: str, at: int = 0) -> str:
+    """A few words around ``at``; characters that cannot be seen are written as their codes."""
+    start, end = max(0, at - 15), at + 16
+    shown = (c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text[start:end])
+    return f"{'…' if start else ''}{''.join(shown)}{'…' if end < len(text) else ''}"
