@@ -377,3 +377,18 @@ def test_free_running_accuracy_counts_places_and_ends() -> None:
     # a, c in their places, no end; then d and a token too many
     assert free_accuracy([["a", "x", "c", "y"], ["d", "e"]], references) == 3 / 6
     assert free_accuracy([[], []], references) == 0
+
+
+def test_a_run_ends_with_a_confidence_of_its_best_weights(tmp_path: Path) -> None:
+    names = list(WORDS)
+    rows = [[a, b, c, d] for a in names for b in names for c in names for d in names]
+    lines = [f"{' '.join(r)}\t{' '.join(WORDS[w] for w in reversed(r))}" for r in rows]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    run(tmp_path / "pairs.tsv", tmp_path / "m", options(steps=60, validate_every=60))
+    first = (tmp_path / "m" / "confidence.json").read_text()
+    model = dragoman.load(tmp_path / "m")
+    answers = model.translate(["un deux trois un", "cinq cinq cinq deux"])
+    assert model.confidence is not None
+    assert all(0 < model.confidence.of(answer) < 1 for answer in answers)
+    run(tmp_path / "pairs.tsv", tmp_path / "m", options(steps=250, validate_every=60))
+    assert (tmp_path / "m" / "confidence.json").read_text() != first

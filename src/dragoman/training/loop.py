@@ -25,7 +25,7 @@ from dragoman.training.progress import Reporter
 from dragoman.training.recovery import MOST_SKIPPED, go_back, in_parts, note_batch
 from dragoman.training.schedules import learning_rate, sampling_share
 from dragoman.training.state import TrainingState
-from dragoman.training.validation import validate
+from dragoman.training.validation import keep_confidence, validate
 
 Value = TypeVar("Value")
 
@@ -198,7 +198,8 @@ def validate_and_keep(run: Run) -> None:
             if options.schedule == "plateau" and state.waited % (options.patience // 3 or 3) == 0:
                 state.cuts += 1
         state.validated = state.step
-        state.reserve = 1.5 * result.seconds + 4.0  # saving and drawing included
+        # Saving and drawing included, and a search with the run's own beam for the confidence.
+        state.reserve = (1.5 + 0.5 * run.config.search.beam) * result.seconds + 4.0
         state.elapsed = time.monotonic() - run.began
         run.reporter.validation(state, result, better=better)
     run.state = _agreed(run, run.state)
@@ -268,5 +269,7 @@ def _finish(run: Run, reason: str) -> None:
     elif run.accelerator.is_main_process and not (run.folder / WEIGHTS).exists():
         # Not a validation: it would not be there in a run that was not interrupted.
         save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
+    if not stopped and run.accelerator.is_main_process and run.prepared.held_out:
+        keep_confidence(run.folder, run.prepared, run.config)
     run.state.finished = "" if stopped else reason
     _save(run)

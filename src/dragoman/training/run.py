@@ -24,6 +24,7 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
 from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError, UsageError
+from dragoman.evaluation.confidence import FILE as CONFIDENCE
 from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_line
 from dragoman.files import write_text
 from dragoman.limits import check_options
@@ -153,6 +154,8 @@ def _train(
         if run.state.step:
             say(f"resuming at step {run.state.step}, after {clock(run.state.elapsed)}")
         run.state.finished = ""
+        if accelerator.is_main_process:
+            (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
         run.reporter.refresh = partial(refresh, out)
         limits = {name: _as_json(flat(run.config))[name] for name in LIMITS}
         names = run.config.training.track if accelerator.is_main_process else ()

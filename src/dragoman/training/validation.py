@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from dragoman.config import Config, SearchOptions
 from dragoman.data.prepare import Prepared
+from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import Measure, measures
+from dragoman.model.folder import load_folder
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.translator import Translator
@@ -135,6 +138,18 @@ def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequenc
         for output, reference in zip(outputs, references, strict=True)
     )
     return right / sum(len(reference) + 1 for reference in references)
+
+
+def keep_confidence(folder: Path, prepared: Prepared, config: Config) -> None:
+    """Fit how sure the best weights may be of an answer, on held-out pairs, and store it."""
+    best = load_folder(folder)
+    translator = Translator(
+        TorchScorer(best.model), best.source, best.target, longest=config.source.max_tokens
+    )
+    pairs = _spread(prepared.validation.texts(), config.training.validation_sample)
+    fitted = fit_confidence(translator, pairs, config.search)
+    if fitted is not None:
+        fitted.save(folder)
 
 
 def _spread(rows: list[tuple[str, str]], count: int) -> list[tuple[str, str]]:
