@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types layers units clean
+.PHONY: demo test lint types layers units bench-peers bench-train bench-quality clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
@@ -24,6 +24,19 @@ layers: $(READY)
 
 units: $(READY)
 	$(BIN)/pytest
+
+# Measurements beside other programs: benchmarks/README.md says what they show.
+WORKLOADS ?= w1
+QUALITY ?= multi30k --programs dragoman eole
+
+bench-peers: $(READY)
+	$(BIN)/python -m benchmarks.install
+
+bench-train: $(READY)
+	$(BIN)/python -m benchmarks.train $(WORKLOADS)
+
+bench-quality: $(READY)
+	$(BIN)/python -m benchmarks.quality $(QUALITY)
 
 # constraints.txt pins every version, PyTorch first of all: a build for the processor is enough.
 $(READY): pyproject.toml constraints.txt
