@@ -22,6 +22,7 @@ TORCH = "torch==2.13.0"
 def install(name: str) -> bool:
     """Make one virtual environment; false when it could not be done."""
     folder, spec = CACHE / name, PROGRAMS[name].spec
+    print(f"{name}: installing", flush=True)
     if not (folder / "bin" / "python").exists():
         venv.create(folder, with_pip=True)
     first, *rest = spec["packages"]
@@ -31,7 +32,7 @@ def install(name: str) -> bool:
             print("pip would fetch gigabytes for CUDA: show it a build of torch for the processor"
                   " (PIP_INDEX_URL or PIP_FIND_LINKS)", file=sys.stderr)  # fmt: skip
             return False
-        if _pip(folder, "install", "--quiet", "--prefer-binary", *step).returncode:
+        if _pip(folder, "--prefer-binary", *step).returncode:
             return False
     if "patch" in spec:
         site = next((folder / "lib").glob("python*/site-packages"))
@@ -42,16 +43,13 @@ def install(name: str) -> bool:
 
 def _draws_in_cuda(folder: Path) -> bool:
     """Whether the build of torch that pip would choose needs CUDA's libraries."""
-    asked = ("install", "--dry-run", "--quiet", "--report", "-", TORCH)
-    done = _pip(folder, *asked, stdout=subprocess.PIPE)
+    done = _pip(folder, "--dry-run", "--report", "-", TORCH, stdout=subprocess.PIPE)
     chosen = json.loads(done.stdout)["install"] if done.returncode == 0 else []
     return any(item["metadata"]["name"].startswith(("nvidia", "cuda")) for item in chosen)
 
 
-def _pip(
-    folder: Path, *arguments: str, stdout: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = [str(folder / "bin" / "python"), "-m", "pip", *arguments]
+def _pip(folder: Path, *asked: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *asked]
     return subprocess.run(command, check=False, text=True, stdout=stdout)
 
 
@@ -61,11 +59,7 @@ def main() -> int:
     if unknown := set(asked) - set(PEERS):
         print(f"no such peer: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
-    failed = []
-    for name in asked:
-        there = PROGRAMS[name].installed
-        print(f"{name}: {'there already' if there else 'installing'}", flush=True)
-        failed += [] if there or install(name) else [name]
+    failed = [name for name in asked if not (PROGRAMS[name].installed or install(name))]
     print(f"not installed: {', '.join(failed)}" if failed else "all there")
     return bool(failed)
 

@@ -99,7 +99,7 @@ class Program:
             (training.folder / file).write_text(filled, encoding="utf-8")
         with open(training.folder / "output.log", "wb") as output:
             where: dict[str, Any] = {"cwd": training.folder, "stdout": output, "stderr": output}
-            where["env"] = environment(training.threads, training.folder)
+            where["env"] = environment(training)
             before, command = (
                 [Template(word).substitute(values) for word in self.spec.get(key, "").split()]
                 for key in ("before", "command")
@@ -130,12 +130,14 @@ PROGRAMS["dragoman-fp32"] = Program("dragoman-fp32", PROGRAMS["dragoman"].spec, 
 PEERS = [name for name, program in PROGRAMS.items() if program.spec["packages"]]
 
 
-def environment(threads: int, folder: Path = ROOT) -> dict[str, str]:
-    """Threads for every library that takes them from here; modules in ``folder`` can be found."""
+def environment(training: Training) -> dict[str, str]:
+    """Threads and device for every library that takes them from here; our modules' places."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    paths = filter(None, (str(folder), str(ROOT), os.environ.get("PYTHONPATH")))
+    paths = filter(None, (str(training.folder), str(ROOT), os.environ.get("PYTHONPATH")))
     fixed = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths)}
-    return {**os.environ, **dict.fromkeys(names, str(threads)), **fixed}
+    if training.device == "cpu":
+        fixed["CUDA_VISIBLE_DEVICES"] = ""
+    return {**os.environ, **dict.fromkeys(names, str(training.threads)), **fixed}
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -84,7 +84,7 @@ def bleu(name: str, training: Training, model: Path) -> float:
     else:
         line = [sys.executable, "-m", "dragoman", "translate", str(model), "--beam", "5"]
     with open(source, "rb") as read, open(model / "printed.txt", "wb") as write:
-        env = environment(training.threads)
+        env = environment(training)
         done = subprocess.run(
             line, stdin=read, stdout=write, stderr=subprocess.PIPE, env=env, check=False
         )
@@ -126,7 +126,8 @@ def main() -> int:
     w = WORKLOADS[asked.workload]
     words = make_words(w.words, asked.data, CACHE / "words" / w.words)
     curves, missing = dict[str, list[tuple[float, float]]](), dict[str, str]()
-    load = machine.busy()
+    if (load := machine.busy()) > machine.BUSY:
+        print(f"{load:.1f} cores are busy with other work: times will be too long", file=sys.stderr)
     for name in asked.programs:
         if not PROGRAMS[name].installed:
             missing[name] = "not installed (make bench-peers)"
@@ -136,11 +137,13 @@ def main() -> int:
                 w, words, Path(folder), asked.threads, budget=60 * asked.budget,
                 save_every=SAVE_EVERY,
             )  # fmt: skip
-            curves[name] = []
-            for seconds, model in watch(name, training, ours):
-                score = bleu(name, training, model)
-                curves[name].append((seconds, score))
-                print(f"  {name} {seconds / 60:5.1f} min: BLEU {score:.1f}", flush=True)
+            try:
+                for seconds, model in watch(name, training, ours):
+                    score = bleu(name, training, model)
+                    curves.setdefault(name, []).append((seconds, score))
+                    print(f"  {name} {seconds / 60:5.1f} min: BLEU {score:.1f}", flush=True)
+            except RunError as error:
+                missing[name] = str(error)
     asked.out.mkdir(parents=True, exist_ok=True)
     stem = asked.out / f"quality-{w.name}"
     result = {

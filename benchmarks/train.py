@@ -89,9 +89,15 @@ class Table:
         rows += [f"| {name} | not measured: {why} | | | | |" for name, why in self.missing.items()]
         parts = (f"{k} {v / self.limit.tokens / 1e6:.2f}" for k, v in self.limit.products.items())
         rows += ["", f"Products of a target token in MFLOP: {', '.join(parts)}.", ""]
-        for name, rate in self.rates.items():
+        speeds = self.medians()
+        for precision, rate in self.rates.items():
             tokens = self.limit.tokens_per_second(rate)
-            rows.append(f"Limit in {name}: {tokens:,.0f} tokens/s at {rate:,.0f} GFLOP/s.")
+            ours = OURS_FP32 if precision == "fp32" and OURS_FP32 in speeds else OURS
+            share = (
+                f"{100 * speeds[ours] / tokens:.0f} % by {ours}" if ours in speeds else "unknown"
+            )
+            rows.append(f"Limit in {precision}: {tokens:,.0f} tokens/s at {rate:,.0f} GFLOP/s; "
+                        f"reached: {share}.")  # fmt: skip
         return "\n".join([*rows, "", self.line(), ""])
 
 

@@ -139,6 +139,7 @@ def table(**speeds: list[float]) -> Table:
 def test_the_last_line_compares_medians() -> None:
     made = table(dragoman=[9000, 9400, 1], dragoman_fp32=[6000], eole=[3000], joeynmt=[1500])
     assert made.line() == ("W1 train: 3.0 x fastest peer (eole), 6.0 x joeynmt, 45 % of limit")
+    assert "5,000 tokens/s at 30 GFLOP/s; reached: 120 % by dragoman-fp32." in made.markdown()
     made = table(dragoman=[3000], joeynmt=[1500])
     made.missing["eole"] = "not installed"
     assert made.line() == "W1 train: 2.0 x fastest peer (joeynmt), 15 % of limit"
