@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 
-from matplotlib.font_manager import fontManager, get_font
+from matplotlib.font_manager import findSystemFonts, fontManager, get_font
 
 FIRST = "DejaVu Sans"  # comes with matplotlib
 _REGULAR = (400, "normal", "regular")
@@ -17,6 +18,7 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], str]:
     families = [FIRST]
     wanted -= get_font(fontManager.findfont(FIRST)).get_charmap().keys()
     if wanted:
+        _add_new_fonts()
         plain = [f for f in fontManager.ttflist if f.style == "normal" and f.weight in _REGULAR]
         known = {f.name: wanted & get_font(f.fname).get_charmap().keys() for f in plain}
         known.pop("Last Resort High-Efficiency", None)  # matplotlib's boxes for what is missing
@@ -29,3 +31,11 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], str]:
             families.append(best)
             wanted -= known[best]
     return families, "".join(sorted(map(chr, wanted)))
+
+
+def _add_new_fonts() -> None:
+    """Fonts installed since matplotlib made its list, which it keeps between programs."""
+    known = {font.fname for font in fontManager.ttflist}
+    for path in set(findSystemFonts()) - known:
+        with suppress(RuntimeError, OSError, ValueError):  # it cannot read every kind of font
+            fontManager.addfont(path)
