@@ -83,6 +83,7 @@ def test_characters_that_no_font_has_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fontManager, "ttflist", [f for f in fontManager.ttflist if f.name == FIRST])
+    monkeypatch.setattr("dragoman.inspection.fonts.findSystemFonts", lambda: ["no/font.ttf"])
     weights = np.eye(2, dtype=np.float32)
     assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.png") == "猫"
     assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.svg") == ""
