@@ -37,6 +37,7 @@ from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.training.loop import train_step
 from dragoman.training.machine import cores, device_utilisation
+from dragoman.training.recovery import is_out_of_memory
 from dragoman.training.run import assemble_run, begin
 
 SIZES = tuple(2**power for power in range(10))
@@ -165,10 +166,8 @@ def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         try:
             return pool.submit(work, *arguments).result()
-        except (MemoryError, torch.OutOfMemoryError, BrokenProcessPool):
-            return None
-        except RuntimeError as error:  # the processor's allocator has no error of its own
-            if re.search("can't allocate memory|not enough memory", str(error)):
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, BrokenProcessPool) or is_out_of_memory(error):
                 return None
             raise
 

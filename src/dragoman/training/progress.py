@@ -13,12 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from dragoman.config import TrainingOptions
-from dragoman.evaluation.history import (
-    Row,
-    read_metrics,
-    row_lines,
-    scores_line,
-)
+from dragoman.evaluation.history import Row, read_metrics, row_lines, scores_line
 from dragoman.files import write_text
 from dragoman.training.machine import Usage, environment
 from dragoman.training.remaining import Pace
@@ -115,9 +110,8 @@ class Reporter:
             **self._usage.measure(), "done": round(done, 5),
             "remaining": left and round(left[0], 1), "open_end": bool(left and left[1]),
         })  # fmt: skip
-        best = scores_line(
-            {n: v for n, v in state.best_scores.items() if n == self._options.metric}
-        )
+        metric = self._options.metric
+        best = scores_line({metric: state.best_scores.get(metric)})
         (facts,) = row_lines(row, best and f"best {best}")
         if self._bar is None:
             self.say(facts)
@@ -141,15 +135,13 @@ class Reporter:
         self._record("end", state, {"reason": reason, "interrupted": interrupted})
 
     def _record(self, kind: str, state: TrainingState, values: Row) -> Row:
-        finite = {k: None if _is_no_number(v) else v for k, v in values.items()}
+        finite = {  # JSON has no word for infinity and its like
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
         when = {"step": state.step, "epoch": state.epoch, "elapsed": round(state.elapsed, 3)}
         row = {"kind": kind, **when, **finite}
         if self._log is not None:
             self._log.write(row)
             self._track(row)
         return row
-
-
-def _is_no_number(value: object) -> bool:
-    """JSON has no word for infinity and its like."""
-    return isinstance(value, float) and not math.isfinite(value)

@@ -72,17 +72,19 @@ class Trackers:
             for name, value in row.items()
             if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
         }
-        for name, tracker in list(self._trackers.items()):
-            try:
-                tracker.log(values, step=row["step"])
-            except Exception as error:  # a network that is down is no reason to stop learning
-                del self._trackers[name]
-                self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
+        self._each(lambda tracker: tracker.log(values, step=row["step"]))
 
     def close(self) -> None:
         """Send what is left."""
-        for tracker in self._trackers.values():
-            tracker.finish()
+        self._each(lambda tracker: tracker.finish())
+
+    def _each(self, send: Callable[[Any], None]) -> None:
+        for name, tracker in list(self._trackers.items()):
+            try:
+                send(tracker)
+            except Exception as error:  # a network that is down is no reason to stop learning
+                del self._trackers[name]
+                self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
 
 
 def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
