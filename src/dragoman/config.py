@@ -22,6 +22,7 @@ from dragoman.errors import OptionError, did_you_mean
 
 Auto = Literal["auto"]
 Options = TypeVar("Options")
+_MOST_TOML = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -292,11 +293,17 @@ def from_toml(path: Path, *, base: Config | None = None) -> Config:
         OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            raw = file.read(_MOST_TOML + 1)
+        if len(raw) > _MOST_TOML:
+            raise OptionError("is too long for a file of options", place=str(path))
+        tree = tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
         raise OptionError(f"cannot be read: {error.strerror}", place=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # wrong TOML, wrong UTF-8, a number of thousands of digits
         raise OptionError(f"is not TOML: {error}", place=str(path)) from error
+    except RecursionError as error:
+        raise OptionError("is not TOML: nested too deep", place=str(path)) from error
     return merge(base or Config(), tree, place=str(path))
 
 

@@ -1,14 +1,20 @@
-"""Writing so that a file is at every instant the old one or the new one, never half of one."""
+"""Files: each is at every instant the old one or the new one; what strangers sent is distrusted."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from dragoman.errors import FolderError
 
 _ASIDE = ".partial"
+_MOST_FILES = 10_000
 
 
 @contextmanager
@@ -19,6 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     block raises, the new file is removed and the old one stays.
     """
     aside = path.with_name(f"{path.name}{_ASIDE}")
+    aside.unlink(missing_ok=True)  # whatever it was, a link to elsewhere included
     try:
         yield aside
         with open(aside, "rb") as file:
@@ -68,3 +75,39 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def parse_json(text: str) -> Any:
+    """JSON of unknown origin.
+
+    Raises:
+        ValueError: it is not JSON, holds a number beyond all measure, or is nested too deep.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def refuse_ways_out(folder: Path) -> None:
+    """Make sure that all that is read and written under ``folder`` lies in it.
+
+    Raises:
+        FolderError: it holds a link that leads elsewhere, something that is neither a file nor a
+            folder (a pipe would never end), or more files than a model folder ever has.
+    """
+    home, seen = folder.resolve(), 0
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            seen += 1
+            what = ""
+            if path.is_symlink() and home not in Path(os.path.realpath(path)).parents:
+                what = "is a link that leads out of the model folder"
+            elif not path.is_symlink() and stat.S_IFMT(path.lstat().st_mode) not in (
+                stat.S_IFREG, stat.S_IFDIR,
+            ):  # fmt: skip
+                what = "is neither a file nor a folder"
+            elif seen > _MOST_FILES:
+                what = f"is one of more than {_MOST_FILES:,} files: no model folder has so many"
+            if what:
+                raise FolderError(what, place=str(path), cure="remove it, if you know what it is")

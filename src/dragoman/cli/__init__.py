@@ -48,17 +48,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except DragomanError as error:
-        print(f"dragoman {verb}: {error}", file=sys.stderr)
+        print(_one_line(f"dragoman {verb}: {error}"), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"dragoman {verb}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        what = f"{error.filename or 'output'}: {error.strerror or error}"
+        print(_one_line(f"dragoman {verb}: {what}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"dragoman {verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _one_line(text: str) -> str:
+    """``text`` without anything that would break its line or command a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _run(verb: str, arguments: list[str]) -> int:

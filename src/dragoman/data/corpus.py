@@ -61,6 +61,8 @@ class Corpus:
         """
         try:
             self._batches = open_batches(path)
+            if any(len(batch) != CHUNK for batch in self._batches[:-1]):
+                raise ValueError(f"not every batch but the last has {CHUNK} rows")
             self._columns = [
                 tuple(
                     (column.offsets.to_numpy(), column.values.to_numpy())
@@ -70,7 +72,7 @@ class Corpus:
                 )
                 for batch in self._batches
             ]
-        except (pa.ArrowException, KeyError, AttributeError) as error:
+        except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
             raise FolderError(
                 f"is not a corpus: {error}", place=str(path), cure="choose another --out"
             ) from error
@@ -115,7 +117,10 @@ def open_batches(path: Path) -> list[Any]:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
     except OSError as error:
         raise FolderError(f"cannot be read: {error}", place=str(path)) from error
-    return [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    for batch in batches:
+        batch.validate(full=True)  # an offset beyond the end would be read, whatever lies there
+    return batches
 
 
 def write_text(pairs: Iterable[Pair], path: Path) -> int:

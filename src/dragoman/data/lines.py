@@ -33,6 +33,9 @@ Text = str | int | DataError
 one that is not UTF-8."""
 
 BLOCK = 1 << 16
+_HARMLESS, _MOST_PACKED = 1 << 27, 200
+"""Bytes that may be unpacked in any case; how much smaller than its content a packed file may be.
+Text packs to a quarter or a tenth."""
 LINE_END = re.compile("\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
 _MAGIC = (
     (b"\x1f\x8b", "gzip data", "end its name in .gz, or unpack it first"),
@@ -162,6 +165,26 @@ def _refuse_binary(file: Path, head: bytes) -> None:
         raise DataError("binary data, not text", place=place(file), cure=cure)
 
 
+class _Unpacked(io.RawIOBase):
+    """Unpacks until more comes out of a file than can honestly be in it."""
+
+    def __init__(self, raw: IO[bytes], file: Path) -> None:
+        self._raw, self._file, self._read = raw, file, 0
+        self._most = max(_HARMLESS, _MOST_PACKED * file.stat().st_size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._raw.read(len(buffer))
+        buffer[: len(block)] = block
+        self._read += len(block)
+        if self._read > self._most:
+            cause = f"unpacks to more than {_MOST_PACKED} times its size: made to fill a machine"
+            raise DataError(cause, place=place(self._file), cure="unpack it, if you trust it")
+        return len(block)
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[io.BufferedReader]:
     """The unpacked bytes of ``file``; damage found while they are read becomes a DataError."""
@@ -183,10 +206,12 @@ def _stream(file: Path, stack: ExitStack) -> io.BufferedReader:
         if isinstance(raw, io.BufferedReader):
             return raw
     elif ending == ".gz":
-        raw = stack.enter_context(cast(IO[bytes], gzip.GzipFile(file, "rb")))
+        packed = stack.enter_context(cast(IO[bytes], gzip.GzipFile(file, "rb")))
+        raw = cast(IO[bytes], _Unpacked(packed, file))
     elif ending == ".zip":
         archive = stack.enter_context(zipfile.ZipFile(file))
-        raw = stack.enter_context(archive.open(_member(file, archive)))
+        packed = stack.enter_context(archive.open(_member(file, archive)))
+        raw = cast(IO[bytes], _Unpacked(packed, file))
     else:
         raw = stack.enter_context(file.open("rb", buffering=0))
     reader: io.BufferedReader = io.BufferedReader(cast(Any, raw), BLOCK)
@@ -197,11 +222,17 @@ def _stream(file: Path, stack: ExitStack) -> io.BufferedReader:
 def _member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """The one file inside; ``_about.txt``, ``__MACOSX/`` and ``.DS_Store`` do not count."""
     members = [member for member in archive.infolist() if not member.is_dir()]
+    for name in (member.filename.replace("\\", "/") for member in members):
+        if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+            cause = f"holds {name!r}, which leads out of the folder that it is unpacked in"
+            raise DataError(cause, place=place(file), cure="do not unpack it; who sent it?")
     plain = [m for m in members if not re.search(r"(^|/)[._]", m.filename)] or members
     if len(plain) != 1:
         names = shorten(", ".join(member.filename for member in plain), 200)
         cause = f"{len(plain)} files inside, 1 expected: {names or 'none'}"
         raise DataError(cause, place=place(file), cure="unpack it and name the file of pairs")
+    if stat.S_ISLNK(plain[0].external_attr >> 16):
+        raise DataError("holds a link, not a file", place=place(file), cure="pack the file itself")
     if plain[0].flag_bits & 1 or plain[0].compress_type not in (0, 8):
         raise DataError("encrypted or packed in a rare way", place=place(file), cure="unpack it")
     return plain[0]

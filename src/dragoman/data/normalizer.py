@@ -8,6 +8,7 @@ from tokenizers import Regex, normalizers
 
 from dragoman.config import SideOptions
 from dragoman.data.sameness import INVISIBLE
+from dragoman.data.tokenizer_file import is_one_class
 from dragoman.errors import OptionError
 
 _FORMS = {
@@ -38,6 +39,8 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
         steps.append(normalizers.Replace(mark, f" {mark} "))
     if options.keep_only:
         try:
+            if not is_one_class(options.keep_only):
+                raise ValueError("brackets within need a backslash")
             re.compile(f"[^{options.keep_only}]")
             outside = Regex(f"[^{options.keep_only}]")
         except Exception as error:  # tokenizers raises plain Exception for its regex engine

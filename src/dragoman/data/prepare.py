@@ -24,7 +24,7 @@ from dragoman.data.tokenizer import (
     train_tokenizer,
 )
 from dragoman.errors import DataError
-from dragoman.files import replacing_folder
+from dragoman.files import refuse_ways_out, replacing_folder
 
 FOLDER = "corpus"
 RECORD = "run.json"
@@ -141,6 +141,7 @@ def _require_inputs(config: Config) -> dict[str, Tokenizer]:
         return {}
     sides = {"encoder": "source", "decoder": "target"}
     folder = Path(config.training.start_from)
+    refuse_ways_out(folder)
     return {sides[p]: Tokenizer.load(folder / f"{sides[p]}.json") for p in config.training.parts}
 
 

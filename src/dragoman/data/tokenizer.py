@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer as Backend
 
 from dragoman.config import SideOptions
 from dragoman.data.normalizer import build_normalizer
+from dragoman.data.tokenizer_file import OWN, Tree, checked
 from dragoman.errors import DataError, DragomanError, FolderError, OptionError
 
 Ids = npt.NDArray[np.int32]
@@ -111,7 +113,7 @@ class Tokenizer:
             FolderError: it cannot be read, is damaged, or lacks the special tokens.
         """
         try:
-            backend = Backend.from_str(path.read_text(encoding="utf-8"))
+            backend = Backend.from_str(checked(path.read_text(encoding="utf-8"), *_ours()))
         except OSError as error:
             raise FolderError(f"cannot be read: {error.strerror}", place=str(path)) from error
         except Exception as error:  # tokenizers raises plain Exception
@@ -250,6 +252,24 @@ def _cutting(
     if options.level != "word":
         steps.append(pre_tokenizers.Digits(individual_digits=True))
     return pre_tokenizers.Sequence(steps), decoders.Metaspace(_MARK, prepend_scheme="always")
+
+
+@cache
+def _ours() -> tuple[list[Tree], list[Tree]]:
+    """How our tokenizers cut and join, and their models without a vocabulary: as JSON."""
+    cuts, models = [], []
+    for level, split in (("char", True), ("word", True), ("word", False), ("bpe", True)):
+        backend = Backend(_model("word"))
+        options = SideOptions(level=level, split_punctuation=split)  # type: ignore[arg-type]
+        backend.pre_tokenizer, decoder = _cutting(options)
+        if decoder is not None:
+            backend.decoder = decoder
+        tree = json.loads(backend.to_str())
+        cuts.append({name: tree[name] for name in ("pre_tokenizer", "decoder")})
+    for level in ("word", "bpe", "unigram"):
+        model = json.loads(Backend(_model(level)).to_str())["model"]
+        models.append({name: value for name, value in model.items() if name not in OWN})
+    return cuts, models
 
 
 def _without_added_tokens(backend: Backend) -> Backend:

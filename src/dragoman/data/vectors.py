@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,8 @@ from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.errors import DataError
 
 _MARK = "▁"
+_LONGEST = 1 << 16
+"""Bytes of a line, beside 64 for each number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
     repeated, unreadable = 0, list[str]()
     for line, word, numbers in _lines(path, width):
         if numbers is None:
-            unreadable.append(place(path, line))
+            unreadable = [*unreadable, place(path, line)][:3]
         elif word in seen:
             repeated += 1
         else:
@@ -87,7 +88,7 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
         )  # fmt: skip
     rows = np.array(sorted(found), dtype=np.int64)
     values = np.stack([found[row] for row in rows])
-    return Vectors(rows, values, len(tokenizer), repeated, tuple(unreadable[:3]))
+    return Vectors(rows, values, len(tokenizer), repeated, tuple(unreadable))
 
 
 def _spellings(tokenizer: Tokenizer) -> dict[str, list[tuple[int, bool]]]:
@@ -109,9 +110,12 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.fl
         DataError: the first vector has another width: all will.
     """
     first = True
-    for line, raw in enumerate(decoded_lines(path), 1):
+    for line, raw in enumerate(decoded_lines(path, _LONGEST + 64 * width), 1):
+        if not isinstance(raw, str):
+            yield line, "", None
+            continue
         # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
-        parts = cast(str, raw).rstrip().split(" ")
+        parts = raw.rstrip().split(" ")
         if line == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
             continue
         if first and len(parts) - 1 != width and _numbers(parts[1:]) is not None:

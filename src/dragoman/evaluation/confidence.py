@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.errors import FolderError
-from dragoman.files import write_text
+from dragoman.files import parse_json, write_text
 
 if TYPE_CHECKING:
     from dragoman.config import SearchOptions
@@ -75,7 +75,7 @@ def load_confidence(folder: Path) -> Confidence | None:
     if not path.exists():
         return None
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = parse_json(path.read_text("utf-8"))
         numbers = (float(tree[name]) for name in ("exponent", "slope", "offset"))
         return Confidence(str(tree["right"]), *numbers)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import FOLDER, RECORD, VALIDATION
 from dragoman.errors import DataError
+from dragoman.files import parse_json
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -72,7 +72,7 @@ def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
 def held_out_name(folder: Path) -> str:
     """What those pairs are: held out, or training pairs where there were too few to hold any."""
     try:
-        held_out = json.loads((folder / RECORD).read_text("utf-8"))["held_out"]
+        held_out = parse_json((folder / RECORD).read_text("utf-8"))["held_out"]
     except (OSError, ValueError, KeyError, TypeError):
         return "validation pairs of the training run"
     return "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"

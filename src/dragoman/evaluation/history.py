@@ -22,6 +22,7 @@ from rich.text import Text
 from dragoman.config import Config, flat, from_toml
 from dragoman.data.prepare import RECORD
 from dragoman.errors import DragomanError, FolderError
+from dragoman.files import parse_json, refuse_ways_out
 from dragoman.lock import is_locked
 
 METRICS, REPORT, CARD = "metrics.jsonl", "report.html", "README.md"
@@ -38,8 +39,8 @@ def read_metrics(path: Path) -> list[Row]:
         return []
     rows = []
     for line in path.read_text("utf-8", errors="replace").split("\n"):
-        with suppress(json.JSONDecodeError):
-            row = json.loads(line)
+        with suppress(ValueError):
+            row = parse_json(line)
             if isinstance(row, dict) and isinstance(row.get("step"), int) and "kind" in row:
                 rows.append(row)
     return rows
@@ -66,9 +67,10 @@ class History:
         """
         if not (folder / _CONFIG).is_file():
             raise FolderError(f"is not a model folder: it has no {_CONFIG}", place=str(folder))
+        refuse_ways_out(folder)
         record = {}
         with suppress(OSError, ValueError):
-            record = json.loads((folder / RECORD).read_text("utf-8"))
+            record = parse_json((folder / RECORD).read_text("utf-8"))
         return cls(folder, from_toml(folder / _CONFIG), record, read_metrics(folder / METRICS))
 
     @property

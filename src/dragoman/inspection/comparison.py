@@ -6,7 +6,6 @@ All of it is read from the run folders: options from ``config.toml``, costs and 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import FOLDER, RECORD, TRAIN
 from dragoman.errors import FolderError, UsageError
 from dragoman.evaluation.history import METRICS, SCORES, read_metrics
+from dragoman.files import parse_json
 
 _CONFIG, _WEIGHTS, _CHECKPOINTS = "config.toml", "model.safetensors", "checkpoints/step-*[0-9]"
 
@@ -115,7 +115,7 @@ def _best(history: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 def _json(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one where there is none."""
     try:
-        return dict(json.loads(path.read_text("utf-8")))
+        return dict(parse_json(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 

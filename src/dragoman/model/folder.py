@@ -19,7 +19,7 @@ from torch import Tensor
 from dragoman.config import Config, flat, from_toml, to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError, OptionError
-from dragoman.files import replacing, write_text
+from dragoman.files import refuse_ways_out, replacing, write_text
 from dragoman.limits import check_options
 from dragoman.model.seq2seq import Seq2Seq, build_model
 
@@ -69,6 +69,7 @@ def load_config(path: Path) -> Config:
         raise FolderError("no such folder", place=str(path))
     if not path.is_dir():
         raise FolderError("is a file, a model folder is expected", place=str(path))
+    refuse_ways_out(path)
     if not (path / CONFIG).exists():
         raise FolderError(
             f"is not a model folder: it has no {CONFIG}",
@@ -103,13 +104,17 @@ def load_folder(path: Path) -> ModelFolder:
     """
     config = load_config(path)
     source, target = load_tokenizers(path)
-    model = build_model(config.model, source_vocabulary=len(source), target_vocabulary=len(target))
-    load_weights(path / WEIGHTS, model, {"source": source, "target": target})
+    tensors = _weights(path / WEIGHTS, {"source": source, "target": target})
+    sizes = {"source_vocabulary": len(source), "target_vocabulary": len(target)}
+    with torch.device("meta"):  # sizes that the weights do not have shall take no memory
+        _require_fit(build_model(config.model, **sizes), tensors, path / WEIGHTS)
+    model = build_model(config.model, **sizes)
+    fill(model, tensors, path / WEIGHTS)
     return ModelFolder(path, config, model.eval(), source, target)
 
 
-def load_weights(path: Path, model: Seq2Seq, tokenizers: dict[str, Tokenizer]) -> None:
-    """Read ``path`` into ``model``, after checking that it belongs to it."""
+def _weights(path: Path, tokenizers: dict[str, Tokenizer]) -> dict[str, Tensor]:
+    """Read the tensors of ``path``, after checking that it belongs to the tokenizers."""
     tensors, header = read_tensors(path)
     if header.get("format") != FORMAT:
         raise FolderError(
@@ -124,11 +129,19 @@ def load_weights(path: Path, model: Seq2Seq, tokenizers: dict[str, Tokenizer]) -
                 place=str(path),
                 cure=f"put back the {side}.json that was saved with it",
             )
-    fill(model, tensors, path)
+    return tensors
 
 
 def fill(model: Seq2Seq, tensors: dict[str, Tensor], path: Path) -> None:
     """Copy ``tensors`` into the model's weights; every name and shape must agree."""
+    _require_fit(model, tensors, path)
+    wanted = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            wanted[name].copy_(tensor)
+
+
+def _require_fit(model: Seq2Seq, tensors: dict[str, Tensor], path: Path) -> None:
     wanted = dict(model.named_parameters())
     for name in sorted(wanted.keys() ^ tensors.keys()):
         which = "lacks" if name in wanted else "has an unknown"
@@ -140,8 +153,6 @@ def fill(model: Seq2Seq, tensors: dict[str, Tensor], path: Path) -> None:
                 f"{list(wanted[name].shape)} expected from config.toml",
                 place=str(path),
             )
-        with torch.no_grad():
-            wanted[name].copy_(tensor)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dragoman.errors import FolderError
-from dragoman.files import replacing_folder, write_text
+from dragoman.files import parse_json, replacing_folder, write_text
 from dragoman.model.folder import fill, read_tensors, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.state import TrainingState
@@ -72,15 +72,16 @@ def _load(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> Train
     fill(model, weights, path / "model.safetensors")
     tensors, _ = read_tensors(path / "optimizer.safetensors")
     for name, parameter in model.named_parameters():
-        optimizer.state[parameter] = {
-            key.removeprefix(f"{name}::"): tensor.to(parameter.device)
-            for key, tensor in tensors.items()
-            if key.startswith(f"{name}::")
+        own = {
+            k.removeprefix(f"{name}::"): t for k, t in tensors.items() if k.startswith(f"{name}::")
         }
+        if any(tensor.ndim and tensor.shape != parameter.shape for tensor in own.values()):
+            raise ValueError(f"the optimizer's tensors of {name} have another shape than it")
+        optimizer.state[parameter] = {key: t.to(parameter.device) for key, t in own.items()}
     torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
     if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
         torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
-    return TrainingState.from_json(json.loads((path / STATE).read_text("utf-8")))
+    return TrainingState.from_json(parse_json((path / STATE).read_text("utf-8")))
 
 
 def _optimizer_tensors(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
 import torch
 from accelerate import Accelerator
 from rich.console import Console
@@ -26,7 +27,7 @@ from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.evaluation.confidence import FILE as CONFIDENCE
 from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_line
-from dragoman.files import write_text
+from dragoman.files import parse_json, refuse_ways_out, write_text
 from dragoman.limits import check_options
 from dragoman.lock import LOCK, locked
 from dragoman.model.folder import (
@@ -203,7 +204,7 @@ def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
         OptionError: an option or the data differ from what the run was begun with.
     """
     try:
-        record = json.loads((out / RECORD).read_text("utf-8"))
+        record = parse_json((out / RECORD).read_text("utf-8"))
         was = dict(record["asked"])
         data, held_out, digests = record["data"], record["held_out"], record["tokenizers"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -250,10 +251,12 @@ def assemble_run(
     """Build model and optimizer, from the last checkpoint if there is one."""
     config = prepared.config
     options = config.training
+    sizes = {
+        "source_vocabulary": len(prepared.source), "target_vocabulary": len(prepared.target)
+    }  # fmt: skip
+    _require_memory(config, sizes)
     torch.manual_seed(options.seed)
-    model = build_model(
-        config.model, source_vocabulary=len(prepared.source), target_vocabulary=len(prepared.target)
-    )
+    model = build_model(config.model, **sizes)
     saved = checkpoints(out)
     tokenizers = (prepared.source, prepared.target)
     if not saved:
@@ -271,6 +274,23 @@ def assemble_run(
         out, config, prepared, accelerator, model, learner, optimizer, state, reporter,
         began - state.elapsed, interrupted,
     )  # fmt: skip
+
+
+def _require_memory(config: Config, sizes: dict[str, int]) -> None:
+    """Refuse a model that this machine cannot hold, before it takes all memory.
+
+    Raises:
+        OptionError: weights, gradients and the optimizer's two moments need more than there is.
+    """
+    with torch.device("meta"):
+        model = build_model(config.model, **sizes)
+    needed = 16 * sum(parameter.numel() for parameter in model.parameters())
+    there = psutil.virtual_memory().total
+    if needed > there:
+        raise OptionError(
+            f"this model needs {needed / 1e9:,.0f} GB to be trained, the machine has "
+            f"{there / 1e9:,.0f} GB", place="model", cure="lower --model.hidden, or its layers",
+        )  # fmt: skip
 
 
 def _summary(prepared: Prepared) -> str:
@@ -291,6 +311,8 @@ def _refuse_foreign(out: Path) -> None:
             raise OptionError(
                 "is a file, a folder is expected", place=str(path), cure="another --out"
             )
+    if out.is_dir():
+        refuse_ways_out(out)
     if out.is_dir() and not (out / CONFIG).exists():
         foreign = sorted({path.name.removesuffix(".partial") for path in out.iterdir()} - _OURS)
         if foreign:

@@ -1,0 +1,356 @@
+"""Files made to do harm: each ends in one clear line, at once, and nothing of them is run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pickle
+import re
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import torch
+
+from dragoman.config import Config, DataOptions, ModelOptions, SideOptions, from_toml, to_toml
+from dragoman.data import lines
+from dragoman.data.corpus import Corpus
+from dragoman.data.normalizer import build_normalizer
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
+from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.vectors import read_vectors
+from dragoman.errors import DragomanError, OptionError
+from dragoman.evaluation.history import read_metrics
+from dragoman.model.folder import load_folder, save_setup, save_weights
+from dragoman.model.seq2seq import build_model
+from dragoman.training.checkpoint import load_checkpoint, save_checkpoint
+from dragoman.training.run import train
+from dragoman.training.state import TrainingState
+
+
+class Bomb:
+    """Unpickled, it would leave a file behind."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "m"
+    folder.mkdir()
+    tokenizer = train_tokenizer(["a b c"], SideOptions(level="word", vocabulary=50))
+    config = Config(model=replace(ModelOptions(), embedding=6, hidden=10, dropout=0.0))
+    made = build_model(
+        config.model, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer)
+    )
+    save_setup(folder, config, tokenizer, tokenizer)
+    save_weights(folder, made, tokenizer, tokenizer)
+    return folder
+
+
+def refused(text: str, call: Callable[[], object]) -> None:
+    """``call`` is refused with this text, in one line."""
+    with pytest.raises(DragomanError, match=text) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def pairs_of(path: Path) -> list[Any]:
+    return list(read_pairs([path], DataOptions(), Faults()))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "source.json", "config.toml"])
+def test_a_pickle_bomb_is_not_unpickled(model: Path, name: str) -> None:
+    (model / name).write_bytes(pickle.dumps(Bomb(model / "trace")))
+    refused(re.escape(name), lambda: load_folder(model))
+    torch.save(Bomb(model / "trace"), model / name)
+    refused(re.escape(name), lambda: load_folder(model))
+    assert not (model / "trace").exists()
+
+
+def test_a_pickle_bomb_in_a_checkpoint_is_not_unpickled(model: Path) -> None:
+    loaded = load_folder(model).model
+    optimizer = torch.optim.Adam(loaded.parameters())
+    save_checkpoint(model, loaded, optimizer, TrainingState(), 1)
+    (saved,) = (model / "checkpoints").iterdir()
+    for name in ("model.safetensors", "optimizer.safetensors", "state.json"):
+        good = (saved / name).read_bytes()
+        (saved / name).write_bytes(pickle.dumps(Bomb(model / "trace")))
+        refused(re.escape(name), lambda: load_checkpoint(saved, loaded, optimizer))
+        (saved / name).write_bytes(good)
+    (saved / "state.json").write_text('{"best":' + "[" * 100_000)
+    refused("state.json: is damaged", lambda: load_checkpoint(saved, loaded, optimizer))
+    assert not (model / "trace").exists()
+
+
+def test_an_optimizer_of_another_shape(model: Path) -> None:
+    loaded = load_folder(model).model
+    optimizer = torch.optim.Adam(loaded.parameters())
+    for parameter in loaded.parameters():
+        optimizer.state[parameter] = {"exp_avg": torch.zeros(3)}
+    save_checkpoint(model, loaded, optimizer, TrainingState(), 1)
+    (saved,) = (model / "checkpoints").iterdir()
+    refused("the optimizer's tensors of .* have another shape",
+            lambda: load_checkpoint(saved, loaded, optimizer))  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [2**60, 2**63, 2**64 - 1, 10**8])
+def test_a_header_of_2_to_the_60_is_refused(model: Path, size: int) -> None:
+    path = model / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", size) + path.read_bytes()[8:])
+    refused("model.safetensors: is damaged", lambda: load_folder(model))
+
+
+def test_sizes_that_the_weights_do_not_have_take_no_memory(model: Path) -> None:
+    config = from_toml(model / "config.toml")
+    huge = replace(config.model, hidden=65_534, embedding=65_535, encoder_layers=64)
+    (model / "config.toml").write_text(to_toml(replace(config, model=huge)))
+    refused("expected from config.toml|lacks tensor", lambda: load_folder(model))
+
+
+def test_a_training_larger_than_the_machine_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_text("a b\tc d\n" * 30)
+    huge = replace(ModelOptions(), hidden=65_534, embedding=65_535, encoder_layers=64)
+    refused("this model needs .* GB to be trained, the machine has",
+            lambda: train([tmp_path / "p.tsv"], tmp_path / "m", Config(model=huge)))  # fmt: skip
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("name", ["config.toml", "source.json", "model.safetensors", "corpus"])
+def test_links_out_of_a_model_folder_are_refused(model: Path, name: str) -> None:
+    secret = model.parent / "secret"
+    secret.write_text("mine")
+    (model / name).unlink(missing_ok=True)
+    (model / name).symlink_to(secret)
+    refused(f"{name}: is a link that leads out", lambda: load_folder(model))
+    pairs = model.parent / "p.tsv"
+    pairs.write_text("a\tb\n" * 20)
+    refused("leads out of the model folder", lambda: train([pairs], model, Config()))
+    assert secret.read_text() == "mine"
+
+
+def test_links_within_a_model_folder_are_followed(model: Path) -> None:
+    (model / "target.json").rename(model / "kept.json")
+    (model / "target.json").symlink_to("kept.json")
+    assert len(load_folder(model).target) == 7
+
+
+def test_pipes_and_crowds_in_a_model_folder_are_refused(model: Path) -> None:
+    os.mkfifo(model / "metrics.jsonl")
+    refused("metrics.jsonl: is neither a file nor a folder", lambda: load_folder(model))
+    (model / "metrics.jsonl").unlink()
+    (model / "many").mkdir()
+    for number in range(10_001):
+        (model / "many" / str(number)).touch()
+    refused("more than 10,000 files", lambda: load_folder(model))
+
+
+def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "out.tsv.partial").symlink_to(tmp_path / "mine")
+    from dragoman.files import write_text
+
+    write_text(tmp_path / "out.tsv", "new")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "out.tsv").read_text() == "new"
+
+
+def archive(path: Path, name: str, mode: int = stat.S_IFREG | 0o644) -> Path:
+    with zipfile.ZipFile(path, "w") as made:
+        member = zipfile.ZipInfo(name)
+        member.external_attr = mode << 16
+        made.writestr(member, "a\tb\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil.tsv", "/etc/evil.tsv", "a/../../evil.tsv", "..\\evil.tsv", "C:evil.tsv"]
+)
+def test_a_traversal_zip_is_refused(tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path / "p.zip", name)
+    refused("holds .*, which leads out of the folder", lambda: pairs_of(path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.zip"]
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "p.zip", "p.tsv", stat.S_IFLNK | 0o777)
+    refused("holds a link, not a file", lambda: pairs_of(path))
+    assert len(pairs_of(archive(tmp_path / "q.zip", "p.tsv"))) == 1
+
+
+@pytest.mark.parametrize("ending", ["gz", "zip"])
+def test_a_packed_bomb_is_refused(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_HARMLESS", 1 << 20)
+    path = tmp_path / f"p.tsv.{ending}"
+    for size, bad in ((1 << 19, False), (8 << 20, True)):
+        content = b"a\tb\n" + b"x" * size
+        if ending == "gz":
+            path.write_bytes(gzip.compress(content))
+        else:
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+                made.writestr("p.tsv", content)
+        faults = Faults()
+        loose = replace(DataOptions(), tolerance=0.9)
+        read = read_pairs([path], loose, faults)
+        if bad:
+            refused("unpacks to more than 200 times its size", lambda r=read: list(r))  # type: ignore[misc]
+        else:
+            assert len(list(read)) == 1
+
+
+def tampered(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda tree: tree.update(changes)
+
+
+def add_step(step: dict[str, Any], times: int = 1) -> Callable[[dict[str, Any]], None]:
+    return lambda tree: tree["normalizer"]["normalizers"].extend([step] * times)
+
+
+def in_model(**changes: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda tree: tree["model"].update(changes)
+
+
+def split(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated",
+            "invert": False}  # fmt: skip
+
+
+SLOW, HUGE = "(a+)+(a+)+(a+)+$", "((a{1000}){1000}){1000}"
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (tampered(pre_tokenizer=split(SLOW)), "pre_tokenizer or decoder"),
+        (tampered(pre_tokenizer=split(HUGE)), "pre_tokenizer or decoder"),
+        (tampered(decoder={"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 99}),
+         "pre_tokenizer or decoder"),
+        (tampered(post_processor={"type": "ByteLevel"}), "post_processor"),
+        (tampered(truncation={"max_length": 1}), "truncation"),
+        (tampered(added_tokens=[{"id": 4, "content": "x"}]), "added_tokens"),
+        (tampered(more=1), "list of parts"),
+        (tampered(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}), "structure"),
+        (tampered(normalizer=None), "structure"),
+        (tampered(model=[]), "structure"),
+        (add_step({"type": "Replace", "pattern": {"Regex": SLOW}, "content": " "}), "normalizer"),
+        (add_step({"type": "Replace", "pattern": {"Regex": f"[^a]{SLOW}[b]"}, "content": " "}),
+         "normalizer"),
+        (add_step({"type": "Replace", "pattern": {"String": " "}, "content": "   "}, 40),
+         "normalizer"),
+        (add_step({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}), "normalizer"),
+        (add_step({"type": "Prepend", "prepend": "a" * 9}), "structure|normalizer"),
+        (in_model(dropout=0.5), "model"),
+        (in_model(type="WordPiece"), "model"),
+        (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "a": 2**31}), "vocabulary"),
+        (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "\n": 4}), "vocabulary"),
+        (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "\x1b[2J": 4}),
+         "vocabulary"),
+        (in_model(vocab=[["<pad>", 0.0]]), "vocabulary|structure"),
+        (in_model(vocab=[]), "vocabulary|structure"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_with_foreign_parts_is_refused(
+    model: Path, change: Callable[[dict[str, Any]], None], part: str
+) -> None:
+    path = model / "source.json"
+    tree = json.loads(path.read_text("utf-8"))
+    change(tree)
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    refused(f"source.json: is not a tokenizer: .*({part})", lambda: Tokenizer.load(path))
+
+
+@pytest.mark.parametrize("text", ["", "[", "[]", "1", "null", "[" * 10**5, "1" * 5000, '{"a":NaN}'])
+def test_a_tokenizer_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    refused("is not a tokenizer", lambda: Tokenizer.load(tmp_path / "t.json"))
+
+
+@pytest.mark.parametrize("level", ["word", "char", "bpe", "unigram"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"split_punctuation": False}, {"unicode": "none"}, {"unicode": "nfkd", "lowercase": True},
+     {"strip_accents": True, "space_punctuation": ",.! ", "keep_only": "a-zA-Z,.!\\[\\]"}],
+)  # fmt: skip
+def test_every_tokenizer_of_ours_is_read(
+    tmp_path: Path, level: Any, options: dict[str, Any]
+) -> None:
+    asked = SideOptions(level=level, vocabulary=40, **options)
+    made = train_tokenizer(["a b, c! ab", "ab ba aba c [d]"] * 9, asked)
+    (tmp_path / "t.json").write_text(made.to_json(), encoding="utf-8")
+    assert Tokenizer.load(tmp_path / "t.json").digest == made.digest
+
+
+def test_keep_only_is_no_way_to_an_expression() -> None:
+    for text in ("a](x+x+)+y[b", "]", "[", "a\\"):
+        with pytest.raises(OptionError, match="is not a set of characters"):
+            build_normalizer(SideOptions(keep_only=text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "[" * 10**5, "nested too deep"),
+        ("[model]\nhidden = " + "9" * 5000, "is not TOML"),
+        ("# " + "x" * 2**20, "is too long"),
+        ("\0", "is not TOML"),
+        ("[model]\nhidden = inf", "hidden cannot be inf"),
+    ],
+)
+def test_hostile_toml_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "r.toml").write_text(text)
+    refused(message, lambda: from_toml(tmp_path / "r.toml"))
+
+
+def test_word_vectors_without_line_ends_are_not_held(tmp_path: Path) -> None:
+    words = train_tokenizer(["a b"], SideOptions(level="word", vocabulary=50))
+    (tmp_path / "v.txt").write_text("a 1 2 3\n" + "x" * 10**6 + "\nb 1 2 3\n" + "bad\n" * 9)
+    found = read_vectors(tmp_path / "v.txt", words, 3)
+    assert len(found.rows) == 2
+    assert [place.rpartition(":")[2] for place in found.unreadable] == ["2", "4", "5"]
+
+
+def test_a_corpus_that_points_beyond_its_end(tmp_path: Path) -> None:
+    schema = pa.schema([(name, pa.list_(pa.int32())) for name in ("source", "target")])
+    batch = pa.record_batch([[[1, 2, 3]] * 8, [[7, 8, 9]] * 8], schema=schema)
+    with pa.OSFile(str(tmp_path / "c"), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        writer.write_batch(batch)
+    raw = (tmp_path / "c").read_bytes()
+    offsets = struct.pack("<9i", *range(0, 27, 3))
+    assert raw.count(offsets) == 2
+    (tmp_path / "c").write_bytes(
+        raw.replace(offsets, struct.pack("<9i", *range(0, 24, 3), 2**30), 1)
+    )
+    refused("is not a corpus", lambda: Corpus(tmp_path / "c"))
+    with pa.OSFile(str(tmp_path / "c"), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        writer.write_batch(batch)
+        writer.write_batch(batch)
+    refused("not every batch but the last has", lambda: Corpus(tmp_path / "c"))
+
+
+def test_hostile_metrics_are_passed_over(tmp_path: Path) -> None:
+    rows = ["[" * 10**5, "9" * 5000, '{"kind": "train", "step": 1}', "null", '{"step": "x"}']
+    (tmp_path / "metrics.jsonl").write_text("\n".join(rows))
+    assert read_metrics(tmp_path / "metrics.jsonl") == [{"kind": "train", "step": 1}]
+
+
+def test_errors_stay_on_their_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from dragoman.cli import main
+
+    path = archive(tmp_path / "p.zip", "../\x1b[2J\nevil")
+    assert main(["check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "\x1b" not in said and "\\x1b" in said
