@@ -81,10 +81,12 @@ def test_empty_lines_answer_empty_lines(tokenizer: Tokenizer) -> None:
 def test_a_long_line_is_cut_where_sentences_end(tokenizer: Tokenizer) -> None:
     one = translator(tokenizer)
     sentence = "la maison est grande , oui ."
-    ids = one.source.encode([" ".join([sentence] * 9)])[0]
-    pieces = one._pieces(ids)
-    assert [len(p) for p in pieces] == [28, 28, 7]
-    assert np.array_equal(np.concatenate(pieces), ids)
+    line = " ".join([sentence] * 9)
+    ids = one.source.encode([line])[0]
+    parts = one._parts(line, ids, "split")
+    assert [len(p) for _, p in parts] == [28, 28, 7]
+    assert "".join(text for text, _ in parts) == line
+    assert np.array_equal(np.concatenate([p for _, p in parts]), ids)
     answer = next(iter(one.translate([" ".join([sentence] * 9)], SearchOptions(max_ratio=0.1))))
     alone = next(iter(one.translate([" ".join([sentence] * 4)], SearchOptions(max_ratio=0.1))))
     assert answer.text.startswith(f"{alone.text} {alone.text} ")
