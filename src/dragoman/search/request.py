@@ -48,10 +48,10 @@ class Asking:
         try:
             if request.must and options.temperature > 0:
                 raise OptionError("it needs a search", place="must", cure="temperature 0")
-            return replace(
-                demand, prefix=self._ids(request.prefix, "prefix") if request.prefix else (),
-                must=self._must(request.must, request.never), never=self._never(request.never),
-            )  # fmt: skip
+            prefix = self._ids(request.prefix, "prefix") if request.prefix else ()
+            self._agree(request.prefix, prefix, request.never)
+            must, never = self._must(request.must, request.never), self._never(request.never)
+            return replace(demand, prefix=prefix, must=must, never=never)
         except OptionError as error:
             place = f"{request.place}: {error.place}" if request.place else error.place
             raise OptionError(error.cause, place=place, cure=error.cure) from None
@@ -59,10 +59,13 @@ class Asking:
     def _phrases(self, must: tuple[str, ...], never: tuple[str, ...]) -> Phrases | None:
         phrases = [self._ids(text, "must") for text in must]
         for text, phrase in zip(must, phrases, strict=True):
-            for other in never:
-                if self._spelt(self._ids(other, "never")) in self._spelt(phrase):
-                    raise OptionError(f"{text!r} cannot be there without {other!r}", place="must")
+            self._agree(text, phrase, never)
         return Phrases(phrases, self.target.starts) if phrases else None
+
+    def _agree(self, text: str, ids: Tokens, never: tuple[str, ...]) -> None:
+        for other in never:
+            if self._spelt(self._ids(other, "never")) in self._spelt(ids):
+                raise OptionError(f"{text!r} cannot be there without {other!r}", place="never")
 
     def _bans(self, never: tuple[str, ...]) -> Never | None:
         texts = [self._spelt(self._ids(text, "never")) for text in never]

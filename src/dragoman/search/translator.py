@@ -60,6 +60,17 @@ class Translation:
         return f"<table>{''.join(cells)}</table>"
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How probable a model finds a target."""
+
+    source: str
+    target: str
+    hypothesis: Hypothesis
+    tokens: tuple[str, ...]
+    """What the hypothesis' steps are of: the target's tokens and the end."""
+
+
 class Translator:
     """A model with its tokenizers.
 
@@ -108,10 +119,8 @@ class Translator:
                 parts = [(piece, next(found)) for piece in pieces]
                 yield self._answer(request.source, parts, options, dictionary or {})
 
-    def score(
-        self, pairs: Iterable[tuple[str, str]], options: SearchOptions
-    ) -> Iterator[tuple[Hypothesis, tuple[str, ...]]]:
-        """The hypothesis that says the target of each pair, and its tokens, the end included.
+    def score(self, pairs: Iterable[tuple[str, str]], options: SearchOptions) -> Iterator[Scored]:
+        """How probable the target of each pair is.
 
         It is the search for an output whose whole text is prescribed, so that its numbers are
         those of a translation. A long source is read whole.
@@ -129,8 +138,9 @@ class Translator:
                 demand = plain_demand(options, piece.ids)
                 demands.append(replace(demand, least=0, most=len(ids), prefix=(*ids, EOS)))
             found = self._search(pieces, demands, options, attention=False)
-            for (hypothesis,), piece, ids in zip(found, pieces, targets, strict=True):
-                yield hypothesis, tuple(self.target.tokens([*ids, EOS], piece.own))
+            for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
+                tokens = self.target.tokens([*ids, EOS], piece.own)
+                yield Scored(*pair, hypothesis, tuple(tokens))
 
     def _search(
         self, pieces: Sequence[Piece], demands: Sequence[Demand], options: SearchOptions,

@@ -8,9 +8,25 @@ when it knows the word, else as it stands.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from dragoman.config import DataOptions
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.search.hypothesis import Hypothesis
+
+
+def read_dictionary(file: Path | None) -> dict[str, str]:
+    """Words and what to say for them, out of a file with a tab between; none without a file.
+
+    Raises:
+        DataError: the file cannot be read, or has lines that are no pairs.
+    """
+    if file is None:
+        return {}
+    pairs = read_pairs([file], DataOptions(format="tsv", tolerance=0.0), Faults())
+    return {pair.source.strip(): pair.target.strip() for pair in pairs}
 
 
 def copy_unknown(
