@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragoman.api import Model as Model
+    from dragoman.api import average as average
     from dragoman.api import evaluate as evaluate
     from dragoman.api import load as load
     from dragoman.api import runs as runs
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
     from dragoman.config import TrainingOptions as TrainingOptions
     from dragoman.errors import DragomanError as DragomanError
     from dragoman.inspection.comparison import compare as compare
+    from dragoman.search.request import Request as Request
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
     "Config": "config", "DataOptions": "config", "DragomanError": "errors", "Model": "api",
-    "ModelOptions": "config", "SearchOptions": "config", "SideOptions": "config",
-    "TrainingOptions": "config", "bench": "training.bench", "compare": "inspection.comparison",
-    "evaluate": "api", "load": "api", "runs": "api", "train": "api",
+    "ModelOptions": "config", "Request": "search.request", "SearchOptions": "config",
+    "SideOptions": "config", "TrainingOptions": "config", "average": "api",
+    "bench": "training.bench", "compare": "inspection.comparison", "evaluate": "api",
+    "load": "api", "runs": "api", "train": "api",
 }  # fmt: skip
 
 __version__ = "0.1.0"

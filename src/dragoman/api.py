@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -29,8 +29,11 @@ from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
+from dragoman.scorer import Scorer
 from dragoman.search.alignment import pharaoh
-from dragoman.search.translator import Translation, Translator
+from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
+from dragoman.search.request import Request
+from dragoman.search.translator import Scored, Translation, Translator
 
 if TYPE_CHECKING:
     from dragoman.data.prepare import Prepared
@@ -95,13 +98,25 @@ def runs(*below: str | Path) -> list[History]:
     return [run for folder in below or (".",) for run in find_runs(Path(folder))]
 
 
-def load(folder: str | Path) -> Model:
-    """Load a model folder.
+def load(folder: str | Path, *others: str | Path) -> Model:
+    """Load a model folder, or several that answer together.
 
     Raises:
-        FolderError: a file of it is missing, damaged or foreign.
+        FolderError: a file of it is missing, damaged or foreign; or they cannot answer together.
     """
-    return Model(load_folder(Path(folder)))
+    return Model(load_folder(Path(folder)), [load_folder(Path(other)) for other in others])
+
+
+def average(
+    folder: str | Path, out: str | Path, *, last: int = 0, steps: Sequence[int] = ()
+) -> list[Path]:
+    """Write the mean of a run's checkpoints as the model folder ``out``; gives those it took.
+
+    See :func:`dragoman.training.averaging.average_checkpoints`.
+    """
+    from dragoman.training.averaging import average_checkpoints
+
+    return average_checkpoints(Path(folder), Path(out), last=last, steps=steps)
 
 
 def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:
@@ -110,15 +125,25 @@ def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> 
 
 
 class Model:
-    """A trained model: text in, text out."""
+    """A trained model: text in, text out.
 
-    def __init__(self, folder: ModelFolder) -> None:
-        self.folder = folder
+    Args:
+        folder: what it was loaded from.
+        others: models that answer with it: the mean of their probabilities (Sutskever 2014).
+            Everything but translations and scores of targets is then of the first alone.
+    """
+
+    def __init__(self, folder: ModelFolder, others: Sequence[ModelFolder] = ()) -> None:
+        self.folder, self.others = folder, others
         self.config = folder.config
-        self.confidence = load_confidence(folder.path)
+        self.confidence = None if others else load_confidence(folder.path)
+        scorer: Scorer[Any] = TorchScorer(folder.model)
+        if others:
+            require_agreement([_member(folder), *map(_member, others)])
+            scorer = EnsembleScorer([scorer, *(TorchScorer(other.model) for other in others)])
         self._translator = Translator(
-            TorchScorer(folder.model), folder.source, folder.target,
-            longest=folder.config.source.max_tokens,
+            scorer, folder.source, folder.target, longest=folder.config.source.max_tokens,
+            others=[other.source for other in others],
         )  # fmt: skip
 
     def _repr_html_(self) -> str:
@@ -128,25 +153,38 @@ class Model:
         return facts_html(History.of(self.folder.path))
 
     def translate(
-        self, lines: Iterable[str], *, attention: bool = False, **options: Any
-    ) -> list[Translation]:
+        self, lines: Iterable[str | Request], *, attention: bool = False,
+        dictionary: Mapping[str, str] | None = None, **options: Any,
+    ) -> list[Translation]:  # fmt: skip
         """Answer each line, in order.
 
         Args:
-            lines: raw text, one sentence each; an empty one gets an empty answer.
+            lines: raw text, one sentence each, or a :class:`dragoman.Request` that says what its
+                answer must be like; an empty one gets an empty answer.
             attention: keep the attention weights of each hypothesis.
+            dictionary: words to say for source words, where the output has an unknown one.
             options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
         """
-        return list(self.stream(lines, attention=attention, **options))
+        return list(self.stream(lines, attention=attention, dictionary=dictionary, **options))
 
     def stream(
-        self, lines: Iterable[str], *, attention: bool = False, **options: Any
-    ) -> Iterator[Translation]:
+        self, lines: Iterable[str | Request], *, attention: bool = False,
+        dictionary: Mapping[str, str] | None = None, **options: Any,
+    ) -> Iterator[Translation]:  # fmt: skip
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
-        return self._translator.translate(lines, search, attention=attention)
+        return self._translator.translate(lines, search, attention=attention, dictionary=dictionary)
+
+    def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
+        """How probable the model finds the target of each pair.
+
+        Its numbers are those of a translation with this text. An unknown target word counts as the
+        unknown word; a long source is read whole.
+        """
+        search = replace(self.config.search, **options)
+        return list(self._translator.score(pairs, search))
 
     def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
         """Every value between a sentence and its translation, or a given ``target``.
@@ -207,7 +245,8 @@ class Model:
             training=training_pairs(folder.path, folder.source, folder.target),
             confidence=self.confidence,
             characters=self.config.target.level == "char",
-            more=teacher_forced(folder.model, tokenizers, pairs, copy=copy),
+            more=() if self.others
+            else teacher_forced(folder.model, tokenizers, pairs, copy=copy),
         )  # fmt: skip
 
     def examples(
@@ -228,6 +267,11 @@ class Model:
             rows = [(pair.source, pair.target) for pair in found]
         made = examples_of(rows, name, multiple_references=multiple_references)
         return replace(made, left_out=faults.total)
+
+
+def _member(folder: ModelFolder) -> Member:
+    copies = folder.config.model.copy
+    return Member(str(folder.path), folder.source.digest, folder.target.digest, copies)
 
 
 def _paths(pairs: Paths) -> list[Path]:

@@ -231,12 +231,38 @@ class SearchOptions:
 
     beam: int = 5
     """Hypotheses kept a step; 1: greedy."""
+    n_best: int = 1
+    """Outputs given for each line (with --json), no more than the beam."""
     length_penalty: float = 1.0
     """Exponent of the length by which a hypothesis' score is divided; 0: no normalisation."""
+    normalization: Literal["average", "wu"] = "average"
+    """What that exponent is of: the length, or (5 + length) / 6 (Wu 2016)."""
+    coverage_penalty: float = 0.0
+    """What it costs to leave source tokens without attention (Wu 2016)."""
+    diversity: float = 0.0
+    """What a hypothesis loses for each better one with the same parent, so that those kept differ
+    (Li 2016)."""
+    no_repeat: int = 0
+    """No n-gram of so many tokens comes twice in an output; 0: it may."""
+    min_ratio: float = 0.0
+    """Shortest output, as a multiple of the source's tokens."""
     max_ratio: float = 2.0
     """Longest output, as a multiple of the source's tokens (and 20 more)."""
-    batch_size: int = 64
-    """Lines translated at a time; the output does not depend on it."""
+    temperature: float = 0.0
+    """Draw words at random at this temperature instead of searching; 0: search."""
+    top_k: int = 0
+    """Draw from so many most probable words only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the fewest words that together have this probability."""
+    sampling_seed: int = 1
+    """Seed of the draws: with it, a line has the same outputs in any company."""
+    unknown: Literal["copy", "drop", "keep"] = "copy"
+    """A word outside the vocabulary: copied from where attention looked (without attention:
+    dropped), never said, or said as <unk>."""
+    long: Literal["split", "truncate"] = "split"
+    """A line longer than source.max_tokens: split at sentence ends and joined again, or cut off."""
+    batch_size: int | Auto = "auto"
+    """Lines translated at a time (auto: 512 hypotheses); the output does not depend on it."""
 
 
 @dataclass(frozen=True)

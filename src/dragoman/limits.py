@@ -36,6 +36,9 @@ _AT_LEAST: dict[str, float] = {
     "training.keep": 1, "training.report_every": 1, "training.show_every": 0,
     "training.threads": 1, "training.seed": 0,
     "search.beam": 1, "search.length_penalty": 0, "search.max_ratio": 0, "search.batch_size": 1,
+    "search.n_best": 1, "search.coverage_penalty": 0, "search.diversity": 0,
+    "search.no_repeat": 0, "search.min_ratio": 0, "search.temperature": 0, "search.top_k": 0,
+    "search.top_p": 1e-9, "search.sampling_seed": 0,
     "data.tolerance": 0,
 }  # fmt: skip
 _BELOW: dict[str, float] = {
@@ -43,8 +46,9 @@ _BELOW: dict[str, float] = {
     "training.seed": 2**63, "training.threads": 1025, "data.max_characters": 10**9,
     "model.hidden": 2**16, "model.embedding": 2**16, "model.encoder_layers": 65,
     "model.decoder_layers": 65, "search.beam": 1025, "search.length_penalty": 10,
-    "search.max_ratio": 1000, "training.momentum": 1.0,
-    "training.sampling_share": 1.0000001,
+    "search.max_ratio": 1000, "search.n_best": 1025, "search.min_ratio": 1000,
+    "search.top_p": 1.0000001, "search.temperature": 1e6, "search.sampling_seed": 2**32,
+    "training.momentum": 1.0, "training.sampling_share": 1.0000001,
 }  # fmt: skip
 
 
@@ -80,7 +84,7 @@ def _is_utf8(text: str) -> bool:
 
 def _contradictions(config: Config) -> list[str]:
     """What options say against each other."""
-    rules = [*_model_rules(config), *_run_rules(config)]
+    rules = [*_model_rules(config), *_run_rules(config), *_search_rules(config)]
     return [message for wrong, message in rules if wrong]
 
 
@@ -168,4 +172,26 @@ def _run_rules(config: Config) -> list[tuple[bool, str]]:
         ),
         (not data.separator, "data.separator: it is empty"),
         (len(data.validation_pairs) > 2, "data.validation_pairs: one file, or two aligned ones"),
+    ]
+
+
+def _search_rules(config: Config) -> list[tuple[bool, str]]:
+    """The same for search."""
+    search = config.search
+    drawn = search.temperature > 0
+    return [
+        (
+            search.n_best > search.beam and not drawn,
+            f"search.n_best: a beam of {search.beam} cannot give {search.n_best} outputs "
+            "(raise search.beam)",
+        ),
+        (
+            search.min_ratio > search.max_ratio,
+            f"search.min_ratio: {search.min_ratio:g} is above search.max_ratio",
+        ),
+        (
+            not drawn and (search.top_k > 0 or search.top_p < 1),
+            "search.top_k and search.top_p choose what is drawn from: they need a "
+            "search.temperature above 0",
+        ),
     ]

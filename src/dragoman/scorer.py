@@ -2,48 +2,85 @@
 
 It stands below the models (torch here, ONNX there), which give it, and search, which takes it.
 
-B sentences   Q hypotheses a sentence   S source   V vocabulary
+N hypotheses, those of a sentence side by side   S source   V vocabulary   C words that are scored
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.data.tokenizer import Ids
-
 State = TypeVar("State")
+
+_BLOCK = 64
+"""Scores are searched for their largest in blocks of so many."""
 
 
 class Scores(NamedTuple):
-    """What one step says of every hypothesis."""
+    """What one step says of every hypothesis; the caller may write into it."""
 
-    log_probs: npt.NDArray[np.float32]
-    """Of every next token, natural logarithm, [B, Q, V]; the caller may write into it."""
-    weights: npt.NDArray[np.float32] | None
-    """Attention over the source, [B, Q, S]; None for a model without attention."""
+    log_probs: npt.NDArray[np.floating[Any]]
+    """Natural logarithms: of every next word, [N, V], or of the words in ``tokens``, [N, C]."""
+    tokens: npt.NDArray[np.int64] | None
+    """The most probable words, best first, [N, C]; None: all words in their order."""
+    weights: npt.NDArray[np.floating[Any]] | None
+    """Attention over the source, [N, S]; None for a model without attention."""
 
 
 class Scorer(Protocol[State]):
-    """A model as search sees it. Its state is a value that search only hands back."""
+    """A model as search sees it. Its state is a value that search only hands back.
 
-    def width(self, tokens: int) -> int:
+    A source is its ids, without end token; where the model :attr:`copies`, these with those of the
+    same words in the target's vocabulary (:func:`dragoman.data.copies.copy_ids`).
+    """
+
+    @property
+    def copies(self) -> bool:
+        """It copies source words: words of a source's own have ids from V on."""
+        ...
+
+    def width(self, source: Any) -> Hashable:
         """Sources with equal width may share a batch."""
         ...
 
-    def start(self, sources: Sequence[Ids]) -> State:
-        """Read the sources (ids without end token); one hypothesis for each."""
+    def at_once(self) -> AbstractContextManager[int]:
+        """While it is entered, so many batches may be searched at once, each by a thread."""
         ...
 
-    def step(self, tokens: npt.NDArray[np.int64], state: State) -> tuple[Scores, State]:
-        """Score what follows the last tokens [B, Q] of the hypotheses."""
+    def start(self, sources: Sequence[Any], beam: int) -> State:
+        """Read the sources: one hypothesis each, at most ``beam`` later."""
         ...
 
-    def select(
-        self, state: State, sentences: npt.NDArray[np.int64] | None, parents: npt.NDArray[np.int64]
-    ) -> State:
-        """Keep the given sentences (None: all), with hypotheses continuing ``parents`` [B, Q']."""
+    def step(
+        self, tokens: npt.NDArray[np.int64], state: State, top: int | None = None
+    ) -> tuple[Scores, State]:
+        """Score what follows the last tokens [N] of the hypotheses: all words, or the ``top``."""
         ...
+
+    def select(self, state: State, parents: npt.NDArray[np.int64]) -> State:
+        """Go on with hypotheses that continue ``parents`` [N'], in the order of sentences."""
+        ...
+
+
+def largest(values: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """Columns of the ``count`` largest values of each row, largest first, ties to the left.
+
+    The largest values lie in the blocks with the largest maxima: only those are sorted.
+    """
+    rows, columns = values.shape
+    count = min(count, columns)
+    if columns > 4 * count * _BLOCK:
+        blocks = columns // _BLOCK
+        maxima = values[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(2)
+        # A stable order keeps the leftmost of equal blocks; what is left of the row is always read.
+        chosen = np.sort(np.argsort(-maxima, axis=1, kind="stable")[:, :count], axis=1)
+        near = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)
+        rest = np.broadcast_to(np.arange(blocks * _BLOCK, columns), (rows, columns % _BLOCK))
+        near = np.concatenate((near, rest), 1)
+        inside = np.argsort(-np.take_along_axis(values, near, 1), axis=1, kind="stable")
+        return np.take_along_axis(near, inside[:, :count], 1)
+    return np.argsort(-values, axis=1, kind="stable")[:, :count]

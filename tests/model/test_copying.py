@@ -110,11 +110,13 @@ def test_step_gives_one_distribution_over_both(
     model = tiny_model(copy=True, **options)
     memory = model.encode(source, mask, copies)
     token = torch.full((len(source), 1), VOCABULARY)  # a copied word is read as unknown
-    log_probs, state, _ = model.step(token, memory.start.unsqueeze(1), memory)
+    features, state, weights = model.step(token, memory.start.unsqueeze(1), memory)
+    log_probs = model.scores(features, weights, memory)
     assert log_probs.shape[-1] == int(copies.max()) + 1
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(len(source), 1).double())
-    expected, other, _ = model.step(torch.full_like(token, UNK), memory.start.unsqueeze(1), memory)
-    torch.testing.assert_close(log_probs, expected)
+    unknown = torch.full_like(token, UNK)
+    expected, other, _ = model.step(unknown, memory.start.unsqueeze(1), memory)
+    torch.testing.assert_close(features, expected)
     torch.testing.assert_close(state, other)
     for answer in range(int(copies.max()) + 1):
         ids = torch.full((len(source), 1), answer)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,69 +12,9 @@ from hypothesis import strategies as st
 
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
-from dragoman.scorer import Scores
-from dragoman.search.beam import beam_search, largest
-
-VOCABULARY = 8  # four special tokens and four words
-WORDS = range(4, VOCABULARY)
-
-
-class TableState(NamedTuple):
-    sources: np.ndarray  # [B]
-    histories: list[list[tuple[int, ...]]]  # [B][Q]
-
-
-class TableScorer:
-    """Next-token scores that depend on the whole history, by a formula; counts what it is asked."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.rows = 0
-
-    def width(self, tokens: int) -> int:
-        return tokens
-
-    def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
-        random = np.random.default_rng((self.seed, source, *history))
-        scores = random.normal(size=VOCABULARY) * 2
-        return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
-
-    def start(self, sources: Sequence[np.ndarray]) -> TableState:
-        return TableState(np.array([int(s[0]) for s in sources]), [[()] for _ in sources])
-
-    def step(self, tokens: np.ndarray, state: TableState) -> tuple[Scores, TableState]:
-        histories = [
-            [(*old, int(token)) for old, token in zip(olds, row, strict=True)]
-            for olds, row in zip(state.histories, tokens, strict=True)
-        ]
-        table = np.array(
-            [[self.log_probs(s, h) for h in row]
-             for s, row in zip(state.sources, histories, strict=True)]
-        )  # fmt: skip
-        self.rows += table.shape[0]
-        return Scores(table, table[:, :, :3].copy()), TableState(state.sources, histories)
-
-    def select(
-        self, state: TableState, sentences: np.ndarray | None, parents: np.ndarray
-    ) -> TableState:
-        kept = range(len(state.sources)) if sentences is None else sentences
-        histories = [
-            [state.histories[s][p] for p in row] for s, row in zip(kept, parents, strict=True)
-        ]
-        return TableState(state.sources[list(kept)], histories)
-
-
-def source(number: int) -> np.ndarray:
-    return np.array([number], dtype=np.int32)
-
-
-def total(scorer: TableScorer, number: int, ids: tuple[int, ...]) -> float:
-    """Log-probability of a whole output, by the chain rule."""
-    value, history = 0.0, (BOS,)
-    for token in (*ids, EOS):
-        value += float(scorer.log_probs(number, history)[token])
-        history = (*history, token)
-    return value
+from dragoman.scorer import largest
+from dragoman.search.loop import search
+from table_scorer import VOCABULARY, WORDS, ShortScorer, TableScorer, source, total
 
 
 def naive_greedy(scorer: TableScorer, number: int, limit: int) -> tuple[int, ...]:
@@ -90,14 +28,14 @@ def naive_greedy(scorer: TableScorer, number: int, limit: int) -> tuple[int, ...
     return history[1:]
 
 
-LIMITED = SearchOptions(max_ratio=0.0)  # 20 tokens at most
+LIMITED = SearchOptions(max_ratio=0.0, unknown="drop")  # 20 tokens at most
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 99), min_size=1, max_size=6))
 @settings(deadline=None)
 def test_a_beam_of_one_is_greedy_search(seed: int, numbers: list[int]) -> None:
     scorer = TableScorer(seed)
-    found = beam_search(scorer, [source(n) for n in numbers], replace(LIMITED, beam=1))
+    found = search(scorer, [source(n) for n in numbers], replace(LIMITED, beam=1))
     for number, hypotheses in zip(numbers, found, strict=True):
         expected = naive_greedy(scorer, number, 20)
         assert hypotheses[0].ids == expected[: len(hypotheses[0].ids)]
@@ -107,17 +45,6 @@ def test_a_beam_of_one_is_greedy_search(seed: int, numbers: list[int]) -> None:
             assert hypotheses[0].log_prob == pytest.approx(total(scorer, number, expected))
 
 
-class ShortScorer(TableScorer):
-    """Ends for certain after three words, so that all outputs can be listed."""
-
-    def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
-        scores = super().log_probs(source, history)
-        if len(history) > 3:
-            scores = np.full_like(scores, -np.inf)
-            scores[EOS] = 0.0
-        return scores
-
-
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]))
 @settings(deadline=None, max_examples=30)
 def test_a_wide_beam_finds_the_best_of_all_outputs(seed: int, penalty: float) -> None:
@@ -125,8 +52,8 @@ def test_a_wide_beam_finds_the_best_of_all_outputs(seed: int, penalty: float) ->
     every = [ids for n in range(4) for ids in itertools.product(WORDS, repeat=n)]
     scores = {ids: total(scorer, 7, ids) / (len(ids) + 1) ** penalty for ids in every}
     best = max(scores, key=lambda ids: scores[ids])
-    options = replace(LIMITED, beam=len(every), length_penalty=penalty)
-    found = beam_search(scorer, [source(7)], options)[0]
+    options = replace(LIMITED, beam=len(every), n_best=len(every), length_penalty=penalty)
+    found = search(scorer, [source(7)], options)[0]
     assert found[0].ids == best
     assert found[0].score == pytest.approx(scores[best], rel=1e-5)
     for hypothesis in found:
@@ -138,10 +65,10 @@ def test_a_wide_beam_finds_the_best_of_all_outputs(seed: int, penalty: float) ->
 @settings(deadline=None, max_examples=30)
 def test_company_does_not_change_an_answer(seed: int, beam: int, order: list[int]) -> None:
     scorer = TableScorer(seed)
-    options = replace(LIMITED, beam=beam)
-    together = beam_search(scorer, [source(n) for n in order], options, attention=True)
+    options = replace(LIMITED, beam=beam, n_best=beam)
+    together = search(scorer, [source(n) for n in order], options, attention=True)
     for number, hypotheses in zip(order, together, strict=True):
-        alone = beam_search(scorer, [source(number)], options, attention=True)[0]
+        alone = search(scorer, [source(number)], options, attention=True)[0]
         assert [h.ids for h in hypotheses] == [h.ids for h in alone]
         assert [h.score for h in hypotheses] == [h.score for h in alone]
         for one, other in zip(hypotheses, alone, strict=True):
@@ -151,12 +78,12 @@ def test_company_does_not_change_an_answer(seed: int, beam: int, order: list[int
 
 def test_attention_belongs_to_the_tokens_of_its_hypothesis() -> None:
     scorer = TableScorer(3)
-    for hypothesis in beam_search(scorer, [source(1)], LIMITED, attention=True)[0]:
+    for hypothesis in search(scorer, [source(1)], replace(LIMITED, n_best=5), attention=True)[0]:
         assert hypothesis.weights is not None
         history: tuple[int, ...] = (BOS,)
         for step, token in enumerate((*hypothesis.ids, EOS)[: len(hypothesis.weights)]):
             np.testing.assert_array_equal(
-                hypothesis.weights[step], scorer.log_probs(1, history)[:3]
+                hypothesis.weights[step], np.exp(scorer.log_probs(1, history)[:3])
             )
             history = (*history, token)
 
@@ -172,8 +99,8 @@ class EndlessScorer(TableScorer):
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_an_endless_output_is_cut_at_its_limit(beam: int) -> None:
-    options = SearchOptions(beam=beam, max_ratio=3.0)
-    found = beam_search(EndlessScorer(1), [source(1)], options)[0]
+    options = SearchOptions(beam=beam, n_best=beam, max_ratio=3.0)
+    found = search(EndlessScorer(1), [source(1)], options)[0]
     assert len(found) == beam
     assert all(len(h.ids) == 24 and not h.complete for h in found)  # 3 x 1 + 20, and one more
 
@@ -186,7 +113,7 @@ def test_a_finished_sentence_is_no_longer_computed() -> None:
             return scores
 
     scorer = Uneven(0)
-    found = beam_search(scorer, [source(n) for n in (1, 4, 2)], replace(LIMITED, beam=1))
+    found = search(scorer, [source(n) for n in (1, 4, 2)], replace(LIMITED, beam=1))
     assert [len(f[0].ids) for f in found] == [1, 4, 2]
     assert scorer.rows == 3 + 3 + 2 + 1 + 1
 

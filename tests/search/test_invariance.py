@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from dragoman.config import ModelOptions, SearchOptions, SideOptions
-from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
+from dragoman.search.reading import Reader
 from dragoman.search.translator import Translator
 
 TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui .", "dort"]
@@ -81,13 +82,57 @@ def test_empty_lines_answer_empty_lines(tokenizer: Tokenizer) -> None:
 def test_a_long_line_is_cut_where_sentences_end(tokenizer: Tokenizer) -> None:
     one = translator(tokenizer)
     sentence = "la maison est grande , oui ."
-    ids = one.source.encode([" ".join([sentence] * 9)])[0]
-    pieces = one._pieces(ids)
-    assert [len(p) for p in pieces] == [28, 28, 7]
-    assert np.array_equal(np.concatenate(pieces), ids)
+    line = " ".join([sentence] * 9)
+    (pieces,) = Reader([tokenizer], tokenizer, 30, copies=False).read([line])
+    assert [len(piece.ids) for piece in pieces] == [28, 28, 7]
+    assert "".join(piece.text for piece in pieces) == line
+    ids = tokenizer.encode([line])[0]
+    assert np.array_equal(np.concatenate([piece.ids for piece in pieces]), ids)
     answer = next(iter(one.translate([" ".join([sentence] * 9)], SearchOptions(max_ratio=0.1))))
     alone = next(iter(one.translate([" ".join([sentence] * 4)], SearchOptions(max_ratio=0.1))))
     assert answer.text.startswith(f"{alone.text} {alone.text} ")
+    (first,), (cut,) = (one.translate([line], SearchOptions(max_ratio=0.1, long=way))
+                        for way in ("split", "truncate"))  # fmt: skip
+    assert first.text == answer.text
+    assert len(cut.source_tokens) == 30 and list(cut.source_tokens) == tokenizer.tokens(ids[:30])
+
+
+def test_half_characters_are_read_as_unknown(tokenizer: Tokenizer) -> None:
+    lines = ["dort \ud800", "\udfff", "dort \ufffd"]
+    answers = list(translator(tokenizer).translate(lines, SearchOptions(beam=2)))
+    assert [a.source for a in answers] == lines
+    assert answers[0].text == answers[2].text
+    assert all(a.text.encode() is not None for a in answers)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"normalization": "wu", "length_penalty": 0.6, "coverage_penalty": 0.2},
+        {"min_ratio": 0.1},
+    ],
+    ids=str,
+)
+def test_a_target_scores_what_its_translation_scored(
+    tokenizer: Tokenizer, options: dict[str, object]
+) -> None:
+    one = translator(tokenizer)
+    one.scorer.model.output.bias.data[EOS] += 6  # type: ignore[attr-defined]
+    text = [line for line in lines(40) if 0 < len(line.split()) <= 30]
+    search = SearchOptions(beam=4, n_best=4, max_ratio=0.1, unknown="drop", **options)  # type: ignore[arg-type]
+    found = [(a, n) for a in one.translate(text, search) for n in range(len(a.texts))]
+    pairs = [(answer.source, answer.texts[n]) for answer, n in found]
+    scored = list(one.score(pairs, search))
+    assert len(scored) == len(found) > 20 and len({len(a.hypotheses[n].ids) for a, n in found}) > 3
+    for (answer, n), score in zip(found, scored, strict=True):
+        hypothesis = answer.hypotheses[n]
+        if hypothesis.complete and score.hypothesis.ids == hypothesis.ids:
+            assert score.hypothesis.log_prob == pytest.approx(hypothesis.log_prob, abs=1e-4)
+            assert score.hypothesis.score == pytest.approx(hypothesis.score, abs=1e-4)
+            np.testing.assert_allclose(score.hypothesis.steps, hypothesis.steps, atol=1e-4)
+            assert score.tokens == (*tokenizer.tokens(hypothesis.ids), "</s>")
+    assert sum(answer.hypotheses[n].complete for answer, n in found) > 20
 
 
 def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ VERBS = {
     "check": "what is in a file of pairs, and what is wrong with it",
     "train": "from a file of pairs to a model folder; the same command again resumes",
     "translate": "one line in, one line out",
+    "score": "how probable a model finds given targets",
+    "average": "a model of the mean of a run's checkpoints",
     "evaluate": "scores of a model, each with its signature",
     "compare": "runs side by side: options that differ, cost, losses, scores, curves",
     "bench": "this machine: samples a second, memory and use of the hardware by batch size",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import MISSING
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 
 from dragoman.config import Config, flat, from_toml
 from dragoman.errors import OptionError
+from dragoman.limits import check_options
 
 PICTURES = (".png", ".svg", ".pdf")
 Command = TypeVar("Command")
@@ -35,6 +37,21 @@ def parse(
         default=tyro.MISSING_NONPROP if default is None else default,
     )
     return parsed
+
+
+def parse_search(command: type[Command], arguments: Sequence[str], *, verb: str) -> Command:
+    """Read a command with options of search: those not given are as in its model folder."""
+    asked: Any = parse(command, arguments, verb=verb)
+    from dragoman.model.folder import load_config  # torch only now: --help answers at once
+
+    fields = dataclasses.fields(asked)
+    needed = [f.name for f in fields if f.default is MISSING and f.default_factory is MISSING]
+    given = {name: getattr(asked, name) for name in needed}
+    make: Any = command
+    default = make(**given, search=load_config(asked.folder).search)
+    found: Any = parse(command, arguments, verb=verb, default=default)
+    check_options(Config(search=found.search))
+    return cast(Command, found)
 
 
 def recipe(arguments: Sequence[str]) -> Config:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dragoman.cli.options import PICTURES, check_output, given, parse
-from dragoman.data.lines import STDIN, read_lines
-from dragoman.errors import OptionError
+from dragoman.cli.options import PICTURES, check_output, parse_search
+from dragoman.config import SearchOptions, flat
+from dragoman.data.lines import STDIN, place, read_lines
+from dragoman.errors import DataError, OptionError
 from dragoman.files import replacing
+from dragoman.search.request import Request
+from dragoman.search.unknown import read_dictionary
 
 if TYPE_CHECKING:
     from dragoman.search.translator import Translation
@@ -30,44 +33,47 @@ class Translate:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
+    others: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Models that answer with it: an ensemble, with one target vocabulary."""
     input: Path = Path("-")
     """A text file of lines; - is standard input."""
-    beam: int | None = None
-    """Hypotheses kept a step; 1: greedy (default: the folder's search.beam)."""
-    length_penalty: float | None = None
-    """Exponent of the length that divides a score (default: the folder's)."""
-    max_ratio: float | None = None
-    """Longest output as a multiple of the source's tokens (default: the folder's)."""
-    batch_size: int | None = None
-    """Lines translated at a time; changes speed only (default: the folder's)."""
-    n_best: int = 1
-    """With --json: hypotheses given for each line, no more than the beam."""
+    requests: bool = False
+    """Each line is a JSON object: its source, and what is asked of its answer: prefix (text), must
+    and never (lists of words)."""
+    prefix: str = ""
+    """How every answer begins."""
+    must: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A word or phrase that every answer holds; may be given again."""
+    never: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A word or phrase that no answer holds; may be given again."""
+    dictionary: Path | None = None
+    """A file of words and what to say for them, a tab between: used where the output has an unknown
+    word, for the source word under it."""
     min_confidence: float | None = None
     """Mark an answer as unsure when the share of such answers that were right on held-out pairs is
     below this: "[unsure] " is put before it, and with --json "unsure" is true."""
     json: bool = False
-    """Give a JSON object a line: text, score (log-probability divided by length to the power of
-    the length penalty), confidence, tokens, n-best."""
+    """Give a JSON object a line: text, score (log-probability, normalised as the options say),
+    confidence, tokens, n-best."""
     attention: Path | None = None
     """Draw the first line's attention map into this file (.png, .svg or .pdf)."""
     alignments: Path | None = None
     """Write for each line which word of the output stands for which of the source, read off the
     attention: 0-0 1-2, source first, words as white space cuts them."""
+    search: SearchOptions = field(default_factory=SearchOptions)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
-    asked = parse(Translate, arguments, verb="translate")
-    if asked.n_best < 1:
-        raise OptionError(f"{asked.n_best} is too small, at least 1", place="--n-best")
+    asked = parse_search(Translate, arguments, verb="translate")
     if asked.min_confidence is not None and not 0 <= asked.min_confidence <= 1:
         raise OptionError(f"{asked.min_confidence} is no share of 1", place="--min-confidence")
     check_output(asked.attention, "--attention", PICTURES)
     check_output(asked.alignments, "--alignments")
-    options = given(asked, ("beam", "length_penalty", "max_ratio", "batch_size"))
+    dictionary = read_dictionary(asked.dictionary)
     from dragoman.api import load  # torch only now
 
-    model = load(asked.folder)
+    model = load(asked.folder, *asked.others)
     if asked.min_confidence is not None and model.confidence is None:
         raise OptionError(f"{asked.folder} has no confidence.json", place="--min-confidence",
                           cure="train again, with at least 50 pairs held out")  # fmt: skip
@@ -75,10 +81,13 @@ def main(arguments: Sequence[str]) -> int:
     if looks and model.config.model.attention == "none":
         which = "--attention" if asked.attention else "--alignments"
         raise OptionError("this model has no attention", place=which)
-    lines = read_lines(asked.input, _warn)
+    lines = _requests(asked)
     typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
     blocks = ([line] for line in lines) if typed else [lines]
-    answers = chain.from_iterable(model.stream(b, attention=looks, **options) for b in blocks)
+    answers = chain.from_iterable(
+        model.stream(b, attention=looks, dictionary=dictionary, **flat(asked.search))
+        for b in blocks
+    )
     with ExitStack() as stack:
         links = None
         if asked.alignments is not None:
@@ -88,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
             sure = None if model.confidence is None else model.confidence.of(answer)
             unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
             text = f"{UNSURE if unsure else ''}{answer.text}"
-            print(_json(answer, asked.n_best, sure, unsure) if asked.json else text, flush=typed)
+            print(_json(answer, sure, unsure) if asked.json else text, flush=typed)
             if number == 0 and asked.attention is not None:
                 _draw(answer, asked.attention)
             if links is not None:
@@ -96,12 +105,38 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _requests(asked: Translate) -> Iterator[Request]:
+    """The lines, each with what is asked of its answer."""
+    every = Request("", asked.prefix, asked.must, asked.never)
+    for number, line in enumerate(read_lines(asked.input, _warn), 1):
+        if not asked.requests:
+            yield replace(every, source=line)
+            continue
+        where = place(asked.input, number)
+        try:
+            fields = json.loads(line)
+            texts = [fields["source"], fields.get("prefix", ""), *fields.get("must", ())]
+            texts += fields.get("never", ())
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError("a text is expected")
+            yield Request(
+                texts[0], fields.get("prefix", every.prefix),
+                (*every.must, *fields.get("must", ())), (*every.never, *fields.get("never", ())),
+                where,
+            )  # fmt: skip
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataError(
+                f"is no request: {error}", place=where,
+                cure='such as {"source": "ein Hund", "must": ["dog"]}',
+            ) from None  # fmt: skip
+
+
 def _warn(text: str) -> None:
     print(f"dragoman translate: {text}", file=sys.stderr)
 
 
-def _json(answer: Translation, n_best: int, sure: float | None, unsure: bool | None) -> str:
-    best = zip(answer.hypotheses[:n_best], answer.texts, strict=False)
+def _json(answer: Translation, sure: float | None, unsure: bool | None) -> str:
+    best = zip(answer.hypotheses, answer.texts, strict=True)
     fields: dict[str, Any] = {
         "source": answer.source,
         "text": answer.text,

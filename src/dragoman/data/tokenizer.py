@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 _MARK = "▁"
 # A punctuation mark is a token of its own and keeps the space before it: "va ?" -> "▁va" "▁?"
 _PUNCTUATION = Regex(f"{_MARK}?[\\p{{P}}$+<=>^`|~]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WORDS_PER_SUBWORD = 60
 """Running words of training text for each subword of the vocabulary, when it is "auto"."""
 
@@ -56,7 +58,9 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Ids of each text, without begin and end tokens; empty where nothing is left of it."""
-        encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        encodings = self._backend.encode_batch_fast(
+            [without_surrogates(text) for text in texts], add_special_tokens=False
+        )
         rows = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
         for ids in rows:
             # Text that spells "<s>" is text, not a command.
@@ -65,7 +69,8 @@ class Tokenizer:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where in ``text`` each of its tokens stands: first character, and the one after it."""
-        return list(self._backend.encode(text, add_special_tokens=False).offsets)
+        encoding = self._backend.encode(without_surrogates(text), add_special_tokens=False)
+        return list(encoding.offsets)
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of ``text`` as text, unknown ones included; at word and character level."""
@@ -82,19 +87,41 @@ class Tokenizer:
 
         ``copied`` are the words of the ids from the vocabulary's size on.
         """
-        kept = [int(i) for i in ids if i > EOS or i == UNK]
-        if not copied:
-            return str(self._backend.decode(kept, skip_special_tokens=False)).strip()
-        tokens, decoder = self.tokens(kept, copied), self._backend.decoder
-        return str(decoder.decode(tokens) if decoder else " ".join(tokens)).strip()
+        return self.join(self.tokens((i for i in ids if i > EOS or i == UNK), copied))
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text that tokens spell."""
+        decoder = self._backend.decoder
+        return str(decoder.decode(list(tokens)) if decoder else " ".join(tokens)).strip()
+
+    def as_token(self, word: str, *, apart: bool) -> str:
+        """A word outside the vocabulary as a token; ``apart``: a space stands before it."""
+        spaced = apart and isinstance(self._backend.decoder, decoders.Metaspace)
+        return f"{_MARK}{word}" if spaced else word
 
     def tokens(self, ids: Iterable[int], copied: Sequence[str] = ()) -> list[str]:
         """The token of each id, as it stands in the vocabulary or among the words ``copied``."""
         known = len(self)
         return [
-            copied[int(i) - known] if i >= known else str(self._backend.id_to_token(int(i)))
+            copied[int(i) - known]
+            if 0 <= int(i) - known < len(copied)
+            else str(self._backend.id_to_token(int(i)) or SPECIAL[UNK])
             for i in ids
         ]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The text of every token, a space before it as ``▁``; nothing for the special ones."""
+        mark = "" if self._backend.decoder else _MARK  # words without a mark are joined by spaces
+        tokens = self.tokens(range(len(self)))
+        return ["" if i <= EOS else mark + token for i, token in enumerate(tokens)]
+
+    @cached_property
+    def starts(self) -> frozenset[int] | None:
+        """Tokens that begin a word or a mark, the end among them; None where every token does."""
+        if not isinstance(self._backend.model, (models.BPE, models.Unigram)):
+            return None
+        return frozenset(i for i, text in enumerate(self.texts) if not text[:1].isalnum())
 
     def to_json(self) -> str:
         """The whole tokenizer as Hugging Face's ``tokenizer.json``."""
@@ -270,6 +297,11 @@ def _ours() -> tuple[list[Tree], list[Tree]]:
         model = json.loads(Backend(_model(level)).to_str())["model"]
         models.append({name: value for name, value in model.items() if name not in OWN})
     return cuts, models
+
+
+def without_surrogates(text: str) -> str:
+    """Half a character, as text of another encoding leaves it behind, reads as U+FFFD."""
+    return text if text.isprintable() else _SURROGATE.sub("\ufffd", text)
 
 
 def _without_added_tokens(backend: Backend) -> Backend:

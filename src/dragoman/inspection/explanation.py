@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,6 +152,7 @@ def explain_line(
     _check("the sentence", source, translator.longest)
     if target is not None:
         _check("the target", said, translator.longest)
+    options = replace(options, n_best=options.beam)
     with recorded(step=scorer.step, select=scorer.select) as calls:
         (answer,) = translator.translate([line], options)
     best = answer.hypotheses[0]

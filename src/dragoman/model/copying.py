@@ -86,13 +86,17 @@ class Copying(nn.Module):
             copies: [..., S].
 
         Returns:
-            [..., W], W as wide as the largest id needs; no word's is below ``log(1e-20)``.
+            [..., W], W as wide as the largest id needs; minus infinity for other sources' own
+            words, and no other's below ``log(1e-20)``.
         """
         generate, copy = self._gates(features)
         width = max(self.vocabulary, int(copies.max()) + 1)
         probs = F.pad((log_probs + generate.unsqueeze(-1)).exp(), (0, width - self.vocabulary))
         shares = weights.to(probs.dtype) * copy.exp().unsqueeze(-1)
-        return probs.scatter_add(-1, copies, shares).clamp_min(_LEAST).log()
+        found = probs.scatter_add(-1, copies, shares).clamp_min(_LEAST).log()
+        last = copies.amax(-1, keepdim=True).clamp_min(self.vocabulary - 1)
+        ids = torch.arange(found.shape[-1], device=found.device)
+        return found.masked_fill(ids > last, -torch.inf) if width > self.vocabulary else found
 
     def readable(self, ids: Tensor) -> Tensor:
         """``ids`` as the decoder reads them: words of a source's own become the unknown word."""

@@ -50,6 +50,15 @@ class Memory(NamedTuple):
     """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
 
 
+class Places(NamedTuple):
+    """Where hypotheses stand when each is a row of its own: attention reads their sentences."""
+
+    at: Tensor
+    """Sentence x width + number within the sentence, [N]."""
+    width: int
+    """Most hypotheses of a sentence."""
+
+
 class Decoder(nn.Module):
     """Layers of recurrence over the target, with attention over the source.
 
@@ -120,7 +129,7 @@ class Decoder(nn.Module):
         return self._features(x, memory)
 
     def step(
-        self, token: Tensor, state: Tensor, memory: Memory
+        self, token: Tensor, state: Tensor, memory: Memory, places: Places | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Features after one more token of each hypothesis.
 
@@ -128,12 +137,13 @@ class Decoder(nn.Module):
             token: ids [B, Q].
             state: [B, Q, K, H].
             memory: the encoded source; its rows stand for all Q hypotheses of their sentence.
+            places: where B hypotheses (Q = 1) of fewer sentences stand; None: one sentence a row.
 
         Returns:
             Features [B, Q, H], the new state [B, Q, K, H], and attention weights [B, Q, S] or None.
         """
         projected = self._project(self.embedding(token))  # [B, Q, GH]
-        return self._advance(projected, state, memory)
+        return self._advance(projected, state, memory, places)
 
     def _loop(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """:meth:`unroll` where attention feeds back; the embeddings' product is taken out of it."""
@@ -155,17 +165,14 @@ class Decoder(nn.Module):
         return next(iter(self.layers))
 
     def _advance(
-        self, projected: Tensor, state: Tensor, memory: Memory
+        self, projected: Tensor, state: Tensor, memory: Memory, places: Places | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """One step of the recurrence, for every arrangement: see :meth:`step`."""
         batch, queries, _, hidden = state.shape
         top = self.rows * (len(self.layers) - 1)  # the last layer's h
         context = weights = feedback = None
         if self.before:
-            assert self.attention is not None
-            context, weights = self.attention(
-                state[:, :, top], memory.keys, memory.states, memory.mask
-            )
+            context, weights = self._attend(state[:, :, top], memory, places)
             feedback = context
         elif self.input_feeding:
             feedback = state[:, :, -1]
@@ -178,21 +185,38 @@ class Decoder(nn.Module):
             inner = layer.project(self.layers.enter(x, number)) if number else x
             news.append(layer.step(inner, flat[:, number * self.rows : (number + 1) * self.rows]))
             x = self.layers.leave(x, news[-1][:, 0], number)
-        features, late = self._features(x.view(batch, queries, hidden), memory, context)
+        features, late = self._features(x.view(batch, queries, hidden), memory, context, places)
         rows = torch.cat(news, 1).view(batch, queries, -1, hidden)
         if self.input_feeding:
             rows = torch.cat((rows, features.unsqueeze(2).to(rows.dtype)), 2)
         return features, rows, late if weights is None else weights
 
+    def _attend(
+        self, queries: Tensor, memory: Memory, places: Places | None
+    ) -> tuple[Tensor, Tensor]:
+        """Context [B, Q, H] and weights [B, Q, S] of ``queries`` [B, Q, H]."""
+        assert self.attention is not None
+        if places is None:
+            return self.attention(queries, memory.keys, memory.states, memory.mask)  # type: ignore[no-any-return]
+        room = queries.new_zeros(len(memory.mask) * places.width, queries.shape[-1])
+        room[places.at] = queries.squeeze(1)
+        room = room.view(len(memory.mask), places.width, -1)
+        found = self.attention(room, memory.keys, memory.states, memory.mask)
+        context, weights = (part.flatten(0, 1)[places.at].unsqueeze(1) for part in found)
+        return context, weights
+
     def _features(
-        self, x: Tensor, memory: Memory, context: Tensor | None = None
+        self,
+        x: Tensor,
+        memory: Memory,
+        context: Tensor | None = None,
+        places: Places | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """RNN outputs [B, Q, H] to features [B, Q, H], and weights if attention follows the RNN."""
         weights = None
         if self.combine is not None:
             if context is None:
-                assert self.attention is not None
-                context, weights = self.attention(x, memory.keys, memory.states, memory.mask)
+                context, weights = self._attend(x, memory, places)
             x = torch.tanh(self.combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
         return F.dropout(x, self.dropout, self.training), weights
 

@@ -20,6 +20,10 @@ from dragoman.model.products import linear
 
 CHUNK_ELEMENTS = 4_000_000
 """Scores held at a time, C x V: 16 MB in fp32, about what the last-level cache holds."""
+_BLOCK = 64
+"""Scores are searched for their largest in blocks of so many words."""
+_ROWS = 128
+"""Tokens whose best words are looked for at a time; a multiple of 8, see ``model/scorer.py``."""
 
 
 class Output(nn.Module):
@@ -43,6 +47,22 @@ class Output(nn.Module):
         """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
         scores = linear(features, self.weight, self.bias)
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+
+    def best(self, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """The most probable words and their log-probabilities, best first: [N, H] -> [N, C] twice.
+
+        The scores of some rows at a time stay in the cache while their sum and their largest are
+        looked for.
+        """
+        found = [self._best(rows, count) for rows in features.split(_ROWS)]
+        log_probs, words = zip(*found, strict=True)
+        return torch.cat(log_probs), torch.cat(words)
+
+    def _best(self, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        scores = linear(features, self.weight, self.bias)  # [N, V]
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        best, words = largest(scores, count)
+        return best - scores.logsumexp(1, keepdim=True), words
 
     def loss(
         self,
@@ -75,6 +95,25 @@ class Output(nn.Module):
             features, self.weight, self.bias, generate, copy, targets, smoothing
         )
         return total, plain, right
+
+
+def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest of each row, largest first, and their columns: [N, V] -> [N, C] twice.
+
+    They lie in the blocks with the largest maxima: only those are sorted.
+    """
+    rows, columns = values.shape
+    blocks, count = columns // _BLOCK, min(count, columns)
+    if blocks <= 2 * count:
+        best, places = values.topk(count, 1)
+        return best, places
+    whole = values[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK)
+    chosen = whole.amax(2).topk(count, 1, sorted=False).indices.unsqueeze(2)  # [N, C, 1]
+    inside = torch.arange(_BLOCK, device=values.device)
+    rest = torch.arange(blocks * _BLOCK, columns, device=values.device).expand(rows, -1)
+    near = torch.cat(((chosen * _BLOCK + inside).flatten(1), rest), 1)
+    best, places = values.gather(1, near).topk(count, 1)
+    return best, near.gather(1, places)
 
 
 class _FusedCrossEntropy(torch.autograd.Function):

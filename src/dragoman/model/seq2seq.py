@@ -1,6 +1,6 @@
 """The whole model, and the one function that builds it.
 
-B batch   Q hypotheses   S source   T target   H hidden   V vocabulary   K rows of state
+B batch   S source   T target   H hidden   V vocabulary   K rows of state
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from dragoman.config import ModelOptions
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
-from dragoman.model.decoder import Decoder, Memory
+from dragoman.model.decoder import Decoder, Memory, Places
 from dragoman.model.embedding import Embedding
 from dragoman.model.encoder import Encoder
 from dragoman.model.feeding import features_with_guesses
-from dragoman.model.output import Output
+from dragoman.model.output import Output, largest
 from dragoman.model.products import Linear
 from dragoman.model.recurrence import STATE_ROWS
 from dragoman.model.sampled_softmax import sampled_loss
@@ -147,16 +147,10 @@ class Seq2Seq(nn.Module):
         return self.decoder.unroll(self._readable(target_in), memory)
 
     def step(
-        self, token: Tensor, state: Tensor, memory: Memory
+        self, token: Tensor, state: Tensor, memory: Memory, places: Places | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """One token of every hypothesis: ids [B, Q], state [B, Q, K, H].
-
-        Returns:
-            Log-probabilities [B, Q, W], the new state, and attention weights [B, Q, S] or None.
-            W is V, or more where the sources have words of their own to copy.
-        """
-        features, state, weights = self.decoder.step(self._readable(token), state, memory)
-        return self.scores(features, weights, memory), state, weights
+        """:meth:`Decoder.step` for tokens that may be words of a source's own."""
+        return self.decoder.step(self._readable(token), state, memory, places)
 
     def scores(self, features: Tensor, weights: Tensor | None, memory: Memory) -> Tensor:
         """Log-probabilities of what follows: features [B, Q, H], weights [B, Q, S] -> [B, Q, W]."""
@@ -165,6 +159,17 @@ class Seq2Seq(nn.Module):
             return log_probs
         words = _every_position(memory.copies, weights)
         return self.copying.extend(log_probs, features, weights, words)
+
+    def best(
+        self, features: Tensor, weights: Tensor | None, memory: Memory, count: int
+    ) -> tuple[Tensor, Tensor]:
+        """The most probable words of :meth:`scores` and their log-probabilities: [N, C] twice.
+
+        ``features`` are [N, 1, H], ``weights`` [N, 1, S], and ``memory.copies`` [N, S].
+        """
+        if self.copying is None:
+            return self.output.best(features.squeeze(1), count)
+        return largest(self.scores(features, weights, memory).squeeze(1), count)
 
     def _readable(self, ids: Tensor) -> Tensor:
         return ids if self.copying is None else self.copying.readable(ids)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import islice
-from typing import Any
-
-import numpy as np
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 from dragoman.config import SearchOptions
-from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.data.copies import extend_target
+from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.scorer import Scorer
-from dragoman.search.beam import Hypothesis, beam_search
+from dragoman.search.demand import Demand, plain_demand
+from dragoman.search.hypothesis import Hypothesis, normalized
+from dragoman.search.loop import search
+from dragoman.search.reading import Piece, Reader
+from dragoman.search.request import Asking, Request
+from dragoman.search.unknown import copy_unknown
+
+Item = TypeVar("Item")
 
 LINES_AT_A_TIME = 2048
 """Lines read, sorted by length and translated before the first of them is given back."""
-_SENTENCE_ENDS = tuple(".!?。！？…")
-_PAUSES = tuple(",;:、，；：")
+_HYPOTHESES = 512
+"""Hypotheses searched at a time when the batch size is "auto"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,17 @@ class Translation:
         return f"<table>{''.join(cells)}</table>"
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How probable a model finds a target."""
+
+    source: str
+    target: str
+    hypothesis: Hypothesis
+    tokens: tuple[str, ...]
+    """What the hypothesis' steps are of: the target's tokens and the end."""
+
+
 class Translator:
     """A model with its tokenizers.
 
@@ -60,94 +78,145 @@ class Translator:
         scorer: scores next tokens.
         source, target: tokenizers.
         longest: source tokens that the model reads at a time.
+        others: the source tokenizers of an ensemble's other members.
     """
 
     def __init__(
-        self, scorer: Scorer[Any], source: Tokenizer, target: Tokenizer, *, longest: int
-    ) -> None:
-        self.scorer, self.source, self.target = scorer, source, target
-        self.longest = longest
+        self, scorer: Scorer[Any], source: Tokenizer, target: Tokenizer, *, longest: int,
+        others: Sequence[Tokenizer] = (),
+    ) -> None:  # fmt: skip
+        self.scorer, self.source, self.target, self.longest = scorer, source, target, longest
+        self._reader = Reader([source, *others], target, longest, copies=scorer.copies)
+        self._asking = Asking(target)
 
     def translate(
-        self, lines: Iterable[str], options: SearchOptions, *, attention: bool = False
-    ) -> Iterator[Translation]:
-        """Answer each line, in their order, however they are batched."""
-        remaining = iter(lines)
-        while block := list(islice(remaining, LINES_AT_A_TIME)):
-            yield from self._translate_block(block, options, attention)
+        self, lines: Iterable[str | Request], options: SearchOptions, *, attention: bool = False,
+        dictionary: Mapping[str, str] | None = None,
+    ) -> Iterator[Translation]:  # fmt: skip
+        """Answer each line, in their order, however they are batched.
 
-    def _translate_block(
-        self, lines: list[str], options: SearchOptions, attention: bool
-    ) -> Iterator[Translation]:
-        pieces: list[Ids] = []
-        places: list[range] = []
-        for ids in self.source.encode(lines):
-            cut = self._pieces(ids)
-            places.append(range(len(pieces), len(pieces) + len(cut)))
-            pieces += cut
-        found = self._search(pieces, options, attention)
-        for line, place in zip(lines, places, strict=True):
-            parts = [(pieces[i], found[i]) for i in place]
-            yield self._answer(line, parts, options.length_penalty)
+        Args:
+            lines: raw text, or text with what is asked of its answer; of a line too long for the
+                model, the first piece answers that.
+            options: how to search.
+            attention: keep the attention weights of each hypothesis.
+            dictionary: words to say for source words, where the output has an unknown one.
+
+        Raises:
+            OptionError: what a line asks for cannot be said with this vocabulary.
+        """
+        for block in _blocks(lines):
+            requests = [Request(line) if isinstance(line, str) else line for line in block]
+            read = self._reader.read([request.source for request in requests], options.long)
+            demands = []
+            for request, pieces in zip(requests, read, strict=True):
+                later = replace(request, prefix="", must=())
+                for number, piece in enumerate(pieces):
+                    asked = later if number else request
+                    demands.append(self._asking.demand(asked, piece.ids, options))
+            found = iter(self._search(list(chain(*read)), demands, options, attention))
+            for request, pieces in zip(requests, read, strict=True):
+                parts = [(piece, next(found)) for piece in pieces]
+                yield self._answer(request.source, parts, options, dictionary or {})
+
+    def score(self, pairs: Iterable[tuple[str, str]], options: SearchOptions) -> Iterator[Scored]:
+        """How probable the target of each pair is.
+
+        It is the search for an output whose whole text is prescribed, so that its numbers are
+        those of a translation. A long source is read whole.
+        """
+        options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
+        for block in _blocks(pairs):
+            pieces = [piece for (piece,) in self._reader.read([s for s, _ in block], "whole")]
+            targets = self.target.encode([target for _, target in block])
+            demands = []
+            for number, (piece, (_, target)) in enumerate(zip(pieces, block, strict=True)):
+                if piece.own:
+                    words = self.target.pieces(target), piece.own
+                    targets[number] = extend_target(targets[number], *words, len(self.target))
+                ids = targets[number].tolist()
+                demand = plain_demand(options, piece.ids)
+                demands.append(replace(demand, least=0, most=len(ids), prefix=(*ids, EOS)))
+            found = self._search(pieces, demands, options, attention=False)
+            for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
+                tokens = self.target.tokens([*ids, EOS], piece.own)
+                yield Scored(*pair, hypothesis, tuple(tokens))
 
     def _search(
-        self, pieces: list[Ids], options: SearchOptions, attention: bool
-    ) -> list[list[Hypothesis]]:
-        """Search all pieces, those of one width together."""
-        found: list[list[Hypothesis]] = [[] for _ in pieces]
-        widths = np.array([self.scorer.width(len(ids)) for ids in pieces], dtype=np.int64)
-        lengths = np.array([len(ids) for ids in pieces], dtype=np.int64)
-        order = np.lexsort((lengths, widths))
-        cuts = np.flatnonzero(np.diff(widths[order])) + 1
-        for group in np.split(order, cuts):
-            for start in range(0, len(group), options.batch_size):
-                batch = group[start : start + options.batch_size]
-                sources = [pieces[i] for i in batch]
-                results = beam_search(self.scorer, sources, options, attention=attention)
+        self, pieces: Sequence[Piece], demands: Sequence[Demand], options: SearchOptions,
+        attention: bool,
+    ) -> list[list[Hypothesis]]:  # fmt: skip
+        """Search all pieces, those of one width together, the longest first."""
+        groups: dict[Any, list[int]] = {}
+        for i in sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids)):
+            groups.setdefault(self.scorer.width(pieces[i].reads), []).append(i)
+
+        def run(batch: list[int]) -> list[list[Hypothesis]]:
+            sources = [pieces[i].reads for i in batch]
+            wanted = [demands[i] for i in batch]
+            return search(self.scorer, sources, options, wanted, attention=attention)
+
+        found = [list[Hypothesis]()] * len(pieces)
+        with self.scorer.at_once() as workers, ThreadPoolExecutor(workers) as pool:
+            batches = [b for group in groups.values() for b in _batches(group, options, workers)]
+            for batch, results in zip(batches, pool.map(run, batches), strict=True):
                 for i, hypotheses in zip(batch, results, strict=True):
                     found[i] = hypotheses
         return found
 
     def _answer(
-        self, line: str, parts: Sequence[tuple[Ids, list[Hypothesis]]], penalty: float
-    ) -> Translation:
+        self, line: str, parts: Sequence[tuple[Piece, list[Hypothesis]]], options: SearchOptions,
+        dictionary: Mapping[str, str],
+    ) -> Translation:  # fmt: skip
         if not parts:
             return Translation(line, "", (), (), (), ())
-        source_tokens = tuple(t for ids, _ in parts for t in self.source.tokens(ids))
-        if len(parts) == 1:
-            hypotheses = tuple(parts[0][1])
-        else:
-            hypotheses = (_joined([found[0] for _, found in parts], penalty),)
-        texts = tuple(self.target.decode(h.ids) for h in hypotheses)
+        said = [
+            [self._tokens(hypothesis, piece, options, dictionary) for hypothesis in found]
+            for piece, found in parts
+        ]
+        hypotheses, texts = tuple(parts[0][1]), [self.target.join(tokens) for tokens in said[0]]
         if len(parts) > 1:
-            texts = (" ".join(self.target.decode(found[0].ids) for _, found in parts),)
+            hypotheses = (_joined([found[0] for _, found in parts], options),)
+            texts = [" ".join(filter(None, (self.target.join(best) for best, *_ in said)))]
         return Translation(
-            line, texts[0], hypotheses, texts, source_tokens,
-            tuple(self.target.tokens(hypotheses[0].ids)),
+            line, texts[0], hypotheses, tuple(texts),
+            tuple(token for piece, _ in parts for token in self.source.tokens(piece.ids)),
+            tuple(token for best, *_ in said for token in best),
         )  # fmt: skip
 
-    def _pieces(self, ids: Ids) -> list[Ids]:
-        """Cut a long source where a sentence ends, else at a pause, else anywhere."""
-        pieces = []
-        while len(ids) > self.longest:
-            tokens = self.source.tokens(ids[: self.longest])
-            at = _last(tokens, _SENTENCE_ENDS) or _last(tokens, _PAUSES) or self.longest
-            pieces.append(ids[:at])
-            ids = ids[at:]
-        return [*pieces, ids] if len(ids) else pieces
+    def _tokens(
+        self, hypothesis: Hypothesis, piece: Piece, options: SearchOptions,
+        dictionary: Mapping[str, str],
+    ) -> list[str]:  # fmt: skip
+        tokens = self.target.tokens(hypothesis.ids, piece.own)
+        if options.unknown != "copy":
+            return tokens
+        sides = (self.source, self.target)
+        return copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
 
 
-def _last(tokens: Sequence[str], marks: tuple[str, ...]) -> int:
-    """How many tokens stand up to the last one that ends in a mark; 0 when none does."""
-    return next((i + 1 for i in reversed(range(len(tokens))) if tokens[i].endswith(marks)), 0)
+def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while block := list(islice(remaining, LINES_AT_A_TIME)):
+        yield block
 
 
-def _joined(parts: Sequence[Hypothesis], penalty: float) -> Hypothesis:
+def _batches(group: list[int], options: SearchOptions, workers: int) -> Iterator[list[int]]:
+    """Share a group out, every worker something."""
+    each = options.n_best if options.temperature else options.beam
+    most = max(1, _HYPOTHESES // each) if options.batch_size == "auto" else options.batch_size
+    size = min(most, -(-len(group) // workers))
+    return (group[start : start + size] for start in range(0, len(group), size))
+
+
+def _joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
     """The pieces of a long line as one hypothesis; attention does not reach across them."""
     log_prob = sum(part.log_prob for part in parts)
-    tokens = sum(len(part.ids) + 1 for part in parts)
-    return replace(
-        parts[0], ids=tuple(i for part in parts for i in part.ids), log_prob=log_prob,
-        score=log_prob / tokens**penalty, complete=all(part.complete for part in parts),
-        weights=None,
-    )  # fmt: skip
+    steps = tuple(step for part in parts for step in part.steps)
+    return Hypothesis(
+        tuple(i for part in parts for i in part.ids),
+        log_prob,
+        normalized(log_prob, float(len(steps)), options),
+        all(part.complete for part in parts),
+        steps,
+    )

@@ -1,0 +1,78 @@
+"""The mean of a run's last checkpoints as a model of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from dragoman.errors import FolderError, OptionError
+from dragoman.files import replacing_folder
+from dragoman.model.folder import (
+    fill,
+    load_config,
+    load_tokenizers,
+    read_tensors,
+    save_setup,
+    save_weights,
+)
+from dragoman.model.seq2seq import build_model
+from dragoman.training.checkpoint import checkpoints
+
+
+def average_checkpoints(
+    folder: Path, out: Path, *, last: int = 0, steps: Sequence[int] = ()
+) -> list[Path]:
+    """Write the mean of the weights of some checkpoints of ``folder`` as the model folder ``out``.
+
+    Args:
+        folder: a run.
+        out: the new model folder; all of it appears at once.
+        last: so many latest checkpoints; 0: all that there are.
+        steps: the steps of the checkpoints to take instead.
+
+    Returns:
+        The checkpoints that were taken.
+
+    Raises:
+        FolderError: ``folder`` is no run, has no such checkpoints, or one is damaged.
+        OptionError: ``out`` is there already, or cannot be made.
+    """
+    config, tokenizers = load_config(folder), load_tokenizers(folder)
+    if out.exists():
+        raise OptionError("is there already", place=str(out), cure="choose another --out")
+    if not out.parent.is_dir():
+        raise OptionError(f"no such folder: {out.parent}", place="--out")
+    chosen = _chosen(folder, last, steps)
+    source, target = tokenizers
+    model = build_model(config.model, source_vocabulary=len(source), target_vocabulary=len(target))
+    parameters = list(model.parameters())
+    sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in parameters]
+    for path in chosen:
+        weights = path / "model.safetensors"
+        fill(model, read_tensors(weights)[0], weights)
+        for total, parameter in zip(sums, parameters, strict=True):
+            total.add_(parameter.detach())
+    with torch.no_grad():
+        for total, parameter in zip(sums, parameters, strict=True):
+            parameter.copy_(total / len(chosen))
+    with replacing_folder(out) as aside:
+        save_setup(aside, config, source, target)
+        save_weights(aside, model, source, target)
+    return chosen
+
+
+def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
+    there = {int(path.name[5:]): path for path in checkpoints(folder)}
+    known = ", ".join(map(str, there)) or "none"
+    missing = sorted({*steps} - {*there})
+    if missing or last > len(there) or not there:
+        asked = f"no checkpoint of step {missing[0]}" if missing else f"{len(there)} checkpoints"
+        if last > len(there):
+            asked += f", {last} asked for"
+        raise FolderError(
+            f"has {asked} (there: {known})", place=str(folder),
+            cure="training keeps as many as training.keep says",
+        )  # fmt: skip
+    return [there[step] for step in sorted({*steps})] or list(there.values())[-last:]

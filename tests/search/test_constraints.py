@@ -1,0 +1,181 @@
+"""What must and must not be in an output, repeats, lengths and beginnings."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
+from dragoman.errors import OptionError
+from dragoman.model.scorer import TorchScorer
+from dragoman.model.seq2seq import build_model
+from dragoman.search.constraints import Never, Phrases
+from dragoman.search.demand import plain_demand
+from dragoman.search.loop import search
+from dragoman.search.request import Request
+from dragoman.search.translator import Translator
+from table_scorer import WORDS, ShortScorer, TableScorer, source, total
+
+LIMITED = SearchOptions(max_ratio=0.0, unknown="drop")  # 20 tokens at most
+phrases = st.lists(
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(tuple), min_size=1, max_size=3
+)
+
+
+def holds(ids: tuple[int, ...], phrase: tuple[int, ...]) -> bool:
+    return any(ids[i : i + len(phrase)] == phrase for i in range(len(ids)))
+
+
+@given(st.integers(0, 10**6), phrases, st.sampled_from([1, 3, 6]), st.integers(0, 9))
+@settings(deadline=None, max_examples=60)
+def test_what_must_be_there_is_there(
+    seed: int, must: list[tuple[int, ...]], beam: int, spare: int
+) -> None:
+    scorer, options = TableScorer(seed), replace(LIMITED, beam=beam, n_best=beam)
+    room = sum(map(len, must)) + spare - 1  # with none to spare, one token before the last
+    demand = replace(plain_demand(options, source(1)), must=Phrases(must), most=room)
+    free = plain_demand(options, source(2))
+    found, other = search(scorer, [source(1), source(2)], options, [demand, free])
+    assert found
+    for hypothesis in found:
+        assert all(holds(hypothesis.ids, phrase) for phrase in must), hypothesis.ids
+        if hypothesis.complete:
+            assert hypothesis.log_prob == pytest.approx(total(scorer, 1, hypothesis.ids))
+    alone = search(scorer, [source(2)], options)[0]  # a neighbour's demand is not mine
+    assert [h.ids for h in other] == [h.ids for h in alone]
+
+
+def test_a_wide_beam_finds_the_best_output_that_holds_a_word() -> None:
+    scorer = ShortScorer(11)
+    every = [ids for n in range(4) for ids in itertools.product(WORDS, repeat=n)]
+    allowed = [ids for ids in every if holds(ids, (5, 4))]
+    best = max(allowed, key=lambda ids: total(scorer, 7, ids) / (len(ids) + 1))
+    options = replace(LIMITED, beam=len(every))
+    demand = replace(plain_demand(options, source(7)), must=Phrases([(5, 4)]))
+    assert search(scorer, [source(7)], options, [demand])[0][0].ids == best
+    assert search(scorer, [source(7)], options)[0][0].ids != best
+
+
+def test_a_phrase_that_another_token_carries_on_is_not_there() -> None:
+    must = Phrases([(4, 5)], starts=frozenset({4, 6}))
+    assert must.lacking((4, 5)) == (0, [])
+    assert must.lacking((4, 5, 6)) == (0, [])
+    assert must.lacking((4, 5, 5)) == (2, [4])
+    assert must.lacking((6, 4)) == (1, [5])
+
+
+@given(st.integers(0, 10**6), st.lists(st.sampled_from(WORDS), min_size=1, max_size=2))
+@settings(deadline=None, max_examples=40)
+def test_what_must_not_be_there_is_not(seed: int, banned: list[int]) -> None:
+    texts = ["", "", "", "", "▁a", "▁b", "c", "▁cd"]
+    never = Never(texts, ["".join(texts[i] for i in banned)])
+    demand = replace(plain_demand(LIMITED, source(1)), never=never)
+    for hypothesis in search(TableScorer(seed), [source(1)], LIMITED, [demand])[0]:
+        said = "".join(texts[i] for i in hypothesis.ids)
+        assert "".join(texts[i] for i in banned) not in said.replace("▁cd", "▁CD") or banned == [7]
+        assert not holds(hypothesis.ids, tuple(banned))
+
+
+def test_a_ban_sees_through_other_spellings() -> None:
+    texts = ["", "", "", "", "▁ca", "t", "▁cat", "▁cats", "s", "▁", "c", "at"]
+    never = Never(texts, ["▁cat"])
+    assert sorted(never.completing(np.array([4]))) == [5, 6]  # "ca" + "t", and the whole word
+    assert sorted(never.completing(np.array([9, 10]))) == [6, 11]
+    assert sorted(never.completing(np.array([], dtype=int))) == [6]  # "cats" is another word
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([1, 4]))
+@settings(deadline=None, max_examples=40)
+def test_no_n_gram_comes_twice(seed: int, size: int, beam: int) -> None:
+    options = replace(LIMITED, no_repeat=size, beam=beam, n_best=beam)
+    for hypothesis in search(TableScorer(seed), [source(1)], options)[0]:
+        grams = [hypothesis.ids[i : i + size] for i in range(len(hypothesis.ids) - size + 1)]
+        assert len(grams) == len(set(grams))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 6), st.lists(st.sampled_from(WORDS), max_size=4))
+@settings(deadline=None, max_examples=40)
+def test_an_output_begins_as_asked_and_is_not_too_short(
+    seed: int, least: int, prefix: list[int]
+) -> None:
+    scorer = TableScorer(seed)
+    demand = replace(plain_demand(LIMITED, source(1)), least=least, prefix=tuple(prefix))
+    best = search(scorer, [source(1)], LIMITED, [demand])[0][0]
+    assert best.ids[: len(prefix)] == tuple(prefix)
+    assert len(best.ids) >= least
+    if best.complete:
+        assert best.log_prob == pytest.approx(total(scorer, 1, best.ids))
+
+
+def test_lengths_are_relative_to_the_source() -> None:
+    demand = plain_demand(SearchOptions(min_ratio=0.5, max_ratio=1.5), np.arange(9, dtype=np.int32))
+    assert (demand.source, demand.least, demand.most) == (9, 4, 33)
+
+
+def test_what_cannot_be_found_is_an_empty_output() -> None:
+    options = replace(LIMITED, no_repeat=1)
+    demand = replace(plain_demand(options, source(1)), least=5)  # of four words, each once
+    (nothing,) = search(TableScorer(1), [source(1)], options, [demand])[0]
+    assert nothing.ids == () and nothing.log_prob == -np.inf
+
+
+TEXT = ["the cat sat on a mat , near the dog .", "a category of cats", "dogs sit !"]
+
+
+def translator(level: str) -> Translator:
+    options = replace(SideOptions(), level=level, vocabulary=60)
+    tokenizer: Tokenizer = train_tokenizer(TEXT * 3, options)
+    torch.manual_seed(4)
+    small = replace(ModelOptions(), embedding=12, hidden=16, dropout=0.0)
+    model = build_model(small, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+        model.output.bias[EOS] = 1.0
+    return Translator(TorchScorer(model), tokenizer, tokenizer, longest=30)
+
+
+@pytest.mark.parametrize("level", ["word", "bpe", "char"])
+def test_words_in_the_text_of_every_level(level: str) -> None:
+    one, options = translator(level), SearchOptions(beam=4)
+    never = ("sat",) if level == "char" else ("cat", "dog", "a")
+    lines = [
+        Request(f"the cat sat {n} on the mat", prefix="a dog" if n % 2 and level == "char" else "",
+                must=("mat", "near the"), never=never)
+        for n in range(12)
+    ]  # fmt: skip
+    for answer in one.translate(lines, options):
+        words = answer.text.replace(",", " ").replace(".", " ").replace("!", " ").split()
+        joined = " ".join(words)
+        assert "mat" in (joined if level == "char" else words), answer.text
+        assert "near the" in joined
+        for word in never:
+            assert word not in (joined if level == "char" else words), answer.text
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "message"),
+    [
+        ({"must": ("zebra",)}, {}, "must: 'zebra' is not in the target vocabulary"),
+        ({"never": ("cat", "zebra")}, {}, "never: 'zebra' is not in the target vocabulary"),
+        ({"prefix": "a zebra"}, {}, "prefix: 'a zebra' is not in the target vocabulary"),
+        ({"must": (" ",)}, {}, "must: ' ' is empty"),
+        ({"must": ("the cat",), "never": ("cat",)}, {}, "'the cat' cannot be there without 'cat'"),
+        ({"prefix": "the cat", "never": ("cat",)}, {}, "'the cat' cannot be there without 'cat'"),
+        ({"must": ("cat",)}, {"temperature": 1.0}, "must: it needs a search"),
+        ({"must": ("zebra",), "place": "in.jsonl:7"}, {}, "in.jsonl:7: must: 'zebra'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    request_: dict[str, object], options: dict[str, object], message: str
+) -> None:
+    asked = Request("the cat", **request_)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=message):
+        list(translator("word").translate([asked], SearchOptions(**options)))  # type: ignore[arg-type]

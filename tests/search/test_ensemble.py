@@ -1,0 +1,65 @@
+"""Several models that answer together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dragoman.config import SearchOptions
+from dragoman.data.tokenizer import EOS
+from dragoman.errors import FolderError
+from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
+from dragoman.search.loop import search
+from table_scorer import WORDS, TableScorer, source
+
+OPTIONS = SearchOptions(beam=3, n_best=3, max_ratio=0.0, unknown="drop")
+
+
+def demanded(options: SearchOptions, number: int) -> list:  # type: ignore[type-arg]
+    from dragoman.search.demand import plain_demand
+
+    return [plain_demand(options, source(number))]
+
+
+def test_one_model_twice_is_the_model() -> None:
+    one = TableScorer(4)
+    both = EnsembleScorer([one, TableScorer(4)])
+    for options in (OPTIONS, replace(OPTIONS, no_repeat=2), replace(OPTIONS, temperature=1.0)):
+        demands = demanded(options, 6)
+        found = search(both, [(source(6), source(6))], options, demands)[0]
+        assert found == search(one, [source(6)], options, demands)[0]
+
+
+def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
+    members = [TableScorer(1), TableScorer(2), TableScorer(3)]
+    both = EnsembleScorer(members)
+    assert both.width((source(5), source(6), source(7))) == (1, 1, 1)
+    best = search(both, [(source(5), source(6), source(7))], OPTIONS, demanded(OPTIONS, 5))[0][0]
+    history, total = (2,), 0.0
+    for token in (*best.ids, EOS)[: len(best.steps)]:
+        parts = [np.exp(m.log_probs(n, history)) for m, n in zip(members, (5, 6, 7), strict=True)]
+        total += float(np.log(np.mean(parts, 0)[token]))
+        history = (*history, token)
+    assert best.log_prob == pytest.approx(total, abs=1e-5)
+    assert set(best.ids) <= {*WORDS}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "cause"),
+    [
+        (("s", "t", False), ("s", "other", False), "its target.json is another"),
+        (("s", "t", True), ("s", "t", False), "one copies source words"),
+        (("s", "t", True), ("other", "t", True), "one copies source words"),
+    ],
+)
+def test_models_that_do_not_agree_are_refused(
+    first: tuple[str, str, bool], second: tuple[str, str, bool], cause: str
+) -> None:
+    with pytest.raises(FolderError, match=f"b: cannot answer together with a: {cause}"):
+        require_agreement([Member("a", *first), Member("b", *second)])
+
+
+def test_models_may_read_different_words() -> None:
+    require_agreement([Member("a", "s", "t", False), Member("b", "other", "t", False)])

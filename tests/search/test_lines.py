@@ -1,0 +1,69 @@
+"""Ten thousand random lines: each is answered, the same in any batch and order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.data.tokenizer import EOS, train_tokenizer
+from dragoman.model.scorer import TorchScorer
+from dragoman.model.seq2seq import build_model
+from dragoman.search.translator import Translator
+
+pytestmark = pytest.mark.slow
+
+SIDE = replace(SideOptions(), level="word", vocabulary=100)
+WORDS = [f"w{n}" for n in range(60)]
+STRANGE = [
+    "", " ", "\t", "\u3000", "\u200b", "\ufeff", "\u2028", "\u0085", "\x0b", "\0", "a\0b", "\ud800",
+    "w1 \udfff", "א", "שלום עולם", "\u202eabc", "مرحبا", "🎉", "👩‍👩‍👧 w2", "e\u0301", "<unk>",
+    "<s> w3", "</s>", "▁", "x" * 500, ".", "…", "?!.,", "\x1b[31m", "\\n", "'\"", "﷽", "ﬁ", "Ⅷ", "中文。",
+]  # fmt: skip
+
+
+def random_lines(count: int) -> list[str]:
+    random = np.random.default_rng(3)
+    lines = []
+    for _ in range(count):
+        words = random.choice(WORDS, size=random.integers(0, 12)).tolist()
+        if random.random() < 0.4:
+            words.insert(random.integers(0, len(words) + 1), STRANGE[random.integers(len(STRANGE))])
+        lines.append((" " if random.random() < 0.9 else "").join(words))
+    lines[17], lines[5005] = "w1 w2. " * 14_286, "x" * 100_000  # 100,000 characters each
+    return lines
+
+
+@pytest.fixture(scope="module")
+def translator() -> Translator:
+    tokenizer = train_tokenizer([" ".join(WORDS) + " . , ?"], SIDE)
+    torch.manual_seed(5)
+    small = replace(ModelOptions(), embedding=8, hidden=16, dropout=0.0)
+    model = build_model(small, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+        model.output.bias[EOS] = 2.0  # short answers
+    return Translator(TorchScorer(model), tokenizer, tokenizer, longest=100)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_every_line_is_answered_alike_in_any_batch(translator: Translator, beam: int) -> None:
+    lines = random_lines(10_000)
+    assert len(lines[17]) > 100_000 - 10 and len({*lines}) > 8000
+    options = SearchOptions(beam=beam, max_ratio=0.5)
+    whole = [a.text for a in translator.translate(lines, replace(options, batch_size=64))]
+    assert len(whole) == len(lines)
+    for text in whole:
+        assert not {*text} & {*"\n\r\u2028\x85"}
+        text.encode()  # no half characters
+    assert len({*whole}) > 3000  # it says many things
+    order = np.random.default_rng(7).permutation(len(lines))
+    some = order[:500]  # batches of one take their time
+    for batch_size, rows in ((8, order), (1, some)):
+        shuffled = replace(options, batch_size=batch_size)
+        answers = translator.translate((lines[i] for i in rows), shuffled)
+        assert [a.text for a in answers] == [whole[i] for i in rows]
