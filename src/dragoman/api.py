@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from dragoman.data.batches import PairsInMemory
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.errors import DragomanError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
@@ -24,7 +26,7 @@ from dragoman.evaluation.examples import (
     held_out_name,
     held_out_pairs,
 )
-from dragoman.evaluation.history import REPORT, History, find_runs, print_runs
+from dragoman.evaluation.history import CARD, REPORT, History, find_runs, print_runs
 from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.limits import check_options
 from dragoman.model.folder import ModelFolder, load_folder
@@ -85,12 +87,15 @@ def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
 
 
 def _document(folder: Path) -> None:
-    """Write a run's report and card as things stand."""
+    """Write a run's report and card as things stand; that they cannot be is no end of a run."""
     from dragoman.inspection.card import write_card
     from dragoman.inspection.report import write_report
 
-    write_report(folder)
-    write_card(folder)
+    for write, name in ((write_report, REPORT), (write_card, CARD)):
+        try:
+            write(folder)
+        except (OSError, DragomanError) as error:
+            print(f"dragoman: {name} is not written: {error}", file=sys.stderr)
 
 
 def runs(*below: str | Path) -> list[History]:

@@ -132,3 +132,35 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
     finally:
         for process in (training, *watching):
             process.kill()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "[" * 100_000,
+        '{"kind": "validation", "step": 70, "best": true, "loss": "abc"}',
+        '{"kind": "train", "step": 70, "elapsed": null}',
+        '{"kind": "train", "step": 70, "memory_mb": null, "tokens_per_second": null}',
+        '{"kind": "validation", "step": 70, "samples": null}',
+        '{"kind": "validation", "step": 70, "samples": [7]}',
+    ],
+)
+def test_strange_rows_take_no_other_run_with_them(
+    below: Path, row: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(below / "a" / METRICS, "a", encoding="utf-8") as file:
+        file.write(f"{row}\n")
+    assert main(["runs", str(below), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert main(["watch", "--once", str(below / "a")]) == 0
+
+
+def test_a_folder_cannot_command_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = {"source": "\x1b[31mred\x1b]0;title\x07 🎉", "reference": "", "output": "\x9b2J"}
+    make_run(tmp_path / "a", [validation_row(50) | {"samples": [sample]}])
+    assert main(["watch", "--once", str(tmp_path / "a")]) == 0
+    out = capsys.readouterr().out
+    assert "\\x1b[31mred\\x1b]0;title\\x07 🎉" in out and "\\x9b2J" in out
+    assert "\x1b" not in out and "\x9b" not in out

@@ -13,7 +13,7 @@ from dragoman.config import Config, merge
 from dragoman.errors import MissingExtraError, TrainingError
 from dragoman.evaluation.history import History
 from dragoman.training import trackers
-from dragoman.training.trackers import Trackers
+from dragoman.training.trackers import TRACKED, Trackers
 
 PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
 
@@ -121,3 +121,9 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
     used.close()
     assert said == ["tensorboard is left out from here, it fails: no route"]
     assert broken.calls == ["start", "store_init_configuration", "log"]
+
+
+def test_a_damaged_list_of_trackers_is_told(tmp_path: Path) -> None:
+    (tmp_path / TRACKED).write_text("{")
+    with pytest.raises(TrainingError, match="is damaged .delete it: trackers begin a new run"):
+        Trackers(("tensorboard",), tmp_path, Config(), 0, print)

@@ -392,3 +392,17 @@ def test_a_run_ends_with_a_confidence_of_its_best_weights(tmp_path: Path) -> Non
     assert all(0 < model.confidence.of(answer) < 1 for answer in answers)
     run(tmp_path / "pairs.tsv", tmp_path / "m", options(steps=250, validate_every=60))
     assert (tmp_path / "m" / "confidence.json").read_text() != first
+
+
+def test_a_report_that_cannot_be_written_ends_no_training(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = options(steps=4, validate_every=2)
+    run(pairs, tmp_path / "m", replace(config, training=replace(config.training, steps=2)))
+    (tmp_path / "m" / "README.md").unlink(missing_ok=True)
+    (tmp_path / "m" / "README.md").mkdir()
+    console = Console(file=io.StringIO())
+    outcome = dragoman.train(pairs, tmp_path / "m", config, console=console)
+    assert outcome.state.step == 4
+    assert "dragoman: README.md is not written: " in capsys.readouterr().err
+    assert (tmp_path / "m" / "report.html").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ SCORES = {"bleu": "BLEU", "chrf": "chrF", "exact": "exact match, %"}
 _CONFIG = "config.toml"
 
 Row = dict[str, Any]
+_COSTS = ("memory_mb", "tokens_per_second")
 
 
 def read_metrics(path: Path) -> list[Row]:
@@ -41,9 +43,23 @@ def read_metrics(path: Path) -> list[Row]:
     for line in path.read_text("utf-8", errors="replace").split("\n"):
         with suppress(ValueError):
             row = parse_json(line)
-            if isinstance(row, dict) and isinstance(row.get("step"), int) and "kind" in row:
+            if isinstance(row, dict) and isinstance(row.get("step"), int) and _is_sound(row):
                 rows.append(row)
     return rows
+
+
+def _is_sound(row: Row) -> bool:
+    """Whether a row can be read as one of ours; a folder may come from anyone."""
+    numbers = all(isinstance(row.get(n, 0), (int, float)) for n in ("elapsed", *_COSTS))
+    scores = all(isinstance(row.get(n, 0), (int, float, type(None))) for n in (*FIGURES, "done"))
+    samples = [one for name in ("samples", "watched") for one in row.get(name) or []]
+    texts = all(isinstance(one, dict) and {"source", "output"} <= one.keys() for one in samples)
+    return "kind" in row and numbers and scores and texts
+
+
+def visible(text: str) -> str:
+    """``text`` for a terminal: control characters, which could command it, are spelt out."""
+    return "".join(c if unicodedata.category(c) != "Cc" else f"\\x{ord(c):02x}" for c in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +190,8 @@ def print_runs(runs: list[History], console: Console) -> None:
     for run in runs:
         facts = run.facts()
         table.add_row(
-            Text(facts["folder"]), facts["state"], f"{facts['step']:,}", clock(facts["seconds"]),
+            Text(visible(facts["folder"])), facts["state"], f"{facts['step']:,}",
+            clock(facts["seconds"]),
             f"{facts['tokens_per_second']:,.0f}", f"{facts['memory_mb']:,.0f}",
             *(figure(facts["best"], name) for name in names),
         )  # fmt: skip
@@ -218,10 +235,10 @@ def row_lines(row: Row, best: str = "") -> Iterator[str]:
         yield _progress(row, best)
     elif row["kind"] == "validation":
         yield f"step {row['step']}: {scores_line(row)}{' (best)' if row.get('best') else ''}"
-        for sample in (*row.get("samples", ()), *row.get("watched", ())):
+        for sample in (*(row.get("samples") or ()), *(row.get("watched") or ())):
             for mark, name in ((">", "source"), ("=", "reference"), ("<", "output")):
-                if sample[name] or name != "reference":
-                    yield f"  {mark} {sample[name]}"
+                if sample.get(name) or name != "reference":
+                    yield f"  {mark} {visible(str(sample[name]))}"
 
 
 def _progress(row: Row, best: str) -> str:

@@ -45,7 +45,7 @@ class Trackers:
         self._say = say
         self._trackers: dict[str, Any] = {}
         path = folder / TRACKED
-        known: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        known = _known(path)
         options = {
             name: value if isinstance(value, (bool, int, float)) else str(value)
             for name, value in flat(config).items()
@@ -85,6 +85,16 @@ class Trackers:
             except Exception as error:  # a network that is down is no reason to stop learning
                 del self._trackers[name]
                 self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
+
+
+def _known(path: Path) -> dict[str, str]:
+    """What trackers call this run, from an earlier command."""
+    try:
+        return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    except (ValueError, TypeError) as error:
+        raise TrainingError(
+            "is damaged", place=str(path), cure="delete it: trackers begin a new run"
+        ) from error
 
 
 def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
