@@ -49,8 +49,8 @@ def _draws_in_cuda(folder: Path) -> bool:
 
 
 def _pip(folder: Path, *asked: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
-    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *asked]
-    return subprocess.run(command, check=False, text=True, stdout=stdout)
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--no-warn-conflicts"]
+    return subprocess.run([*command, *asked], check=False, text=True, stdout=stdout)
 
 
 def main() -> int:
