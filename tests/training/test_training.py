@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -406,3 +407,26 @@ def test_a_report_that_cannot_be_written_ends_no_training(
     assert outcome.state.step == 4
     assert "dragoman: README.md is not written: " in capsys.readouterr().err
     assert (tmp_path / "m" / "report.html").exists()
+
+
+def test_a_pointer_carries_names_that_nobody_has_seen(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+
+    def name() -> str:
+        return "".join(random.choice(list("bdklmnrst")) + random.choice(list("aeiou"))
+                       for _ in range(3)).capitalize()  # fmt: skip
+
+    rows = [(f"my name is {a} from {b}", f"{a} lives in {b}") if n % 2 else
+            (f"{a} met {b} today", f"today {b} met {a}")
+            for n, a, b in ((n, name(), name()) for n in range(1200))]  # fmt: skip
+    (tmp_path / "pairs.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in rows))
+    words = {"level": "word", "min_count": 5}
+    config = merge(options(steps=200, validate_every=100, learning_rate=0.01), {
+        "source": words, "target": words, "model": {"copy": True},
+    }, place="test")  # fmt: skip
+    run(tmp_path / "pairs.tsv", tmp_path / "m", config)
+    model = dragoman.load(tmp_path / "m")
+    answers = model.translate(["my name is Zoë from Xanten", "Zoë met Max today"])
+    assert [answer.text for answer in answers] == ["Zoë lives in Xanten", "today Max met Zoë"]
+    last = metrics(tmp_path / "m", "validation")[-1]
+    assert last["exact"] > 95 and last["free_accuracy"] > 0.95  # type: ignore[operator]

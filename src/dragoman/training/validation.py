@@ -88,7 +88,12 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
         outputs = [answer.text for answer in answers]
         found = measures(outputs, [(r,) for r in references], ("bleu", "chrf", "exact"))
         scores |= {measure.key: measure.value() for measure in found}
-        tokens = map(prepared.target.tokens, prepared.target.encode([t for _, t in pairs]))
+        targets = [target for _, target in pairs]
+        tokens = (
+            map(prepared.target.pieces, targets)  # a copied word is right when it is the word
+            if config.model.copy
+            else map(prepared.target.tokens, prepared.target.encode(targets))
+        )
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], list(tokens))
     watched = config.training.watch
     shown = _attended(translator, sources[-SHOWN:], references[-SHOWN:], greedy)
