@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.font_manager import fontManager
 
+from dragoman.errors import DataError
 from dragoman.evaluation.history import read_metrics
 from dragoman.inspection.attention_map import AttentionMap, draw_attention, draw_maps
 from dragoman.inspection.curves import draw_curves
@@ -125,3 +126,10 @@ def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n\xff", encoding="latin-1", errors="replace")
     assert [row["step"] for row in read_metrics(path)] == [1, 1]
     assert read_metrics(tmp_path / "nothing") == []
+
+
+def test_a_map_too_large_to_be_read_is_refused(tmp_path: Path) -> None:
+    weights = np.eye(401, dtype=np.float32)
+    with pytest.raises(DataError, match="a map of 401 words cannot be read .give a sentence"):
+        draw_attention(["a"] * 400, ["b"] * 400, weights, tmp_path / "map.png")
+    assert not list(tmp_path.iterdir())

@@ -44,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Explain, arguments, verb="explain")
     check_output(asked.html, "--html")
     check_output(asked.attention, "--attention", PICTURES)
+    if asked.html is not None and asked.html == asked.attention:
+        raise OptionError("is the file of --attention as well", place="--html")
     if asked.beside and not asked.attention:
         raise OptionError("there is no picture to draw in", place="--beside", cure="--attention")
     from rich.console import Console

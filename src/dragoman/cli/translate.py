@@ -162,6 +162,10 @@ def _draw(answer: Translation, path: Path) -> None:
         _warn("--attention: the first line is empty or too long to be drawn")
         return
     weights = answer.hypotheses[0].weights
-    missing = draw_attention(answer.source_tokens, answer.target_tokens, weights, path)
+    try:
+        missing = draw_attention(answer.source_tokens, answer.target_tokens, weights, path)
+    except DataError as error:  # the other lines are still to be answered
+        _warn(f"--attention: {error}")
+        return
     if missing:
         _warn(f"--attention: {without_font(missing)}")

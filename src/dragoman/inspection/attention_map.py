@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from dragoman.errors import DataError
 from dragoman.inspection.fonts import fonts_for
 from dragoman.inspection.pictures import as_label, save_figure
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 END = "</s>"
 _INCHES = 0.33  # a cell
+_MOST = 300
+"""Words on one side of a map."""
 
 
 class AttentionMap(NamedTuple):
@@ -64,8 +67,17 @@ def draw_maps(maps: Sequence[AttentionMap], path: Path) -> str:
 
     Returns:
         The characters that no font of this machine has, and that the picture therefore lacks.
+
+    Raises:
+        DataError: there are more words than a picture can show.
     """
     cells = [(len(one.source) + 1, len(one.weights)) for one in maps]
+    longest = max(max(cell) for cell in cells)
+    if longest > _MOST:
+        raise DataError(
+            f"a map of {longest} words cannot be read", place=str(path),
+            cure=f"give a sentence of at most {_MOST}",
+        )  # fmt: skip
     size = (
         2.5 * len(maps) + _INCHES * sum(across for across, _ in cells),
         1.8 + _INCHES * max(down for _, down in cells),

@@ -99,7 +99,7 @@ def _table(left: Sequence[str], right: Sequence[str]) -> Table:
     for name in left:
         table.add_column(name, max_width=24, no_wrap=True)
     for name in right:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=6, no_wrap=True)
     return table
 
 
@@ -132,7 +132,8 @@ def _bars(step: Step, source: Sequence[Token]) -> RenderableType:
     """Weights as bars over the source words, with their energies."""
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=24, no_wrap=True)
-    table.add_column(width=_BAR)
+    table.add_column(max_width=_BAR, no_wrap=True, overflow="crop")
+    table.add_column(min_width=5, no_wrap=True)
     if step.weights is None or step.energies is None:
         return table
     for token, weight, energy in zip(source, step.weights, step.energies, strict=True):
