@@ -44,6 +44,7 @@ def test_the_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert data["watched"] == [
         {"source": HOSTILE, "said": [[50, f"{HOSTILE} 50"], [100, f"{HOSTILE} 100"]]}
     ]
+    assert [row[:2] for row in data["mistakes"]] == [[7, "blank"]]
     assert not list(tmp_path.rglob("*.partial"))
 
 
