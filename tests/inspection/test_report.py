@@ -85,7 +85,7 @@ def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_little_has_a_report(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "m", [])
-    (folder / "run.json").unlink()
+    (folder / "run.json").write_text("3")
     data = embedded(write_report(folder).read_text("utf-8"))
     assert data["train"] == {} and data["command"] == f"dragoman train PAIRS --out {folder}"
     odd = make_run(tmp_path / os.fsdecode(b"m\xff"), ROWS)  # a name that is no UTF-8

@@ -67,7 +67,7 @@ def report_data(history: History, most: int) -> Row:
         "facts": history.record.get("facts", {}),
         "notes": history.record.get("notes", []),
         "options": _clipped(_options(history)),
-        "environment": starts[-1]["environment"] if starts else {},
+        "environment": starts[-1].get("environment", {}) if starts else {},
         "commands": len(starts),
         "command": history.command(),
     }
