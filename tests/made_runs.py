@@ -37,7 +37,7 @@ def validation_row(step: int, **values: Any) -> dict[str, Any]:
         "bleu": 30.0 + step / 7, "chrf": 40.0, "exact": 1.0,
         "signatures": {"bleu": "nrefs:1", "chrf": "nc:6"}, "samples": [sample],
         "watched": [sample | {"reference": "", "output": f"{HOSTILE} {step}"}],
-        "worst": [sample | {"chrf": 3.5, "attention": []}],
+        "mistakes": {"loop": 0, "blank": 7}, "worst": [sample | {"chrf": 3.5, "attention": []}],
     } | values  # fmt: skip
 
 

@@ -103,6 +103,8 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
     (tmp_path / "p.tsv").write_text(lines, encoding="utf-8")
     folder = tmp_path / "m"
     command = [sys.executable, "-m", "dragoman"]
+    # What a shell starts in the background ignores Ctrl-C, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     training = subprocess.Popen(
         [*command, "train", str(tmp_path / "p.tsv"), "--out", str(folder), "--hidden", "16",
          "--embedding", "8", "--steps", "1000000", "--validate-every", "20", "--report-every",
@@ -130,6 +132,7 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
         assert "interrupted" in logs[1].read_text().splitlines()[-1]
         assert [run.state for run in dragoman.runs(tmp_path)] == ["interrupted"]
     finally:
+        signal.signal(signal.SIGINT, before)
         for process in (training, *watching):
             process.kill()
 

@@ -44,6 +44,7 @@ def test_the_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert data["watched"] == [
         {"source": HOSTILE, "said": [[50, f"{HOSTILE} 50"], [100, f"{HOSTILE} 100"]]}
     ]
+    assert [row[:2] for row in data["mistakes"]] == [[7, "blank"]]
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -84,7 +85,7 @@ def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_little_has_a_report(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "m", [])
-    (folder / "run.json").unlink()
+    (folder / "run.json").write_text("3")
     data = embedded(write_report(folder).read_text("utf-8"))
     assert data["train"] == {} and data["command"] == f"dragoman train PAIRS --out {folder}"
     odd = make_run(tmp_path / os.fsdecode(b"m\xff"), ROWS)  # a name that is no UTF-8

@@ -29,7 +29,7 @@ def course(
     """Play a run: steps of about 0.2 s, slow at first; what was told, and when it ended."""
     random = np.random.default_rng(3)
     state, pace, told = TrainingState(), Pace(), []
-    every = int(options.validate_every)
+    every = BATCHES if options.validate_every == "epoch" else int(options.validate_every)
     clock, mark = 11.0, (0, 11.0)  # preparation took a while
 
     def validate() -> None:
@@ -65,10 +65,17 @@ def course(
 
 @pytest.mark.parametrize("cost", [0.0, 2.0, 15.0])
 @pytest.mark.parametrize(
-    "limit", [{"steps": 3000}, {"epochs": 20}, {"budget": "10m"}, {"steps": 2950, "epochs": 90}]
+    "limit",
+    [
+        {"steps": 3000},
+        {"epochs": 20},
+        {"budget": "10m"},
+        {"steps": 2950, "epochs": 90},
+        {"epochs": 21, "validate_every": "epoch"},
+    ],
 )
 def test_it_is_right_after_a_tenth_of_the_run(limit: dict[str, object], cost: float) -> None:
-    options = replace(TrainingOptions(), validate_every=100, patience=0, **limit)  # type: ignore[arg-type]
+    options = replace(TrainingOptions(), **({"validate_every": 100, "patience": 0} | limit))  # type: ignore[arg-type]
     told, end = course(options, cost=cost)
     later = [t for t in told if t.at >= 0.1 * end]
     assert len(later) > 20 and not any(t.open_end for t in later)

@@ -85,8 +85,8 @@ class History:
             raise FolderError(f"is not a model folder: it has no {_CONFIG}", place=str(folder))
         refuse_ways_out(folder)
         record = {}
-        with suppress(OSError, ValueError):
-            record = parse_json((folder / RECORD).read_text("utf-8"))
+        with suppress(OSError, ValueError, TypeError):
+            record = dict(parse_json((folder / RECORD).read_text("utf-8")))
         return cls(folder, from_toml(folder / _CONFIG), record, read_metrics(folder / METRICS))
 
     @property

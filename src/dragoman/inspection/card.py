@@ -141,7 +141,7 @@ def _data(history: History) -> str:
 
 def _training(history: History) -> str:
     starts, last = history.kind("start"), history.last
-    machine = starts[-1]["environment"] if starts else {}
+    machine = starts[-1].get("environment", {}) if starts else {}
     on = ", ".join(f"{name} {value}" for name, value in machine.items())
     took = f"{last.get('step', 0):,} steps in {clock(last.get('elapsed', 0))}"
     return f"{took}{f' on {_plain(on)}' if on else ''}. The command that does it again:"

@@ -14,6 +14,7 @@ from typing import Any
 
 from dragoman.config import Config, flat
 from dragoman.evaluation.history import REPORT, History, Row
+from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
 
 MOST_BYTES = 2_000_000
@@ -62,10 +63,11 @@ def report_data(history: History, most: int) -> Row:
         "watched": _clipped(_watched(_thinned(validations, most // 5))),
         "samples": _clipped([*now.get("samples", ()), *now.get("watched", ())]),
         "worst": _clipped(now.get("worst", [])),
+        "mistakes": [(n, kind, MISTAKES[kind]) for kind, n in now.get("mistakes", {}).items() if n],
         "facts": history.record.get("facts", {}),
         "notes": history.record.get("notes", []),
         "options": _clipped(_options(history)),
-        "environment": starts[-1]["environment"] if starts else {},
+        "environment": starts[-1].get("environment", {}) if starts else {},
         "commands": len(starts),
         "command": history.command(),
     }

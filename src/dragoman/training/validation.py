@@ -11,9 +11,12 @@ import numpy as np
 
 from dragoman.config import Config, SearchOptions
 from dragoman.data.prepare import Prepared
+from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.confidence import fit_confidence
+from dragoman.evaluation.examples import examples_of
 from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import Measure, measures
+from dragoman.evaluation.mistakes import mistakes
 from dragoman.model.folder import load_folder
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import Seq2Seq
@@ -53,6 +56,8 @@ class Validation:
     samples: tuple[Sample, ...]
     watched: tuple[Sample, ...]
     worst: tuple[Sample, ...]
+    mistakes: dict[str, int]
+    """How many of the outputs are visibly wrong, by kind."""
     seconds: float
 
     def metric(self, name: str) -> float:
@@ -84,6 +89,7 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
     answers = list(translator.translate(sources, greedy))
     sample = [Sample(s, r, a.text) for s, r, a in zip(sources, references, answers, strict=True)]
     found: tuple[Measure, ...] = ()
+    wrong: dict[str, list[int]] = {}
     if pairs:
         outputs = [answer.text for answer in answers]
         found = measures(outputs, [(r,) for r in references], ("bleu", "chrf", "exact"))
@@ -95,13 +101,20 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
             else map(prepared.target.tokens, prepared.target.encode(targets))
         )
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], list(tokens))
+        wrong = mistakes(
+            examples_of(zip(sources, references, strict=True), ""), outputs,
+            [all(h.complete for h in answer.hypotheses) for answer in answers],
+            [UNK in ids for ids in prepared.source.encode(sources)],
+            characters=config.target.level == "char",
+        )  # fmt: skip
     watched = config.training.watch
     shown = _attended(translator, sources[-SHOWN:], references[-SHOWN:], greedy)
     seen = _attended(translator, watched, [""] * len(watched), greedy)
     model.train()
     signatures = {measure.key: measure.signature for measure in found}
+    counts = {kind: len(lines) for kind, lines in wrong.items()}
     took = time.monotonic() - began
-    return Validation(scores, signatures, shown, seen, _worst(sample, found), took)
+    return Validation(scores, signatures, shown, seen, _worst(sample, found), counts, took)
 
 
 def _attended(
