@@ -7,13 +7,14 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dragoman.errors import FolderError
 
-_ASIDE = ".partial"
+ASIDE = ".partial"
+"""Ending of what is being written; left behind only by a crash."""
 _MOST_FILES = 10_000
 
 
@@ -24,17 +25,19 @@ def replacing(path: Path) -> Iterator[Path]:
     What was written is forced to disk before it is renamed, and the rename after it. When the
     block raises, the new file is removed and the old one stays.
     """
-    aside = path.with_name(f"{path.name}{_ASIDE}")
-    aside.unlink(missing_ok=True)  # whatever it was, a link to elsewhere included
-    try:
-        yield aside
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    aside = path.with_name(f"{path.name}{ASIDE}")
+    with _naming(path):
+        aside.unlink(missing_ok=True)  # whatever it was, a link to elsewhere included
+        try:
+            yield aside
+            with open(aside, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -43,21 +46,41 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     An old folder at ``path`` is removed first, so give a new name where it must not be missed.
     """
-    aside = path.with_name(f"{path.name}{_ASIDE}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
-        yield aside
-        for file in aside.iterdir():
-            with open(file, "rb") as written:
-                os.fsync(written.fileno())
-        sync_folder(aside)
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(aside, path)
-    except BaseException:
+    aside = path.with_name(f"{path.name}{ASIDE}")
+    with _naming(path):
         shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        try:
+            yield aside
+            for file in aside.iterdir():
+                with open(file, "rb") as written:
+                    os.fsync(written.fileno())
+            sync_folder(aside)
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(aside, path)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        sync_folder(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that it is whole until it is gone; one that cannot be removed stays."""
+    aside = path.with_name(f"{path.name}{ASIDE}")
+    with suppress(OSError):
+        os.replace(path, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error of the system, such as a full disk, say what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if not error.filename:
+            error.filename = str(path)
         raise
-    sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

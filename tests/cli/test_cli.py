@@ -287,7 +287,7 @@ def test_some_bad_lines_are_counted_and_said(
     ("arguments", "message"),
     [
         (["trian"], "dragoman trian: there is no such verb (did you mean 'train'?)"),
-        (["train"], "required options"),
+        (["train"], "missing from dragoman train"),
         (["train", "{d}", "--out", "m"], "is a directory"),
         (["train", "p", "--out", "m", "--hiden", "3"],
          "--hiden: there is no such option (did you mean 'hidden'?)"),
@@ -310,7 +310,7 @@ def test_some_bad_lines_are_counted_and_said(
         (["evaluate", "{f}", "{d}/nothing"], "no such file"),
         (["translate", "{f}", "--attention", "map.txt"], "no ending of a picture"),
         (["translate", "{f}", "--attention", "no/map.png"], "no such folder: no"),
-        (["translate", "{f}", "--n-best", "0"], "--n-best: 0 is too small"),
+        (["translate", "{f}", "--n-best", "0"], "search.n_best: 0 is too small"),
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
         (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
         (["evaluate", "{f}", "{d}"], "is not a model folder"),
@@ -365,7 +365,7 @@ def test_every_option_explains_itself(verb: str, capsys: pytest.CaptureFixture[s
     assert options
     for option in options:
         name, _, explanation = " ".join(option.split()).partition(" ")
-        assert re.search(r"\((default|required|sets)", explanation), name
+        assert re.search(r"\((default|required|sets|repeatable)", explanation), name
         assert len(explanation) > 25, name
 
 
@@ -417,7 +417,7 @@ HEAVY = ["torch", "accelerate", "matplotlib", "tokenizers", "pyarrow", "sacreble
 @pytest.mark.parametrize(
     "code",
     ["import dragoman", "from dragoman.cli import main; main(['--help'])",
-     "import dragoman.search.beam, dragoman.search.translator, dragoman.data.prepare"],
+     "import dragoman.search.loop, dragoman.search.translator, dragoman.data.prepare"],
 )  # fmt: skip
 def test_torch_is_not_imported_before_its_time(code: str) -> None:
     probe = f"{code}\nimport sys; print([m for m in {HEAVY} if m in sys.modules])"

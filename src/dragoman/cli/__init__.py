@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted.
+        The exit code: 0 done, 1 failed, 2 wrong usage or input, 128 and the number of the signal
+        that interrupted it (130 for Ctrl-C).
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()

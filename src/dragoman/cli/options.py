@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import MISSING
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
@@ -24,18 +27,31 @@ AllOptions = Annotated[Config, tyro.conf.arg(name="")]
 def parse(
     command: type[Command], arguments: Sequence[str], *, verb: str, default: Command | None = None
 ) -> Command:
-    """Read ``arguments`` as the dataclass ``command``; exits with code 2 when they do not fit.
+    """Read ``arguments`` as the dataclass ``command``.
 
     An option of a group may be given without the group's name when no other option shares its
     last name: ``--hidden 512`` for ``--model.hidden 512``.
+
+    Raises:
+        OptionError: they do not fit.
     """
-    parsed: Command = tyro.cli(
-        command,
-        prog=f"dragoman {verb}",
-        description=command.__doc__,
-        args=lengthen(command, arguments),
-        default=tyro.MISSING_NONPROP if default is None else default,
-    )
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            parsed: Command = tyro.cli(
+                command,
+                prog=f"dragoman {verb}",
+                description=command.__doc__,
+                args=lengthen(command, arguments),
+                default=tyro.MISSING_NONPROP if default is None else default,
+            )
+    except SystemExit as end:
+        if not end.code:  # help was asked for
+            raise
+        # Tyro draws boxes: the message is what stands above the first line across.
+        inside = (line.strip("│ ") for line in said.getvalue().splitlines()[1:])
+        message = " ".join(takewhile(lambda line: line.strip("─╯╰"), inside))
+        raise OptionError(message, cure=f"see dragoman {verb} --help") from None
     return parsed
 
 

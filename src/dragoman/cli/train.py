@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -45,5 +46,5 @@ def main(arguments: Sequence[str]) -> int:
     outcome = train(asked.pairs, asked.out, asked.options, began=began)
     if outcome.interrupted:
         print("the same command goes on from here", file=sys.stderr)
-        return 130
+        return 128 + signal.Signals[outcome.reason.rpartition(" ")[2]]
     return 0

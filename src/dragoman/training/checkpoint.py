@@ -16,8 +16,15 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from dragoman.errors import FolderError
-from dragoman.files import parse_json, replacing_folder, write_text
+from dragoman.errors import FolderError, TrainingError
+from dragoman.files import (
+    ASIDE,
+    parse_json,
+    remove_folder,
+    replacing_folder,
+    sync_folder,
+    write_text,
+)
 from dragoman.model.folder import fill, read_tensors, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.state import TrainingState
@@ -30,21 +37,39 @@ _RANDOM = "random."
 def save_checkpoint(
     folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int
 ) -> None:
-    """Write a checkpoint beside the others, then remove all but the last ``keep``."""
+    """Write a checkpoint beside the others, then remove all but the last ``keep``.
+
+    Raises:
+        OSError: it could not be written; the others are still there.
+        TrainingError: what is read back is not what was written.
+    """
     place = folder / FOLDER
-    place.mkdir(exist_ok=True)
+    if not place.exists():
+        place.mkdir()
+        sync_folder(folder)
     made = place / f"step-{state.step:08d}"
     text = json.dumps(state.to_json(), indent=1)
     if made.exists():  # saved at this step before: only the counters can differ
         write_text(made / STATE, text)
         return
+    rest = _optimizer_tensors(model, optimizer) | _random_states()
+    contents = {
+        "model.safetensors": save(tensors_of(model)), "optimizer.safetensors": save(rest),
+        STATE: text.encode(),
+    }  # fmt: skip
     with replacing_folder(made) as aside:
-        rest = _optimizer_tensors(model, optimizer) | _random_states()
-        (aside / "model.safetensors").write_bytes(save(tensors_of(model)))
-        (aside / "optimizer.safetensors").write_bytes(save(rest))
-        (aside / STATE).write_text(text, encoding="utf-8")
+        for name, content in contents.items():
+            (aside / name).write_bytes(content)
+    for name, content in contents.items():
+        if (made / name).read_bytes() != content:
+            raise TrainingError(
+                "what is read back is not what was written", place=str(made / name),
+                cure="is the disk failing? the checkpoint before it was kept",
+            )  # fmt: skip
     for old in checkpoints(folder)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+        remove_folder(old)
+    for left in place.glob(f"*{ASIDE}"):  # by a crash
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -1,0 +1,393 @@
+"""Throw damaged files and command lines at everything that reads them.
+
+    python -m benchmarks.fuzz --inputs 50000
+
+Each input must be taken, or refused by one of Dragoman's own errors in one line, within five
+seconds. A case is made from a seed alone, so that ``--only readers --first 4711 --inputs 1`` shows
+one again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import torch
+
+from dragoman.api import load
+from dragoman.cli import VERBS, main
+from dragoman.config import Config, DataOptions, SideOptions, from_toml, merge, to_toml
+from dragoman.data.check.check import check_pairs
+from dragoman.data.lines import LINE_END
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
+from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.vectors import read_vectors
+from dragoman.errors import DragomanError
+from dragoman.evaluation.history import History
+from dragoman.inspection.report import report_page
+from dragoman.limits import check_options
+from dragoman.model.folder import save_setup, save_weights
+from dragoman.model.seq2seq import build_model
+from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from dragoman.training.state import TrainingState
+
+SECONDS = 5
+"""Longer is a hang."""
+GROWTH = 400
+"""Megabytes that the process may grow by after its first inputs."""
+TEXTS = ("un chat\tone cat", "où ?\twhere?", "\t", "", " ", "\r", "\0", "\x07", "\ufeffa\tb",
+         "x" * 3000, "a\u2028b\tc", "\u200b\tx", "e\u0301\té", "Ã©\tâ€™", "a\tb\tc", "1 2 3\t3 2 1",
+         "𝔞\tﬁ",
+         '{"source": "a", "target": "b"}', '{"source": 1}', "[" * 3000, "9" * 5000, '"\\ud800"',
+         '{"source": "\\ud800", "target": "\\u0000"}', "NaN", "<b>&amp;</b>\t[[x]]")  # fmt: skip
+RAW = (b"\xff", b"\xfe\xff", b"\x1f\x8b\x08", b"PK\x03\x04", b"\xc3", b"\n", b"\r\n", b"\0" * 9)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the targets work: a folder of their own, and a whole model in it."""
+
+    folder: Path
+    model: Path
+
+
+def damaged(rng: Random, content: bytes) -> bytes:
+    """``content`` with a few bytes changed, cut, doubled, or put in from elsewhere."""
+    data = bytearray(content)
+    for _ in range(rng.randint(0, 4)):
+        at = rng.randint(0, len(data))
+        end = min(len(data), at + rng.choice((1, 2, 8, 64, 1000)))
+        match rng.randrange(6):
+            case 0:
+                data[at:end] = rng.randbytes(end - at)
+            case 1:
+                del data[at:end]
+            case 2:
+                data[at:at] = data[at:end]
+            case 3:
+                data[at:at] = rng.choice(RAW)
+            case 4:
+                data[at:at] = rng.choice(TEXTS).encode()
+            case _ if rng.random() < 0.2:
+                del data[at:]
+    return bytes(data)
+
+
+def lines_of(rng: Random) -> bytes:
+    """A file of lines, most of them odd."""
+    ends = ("\n", "\n", "\r\n", "\r", "")
+    lines = (rng.choice(TEXTS) + rng.choice(ends) for _ in range(rng.randint(0, 12)))
+    return damaged(rng, "".join(lines).encode())
+
+
+def packed(rng: Random, path: Path, content: bytes) -> Path:
+    """Write ``content`` plain or packed, perhaps damaged once more."""
+    kind = rng.choice(("", "", "", ".gz", ".zip"))
+    if kind == ".gz":
+        content = damaged(rng, gzip.compress(content))
+    elif kind == ".zip":
+        made = io.BytesIO()
+        with zipfile.ZipFile(
+            made, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        ) as z:
+            for name in rng.sample(("a.tsv", "../b", "d/c.tsv", "._x", "é"), rng.randint(0, 2)):
+                z.writestr(name, content)
+        content = damaged(rng, made.getvalue())
+    path = path.with_name(path.name + kind)
+    path.write_bytes(content)
+    return path
+
+
+def reading(rng: Random) -> DataOptions:
+    """Some way to read pairs."""
+    return replace(
+        DataOptions(), format=rng.choice(("auto", "tsv", "jsonl", "aligned")),
+        columns=rng.choice(((1, 2), (2, 1), (1, 3), (1, 1), (0, 1))),
+        separator=rng.choice(("\t", "\t", " ", "|", "")), reverse=rng.random() < 0.2,
+        max_characters=rng.choice((5, 2000)), tolerance=rng.choice((0.0, 0.05, 0.99)),
+    )  # fmt: skip
+
+
+def readers(rng: Random, place: Place) -> None:
+    """Files of pairs."""
+    files = [
+        packed(rng, place.folder / f"p{n}.tsv", lines_of(rng)) for n in range(rng.choice((1, 1, 2)))
+    ]
+    options = reading(rng)
+    for pair in read_pairs(files, options, Faults()):
+        for text in (pair.source, pair.target):
+            assert (
+                text.strip() and not LINE_END.search(text) and len(text) <= options.max_characters
+            )
+
+
+def checker(rng: Random, place: Place) -> None:
+    """The same, checked and cleaned."""
+    files = [packed(rng, place.folder / "p.tsv", lines_of(rng))]
+    json.dumps(check_pairs(files, reading(rng), fix=place.folder / "out.tsv").lines())
+
+
+def vectors(rng: Random, place: Place) -> None:
+    """Word vectors."""
+    rows = [f"{rng.choice(('a', 'b', 'un', '▁a', '. .'))} {'0.5 ' * 3}".strip() for _ in range(5)]
+    path = packed(rng, place.folder / "v.txt", damaged(rng, "\n".join(rows).encode()))
+    read_vectors(path, tokenizers()["word"], 3)
+
+
+@cache
+def tokenizers() -> dict[str, Tokenizer]:
+    """One of each level."""
+    texts = ["un chat noir, deux chats", "trois chats ; où ?"] * 5
+    return {
+        level: train_tokenizer(texts, SideOptions(level=cast(Any, level), vocabulary=60))
+        for level in ("word", "char", "bpe", "unigram")
+    }
+
+
+def node(rng: Random) -> Any:
+    """Any JSON value."""
+    return rng.choice((None, True, 0, -1, 2**70, 1.5, "", "x", "(a+)+$", "\n", [], [[]], {},
+                       {"type": "NFC"}, {"type": "Split"}, [1, 2]))  # fmt: skip
+
+
+def shaken(rng: Random, tree: Any) -> Any:
+    """A JSON tree with a few of its nodes replaced or dropped."""
+    if rng.random() < 0.03:
+        return node(rng)
+    if isinstance(tree, dict):
+        kept = {k: shaken(rng, v) for k, v in tree.items() if rng.random() > 0.02}
+        return kept | ({"more": node(rng)} if rng.random() < 0.02 else {})
+    return [shaken(rng, v) for v in tree] if isinstance(tree, list) else tree
+
+
+def tokenizer(rng: Random, place: Place) -> None:
+    """A tokenizer's file, and what it does to text."""
+    text = tokenizers()[rng.choice(("word", "char", "bpe", "unigram"))].to_json()
+    if rng.random() < 0.6:
+        text = json.dumps(shaken(rng, json.loads(text)))
+    raw = text.encode() if rng.random() < 0.5 else damaged(rng, text.encode())
+    path = place.folder / "t.json"
+    path.write_bytes(raw)
+    loaded = Tokenizer.load(path)
+    (ids,) = loaded.encode([rng.choice(TEXTS)])
+    assert all(0 <= i < len(loaded) for i in ids)
+    loaded.decode(ids)
+
+
+def toml(rng: Random, place: Place) -> None:
+    """A file of options."""
+    text = to_toml(Config()).encode()
+    if rng.random() < 0.5:
+        lines = text.split(b"\n")
+        rng.shuffle(lines)
+        text = b"\n".join(lines[: rng.randint(1, 20)])
+    path = place.folder / "r.toml"
+    path.write_bytes(damaged(rng, text))
+    check_options(from_toml(path))
+
+
+@contextlib.contextmanager
+def spoiled(rng: Random, file: Path) -> Iterator[None]:
+    """One file of a whole folder, damaged for the time of the block."""
+    good = file.read_bytes()
+    text = good.decode(errors="ignore")
+    if file.suffix in (".json", ".jsonl") and rng.random() < 0.5:
+        rows = [json.dumps(shaken(rng, json.loads(row))) for row in text.split("\n") if row] if (
+            file.suffix == ".jsonl") else [json.dumps(shaken(rng, json.loads(text)))]  # fmt: skip
+        file.write_text("\n".join(rows), encoding="utf-8")
+    else:
+        file.write_bytes(damaged(rng, good))
+    try:
+        yield
+    finally:
+        file.write_bytes(good)
+
+
+def folder(rng: Random, place: Place) -> None:
+    """A model folder, loaded and used."""
+    names = ("config.toml", "model.safetensors", "source.json", "target.json", "confidence.json")
+    with spoiled(rng, place.model / rng.choice(names)):
+        load(place.model).translate(["un chat", rng.choice(TEXTS)], beam=1, max_ratio=1.0)
+
+
+def checkpoint(rng: Random, place: Place) -> None:
+    """A checkpoint."""
+    with torch.device("cpu"):
+        model, optimizer = whole_model()
+    (saved,) = checkpoints(place.model)
+    with spoiled(rng, rng.choice(sorted(saved.iterdir()))):
+        load_checkpoint(saved, model, optimizer)
+
+
+def history(rng: Random, place: Place) -> None:
+    """What a run says of itself, and its report."""
+    with spoiled(rng, place.model / rng.choice(("run.json", "metrics.jsonl", "config.toml"))):
+        report_page(History.of(place.model))
+
+
+WORDS = (
+    "x", "-", "--", "--json", "--data.columns", "1", "2", "0", "-1", "1e9", "nan", "--help",
+    "--fix",
+    "--against", "--places", "--steps", "--hidden", "--budget", "--recipe", "--out", "--beam",
+    "é\udcff", "--no-json", "--data.format", "jsonl", "", "\n", "--n-best", "list", "get",
+    "phrases",
+    "--count",
+)  # fmt: skip
+
+
+def cli(rng: Random, place: Place) -> None:
+    """A command line, in this process."""
+    paths = ("p.tsv", "m", "m/config.toml", "nothing", ".", "r.toml", "out.tsv", "/dev/null")
+    (place.folder / "p.tsv").write_bytes(lines_of(rng))
+    verbs = [verb for verb in VERBS if verb not in ("demo", "bench", "watch")]
+    verb = rng.choice([*verbs, *verbs, "", "chekc", "--version"])
+    arguments = [
+        rng.choice(WORDS if rng.random() < 0.6 else paths) for _ in range(rng.randint(0, 5))
+    ]
+    if verb == "train":  # never a long one
+        arguments += ["--steps", "1", "--budget", "1s"] if rng.random() < 0.5 else ["--steps", "x"]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(place.folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = main([verb, *arguments])
+        except SystemExit as end:  # help
+            code = int(end.code or 0)
+    assert code in (0, 1, 2), (code, verb, arguments)
+    said = [line for line in err.getvalue().splitlines() if line.startswith("dragoman ")]
+    assert code != 2 or len(said) == 1 or not verb, (verb, arguments, err.getvalue())
+    shutil.rmtree(place.folder / "x", ignore_errors=True)
+
+
+TARGETS: dict[str, tuple[Callable[[Random, Place], None], int]] = {
+    "readers": (readers, 30), "toml": (toml, 20), "tokenizer": (tokenizer, 20),
+    "folder": (folder, 10), "vectors": (vectors, 8), "checkpoint": (checkpoint, 5),
+    "history": (history, 3), "checker": (checker, 2), "cli": (cli, 2),
+}  # fmt: skip
+"""What is fuzzed, and of a hundred inputs how many it gets."""
+
+
+@cache
+def whole_model() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """A small model and its optimizer."""
+    words = tokenizers()["word"]
+    config = small_config()
+    model = build_model(config.model, source_vocabulary=len(words), target_vocabulary=len(words))
+    return model, torch.optim.Adam(model.parameters())
+
+
+def small_config() -> Config:
+    """Options of a model of a few units."""
+    sizes = {"model": {"embedding": 6, "hidden": 8, "dropout": 0.0}}
+    return merge(Config(), sizes, place="benchmarks/fuzz.py")
+
+
+def prepare(folder: Path) -> Place:
+    """Make a model folder with all that a run leaves."""
+    made, (model, optimizer) = folder / "m", whole_model()
+    made.mkdir()
+    words = tokenizers()["word"]
+    save_setup(made, small_config(), words, words)
+    save_weights(made, model, words, words)  # type: ignore[arg-type]
+    save_checkpoint(made, model, optimizer, TrainingState(step=3), 1)  # type: ignore[arg-type]
+    numbers = {"exponent": 1.0, "slope": 1.0, "offset": 0.0, "right": "exact"}
+    (made / "confidence.json").write_text(json.dumps(numbers))
+    record = {
+        "asked": {},
+        "data": "x",
+        "held_out": True,
+        "tokenizers": [],
+        "facts": {},
+        "notes": [],
+    }
+    (made / "run.json").write_text(json.dumps(record))
+    rows: list[dict[str, Any]] = [
+        {"kind": "start", "step": 0, "environment": {"torch": "2"}, "limits": {}},
+        {"kind": "train", "step": 1, "loss": 2.0, "elapsed": 1.0},
+        {"kind": "validation", "step": 1, "loss": 2.0, "chrf": 3.0, "best": True, "samples":
+         [{"source": "a", "reference": "b", "output": "c"}], "watched": [], "worst": []},
+        {"kind": "end", "step": 1, "reason": "done", "interrupted": False},
+    ]  # fmt: skip
+    (made / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return Place(folder, made)
+
+
+def attempt(name: str, seed: int, place: Place) -> str:
+    """One input: "taken", "refused", or what was wrong with the answer."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"{SECONDS} seconds were not enough")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    try:
+        TARGETS[name][0](Random(f"{name} {seed}"), place)
+    except DragomanError as error:
+        return "refused" if "\n" not in str(error) else f"not one line: {error!r}"
+    except BaseException:
+        return traceback.format_exc(limit=-3)
+    finally:
+        signal.alarm(0)
+    return "taken"
+
+
+def run(inputs: int, first: int, only: str | None) -> int:
+    """Fuzz; returns how many inputs were answered wrongly."""
+    names = [only] if only else [name for name, (_, share) in TARGETS.items() for _ in range(share)]
+    answers, began, grown = Counter[str](), time.monotonic(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        place = prepare(Path(folder))
+        for number in range(inputs):
+            seed = first + number
+            name = names[seed % len(names)]
+            said = attempt(name, seed, place)
+            answers[f"{name} {said}" if said in ("taken", "refused") else "wrong"] += 1
+            if said not in ("taken", "refused"):
+                print(f"--only {name} --first {seed}: {said}", flush=True)
+            if number == min(inputs, 1000) - 1:
+                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown) // 1024
+    wrong = answers.pop("wrong", 0)
+    print(", ".join(f"{count:,} {what}" for what, count in sorted(answers.items())))
+    print(f"{inputs:,} inputs, {wrong} answered wrongly, {more} MB of growth, "
+          f"{time.monotonic() - began:.0f} s")  # fmt: skip
+    return wrong + (more > GROWTH)
+
+
+def command() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=50_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", choices=sorted(TARGETS))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    os.environ.setdefault("NO_COLOR", "1")
+    return 1 if run(asked.inputs, asked.first, asked.only) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(command())
