@@ -51,7 +51,7 @@ class Translate:
     word, for the source word under it."""
     min_confidence: float | None = None
     """Mark an answer as unsure when the share of such answers that were right on held-out pairs is
-    below this: "[unsure] " is put before it, and with --json "unsure" is true."""
+    below this: "[unsure] " is put before it; in JSON, "unsure" is true."""
     json: bool = False
     """Give a JSON object a line: text, score (log-probability, normalised as the options say),
     confidence, tokens, n-best."""
