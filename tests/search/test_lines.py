@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,15 @@ def random_lines(count: int) -> list[str]:
         lines.append((" " if random.random() < 0.9 else "").join(words))
     lines[17], lines[5005] = "w1 w2. " * 14_286, "x" * 100_000  # 100,000 characters each
     return lines
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A model as small as this one is no faster with more, and the lines are many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
