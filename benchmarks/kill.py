@@ -30,13 +30,11 @@ from safetensors.torch import load_file
 from dragoman.config import Config, merge
 from dragoman.model.folder import WEIGHTS, load_folder
 from dragoman.training import loop
-from dragoman.training.checkpoint import FOLDER, STATE, checkpoints
+from dragoman.training.checkpoint import STATE, checkpoints
 from dragoman.training.run import train
+from dragoman.training.verify import differences
 
 WORDS = {"un": "one", "deux": "two", "trois": "three", "quatre": "four", "cinq": "five"}
-EXACT = ("step", "epoch", "loss", "gradient_norm", "learning_rate", "tokens", "chrf", "bleu",
-         "exact", "best")  # fmt: skip
-"""Fields of ``metrics.jsonl`` that must be the same; the others tell of time and memory."""
 EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.scandir"}
 
 
@@ -155,27 +153,6 @@ def digest(path: Path) -> str:
     tensors = sorted(load_file(path).items())
     parts = [name.encode() + tensor.contiguous().numpy().tobytes() for name, tensor in tensors]
     return hashlib.sha256(b"".join(parts)).hexdigest()
-
-
-def differences(out: Path, whole: Path) -> list[str]:
-    """What is not the same, to the bit, in two finished runs."""
-    wrong = [WEIGHTS] if digest(out / WEIGHTS) != digest(whole / WEIGHTS) else []
-    one, other = (checkpoints(folder)[-1] for folder in (out, whole))
-    wrong += [
-        f"{FOLDER}: {name}" for name in ("model.safetensors", "optimizer.safetensors")
-        if digest(one / name) != digest(other / name)
-    ]  # fmt: skip
-    states = [json.loads((path / STATE).read_text()) for path in (one, other)]
-    for state in states:
-        state.pop("elapsed"), state.pop("reserve")
-    if states[0] != states[1]:
-        wrong.append(STATE)
-    measured = [
-        [{n: row.get(n) for n in EXACT} for row in map(json.loads, (folder / "metrics.jsonl")
-         .read_text("utf-8").splitlines()) if row["kind"] in ("train", "validation")]
-        for folder in (out, whole)
-    ]  # fmt: skip
-    return [*wrong, *(["metrics.jsonl"] if measured[0] != measured[1] else [])]
 
 
 def look(out: Path, best: set[str], tally: Tally) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rich.console import Console
@@ -48,11 +49,12 @@ Paths = str | Path | Sequence[str | Path]
 
 def train(
     pairs: Paths, out: str | Path, config: Config | None = None, *, console: Console | None = None,
-    began: float | None = None,
+    began: float | None = None, resume_with: Mapping[str, Any] = MappingProxyType({}),
 ) -> Outcome:  # fmt: skip
     """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
 
-    The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
+    The same call again resumes what was interrupted; ``resume_with={"learning_rate": 5e-4}`` lets
+    it go on with another rate or batch. See :class:`dragoman.Config` for options.
     """
     from dragoman.inspection.curves import draw_curves  # a translator needs none of these
     from dragoman.training.run import train as run_training
@@ -66,6 +68,7 @@ def train(
         began=began,
         show=_first_pairs,
         refresh=_document,
+        resume_with=resume_with,
     )
     if outcome.is_main_process:
         draw_curves(folder)

@@ -28,7 +28,7 @@ def course(
 ) -> tuple[list[Told], float]:
     """Play a run: steps of about 0.2 s, slow at first; what was told, and when it ended."""
     random = np.random.default_rng(3)
-    state, pace, told = TrainingState(), Pace(), []
+    state, pace, told = TrainingState(batches=BATCHES), Pace(), []
     every = BATCHES if options.validate_every == "epoch" else int(options.validate_every)
     clock, mark = 11.0, (0, 11.0)  # preparation took a while
 
@@ -47,7 +47,7 @@ def course(
         if state.step % options.report_every == 0:
             pace.windows.append((state.step - mark[0], clock - mark[1]))
             mark = (state.step, clock)
-            left = pace.remaining(state, options, batches=BATCHES, reserve=RESERVE)
+            left = pace.remaining(state, options, reserve=RESERVE)
             if left is not None:
                 told.append(Told(clock, *left))
         if state.step % every == 0:
@@ -98,7 +98,7 @@ def test_without_a_limit_it_is_the_earliest_end(limit: int = 1500) -> None:
 
 def test_before_anything_was_measured_nothing_is_told() -> None:
     options = replace(TrainingOptions(), validate_every=100, steps=10)
-    assert Pace().remaining(TrainingState(), options, batches=5, reserve=0.0) is None
+    assert Pace().remaining(TrainingState(), options, reserve=0.0) is None
     endless = replace(options, steps=0, patience=0)
     pace = Pace(windows=[(10, 2.0)])
-    assert pace.remaining(TrainingState(step=10), endless, batches=5, reserve=0.0) is None
+    assert pace.remaining(TrainingState(step=10, batches=5), endless, reserve=0.0) is None

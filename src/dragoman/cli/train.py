@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from dragoman.cli.options import AllOptions, parse, recipe
 from dragoman.config import Config
+from dragoman.errors import OptionError, TrainingError
 from dragoman.limits import check_options
 
 
@@ -32,6 +34,12 @@ class Train:
     """The model folder; made when it is not there."""
     recipe: Path | None = None
     """A TOML file of options; what the command line says goes before it."""
+    resume_with: tuple[str, ...] = ()
+    """Options that a begun run goes on with from here, beside the same command:
+    learning_rate=5e-4 batch_tokens=2000."""
+    verify_resume: bool = False
+    """Only prove, in copies, that a stop changes nothing: the next steps twice, once with a stop,
+    to the same bits."""
     options: AllOptions = field(default_factory=Config)
 
 
@@ -41,10 +49,44 @@ def main(arguments: Sequence[str]) -> int:
     default = Train(tyro.MISSING, tyro.MISSING, options=recipe(arguments))
     asked = parse(Train, arguments, verb="train", default=default)
     check_options(asked.options)
+    changes = dict(map(_change, asked.resume_with))
+    if asked.verify_resume:
+        return _verify(asked)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
 
-    outcome = train(asked.pairs, asked.out, asked.options, began=began)
+    outcome = train(asked.pairs, asked.out, asked.options, began=began, resume_with=changes)
     if outcome.interrupted:
         print("the same command goes on from here", file=sys.stderr)
         return 128 + signal.Signals[outcome.reason.rpartition(" ")[2]]
+    return 0
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """``batch_tokens=2000`` as a name and a value; what TOML cannot read is text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise OptionError(f"{text!r} is no option with a value", place="--resume-with",
+                          cure="such as learning_rate=5e-4")  # fmt: skip
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
+
+
+def _verify(asked: Train) -> int:
+    from dragoman.training.verify import verify_resume
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    proof = verify_resume(asked.pairs, asked.out, asked.options, say)
+    steps = len(proof.losses)
+    if proof.differences:
+        raise TrainingError(
+            f"{steps} steps from step {proof.start:,} on, with a stop and without, differ in "
+            f"{proof.differences[0]} and {len(proof.differences) - 1} more",
+            place="--verify-resume", cure="do other things differ, such as --threads?",
+        )  # fmt: skip
+    say(f"{steps} steps from step {proof.start:,} on, with a stop in the middle and without: "
+        "losses, weights, optimizer and counters are the same to the bit")  # fmt: skip
     return 0

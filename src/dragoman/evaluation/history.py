@@ -135,11 +135,13 @@ class History:
             "best": {name: self.best[name] for name in FIGURES if name in self.best},
         }  # fmt: skip
 
+    def limits(self) -> Row:
+        """The options that each command may set anew, as the last one left them."""
+        return {n: v for start in self.kind("start") for n, v in start.get("limits", {}).items()}
+
     def asked(self) -> Row:
         """The options that the user set, by dotted name; limits as the last command gave them."""
-        values = dict(self.record.get("asked", {}))
-        for start in self.kind("start"):
-            values |= start.get("limits", {})
+        values = self.record.get("asked", {}) | self.limits()
         defaults = json.loads(json.dumps(flat(Config())))
         return {n: v for n, v in values.items() if n in defaults and v != defaults[n]}
 

@@ -112,7 +112,7 @@ def _clipped(value: Any) -> Any:
 def _options(history: History) -> list[tuple[str, Any, str]]:
     """Name, value and origin: ``asked`` for, ``chosen`` from the data, or ``default``."""
     asked, defaults = history.asked(), flat(Config())
-    values = flat(history.config) | {n: v for n, v in asked.items() if v != "auto"}
+    values = flat(history.config) | history.limits()
     origin = {
         name: "asked" if name in asked else "default" if value == defaults[name] else "chosen"
         for name, value in values.items()

@@ -48,8 +48,6 @@ class Run:
     """When the run would have begun had all its time been in this process (monotonic clock)."""
     interrupted: Callable[[], str]
     """The name of the signal that asks to stop; empty while none has."""
-    batches: int = 1
-    """Of the current epoch, in each process."""
     show: Callable[[], None] = lambda: None
     """Shows the weights at work."""
 
@@ -73,8 +71,7 @@ def train_loop(run: Run) -> str:
             step = run.state.step
             if step % options.report_every == 0:
                 run.reporter.step(
-                    run.state, norms=norms, rate=rate, done=done(run), batches=run.batches,
-                    reserve=_reserve(run),
+                    run.state, norms=norms, rate=rate, done=done(run), reserve=_reserve(run),
                 )  # fmt: skip
                 run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
             if _due(options.validate_every, step) or _must_learn_its_cost(run):
@@ -178,7 +175,7 @@ def done(run: Run) -> float:
     if options.steps:
         shares.append(state.step / options.steps)
     if options.epochs:
-        shares.append((state.epoch + state.batch / run.batches) / options.epochs)
+        shares.append((state.epoch + state.batch / max(1, state.batches)) / options.epochs)
     return min(1.0, max(shares))
 
 
@@ -220,14 +217,18 @@ def _reserve(run: Run) -> float:
 def _epoch(run: Run) -> Iterator[Rows]:
     """The batches of the current epoch that are still to do, this process's share of them.
 
-    Every process has as many: where they do not go round, the first ones are done twice.
+    Every process has as many: where they do not go round, the first ones are done twice. If an
+    epoch has been cut into other batches since it was left, it goes on at the same share of it.
     """
     train, options = run.prepared.train, run.config.training
     lengths = (train.source_lengths, train.target_lengths)
     plan = plan_epoch(*lengths, options, epoch=run.state.epoch)
     rank, processes = run.accelerator.process_index, run.accelerator.num_processes
-    run.batches = -(-len(plan) // processes)
-    for batch in range(run.state.batch, run.batches):
+    state, batches = run.state, -(-len(plan) // processes)
+    if state.batches not in (0, batches):
+        state.batch = round(state.batch * batches / state.batches)
+    state.batches = batches
+    for batch in range(state.batch, batches):
         yield plan[(batch * processes + rank) % len(plan)]
 
 

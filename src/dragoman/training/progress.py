@@ -90,17 +90,17 @@ class Reporter:
 
     def step(
         self, state: TrainingState, *, norms: dict[str, float], rate: float, done: float,
-        batches: int, reserve: float,
+        reserve: float,
     ) -> None:  # fmt: skip
         """Report after some training steps, with their mean loss in nats a token.
 
         ``norms`` are the gradient's before clipping, ``done`` is the share of the run that is
-        over; for ``batches`` and ``reserve`` see :meth:`Pace.remaining`.
+        over; for ``reserve`` see :meth:`Pace.remaining`.
         """
         then, self._mark = self._mark, (time.monotonic(), state.step, state.tokens)
         took, steps, tokens = (new - old for new, old in zip(self._mark, then, strict=True))
         self._pace.windows.append((int(steps), took))
-        left = self._pace.remaining(state, self._options, batches=batches, reserve=reserve)
+        left = self._pace.remaining(state, self._options, reserve=reserve)
         row = self._record("train", state, {
             "loss": state.window_loss / max(1, state.window_tokens),
             "accuracy": state.window_right / max(1, state.window_tokens),

@@ -26,7 +26,7 @@ class Pace:
         return sum(took for _, took in recent) / max(1, sum(steps for steps, _ in recent))
 
     def remaining(
-        self, state: TrainingState, options: TrainingOptions, *, batches: int, reserve: float
+        self, state: TrainingState, options: TrainingOptions, *, reserve: float
     ) -> tuple[float, bool] | None:
         """Seconds to the end that is nearest, and whether it is only the earliest possible one.
 
@@ -36,7 +36,6 @@ class Pace:
         Args:
             state: where the run stands.
             options: its limits.
-            batches: steps of an epoch.
             reserve: seconds of its budget that a run keeps for its last validation.
 
         Returns:
@@ -46,7 +45,7 @@ class Pace:
             return None
         cost = mean(self.validations[-3:]) if self.validations else 0.0
         by_epoch = options.validate_every == "epoch"
-        every = batches if by_epoch else int(options.validate_every)
+        every = state.batches if by_epoch else int(options.validate_every)
         since = state.batch if by_epoch else state.step % every  # steps after the last validation
         if since == 0 and state.validated != state.step:
             since = every  # it is still to come
@@ -59,8 +58,8 @@ class Pace:
         if options.steps:
             ends.append(steps_take(options.steps - state.step))
         if options.epochs:
-            done = state.epoch * batches + state.batch
-            ends.append(steps_take(options.epochs * batches - done))
+            done = state.epoch * state.batches + state.batch
+            ends.append(steps_take(options.epochs * state.batches - done))
         if options.budget != "none":
             ends.append(seconds(options.budget) - reserve - state.elapsed + cost)
         if ends:

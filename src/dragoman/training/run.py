@@ -6,13 +6,13 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import psutil
@@ -23,11 +23,11 @@ from rich.console import Console
 from dragoman.config import Config, flat
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
-from dragoman.data.prepare import RECORD, Prepared, open_prepared, prepare
-from dragoman.errors import FolderError, OptionError, UsageError
+from dragoman.data.prepare import RECORD, Prepared, prepare
+from dragoman.errors import OptionError, UsageError
 from dragoman.evaluation.confidence import FILE as CONFIDENCE
 from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_line
-from dragoman.files import parse_json, refuse_ways_out, write_text
+from dragoman.files import refuse_ways_out, write_text
 from dragoman.limits import check_options
 from dragoman.lock import LOCK, locked
 from dragoman.model.folder import (
@@ -35,8 +35,6 @@ from dragoman.model.folder import (
     SOURCE,
     TARGET,
     WEIGHTS,
-    load_config,
-    load_tokenizers,
     save_setup,
 )
 from dragoman.model.seq2seq import Seq2Seq, build_model
@@ -45,16 +43,11 @@ from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
+from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
 from dragoman.training.start import fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
 from dragoman.training.trackers import Trackers, require_trackers
 
-LIMITS = (
-    "training.steps", "training.epochs", "training.budget", "training.patience",
-    "training.show_every", "training.track",
-)  # fmt: skip
-"""Options that may change between two commands of one run: they only say when it ends, or what
-is shown of it, and to whom."""
 Show = Callable[[Seq2Seq, Prepared], Any]
 _OURS = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 
@@ -85,6 +78,7 @@ def train(
     files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
     began: float | None = None, show: Show | None = None,
     refresh: Callable[[Path], None] = lambda folder: None,
+    resume_with: Mapping[str, Any] = MappingProxyType({}),
 ) -> Outcome:  # fmt: skip
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
@@ -98,6 +92,8 @@ def train(
         began: the monotonic clock when the command started, from which its budget counts.
         show: gives what is printed every ``training.show_every`` steps.
         refresh: called with the folder when it holds something new to report.
+        resume_with: options that a run which was begun goes on with from here, by name: see
+            :data:`~dragoman.training.resume.CHANGEABLE`.
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
@@ -113,15 +109,20 @@ def train(
     if not accelerator.is_main_process:
         accelerator.wait_for_everyone()  # the main process prepares the folder
         return _train(
-            list(files), out, config, Console(quiet=True), began, accelerator, None, refresh
+            list(files), out, config, Console(quiet=True), began, accelerator, None, refresh, {}
         )
-    _refuse_foreign(out)
+    refuse_foreign(out)
+    if resume_with and not (out / CONFIG).exists():
+        raise OptionError(f"there is no run in {out} to go on with", place="--resume-with",
+                          cure="give these options themselves to begin one")  # fmt: skip
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         try:
             shown = console or Console(stderr=True)
-            return _train(list(files), out, config, shown, began, accelerator, show, refresh)
+            return _train(
+                list(files), out, config, shown, began, accelerator, show, refresh, resume_with
+            )
         except UsageError:
             if is_new:  # it came to nothing: leave nothing
                 shutil.rmtree(out, ignore_errors=True)
@@ -134,12 +135,13 @@ def train(
 def _train(
     files: list[Path], out: Path, config: Config, console: Console, began: float,
     accelerator: Accelerator, show: Show | None, refresh: Callable[[Path], None],
+    resume_with: Mapping[str, Any],
 ) -> Outcome:  # fmt: skip
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     if (out / CONFIG).exists():
-        prepared = _reopen(files, out, config)
+        prepared = reopen(files, out, config, resume_with, say)
     else:
         prepared = begin(files, out, config, say)
     if accelerator.is_main_process:
@@ -158,7 +160,7 @@ def _train(
         if accelerator.is_main_process:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
         run.reporter.refresh = partial(refresh, out)
-        limits = {name: _as_json(flat(run.config))[name] for name in LIMITS}
+        limits = {name: flat(run.config)[name] for name in LIMITS}
         names = run.config.training.track if accelerator.is_main_process else ()
         trackers = Trackers(names, out, run.config, run.state.step, say)
         with closing(trackers), run.reporter:
@@ -175,7 +177,7 @@ def _train(
 
 def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights."""
-    digest = fingerprint(files) if _can_be_read_again(files) else "a stream"
+    digest = fingerprint(files) if can_be_read_again(files) else "a stream"
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -186,7 +188,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
     record = {
-        "asked": flat(config), "data": digest, "held_out": prepared.held_out,
+        "asked": asked_for(config), "data": digest, "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
         "files": [as_text(file) for file in files], "out": as_text(out),
         "facts": prepared.facts(), "notes": [as_text(note) for note in notes],
@@ -195,53 +197,6 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     # config.toml comes last: a folder that has it has all the rest.
     save_setup(out, resolved, prepared.source, prepared.target)
     return replace(prepared, config=resolved)
-
-
-def _reopen(files: list[Path], out: Path, asked: Config) -> Prepared:
-    """Open a run that was begun, after making sure that it is this one.
-
-    Raises:
-        OptionError: an option or the data differ from what the run was begun with.
-    """
-    try:
-        record = parse_json((out / RECORD).read_text("utf-8"))
-        was = dict(record["asked"])
-        data, held_out, digests = record["data"], record["held_out"], record["tokenizers"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FolderError(
-            f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
-            cure="choose another --out",
-        ) from error  # fmt: skip
-    now = _as_json(flat(asked))
-    differ = [
-        f"{name} was {was.get(name)!r}, now {now[name]!r}"
-        for name in now
-        if was.get(name) != now[name] and name not in LIMITS
-    ]
-    if differ:
-        raise OptionError(
-            "holds a run with other options: " + "; ".join(differ), place=str(out),
-            cure="give the same options to resume it, or another --out",
-        )  # fmt: skip
-    if _can_be_read_again(files) and fingerprint(files) != data:
-        raise OptionError(
-            "holds a run on other data", place=str(out),
-            cure="give the same pairs to resume it, or another --out",
-        )  # fmt: skip
-    config, tokenizers = load_config(out), load_tokenizers(out)
-    if [tokenizer.digest for tokenizer in tokenizers] != digests:
-        raise FolderError(
-            "source.json or target.json is not the run's own", place=str(out),
-            cure="put them back, or choose another --out",
-        )  # fmt: skip
-    limits = {name.removeprefix("training."): flat(asked)[name] for name in LIMITS}
-    config = replace(config, training=replace(config.training, **limits))
-    return open_prepared(out / CORPUS, config, *tokenizers, held_out=held_out)
-
-
-def _as_json(values: dict[str, Any]) -> dict[str, Any]:
-    """Options as they are in the record: tuples become lists."""
-    return dict(json.loads(json.dumps(values)))
 
 
 def assemble_run(
@@ -304,7 +259,7 @@ def _summary(prepared: Prepared) -> str:
     )
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Path) -> None:
     """Raise unless ``out`` is absent, empty, or a folder that a training of ours began."""
     for path in (out, *out.parents):
         if path.exists() and not path.is_dir():
@@ -320,11 +275,6 @@ def _refuse_foreign(out: Path) -> None:
                 f"is not empty and no model folder: it holds {foreign[0]!r}", place=str(out),
                 cure="choose another --out",
             )  # fmt: skip
-
-
-def _can_be_read_again(files: Sequence[Path]) -> bool:
-    """Regular files can be compared at a resume; standard input and pipes cannot."""
-    return all(file.is_file() for file in files)
 
 
 @contextmanager

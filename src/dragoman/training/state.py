@@ -17,6 +17,8 @@ class TrainingState:
     """Whole passes over the data."""
     batch: int = 0
     """Batches of the current epoch that are done."""
+    batches: int = 0
+    """Of the current epoch, in each process; 0 before the first."""
     tokens: int = 0
     """Real target tokens learned from."""
     window_loss: float = 0.0
