@@ -177,7 +177,7 @@ def test_bad_input(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixtu
         dragoman.compare([runs[0], runs[1], runs[0] / ".." / "m"])
     with pytest.raises(FolderError, match=r"nowhere: no such folder"):
         dragoman.compare([runs[0], tmp_path / "nowhere"])
-    with pytest.raises(FolderError, match=r"slow: is no run: it has no config.toml \(name folders"):
+    with pytest.raises(FolderError, match=r"slow: is not a model folder: it has no config.toml"):
         dragoman.compare([runs[1], tmp_path / "slow"])
     names = list(map(str, runs))
     assert main(["compare", *names, "--plot", str(tmp_path / "no" / "c.png")]) == 2

@@ -139,6 +139,10 @@ class History:
         """The options that each command may set anew, as the last one left them."""
         return {n: v for start in self.kind("start") for n, v in start.get("limits", {}).items()}
 
+    def options(self) -> Row:
+        """Every option by dotted name, as the last command left it."""
+        return flat(self.config) | self.limits()
+
     def asked(self) -> Row:
         """The options that the user set, by dotted name; limits as the last command gave them."""
         values = self.record.get("asked", {}) | self.limits()

@@ -1,7 +1,7 @@
 """Runs side by side: what was asked of each, what it cost, and what it reached.
 
-All of it is read from the run folders: options from ``config.toml``, costs and scores from
-``metrics.jsonl`` and the last checkpoint's counters. Nothing is run, and torch is not needed.
+All of it is read from the run folders: their history, the last checkpoint's counters, the headers
+of the weights. Nothing is run, and torch is not needed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from dragoman.config import flat, from_toml
 from dragoman.data.corpus import Corpus
-from dragoman.data.prepare import FOLDER, RECORD, TRAIN
+from dragoman.data.prepare import FOLDER, TRAIN
 from dragoman.errors import FolderError, UsageError
-from dragoman.evaluation.history import METRICS, SCORES, read_metrics
+from dragoman.evaluation.history import SCORES, History
 from dragoman.files import parse_json
 
-_CONFIG, _WEIGHTS, _CHECKPOINTS = "config.toml", "model.safetensors", "checkpoints/step-*[0-9]"
+_WEIGHTS, _CHECKPOINTS = "model.safetensors", "checkpoints/step-*[0-9]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,8 @@ def compare(folders: Sequence[str | Path]) -> list[RunRecord]:
     if len(paths) < 2:
         raise UsageError("two or more runs are compared, one or none is named")
     for number, path in enumerate(paths):
-        if not (path / _CONFIG).is_file():
-            what = f"is no run: it has no {_CONFIG}" if path.is_dir() else "no such folder"
-            raise FolderError(what, place=str(path), cure="name folders that train wrote")
+        if not path.is_dir():
+            raise FolderError("no such folder", place=str(path))
         if any(path.samefile(other) for other in paths[:number]):
             raise UsageError("is named twice", place=str(path))
     names = short_names([path.resolve() for path in paths])
@@ -86,36 +84,36 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _read(path: Path, name: str) -> RunRecord:
-    history = read_metrics(path / METRICS)
+    history = History.of(path)
     saved = sorted(path.glob(_CHECKPOINTS))
-    marks = [*history, *(_json(folder / "state.json") for folder in saved[-1:])]
+    marks = [*history.rows, *map(_state, saved[-1:])]
     last = {
         key: max((mark[key] for mark in marks if mark.get(key)), default=0)
         for key in ("step", "tokens", "elapsed")
     }
-    losses = [row.get("loss") for row in history if row["kind"] == "train"]
+    losses = [row.get("loss") for row in history.kind("train")]
     return RunRecord(
-        name, str(path), _json(path / RECORD).get("data"), _pairs(path),
+        name, str(path), history.record.get("data"), _pairs(path),
         _parameters([path, *saved[::-1]]), last["step"], last["tokens"], last["elapsed"],
-        losses[-1] if losses else None, _best(history), flat(from_toml(path / _CONFIG)), history,
+        losses[-1] if losses else None, _best(history), history.options(), history.rows,
     )  # fmt: skip
 
 
-def _best(history: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def _best(history: History) -> dict[str, dict[str, float]]:
     """Of the loss the lowest, of every other score the highest."""
     best = {}
     for score in ("loss", "token_accuracy", "free_accuracy", *SCORES):
-        rows = [r for r in history if r["kind"] == "validation" and r.get(score) is not None]
+        rows = [row for row in history.kind("validation") if row.get(score) is not None]
         if rows:
             row = (min if score == "loss" else max)(rows, key=lambda row: row[score])
             best[score] = {"value": row[score], "step": row["step"]}
     return best
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object; an empty one where there is none."""
+def _state(checkpoint: Path) -> dict[str, Any]:
+    """Its counters; none where they cannot be read."""
     try:
-        return dict(parse_json(path.read_text("utf-8")))
+        return dict(parse_json((checkpoint / "state.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 

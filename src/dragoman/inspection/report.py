@@ -112,7 +112,7 @@ def _clipped(value: Any) -> Any:
 def _options(history: History) -> list[tuple[str, Any, str]]:
     """Name, value and origin: ``asked`` for, ``chosen`` from the data, or ``default``."""
     asked, defaults = history.asked(), flat(Config())
-    values = flat(history.config) | history.limits()
+    values = history.options()
     origin = {
         name: "asked" if name in asked else "default" if value == defaults[name] else "chosen"
         for name, value in values.items()
