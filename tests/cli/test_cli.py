@@ -291,6 +291,8 @@ def test_some_bad_lines_are_counted_and_said(
         (["train", "{d}", "--out", "m"], "is a directory"),
         (["train", "p", "--out", "m", "--hiden", "3"],
          "--hiden: there is no such option (did you mean 'hidden'?)"),
+        (["train", "p", "--out", "m", "--level", "char"],
+         "--level: several options end so (--source.level or --target.level)"),
         (["train", "p", "--out", "m", "--model.hiden=3"], "did you mean 'model.hidden'?"),
         (["train", "p", "--out", "p/x"], "is a file, a folder is expected"),
         (["train", "p", "--out", "/dev/null"], "is a file, a folder is expected"),

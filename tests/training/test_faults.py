@@ -145,7 +145,7 @@ def count_operations(run: Run) -> int:
     return count
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE])
 def test_an_error_at_any_operation_leaves_a_whole_folder(tmp_path: Path, code: int) -> None:
     torch.manual_seed(1)
     run = Run(tmp_path / "m")

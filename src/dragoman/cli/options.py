@@ -100,8 +100,8 @@ def check_output(path: Path | None, option: str, endings: Sequence[str] = ()) ->
 
 def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
     """``arguments`` with short option names made whole."""
-    known = option_names(command)
-    everything = {name for names in _names(command).values() for name in names}
+    names, known = _names(command), option_names(command)
+    everything = {name for whole in names.values() for name in whole}
     whole = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -111,9 +111,11 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
             full = known.get(bare[3:] if negated else bare)
             whole_name = bare.replace(".no-", ".")
             if full is None and whole_name not in everything and bare not in ("help", "no-help"):
+                several = names.get(bare, [])
                 raise OptionError(
-                    "there is no such option", place=name,
-                    cure=_nearest(bare, {*known, *everything}),
+                    "several options end so" if several else "there is no such option", place=name,
+                    cure=" or ".join(f"--{one}" for one in several)
+                    or _nearest(bare, {*known, *everything}),
                 )  # fmt: skip
             if full is not None and full != bare:
                 group, _, last = full.rpartition(".")
