@@ -138,9 +138,14 @@ class _FusedCrossEntropy(torch.autograd.Function):
         for start in range(0, features.shape[0], rows):
             now = slice(start, start + rows)
             x, y = features[now], targets[now].unsqueeze(1)
-            log_probs = F.linear(x, low, low_bias).log_softmax(1, dtype=sums)  # [C, V]
-            right = log_probs.gather(1, y)  # [C, 1]
-            best = log_probs.amax(1, keepdim=True)
+            scores = F.linear(x, low, low_bias).to(sums)  # [C, V]
+            best, own = scores.amax(1, keepdim=True), scores.gather(1, y)  # [C, 1]
+            mean = scores.mean(1, keepdim=True) if smoothing else own
+            exp = scores.sub_(best).exp_()  # in place: memory is what this loop waits for
+            mass = exp.sum(1, keepdim=True)
+            log_mass = best + mass.log()
+            right = own = own - log_mass
+            best = best - log_mass
             share: Tensor | float = 1.0
             if generate is not None and copy is not None:
                 own = right + generate[now].unsqueeze(1)
@@ -152,13 +157,12 @@ class _FusedCrossEntropy(torch.autograd.Function):
             unbeaten += (right >= best).sum()
             total -= (1 - smoothing) * right.sum()
             if smoothing:
-                total -= smoothing * log_probs.mean(1).sum()
+                total -= smoothing * (mean - log_mass).sum()
             if d_features is not None and d_weight is not None and d_bias is not None:
                 # d loss / d score = (share (1 - smoothing) + smoothing) p
                 #                   - share (1 - smoothing) [right] - smoothing / V
-                d_scores, held = log_probs.exp_(), (1 - smoothing) * share
-                if isinstance(held, Tensor):
-                    d_scores *= held + smoothing
+                held = (1 - smoothing) * share
+                d_scores = exp.mul_((held + smoothing) / mass)
                 if smoothing:
                     d_scores -= smoothing / weight.shape[0]
                 d_scores.scatter_add_(1, y, -held * torch.ones_like(right))

@@ -40,6 +40,7 @@ from dragoman.model.folder import (
 from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
+from dragoman.training.machine import keep_freed_memory
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
@@ -210,6 +211,7 @@ def assemble_run(
         "source_vocabulary": len(prepared.source), "target_vocabulary": len(prepared.target)
     }  # fmt: skip
     _require_memory(config, sizes)
+    keep_freed_memory()
     torch.manual_seed(options.seed)
     model = build_model(config.model, **sizes)
     saved = checkpoints(out)
