@@ -15,7 +15,6 @@ import torch
 from dragoman import __version__
 from dragoman.config import TrainingOptions
 
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Options of mallopt(3)."""
 
