@@ -23,6 +23,7 @@ from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
+from dragoman.training import run as run_room
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.validation import free_accuracy
@@ -223,6 +224,7 @@ def test_a_non_finite_gradient_changes_nothing(
         seen.append(self.output.bias.detach().clone())
         return loss._replace(total=loss.total * math.nan) if len(seen) in (3, 4) else loss
 
+    monkeypatch.setattr(run_room, "probe_longest", lambda run: None)
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
     said = run(pairs, tmp_path / "m", options(steps=6))
     assert "step 2: the gradient is not finite; step left out" in said
@@ -263,6 +265,7 @@ def test_a_run_goes_back_when_gradients_stay_non_finite(
         loss = real(self, *inputs)  # type: ignore[arg-type]
         return loss._replace(total=loss.total * math.nan) if 13 <= calls < 33 else loss
 
+    monkeypatch.setattr(run_room, "probe_longest", lambda run: None)
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
     said = run(pairs, tmp_path / "m", options(steps=40, warmup=0, schedule="constant",
                                               learning_rate=0.01))  # fmt: skip

@@ -113,6 +113,11 @@ def plan_buckets(
     ]
 
 
+def longest_batch(plan: Sequence[Rows], source: Lengths, target: Lengths) -> Rows:
+    """The batch of ``plan`` with the most positions, padding and end tokens included."""
+    return max(plan, key=lambda rows: len(rows) * int(source[rows].max() + target[rows].max() + 2))
+
+
 def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) -> Rows:
     """Sort by target length, within it by source length, ties at random.
 

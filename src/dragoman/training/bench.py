@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.config import Config
 from dragoman.data.batches import IdPairs, assemble
-from dragoman.data.plans import Rows, plan_sentences
+from dragoman.data.plans import Rows, longest_batch, plan_sentences
 from dragoman.data.prepare import FOLDER, Say, open_prepared
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError, TrainingError
@@ -218,8 +218,7 @@ def choose_batches(train: IdPairs, sentences: int, seed: int) -> tuple[list[Rows
     whole = [rows for rows in plan if len(rows) == sentences]
     whole.sort(key=lambda rows: int(target[rows].sum()))
     middles = (np.arange(ROUND) + 0.5) / ROUND * len(whole)
-    longest = max(whole, key=lambda rows: int(source[rows].max()) + int(target[rows].max()))
-    return [whole[int(at)] for at in middles], longest
+    return [whole[int(at)] for at in middles], longest_batch(whole, source, target)
 
 
 def product_rate(device: torch.device, precision: str) -> float:

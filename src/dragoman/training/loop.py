@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
+from torch import Tensor
 
 from dragoman.config import Config, seconds
 from dragoman.data.batches import Batch, assemble
@@ -109,17 +111,7 @@ def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
     processes = accelerator.num_processes
     tokens = batch.target_mask.sum()
     everywhere = accelerator.reduce(tokens) if processes > 1 else tokens
-
-    def learn(part: Batch) -> Loss:
-        device, low = accelerator.device.type, options.precision == "bf16"
-        with torch.autocast(device, torch.bfloat16, enabled=low):
-            loss: Loss = run.learner(
-                part.source, part.source_mask, part.target_in, part.target_out, part.target_mask,
-                objective(run), part.copies,
-            )  # fmt: skip
-        accelerator.backward(loss.total * (processes / everywhere))
-        return loss
-
+    learn = partial(backward, run, run.learner, processes / everywhere)
     if processes == 1:
         sums = in_parts(batch, state, learn, run.optimizer.zero_grad, run.reporter.say)
     else:  # parts would have to be agreed on
@@ -136,6 +128,18 @@ def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
     state.window_tokens += batch.target_tokens
     state.window_right += int(sums.right)
     return norms, rate
+
+
+def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Loss:
+    """Forward and backward: adds the gradients of the summed loss times ``scale``."""
+    low = run.config.training.precision == "bf16"
+    with torch.autocast(run.accelerator.device.type, torch.bfloat16, enabled=low):
+        loss: Loss = model(
+            part.source, part.source_mask, part.target_in, part.target_out, part.target_mask,
+            objective(run), part.copies,
+        )  # fmt: skip
+    run.accelerator.backward(loss.total * scale)
+    return loss
 
 
 def objective(run: Run) -> Objective:

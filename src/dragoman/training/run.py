@@ -45,6 +45,7 @@ from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
 from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
+from dragoman.training.sizing import probe_longest
 from dragoman.training.start import fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
 from dragoman.training.trackers import Trackers, require_trackers
@@ -166,6 +167,8 @@ def _train(
         trackers = Trackers(names, out, run.config, run.state.step, say)
         with closing(trackers), run.reporter:
             run.reporter.start(run.state, limits, trackers.log)
+            if not ended(run):
+                probe_longest(run)
             reason = train_loop(run)
             run.reporter.end(run.state, reason, interrupted=reason.startswith("stopped by"))
     scores = scores_line(run.state.best_scores) or "not validated yet"
