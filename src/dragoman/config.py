@@ -144,8 +144,9 @@ class TrainingOptions:
     batching: Literal["tokens", "sentences", "buckets"] = "tokens"
     """What a batch is filled to: target tokens, a number of pairs, or a number of pairs from one
     length bucket, drawn uniformly over the buckets."""
-    batch_tokens: int | Auto = "auto"
-    """Target tokens of a batch, padding included."""
+    batch_tokens: int | Literal["auto", "fastest"] = "auto"
+    """Target tokens of a batch, padding included (auto: by the amount of data; fastest: measured
+    here, within memory. A larger batch may be faster and yet learn less in the same time)."""
     batch_sentences: int = 64
     """Pairs of a batch, where it is not filled by tokens."""
     buckets: tuple[tuple[int, int], ...] = ((5, 10), (7, 12), (11, 17), (50, 60))

@@ -149,6 +149,10 @@ def _run_rules(config: Config) -> list[tuple[bool, str]]:
             "training.objective 'sampled' needs training.label_smoothing 0",
         ),
         (
+            training.batch_tokens == "fastest" and training.batching != "tokens",
+            "training.batch_tokens 'fastest' needs training.batching 'tokens'",
+        ),
+        (
             training.batching == "buckets" and not training.buckets,
             "training.buckets: none is given",
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from dragoman.training.bench import (
     as_rows,
     bench,
     choose_batches,
-    fastest_batch,
     in_own_process,
     measure,
     measured,
@@ -92,17 +90,6 @@ def test_a_round_is_spread_over_the_lengths() -> None:
 
 def row(sentences: int, tokens: float, memory: int | None = 10, limit: float = 8.0) -> Throughput:
     return Throughput(sentences, 9.6 * sentences, tokens / 9.6, tokens, 0.0, memory, None, 2, limit)
-
-
-def test_the_fastest_batch_within_memory() -> None:
-    def rows(memory: int | None = 10) -> Iterator[Throughput]:
-        yield from (row(1, 100), row(2, 180), row(4, 300, memory), row(8, 310))
-        raise AssertionError("asked for more")
-
-    assert fastest_batch(rows()) == 38  # 8 sentences are not a twentieth faster
-    assert fastest_batch(rows(21), memory=20) == 19
-    assert fastest_batch(rows(None), memory=20) == 38
-    assert fastest_batch([row(1, 5)], memory=1) == 10
 
 
 def test_shares_are_of_the_highest_limit_met() -> None:

@@ -7,14 +7,14 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from dragoman.cli.options import AllOptions, parse, recipe
-from dragoman.config import Config
+from dragoman.config import Config, merge
 from dragoman.errors import OptionError, TrainingError
 from dragoman.limits import check_options
 
@@ -34,6 +34,9 @@ class Train:
     """The model folder; made when it is not there."""
     recipe: Path | None = None
     """A TOML file of options; what the command line says goes before it."""
+    batch: Literal["auto"] | int | None = None
+    """Target tokens of a batch; auto: what is fastest on this machine within memory, measured
+    before a run begins (training.batch-tokens "fastest")."""
     resume_with: tuple[str, ...] = ()
     """Options that a begun run goes on with from here, beside the same command:
     learning_rate=5e-4 batch_tokens=2000."""
@@ -48,6 +51,10 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()  # a time budget counts what is imported later, too
     default = Train(tyro.MISSING, tyro.MISSING, options=recipe(arguments))
     asked = parse(Train, arguments, verb="train", default=default)
+    if asked.batch is not None:
+        size = "fastest" if asked.batch == "auto" else asked.batch
+        tree = {"training": {"batch_tokens": size}}
+        asked = replace(asked, options=merge(asked.options, tree, place="--batch"))
     check_options(asked.options)
     changes = dict(map(_change, asked.resume_with))
     if asked.verify_resume:

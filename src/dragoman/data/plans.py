@@ -37,7 +37,7 @@ def plan_epoch(
         count = options.batch_sentences
         return plan_buckets(source, target, options.buckets, count, seed=seed, epoch=epoch)
     tokens = options.batch_tokens
-    assert tokens != "auto", "resolve options first"
+    assert not isinstance(tokens, str), "resolve options first"
     return plan_batches(source, target, tokens, seed=seed, epoch=epoch)
 
 

@@ -49,6 +49,11 @@ class Prepared:
     held_out: bool
     """False when there were too few pairs to hold any out: validation is then on training pairs."""
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The vocabularies', as :func:`dragoman.model.seq2seq.build_model` takes them."""
+        return {"source_vocabulary": len(self.source), "target_vocabulary": len(self.target)}
+
     def facts(self) -> dict[str, Any]:
         """The data in numbers."""
         sides = (

@@ -9,9 +9,8 @@ between rounds is the machine.
 from __future__ import annotations
 
 import math
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -36,7 +35,7 @@ from dragoman.files import write_text
 from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.training.loop import train_step
-from dragoman.training.machine import cores, device_utilisation
+from dragoman.training.machine import cores, device_utilisation, peak_memory
 from dragoman.training.recovery import is_out_of_memory
 from dragoman.training.run import assemble_run, begin
 
@@ -45,9 +44,6 @@ SIZES = tuple(2**power for power in range(10))
 ROUND = 8
 """Batches of a round: enough for their tokens a pair to be the corpus's within a hundredth."""
 LEAST_ROUNDS = 3
-RISE = 1.05
-"""A larger batch pays when it gives so many times the tokens a second."""
-
 
 # Products that torch's counter does not know: those that add to what is there.
 _IN_PLACE = dict.fromkeys(
@@ -141,22 +137,6 @@ def measured(
         yield found
 
 
-def fastest_batch(rows: Iterable[Throughput], *, memory: float = math.inf) -> int:
-    """Target tokens of the batch that learns from most tokens a second within ``memory`` bytes.
-
-    No more of ``rows``, their sizes rising, are asked for once a larger size takes too much memory
-    or does not pay (:data:`RISE`); the first is taken for granted.
-    """
-    rows = iter(rows)
-    best = next(rows)
-    for row in rows:
-        slow = row.tokens_per_second < RISE * best.tokens_per_second
-        if slow or (row.memory or 0) > memory:
-            break
-        best = row
-    return round(best.batch_tokens)
-
-
 def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """What ``work`` gives in a new process; None when memory does not hold it.
 
@@ -201,7 +181,9 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
     if device.type != "cuda":
         wall = time.perf_counter() - began
         used = [(time.process_time() - processor) / wall / cores()]
-    memory = _peak_memory(device)
+    if run.state.positions:
+        raise MemoryError("a batch was taken in parts")
+    memory = peak_memory(device)
     low, middle, high = (float(part) for part in np.percentile(took, (25, 50, 75)))
     tokens = sum(int((train.target_lengths[rows] + 1).sum()) for rows in batches)
     return Throughput(
@@ -232,14 +214,3 @@ def product_rate(device: torch.device, precision: str) -> float:
             float(torch.mm(a, b)[0, 0])  # waits for the device
             best = max(best, 2 * size**3 / (time.perf_counter() - began))
     return best
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device)
-    try:
-        # Not getrusage's: that counts what the parent held when it started this process.
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
-    except OSError:  # not Linux
-        return None
-    return int(found[1]) * 1024 if found else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,18 @@ def device_utilisation(device: torch.device) -> list[float]:
         return [torch.cuda.utilization(device) / 100]
     except (ModuleNotFoundError, RuntimeError):
         return []
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Most bytes that this process ever held, on a GPU there; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    try:
+        # Not getrusage's: that counts what the parent held when it started this process.
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    except OSError:  # not Linux
+        return None
+    return int(found[1]) * 1024 if found else None
 
 
 def _processor() -> str:

@@ -17,7 +17,8 @@ def resolve(config: Config, train: Corpus) -> Config:
 
     Widths grow with the target tokens there are to learn from; a batch is at most 1/200 of them,
     so that an epoch has enough updates, and at most 1,000 tokens, past which an update on a
-    processor costs more time than it saves.
+    processor costs more time than it saves. ``training.batch_tokens = "fastest"`` is measured by
+    :mod:`dragoman.training.sizing`; here it is as ``"auto"``.
     """
     tokens = int(train.target_lengths.sum()) + len(train)
     width = 64 if tokens < 20_000 else 128 if tokens < 250_000 else 256
@@ -33,7 +34,7 @@ def resolve(config: Config, train: Corpus) -> Config:
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
     asked = training.batch_tokens
-    batch = max(64, min(1000, tokens // 200)) if asked == "auto" else asked
+    batch = max(64, min(1000, tokens // 200)) if isinstance(asked, str) else asked
     batches = math.ceil(tokens / batch)  # of an epoch, about
     every = training.validate_every
     if every == "auto":

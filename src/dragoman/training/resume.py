@@ -122,8 +122,9 @@ def _change(
     changed = merge(config, tree, place="--resume-with")
     check_options(changed)
     was, now = flat(config), flat(changed)
-    if unresolved := [name for name in values if now[name] == "auto"]:
-        raise OptionError(f"{unresolved[0]} cannot be 'auto' in a run that was begun",
+    if unresolved := [name for name in values if now[name] in ("auto", "fastest")]:
+        name = unresolved[0]
+        raise OptionError(f"{name} cannot be {now[name]!r} in a run that was begun",
                           place="--resume-with", cure="give a value")  # fmt: skip
     saved = checkpoints(out)
     step = int(saved[-1].name[5:]) if saved else 0

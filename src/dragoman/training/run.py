@@ -15,7 +15,6 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any
 
-import psutil
 import torch
 from accelerate import Accelerator
 from rich.console import Console
@@ -45,7 +44,7 @@ from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
 from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
-from dragoman.training.sizing import probe_longest
+from dragoman.training.sizing import probe_longest, require_memory, with_fastest_batch
 from dragoman.training.start import fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
 from dragoman.training.trackers import Trackers, require_trackers
@@ -108,6 +107,10 @@ def train(
         torch.set_num_threads(config.training.threads)
     # Without a device, several processes are told of each other only when it is said so.
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    if config.training.batch_tokens == "fastest" and accelerator.num_processes > 1:
+        raise OptionError("the fastest batch is measured in one process, here are "
+                          f"{accelerator.num_processes}", place="training.batch_tokens",
+                          cure="give a number")  # fmt: skip
     if not accelerator.is_main_process:
         accelerator.wait_for_everyone()  # the main process prepares the folder
         return _train(
@@ -189,6 +192,8 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
         notes.append(text)
 
     prepared = prepare(files, out, config, note)
+    if config.training.batch_tokens == "fastest":
+        prepared = with_fastest_batch(prepared, note)
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
     record = {
@@ -210,13 +215,10 @@ def assemble_run(
     """Build model and optimizer, from the last checkpoint if there is one."""
     config = prepared.config
     options = config.training
-    sizes = {
-        "source_vocabulary": len(prepared.source), "target_vocabulary": len(prepared.target)
-    }  # fmt: skip
-    _require_memory(config, sizes)
+    require_memory(prepared)
     keep_freed_memory()
     torch.manual_seed(options.seed)
-    model = build_model(config.model, **sizes)
+    model = build_model(config.model, **prepared.sizes)
     saved = checkpoints(out)
     tokenizers = (prepared.source, prepared.target)
     if not saved:
@@ -234,23 +236,6 @@ def assemble_run(
         out, config, prepared, accelerator, model, learner, optimizer, state, reporter,
         began - state.elapsed, interrupted,
     )  # fmt: skip
-
-
-def _require_memory(config: Config, sizes: dict[str, int]) -> None:
-    """Refuse a model that this machine cannot hold, before it takes all memory.
-
-    Raises:
-        OptionError: weights, gradients and the optimizer's two moments need more than there is.
-    """
-    with torch.device("meta"):
-        model = build_model(config.model, **sizes)
-    needed = 16 * sum(parameter.numel() for parameter in model.parameters())
-    there = psutil.virtual_memory().total
-    if needed > there:
-        raise OptionError(
-            f"this model needs {needed / 1e9:,.0f} GB to be trained, the machine has "
-            f"{there / 1e9:,.0f} GB", place="model", cure="lower --model.hidden, or its layers",
-        )  # fmt: skip
 
 
 def _summary(prepared: Prepared) -> str:
