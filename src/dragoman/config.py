@@ -221,7 +221,10 @@ class TrainingOptions:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the products (auto: bf16 where the processor has it)."""
     threads: int | Auto = "auto"
-    """Processor threads (auto: one a core)."""
+    """Processor threads (auto: one a core); a resumed run keeps their number."""
+    deterministic: bool = False
+    """Only operations that add in a fixed order: on a GPU the same run again has the same numbers,
+    more slowly; on a processor it has them anyway, with as many threads."""
     seed: int = 1
     """Seed of weights, dropout, split and order: the same seed gives the same run."""
 

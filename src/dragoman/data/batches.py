@@ -5,9 +5,10 @@ B batch   S source   T target
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor
 
 from dragoman.data.plans import Lengths, Rows
 from dragoman.data.tokenizer import BOS, EOS, PAD, Ids
+
+Item = TypeVar("Item")
+_TENSORS = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
 
 
 class IdPairs(Protocol):
@@ -64,24 +68,20 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
-        moved = {
-            name: getattr(self, name).to(device, non_blocking=True)
-            for name in (
-                "source",
-                "source_mask",
-                "target_in",
-                "target_out",
-                "target_mask",
-                "copies",
-            )
-        }
-        return replace(self, **moved)
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """The same batch in memory that a GPU reads by itself."""
+        return self._with(Tensor.pin_memory)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in _TENSORS}
+        return replace(self, **changed)
 
     def split(self, parts: int) -> list[Batch]:
         """The batch in so many parts of about the same number of pairs."""
-        fields = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
-        pieces = zip(*(getattr(self, name).tensor_split(parts) for name in fields), strict=True)
-        named = (dict(zip(fields, piece, strict=True)) for piece in pieces)
+        pieces = zip(*(getattr(self, name).tensor_split(parts) for name in _TENSORS), strict=True)
+        named = (dict(zip(_TENSORS, piece, strict=True)) for piece in pieces)
         return [Batch(**one, target_tokens=int(one["target_mask"].sum())) for one in named]
 
 
@@ -122,3 +122,16 @@ def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     copies, _ = pad(words)
     tokens = int(target_mask.sum())
     return Batch(source, source_mask, target_in, target_out, target_mask, copies, tokens)
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """``items``, each made in a thread while the one before it is in use.
+
+    An error in making one is raised in its place; when the caller stops, so does the thread.
+    """
+    coming, end = iter(items), cast(Any, object())
+    with ThreadPoolExecutor(1, "batches") as thread:
+        made = thread.submit(next, coming, end)
+        while (item := made.result()) is not end:
+            made = thread.submit(next, coming, end)
+            yield item

@@ -219,6 +219,8 @@ def _side(text: Path, rows: Mask, side: int) -> Iterator[str]:
 
 
 def _choose_levels(text: Path, rows: Mask, config: Config) -> Config:
+    if "auto" not in (x for o in (config.source, config.target) for x in (o.level, o.vocabulary)):
+        return config  # a look at every word is spared
     if config.model.shared_embeddings:
         both = choose_level(config.source, TextStatistics.of(_both(text, rows)))
         return replace(config, source=both, target=both)

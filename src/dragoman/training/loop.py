@@ -16,7 +16,7 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from dragoman.config import Config, seconds
-from dragoman.data.batches import Batch, assemble
+from dragoman.data.batches import Batch, ahead, assemble
 from dragoman.data.plans import Rows, plan_epoch
 from dragoman.data.prepare import Prepared
 from dragoman.model.folder import WEIGHTS, save_weights
@@ -63,10 +63,10 @@ def train_loop(run: Run) -> str:
     options = run.config.training
     reason = _agreed(run, ended(run))
     while not reason:
-        for rows in _epoch(run):
+        for rows, batch in _batches(run):
             if options.show_every and run.state.step % options.show_every == 0:
                 run.show()
-            norms, rate = train_step(run, assemble(run.prepared.train, rows))
+            norms, rate = train_step(run, batch)
             if not math.isfinite(norms["total"]) and _skipped(run, rows):
                 break  # the batches of the checkpoint's position come next
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
@@ -216,6 +216,14 @@ def _reserve(run: Run) -> float:
     """Seconds that a last validation and save will take; a guess until one was done."""
     budget = seconds(run.config.training.budget)
     return min(run.state.reserve, 0.3 * budget) if math.isfinite(budget) else 0.0
+
+
+def _batches(run: Run) -> Iterator[tuple[Rows, Batch]]:
+    """The epoch's batches; on a GPU, which would wait for them, one ahead and in pinned memory."""
+    train = run.prepared.train
+    if run.accelerator.device.type == "cuda":
+        return ahead((rows, assemble(train, rows).pinned()) for rows in _epoch(run))
+    return ((rows, assemble(train, rows)) for rows in _epoch(run))
 
 
 def _epoch(run: Run) -> Iterator[Rows]:

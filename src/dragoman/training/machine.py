@@ -7,7 +7,8 @@ import os
 import platform
 import re
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -48,6 +49,41 @@ def keep_freed_memory() -> None:
         set_option = ctypes.CDLL(None).mallopt
         set_option(_MMAP_THRESHOLD, 32 << 20)  # the most it takes
         set_option(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def keep_threads(begun_with: int) -> str:
+    """Compute with as many threads as the run did, if there are cores for them.
+
+    Returns:
+        What to tell the user where there are not; else nothing.
+    """
+    if begun_with <= cores():
+        torch.set_num_threads(begun_with)
+    now = torch.get_num_threads()
+    if now == begun_with:
+        return ""
+    return (f"begun with {begun_with} threads, going on with {now}: from here on the numbers are "
+            "not, to the bit, those of an unbroken run")  # fmt: skip
+
+
+@contextmanager
+def fixed_order(asked: bool) -> Iterator[None]:
+    """Within, if ``asked``, torch takes only operations that add up in a fixed order."""
+    if not asked:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
+    cudnn, memory = torch.backends.cudnn, torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), cudnn.benchmark
+    filled = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True)
+    cudnn.benchmark = memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        cudnn.benchmark = before[1]
+        memory.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
 def device_utilisation(device: torch.device) -> list[float]:

@@ -39,7 +39,7 @@ from dragoman.model.folder import (
 from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
-from dragoman.training.machine import keep_freed_memory
+from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
@@ -147,6 +147,8 @@ def _train(
 
     if (out / CONFIG).exists():
         prepared = reopen(files, out, config, resume_with, say)
+        if warning := keep_threads(int(prepared.config.training.threads)):
+            say(warning)
     else:
         prepared = begin(files, out, config, say)
     if accelerator.is_main_process:
@@ -168,7 +170,8 @@ def _train(
         limits = {name: flat(run.config)[name] for name in LIMITS}
         names = run.config.training.track if accelerator.is_main_process else ()
         trackers = Trackers(names, out, run.config, run.state.step, say)
-        with closing(trackers), run.reporter:
+        fixed = fixed_order(run.config.training.deterministic)
+        with closing(trackers), run.reporter, fixed:
             run.reporter.start(run.state, limits, trackers.log)
             if not ended(run):
                 probe_longest(run)
@@ -193,7 +196,8 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
 
     prepared = prepare(files, out, config, note)
     if config.training.batch_tokens == "fastest":
-        prepared = with_fastest_batch(prepared, note)
+        with fixed_order(config.training.deterministic):
+            prepared = with_fastest_batch(prepared, note)
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
     record = {

@@ -32,6 +32,7 @@ from dragoman.lock import LOCK, locked
 from dragoman.model.folder import CONFIG, WEIGHTS, load_config, load_tokenizers
 from dragoman.training.checkpoint import STATE, checkpoints
 from dragoman.training.loop import train_loop
+from dragoman.training.machine import fixed_order
 from dragoman.training.resume import reopen
 from dragoman.training.run import assemble_run, begin, refuse_foreign
 
@@ -131,7 +132,7 @@ def train_until(folder: Path, step: int) -> None:
     run = assemble_run(folder, prepared, quiet, time.monotonic(), lambda: "", accelerator)
     run.interrupted = lambda: "the proof" if run.state.step >= step else ""
     run.state.finished = ""
-    with run.reporter:
+    with run.reporter, fixed_order(config.training.deterministic):
         run.reporter.start(run.state, {}, lambda row: None)
         train_loop(run)
 

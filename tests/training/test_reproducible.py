@@ -1,0 +1,131 @@
+"""The same run again: the same numbers, with as many threads, resumed or not, prefetched or not."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from dragoman.config import Config, merge
+from dragoman.data.batches import ahead
+from dragoman.training import loop, machine
+from dragoman.training.machine import fixed_order, keep_threads
+from dragoman.training.run import train
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Leave torch's number of threads as it was."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """60 pairs of 2 to 13 words."""
+    rows = [[f"w{(i * j) % 7}" for j in range(2 + i % 12)] for i in range(60)]
+    lines = [f"{' '.join(r)}\t{' '.join(reversed(r))}" for r in rows]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return tmp_path / "pairs.tsv"
+
+
+def go(pairs: Path, out: Path, hidden: int = 16, **training: object) -> str:
+    given = {
+        "steps": 8, "batch_tokens": 300, "report_every": 1, "precision": "fp32", "warmup": 2,
+        "validate_every": 99, "validation_sample": 2, "save_every": 4, "schedule": "constant",
+    } | training  # fmt: skip
+    model = {"embedding": 64, "hidden": hidden, "dropout": 0.2}
+    config = merge(Config(), {"model": model, "training": given}, place="test")
+    said = io.StringIO()
+    train([pairs], out, config, console=Console(file=said, width=200))
+    return said.getvalue()
+
+
+def losses(out: Path) -> list[tuple[float, float]]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [(row["loss"], row["gradient_norm"]) for row in rows if row["kind"] == "train"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_seed_precision_and_threads_decide_the_numbers(
+    pairs: Path, tmp_path: Path, precision: str
+) -> None:
+    for name, fixed in (("one", False), ("other", True)):
+        # A size for which torch shares the work of a product among its threads.
+        go(
+            pairs, tmp_path / name, 128, threads=2, deterministic=fixed, precision=precision,
+            steps=3,
+        )  # fmt: skip
+    assert len(losses(tmp_path / "one")) == 3
+    assert losses(tmp_path / "one") == losses(tmp_path / "other")
+
+
+def test_a_resumed_run_keeps_its_threads_or_says_so(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(2)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    assert "begun with" not in go(pairs, tmp_path / "m", steps=4)
+    torch.set_num_threads(1)
+    assert "begun with" not in go(pairs, tmp_path / "m", steps=6)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    said = go(pairs, tmp_path / "m", steps=8)
+    assert "begun with 2 threads, going on with 1: from here on the numbers are not" in said
+    assert keep_threads(1) == ""
+
+
+def test_operations_of_a_fixed_order_are_asked_for_and_no_longer() -> None:
+    with fixed_order(False):
+        assert not torch.are_deterministic_algorithms_enabled()
+    with fixed_order(True):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_batches_made_ahead_are_the_same(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(pairs, tmp_path / "plain")
+    real = loop._batches
+    monkeypatch.setattr(loop, "_batches", lambda run: ahead(real(run)))
+    go(pairs, tmp_path / "ahead", steps=4)
+    go(pairs, tmp_path / "ahead")
+    assert losses(tmp_path / "ahead") == losses(tmp_path / "plain")
+    assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
+
+
+def test_one_item_is_made_while_another_is_in_use() -> None:
+    asked: list[threading.Event] = [threading.Event() for _ in range(3)]
+
+    def made() -> Iterator[int]:
+        for number, event in enumerate(asked):
+            event.set()
+            yield number
+        raise ValueError("damaged")
+
+    items = ahead(made())
+    assert next(items) == 0 and asked[1].wait(10) and not asked[2].is_set()
+    assert next(items) == 1 and next(items) == 2
+    with pytest.raises(ValueError, match="damaged"):
+        next(items)
+    assert list(ahead([])) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
+def test_the_thread_ends_with_the_caller(error: type[BaseException]) -> None:
+    items = ahead(iter(range(10**6)))
+    assert next(items) == 0
+    with pytest.raises(error):
+        items.throw(error)  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name.startswith("batches")]
