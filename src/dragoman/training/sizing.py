@@ -22,7 +22,7 @@ from dragoman.data.prepare import Prepared, Say
 from dragoman.errors import OptionError, TrainingError
 from dragoman.model.seq2seq import build_model
 from dragoman.training.loop import Run, backward, train_step
-from dragoman.training.machine import peak_memory
+from dragoman.training.machine import keep_freed_memory, peak_memory
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
 from dragoman.training.progress import Reporter
@@ -151,9 +151,9 @@ def sizes_to_try(tokens: int) -> list[int]:
 def measure_sizes(run: Run) -> Iterator[Trial]:
     """Measure one size after the other, until memory would not hold the next or time is up."""
     train, began = run.prepared.train, time.monotonic()
-    device = run.accelerator.device
+    resting = psutil.Process().memory_info().rss
     for size in sizes_to_try(int((train.target_lengths + 1).sum())):
-        if _would_not_fit(device) or time.monotonic() - began > TOGETHER:
+        if _would_not_fit(run.accelerator.device, resting) or time.monotonic() - began > TOGETHER:
             return
         rate = measure_size(run, size)
         if run.state.positions:  # it was taken in parts
@@ -179,15 +179,17 @@ def measure_size(run: Run, batch_tokens: int) -> float:
     return sum(batch.target_tokens for batch in batches) / min(took)
 
 
-def _would_not_fit(device: torch.device) -> bool:
+def _would_not_fit(device: torch.device, resting: int) -> bool:
     """Whether a batch twice as large could ask for more memory than is free.
 
     A processor's memory is given out before it is there: a process that takes too much is killed.
-    (On a GPU the allocator says no.)
+    (On a GPU the allocator says no.) ``resting`` are the bytes held before any batch.
     """
     peak = peak_memory(device) if device.type == "cpu" else None
-    now = psutil.Process().memory_info().rss
-    return peak is not None and 2 * (peak - now) > psutil.virtual_memory().available
+    if peak is None:
+        return False
+    more = resting + 2 * (peak - resting) - psutil.Process().memory_info().rss
+    return bool(more > psutil.virtual_memory().available)
 
 
 def _with_batch(config: Config, batch_tokens: int | str) -> Config:
@@ -198,6 +200,7 @@ def _trial_run(prepared: Prepared) -> Run:
     """A run in no folder, to be thrown away."""
     config = prepared.config
     require_memory(prepared)
+    keep_freed_memory()
     torch.manual_seed(config.training.seed)
     model = build_model(config.model, **prepared.sizes)
     freeze(model, config, prepared.source, prepared.target)
