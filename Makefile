@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types layers units bench-peers bench-train bench-quality clean
+.PHONY: demo test lint types layers units bench-peers bench-train bench-decode bench-quality clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
@@ -34,6 +34,9 @@ bench-peers: $(READY)
 
 bench-train: $(READY)
 	$(BIN)/python -m benchmarks.train $(WORKLOADS)
+
+bench-decode: $(READY)
+	$(BIN)/python -m benchmarks.decode $(DECODE)
 
 bench-quality: $(READY)
 	$(BIN)/python -m benchmarks.quality $(QUALITY)

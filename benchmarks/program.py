@@ -92,11 +92,6 @@ class Program:
         return Template(self.spec.get("note", "")).substitute(precision=self.precision)
 
     @property
-    def greedy_only(self) -> bool:
-        """It has no beam search over batches."""
-        return bool(self.spec["translate"].get("greedy_only"))
-
-    @property
     def installed(self) -> bool:
         """It needs no virtual environment, or its own was made to the end."""
         return not self.spec["packages"] or (CACHE / self.name / ".ready").exists()

@@ -96,7 +96,9 @@ def main() -> int:
     """Train each program in turn, score, draw."""
     options = parser(__doc__)
     options.add_argument("workload", choices=("multi30k", "tatoeba"))
-    options.add_argument("--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"])
+    options.add_argument(
+        "--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"]
+    )
     options.add_argument("--budget", type=float, default=15.0, help="minutes of each program")
     asked, ours = options.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

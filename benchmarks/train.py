@@ -146,7 +146,9 @@ def write(table: Any, stem: Path) -> None:
 def _parse() -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument("workloads", nargs="+", choices=WORKLOADS)
-    options.add_argument("--programs", nargs="+", choices=PROGRAMS, help="all that fit, if not said")
+    options.add_argument(
+        "--programs", nargs="+", choices=PROGRAMS, help="all that fit, if not said"
+    )
     options.add_argument("--seconds", type=float, default=40.0, help="that each run is watched")
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
