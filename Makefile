@@ -28,6 +28,7 @@ units: $(READY)
 # Measurements beside other programs: benchmarks/README.md says what they show.
 WORKLOADS ?= w1
 QUALITY ?= multi30k --programs dragoman eole
+DECODE ?=
 
 bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.install

@@ -2,8 +2,8 @@
 
     python -m benchmarks.decode [--programs dragoman fairseq] [--steps 800] [--repeats 3]
 
-Every program first trains its own model of W1, for so many steps; it is kept in the cache. The table
-goes into ``results/decode.md`` and ``.json``; the last line says what it comes to.
+Every program first trains its own model of W1, for so many steps; it is kept in the cache. The
+table goes into ``results/decode.md`` and ``.json``; the last line says what it comes to.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ class Table:
         for beam, search in BEAMS.items():
             rows += [
                 f"## {search.capitalize()}", "",
-                "| program | sentences/s | lowest to highest run | output tokens/s | tokens a line |"
-                " BLEU | whole process | of it start | product rate before each run |"
-                " cores busy before |",
+                "| program | sentences/s | lowest to highest run | output tokens/s |"
+                " tokens a line | BLEU | whole process | of it start |"
+                " product rate before each run | cores busy before |",
                 "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
             ]  # fmt: skip
             for name, speed in self.medians(beam).items():

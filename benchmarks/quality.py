@@ -94,13 +94,11 @@ def draw(curves: dict[str, list[tuple[float, float]]], title: str, path: Path) -
 
 def main() -> int:
     """Train each program in turn, score, draw."""
-    options = parser(__doc__)
-    options.add_argument("workload", choices=("multi30k", "tatoeba"))
-    options.add_argument(
-        "--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"]
-    )
-    options.add_argument("--budget", type=float, default=15.0, help="minutes of each program")
-    asked, ours = options.parse_known_args()
+    made = parser(__doc__)
+    made.add_argument("workload", choices=("multi30k", "tatoeba"))
+    made.add_argument("--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"])
+    made.add_argument("--budget", type=float, default=15.0, help="minutes of each program")
+    asked, ours = made.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     w = WORKLOADS[asked.workload]
     words = make_words(w.words, asked.data, CACHE / "words" / w.words)

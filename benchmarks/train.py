@@ -144,16 +144,14 @@ def write(table: Any, stem: Path) -> None:
 
 
 def _parse() -> argparse.Namespace:
-    options = parser(__doc__)
-    options.add_argument("workloads", nargs="+", choices=WORKLOADS)
-    options.add_argument(
-        "--programs", nargs="+", choices=PROGRAMS, help="all that fit, if not said"
-    )
-    options.add_argument("--seconds", type=float, default=40.0, help="that each run is watched")
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    options.add_argument("--force", action="store_true", help="measure on a busy machine, too")
-    return options.parse_args()
+    made = parser(__doc__)
+    made.add_argument("workloads", nargs="+", choices=WORKLOADS)
+    made.add_argument("--programs", nargs="+", choices=PROGRAMS, help="all that fit, if not said")
+    made.add_argument("--seconds", type=float, default=40.0, help="that each run is watched")
+    made.add_argument("--repeats", type=int, default=3)
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    made.add_argument("--force", action="store_true", help="measure on a busy machine, too")
+    return made.parse_args()
 
 
 def main() -> int:
