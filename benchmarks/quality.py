@@ -73,7 +73,7 @@ def bleu_of(answers: list[str], words: Words) -> float:
     """BLEU of answers to the first lines of the test set, over tokens."""
     outputs = [" ".join(tokenize(line)) for line in answers]
     references = [" ".join(line) for line in words.sentences("test", "tgt")[: len(outputs)]]
-    return sacrebleu.corpus_bleu(outputs, [references], tokenize="none").score
+    return sacrebleu.corpus_bleu(outputs, [references], tokenize="none", force=True).score
 
 
 def draw(curves: dict[str, list[tuple[float, float]]], title: str, path: Path) -> None:
