@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types layers units bench-peers bench-train bench-quality clean
+.PHONY: demo test lint types layers units bench-peers bench-train bench-decode bench-quality clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
@@ -28,12 +28,16 @@ units: $(READY)
 # Measurements beside other programs: benchmarks/README.md says what they show.
 WORKLOADS ?= w1
 QUALITY ?= multi30k --programs dragoman eole
+DECODE ?=
 
 bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.install
 
 bench-train: $(READY)
 	$(BIN)/python -m benchmarks.train $(WORKLOADS)
+
+bench-decode: $(READY)
+	$(BIN)/python -m benchmarks.decode $(DECODE)
 
 bench-quality: $(READY)
 	$(BIN)/python -m benchmarks.quality $(QUALITY)

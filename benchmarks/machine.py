@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,6 +51,13 @@ def product_rate(precision: str, shapes: Iterable[Shape], device: str) -> float:
 def busy() -> float:
     """How many cores are at work, over a second in which this process is not."""
     return psutil.cpu_percent(interval=1.0) / 100 * (os.cpu_count() or 1)
+
+
+def quiet() -> bool:
+    """Whether the figures of this moment may count; said when not."""
+    if (load := busy()) > BUSY:
+        print(f"{load:.1f} cores are busy with other work: no time to measure", file=sys.stderr)
+    return load <= BUSY
 
 
 def description(threads: int, device: str) -> dict[str, object]:

@@ -3,14 +3,16 @@
 One is described by a file, ``programs/NAME.toml``: what its virtual environment holds, the files
 and the command by which it trains, and the regular expression of the speed in its log: real target
 tokens a second, end tokens included, of a report interval. Its ``$names`` are filled in from the
-workload.
+workload. ``[translate]`` says how it translates with what it trained.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from string import Template
 from typing import Any
 
 import psutil
+import torch
 
 from benchmarks.words import Words
 from benchmarks.workloads import Workload
@@ -52,6 +55,22 @@ class Training:
     """Seconds, for a program that plans with them."""
     save_every: int = NEVER
     """Steps between checkpoints."""
+    steps: int = NEVER
+    """After which it ends and leaves a model."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a program said to some lines."""
+
+    seconds: float
+    """Wall time of the whole process."""
+    lines: list[str]
+
+    @property
+    def tokens(self) -> int:
+        """Said in all, end tokens left aside."""
+        return sum(len(line.split()) for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,11 @@ class Program:
         """It needs no virtual environment, or its own was made to the end."""
         return not self.spec["packages"] or (CACHE / self.name / ".ready").exists()
 
+    @property
+    def absent(self) -> str:
+        """Why it is not there; empty when it is."""
+        return "" if self.installed else "not installed (make bench-peers)"
+
     def unfit(self, w: Workload) -> str:
         """Why it cannot do a workload; empty when it can."""
         if w.attention not in self.spec["attention"]:
@@ -92,21 +116,64 @@ class Program:
 
     def start(self, training: Training, more: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Write its files and begin to train, with ``more`` arguments."""
-        training.folder.mkdir(parents=True, exist_ok=True)
-        values = self._values(training)
-        for file, text in self.spec["files"].items():
-            filled = Template(text).substitute(values)
-            (training.folder / file).write_text(filled, encoding="utf-8")
+        values = self._fill(training)
         with open(training.folder / "output.log", "wb") as output:
             where: dict[str, Any] = {"cwd": training.folder, "stdout": output, "stderr": output}
             where["env"] = environment(training)
             before, command = (
-                [Template(word).substitute(values) for word in self.spec.get(key, "").split()]
-                for key in ("before", "command")
+                _command(self.spec.get(key, ""), values) for key in ("before", "command")
             )
             if before and subprocess.run(before, check=False, **where).returncode:
                 raise RunError(f"{self.name}: {last_words(training.folder)}")
             return subprocess.Popen([*command, *more], start_new_session=True, **where)
+
+    def train(self, training: Training) -> None:
+        """Train to the end; what there was in the folder goes."""
+        shutil.rmtree(training.folder, ignore_errors=True)
+        process = self.start(training)
+        try:
+            process.wait()
+        finally:
+            stop(process)
+        if process.returncode:
+            raise RunError(f"{self.name}: {last_words(training.folder)}")
+
+    def translate(
+        self, training: Training, source: Path, beam: int, model: Path | None = None
+    ) -> Answers:
+        """Have the lines of ``source`` translated, by the model in ``model`` if it is told.
+
+        Raises:
+            RunError: it fails, or not every line has its answer.
+        """
+        spec, folder = self.spec["translate"], training.folder
+        output = folder / "translated.txt"
+        values = self._fill(training, beam=beam)
+        values |= {"source": source, "output": output, "model": model or folder / "model"}
+        command = _command(spec["command"], values)
+        command += _command(spec.get("greedy", ""), values) if beam == 1 else []
+        printed = output if "$output" not in spec["command"] else folder / "printed.txt"
+        with open(source, "rb") as lines, open(printed, "wb") as said, \
+                open(folder / "output.log", "wb") as log:  # fmt: skip
+            where = {"cwd": folder, "env": environment(training), "stdin": lines, "stdout": said}
+            began = time.perf_counter()
+            done = subprocess.run(command, stderr=log, check=False, **where)
+            seconds = time.perf_counter() - began
+        if done.returncode:
+            raise RunError(f"{self.name}: {last_words(folder)}")
+        answers = re.findall(spec.get("answer", "(?m)^(.*)\n"), output.read_text("utf-8"))
+        if len(answers) != (asked := source.read_bytes().count(b"\n")):
+            raise RunError(f"{self.name}: {len(answers)} answers to {asked} lines")
+        return Answers(seconds, answers)
+
+    def _fill(self, training: Training, beam: int = 5) -> dict[str, Any]:
+        """Write its files; what stands behind each ``$name`` in them and in its commands."""
+        training.folder.mkdir(parents=True, exist_ok=True)
+        values = self._values(training) | {"beam": beam}
+        for file, text in self.spec["files"].items():
+            filled = Template(text).substitute(values)
+            (training.folder / file).write_text(filled, encoding="utf-8")
+        return values
 
     def _values(self, training: Training) -> dict[str, Any]:
         """What stands behind each ``$name`` of its file."""
@@ -130,11 +197,16 @@ PROGRAMS["dragoman-fp32"] = Program("dragoman-fp32", PROGRAMS["dragoman"].spec, 
 PEERS = [name for name, program in PROGRAMS.items() if program.spec["packages"]]
 
 
+def _command(text: str, values: dict[str, Any]) -> list[str]:
+    return [Template(word).substitute(values) for word in text.split()]
+
+
 def environment(training: Training) -> dict[str, str]:
     """Threads and device for every library that takes them from here; our modules' places."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     paths = filter(None, (str(training.folder), str(ROOT), os.environ.get("PYTHONPATH")))
     fixed = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    fixed["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # the peers' own checkpoints are pickles
     if training.device == "cpu":
         fixed["CUDA_VISIBLE_DEVICES"] = ""
     return {**os.environ, **dict.fromkeys(names, str(training.threads)), **fixed}
@@ -149,6 +221,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
     process.wait()
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """With the options that every measurement has."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--threads", type=int, default=torch.get_num_threads())
+    made.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    made.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    return made
 
 
 def last_words(folder: Path) -> str:

@@ -8,31 +8,19 @@ Options not known here go to ``dragoman train``. Writes ``results/quality-W.json
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sacrebleu
-import torch
 
 from benchmarks import machine
-from benchmarks.program import (
-    CACHE,
-    PROGRAMS,
-    ROOT,
-    RunError,
-    Training,
-    environment,
-    last_words,
-    stop,
-)
-from benchmarks.words import make_words, tokenize
+from benchmarks.program import CACHE, PROGRAMS, RunError, Training, last_words, parser, stop
+from benchmarks.words import Words, make_words, tokenize
 from benchmarks.workloads import WORKLOADS
 
 SAVE_EVERY = 500
@@ -77,23 +65,15 @@ def watch(name: str, training: Training, ours: list[str]) -> list[tuple[float, P
 
 def bleu(name: str, training: Training, model: Path) -> float:
     """BLEU of a model's translations of the test set, beam 5, over the tokens of the words."""
-    source, output = training.words.file("test", "src"), model / "test.out"
-    if name == "eole":
-        line = [str(CACHE / "eole" / "bin" / "eole"), "predict", "--model_path", str(model)]
-        line += ["--src", str(source), "--output", str(output), "--beam_size", "5"]
-    else:
-        line = [sys.executable, "-m", "dragoman", "translate", str(model), "--beam", "5"]
-    with open(source, "rb") as read, open(model / "printed.txt", "wb") as write:
-        env = environment(training)
-        done = subprocess.run(
-            line, stdin=read, stdout=write, stderr=subprocess.PIPE, env=env, check=False
-        )
-    if done.returncode:
-        raise RunError(f"{name}: {done.stderr.decode(errors='replace')[-800:]}")
-    made = output if name == "eole" else model / "printed.txt"
-    outputs = [" ".join(tokenize(line)) for line in made.read_text("utf-8").splitlines()]
-    references = [" ".join(line) for line in training.words.sentences("test", "tgt")]
-    return sacrebleu.corpus_bleu(outputs, [references], tokenize="none").score
+    source = training.words.file("test", "src")
+    return bleu_of(PROGRAMS[name].translate(training, source, 5, model).lines, training.words)
+
+
+def bleu_of(answers: list[str], words: Words) -> float:
+    """BLEU of answers to the first lines of the test set, over tokens."""
+    outputs = [" ".join(tokenize(line)) for line in answers]
+    references = [" ".join(line) for line in words.sentences("test", "tgt")[: len(outputs)]]
+    return sacrebleu.corpus_bleu(outputs, [references], tokenize="none", force=True).score
 
 
 def draw(curves: dict[str, list[tuple[float, float]]], title: str, path: Path) -> None:
@@ -114,14 +94,11 @@ def draw(curves: dict[str, list[tuple[float, float]]], title: str, path: Path) -
 
 def main() -> int:
     """Train each program in turn, score, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workload", choices=("multi30k", "tatoeba"))
-    parser.add_argument("--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"])
-    parser.add_argument("--budget", type=float, default=15.0, help="minutes of each program")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
-    asked, ours = parser.parse_known_args()
+    made = parser(__doc__)
+    made.add_argument("workload", choices=("multi30k", "tatoeba"))
+    made.add_argument("--programs", nargs="+", choices=("dragoman", "eole"), default=["dragoman"])
+    made.add_argument("--budget", type=float, default=15.0, help="minutes of each program")
+    asked, ours = made.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     w = WORKLOADS[asked.workload]
     words = make_words(w.words, asked.data, CACHE / "words" / w.words)
@@ -129,8 +106,8 @@ def main() -> int:
     if (load := machine.busy()) > machine.BUSY:
         print(f"{load:.1f} cores are busy with other work: times will be too long", file=sys.stderr)
     for name in asked.programs:
-        if not PROGRAMS[name].installed:
-            missing[name] = "not installed (make bench-peers)"
+        if why := PROGRAMS[name].absent:
+            missing[name] = why
             continue
         with TemporaryDirectory(prefix="dragoman-bench-", ignore_cleanup_errors=True) as folder:
             training = Training(

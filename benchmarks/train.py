@@ -22,7 +22,7 @@ import torch
 
 from benchmarks import machine
 from benchmarks.limit import Limit, shapes
-from benchmarks.program import CACHE, PEERS, PROGRAMS, ROOT, RunError, Training, measure
+from benchmarks.program import CACHE, PEERS, PROGRAMS, RunError, Training, measure, parser
 from benchmarks.words import make_words
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -108,9 +108,7 @@ def measure_all(w: Workload, names: list[str], asked: argparse.Namespace) -> Tab
     table = Table(w, machine.description(asked.threads, asked.device), Limit.of(w, words))
     sought = shapes(w, len(words.vocabulary("tgt")) + 4)
     for name in names:
-        why = PROGRAMS[name].unfit(w)
-        if not PROGRAMS[name].installed:
-            why = "not installed (make bench-peers)"
+        why = PROGRAMS[name].unfit(w) or PROGRAMS[name].absent
         if name == OURS_FP32 and "bf16" not in formats:
             why = "precision auto is fp32 here"
         table.missing |= {name: why} if why else {}
@@ -136,18 +134,24 @@ def measure_all(w: Workload, names: list[str], asked: argparse.Namespace) -> Tab
     return table
 
 
+def write(table: Any, stem: Path) -> None:
+    """The result as JSON and as Markdown; print what it comes to."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    result = json.dumps(asdict(table) | {"line": table.line()}, indent=1)
+    stem.with_suffix(".json").write_text(result, encoding="utf-8")
+    stem.with_suffix(".md").write_text(table.markdown(), encoding="utf-8")
+    print(table.line(), flush=True)
+
+
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="+", choices=WORKLOADS)
-    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, help="all that fit, if not said")
-    parser.add_argument("--seconds", type=float, default=40.0, help="that each run is watched")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
-    parser.add_argument("--force", action="store_true", help="measure on a busy machine, too")
-    return parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("workloads", nargs="+", choices=WORKLOADS)
+    made.add_argument("--programs", nargs="+", choices=PROGRAMS, help="all that fit, if not said")
+    made.add_argument("--seconds", type=float, default=40.0, help="that each run is watched")
+    made.add_argument("--repeats", type=int, default=3)
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    made.add_argument("--force", action="store_true", help="measure on a busy machine, too")
+    return made.parse_args()
 
 
 def main() -> int:
@@ -155,12 +159,8 @@ def main() -> int:
     asked = _parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run that is going on ends, too
     torch.set_num_threads(asked.threads)
-    load = machine.busy()
-    if load > machine.BUSY:
-        print(f"{load:.1f} cores are busy with other work: no time to measure", file=sys.stderr)
-        if not asked.force:
-            return 1
-    asked.out.mkdir(parents=True, exist_ok=True)
+    if not machine.quiet() and not asked.force:
+        return 1
     for name in asked.workloads:
         beside = TUTORIALS if name.startswith("w0") else PEERS
         names = asked.programs or [OURS, OURS_FP32, *beside]
@@ -169,10 +169,7 @@ def main() -> int:
         for missing, why in table.missing.items():
             print(f"  {missing:18} not measured: {why}")
         stem = asked.out / f"train-{name}{'' if asked.device == 'cpu' else '-' + asked.device}"
-        result = json.dumps(asdict(table) | {"line": table.line()}, indent=1)
-        stem.with_suffix(".json").write_text(result, encoding="utf-8")
-        stem.with_suffix(".md").write_text(table.markdown(), encoding="utf-8")
-        print(table.line(), flush=True)
+        write(table, stem)
     return 0
 
 

@@ -61,6 +61,9 @@ class SideOptions:
     """The unit of text: whole words, characters, or subwords (BPE or unigram)."""
     vocabulary: int | Auto = "auto"
     """Most tokens in the vocabulary, the four special ones included."""
+    byte_fallback: bool | Auto = "auto"
+    """At subword level: a character never seen in training is spelt in bytes (UTF-8), so that none
+    is unknown; they take 222 tokens (auto: unless a vocabulary below 1,000 is asked for)."""
     min_count: int = 1
     """Times that a word or character must be seen in training to enter the vocabulary."""
     unicode: Literal["nfc", "nfd", "nfkc", "nfkd", "none"] = "nfc"

@@ -79,6 +79,83 @@ def test_what_was_never_seen_is_unknown(level: str) -> None:
     assert "<unk>" in one.decode(ids) and "j'ai" in one.decode(ids)
 
 
+PRINTABLE = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="▁")
+
+
+@pytest.mark.parametrize("level", ["bpe", "unigram"])
+@settings(deadline=None, max_examples=200)
+@given(text=st.text(alphabet=PRINTABLE, max_size=30) | st.text(alphabet="été 🙂漢क्षि<0xF0>12"))
+def test_with_bytes_any_text_comes_back(level: str, text: str) -> None:
+    one = _CACHED.setdefault(level + "+", tokenizer(level=level, byte_fallback=True))
+    (ids,) = one.encode([text])
+    assert UNK not in ids
+    assert one.decode(ids) == one.normalize(text)
+    ends = [span[1] for span in one.spans(text)]
+    assert len(ends) == len(ids) and ends == sorted(ends)
+    assert all(start <= end <= len(text) for start, end in one.spans(text))
+
+
+@pytest.mark.parametrize("level", ["bpe", "unigram"])
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_any_bytes_say_something_harmless(level: str, data: st.DataObject) -> None:
+    one = _CACHED.setdefault(level + "+", tokenizer(level=level, byte_fallback=True))
+    ids = data.draw(st.lists(st.integers(4, len(one) - 1), max_size=20))
+    text = one.decode(ids)
+    assert "".join(text.splitlines()) == text
+    assert text.encode().decode() == text  # no lone surrogate
+
+
+def test_broken_bytes_are_replaced() -> None:
+    one = tokenizer(level="bpe", byte_fallback=True)
+    assert one.join(["▁j", "<0xF0>", "<0x9F>", "▁j"]) == "j\ufffd\ufffd j"
+    said = one.join(["▁j", "<0xC2>", "<0x85>", "<0xE2>", "<0x80>", "<0xA8>", "j"])
+    assert said == "j\ufffd\ufffdj"
+    assert one.join(["▁j", "<0x0A>", "<0x1B>"]) == "j\ufffd\ufffd"  # of a foreign file
+    assert one.decode(one.encode(["a\x1b[31m"])[0]) == "a<unk>[31m"
+
+
+def test_a_literal_byte_token_is_text() -> None:
+    for level in ("bpe", "unigram"):
+        one = tokenizer(level=level, byte_fallback=True)
+        assert one.decode(one.encode(["j'ai <0x41> </s>"])[0]) == "j'ai <0x41> </s>"
+
+
+def test_a_span_of_bytes_is_a_character() -> None:
+    for level in ("bpe", "unigram"):
+        one = tokenizer(level=level, byte_fallback=True)
+        assert one.spans("漢字 j'ai")[1:7] == [(0, 1)] * 3 + [(1, 2)] * 3
+
+
+def test_a_byte_goes_on_with_a_word() -> None:
+    one = tokenizer(level="bpe", byte_fallback=True)
+    byte = one.token_id("<0x71>")
+    assert byte is not None and one.starts is not None and byte not in one.starts
+    assert one.texts[byte] == "q" and one.texts[byte + 128].startswith("<0x")
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "on"),
+    [
+        ({"level": "bpe"}, 722, True), ({"level": "bpe", "byte_fallback": False}, 500, False),
+        ({"level": "unigram", "vocabulary": 999}, 999, False),
+        ({"level": "unigram", "vocabulary": 1000}, 1000, True),
+        ({"level": "unigram", "vocabulary": 300, "byte_fallback": True}, 300, True),
+        ({"level": "word"}, 50_000, False),
+        ({"level": "char", "byte_fallback": True}, 50_000, False),
+    ],
+)  # fmt: skip
+def test_when_there_are_bytes(options: dict[str, object], size: int, on: bool) -> None:
+    asked = replace(SideOptions(), **options)  # type: ignore[arg-type]
+    chosen = choose_level(asked, TextStatistics.of(TEXT))
+    assert (chosen.vocabulary, chosen.byte_fallback) == (size, on)
+
+
+def test_bytes_need_room() -> None:
+    with pytest.raises(OptionError, match="vocabulary: 226 tokens leave none to learn: 226 are"):
+        tokenizer(level="bpe", vocabulary=226, byte_fallback=True)
+
+
 def test_word_tokens_carry_the_space_before_them() -> None:
     one = tokenizer()
     (ids,) = one.encode(["j'ai vu, non ?"])
@@ -157,18 +234,22 @@ def test_the_level_suits_the_text(text: list[str], level: str) -> None:
 
 
 def test_choices_of_the_user_stand() -> None:
-    asked = SideOptions(level="unigram", vocabulary=77)
+    asked = SideOptions(level="unigram", vocabulary=77, byte_fallback=False)
     assert choose_level(asked, TextStatistics.of(["a"])) == asked
 
 
-def test_a_saved_tokenizer_is_the_same(tmp_path: Path) -> None:
-    one = tokenizer(level="bpe")
+@pytest.mark.parametrize("byte_fallback", [False, True])
+@pytest.mark.parametrize("level", ["bpe", "unigram"])
+def test_a_saved_tokenizer_is_the_same(tmp_path: Path, level: str, byte_fallback: bool) -> None:
+    one = tokenizer(level=level, byte_fallback=byte_fallback)
     path = tmp_path / "source.json"
     path.write_text(one.to_json(), encoding="utf-8")
     other = Tokenizer.load(path)
     assert other.digest == one.digest
     assert other.encode(TEXT)[1].tolist() == one.encode(TEXT)[1].tolist()
-    assert json.loads(path.read_text("utf-8"))["model"]["type"] == "BPE"
+    tree = json.loads(path.read_text("utf-8"))
+    assert tree["model"]["type"].lower() == level
+    assert tree["model"]["byte_fallback"] is byte_fallback
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ from dragoman.config import SearchOptions, SideOptions
 from dragoman.data.tokenizer import train_tokenizer
 from dragoman.errors import DataError
 from dragoman.evaluation.baselines import TrainingPairs
-from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
+from dragoman.evaluation.evaluate import Evaluation, evaluate_examples, signature
 from dragoman.evaluation.examples import examples_of
 
 PAIRS = [("cat", "K AE1 T"), ("lead", "L EH1 D"), ("dog", "D AO1 G"), ("lead", "L IY1 D")]
@@ -81,7 +81,7 @@ def test_references_take_the_form_of_the_training_targets_or_stand_as_they_are()
 def test_an_evaluation_as_json() -> None:
     tree = json.loads(evaluate(Parrot({}), PAIRS[:3]).to_json())
     assert tree["lines"] == tree["references"] == 3 and tree["test"] == "t.tsv"
-    assert tree["search"] == "beam 5, length penalty 1" and tree["left_out"] == 0
+    assert tree["search"] == "beam:5|length_penalty:1" and tree["left_out"] == 0
     assert tree["scores"]["exact match"]["value"] == 0.0
     assert tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|")
     assert tree["scores"]["exact match"]["interval"] == [0.0, 0.0]
@@ -119,3 +119,13 @@ def test_nothing_to_score() -> None:
 def test_lines_too_long_for_ter_are_said() -> None:
     result = evaluate(Parrot({}), [(" ".join(map(str, range(300))), "a")])
     assert "ter" not in scores(result) and "TER was left out" in result.notes[-1]
+
+
+def test_the_signature_names_every_choice_that_changes_outputs() -> None:
+    assert signature(SearchOptions(batch_size=3)) == "beam:5|length_penalty:1"
+    asked = SearchOptions(beam=1, length_penalty=0.6, normalization="wu", no_repeat=3, top_p=0.9)
+    assert signature(asked) == ("beam:1|length_penalty:0.6|normalization:wu|no_repeat:3|top_p:0.9")
+    for option in fields(SearchOptions):
+        changed = replace(SearchOptions(), **{option.name: "other"})
+        said = f"{option.name}:other" in signature(changed).split("|")
+        assert said == (option.name != "batch_size")

@@ -2,7 +2,8 @@
 
 A tokenizer is one Hugging Face ``tokenizer.json``, so that the same file works in Python, Rust
 and JavaScript. Word and subword tokens carry the space before them as ``▁`` (as SentencePiece
-does), so that text comes back as it was, without rules of detokenisation.
+does), so that text comes back as it was, without rules of detokenisation. Where subwords fall back
+to bytes, a character outside the vocabulary is spelt in UTF-8, one token ``<0x..>`` a byte.
 """
 
 from __future__ import annotations
@@ -30,11 +31,18 @@ Ids = npt.NDArray[np.int32]
 
 PAD, UNK, BOS, EOS = range(4)
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+BYTES = tuple(f"<0x{byte:02X}>" for byte in range(0x21, 0x100) if byte != 0x7F)
+"""No space, which is ``▁``, and no control characters: those stay unknown."""
 
 _MARK = "▁"
 # A punctuation mark is a token of its own and keeps the space before it: "va ?" -> "▁va" "▁?"
 _PUNCTUATION = Regex(f"{_MARK}?[\\p{{P}}$+<=>^`|~]")
+_BYTE = re.compile("<0x([0-9A-F]{2})>")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What could end a line of output, or command a terminal."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BYTES_FROM = 1000
+"""The smallest vocabulary that has bytes when nobody asked for them."""
 _WORDS_PER_SUBWORD = 60
 """Running words of training text for each subword of the vocabulary, when it is "auto"."""
 
@@ -70,7 +78,16 @@ class Tokenizer:
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where in ``text`` each of its tokens stands: first character, and the one after it."""
         encoding = self._backend.encode(without_surrogates(text), add_special_tokens=False)
-        return list(encoding.offsets)
+        spans = list(encoding.offsets)
+        run, at = (0, 0), 0  # unigram: one span for all bytes of several characters
+        for n, i in enumerate(encoding.ids):
+            if byte := self._bytes.get(i):
+                at = spans[n][0] if spans[n] != run else at + (byte & 0xC0 != 0x80)
+                run = spans[n]
+                spans[n] = min(at, run[1] - 1), min(at + 1, run[1])
+            else:
+                run = 0, 0
+        return spans
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of ``text`` as text, unknown ones included; at word and character level."""
@@ -92,11 +109,14 @@ class Tokenizer:
     def join(self, tokens: Sequence[str]) -> str:
         """The text that tokens spell."""
         decoder = self._backend.decoder
-        return str(decoder.decode(list(tokens)) if decoder else " ".join(tokens)).strip()
+        text = str(decoder.decode(list(tokens)) if decoder else " ".join(tokens)).strip()
+        return _CONTROL.sub("\ufffd", text) if self._bytes else text
 
     def as_token(self, word: str, *, apart: bool) -> str:
         """A word outside the vocabulary as a token; ``apart``: a space stands before it."""
-        spaced = apart and isinstance(self._backend.decoder, decoders.Metaspace)
+        spaced = apart and isinstance(
+            self._backend.decoder, (decoders.Metaspace, decoders.Sequence)
+        )
         return f"{_MARK}{word}" if spaced else word
 
     def tokens(self, ids: Iterable[int], copied: Sequence[str] = ()) -> list[str]:
@@ -111,17 +131,30 @@ class Tokenizer:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The text of every token, a space before it as ``▁``; nothing for the special ones."""
+        """The text of every token, a space before it as ``▁``; nothing for the special ones.
+
+        A byte that is no character by itself stands as its token.
+        """
         mark = "" if self._backend.decoder else _MARK  # words without a mark are joined by spaces
-        tokens = self.tokens(range(len(self)))
-        return ["" if i <= EOS else mark + token for i, token in enumerate(tokens)]
+        texts = [mark + token for token in self.tokens(range(len(self)))]
+        letters = {i: chr(byte) for i, byte in self._bytes.items() if byte < 0x80}
+        return ["" if i <= EOS else letters.get(i, text) for i, text in enumerate(texts)]
+
+    @cached_property
+    def _bytes(self) -> dict[int, int]:
+        """The byte of each token that is one; none where characters may be unknown."""
+        if not isinstance(self._backend.decoder, decoders.Sequence):
+            return {}
+        matches = ((i, _BYTE.fullmatch(token)) for token, i in self._backend.get_vocab().items())
+        return {i: int(match[1], 16) for i, match in matches if match}
 
     @cached_property
     def starts(self) -> frozenset[int] | None:
         """Tokens that begin a word or a mark, the end among them; None where every token does."""
         if not isinstance(self._backend.model, (models.BPE, models.Unigram)):
             return None
-        return frozenset(i for i, text in enumerate(self.texts) if not text[:1].isalnum())
+        texts = enumerate(self.texts)  # before a byte at a word's beginning a mark stands alone
+        return frozenset(i for i, t in texts if not (t[:1].isalnum() or i in self._bytes))
 
     def to_json(self) -> str:
         """The whole tokenizer as Hugging Face's ``tokenizer.json``."""
@@ -183,7 +216,7 @@ def choose_level(options: SideOptions, statistics: TextStatistics) -> SideOption
 
     One word a line is spelt (characters), and so is a script that sets no spaces; up to 200
     different words, or up to 1,500 that each return often, are kept whole; everything else is cut
-    into subwords, about one for every 60 running words.
+    into subwords, about one for every 60 running words, and bytes for what these cannot spell.
     """
     level, vocabulary = options.level, options.vocabulary
     if level == "auto":
@@ -195,10 +228,14 @@ def choose_level(options: SideOptions, statistics: TextStatistics) -> SideOption
             level = "word"
         else:
             level = "bpe"
+    fallback = level in ("bpe", "unigram") and options.byte_fallback
+    if fallback == "auto":
+        fallback = vocabulary == "auto" or vocabulary >= _BYTES_FROM
     if vocabulary == "auto":
         subwords = min(8000, max(500, statistics.words // _WORDS_PER_SUBWORD // 100 * 100))
+        subwords += len(BYTES) if fallback else 0
         vocabulary = subwords if level in ("bpe", "unigram") else 50_000
-    return replace(options, level=level, vocabulary=vocabulary)
+    return replace(options, level=level, vocabulary=vocabulary, byte_fallback=fallback)
 
 
 def train_tokenizer(texts: Iterable[str], options: SideOptions) -> Tokenizer:
@@ -213,6 +250,11 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions) -> Tokenizer:
     """
     vocabulary, level = options.vocabulary, options.level
     assert vocabulary != "auto" and level != "auto", "choose_level first"
+    if vocabulary <= (taken := len(_special(options))):
+        raise OptionError(
+            f"{vocabulary} tokens leave none to learn: {taken} are taken", place="vocabulary",
+            cure="raise it, or turn byte_fallback off",
+        )  # fmt: skip
     backend = Backend(_model(level))
     backend.normalizer = build_normalizer(options)
     backend.pre_tokenizer, decoder = _cutting(options)
@@ -227,14 +269,21 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions) -> Tokenizer:
             f"no {level} vocabulary of {vocabulary} can be learned: {error}",
             cure="raise the vocabulary, or choose another level",
         ) from error
-    # The trainer registers the special tokens as "added", which would be found inside user text.
-    backend = _without_added_tokens(backend)
-    tokenizer = Tokenizer(backend)
-    if len(tokenizer) <= len(SPECIAL):
+    tokenizer = Tokenizer(_finished(backend, options))
+    if len(tokenizer) <= len(_special(options)):
         raise DataError(
             "no token is left to learn from", cure="lower min_count, or look at keep_only"
         )
     return tokenizer
+
+
+def _spells_bytes(options: SideOptions) -> bool:
+    return options.byte_fallback is True and options.level in ("bpe", "unigram")
+
+
+def _special(options: SideOptions) -> list[str]:
+    """The tokens that are not learned."""
+    return [*SPECIAL, *(BYTES if _spells_bytes(options) else ())]
 
 
 def _model(level: str) -> models.Model:
@@ -246,7 +295,7 @@ def _model(level: str) -> models.Model:
 
 
 def _trainer(options: SideOptions, vocabulary: int) -> trainers.Trainer:
-    special = list(SPECIAL)
+    special = _special(options)
     if options.level == "bpe":
         return trainers.BpeTrainer(
             vocab_size=vocabulary, special_tokens=special, show_progress=False,
@@ -278,16 +327,22 @@ def _cutting(
     ]
     if options.level != "word":
         steps.append(pre_tokenizers.Digits(individual_digits=True))
-    return pre_tokenizers.Sequence(steps), decoders.Metaspace(_MARK, prepend_scheme="always")
+    spaces = decoders.Metaspace(_MARK, prepend_scheme="always")
+    if _spells_bytes(options):
+        return pre_tokenizers.Sequence(steps), decoders.Sequence([decoders.ByteFallback(), spaces])
+    return pre_tokenizers.Sequence(steps), spaces
 
 
 @cache
 def _ours() -> tuple[list[Tree], list[Tree]]:
     """How our tokenizers cut and join, and their models without a vocabulary: as JSON."""
     cuts, models = [], []
-    for level, split in (("char", True), ("word", True), ("word", False), ("bpe", True)):
+    for options in (
+        SideOptions(level="char"), SideOptions(level="word"), SideOptions(level="bpe"),
+        SideOptions(level="word", split_punctuation=False),
+        SideOptions(level="bpe", byte_fallback=True),
+    ):  # fmt: skip
         backend = Backend(_model("word"))
-        options = SideOptions(level=level, split_punctuation=split)  # type: ignore[arg-type]
         backend.pre_tokenizer, decoder = _cutting(options)
         if decoder is not None:
             backend.decoder = decoder
@@ -295,7 +350,8 @@ def _ours() -> tuple[list[Tree], list[Tree]]:
         cuts.append({name: tree[name] for name in ("pre_tokenizer", "decoder")})
     for level in ("word", "bpe", "unigram"):
         model = json.loads(Backend(_model(level)).to_str())["model"]
-        models.append({name: value for name, value in model.items() if name not in OWN})
+        own = {name: value for name, value in model.items() if name not in OWN}
+        models += [own, own | {"byte_fallback": True}] if "byte_fallback" in own else [own]
     return cuts, models
 
 
@@ -304,7 +360,10 @@ def without_surrogates(text: str) -> str:
     return text if text.isprintable() else _SURROGATE.sub("\ufffd", text)
 
 
-def _without_added_tokens(backend: Backend) -> Backend:
+def _finished(backend: Backend, options: SideOptions) -> Backend:
+    """Without the special tokens as "added" ones, which would be found inside user text."""
     tree = json.loads(backend.to_str())
     tree["added_tokens"] = []
+    if _spells_bytes(options):  # a trainer does not keep it
+        tree["model"]["byte_fallback"] = True
     return Backend.from_str(json.dumps(tree, ensure_ascii=False))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from dragoman.config import SearchOptions
+from dragoman.config import SearchOptions, flat
 from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Breakdown, breakdown
@@ -35,7 +35,7 @@ class Evaluation:
     seconds: float
     """Time that the search took."""
     search: str
-    """How the outputs were looked for: ``beam 5, length penalty 1``."""
+    """How the outputs were looked for: ``beam:5|length_penalty:1``."""
     baselines: dict[str, dict[str, float]]
     """What answers without a model score: by baseline, then by measure."""
     breakdown: Breakdown
@@ -121,13 +121,27 @@ def evaluate_examples(
     edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
     return Evaluation(
         judged, outputs, found, scored(found), took,
-        search=f"beam {options.beam}, length penalty {options.length_penalty:g}",
+        search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
         breakdown=parts,
         mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
         calibration=None if confidence is None else calibration(confidence, answers, found),
         notes=tuple(_notes(examples, judged, found, parts, training)),
     )  # fmt: skip
+
+
+def signature(options: SearchOptions) -> str:
+    """How outputs are looked for, in the manner of sacreBLEU's signatures.
+
+    Beam and length penalty always, and whatever else is not at its default; never the batch size,
+    which changes no output.
+    """
+    usual, shown = flat(SearchOptions()), {"beam", "length_penalty"}
+    return "|".join(
+        f"{name}:{value:g}" if isinstance(value, float) else f"{name}:{value}"
+        for name, value in flat(options).items()
+        if name in shown or (name != "batch_size" and value != usual[name])
+    )
 
 
 def _notes(
