@@ -60,7 +60,8 @@ GROWTH = 400
 TEXTS = ("un chat\tone cat", "où ?\twhere?", "\t", "", " ", "\r", "\0", "\x07", "\ufeffa\tb",
          "x" * 3000, "a\u2028b\tc", "\u200b\tx", "e\u0301\té", "Ã©\tâ€™", "a\tb\tc", "1 2\t2 1",
          "𝔞\tﬁ", '{"source": "a", "target": "b"}', '{"source": 1}', "[" * 3000, "9" * 5000,
-         '"\\ud800"', '{"source": "\\ud800", "target": "\\u0000"}', "NaN", "<b>&amp;</b>\t[[x]]")  # fmt: skip
+         '"\\ud800"', '{"source": "\\ud800", "target": "\\u0000"}', "NaN",
+         "<b>&amp;</b>\t[[x]]")  # fmt: skip
 COLUMNS = ("un chat\tone cat", "où ?\twhere?", "Il pleut.\tIt rains.", "A, b\tC; d")
 OBJECTS = tuple(json.dumps({"source": a, "target": a[::-1], "n": 1}) for a in ("un chat", "où ?"))
 RAW = (b"\xff", b"\xfe\xff", b"\x1f\x8b\x08", b"PK\x03\x04", b"\xc3", b"\n", b"\r\n", b"\0" * 9)
@@ -203,7 +204,8 @@ def toml(rng: Random, place: Place) -> None:
     lines = to_toml(Config()).split("\n")
     for i in range(len(lines)):
         if " = " in lines[i] and rng.random() < 0.02:
-            lines[i] = f"{lines[i].partition(' = ')[0]} = {json.dumps(node(rng)).replace(chr(58), chr(61))}"
+            value = json.dumps(node(rng)).replace(":", "=")
+            lines[i] = f"{lines[i].partition(' = ')[0]} = {value}"
     if rng.random() < 0.2:
         rng.shuffle(lines)
         lines = lines[: rng.randint(1, 20)]

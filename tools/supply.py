@@ -77,8 +77,8 @@ def verdict(packages: list[dict[str, Any]]) -> int:
     unknown = [str(package["name"]) for package in packages if "vulns" not in package]
     print(f"audit: {len(packages) - len(unknown)} packages looked up, {len(faults)} advisories")
     if unknown:
-        print(f"audit: NOT CHECKED: the advisory service answered nothing about {len(unknown)} "
-              f"packages: {', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}")  # fmt: skip
+        names = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        print(f"audit: NOT CHECKED: the advisory service knows nothing of {len(unknown)}: {names}")
     return FOUND if faults else NOT_CHECKED if unknown or not packages else 0
 
 
