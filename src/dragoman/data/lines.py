@@ -35,14 +35,9 @@ one that is not UTF-8."""
 
 BLOCK = 1 << 16
 _DAMAGED = (
-    EOFError,
-    zlib.error,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    struct.error,
-    ValueError,
-    RuntimeError,
-)
+    EOFError, IndexError, NotImplementedError, ValueError,
+    gzip.BadGzipFile, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 """What the libraries that unpack raise for a file that is none of theirs."""
 _HARMLESS, _MOST_PACKED = 1 << 27, 200
 """Bytes that may be unpacked in any case; how much smaller than its content a packed file may be.

@@ -52,7 +52,10 @@ def _is_sound(row: Row) -> bool:
     """Whether a row can be read as one of ours; a folder may come from anyone."""
     numbers = all(isinstance(row.get(n, 0), (int, float)) for n in ("elapsed", *_COSTS))
     scores = all(isinstance(row.get(n, 0), (int, float, type(None))) for n in (*FIGURES, "done"))
-    samples = [one for name in ("samples", "watched") for one in row.get(name) or []]
+    lists = [row.get(name) or [] for name in ("samples", "watched")]
+    if not all(isinstance(one, list) for one in lists):
+        return False
+    samples = [one for each in lists for one in each]
     texts = all(isinstance(one, dict) and {"source", "output"} <= one.keys() for one in samples)
     return "kind" in row and numbers and scores and texts
 
