@@ -1,4 +1,4 @@
-"""Writing beside: of two processes neither spoils the other's file, and leftovers of the dead go."""
+"""Writing beside: no process spoils another's file, and what the dead left behind goes."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_any_bytes_are_taken_or_refused(what: str, tmp_path: Path) -> None:
     each()
 
 
-class Rambling(DragomanError):
+class RamblingError(DragomanError):
     def __init__(self) -> None:
         self.args = ("one\ntwo",)
 
@@ -72,7 +72,7 @@ def test_a_fault_would_be_seen(place: fuzz.Place, monkeypatch: pytest.MonkeyPatc
         raise KeyError("x")
 
     def rambles(rng: Random, place: fuzz.Place) -> None:
-        raise Rambling
+        raise RamblingError
 
     timers = tuple((timer, number, 1) for timer, number, _ in fuzz.TIMERS)
     monkeypatch.setattr(fuzz, "TIMERS", timers)

@@ -22,7 +22,7 @@ from dragoman.api import Model
 from dragoman.config import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
 from dragoman.data.batches import Batch, PairsInMemory, assemble
 from dragoman.data.tokenizer import EOS, train_tokenizer
-from dragoman.errors import DataError
+from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Explanation
 from dragoman.inspection.recording import record
 from dragoman.model.folder import ModelFolder
