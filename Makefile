@@ -4,8 +4,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+SUPPLY := .venv-supply
 
-.PHONY: demo test lint types layers units bench-peers bench-train bench-decode bench-quality clean
+.PHONY: demo test lint types layers units bench-peers bench-train bench-decode bench-quality \
+	kill fuzz locked lock sbom audit clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
@@ -42,6 +44,35 @@ bench-decode: $(READY)
 bench-quality: $(READY)
 	$(BIN)/python -m benchmarks.quality $(QUALITY)
 
+# At length: 200 kills of a training; 50,000 damaged inputs.
+kill: $(READY)
+	$(BIN)/python -m benchmarks.kill
+
+fuzz: $(READY)
+	$(BIN)/python -m benchmarks.fuzz
+
+# The same environment, every file of it checked against its hash in requirements-dev.lock.
+locked:
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	touch $(READY)
+
+lock: $(READY) $(SUPPLY)
+	$(SUPPLY)/bin/python tools/supply.py lock
+
+sbom: $(READY) $(SUPPLY)
+	$(SUPPLY)/bin/python tools/supply.py sbom
+
+# Code 1: advisories. Code 3: the advisory service said nothing, so nothing is known.
+audit: $(SUPPLY)
+	$(SUPPLY)/bin/python tools/supply.py audit
+
+$(SUPPLY):
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/python -m pip install --quiet uv==0.13.9 pip-audit==2.10.1 cyclonedx-bom==7.5.0
+
 # constraints.txt pins every version, PyTorch first of all: a build for the processor is enough.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -50,4 +81,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf .venv dragoman-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv $(SUPPLY) dragoman-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -32,6 +32,7 @@ from random import Random
 from typing import Any, cast
 
 import torch
+from rich.console import Console
 
 from dragoman.api import load
 from dragoman.cli import VERBS, main
@@ -43,23 +44,26 @@ from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import DragomanError
-from dragoman.evaluation.history import History
-from dragoman.inspection.report import report_page
+from dragoman.evaluation.history import CARD, History, print_runs
+from dragoman.inspection.card import write_card
+from dragoman.inspection.report import write_report
 from dragoman.limits import check_options
 from dragoman.model.folder import save_setup, save_weights
 from dragoman.model.seq2seq import build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from dragoman.training.state import TrainingState
 
-SECONDS = 5
-"""Longer is a hang."""
+SECONDS, ASLEEP = 5, 60
+"""Longer is a hang: seconds of work, and of waiting on a machine that may be busy."""
 GROWTH = 400
 """Megabytes that the process may grow by after its first inputs."""
 TEXTS = ("un chat\tone cat", "où ?\twhere?", "\t", "", " ", "\r", "\0", "\x07", "\ufeffa\tb",
-         "x" * 3000, "a\u2028b\tc", "\u200b\tx", "e\u0301\té", "Ã©\tâ€™", "a\tb\tc", "1 2 3\t3 2 1",
-         "𝔞\tﬁ",
-         '{"source": "a", "target": "b"}', '{"source": 1}', "[" * 3000, "9" * 5000, '"\\ud800"',
-         '{"source": "\\ud800", "target": "\\u0000"}', "NaN", "<b>&amp;</b>\t[[x]]")  # fmt: skip
+         "x" * 3000, "a\u2028b\tc", "\u200b\tx", "e\u0301\té", "Ã©\tâ€™", "a\tb\tc", "1 2\t2 1",
+         "𝔞\tﬁ", '{"source": "a", "target": "b"}', '{"source": 1}', "[" * 3000, "9" * 5000,
+         '"\\ud800"', '{"source": "\\ud800", "target": "\\u0000"}', "NaN",
+         "<b>&amp;</b>\t[[x]]")  # fmt: skip
+COLUMNS = ("un chat\tone cat", "où ?\twhere?", "Il pleut.\tIt rains.", "A, b\tC; d")
+OBJECTS = tuple(json.dumps({"source": a, "target": a[::-1], "n": 1}) for a in ("un chat", "où ?"))
 RAW = (b"\xff", b"\xfe\xff", b"\x1f\x8b\x08", b"PK\x03\x04", b"\xc3", b"\n", b"\r\n", b"\0" * 9)
 
 
@@ -74,7 +78,7 @@ class Place:
 def damaged(rng: Random, content: bytes) -> bytes:
     """``content`` with a few bytes changed, cut, doubled, or put in from elsewhere."""
     data = bytearray(content)
-    for _ in range(rng.randint(0, 4)):
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
         at = rng.randint(0, len(data))
         end = min(len(data), at + rng.choice((1, 2, 8, 64, 1000)))
         match rng.randrange(6):
@@ -94,9 +98,10 @@ def damaged(rng: Random, content: bytes) -> bytes:
 
 
 def lines_of(rng: Random) -> bytes:
-    """A file of lines, most of them odd."""
-    ends = ("\n", "\n", "\r\n", "\r", "")
-    lines = (rng.choice(TEXTS) + rng.choice(ends) for _ in range(rng.randint(0, 12)))
+    """A file of lines: most of one kind, the others odd."""
+    ends = ("\n",) * 9 + ("\r\n", "\r", "")
+    texts = (*TEXTS, *rng.choice((TEXTS, COLUMNS, COLUMNS, OBJECTS)) * rng.choice((1, 40)))
+    lines = (rng.choice(texts) + rng.choice(ends) for _ in range(rng.randint(0, 12)))
     return damaged(rng, "".join(lines).encode())
 
 
@@ -106,12 +111,11 @@ def packed(rng: Random, path: Path, content: bytes) -> Path:
     if kind == ".gz":
         content = damaged(rng, gzip.compress(content))
     elif kind == ".zip":
-        made = io.BytesIO()
-        with zipfile.ZipFile(
-            made, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-        ) as z:
-            for name in rng.sample(("a.tsv", "../b", "d/c.tsv", "._x", "é"), rng.randint(0, 2)):
-                z.writestr(name, content)
+        made, way = io.BytesIO(), rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        with zipfile.ZipFile(made, "w", way) as archive:
+            names = ("a.tsv", "d/c.tsv", "é", "._x", "../b")
+            for name in rng.sample(names, rng.choice((0, 1, 1, 1, 2))):
+                archive.writestr(name, content)
         content = damaged(rng, made.getvalue())
     path = path.with_name(path.name + kind)
     path.write_bytes(content)
@@ -119,26 +123,27 @@ def packed(rng: Random, path: Path, content: bytes) -> Path:
 
 
 def reading(rng: Random) -> DataOptions:
-    """Some way to read pairs."""
-    return replace(
-        DataOptions(), format=rng.choice(("auto", "tsv", "jsonl", "aligned")),
-        columns=rng.choice(((1, 2), (2, 1), (1, 3), (1, 1), (0, 1))),
-        separator=rng.choice(("\t", "\t", " ", "|", "")), reverse=rng.random() < 0.2,
-        max_characters=rng.choice((5, 2000)), tolerance=rng.choice((0.0, 0.05, 0.99)),
+    """Some way to read pairs, most often one that fits."""
+    options = replace(
+        DataOptions(), reverse=rng.random() < 0.2, max_characters=rng.choice((5, 40, 2000)),
+        tolerance=rng.choice((0.0, 0.5, 0.99, 0.99, 0.99)),
+        format=rng.choice(("auto",) * 12 + ("tsv", "jsonl", "aligned")),
     )  # fmt: skip
+    if rng.random() < 0.2:
+        options = replace(options, columns=rng.choice(((2, 1), (1, 3), (1, 1), (0, 1))))
+    if rng.random() < 0.2:
+        options = replace(options, separator=rng.choice((" ", "|", "")))
+    return options
 
 
 def readers(rng: Random, place: Place) -> None:
     """Files of pairs."""
-    files = [
-        packed(rng, place.folder / f"p{n}.tsv", lines_of(rng)) for n in range(rng.choice((1, 1, 2)))
-    ]
-    options = reading(rng)
+    options, names = reading(rng), ("p.tsv", "q.tsv")[: rng.choice((1, 1, 2))]
+    files = [packed(rng, place.folder / name, lines_of(rng)) for name in names]
     for pair in read_pairs(files, options, Faults()):
         for text in (pair.source, pair.target):
-            assert (
-                text.strip() and not LINE_END.search(text) and len(text) <= options.max_characters
-            )
+            assert text.strip() and not LINE_END.search(text)
+            assert len(text) <= options.max_characters
 
 
 def checker(rng: Random, place: Place) -> None:
@@ -196,13 +201,17 @@ def tokenizer(rng: Random, place: Place) -> None:
 
 def toml(rng: Random, place: Place) -> None:
     """A file of options."""
-    text = to_toml(Config()).encode()
-    if rng.random() < 0.5:
-        lines = text.split(b"\n")
+    lines = to_toml(Config()).split("\n")
+    for i in range(len(lines)):
+        if " = " in lines[i] and rng.random() < 0.02:
+            value = json.dumps(node(rng)).replace(":", "=")
+            lines[i] = f"{lines[i].partition(' = ')[0]} = {value}"
+    if rng.random() < 0.2:
         rng.shuffle(lines)
-        text = b"\n".join(lines[: rng.randint(1, 20)])
+        lines = lines[: rng.randint(1, 20)]
+    content = "\n".join(lines).encode()
     path = place.folder / "r.toml"
-    path.write_bytes(damaged(rng, text))
+    path.write_bytes(damaged(rng, content) if rng.random() < 0.5 else content)
     check_options(from_toml(path))
 
 
@@ -210,13 +219,16 @@ def toml(rng: Random, place: Place) -> None:
 def spoiled(rng: Random, file: Path) -> Iterator[None]:
     """One file of a whole folder, damaged for the time of the block."""
     good = file.read_bytes()
-    text = good.decode(errors="ignore")
-    if file.suffix in (".json", ".jsonl") and rng.random() < 0.5:
-        rows = [json.dumps(shaken(rng, json.loads(row))) for row in text.split("\n") if row] if (
-            file.suffix == ".jsonl") else [json.dumps(shaken(rng, json.loads(text)))]  # fmt: skip
-        file.write_text("\n".join(rows), encoding="utf-8")
-    else:
+    if rng.random() < 0.5:
         file.write_bytes(damaged(rng, good))
+    elif file.suffix == ".safetensors":
+        end = 8 + int.from_bytes(good[:8], "little")
+        header = json.dumps(shaken(rng, json.loads(good[8:end]))).encode()
+        file.write_bytes(len(header).to_bytes(8, "little") + header + good[end:])
+    elif file.suffix in (".json", ".jsonl"):
+        rows = good.decode().split("\n") if file.suffix == ".jsonl" else [good.decode()]
+        rows = [json.dumps(shaken(rng, json.loads(row))) for row in rows if row]
+        file.write_text("\n".join(rows), encoding="utf-8")
     try:
         yield
     finally:
@@ -240,18 +252,21 @@ def checkpoint(rng: Random, place: Place) -> None:
 
 
 def history(rng: Random, place: Place) -> None:
-    """What a run says of itself, and its report."""
+    """What a run says of itself: its report, its card, its row in the list of runs."""
     with spoiled(rng, place.model / rng.choice(("run.json", "metrics.jsonl", "config.toml"))):
-        report_page(History.of(place.model))
+        said = History.of(place.model)
+        print_runs([said], Console(file=io.StringIO()))
+        (place.model / CARD).unlink(missing_ok=True)
+        for write in rng.sample((write_report, write_card), 2):
+            write(place.model)
 
 
 WORDS = (
     "x", "-", "--", "--json", "--data.columns", "1", "2", "0", "-1", "1e9", "nan", "--help",
-    "--fix",
-    "--against", "--places", "--steps", "--hidden", "--budget", "--recipe", "--out", "--beam",
+    "--fix", "--against", "--places", "--steps", "--hidden", "--budget", "--recipe", "--out",
+    "--beam",
     "é\udcff", "--no-json", "--data.format", "jsonl", "", "\n", "--n-best", "list", "get",
-    "phrases",
-    "--count",
+    "phrases", "--count",
 )  # fmt: skip
 
 
@@ -261,12 +276,12 @@ def cli(rng: Random, place: Place) -> None:
     (place.folder / "p.tsv").write_bytes(lines_of(rng))
     verbs = [verb for verb in VERBS if verb not in ("demo", "bench", "watch")]
     verb = rng.choice([*verbs, *verbs, "", "chekc", "--version"])
-    arguments = [
-        rng.choice(WORDS if rng.random() < 0.6 else paths) for _ in range(rng.randint(0, 5))
-    ]
+    words = (WORDS, WORDS, paths)
+    arguments = [rng.choice(rng.choice(words)) for _ in range(rng.randint(0, 5))]
     if verb == "train":  # never a long one
         arguments += ["--steps", "1", "--budget", "1s"] if rng.random() < 0.5 else ["--steps", "x"]
-    out, err = io.StringIO(), io.StringIO()
+    out, err, typed = io.StringIO(), io.StringIO(), sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(lines_of(rng)))
     with (
         contextlib.chdir(place.folder),
         contextlib.redirect_stdout(out),
@@ -276,6 +291,8 @@ def cli(rng: Random, place: Place) -> None:
             code = main([verb, *arguments])
         except SystemExit as end:  # help
             code = int(end.code or 0)
+        finally:
+            sys.stdin = typed
     assert code in (0, 1, 2), (code, verb, arguments)
     said = [line for line in err.getvalue().splitlines() if line.startswith("dragoman ")]
     assert code != 2 or len(said) == 1 or not verb, (verb, arguments, err.getvalue())
@@ -335,14 +352,20 @@ def prepare(folder: Path) -> Place:
     return Place(folder, made)
 
 
+TIMERS = (
+    (signal.ITIMER_PROF, signal.SIGPROF, SECONDS), (signal.ITIMER_REAL, signal.SIGALRM, ASLEEP)
+)  # fmt: skip
+
+
 def attempt(name: str, seed: int, place: Place) -> str:
     """One input: "taken", "refused", or what was wrong with the answer."""
 
     def late(*_: object) -> None:
         raise TimeoutError(f"{SECONDS} seconds were not enough")
 
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
+    for timer, number, seconds in TIMERS:
+        signal.signal(number, late)
+        signal.setitimer(timer, seconds)
     try:
         TARGETS[name][0](Random(f"{name} {seed}"), place)
     except DragomanError as error:
@@ -350,7 +373,8 @@ def attempt(name: str, seed: int, place: Place) -> str:
     except BaseException:
         return traceback.format_exc(limit=-3)
     finally:
-        signal.alarm(0)
+        for timer, *_ in TIMERS:
+            signal.setitimer(timer, 0)
     return "taken"
 
 

@@ -13,6 +13,7 @@ def test_an_error_is_place_cause_cure() -> None:
     error = DataError("1 column, 2 expected", place="p.tsv:3", cure="try --separator")
     assert str(error) == "p.tsv:3: 1 column, 2 expected (try --separator)"
     assert str(DragomanError("no more memory")) == "no more memory"
+    assert str(DataError("said\nmore", place="p", cure="a\r\nb")) == "p: said\\nmore (a\\nb)"
     assert (DragomanError.exit_code, UsageError.exit_code, error.exit_code) == (1, 2, 2)
 
 

@@ -159,7 +159,7 @@ def test_pipes_and_crowds_in_a_model_folder_are_refused(model: Path) -> None:
 
 def test_a_planted_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    (tmp_path / "out.tsv.partial").symlink_to(tmp_path / "mine")
+    (tmp_path / f"out.tsv.{os.getpid()}.partial").symlink_to(tmp_path / "mine")
     from dragoman.files import write_text
 
     write_text(tmp_path / "out.tsv", "new")
@@ -342,7 +342,8 @@ def test_a_corpus_that_points_beyond_its_end(tmp_path: Path) -> None:
 
 
 def test_hostile_metrics_are_passed_over(tmp_path: Path) -> None:
-    rows = ["[" * 10**5, "9" * 5000, '{"kind": "train", "step": 1}', "null", '{"step": "x"}']
+    rows = ["[" * 10**5, "9" * 5000, '{"kind": "train", "step": 1}', "null", '{"step": "x"}',
+            '{"kind": "validation", "step": 1, "samples": 7}']  # fmt: skip
     (tmp_path / "metrics.jsonl").write_text("\n".join(rows))
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"kind": "train", "step": 1}]
 

@@ -32,7 +32,8 @@ class DragomanError(Exception):
     def __init__(self, cause: str, *, place: str = "", cure: str = "") -> None:
         self.cause, self.place, self.cure = cause, place, cure
         text = f"{place}: {cause}" if place else cause
-        super().__init__(f"{text} ({cure})" if cure else text)
+        text = f"{text} ({cure})" if cure else text
+        super().__init__("\\n".join(text.splitlines()))  # what a library said may have several
 
 
 class TrainingError(DragomanError):

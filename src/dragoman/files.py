@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     What was written is forced to disk before it is renamed, and the rename after it. When the
     block raises, the new file is removed and the old one stays.
     """
-    aside = path.with_name(f"{path.name}{ASIDE}")
+    aside = _beside(path)
     with _naming(path):
         aside.unlink(missing_ok=True)  # whatever it was, a link to elsewhere included
         try:
@@ -46,7 +47,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     An old folder at ``path`` is removed first, so give a new name where it must not be missed.
     """
-    aside = path.with_name(f"{path.name}{ASIDE}")
+    aside = _beside(path)
     with _naming(path):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
@@ -70,6 +71,32 @@ def remove_folder(path: Path) -> None:
     with suppress(OSError):
         os.replace(path, aside)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def final_name(name: str) -> str:
+    """The name that a file or folder will get, from the one it has while it is written."""
+    return re.sub(rf"(\.\d+)?{re.escape(ASIDE)}$", "", name)
+
+
+def _beside(path: Path) -> Path:
+    """Where this process writes what becomes ``path``; removes what others left half-written."""
+    with suppress(OSError):
+        for left in path.parent.iterdir():
+            if left.name.endswith(ASIDE) and final_name(left.name) == path.name:
+                owner = left.name[len(path.name) + 1 : -len(ASIDE)]
+                if not owner or not _is_running(int(owner)):
+                    shutil.rmtree(left) if _is_folder(left) else left.unlink(missing_ok=True)
+    return path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _is_running(process: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(process))
 
 
 @contextmanager

@@ -321,6 +321,12 @@ def test_damaged_packings(tmp_path: Path) -> None:
     for content in (whole[:-100], whole.replace(b"4999\t", b"4998\t")):
         path = write(tmp_path, content, "p.zip")
         refused("damaged, cut short, or not packed at all", path)
+    at = whole.index(b"PK\1\2")  # the table of contents: version at 6, flags at 8, name at 46
+    for spots in ({at + 6: 99}, {at + 9: 8, at + 46: 0xF4}, {at + 46: 0}):
+        odd = bytearray(whole)
+        for spot, byte in spots.items():
+            odd[spot] = byte
+        refused("damaged, cut short, or not packed at all", write(tmp_path, bytes(odd), "p.zip"))
 
 
 def test_zip_members(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from dragoman.api import Model
 from dragoman.config import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
 from dragoman.data.batches import Batch, PairsInMemory, assemble
 from dragoman.data.tokenizer import EOS, train_tokenizer
-from dragoman.errors import DataError
+from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Explanation
 from dragoman.inspection.recording import record
 from dragoman.model.folder import ModelFolder
@@ -315,6 +315,8 @@ def test_a_copied_word_has_its_own_name(model: Model) -> None:
         network.copying.gate.bias.fill_(-9.0)  # type: ignore[union-attr]
     config = replace(model.config, model=replace(model.config.model, copy=True))
     folder = replace(model.folder, model=network, config=config)
+    with pytest.raises(UsageError, match="there is no pair to explain"):
+        Model(folder).explain_pairs([])
     first, second = Model(folder).explain_pairs([("le zzz", "un zzz"), ("chat", "noir")]).examples
     assert first.steps[1].expected.text == "zzz" and first.steps[2].reads.text == "zzz"
     assert "zzz" in [token.text for token, _ in first.steps[0].candidates[:3]]

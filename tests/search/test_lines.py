@@ -13,7 +13,8 @@ from dragoman.config import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, train_tokenizer
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
-from dragoman.search.translator import Translator
+from dragoman.search.hypothesis import Hypothesis
+from dragoman.search.translator import Translator, _joined
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,12 @@ STRANGE = [
     "<s> w3", "</s>", "▁", "x" * 500, ".", "…", "?!.,", "\x1b[31m", "\\n", "'\"", "﷽", "ﬁ", "Ⅷ",
     "中文。",
 ]  # fmt: skip
+
+
+def test_pieces_of_which_nothing_came_are_joined() -> None:
+    """Weights that are no numbers leave a search without a single step."""
+    nothing = Hypothesis((), -np.inf, -np.inf, complete=False, steps=())
+    assert _joined([nothing, nothing], SearchOptions()).score == -np.inf
 
 
 def random_lines(count: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from dragoman.cli.options import parse
+from dragoman.cli.options import check_output, parse
 from dragoman.config import Config, DataOptions
 from dragoman.errors import OptionError
 from dragoman.limits import check_options
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places
     if shown < 0:
         raise OptionError(f"{shown} is too small, at least 0", place="--places")
+    check_output(asked.fix, "--fix")
     from dragoman.data.check.check import check_pairs  # Arrow only now: --help answers at once
 
     report = check_pairs(asked.pairs, asked.data, against=asked.against, fix=asked.fix, shown=shown)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.cli.options import given, parse
+from dragoman.cli.options import check_output, given, parse
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 
@@ -64,8 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
     if asked.cases < 0:
         raise OptionError(f"{asked.cases} is too small, at least 0", place="--cases")
-    if asked.outputs is not None and not asked.outputs.parent.is_dir():
-        raise OptionError(f"no such folder: {asked.outputs.parent}", place="--outputs")
+    check_output(asked.outputs, "--outputs")
     if asked.outputs is not None and len(folders) > 1:
         raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
     results = _evaluate(asked, folders, [path for path in asked.test if not path.is_dir()])

@@ -89,6 +89,9 @@ def check_output(path: Path | None, option: str, endings: Sequence[str] = ()) ->
     """Refuse a file that could not be written, before the work is done."""
     if path is None:
         return
+    if str(path) == "-":
+        raise OptionError("- is no file: standard output is taken", place=option,
+                          cure="name a file")  # fmt: skip
     if endings and path.suffix.lower() not in endings:
         raise OptionError(f"{path.name!r} has no ending of a picture", place=option,
                           cure=f"one of {', '.join(endings)}")  # fmt: skip

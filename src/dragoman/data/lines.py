@@ -14,6 +14,7 @@ import hashlib
 import io
 import re
 import stat
+import struct
 import sys
 import zipfile
 import zlib
@@ -33,6 +34,11 @@ Text = str | int | DataError
 one that is not UTF-8."""
 
 BLOCK = 1 << 16
+_DAMAGED = (
+    EOFError, IndexError, NotImplementedError, ValueError,
+    gzip.BadGzipFile, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What the libraries that unpack raise for a file that is none of theirs."""
 _HARMLESS, _MOST_PACKED = 1 << 27, 200
 """Bytes that may be unpacked in any case; how much smaller than its content a packed file may be.
 Text packs to a quarter or a tenth."""
@@ -191,7 +197,7 @@ def _opened(file: Path) -> Iterator[io.BufferedReader]:
     with ExitStack() as stack:
         try:
             yield _stream(file, stack)
-        except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        except _DAMAGED as error:
             cause = f"damaged, cut short, or not packed at all: {str(error).rstrip('.')}"
             cure = "fetch it again, or correct the ending of its name"
             raise DataError(cause, place=place(file), cure=cure) from error

@@ -10,7 +10,7 @@ import json
 import shlex
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -52,7 +52,10 @@ def _is_sound(row: Row) -> bool:
     """Whether a row can be read as one of ours; a folder may come from anyone."""
     numbers = all(isinstance(row.get(n, 0), (int, float)) for n in ("elapsed", *_COSTS))
     scores = all(isinstance(row.get(n, 0), (int, float, type(None))) for n in (*FIGURES, "done"))
-    samples = [one for name in ("samples", "watched") for one in row.get(name) or []]
+    lists = [row.get(name) or [] for name in ("samples", "watched")]
+    if not all(isinstance(one, list) for one in lists):
+        return False
+    samples = [one for each in lists for one in each]
     texts = all(isinstance(one, dict) and {"source", "output"} <= one.keys() for one in samples)
     return "kind" in row and numbers and scores and texts
 
@@ -162,6 +165,20 @@ class History:
             else:
                 words.append(f"--{name}={value}")
         return shlex.join(words)
+
+
+@contextmanager
+def trusted(history: History) -> Iterator[None]:
+    """Let the block read rows and record as if this program had written them.
+
+    Raises:
+        FolderError: it had not.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        said = f"{RECORD} or {METRICS} is damaged: {type(error).__name__}, {error}"
+        raise FolderError(said, place=str(history.folder)) from error
 
 
 def as_text(path: Path | str) -> str:

@@ -17,7 +17,7 @@ from textwrap import indent
 
 import yaml
 
-from dragoman.evaluation.history import CARD, FIGURES, History, Row, clock, figure
+from dragoman.evaluation.history import CARD, FIGURES, History, Row, clock, figure, trusted
 from dragoman.files import write_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
@@ -31,11 +31,13 @@ def write_card(folder: Path) -> None:
     """Write the card, unless there is one that is not ours word for word.
 
     Raises:
-        FolderError: it is no model folder.
+        FolderError: it is no model folder, or its rows are not as a run writes them.
     """
     path = folder / CARD
     if not path.exists() or is_untouched(path.read_text("utf-8", errors="replace")):
-        text = card_text(History.of(folder))
+        history = History.of(folder)
+        with trusted(history):
+            text = card_text(history)
         write_text(path, text + _MARK.format(_digest(text)))
 
 

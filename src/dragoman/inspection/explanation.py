@@ -19,7 +19,7 @@ from dragoman.config import SearchOptions
 from dragoman.data.batches import PairsInMemory, assemble
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
-from dragoman.errors import DataError
+from dragoman.errors import DataError, UsageError
 from dragoman.inspection.recording import Value, record, recorded
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.translator import Translation, Translator
@@ -169,7 +169,13 @@ def explain_pairs(
     model: Seq2Seq, sides: tuple[Tokenizer, Tokenizer], pairs: PairsInMemory,
     texts: Sequence[str] = (), *, smoothing: float = 0.0,
 ) -> Explanation:  # fmt: skip
-    """Explain a batch of pairs of ids; ``texts`` are its sources, when they are at hand."""
+    """Explain a batch of pairs of ids; ``texts`` are its sources, when they are at hand.
+
+    Raises:
+        UsageError: there is no pair.
+    """
+    if not len(pairs.source_lengths):
+        raise UsageError("there is no pair to explain")
     rows = np.arange(len(pairs.source_lengths))
     values = record(model, assemble(pairs, rows), smoothing=smoothing)
     texts = texts or [sides[0].decode(pairs.pair(int(row))[0]) for row in rows]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.config import Config, flat
-from dragoman.evaluation.history import REPORT, History, Row
+from dragoman.evaluation.history import REPORT, History, Row, trusted
 from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
 
@@ -33,13 +33,19 @@ def write_report(folder: Path) -> Path:
 
 
 def report_page(history: History) -> str:
-    """The page; a run with more measurements than fit into 2 MB is thinned out."""
+    """The page; a run with more measurements than fit into 2 MB is thinned out.
+
+    Raises:
+        FolderError: its rows are not as a run writes them.
+    """
     template = files("dragoman.inspection").joinpath("report.html").read_text("utf-8")
     before, _, rest = template.partition("{title}")
     between, _, after = rest.partition("{data}")
     most = _MOST_ROWS
     while True:
-        data = json.dumps(report_data(history, most), ensure_ascii=False, separators=(",", ":"))
+        with trusted(history):
+            shown = report_data(history, most)
+        data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
         safe = data.replace("<", "\\u003c")
         page = f"{before}{escape(history.name)}{between}{safe}{after}"
         if len(page.encode()) <= MOST_BYTES or most < 10:

@@ -216,7 +216,7 @@ def _joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
     return Hypothesis(
         tuple(i for part in parts for i in part.ids),
         log_prob,
-        normalized(log_prob, float(len(steps)), options),
+        normalized(log_prob, float(len(steps) or 1), options),
         all(part.complete for part in parts),
         steps,
     )

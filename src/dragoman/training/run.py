@@ -26,7 +26,7 @@ from dragoman.data.prepare import RECORD, Prepared, prepare
 from dragoman.errors import OptionError, UsageError
 from dragoman.evaluation.confidence import FILE as CONFIDENCE
 from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_line
-from dragoman.files import refuse_ways_out, write_text
+from dragoman.files import final_name, refuse_ways_out, write_text
 from dragoman.limits import check_options
 from dragoman.lock import LOCK, locked
 from dragoman.model.folder import (
@@ -263,7 +263,7 @@ def refuse_foreign(out: Path) -> None:
     if out.is_dir():
         refuse_ways_out(out)
     if out.is_dir() and not (out / CONFIG).exists():
-        foreign = sorted({path.name.removesuffix(".partial") for path in out.iterdir()} - _OURS)
+        foreign = sorted({final_name(path.name) for path in out.iterdir()} - _OURS)
         if foreign:
             raise OptionError(
                 f"is not empty and no model folder: it holds {foreign[0]!r}", place=str(out),

@@ -151,7 +151,7 @@ def _digits(source: Column, target: Column) -> Mask:
 
 
 def _digits_detail(*sides: str) -> str:
-    source, target = (excerpt("".join(re.findall(r"\d", text))) or "none" for text in sides)
+    source, target = (excerpt(" ".join(re.findall(r"\d+", text))) or "none" for text in sides)
     return f"{source} against {target}"
 
 

@@ -198,8 +198,8 @@ def shared(
     most = [at for at in np.lexsort((first, -counts))[:shown] if counts[at] > 1]
     places = tuple(f"{place(distinct[first[at]])}: {counts[at]} pairs" for at in most)
     meaning = (
-        "several right answers; split them by source"
-        if name == "source" else "different sources have one target"
+        "case and punctuation apart: several right answers; split them by source"
+        if name == "source" else "case and punctuation apart: different sources have one target"
     )  # fmt: skip
     return Finding(f"shared {name}s", "note", int(counts[counts > 1].sum()), meaning, places)
 
@@ -212,7 +212,7 @@ def sorted_by_length(tally: Tally) -> Finding:
         tenths.reverse()
     found = len(tenths) == 10 and tenths == sorted(tenths) and 2 * tenths[0] < tenths[-1]
     span = f"{tenths[0]:.0f} to {tenths[-1]:.0f}" if found else ""
-    meaning = f"from {span} characters a line; shuffle before cutting a subset"
+    meaning = f"on average from {span} characters a line; shuffle before cutting a subset"
     return Finding("sorted by length", "note", len(lengths) if found else 0, meaning)
 
 

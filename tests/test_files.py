@@ -1,0 +1,48 @@
+"""Writing beside: no process spoils another's file, and what the dead left behind goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dragoman.files import final_name, replacing, write_text
+
+CHILD = """
+import sys; from pathlib import Path; from dragoman.files import replacing
+with replacing(Path(sys.argv[1])) as aside:
+    aside.write_text("child"); print("ready", flush=True); sys.stdin.readline()
+"""
+
+
+def test_two_processes_write_one_file(tmp_path: Path) -> None:
+    out = tmp_path / "out.tsv"
+    command = [sys.executable, "-c", CHILD, str(out)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout and child.stdout.readline() == "ready\n"
+        with replacing(out) as aside:
+            aside.write_text("parent")
+        assert out.read_text() == "parent"
+        child.communicate("\n")
+    assert child.returncode == 0 and out.read_text() == "child"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tsv"]
+
+
+def test_leftovers_of_the_dead_are_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    kept = {"b.partial", f"b.{gone.pid}.partial", f"a.{os.getppid()}.partial", "a.b.partial"}
+    for name in kept | {f"a.{gone.pid}.partial", "a.partial"}:
+        (tmp_path / name).write_text("half")
+    (tmp_path / f"c.{gone.pid}.partial").mkdir()
+    for name in ("a", "c"):
+        write_text(tmp_path / name, "whole")
+    assert {path.name for path in tmp_path.iterdir()} == kept | {"a", "c"}
+
+
+def test_the_name_that_a_file_will_get() -> None:
+    names = {"a.tsv.12.partial": "a.tsv", "a.partial": "a", "a.12": "a.12", "a.x.partial": "a.x"}
+    assert {name: final_name(name) for name in names} == names
