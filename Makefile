@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SUPPLY := .venv-supply
+SUPPLY_READY := $(SUPPLY)/.ready
 
 .PHONY: demo test lint types layers units bench-peers bench-train bench-decode bench-quality \
 	kill fuzz locked lock sbom audit clean
@@ -59,19 +60,20 @@ locked:
 	$(BIN)/python -m pip check
 	touch $(READY)
 
-lock: $(READY) $(SUPPLY)
+lock: $(READY) $(SUPPLY_READY)
 	$(SUPPLY)/bin/python tools/supply.py lock
 
-sbom: $(READY) $(SUPPLY)
+sbom: $(READY) $(SUPPLY_READY)
 	$(SUPPLY)/bin/python tools/supply.py sbom
 
 # Code 1: advisories. Code 3: the advisory service said nothing, so nothing is known.
-audit: $(SUPPLY)
+audit: $(SUPPLY_READY)
 	$(SUPPLY)/bin/python tools/supply.py audit
 
-$(SUPPLY):
+$(SUPPLY_READY): Makefile
 	$(PYTHON) -m venv $(SUPPLY)
 	$(SUPPLY)/bin/python -m pip install --quiet uv==0.13.9 pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
 
 # constraints.txt pins every version, PyTorch first of all: a build for the processor is enough.
 $(READY): pyproject.toml constraints.txt

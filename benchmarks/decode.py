@@ -166,6 +166,7 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
                     run = decode(PROGRAMS[name], training, beam, lines)
                 except RunError as error:
                     table.missing[name] = " ".join(str(error).split())[-300:]
+                    table.runs = [row for row in table.runs if row["name"] != name]
                     continue
                 if run is None:
                     print(f"  {name:10} {search}: the start alone took longer; left out")

@@ -148,10 +148,10 @@ class Program:
         """
         spec, folder = self.spec["translate"], training.folder
         output = folder / "translated.txt"
+        output.unlink(missing_ok=True)  # an earlier run's answers are none of this one's
         values = self._fill(training, beam=beam)
         values |= {"source": source, "output": output, "model": model or folder / "model"}
         command = _command(spec["command"], values)
-        command += _command(spec.get("greedy", ""), values) if beam == 1 else []
         printed = output if "$output" not in spec["command"] else folder / "printed.txt"
         with open(source, "rb") as lines, open(printed, "wb") as said, \
                 open(folder / "output.log", "wb") as log:  # fmt: skip
@@ -161,7 +161,8 @@ class Program:
             seconds = time.perf_counter() - began
         if done.returncode:
             raise RunError(f"{self.name}: {last_words(folder)}")
-        answers = re.findall(spec.get("answer", "(?m)^(.*)\n"), output.read_text("utf-8"))
+        text = output.read_text("utf-8") if output.exists() else ""
+        answers = re.findall(spec.get("answer", "(?m)^(.*)\n"), text)
         if len(answers) != (asked := source.read_bytes().count(b"\n")):
             raise RunError(f"{self.name}: {len(answers)} answers to {asked} lines")
         return Answers(seconds, answers)

@@ -35,7 +35,7 @@ def test_leftovers_of_the_dead_are_removed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     kept = {"b.partial", f"b.{gone.pid}.partial", f"a.{os.getppid()}.partial", "a.b.partial"}
-    for name in kept | {f"a.{gone.pid}.partial", "a.partial"}:
+    for name in kept | {f"a.{gone.pid}.partial", "a.partial", f"a.{10**20}.partial"}:
         (tmp_path / name).write_text("half")
     (tmp_path / f"c.{gone.pid}.partial").mkdir()
     for name in ("a", "c"):

@@ -8,6 +8,7 @@ the choice is then written into the folder's ``config.toml``.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import tomllib
@@ -312,6 +313,11 @@ def flat(options: Any, prefix: str = "") -> dict[str, Any]:
         name = prefix + item.name
         values |= flat(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
     return values
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """:func:`flat` as JSON gives it back: tuples are lists."""
+    return dict(json.loads(json.dumps(flat(config))))
 
 
 def to_toml(config: Config) -> str:

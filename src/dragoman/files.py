@@ -84,19 +84,18 @@ def _beside(path: Path) -> Path:
         for left in path.parent.iterdir():
             if left.name.endswith(ASIDE) and final_name(left.name) == path.name:
                 owner = left.name[len(path.name) + 1 : -len(ASIDE)]
-                if not owner or not _is_running(int(owner)):
-                    shutil.rmtree(left) if _is_folder(left) else left.unlink(missing_ok=True)
+                if not owner or not _is_running(owner):
+                    is_folder = left.is_dir() and not left.is_symlink()
+                    shutil.rmtree(left) if is_folder else left.unlink(missing_ok=True)
     return path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def _is_running(process: int) -> bool:
+def _is_running(process: str) -> bool:
     import psutil
 
-    return bool(psutil.pid_exists(process))
+    with suppress(OverflowError):  # no system counts so far
+        return bool(psutil.pid_exists(int(process)))
+    return False
 
 
 @contextmanager

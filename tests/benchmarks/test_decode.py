@@ -51,9 +51,6 @@ def test_only_the_other_lines_are_timed(
 def test_answers_are_read_from_what_it_prints_or_writes(training: Training) -> None:
     source = training.words.folder / "few.src"
     assert fake().translate(training, source, 5).lines == ["5 ein hund"] * 2
-    greedy = fake(greedy="--greedy")
-    assert greedy.translate(training, source, 1).lines == ["1 --greedy ein hund"] * 2
-    assert greedy.translate(training, source, 5).lines == ["5 ein hund"] * 2
     written = "import sys; print('!'); open(sys.argv[1], 'w').write('a\\n\\n')"
     program = fake(written, command="$python script.py $output", answer=r"(?m)^(.*)\n")
     answers = program.translate(training, source, 5)

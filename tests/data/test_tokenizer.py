@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config import SideOptions
+from dragoman.config import Config, SideOptions, merge
+from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import (
     BOS,
@@ -149,6 +150,16 @@ def test_when_there_are_bytes(options: dict[str, object], size: int, on: bool) -
     asked = replace(SideOptions(), **options)  # type: ignore[arg-type]
     chosen = choose_level(asked, TextStatistics.of(TEXT))
     assert (chosen.vocabulary, chosen.byte_fallback) == (size, on)
+
+
+def test_there_are_bytes_when_level_and_size_are_given(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("".join(f"a{i}\tb{i}\n" for i in range(40)), "utf-8")
+    side = {"level": "bpe", "vocabulary": 1000}
+    asked = merge(Config(), {"source": side, "target": side}, place="test")
+    found = prepare([tmp_path / "pairs.tsv"], tmp_path, asked, print)
+    assert found.config.source.byte_fallback is True and found.config.target.byte_fallback is True
+    (ids,) = found.source.encode(["\N{SNOWMAN}"])
+    assert found.source.decode(ids) == "\N{SNOWMAN}"
 
 
 def test_bytes_need_room() -> None:

@@ -189,6 +189,13 @@ def test_bad_input(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixtu
         dragoman.compare(runs)
 
 
+def test_a_damaged_run_is_named(runs: list[Path]) -> None:
+    with open(runs[0] / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"kind": "start", "step": 0, "limits": 5}\n')
+    with pytest.raises(FolderError, match="run.json or metrics.jsonl is damaged"):
+        dragoman.compare(runs)
+
+
 def test_runs_without_measurements(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     new = [str(begun(tmp_path / name, None)) for name in "ab"]
     assert main(["compare", *new, "--plot", str(tmp_path / "c.png")]) == 2

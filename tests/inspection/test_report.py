@@ -69,6 +69,7 @@ def test_options_asked_for_come_first_then_those_chosen(tmp_path: Path) -> None:
     }  # fmt: skip
     assert options["model.hidden"] == (48, "chosen") and options["training.steps"][0] == 200
     assert options["model.cell"] == ("gru", "default")
+    assert options["training.watch"] == ([], "default")
 
 
 def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:

@@ -97,6 +97,10 @@ def test_a_changed_command_is_told_how_to_go_on(pairs: Path, tmp_path: Path) -> 
     train([pairs], out, options(steps=1), console=QUIET)
     with pytest.raises(OptionError, match="--resume-with learning_rate=0.5 to change that"):
         train([pairs], out, options(steps=2, learning_rate=0.5), console=QUIET)
+    with pytest.raises(OptionError, match="--resume-with clip_parts=true 'watch=.\"a b\".' to"):
+        train([pairs], out, options(steps=2, clip_parts=True, watch=["a b"]), console=QUIET)
+    with pytest.raises(OptionError, match="now 'auto' .give the same options to resume it, or"):
+        train([pairs], out, options(steps=2, learning_rate="auto"), console=QUIET)
     with pytest.raises(OptionError, match="training.seed was 1, now 2.*or another --out"):
         train([pairs], out, options(steps=2, learning_rate=0.5, seed=2), console=QUIET)
 
@@ -127,12 +131,15 @@ def test_only_what_was_asked_for_makes_another_run(pairs: Path, tmp_path: Path) 
     assert asked["model.hidden"] == 8
 
 
+@pytest.mark.parametrize("every", [4, 100])
 def test_a_stop_is_proved_to_change_nothing(
-    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pairs: Path, tmp_path: Path, every: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "m"
     command = [str(pairs), "--out", str(out), "--embedding", "8", "--hidden", "8",
-               "--threads", "1", "--validate-every", "4", "--steps", "3"]  # fmt: skip
+               "--threads", "1", "--validate-every", str(every), "--steps", "3"]  # fmt: skip
+    with pytest.raises(OptionError, match="a proof changes nothing"):
+        cli.main([*command, "--verify-resume", "--resume-with", "clip=0.5"])
     assert cli.main([*command, "--verify-resume"]) == 0
     assert "10 steps from step 0 on, with a stop" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

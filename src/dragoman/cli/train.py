@@ -57,6 +57,9 @@ def main(arguments: Sequence[str]) -> int:
         asked = replace(asked, options=merge(asked.options, tree, place="--batch"))
     check_options(asked.options)
     changes = dict(map(_change, asked.resume_with))
+    if asked.verify_resume and changes:
+        raise OptionError("a proof changes nothing", place="--resume-with",
+                          cure="leave it or --verify-resume out")  # fmt: skip
     if asked.verify_resume:
         return _verify(asked)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once

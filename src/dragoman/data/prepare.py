@@ -220,7 +220,9 @@ def _side(text: Path, rows: Mask, side: int) -> Iterator[str]:
 
 def _choose_levels(text: Path, rows: Mask, config: Config) -> Config:
     if "auto" not in (x for o in (config.source, config.target) for x in (o.level, o.vocabulary)):
-        return config  # a look at every word is spared
+        none = TextStatistics(0, 0, 0)  # not looked at: a pass over every word is spared
+        return replace(config, source=choose_level(config.source, none),
+                       target=choose_level(config.target, none))  # fmt: skip
     if config.model.shared_embeddings:
         both = choose_level(config.source, TextStatistics.of(_both(text, rows)))
         return replace(config, source=both, target=both)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.config import Config, flat, from_toml
+from dragoman.config import Config, from_toml, plain
 from dragoman.data.prepare import RECORD
 from dragoman.errors import DragomanError, FolderError
 from dragoman.files import parse_json, refuse_ways_out
@@ -144,12 +143,12 @@ class History:
 
     def options(self) -> Row:
         """Every option by dotted name, as the last command left it."""
-        return flat(self.config) | self.limits()
+        return plain(self.config) | self.limits()
 
     def asked(self) -> Row:
         """The options that the user set, by dotted name; limits as the last command gave them."""
         values = self.record.get("asked", {}) | self.limits()
-        defaults = json.loads(json.dumps(flat(Config())))
+        defaults = plain(Config())
         return {n: v for n, v in values.items() if n in defaults and v != defaults[n]}
 
     def command(self) -> str:

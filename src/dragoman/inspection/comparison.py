@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import FOLDER, TRAIN
 from dragoman.errors import FolderError, UsageError
-from dragoman.evaluation.history import SCORES, History
+from dragoman.evaluation.history import SCORES, History, trusted
 from dragoman.files import parse_json
 
 _WEIGHTS, _CHECKPOINTS = "model.safetensors", "checkpoints/step-*[0-9]"
@@ -53,7 +53,8 @@ def compare(folders: Sequence[str | Path]) -> list[RunRecord]:
     """Read two or more run folders, which may still be in training.
 
     Raises:
-        UsageError: fewer than two folders, one of them twice, or one that is no run.
+        UsageError: fewer than two folders, one of them twice.
+        FolderError: one that is no run, or a damaged one.
     """
     paths = [Path(folder) for folder in folders]
     if len(paths) < 2:
@@ -85,18 +86,19 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def _read(path: Path, name: str) -> RunRecord:
     history = History.of(path)
-    saved = sorted(path.glob(_CHECKPOINTS))
-    marks = [*history.rows, *map(_state, saved[-1:])]
-    last = {
-        key: max((mark[key] for mark in marks if mark.get(key)), default=0)
-        for key in ("step", "tokens", "elapsed")
-    }
-    losses = [row.get("loss") for row in history.kind("train")]
-    return RunRecord(
-        name, str(path), history.record.get("data"), _pairs(path),
-        _parameters([path, *saved[::-1]]), last["step"], last["tokens"], last["elapsed"],
-        losses[-1] if losses else None, _best(history), history.options(), history.rows,
-    )  # fmt: skip
+    with trusted(history):
+        saved = sorted(path.glob(_CHECKPOINTS))
+        marks = [*history.rows, *map(_state, saved[-1:])]
+        last = {
+            key: max((mark[key] for mark in marks if mark.get(key)), default=0)
+            for key in ("step", "tokens", "elapsed")
+        }
+        losses = [row.get("loss") for row in history.kind("train")]
+        return RunRecord(
+            name, str(path), history.record.get("data"), _pairs(path),
+            _parameters([path, *saved[::-1]]), last["step"], last["tokens"], last["elapsed"],
+            losses[-1] if losses else None, _best(history), history.options(), history.rows,
+        )  # fmt: skip
 
 
 def _best(history: History) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from dragoman.config import Config, flat
+from dragoman.config import Config, plain
 from dragoman.evaluation.history import REPORT, History, Row, trusted
 from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
@@ -117,7 +117,7 @@ def _clipped(value: Any) -> Any:
 
 def _options(history: History) -> list[tuple[str, Any, str]]:
     """Name, value and origin: ``asked`` for, ``chosen`` from the data, or ``default``."""
-    asked, defaults = history.asked(), flat(Config())
+    asked, defaults = history.asked(), plain(Config())
     values = history.options()
     origin = {
         name: "asked" if name in asked else "default" if value == defaults[name] else "chosen"

@@ -18,7 +18,7 @@ from dragoman.model.folder import (
     save_weights,
 )
 from dragoman.model.seq2seq import build_model
-from dragoman.training.checkpoint import checkpoints
+from dragoman.training.checkpoint import checkpoints, step_of
 
 
 def average_checkpoints(
@@ -64,7 +64,7 @@ def average_checkpoints(
 
 
 def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
-    there = {int(path.name[5:]): path for path in checkpoints(folder)}
+    there = {step_of(path): path for path in checkpoints(folder)}
     known = ", ".join(map(str, there)) or "none"
     missing = sorted({*steps} - {*there})
     if missing or last > len(there) or not there:

@@ -77,6 +77,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / FOLDER).glob("step-*") if path.name[5:].isdigit())
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step that it was saved at."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
 def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
     """Put weights, optimizer and random states back as they were.
 

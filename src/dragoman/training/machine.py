@@ -45,7 +45,7 @@ def keep_freed_memory() -> None:
 
     Else each large tensor of each step is mapped anew, page by page: some 5 % of a step's time.
     """
-    with suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows
         set_option = ctypes.CDLL(None).mallopt
         set_option(_MMAP_THRESHOLD, 32 << 20)  # the most it takes
         set_option(_TRIM_THRESHOLD, 2**31 - 1)
@@ -62,7 +62,7 @@ def keep_threads(begun_with: int) -> str:
     now = torch.get_num_threads()
     if now == begun_with:
         return ""
-    return (f"begun with {begun_with} threads, going on with {now}: from here on the numbers are "
+    return (f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
             "not, to the bit, those of an unbroken run")  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from dragoman.data.plans import Rows
 from dragoman.errors import TrainingError
 from dragoman.files import write_text
 from dragoman.model.seq2seq import Loss, Seq2Seq
-from dragoman.training.checkpoint import checkpoints, load_checkpoint
+from dragoman.training.checkpoint import checkpoints, load_checkpoint, step_of
 from dragoman.training.state import TrainingState
 
 SKIPPED = "skipped"
@@ -50,7 +50,7 @@ def go_back(
         TrainingError: there is none, or the run has gone back often enough.
     """
     good = state.step - state.skipped_in_a_row
-    saved = [path for path in checkpoints(folder) if int(path.name[5:]) <= good]
+    saved = [path for path in checkpoints(folder) if step_of(path) <= good]
     if not saved or state.returns == MOST_RETURNS:
         raise TrainingError(
             f"{MOST_SKIPPED} steps in a row had no finite gradient", place=f"step {state.step}",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dragoman.config import Config, flat, merge, to_toml
+from dragoman.config import Config, flat, merge, plain, to_toml
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import FOLDER as CORPUS
 from dragoman.data.prepare import RECORD, Prepared, open_prepared
@@ -16,7 +17,7 @@ from dragoman.errors import FolderError, OptionError
 from dragoman.files import parse_json, write_text
 from dragoman.limits import check_options
 from dragoman.model.folder import CONFIG, load_config, load_tokenizers
-from dragoman.training.checkpoint import checkpoints
+from dragoman.training.checkpoint import checkpoints, step_of
 
 LIMITS = (
     "training.steps", "training.epochs", "training.budget", "training.patience",
@@ -30,7 +31,7 @@ CHANGEABLE = (
     "training.clip", "training.clip_parts", "training.batch_tokens", "training.batch_sentences",
     "training.label_smoothing", "training.sampling_share", "training.validate_every",
     "training.validation_sample", "training.save_every", "training.keep", "training.report_every",
-    "training.watch", "training.precision", "training.threads",
+    "training.watch", "training.precision", "training.threads", "training.deterministic",
 )  # fmt: skip
 """Options that a run may go on with changed, where it is asked for by name: the weights, the data,
 and what its scores mean stay the same."""
@@ -41,9 +42,19 @@ def asked_for(config: Config) -> dict[str, Any]:
 
     A later version's new options, and its other defaults, then make no other run of it.
     """
-    usual = flat(Config())
-    set_here = {name: value for name, value in flat(config).items() if value != usual[name]}
-    return dict(json.loads(json.dumps(set_here)))
+    usual = plain(Config())
+    return {name: value for name, value in plain(config).items() if value != usual[name]}
+
+
+def open_run(folder: Path) -> Prepared:
+    """The data of a run that was begun in ``folder``, with its options.
+
+    Raises:
+        FolderError: there is no such run, or it is damaged.
+    """
+    held_out = _read_record(folder)["held_out"]
+    config, tokenizers = load_config(folder), load_tokenizers(folder)
+    return open_prepared(folder / CORPUS, config, *tokenizers, held_out=held_out)
 
 
 def reopen(
@@ -78,7 +89,8 @@ def reopen(
             cure="put them back, or choose another --out",
         )  # fmt: skip
     config = _change(out, load_config(out), changes, record, say)
-    limits = {name.removeprefix("training."): flat(asked)[name] for name in LIMITS}
+    values = flat(asked)
+    limits = {name.removeprefix("training."): values[name] for name in LIMITS}
     config = replace(config, training=replace(config.training, **limits))
     return open_prepared(out / CORPUS, config, *tokenizers, held_out=record["held_out"])
 
@@ -86,24 +98,27 @@ def reopen(
 def _read_record(out: Path) -> dict[str, Any]:
     try:
         record = dict(parse_json((out / RECORD).read_text("utf-8")))
-        dict(record["asked"]), record["data"], record["held_out"], record["tokenizers"]
+        needed = {name: record[name] for name in ("data", "held_out", "tokenizers")}
+        return record | needed | {"asked": dict(record["asked"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
             cure="choose another --out",
         ) from error  # fmt: skip
-    return record
 
 
 def _require_same(was: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    usual = json.loads(json.dumps(flat(Config())))
+    usual = plain(Config())
     was, now = usual | was, usual | now
     differ = [name for name in usual if was[name] != now[name] and name not in LIMITS]
     if not differ:
         return
     cure = "give the same options to resume it, or another --out"
-    if set(differ) <= set(CHANGEABLE):
-        changes = " ".join(f"{name.rpartition('.')[2]}={now[name]}" for name in differ)
+    chosen_later = {"auto", "fastest"}.intersection(str(now[name]) for name in differ)
+    if set(differ) <= set(CHANGEABLE) and not chosen_later:  # JSON's values are TOML's
+        changes = shlex.join(
+            f"{name.rpartition('.')[2]}={json.dumps(now[name])}" for name in differ
+        )
         cure = f"give the same options to resume it, and --resume-with {changes} to change that"
     said = "; ".join(f"{name} was {was[name]!r}, now {now[name]!r}" for name in differ)
     raise OptionError(f"holds a run with other options: {said}", place=str(out), cure=cure)
@@ -127,7 +142,7 @@ def _change(
         raise OptionError(f"{name} cannot be {now[name]!r} in a run that was begun",
                           place="--resume-with", cure="give a value")  # fmt: skip
     saved = checkpoints(out)
-    step = int(saved[-1].name[5:]) if saved else 0
+    step = step_of(saved[-1]) if saved else 0
     notes = [f"From step {step:,} on: {name} {now[name]} (before: {was[name]})."
              for name in values if now[name] != was[name]]  # fmt: skip
     if not notes:

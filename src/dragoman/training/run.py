@@ -107,7 +107,8 @@ def train(
         torch.set_num_threads(config.training.threads)
     # Without a device, several processes are told of each other only when it is said so.
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
-    if config.training.batch_tokens == "fastest" and accelerator.num_processes > 1:
+    several, is_begun = accelerator.num_processes > 1, (out / CONFIG).exists()
+    if config.training.batch_tokens == "fastest" and several and not is_begun:
         raise OptionError("the fastest batch is measured in one process, here are "
                           f"{accelerator.num_processes}", place="training.batch_tokens",
                           cure="give a number")  # fmt: skip
@@ -117,7 +118,7 @@ def train(
             list(files), out, config, Console(quiet=True), began, accelerator, None, refresh, {}
         )
     refuse_foreign(out)
-    if resume_with and not (out / CONFIG).exists():
+    if resume_with and not is_begun:
         raise OptionError(f"there is no run in {out} to go on with", place="--resume-with",
                           cure="give these options themselves to begin one")  # fmt: skip
     is_new = not out.exists()
@@ -167,7 +168,8 @@ def _train(
         if accelerator.is_main_process:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
         run.reporter.refresh = partial(refresh, out)
-        limits = {name: flat(run.config)[name] for name in LIMITS}
+        values = flat(run.config)
+        limits = {name: values[name] for name in LIMITS}
         names = run.config.training.track if accelerator.is_main_process else ()
         trackers = Trackers(names, out, run.config, run.state.step, say)
         fixed = fixed_order(run.config.training.deterministic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -71,8 +72,8 @@ def require_memory(prepared: Prepared) -> None:
 def probe_longest(run: Run) -> None:
     """Take the epoch's batch with the most positions forward and backward, and forget it.
 
-    Too little memory shows now and not after an hour, for the price of one step. What the
-    optimizer will hold is held meanwhile. Weights, random states and all numbers stay as they are;
+    Too little memory shows now and not after an hour, for the price of one step. As much as Adam
+    would hold is held meanwhile. Weights, random states and all numbers stay as they are;
     where memory does not hold the batch whole, ``run.state.positions`` says so.
 
     Raises:
@@ -108,7 +109,7 @@ def with_fastest_batch(prepared: Prepared, say: Say) -> Prepared:
     """``training.batch_tokens`` as measured here with the run's own step; takes some seconds.
 
     Raises:
-        OptionError: no machine's memory holds the model.
+        OptionError: this machine's memory does not hold the model.
     """
     config = prepared.config
     guess = resolve(_with_batch(config, "auto"), prepared.train)
@@ -151,6 +152,8 @@ def sizes_to_try(tokens: int) -> list[int]:
 def measure_sizes(run: Run) -> Iterator[Trial]:
     """Measure one size after the other, until memory would not hold the next or time is up."""
     train, began = run.prepared.train, time.monotonic()
+    with suppress(OSError):  # Linux: else the peak is that of the preparation
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
     resting = psutil.Process().memory_info().rss
     for size in sizes_to_try(int((train.target_lengths + 1).sum())):
         if _would_not_fit(run.accelerator.device, resting) or time.monotonic() - began > TOGETHER:

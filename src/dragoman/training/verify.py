@@ -23,17 +23,15 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from dragoman.config import Config, to_toml
-from dragoman.data.prepare import FOLDER as CORPUS
-from dragoman.data.prepare import RECORD, open_prepared
 from dragoman.errors import TrainingError
 from dragoman.evaluation.history import METRICS
-from dragoman.files import parse_json, write_text
+from dragoman.files import write_text
 from dragoman.lock import LOCK, locked
-from dragoman.model.folder import CONFIG, WEIGHTS, load_config, load_tokenizers
-from dragoman.training.checkpoint import STATE, checkpoints
+from dragoman.model.folder import CONFIG, WEIGHTS
+from dragoman.training.checkpoint import STATE, checkpoints, step_of
 from dragoman.training.loop import train_loop
-from dragoman.training.machine import fixed_order
-from dragoman.training.resume import reopen
+from dragoman.training.machine import fixed_order, keep_threads
+from dragoman.training.resume import open_run, reopen
 from dragoman.training.run import assemble_run, begin, refuse_foreign
 
 STEPS = 5
@@ -65,7 +63,7 @@ def verify_resume(
     Args:
         files: its pairs.
         out: a folder that holds a run, or one that is not there: then its first steps are taken.
-        config: the run's options. A time budget is left out, for the learning rate follows it.
+        config: the run's options. Its ends (time budget, epochs, patience) are left out.
         say: told of what preparation has to say.
 
     Raises:
@@ -83,7 +81,7 @@ def verify_resume(
             through.mkdir()
             prepared = begin(list(files), through, config, say)
         saved = checkpoints(through)
-        start = int(saved[-1].name.removeprefix("step-")) if saved else 0
+        start = step_of(saved[-1]) if saved else 0
         write_text(through / CONFIG, to_toml(_without_end(prepared.config, start + 2 * STEPS)))
         (through / METRICS).unlink(missing_ok=True)
         shutil.copytree(through, stopped)
@@ -120,19 +118,14 @@ def _in_a_process(folder: Path, step: int) -> None:
 
 def train_until(folder: Path, step: int) -> None:
     """Train what stands in ``folder`` up to ``step``, and save it."""
-    config = load_config(folder)
-    if config.training.threads != "auto":
-        torch.set_num_threads(config.training.threads)
-    record = parse_json((folder / RECORD).read_text("utf-8"))
-    prepared = open_prepared(
-        folder / CORPUS, config, *load_tokenizers(folder), held_out=record["held_out"]
-    )
+    prepared = open_run(folder)
+    keep_threads(int(prepared.config.training.threads))
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     quiet = Console(quiet=True)
     run = assemble_run(folder, prepared, quiet, time.monotonic(), lambda: "", accelerator)
     run.interrupted = lambda: "the proof" if run.state.step >= step else ""
     run.state.finished = ""
-    with run.reporter, fixed_order(config.training.deterministic):
+    with run.reporter, fixed_order(prepared.config.training.deterministic):
         run.reporter.start(run.state, {}, lambda row: None)
         train_loop(run)
 
@@ -145,10 +138,11 @@ def differences(one: Path, other: Path) -> list[str]:
     if len(mine) != len(yours):
         wrong.append(f"{METRICS}: {len(mine)} and {len(yours)} rows")
     last, its = (checkpoints(folder)[-1] for folder in (one, other))
-    wrong += _unequal_tensors(one / WEIGHTS, other / WEIGHTS)
     for name in ("model.safetensors", "optimizer.safetensors"):
         wrong += _unequal_tensors(last / name, its / name)
     a, b = (json.loads((path / STATE).read_text("utf-8")) for path in (last, its))
+    if a["validated"] >= 0:  # else the folder's weights are those of its first stop
+        wrong += _unequal_tensors(one / WEIGHTS, other / WEIGHTS)
     return wrong + [f"{STATE}: {key}" for key in sorted(a.keys() - CLOCKS) if a[key] != b.get(key)]
 
 
