@@ -383,7 +383,7 @@ def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
                 _typed(item, kind, name, place) for item, kind in zip(value, kinds, strict=True)
             )
     elif wanted in (int, float, str, bool):
-        if type(value) is wanted or (wanted is float and type(value) is int):
+        if type(value) is wanted or (wanted is float and type(value) is int and abs(value) < 1e15):
             return wanted(value)
     else:  # a union such as int | Literal["auto"]
         for choice in get_args(wanted):

@@ -445,3 +445,20 @@ def test_real_data_trains_a_step(tmp_path: Path) -> None:
                     "--validation-sample", "5")  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     assert b"164,130 pairs to learn from, 1,000 held out" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_code_tells_the_signal(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+
+    def killed(_: str) -> object:
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+        raise AssertionError("the signal did nothing")
+
+    monkeypatch.setattr("dragoman.cli.import_module", killed)
+    try:
+        assert main(["runs"]) == 128 + number
+    finally:
+        for kind, handler in handlers.items():
+            signal.signal(kind, handler)

@@ -14,7 +14,7 @@ from dragoman.cli import train as cli
 from dragoman.config import Config, from_toml, merge
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.lock import locked
-from dragoman.training import verify
+from dragoman.training import loop, resume, verify
 from dragoman.training.checkpoint import STATE, checkpoints
 from dragoman.training.run import train
 
@@ -76,6 +76,9 @@ def test_an_epoch_cut_into_other_batches_goes_on_at_the_same_share(
         ({"hidden": 16}, "cannot go on with another model.hidden .begin another; these can change"),
         ({"training.steps": 9}, "training.steps may change at any time .give --steps itself"),
         ({"rate": 9}, "there is no option 'rate'"),
+        ({"momentum": 0.9}, "cannot go on with another training.momentum"),  # of no state yet
+        ({"learning_rate": 10**400}, "learning_rate cannot be 1000"),
+        ({3: 4}, "there is no option 3"),
         ({"learning_rate": "auto"}, "learning_rate cannot be 'auto' in a run that was begun"),
         ({"learning_rate": "fast"}, "learning_rate cannot be 'fast'"),
         ({"learning_rate": -1.0}, "learning_rate"),
@@ -121,6 +124,71 @@ def test_the_command_line_reads_changes(pairs: Path, tmp_path: Path) -> None:
     assert cli.main([*command, "--steps", "2", *change]) == 0
     found = from_toml(tmp_path / "m" / "config.toml").training
     assert (found.clip, found.schedule, found.watch) == (0.5, "constant", ("a1 b2",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("asked", []), ("notes", None), ("notes", [1]), ("held_out", "x")]
+)
+def test_a_record_of_other_kinds_is_damaged(
+    pairs: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    train([pairs], tmp_path / "m", options(steps=1), console=QUIET)
+    record = json.loads((tmp_path / "m" / "run.json").read_text("utf-8"))
+    (tmp_path / "m" / "run.json").write_text(json.dumps(record | {name: value}), "utf-8")
+    with pytest.raises(FolderError, match="run.json is missing or damaged"):
+        train([pairs], tmp_path / "m", options(steps=2), resume_with={"clip": 0.5})
+
+
+def test_a_change_that_was_cut_short_is_made_and_noted(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real, change = tmp_path / "m", resume.write_text, {"clip": 0.5}
+    train([pairs], out, options(steps=1), console=QUIET)
+
+    def killed(path: Path, text: str) -> None:
+        if path.name == "config.toml":
+            raise KeyboardInterrupt
+        real(path, text)
+
+    monkeypatch.setattr(resume, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train([pairs], out, options(steps=2), console=QUIET, resume_with=change)
+    monkeypatch.undo()
+    train([pairs], out, options(steps=2), console=QUIET, resume_with=change)
+    assert from_toml(out / "config.toml").training.clip == 0.5
+    notes = json.loads((out / "run.json").read_text("utf-8"))["notes"]
+    assert [note for note in notes if "clip" in note] == [
+        "From step 1 on: training.clip 0.5 (before: 1.0)."
+    ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"epochs": 9, "steps": 0, "scheduled_sampling": "token", "sampling_schedule": "linear"},
+        {"steps": 0, "budget": "20s", "objective": "sampled", "samples": 8, "label_smoothing": 0.0},
+        {"batching": "buckets", "buckets": [[5, 5]], "validate_every": "epoch"},
+    ],
+)
+def test_every_kind_of_run_goes_on_to_the_same_bits(
+    pairs: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    asked = options(threads=1, **more)
+    assert verify.verify_resume([pairs], tmp_path / "m", asked, print).differences == ()
+
+
+def test_weights_of_a_run_that_is_not_validated_are_its_last(pairs: Path, tmp_path: Path) -> None:
+    last = {}
+    for step in (2, 4):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "ended", lambda run, to=step: _stop_at(run, to))
+            train([pairs], tmp_path / "m", options(steps=9), console=QUIET)
+        last[step] = (tmp_path / "m" / "model.safetensors").read_bytes()
+    assert last[2] != last[4]
+
+
+def _stop_at(run: loop.Run, step: int) -> str:
+    return "stopped by SIGTERM" if run.state.step >= step else ""
 
 
 def test_only_what_was_asked_for_makes_another_run(pairs: Path, tmp_path: Path) -> None:

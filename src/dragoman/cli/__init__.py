@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 
 from dragoman import __version__
 from dragoman.errors import DragomanError, UsageError, did_you_mean
@@ -60,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"{error.filename or 'output'}: {error.strerror or error}"
         print(_one_line(f"dragoman {verb}: {what}"), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"dragoman {verb}: interrupted", file=sys.stderr)
-        return 130
+        return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
 
 
 def _one_line(text: str) -> str:
@@ -81,8 +82,12 @@ def _run(verb: str, arguments: list[str]) -> int:
         raise UsageError("there is no such verb", cure=did_you_mean(verb, VERBS))
     if threading.current_thread() is threading.main_thread():
         # What tidies up after Ctrl-C tidies up after `kill` as well.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _stop)
     return int(import_module(f"dragoman.cli.{verb}").main(arguments))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def _prepare_streams() -> None:

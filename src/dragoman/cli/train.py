@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 def _change(text: str) -> tuple[str, Any]:
     """``batch_tokens=2000`` as a name and a value; what TOML cannot read is text."""
     name, equals, value = text.partition("=")
-    if not equals or not name:
+    if not equals or not name or "\n" in value:
         raise OptionError(f"{text!r} is no option with a value", place="--resume-with",
                           cure="such as learning_rate=5e-4")  # fmt: skip
     try:

@@ -279,7 +279,7 @@ def _finish(run: Run, reason: str) -> None:
     stopped = reason.startswith("stopped by")
     if not stopped and run.state.validated != run.state.step:
         validate_and_keep(run)
-    elif run.accelerator.is_main_process and not (run.folder / WEIGHTS).exists():
+    elif run.accelerator.is_main_process and run.state.validated < 0:
         # Not a validation: it would not be there in a run that was not interrupted.
         save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
     if not stopped and run.accelerator.is_main_process and run.prepared.held_out:

@@ -27,7 +27,7 @@ LIMITS = (
 is shown of it, and to whom."""
 CHANGEABLE = (
     "model.dropout", "training.learning_rate", "training.decoder_rate", "training.schedule",
-    "training.decay", "training.decay_every", "training.weight_decay", "training.momentum",
+    "training.decay", "training.decay_every", "training.weight_decay",
     "training.clip", "training.clip_parts", "training.batch_tokens", "training.batch_sentences",
     "training.label_smoothing", "training.sampling_share", "training.validate_every",
     "training.validation_sample", "training.save_every", "training.keep", "training.report_every",
@@ -98,8 +98,12 @@ def reopen(
 def _read_record(out: Path) -> dict[str, Any]:
     try:
         record = dict(parse_json((out / RECORD).read_text("utf-8")))
-        needed = {name: record[name] for name in ("data", "held_out", "tokenizers")}
-        return record | needed | {"asked": dict(record["asked"])}
+        notes = record.setdefault("notes", [])
+        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
+        wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]
+        if wrong or not all(isinstance(note, str) for note in notes):
+            raise TypeError(f"{wrong or 'notes'}")
+        return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
@@ -147,9 +151,10 @@ def _change(
              for name in values if now[name] != was[name]]  # fmt: skip
     if not notes:
         return config
-    write_text(out / CONFIG, to_toml(changed))
-    record["notes"] = [*record.get("notes", ()), *notes]
+    # The options come last: killed before them, the same command makes the same note.
+    record["notes"] += [note for note in notes if note not in record["notes"]]
     write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+    write_text(out / CONFIG, to_toml(changed))
     for note in notes:
         say(note)
     return changed
@@ -161,7 +166,7 @@ def _whole_name(name: str) -> str:
     Raises:
         OptionError: no such option, or not one that a run can go on with changed.
     """
-    asked = name.replace("-", "_")
+    asked = str(name).replace("-", "_")
     for whole in (*CHANGEABLE, *LIMITS, *flat(Config())):
         if asked in (whole, whole.rpartition(".")[2]):
             break

@@ -63,7 +63,8 @@ def verify_resume(
     Args:
         files: its pairs.
         out: a folder that holds a run, or one that is not there: then its first steps are taken.
-        config: the run's options. Its ends (time budget, epochs, patience) are left out.
+        config: the run's options. Its ends are put off: the learning rate may
+            take another course than in the run itself.
         say: told of what preparation has to say.
 
     Raises:
@@ -99,7 +100,8 @@ def _existing(out: Path) -> Path:
 def _without_end(config: Config, step: int) -> Config:
     """The options of a run that goes on to ``step``, each step of which is reported."""
     options = config.training
-    steps = max(options.steps, step + 1) if options.steps else 0
+    limited = options.steps or options.epochs or options.budget != "none"  # schedules need an end
+    steps = max(options.steps, step + 1) if limited else 0
     return replace(
         config,
         training=replace(
@@ -138,11 +140,10 @@ def differences(one: Path, other: Path) -> list[str]:
     if len(mine) != len(yours):
         wrong.append(f"{METRICS}: {len(mine)} and {len(yours)} rows")
     last, its = (checkpoints(folder)[-1] for folder in (one, other))
+    wrong += _unequal_tensors(one / WEIGHTS, other / WEIGHTS)
     for name in ("model.safetensors", "optimizer.safetensors"):
         wrong += _unequal_tensors(last / name, its / name)
     a, b = (json.loads((path / STATE).read_text("utf-8")) for path in (last, its))
-    if a["validated"] >= 0:  # else the folder's weights are those of its first stop
-        wrong += _unequal_tensors(one / WEIGHTS, other / WEIGHTS)
     return wrong + [f"{STATE}: {key}" for key in sorted(a.keys() - CLOCKS) if a[key] != b.get(key)]
 
 
