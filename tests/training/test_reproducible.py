@@ -73,14 +73,14 @@ def test_a_resumed_run_keeps_its_threads_or_says_so(
 ) -> None:
     torch.set_num_threads(2)
     monkeypatch.setattr(machine, "cores", lambda: 2)
-    assert "begun with" not in go(pairs, tmp_path / "m", steps=4)
+    assert "asked for" not in go(pairs, tmp_path / "m", steps=4)
     torch.set_num_threads(1)
-    assert "begun with" not in go(pairs, tmp_path / "m", steps=6)
+    assert "asked for" not in go(pairs, tmp_path / "m", steps=6)
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     monkeypatch.setattr(machine, "cores", lambda: 1)
     said = go(pairs, tmp_path / "m", steps=8)
-    assert "begun with 2 threads, going on with 1: from here on the numbers are not" in said
+    assert "asked for 2 threads, going on with 1: from here on the numbers are not" in said
     assert keep_threads(1) == ""
 
 
