@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rich.console import Console
@@ -49,7 +48,7 @@ Paths = str | Path | Sequence[str | Path]
 
 def train(
     pairs: Paths, out: str | Path, config: Config | None = None, *, console: Console | None = None,
-    began: float | None = None, resume_with: Mapping[str, Any] = MappingProxyType({}),
+    began: float | None = None, resume_with: Mapping[str, Any] | None = None,
 ) -> Outcome:  # fmt: skip
     """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
 

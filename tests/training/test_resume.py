@@ -257,6 +257,11 @@ def test_the_proof_says_when_it_cannot_be_made(
         file.write_bytes(b"")
     with pytest.raises(FolderError, match="corpus"):
         verify.verify_resume([pairs], out, options(steps=1), print)
+    with pytest.raises(
+        TrainingError, match="up to 3 failed: .*nowhere: cannot be resumed: "
+    ) as told:
+        verify._in_a_process(tmp_path / "nowhere", 3)
+    assert "dragoman.errors" not in str(told.value)
     monkeypatch.setattr(verify.sys, "executable", "false")
     with pytest.raises(TrainingError, match="the steps up to 10 failed: it said nothing"):
         verify.verify_resume([pairs], tmp_path / "n", options(steps=1), print)

@@ -27,8 +27,8 @@ LIMITS = (
 is shown of it, and to whom."""
 CHANGEABLE = (
     "model.dropout", "training.learning_rate", "training.decoder_rate", "training.schedule",
-    "training.decay", "training.decay_every", "training.weight_decay",
-    "training.clip", "training.clip_parts", "training.batch_tokens", "training.batch_sentences",
+    "training.decay", "training.decay_every", "training.weight_decay", "training.clip",
+    "training.clip_parts", "training.batch_tokens", "training.batch_sentences",
     "training.label_smoothing", "training.sampling_share", "training.validate_every",
     "training.validation_sample", "training.save_every", "training.keep", "training.report_every",
     "training.watch", "training.precision", "training.threads", "training.deterministic",

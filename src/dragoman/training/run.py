@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ def train(
     files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
     began: float | None = None, show: Show | None = None,
     refresh: Callable[[Path], None] = lambda folder: None,
-    resume_with: Mapping[str, Any] = MappingProxyType({}),
+    resume_with: Mapping[str, Any] | None = None,
 ) -> Outcome:  # fmt: skip
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
@@ -107,27 +107,22 @@ def train(
         torch.set_num_threads(config.training.threads)
     # Without a device, several processes are told of each other only when it is said so.
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
-    several, is_begun = accelerator.num_processes > 1, (out / CONFIG).exists()
-    if config.training.batch_tokens == "fastest" and several and not is_begun:
-        raise OptionError("the fastest batch is measured in one process, here are "
-                          f"{accelerator.num_processes}", place="training.batch_tokens",
-                          cure="give a number")  # fmt: skip
+    changes = resume_with or {}
+    if not (out / CONFIG).exists():
+        _require_beginning(out, config, changes, accelerator.num_processes)
     if not accelerator.is_main_process:
         accelerator.wait_for_everyone()  # the main process prepares the folder
         return _train(
             list(files), out, config, Console(quiet=True), began, accelerator, None, refresh, {}
         )
     refuse_foreign(out)
-    if resume_with and not is_begun:
-        raise OptionError(f"there is no run in {out} to go on with", place="--resume-with",
-                          cure="give these options themselves to begin one")  # fmt: skip
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         try:
             shown = console or Console(stderr=True)
             return _train(
-                list(files), out, config, shown, began, accelerator, show, refresh, resume_with
+                list(files), out, config, shown, began, accelerator, show, refresh, changes
             )
         except UsageError:
             if is_new:  # it came to nothing: leave nothing
@@ -138,16 +133,28 @@ def train(
                 shutil.rmtree(out, ignore_errors=True)
 
 
+def _require_beginning(
+    out: Path, config: Config, changes: Mapping[str, Any], processes: int
+) -> None:
+    """Refuse what only a run that was begun can do, in every process and before any waits."""
+    if changes:
+        raise OptionError(f"there is no run in {out} to go on with", place="--resume-with",
+                          cure="give these options themselves to begin one")  # fmt: skip
+    if config.training.batch_tokens == "fastest" and processes > 1:
+        raise OptionError(f"the fastest batch is measured in one process, here are {processes}",
+                          place="training.batch_tokens", cure="give a number")  # fmt: skip
+
+
 def _train(
     files: list[Path], out: Path, config: Config, console: Console, began: float,
     accelerator: Accelerator, show: Show | None, refresh: Callable[[Path], None],
-    resume_with: Mapping[str, Any],
+    changes: Mapping[str, Any],
 ) -> Outcome:  # fmt: skip
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     if (out / CONFIG).exists():
-        prepared = reopen(files, out, config, resume_with, say)
+        prepared = reopen(files, out, config, changes, say)
         if warning := keep_threads(int(prepared.config.training.threads)):
             say(warning)
     else:

@@ -23,7 +23,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from dragoman.config import Config, to_toml
-from dragoman.errors import TrainingError
+from dragoman.errors import DragomanError, TrainingError
 from dragoman.evaluation.history import METRICS
 from dragoman.files import write_text
 from dragoman.lock import LOCK, locked
@@ -63,8 +63,8 @@ def verify_resume(
     Args:
         files: its pairs.
         out: a folder that holds a run, or one that is not there: then its first steps are taken.
-        config: the run's options. Its ends are put off: the learning rate may
-            take another course than in the run itself.
+        config: the run's options. Its ends are put off: the learning rate may take another course
+            than in the run itself.
         say: told of what preparation has to say.
 
     Raises:
@@ -160,4 +160,7 @@ def _measured(folder: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    train_until(Path(sys.argv[1]), int(sys.argv[2]))
+    try:
+        train_until(Path(sys.argv[1]), int(sys.argv[2]))
+    except DragomanError as error:
+        sys.exit(str(error))
