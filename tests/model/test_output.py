@@ -57,3 +57,28 @@ def test_the_forward_pass_gives_probabilities() -> None:
     layer = Output(HIDDEN, VOCABULARY)
     log_probs = layer(torch.ones(2, HIDDEN))
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))
+
+
+def test_the_scale_is_a_factor_of_loss_and_gradients() -> None:
+    layer = Output(HIDDEN, VOCABULARY).double()
+    formula_weights(layer)
+    features = torch.sin(torch.arange(TOKENS * HIDDEN).double()).view(TOKENS, HIDDEN)
+    targets = torch.arange(TOKENS) * 7 % VOCABULARY
+    found = []
+    for scale, factor in ((1.0, 0.25), (torch.tensor(0.25).double(), 1.0)):
+        inputs = features.clone().requires_grad_()
+        layer.zero_grad()
+        total, plain, _ = layer.loss(inputs, targets, 0.1, scale=scale)
+        (total * factor).backward()
+        found.append((total.detach() * factor, plain, inputs.grad, layer.weight.grad.clone()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+
+
+def test_no_tokens_have_no_loss_and_no_gradient() -> None:
+    layer = Output(HIDDEN, VOCABULARY)
+    features = torch.empty(0, HIDDEN, requires_grad=True)
+    total, plain, right = layer.loss(features, torch.empty(0, dtype=torch.long), 0.1)
+    total.backward()
+    assert (total.item(), plain.item(), right.item()) == (0.0, 0.0, 0)
+    assert not layer.weight.grad.any() and not layer.bias.grad.any()

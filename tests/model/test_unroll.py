@@ -120,6 +120,38 @@ def test_gradients_are_those_of_a_naive_per_step_loss(
         torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-8, msg=name)
 
 
+@pytest.mark.parametrize(("cell", "arrangement", "layers", "more"), [(*EVERY[0], {}), *DEEP])
+def test_fp32_takes_other_products_to_the_same_gradients(
+    cell: str, arrangement: tuple[str, str, bool], layers: int, more: dict[str, object],
+    source: Tensor, mask: Tensor, target: Tensor,
+) -> None:  # fmt: skip
+    real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
+    gradients = []
+    for dtype in (torch.float64, torch.float32):
+        model = build(cell, arrangement, layers, **more).to(dtype)
+        loss = model(source, mask, target, target.roll(-1, 1), real, Objective())
+        loss.total.backward()
+        named = model.named_parameters()
+        gradients.append({name: p.grad.double() for name, p in named if p.grad is not None})
+    for name, fine in gradients[0].items():
+        bound = 1e-4 * float(fine.abs().max()) + 1e-6
+        torch.testing.assert_close(gradients[1][name], fine, rtol=0, atol=bound, msg=name)
+
+
+def test_the_gradient_of_a_loop_can_be_taken_twice(
+    source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = build("gru", ("bahdanau", "concat", False), 1)
+    real = torch.ones_like(target, dtype=torch.bool)
+    loss = model(source, mask, target, target.roll(-1, 1), real, Objective())
+    loss.total.backward(retain_graph=True)
+    once = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    loss.total.backward()
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, 2 * once[name], rtol=1e-12, atol=1e-14)
+
+
 def test_a_decoder_deeper_than_its_encoder_repeats_the_last_layer(
     source: Tensor, mask: Tensor
 ) -> None:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.products import Linear
+from dragoman.model.products import Linear, times
 
 
 class Attention(nn.Module):
@@ -51,7 +51,7 @@ class Attention(nn.Module):
     def energies(self, queries: Tensor, keys: Tensor) -> Tensor:
         """[B, Q, H] and [B, S, H] -> [B, Q, S], before masking."""
         if self.query is None or self.energy is None:
-            return torch.bmm(queries, keys.transpose(1, 2).to(queries.dtype))
+            return times(queries, keys.transpose(1, 2).to(queries.dtype))
         both = torch.tanh(self.query(queries).unsqueeze(2) + keys.unsqueeze(1))  # [B, Q, S, H]
         return self.energy(both).squeeze(-1)  # type: ignore[no-any-return]
 
@@ -72,4 +72,4 @@ class Attention(nn.Module):
         energies = self.energies(queries, keys)
         energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
         weights = F.softmax(energies.masked_fill(~mask.unsqueeze(1), -math.inf), -1)
-        return torch.bmm(weights.to(states.dtype), states), weights
+        return times(weights.to(states.dtype), states), weights

@@ -26,11 +26,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dragoman.model.attention import Attention
+from dragoman.model.dropout import dropout
 from dragoman.model.embedding import Embedding
-from dragoman.model.products import Linear
+from dragoman.model.products import Linear, loop
 from dragoman.model.recurrence import STATE_ROWS, Recurrent
 from dragoman.model.stack import Stack
 
@@ -143,17 +143,28 @@ class Decoder(nn.Module):
             Features [B, Q, H], the new state [B, Q, K, H], and attention weights [B, Q, S] or None.
         """
         projected = self._project(self.embedding(token))  # [B, Q, GH]
-        return self._advance(projected, state, memory, places)
+        top, rows, context, weights = self._advance(projected, state, memory, places)
+        features, late = self._features(top, memory, context, places)
+        rows = self._fed(rows, features)
+        return features, rows, late if weights is None else weights
 
     def _loop(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """:meth:`unroll` where attention feeds back; the embeddings' product is taken out of it."""
+        """:meth:`unroll` where attention feeds back; what it does not need is taken out of it."""
         projected = self._project(x)  # [B, T, GH]
         state = memory.start.unsqueeze(1)  # Q = 1
-        features, weights = [], []
-        for one in projected.unbind(1):
-            feature, state, looked = self._advance(one.unsqueeze(1), state, memory)
-            features.append(feature)
-            weights.append(looked)
+        features, contexts, weights = [], [], []
+        with loop():
+            for one in projected.unbind(1):
+                top, state, context, looked = self._advance(one.unsqueeze(1), state, memory)
+                if self.input_feeding:
+                    top, looked = self._features(top, memory)
+                    state = self._fed(state, top)
+                features.append(top)
+                contexts.append(context)
+                weights.append(looked)
+        if not self.input_feeding:
+            tops = torch.cat(features, 1)
+            return self._features(tops, memory, joined(contexts))[0], joined(weights)
         return torch.cat(features, 1), joined(weights)
 
     def _project(self, x: Tensor) -> Tensor:
@@ -166,8 +177,17 @@ class Decoder(nn.Module):
 
     def _advance(
         self, projected: Tensor, state: Tensor, memory: Memory, places: Places | None = None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """One step of the recurrence, for every arrangement: see :meth:`step`."""
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """One step of the recurrence, for every arrangement.
+
+        Args:
+            projected: the embedded tokens' part of the input product, [B, Q, GH].
+            state, memory, places: see :meth:`step`.
+
+        Returns:
+            The last layer's h [B, Q, H] and the rows of all layers [B, Q, RL, H]; with attention
+            before the recurrence its context [B, Q, H] and weights [B, Q, S], else None twice.
+        """
         batch, queries, _, hidden = state.shape
         top = self.rows * (len(self.layers) - 1)  # the last layer's h
         context = weights = feedback = None
@@ -185,11 +205,14 @@ class Decoder(nn.Module):
             inner = layer.project(self.layers.enter(x, number)) if number else x
             news.append(layer.step(inner, flat[:, number * self.rows : (number + 1) * self.rows]))
             x = self.layers.leave(x, news[-1][:, 0], number)
-        features, late = self._features(x.view(batch, queries, hidden), memory, context, places)
         rows = torch.cat(news, 1).view(batch, queries, -1, hidden)
-        if self.input_feeding:
-            rows = torch.cat((rows, features.unsqueeze(2).to(rows.dtype)), 2)
-        return features, rows, late if weights is None else weights
+        return x.view(batch, queries, hidden), rows, context, weights
+
+    def _fed(self, rows: Tensor, features: Tensor) -> Tensor:
+        """The state [B, Q, K, H]: its rows, and with input feeding the attentional vector."""
+        if not self.input_feeding:
+            return rows
+        return torch.cat((rows, features.unsqueeze(2).to(rows.dtype)), 2)
 
     def _attend(
         self, queries: Tensor, memory: Memory, places: Places | None
@@ -218,7 +241,7 @@ class Decoder(nn.Module):
             if context is None:
                 context, weights = self._attend(x, memory, places)
             x = torch.tanh(self.combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
-        return F.dropout(x, self.dropout, self.training), weights
+        return dropout(x, self.dropout, self.training), weights
 
 
 def joined(weights: list[Tensor | None]) -> Tensor | None:

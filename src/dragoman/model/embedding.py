@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.data.tokenizer import PAD
+from dragoman.model.dropout import dropout
 
 
 class Embedding(nn.Module):
@@ -30,4 +31,4 @@ class Embedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """[...] ids -> [..., E]."""
         vectors = F.embedding(ids, self.weight, padding_idx=PAD)
-        return F.dropout(vectors, self.dropout, self.training)
+        return dropout(vectors, self.dropout, self.training)

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from dragoman.model.copying import Mixture
 from dragoman.model.products import linear
 
-CHUNK_ELEMENTS = 4_000_000
-"""Scores held at a time, C x V: 16 MB in fp32, about what the last-level cache holds."""
+CHUNK_ELEMENTS = 6_000_000
+"""Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
 _BLOCK = 64
 """Scores are searched for their largest in blocks of so many words."""
 _ROWS = 128
@@ -70,6 +70,7 @@ class Output(nn.Module):
         targets: Tensor,
         smoothing: float = 0.0,
         mixture: Mixture | None = None,
+        scale: float | Tensor = 1.0,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy with label smoothing (Szegedy 2016, section 7), summed over the tokens.
 
@@ -82,17 +83,19 @@ class Output(nn.Module):
             targets: ids [N].
             smoothing: share spread over the vocabulary, in [0, 1).
             mixture: what a pointer adds (:mod:`dragoman.model.copying`).
+            scale: factor of the smoothed loss, which costs nothing here, where its gradient is
+                formed, and a pass over it later.
 
         Returns:
-            The smoothed loss, with a gradient; the plain negative log-likelihood, without one;
-            and how many right tokens no word of the vocabulary beats. All are sums over N,
-            scalars in fp32, the first two in nats.
+            The smoothed loss times ``scale``, with a gradient; the plain negative log-likelihood,
+            without one; and how many right tokens no word of the vocabulary beats. All are sums
+            over N, scalars in fp32, the first two in nats.
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))
         generate, copy = mixture or (None, None)
         total, plain, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            features, self.weight, self.bias, generate, copy, targets, smoothing
+            features, self.weight, self.bias, generate, copy, targets, smoothing, scale
         )
         return total, plain, right
 
@@ -122,21 +125,21 @@ class _FusedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, generate: Tensor | None,
-        copy: Tensor | None, targets: Tensor, smoothing: float,
+        copy: Tensor | None, targets: Tensor, smoothing: float, scale: float | Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
         learn = any(ctx.needs_input_grad)
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        total = torch.zeros((), dtype=sums, device=weight.device)
-        plain, unbeaten = torch.zeros_like(total), torch.zeros_like(total)
+        total, plain, unbeaten = torch.zeros(3, dtype=sums, device=weight.device)
         d_features, d_weight, d_bias = (
-            torch.empty_like(features), torch.zeros_like(weight), torch.zeros_like(bias)
+            torch.empty_like(features), torch.empty_like(weight), torch.zeros_like(bias)
         ) if learn else (None, None, None)  # fmt: skip
         shares = []  # of the generator in the probability of each right token
-        rows = max(1, CHUNK_ELEMENTS // weight.shape[0])
-        for start in range(0, features.shape[0], rows):
-            now = slice(start, start + rows)
+        chunks = max(1, -(-features.shape[0] * weight.shape[0] // CHUNK_ELEMENTS))
+        rows = -(-features.shape[0] // chunks)  # about as many in every chunk
+        for chunk in range(chunks):
+            now = slice(chunk * rows, (chunk + 1) * rows)
             x, y = features[now], targets[now].unsqueeze(1)
             scores = F.linear(x, low, low_bias).to(sums)  # [C, V]
             best, own = scores.amax(1, keepdim=True), scores.gather(1, y)  # [C, 1]
@@ -161,35 +164,41 @@ class _FusedCrossEntropy(torch.autograd.Function):
             if d_features is not None and d_weight is not None and d_bias is not None:
                 # d loss / d score = (share (1 - smoothing) + smoothing) p
                 #                   - share (1 - smoothing) [right] - smoothing / V
-                held = (1 - smoothing) * share
-                d_scores = exp.mul_((held + smoothing) / mass)
+                # all times the scale
+                held = (1 - smoothing) * scale * share
+                d_scores = exp.mul_((held + smoothing * scale) / mass)
                 if smoothing:
-                    d_scores -= smoothing / weight.shape[0]
+                    d_scores -= smoothing * scale / weight.shape[0]
                 d_scores.scatter_add_(1, y, -held * torch.ones_like(right))
                 d_bias += d_scores.sum(0)
                 d_low = d_scores.to(features.dtype)
                 torch.mm(d_low, low, out=d_features[now])
-                if d_weight.dtype == d_low.dtype:
-                    d_weight.addmm_(d_low.t(), x)
-                else:
-                    d_weight += d_low.t() @ x
+                _add_product(d_weight, d_low, x, first=not chunk)
         if learn:
             # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
-            pointed = (1 - smoothing) * torch.cat(shares).squeeze(1) if shares else None
-            ctx.save_for_backward(d_features, d_weight, d_bias, pointed)
-            ctx.most = 1 - smoothing
+            most = (1 - smoothing) * scale
+            pointed = most * torch.cat(shares).squeeze(1) if shares else None
+            d_pointer = (None, None) if pointed is None else (-pointed, pointed - most)
+            ctx.save_for_backward(d_features, d_weight, d_bias, *d_pointer)
         ctx.mark_non_differentiable(plain, unbeaten)
-        return total, plain, unbeaten
+        return total * scale, plain, unbeaten
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale what the forward pass formed."""
-        d_features, d_weight, d_bias, pointed = ctx.saved_tensors
+        """What the forward pass formed, times the gradient of the loss, which mostly is one."""
         scale = grads[0]
-        d_generate = d_copy = None
-        if pointed is not None:
-            d_generate, d_copy = -pointed * scale, (pointed - ctx.most) * scale
-        return (
-            d_features * scale.to(d_features.dtype), d_weight * scale, d_bias * scale,
-            d_generate, d_copy, None, None,
-        )  # fmt: skip
+        formed = list(ctx.saved_tensors)
+        if scale.device.type != "cpu" or scale != 1:  # on a GPU the question would have to wait
+            formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
+        return (*formed, None, None, None)
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:
+    """``total += left' right``; the first product is written over what is there."""
+    if total.dtype != left.dtype:
+        product = left.t() @ right
+        total.copy_(product) if first else total.add_(product)
+    elif first:
+        torch.mm(left.t(), right, out=total)
+    else:
+        total.addmm_(left.t(), right)

@@ -25,16 +25,17 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
 
 
-def gru_cell(inputs: Tensor, hidden: Tensor, h: Tensor) -> Tensor:
+def gru_cell(inputs: Tensor, hidden: Tensor, h: Tensor, bias: Tensor) -> Tensor:
     """GRU, Cho et al. 2014 eq. 5-8, with the reset gate after the product (as cuDNN has it).
 
-    ``inputs`` = W x + b and ``hidden`` = U h + b, each [..., 3H] in the order reset, update, new.
+    ``inputs`` = W x + b and ``hidden`` = U h, each [..., 3H] in the order reset, update, new;
+    ``bias`` [H] is the one inside the reset product.
     """
-    i_r, i_z, i_n = inputs.chunk(3, -1)
-    h_r, h_z, h_n = hidden.chunk(3, -1)
-    r, z = torch.sigmoid(i_r + h_r), torch.sigmoid(i_z + h_z)
-    n = torch.tanh(i_n + r * h_n)
-    return n + z * (h - n)
+    both = (2 * h.shape[-1], h.shape[-1])
+    (i_rz, i_n), (h_rz, h_n) = inputs.split(both, -1), hidden.split(both, -1)
+    r, z = torch.sigmoid(i_rz + h_rz).chunk(2, -1)
+    n = torch.tanh(torch.addcmul(i_n, r, h_n + bias))
+    return torch.lerp(n, h, z)
 
 
 def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,10 +93,7 @@ class Recurrent(nn.Module):
         h = state[:, 0]
         hidden = linear(h, self.weight_hidden[0])  # [N, GH]
         if self.bias_new is not None:
-            hidden = torch.cat(
-                (hidden[:, : -self.hidden], hidden[:, -self.hidden :] + self.bias_new[0]), -1
-            )
-            return gru_cell(projected, hidden, h).unsqueeze(1)
+            return gru_cell(projected, hidden, h, self.bias_new[0]).unsqueeze(1)
         if self.cell == "lstm":
             return torch.stack(lstm_cell(projected + hidden, state[:, 1]), 1)
         return torch.tanh(projected + hidden).unsqueeze(1)  # Elman 1990
@@ -116,7 +114,7 @@ class Recurrent(nn.Module):
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
         batch = x.shape[0]
-        inputs = self._project_all(x.transpose(0, 1), mask)  # [T, D, B, GH]
+        inputs = self._project_all(x.transpose(0, 1), mask)  # [D, T, B, GH]
         if state is None:
             first = inputs.new_zeros(self.rows, self.directions, batch, self.hidden)
         else:
@@ -126,26 +124,19 @@ class Recurrent(nn.Module):
         if self.cell == "gru":
             assert self.bias_new is not None
             bias = self.bias_new.to(inputs.dtype).unsqueeze(1)
-            states = _GruScan.apply(inputs, first[0], weight, bias).unsqueeze(0)  # type: ignore[no-untyped-call]
+            rows = (_GruScan.apply(inputs, first[0], weight, bias),)  # type: ignore[no-untyped-call]
         elif self.cell == "lstm":
-            states = torch.stack(_LstmScan.apply(inputs, first[0], first[1], weight))  # type: ignore[no-untyped-call]
+            rows = _LstmScan.apply(inputs, first[0], first[1], weight)  # type: ignore[no-untyped-call]
         else:
-            states = _RnnScan.apply(inputs, first[0], weight).unsqueeze(0)  # type: ignore[no-untyped-call]
-        # states: [R, T, D, B, H]; direction 1 ran from the last position to the first
-        forward = states[:, :, 0]
-        if mask is None:
-            last = forward[:, -1]
-        else:
-            position = (mask.sum(1) - 1).clamp_(min=0)
-            last = forward[:, position, torch.arange(batch, device=x.device)]
-        if self.directions == 1:
-            return forward[0].transpose(0, 1), last.transpose(0, 1)
-        outputs = torch.cat((forward[0], states[0, :, 1].flip(0)), -1)  # [T, B, DH]
-        last = torch.cat((last, states[:, -1, 1]), -1)  # [R, B, DH]
-        return outputs.transpose(0, 1), last.transpose(0, 1)
+            rows = (_RnnScan.apply(inputs, first[0], weight),)  # type: ignore[no-untyped-call]
+        # Direction 1 ran from the last position to the first.
+        ways = [row.unbind(0) for row in rows]  # R times D of [T, B, H]
+        last = torch.stack([_final(row, mask) for row in ways], 1)  # [B, R, DH]
+        outputs = torch.cat((ways[0][0], ways[0][1].flip(0)), -1) if len(weight) > 1 else ways[0][0]
+        return outputs.transpose(0, 1), last
 
     def _project_all(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [T, D, B, GH].
+        """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
 
         Padding is made harmless here, so that the scans need no mask: a gate that is fully shut
         (GRU: update = 1; LSTM: forget = 1, input = 0) carries the state on exactly, and a tanh
@@ -155,20 +146,31 @@ class Recurrent(nn.Module):
             linear(x if d == 0 else x.flip(0), self.weight_input[d], self.bias[d])
             for d in range(self.directions)
         ]
-        stacked = torch.stack(inputs, 1) if self.directions > 1 else inputs[0].unsqueeze(1)
+        stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
         if mask is None:
             return stacked
         padding = ~mask.t()  # [T, B]
         order = [padding if d == 0 else padding.flip(0) for d in range(self.directions)]
-        shut = torch.stack(order, 1).unsqueeze(-1)  # [T, D, B, 1]
-        width = self.hidden
+        shut = torch.stack(order).unsqueeze(-1)  # [D, T, B, 1]
         if self.cell == "rnn":
             return stacked.masked_fill(shut, 0.0)
-        gates = list(stacked.split(width, -1))
-        if self.cell == "lstm":
-            gates[0] = gates[0].masked_fill(shut, -math.inf)
-        gates[1] = gates[1].masked_fill(shut, math.inf)
-        return torch.cat(gates, -1)
+        with torch.no_grad():  # the scan's gradient of a shut gate is zero already
+            first, second = stacked.split(self.hidden, -1)[:2]
+            second.masked_fill_(shut, math.inf)
+            if self.cell == "lstm":
+                first.masked_fill_(shut, -math.inf)
+        return stacked
+
+
+def _final(ways: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
+    """One row of the state after the last real position, D x [T, B, H] -> [B, DH]."""
+    forward = ways[0]
+    if mask is None:
+        last = forward[-1]
+    else:
+        position = (mask.sum(1) - 1).clamp_(min=0)
+        last = forward[position, torch.arange(len(position), device=position.device)]
+    return torch.cat((last, *(way[-1] for way in ways[1:])), -1)
 
 
 class _GruScan(torch.autograd.Function):
@@ -176,53 +178,52 @@ class _GruScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """``inputs`` [T, D, B, 3H], ``h`` [D, B, H], ``weight`` [D, 3H, H], ``bias`` [D, 1, H]."""
-        time, directions, batch, width = inputs.shape
-        hidden = width // 3
-        across = recurrent(weight)
-        states = inputs.new_empty(time + 1, directions, batch, hidden)
+        """``inputs`` [D, T, B, 3H], ``h`` [D, B, H], ``weight`` [D, 3H, H], ``bias`` [D, 1, H]."""
+        hidden = h.shape[-1]
+        both = (2 * hidden, hidden)  # reset and update; new
+        across = recurrent(weight, h.shape[1])
+        states = _with_first(h, inputs.shape[1])
         gates = torch.empty_like(inputs)  # reset, update, new after their non-linearities
-        inner = torch.empty_like(states[1:])  # U_n h + b_n, before the reset gate
-        states[0] = h
-        for t in range(time):
-            product = across(states[t])
-            rz = gates[t, ..., : 2 * hidden]
-            torch.add(inputs[t, ..., : 2 * hidden], product[..., : 2 * hidden], out=rz)
-            rz.sigmoid_()
-            r, z, n = gates[t].split(hidden, -1)
-            torch.add(product[..., 2 * hidden :], bias, out=inner[t])
-            torch.addcmul(inputs[t, ..., 2 * hidden :], r, inner[t], out=n)
-            n.tanh_()
-            torch.lerp(n, states[t], z, out=states[t + 1])
+        inner = torch.empty_like(states[:, 1:])  # U_n h + b_n, before the reset gate
+        given_rz, given_n = (part.unbind(1) for part in inputs.split(both, -1))
+        rz = gates[..., : 2 * hidden].unbind(1)
+        r, z, n = (gate.unbind(1) for gate in gates.split(hidden, -1))
+        inside, states_t = inner.unbind(1), states.unbind(1)
+        for t in range(len(r)):
+            product_rz, product_n = across(states_t[t]).split(both, -1)
+            torch.add(given_rz[t], product_rz, out=rz[t]).sigmoid_()
+            torch.add(product_n, bias, out=inside[t])
+            torch.addcmul(given_n[t], r[t], inside[t], out=n[t]).tanh_()
+            torch.lerp(n[t], states_t[t], z[t], out=states_t[t + 1])
         ctx.save_for_backward(states, gates, inner, weight)
-        return states[1:]
+        return states[:, 1:]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gradients in the order of the inputs; U's gradient is one product over all steps."""
         (grad,) = grads
         states, gates, inner, weight = ctx.saved_tensors
-        time, hidden = inner.shape[0], inner.shape[-1]
+        before, hidden = states[:, :-1], inner.shape[-1]
         r, z, n = gates.split(hidden, -1)
-        # What does not depend on the gradient coming back is formed for all steps at once.
-        to_new = (1 - z) * (1 - n * n)
-        to_update = (states[:-1] - n) * z * (1 - z)
-        to_reset = inner * r * (1 - r)
-        d_inputs = torch.empty_like(gates)
+        # What does not depend on the gradient coming back is formed for all steps at once:
+        # d_product, the gradient of U h, begins as its factors and is multiplied in place.
         d_product = torch.empty_like(gates)
-        dh = torch.zeros_like(states[0])
-        for t in reversed(range(time)):
-            dh = dh + grad[t]
-            d_r, d_z, d_n = d_inputs[t].split(hidden, -1)
-            torch.mul(dh, to_new[t], out=d_n)
-            torch.mul(dh, to_update[t], out=d_z)
-            torch.mul(d_n, to_reset[t], out=d_r)
-            d_product[t, ..., : 2 * hidden] = d_inputs[t, ..., : 2 * hidden]
-            torch.mul(d_n, r[t], out=d_product[t, ..., 2 * hidden :])
-            dh = torch.baddbmm(dh * z[t], d_product[t], weight)
-        d_weight = _weight_gradient(d_product, states[:-1])
-        d_bias = d_product[..., 2 * hidden :].sum((0, 2)).unsqueeze(1)
-        return d_inputs, dh, d_weight, d_bias
+        d_r, d_z, d_n = d_product.split(hidden, -1)
+        to_new = (1 - z) * (1 - n * n)
+        torch.mul(to_new, r, out=d_n)
+        torch.mul(d_n, inner * (1 - r), out=d_r)
+        torch.mul(before - n, z * (1 - z), out=d_z)
+        dhs = torch.empty_like(inner)
+        dh = torch.zeros_like(states[:, 0])
+        for t in reversed(range(inner.shape[1])):
+            now = torch.add(dh, grad[:, t], out=dhs[:, t])
+            product = d_product[:, t]
+            product.unflatten(-1, (3, hidden)).mul_(now.unsqueeze(-2))
+            dh = torch.baddbmm(now * z[:, t], product, weight)
+        d_inputs = torch.empty_like(gates)
+        d_inputs[..., : 2 * hidden] = d_product[..., : 2 * hidden]
+        torch.mul(dhs, to_new, out=d_inputs[..., 2 * hidden :])
+        return d_inputs, dh, _weight_gradient(d_product, before), d_n.sum((1, 2)).unsqueeze(1)
 
 
 class _LstmScan(torch.autograd.Function):
@@ -232,50 +233,52 @@ class _LstmScan(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, h: Tensor, c: Tensor, weight: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """``inputs`` [T, D, B, 4H], ``h`` and ``c`` [D, B, H], ``weight`` [D, 4H, H]."""
-        time, directions, batch, width = inputs.shape
-        hidden = width // 4
-        across = recurrent(weight)
-        states = inputs.new_empty(time + 1, directions, batch, hidden)
-        cells = torch.empty_like(states)
+        """``inputs`` [D, T, B, 4H], ``h`` and ``c`` [D, B, H], ``weight`` [D, 4H, H]."""
+        hidden, time = h.shape[-1], inputs.shape[1]
+        across = recurrent(weight, h.shape[1])
+        states, cells = _with_first(h, time), _with_first(c, time)
         gates = torch.empty_like(inputs)
-        states[0], cells[0] = h, c
+        given, gates_t = inputs.unbind(1), gates.unbind(1)
+        i_f = gates[..., : 2 * hidden].unbind(1)
+        i, f, g, o = (gate.unbind(1) for gate in gates.split(hidden, -1))
+        states_t, cells_t = states.unbind(1), cells.unbind(1)
         for t in range(time):
-            torch.add(inputs[t], across(states[t]), out=gates[t])
-            i, f, g, o = gates[t].split(hidden, -1)
-            gates[t, ..., : 2 * hidden].sigmoid_()
-            g.tanh_()
-            o.sigmoid_()
-            torch.mul(f, cells[t], out=cells[t + 1])
-            cells[t + 1].addcmul_(i, g)
-            torch.mul(o, torch.tanh(cells[t + 1]), out=states[t + 1])
+            torch.add(given[t], across(states_t[t]), out=gates_t[t])
+            i_f[t].sigmoid_()
+            g[t].tanh_()
+            o[t].sigmoid_()
+            torch.mul(f[t], cells_t[t], out=cells_t[t + 1]).addcmul_(i[t], g[t])
+            torch.mul(o[t], torch.tanh(cells_t[t + 1]), out=states_t[t + 1])
         ctx.save_for_backward(states, cells, gates, weight)
-        return states[1:], cells[1:]
+        ctx.set_materialize_grads(False)
+        return states[:, 1:], cells[:, 1:]
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gradients of inputs, h, c and weight."""
         grad_h, grad_c = grads
         states, cells, gates, weight = ctx.saved_tensors
         hidden = states.shape[-1]
         i, f, g, o = gates.split(hidden, -1)
-        tanh_c = torch.tanh(cells[1:])
+        tanh_c = torch.tanh(cells[:, 1:])
         to_cell = o * (1 - tanh_c * tanh_c)
-        to_input, to_new = g * i * (1 - i), i * (1 - g * g)
-        to_forget, to_output = cells[:-1] * f * (1 - f), tanh_c * o * (1 - o)
-        d_gates = torch.empty_like(gates)
-        dh, dc = torch.zeros_like(states[0]), torch.zeros_like(states[0])
-        for t in reversed(range(states.shape[0] - 1)):
-            dh = dh + grad_h[t]
-            dc = torch.addcmul(dc + grad_c[t], dh, to_cell[t])
-            d_i, d_f, d_g, d_o = d_gates[t].split(hidden, -1)
-            torch.mul(dc, to_input[t], out=d_i)
-            torch.mul(dc, to_forget[t], out=d_f)
-            torch.mul(dc, to_new[t], out=d_g)
-            torch.mul(dh, to_output[t], out=d_o)
-            dc = dc * f[t]
-            dh = torch.bmm(d_gates[t], weight)
-        return d_gates, dh, dc, _weight_gradient(d_gates, states[:-1])
+        d_gates = torch.empty_like(gates)  # begins as factors, as the GRU's
+        d_i, d_f, d_g, d_o = d_gates.split(hidden, -1)
+        torch.mul(g, i * (1 - i), out=d_i)
+        torch.mul(cells[:, :-1], f * (1 - f), out=d_f)
+        torch.mul(i, 1 - g * g, out=d_g)
+        torch.mul(tanh_c, o * (1 - o), out=d_o)
+        dh, dc = torch.zeros_like(states[:, 0]), torch.zeros_like(states[:, 0])
+        for t in reversed(range(gates.shape[1])):
+            dh = dh if grad_h is None else dh + grad_h[:, t]
+            dc = dc if grad_c is None else dc + grad_c[:, t]
+            dc = torch.addcmul(dc, dh, to_cell[:, t])
+            now = d_gates[:, t]
+            now[..., : 3 * hidden].unflatten(-1, (3, hidden)).mul_(dc.unsqueeze(-2))
+            now[..., 3 * hidden :].mul_(dh)
+            dc = dc * f[:, t]
+            dh = torch.bmm(now, weight)
+        return d_gates, dh, dc, _weight_gradient(d_gates, states[:, :-1])
 
 
 class _RnnScan(torch.autograd.Function):
@@ -283,32 +286,35 @@ class _RnnScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-        """``inputs`` [T, D, B, H], ``h`` [D, B, H], ``weight`` [D, H, H]."""
-        across = recurrent(weight)
-        states = torch.cat((h.unsqueeze(0), torch.empty_like(inputs)))
-        for t in range(inputs.shape[0]):
-            torch.add(inputs[t], across(states[t]), out=states[t + 1])
-            states[t + 1].tanh_()
+        """``inputs`` [D, T, B, H], ``h`` [D, B, H], ``weight`` [D, H, H]."""
+        across = recurrent(weight, h.shape[1])
+        states = _with_first(h, inputs.shape[1])
+        for t in range(inputs.shape[1]):
+            torch.add(inputs[:, t], across(states[:, t]), out=states[:, t + 1]).tanh_()
         ctx.save_for_backward(states, weight)
-        return states[1:]
+        return states[:, 1:]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of inputs, h and weight."""
         (grad,) = grads
         states, weight = ctx.saved_tensors
-        slope = 1 - states[1:] * states[1:]
-        d_inputs = torch.empty_like(slope)
-        dh = torch.zeros_like(states[0])
-        for t in reversed(range(slope.shape[0])):
-            torch.mul(dh + grad[t], slope[t], out=d_inputs[t])
-            dh = torch.bmm(d_inputs[t], weight)
-        return d_inputs, dh, _weight_gradient(d_inputs, states[:-1])
+        d_inputs = 1 - states[:, 1:] * states[:, 1:]  # begins as the slope
+        dh = torch.zeros_like(states[:, 0])
+        for t in reversed(range(d_inputs.shape[1])):
+            dh = torch.bmm(d_inputs[:, t].mul_(dh + grad[:, t]), weight)
+        return d_inputs, dh, _weight_gradient(d_inputs, states[:, :-1])
+
+
+def _with_first(first: Tensor, time: int) -> Tensor:
+    """Room for the states of T steps after the ``first`` [D, B, H]: [D, T + 1, B, H]."""
+    directions, batch, hidden = first.shape
+    states = first.new_empty(directions, time + 1, batch, hidden)
+    states[:, 0] = first
+    return states
 
 
 def _weight_gradient(d_product: Tensor, states: Tensor) -> Tensor:
-    """Sum over steps and batch of ``d_product`` x ``states``: [T, D, B, GH], [T, D, B, H]."""
-    directions = d_product.shape[1]
-    left = d_product.transpose(0, 1).flatten(1, 2).transpose(1, 2)  # [D, GH, TB]
-    right = states.transpose(0, 1).flatten(1, 2)  # [D, TB, H]
-    return torch.stack([left[d] @ right[d] for d in range(directions)])
+    """Sum over steps and batch of ``d_product`` x ``states``: [D, T, B, GH], [D, T, B, H]."""
+    pairs = zip(d_product.flatten(1, 2), states.flatten(1, 2), strict=True)
+    return torch.stack([left.t() @ right for left, right in pairs])

@@ -27,7 +27,7 @@ class Loss(NamedTuple):
     """Sums over the real tokens of a batch; divide once, by the global number of tokens."""
 
     total: Tensor
-    """What is minimised: cross-entropy with label smoothing, in nats."""
+    """What is minimised: cross-entropy with label smoothing, in nats, times the scale asked for."""
     plain: Tensor
     """Negative log-likelihood of the reference, in nats."""
     tokens: Tensor
@@ -47,6 +47,8 @@ class Objective(NamedTuple):
     """Scheduled sampling: ``none``, ``sequence``, ``token`` or ``parallel``."""
     share: float = 0.0
     """Share of its own guesses that the decoder reads."""
+    scale: float | Tensor = 1.0
+    """Factor of the sum that is minimised, such as one over the number of tokens."""
 
 
 class Bridge(nn.Module):
@@ -129,17 +131,23 @@ class Seq2Seq(nn.Module):
                 self.decoder, self.output, self._readable(target_in), memory,
                 way=objective.feeding, share=objective.share,
             )  # fmt: skip
-        real, answers = features[target_mask], target_out[target_mask]  # [N, H], [N]
+        places = target_mask.flatten().nonzero().squeeze(1)  # [N]
+        real = features.flatten(0, 1).index_select(0, places)  # [N, H]
+        answers = target_out.flatten().index_select(0, places)
         mixture = None
         if self.copying is not None and weights is not None:
             words = _every_position(memory.copies, weights)[target_mask]  # [N, S]
             mixture = self.copying.mixture(real, weights[target_mask], words, answers)
         answers = self._readable(answers)
         if objective.samples:
-            sums = sampled_loss(self.output, real, answers, objective.samples, mixture)
+            total, plain, right = sampled_loss(
+                self.output, real, answers, objective.samples, mixture
+            )
+            total = total * objective.scale
         else:
-            sums = self.output.loss(real, answers, objective.smoothing, mixture)
-        total, plain, right = sums
+            total, plain, right = self.output.loss(
+                real, answers, objective.smoothing, mixture, objective.scale
+            )
         return Loss(total, plain, target_mask.sum(), right)
 
     def unroll(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:

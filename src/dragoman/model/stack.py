@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from dragoman.model.dropout import dropout
 from dragoman.model.recurrence import Recurrent
 
 
@@ -56,7 +56,7 @@ class Stack(nn.ModuleList):
         norm = self[number].norm
         if isinstance(norm, nn.LayerNorm):
             x = norm(x)
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
     def leave(self, below: Tensor, x: Tensor, number: int) -> Tensor:
         """What goes up from layer ``number``, given its output and what came from ``below``."""

@@ -34,6 +34,7 @@ from dragoman.errors import OptionError, TrainingError
 from dragoman.files import write_text
 from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_tokenizers
+from dragoman.model.products import PACKED
 from dragoman.training.loop import train_step
 from dragoman.training.machine import cores, device_utilisation, peak_memory
 from dragoman.training.recovery import is_out_of_memory
@@ -45,11 +46,13 @@ ROUND = 8
 """Batches of a round: enough for their tokens a pair to be the corpus's within a hundredth."""
 LEAST_ROUNDS = 3
 
-# Products that torch's counter does not know: those that add to what is there.
-_IN_PLACE = dict.fromkeys(
+# Products that torch's counter does not know: those that add to what is there, and packed ones.
+_MORE_PRODUCTS: dict[Any, Any] = dict.fromkeys(
     (torch.ops.aten.addmm_, torch.ops.aten.baddbmm_),
     lambda there, a, b, **_: 2 * math.prod(a) * b[-1],  # shapes [..., N, K] and [..., K, M]
 )
+if PACKED is not None:
+    _MORE_PRODUCTS[PACKED] = lambda x, packed, weight, *_, **__: 2 * math.prod(x) * weight[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
             train_step(run, assemble(train, rows))  # waits for the device: it reads the loss
         return time.perf_counter() - began
 
-    with FlopCounterMode(display=False, custom_mapping=_IN_PLACE) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
         play()  # the warm-up: every shape once
     train_step(run, assemble(train, longest))
     took: list[float] = []

@@ -136,9 +136,9 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Lo
     with torch.autocast(run.accelerator.device.type, torch.bfloat16, enabled=low):
         loss: Loss = model(
             part.source, part.source_mask, part.target_in, part.target_out, part.target_mask,
-            objective(run), part.copies,
+            objective(run)._replace(scale=scale), part.copies,
         )  # fmt: skip
-    run.accelerator.backward(loss.total * scale)
+    run.accelerator.backward(loss.total)
     return loss
 
 

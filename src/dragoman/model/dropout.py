@@ -1,0 +1,34 @@
+"""Dropout, with random bits that cost little.
+
+Torch's own draws a number for every value, one after the other; that was 5 % of a training step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_ALL = 1 << 16
+
+
+def dropout(x: Tensor, share: float, training: bool) -> Tensor:
+    """Set a share of the values to zero and scale the others up (Srivastava et al. 2014, sec. 10).
+
+    On a processor sixteen random bits, of torch's generator, decide on a value: the share is
+    rounded to 1/65,536, and the mean stays what it was.
+
+    Args:
+        x: of any shape.
+        share: in [0, 1).
+        training: else ``x`` is returned as it is.
+    """
+    if not training or not share:
+        return x
+    if x.device.type != "cpu":
+        return F.dropout(x, share)
+    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
+    numbers = bits.view(torch.int16)[: x.numel()].view(x.shape)  # uniform in [-32768, 32767]
+    dropped = min(round(share * _ALL), _ALL - 1)
+    kept = numbers >= dropped - _ALL // 2
+    return x * kept.to(x.dtype).mul_(_ALL / (_ALL - dropped))
