@@ -205,7 +205,8 @@ def _command(text: str, values: dict[str, Any]) -> list[str]:
 def environment(training: Training) -> dict[str, str]:
     """Threads and device for every library that takes them from here; our modules' places."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    paths = filter(None, (str(training.folder), str(ROOT), os.environ.get("PYTHONPATH")))
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # programs run elsewhere
+    paths = [str(training.folder), str(ROOT), *(str(Path(p).resolve()) for p in inherited if p)]
     fixed = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths)}
     fixed["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # the peers' own checkpoints are pickles
     if training.device == "cpu":

@@ -126,6 +126,7 @@ def measure_all(w: Workload, names: list[str], asked: argparse.Namespace) -> Tab
                 run = measure(PROGRAMS[name], training, asked.seconds)
             except RunError as error:
                 table.missing[name] = " ".join(str(error).split())[-300:]
+                print(f"  {name:18} failed: {table.missing[name]}", flush=True)
                 continue
         table.runs.append(state | asdict(run))
         print(f"  {name:18} {run.tokens_per_second:8,.0f} target tokens/s ({len(run.intervals)} "

@@ -163,8 +163,9 @@ def test_there_are_bytes_when_level_and_size_are_given(tmp_path: Path) -> None:
 
 
 def test_bytes_need_room() -> None:
-    with pytest.raises(OptionError, match="vocabulary: 226 tokens leave none to learn: 226 are"):
-        tokenizer(level="bpe", vocabulary=226, byte_fallback=True)
+    few = SideOptions(level="bpe", vocabulary=226, byte_fallback=True)
+    with pytest.raises(OptionError, match="^target.vocabulary: 226 tokens leave none to learn"):
+        train_tokenizer(["a b"], few, "target")
 
 
 def test_word_tokens_carry_the_space_before_them() -> None:

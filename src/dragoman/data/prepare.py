@@ -242,7 +242,7 @@ def _learn(
         return shared, shared
     return (
         taken.get("source") or train_tokenizer(_side(text, rows, 0), config.source),
-        taken.get("target") or train_tokenizer(_side(text, rows, 1), config.target),
+        taken.get("target") or train_tokenizer(_side(text, rows, 1), config.target, "target"),
     )
 
 

@@ -238,22 +238,24 @@ def choose_level(options: SideOptions, statistics: TextStatistics) -> SideOption
     return replace(options, level=level, vocabulary=vocabulary, byte_fallback=fallback)
 
 
-def train_tokenizer(texts: Iterable[str], options: SideOptions) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "source") -> Tokenizer:
     """Learn a vocabulary from ``texts``.
 
     Args:
         texts: the training text of one side (or of both, for a shared vocabulary).
         options: without ``"auto"``.
+        side: whose options they are, for messages.
 
     Raises:
         DataError: nothing is left of the text to learn from.
+        OptionError: the vocabulary is too small.
     """
     vocabulary, level = options.vocabulary, options.level
     assert vocabulary != "auto" and level != "auto", "choose_level first"
     if vocabulary <= (taken := len(_special(options))):
         raise OptionError(
-            f"{vocabulary} tokens leave none to learn: {taken} are taken", place="vocabulary",
-            cure="raise it, or turn byte_fallback off",
+            f"{vocabulary} tokens leave none to learn: {taken} are taken",
+            place=f"{side}.vocabulary", cure="raise it, or turn byte_fallback off",
         )  # fmt: skip
     backend = Backend(_model(level))
     backend.normalizer = build_normalizer(options)

@@ -66,6 +66,7 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, float]:
     norms["total"] = math.hypot(*norms.values())
     if options.clip:
         for part, weights in gradients.items():
-            norm = torch.tensor(norms[part if options.clip_parts else "total"])
-            nn.utils.clip_grads_with_norm_(weights, options.clip, norm)
+            norm = norms[part if options.clip_parts else "total"]
+            if not norm <= options.clip:  # else every gradient would be multiplied by one
+                nn.utils.clip_grads_with_norm_(weights, options.clip, torch.tensor(norm))
     return norms
