@@ -10,11 +10,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from dragoman.config import Config, merge
+from dragoman.config import Config, ModelOptions, merge
+from dragoman.data.prepare import prepare
+from dragoman.data.tokenizer import EOS
 from dragoman.errors import DragomanError
 from dragoman.model.folder import load_folder
+from dragoman.model.seq2seq import build_model
 from dragoman.training import loop
+from dragoman.training.plan import resolve
 from dragoman.training.run import train
+from dragoman.training.start import fill_frequencies
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +50,19 @@ def run(pairs: Path, out: Path, config: Config) -> str:
 
 def tensors(out: Path) -> dict[str, torch.Tensor]:
     return dict(load_folder(out).model.state_dict())
+
+
+def test_the_output_begins_with_the_frequencies_of_words(pairs: Path, tmp_path: Path) -> None:
+    found = prepare([pairs], tmp_path, replace(options(), model=ModelOptions()), print)
+    found = replace(found, config=resolve(found.config, found.train))
+    model = build_model(found.config.model, **found.sizes)
+    fill_frequencies(model, found.train)
+    counts = torch.ones(len(found.target), dtype=torch.double)
+    for row in range(len(found.train)):
+        for token in (*found.train.pair(row)[1].tolist(), EOS):
+            counts[token] += 1
+    probabilities = model.output.bias.double().softmax(0)
+    torch.testing.assert_close(probabilities, counts / counts.sum(), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("freeze", [False, True])

@@ -21,7 +21,7 @@ import pyarrow as pa
 from dragoman.data.copies import copy_ids, extend_target
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
-from dragoman.data.tokenizer import UNK, Ids, Tokenizer
+from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
 from dragoman.errors import FolderError
 
 CHUNK = 8192
@@ -91,6 +91,16 @@ class Corpus:
         columns, at = self._columns[row // CHUNK], row % CHUNK
         source, target, *words = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
         return source, target, words[0] if words else _NOTHING
+
+    def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
+        """How often each target token comes, the end once a row: int64 [V]."""
+        counts = np.zeros(vocabulary, np.int64)
+        for columns in self._columns:
+            starts, ids = columns[1]
+            seen = np.bincount(ids[starts[0] : starts[-1]], minlength=vocabulary)
+            counts += seen[:vocabulary]  # what follows are words that a source copies
+        counts[EOS] += len(self)
+        return counts
 
     def line(self, row: int) -> int:
         """The line that one row had in the file of pairs."""

@@ -25,6 +25,7 @@ _MKL = torch.ops.mkl if torch.backends.mkl.is_available() else None
 _PACK = getattr(_MKL, "_mkl_reorder_linear_weight", None)
 PACKED = getattr(_MKL, "_mkl_linear", None)
 """MKL's product with a weight in an order of its own: (x, packed, weight, bias, rows); or None."""
+_REORDERED: ContextVar[dict[Any, Tensor] | None] = ContextVar("reordered", default=None)
 _LOOP: ContextVar[dict[Any, _Repeated] | None] = ContextVar("loop", default=None)
 
 
@@ -45,13 +46,35 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return total if bias is None else total + bias
     if in_search(x):
         assert _ONEDNN is not None
-        # Strided weights (the columns of one part of the input) would take its slow path.
-        result: Tensor = _ONEDNN(x, weight.contiguous(), bias, "none", [], "")
+        result: Tensor = _ONEDNN(x, _reordered(weight), bias, "none", [], "")
         return result
     if _LOOP.get() is None:
         return F.linear(x, weight, bias)
     product = times(x, weight.t())
     return product if bias is None else product + bias
+
+
+@contextmanager
+def reordering(known: dict[Any, Tensor]) -> Iterator[None]:
+    """Within it, search brings a weight into oneDNN's order once, and keeps it in ``known``.
+
+    The same bits come out, a tenth to a third sooner. Weights must not change while it is used.
+    """
+    outside = _REORDERED.set(known)
+    try:
+        yield
+    finally:
+        _REORDERED.reset(outside)
+
+
+def _reordered(weight: Tensor) -> Tensor:
+    known = _REORDERED.get()
+    if known is None:
+        return weight.contiguous()  # the columns of one part of the input would take a slow path
+    place = (weight.data_ptr(), weight.shape, weight.stride())
+    if place not in known:
+        known[place] = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    return known[place]
 
 
 class Linear(nn.Linear):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import RLock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from torch import Tensor
 from dragoman.data.batches import pad
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.model.decoder import Memory, Places
+from dragoman.model.products import reordering
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.scorer import Scores
 
@@ -49,6 +50,8 @@ class TorchState(NamedTuple):
     sentences: npt.NDArray[np.int64]
     """The row of ``memory`` that each hypothesis reads, [N], without filling."""
     places: Places
+    reordered: dict[Any, Tensor]
+    """The batch's own copies of weights, in the order in which products are fastest."""
 
 
 class TorchScorer:
@@ -84,8 +87,10 @@ class TorchScorer:
         copies = None
         if self.model.copying is not None:
             copies = pad([words for _, words in both], multiple=WIDTH)[0].to(self.device)
-        memory = self.model.encode(ids.to(self.device), mask.to(self.device), copies)
-        return TorchState(memory.start, memory, sentences, self._places(sentences, beam))
+        known: dict[Any, Tensor] = {}
+        with reordering(known):
+            memory = self.model.encode(ids.to(self.device), mask.to(self.device), copies)
+        return TorchState(memory.start, memory, sentences, self._places(sentences, beam), known)
 
     @torch.inference_mode()
     def step(
@@ -95,16 +100,17 @@ class TorchScorer:
         count, places = len(tokens), state.places
         filling = tokens[:1].repeat(len(state.rows) - count)
         token = self._tensor(np.concatenate((tokens, filling))).unsqueeze(1)
-        features, rows, weights = self.model.step(
-            token, state.rows.unsqueeze(1), state.memory, places
-        )
         memory = state.memory._replace(copies=state.memory.copies[places.at // places.width])
         words = None
-        if top is None:
-            log_probs = self.model.scores(features, weights, memory).squeeze(1)
-        else:
-            log_probs, best = self.model.best(features, weights, memory, top)
-            words = best[:count].cpu().numpy()
+        with reordering(state.reordered):
+            features, rows, weights = self.model.step(
+                token, state.rows.unsqueeze(1), state.memory, places
+            )
+            if top is None:
+                log_probs = self.model.scores(features, weights, memory).squeeze(1)
+            else:
+                log_probs, best = self.model.best(features, weights, memory, top)
+                words = best[:count].cpu().numpy()
         looked = None if weights is None else weights[:count, 0].cpu().numpy()
         scores = Scores(log_probs[:count].cpu().numpy(), words, looked)
         return scores, state._replace(rows=rows.squeeze(1))
@@ -121,7 +127,8 @@ class TorchScorer:
             kept = self._tensor(np.concatenate((left, left[:1].repeat(filled - len(left)))))
             memory = Memory(*(part[kept] for part in memory))
             sentences = np.searchsorted(left, sentences)
-        return TorchState(rows, memory, sentences, self._places(sentences, state.places.width))
+        places = self._places(sentences, state.places.width)
+        return TorchState(rows, memory, sentences, places, state.reordered)
 
     def _places(self, sentences: npt.NDArray[np.int64], width: int) -> Places:
         """Number the hypotheses within their sentences; filling stands where the first does."""

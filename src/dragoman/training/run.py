@@ -45,7 +45,7 @@ from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
 from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
 from dragoman.training.sizing import probe_longest, require_memory, with_fastest_batch
-from dragoman.training.start import fill_parts, fill_vectors, freeze
+from dragoman.training.start import fill_frequencies, fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
 from dragoman.training.trackers import Trackers, require_trackers
 
@@ -235,6 +235,7 @@ def assemble_run(
     saved = checkpoints(out)
     tokenizers = (prepared.source, prepared.target)
     if not saved:
+        fill_frequencies(model, prepared.train)
         begun_with = [*fill_vectors(model, config, *tokenizers), *fill_parts(model, config)]
         for line in begun_with:
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a new model begins with that it did not learn itself: word vectors, parts of another."""
+"""What a new model begins with: frequencies of words, word vectors, parts of another model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dragoman.config import Config, SideOptions, flat
+from dragoman.data.corpus import Corpus
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
@@ -15,6 +16,16 @@ from dragoman.model.folder import WEIGHTS, load_config, read_tensors
 from dragoman.model.seq2seq import Seq2Seq
 
 PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output.")}
+
+
+def fill_frequencies(model: Seq2Seq, train: Corpus) -> None:
+    """Let the output layer begin with the logarithms of the words' frequencies as its bias.
+
+    Else the first hundred steps would learn little more than how frequent each word is.
+    """
+    counts = torch.from_numpy(train.target_counts(len(model.output.bias))).double()
+    with torch.no_grad():
+        model.output.bias.copy_(torch.log((counts + 1) / (counts + 1).mean()))
 
 
 def fill_vectors(model: Seq2Seq, config: Config, source: Tokenizer, target: Tokenizer) -> list[str]:
