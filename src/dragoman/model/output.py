@@ -62,7 +62,9 @@ class Output(nn.Module):
         scores = linear(features, self.weight, self.bias)  # [N, V]
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         best, words = largest(scores, count)
-        return best - scores.logsumexp(1, keepdim=True), words
+        # With the largest at hand and in place, half the time of a logsumexp.
+        below = best - best[:, :1]
+        return below - scores.sub_(best[:, :1]).exp_().sum(1, keepdim=True).log(), words
 
     def loss(
         self,
