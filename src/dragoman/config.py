@@ -160,7 +160,7 @@ class TrainingOptions:
     momentum: float = 0.0
     """Momentum of SGD and RMSprop."""
     learning_rate: float | Auto = "auto"
-    """The highest learning rate (auto: 0.002 up to 256 hidden units, 0.001 above)."""
+    """The highest learning rate (auto: 0.002 up to 512 hidden units, 0.001 above)."""
     weight_decay: float = 0.0
     """Decoupled weight decay of AdamW."""
     decoder_rate: float = 1.0

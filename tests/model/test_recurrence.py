@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from dragoman.model import kernels
 from dragoman.model.recurrence import Recurrent
 from tiny import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 
@@ -109,3 +110,47 @@ def test_steps_are_the_scan(cell: str) -> None:
         state = layer.step(layer.project(x[:, t]), state)
         torch.testing.assert_close(state[:, 0], outputs[:, t], rtol=0, atol=1e-12)
     torch.testing.assert_close(state, final, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_librarys_kernel_is_the_scan(
+    cell: str, directions: int, masked: bool, mask: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = Recurrent(cell, EMBEDDING, HIDDEN, directions).double()
+    formula_weights(layer)
+    x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING).double()).view(BATCH, SOURCE, EMBEDDING)
+    state = torch.cos(torch.arange(BATCH * layer.rows * directions * HIDDEN).double())
+    state = state.view(BATCH, layer.rows, directions * HIDDEN)
+    known = mask if masked else None  # an encoder's, which begins with zeros
+    found = []
+    for kernel in (False, True):
+        monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
+        layer.zero_grad()
+        inputs, first = x.clone().requires_grad_(), state.clone().requires_grad_()
+        outputs, last = layer.scan(inputs, None if masked else first, known)
+        outputs = outputs if known is None else outputs * known.unsqueeze(-1)
+        ((outputs * outputs).sum() + (last * last).sum()).backward()
+        gradients = [p.grad.clone() for p in layer.parameters()]
+        begun = torch.zeros(()) if masked else first.grad
+        found.append([outputs.detach(), last.detach(), inputs.grad, begun, *gradients])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_an_lstm_in_fp32_is_that_in_fp64() -> None:
+    found = []
+    for dtype in (torch.float64, torch.float32):
+        layer = Recurrent("lstm", EMBEDDING, HIDDEN, 2).to(dtype)
+        formula_weights(layer)
+        x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING).to(dtype))
+        x = x.view(BATCH, SOURCE, EMBEDDING).requires_grad_()
+        assert kernels.suits(layer, x, None) == (dtype == torch.float32)
+        outputs, last = layer.scan(x)
+        (outputs.sum() + (last * last).sum()).backward()
+        gradients = [p.grad for p in layer.parameters()]
+        parts = (outputs.detach(), last.detach(), x.grad, *gradients)
+        found.append([part.double() for part in parts])
+    for fine, coarse in zip(*found, strict=True):
+        torch.testing.assert_close(coarse, fine, rtol=1e-4, atol=1e-4 * float(fine.abs().max()))

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dragoman.model import kernels
 from dragoman.model.products import linear, recurrent
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -113,6 +114,8 @@ class Recurrent(nn.Module):
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
+        if kernels.suits(self, x, mask):
+            return kernels.scan(self, x, state, mask)
         batch = x.shape[0]
         inputs = self._project_all(x.transpose(0, 1), mask)  # [D, T, B, GH]
         if state is None:

@@ -45,7 +45,7 @@ def resolve(config: Config, train: Corpus) -> Config:
         schedule = "cosine" if limited else "plateau"
     rate = training.learning_rate
     if rate == "auto":
-        rate = 2e-3 if hidden <= 256 else 1e-3
+        rate = 2e-3 if hidden <= 512 else 1e-3
     training = replace(
         training, batch_tokens=batch, learning_rate=rate, validate_every=every, schedule=schedule,
         save_every=every if training.save_every == "auto" else training.save_every,

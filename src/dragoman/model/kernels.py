@@ -1,0 +1,83 @@
+"""A recurrent layer over whole sequences by a library's own kernels: cuDNN, or oneDNN's LSTM.
+
+    B batch   T time   D directions   E input width   H hidden width   R rows of state
+
+The scans of :mod:`dragoman.model.recurrence` launch some operations a step, which a GPU waits for.
+Both give the same numbers for real positions; the library's are zero on padding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from dragoman.model.products import in_search
+
+if TYPE_CHECKING:
+    from dragoman.model.recurrence import Recurrent
+
+_RUN = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+
+
+def suits(layer: Recurrent, x: Tensor, mask: Tensor | None) -> bool:
+    """Whether a library's kernel is the faster way here (measured in ``docs/log.md``)."""
+    if x.device.type == "cuda":
+        return True
+    low = torch.is_autocast_enabled("cpu") or x.dtype != torch.float32
+    mine = mask is not None or low or in_search(x) or x.device.type != "cpu"
+    return layer.cell == "lstm" and not mine and torch.backends.mkldnn.is_available()
+
+
+def scan(
+    layer: Recurrent, x: Tensor, state: Tensor | None, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """:meth:`Recurrent.scan`, with zeros on padding.
+
+    Args:
+        layer: whose weights are used.
+        x: [B, T, E].
+        state: the first state, [B, R, D x H]; zeros when not given.
+        mask: [B, T], false on padding.
+    """
+    batch, time, _ = x.shape
+    if state is None:
+        state = x.new_zeros(batch, layer.rows, layer.directions * layer.hidden)
+    rows = state.view(batch, layer.rows, layer.directions, layer.hidden).permute(1, 2, 0, 3)
+    first = [row.to(x.dtype).contiguous() for row in rows]  # R times [D, B, H]
+    options = (True, 1, 0.0, layer.training, layer.directions == 2)  # has biases, layers, dropout
+    run = _RUN[layer.cell]
+    if mask is None:
+        outputs, *last = run(x, _hx(first), _weights(layer), *options, True)  # type: ignore[operator]
+    else:
+        lengths = mask.sum(1).clamp(min=1).cpu()
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        first = [row.index_select(1, packed.sorted_indices) for row in first]
+        data, *last = run(  # type: ignore[operator]
+            packed.data, packed.batch_sizes, _hx(first), _weights(layer), *options
+        )
+        packed = PackedSequence(
+            data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
+        )
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=time)
+        last = [row.index_select(1, packed.unsorted_indices) for row in last]
+    return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
+
+
+def _hx(rows: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """The first state as the kernels take it."""
+    return rows[0] if len(rows) == 1 else tuple(rows)
+
+
+def _weights(layer: Recurrent) -> list[Tensor]:
+    """Of each direction W, U and a bias each; only a GRU's new gate has one inside."""
+    weights = []
+    for direction in range(layer.directions):
+        bias = layer.bias[direction]
+        inner = torch.zeros_like(bias)
+        if layer.bias_new is not None:
+            inner = torch.cat((inner[: -layer.hidden], layer.bias_new[direction]))
+        weights += [layer.weight_input[direction], layer.weight_hidden[direction], bias, inner]
+    return weights
