@@ -75,6 +75,17 @@ def test_the_scale_is_a_factor_of_loss_and_gradients() -> None:
         torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
 
 
+def test_no_gradient_is_formed_where_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a gradient was formed")
+
+    monkeypatch.setattr(output_module, "_add_product", never)
+    layer = Output(HIDDEN, VOCABULARY)
+    with torch.no_grad():
+        total, _, _ = layer.loss(torch.ones(3, HIDDEN), torch.tensor([0, 1, 2]))
+    assert total.isfinite()
+
+
 def test_no_tokens_have_no_loss_and_no_gradient() -> None:
     layer = Output(HIDDEN, VOCABULARY)
     features = torch.empty(0, HIDDEN, requires_grad=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 import pytest
@@ -136,6 +137,51 @@ def test_fp32_takes_other_products_to_the_same_gradients(
     for name, fine in gradients[0].items():
         bound = 1e-4 * float(fine.abs().max()) + 1e-6
         torch.testing.assert_close(gradients[1][name], fine, rtol=0, atol=bound, msg=name)
+
+
+@pytest.mark.parametrize("feeding", ["none", "token"])
+@pytest.mark.parametrize(
+    ("cell", "arrangement", "layers"), [one for one in EVERY if one[0] != "rnn" and one[2] < 3]
+)
+def test_bf16_learns_nearly_the_same(
+    cell: str, arrangement: tuple[str, str, bool], layers: int, feeding: str,
+    source: Tensor, mask: Tensor, target: Tensor,
+) -> None:  # fmt: skip
+    real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
+    found = []
+    for low in (False, True):
+        model = build(cell, arrangement, layers).float()
+        torch.manual_seed(0)
+        objective = Objective(feeding=feeding, share=1e-9 if feeding != "none" else 0.0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss = model(source, mask, target, target.roll(-1, 1), real, objective)
+        loss.total.backward()
+        named = model.named_parameters()
+        gradients = torch.cat([p.grad.flatten() for _, p in named if p.grad is not None])
+        found.append((loss.total.detach(), gradients))
+    (fine, wanted), (coarse, gradient) = found
+    torch.testing.assert_close(coarse, fine, rtol=0.01, atol=0)
+    assert float(torch.cosine_similarity(gradient, wanted, 0)) > 0.995
+
+
+@pytest.mark.parametrize("frozen", ["encoder.", "decoder."])
+def test_a_loop_over_frozen_weights_keeps_nothing(
+    frozen: str, source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    model = build("gru", ("bahdanau", "concat", False), 1)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.startswith(frozen))
+    real = torch.ones_like(target, dtype=torch.bool)
+
+    def live() -> int:
+        loss = model(source, mask, target, target.roll(-1, 1), real, Objective())
+        loss.total.backward()
+        del loss
+        gc.collect()
+        return sum(type(thing) in (Tensor, torch.nn.Parameter) for thing in gc.get_objects())
+
+    live()
+    assert live() == live()
 
 
 def test_the_gradient_of_a_loop_can_be_taken_twice(

@@ -11,6 +11,7 @@ import torch
 
 from dragoman.config import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
+from dragoman.model.products import linear, reordering
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
 from dragoman.search.reading import Reader
@@ -133,6 +134,20 @@ def test_a_target_scores_what_its_translation_scored(
             np.testing.assert_allclose(score.hypothesis.steps, hypothesis.steps, atol=1e-4)
             assert score.tokens == (*tokenizer.tokens(hypothesis.ids), "</s>")
     assert sum(answer.hypotheses[n].complete for answer, n in found) > 20
+
+
+def test_a_reordered_weight_gives_the_same_bits() -> None:
+    torch.manual_seed(0)
+    weight, bias, x = torch.randn(700, 48), torch.randn(700), torch.randn(40, 48)
+    with torch.inference_mode():
+        for some in (weight, weight[:, 3:30]):
+            rows = x[:, : some.shape[1]]
+            plain, known = linear(rows, some, bias), {}
+            for count in (40, 8, 2, 1):
+                with reordering(known):
+                    found = linear(rows[:count], some, bias)
+                torch.testing.assert_close(found, plain[:count], rtol=0, atol=0)
+            assert len(known) == 1
 
 
 def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:

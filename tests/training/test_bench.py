@@ -9,15 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.cli import main
 from dragoman.config import Config, merge
 from dragoman.data.batches import PairsInMemory
 from dragoman.errors import OptionError, TrainingError
 from dragoman.inspection.throughput import throughput_figure
+from dragoman.model import kernels
+from dragoman.model.recurrence import Recurrent
 from dragoman.training import bench as room
 from dragoman.training.bench import (
+    _MORE_PRODUCTS,
     Throughput,
     as_rows,
     bench,
@@ -55,6 +60,21 @@ def folder(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("begun")
     begin([pairs], out, config, Console(quiet=True).print)
     return out
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_products_of_a_librarys_kernel_are_counted(
+    directions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, x = Recurrent("lstm", 12, 8, directions), torch.randn(3, 5, 12, requires_grad=True)
+    counts = []
+    for kernel in (False, True):
+        monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
+        with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
+            layer.scan(x)[0].sum().backward()
+        counts.append(counter.get_total_flops())
+    # Input and state by four gates, forward once and backward twice.
+    assert counts == [3 * 2 * 15 * directions * (12 + 8) * 4 * 8] * 2
 
 
 def test_samples_tokens_and_products_are_counted_exactly(folder: Path) -> None:

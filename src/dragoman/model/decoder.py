@@ -152,20 +152,20 @@ class Decoder(nn.Module):
         """:meth:`unroll` where attention feeds back; what it does not need is taken out of it."""
         projected = self._project(x)  # [B, T, GH]
         state = memory.start.unsqueeze(1)  # Q = 1
-        features, contexts, weights = [], [], []
+        found, contexts, weights = [], [], []
         with loop():
             for one in projected.unbind(1):
                 top, state, context, looked = self._advance(one.unsqueeze(1), state, memory)
                 if self.input_feeding:
                     top, looked = self._features(top, memory)
                     state = self._fed(state, top)
-                features.append(top)
+                found.append(top)
                 contexts.append(context)
                 weights.append(looked)
         if not self.input_feeding:
-            tops = torch.cat(features, 1)
+            tops = torch.cat(found, 1)
             return self._features(tops, memory, joined(contexts))[0], joined(weights)
-        return torch.cat(features, 1), joined(weights)
+        return torch.cat(found, 1), joined(weights)
 
     def _project(self, x: Tensor) -> Tensor:
         """The embedded token's part of layer 0's input product: [B, N, E] -> [B, N, GH]."""
@@ -244,7 +244,7 @@ class Decoder(nn.Module):
         return dropout(x, self.dropout, self.training), weights
 
 
-def joined(weights: list[Tensor | None]) -> Tensor | None:
-    """Attention weights of single steps [B, 1, S] as [B, T, S]; None without attention."""
-    known = [step for step in weights if step is not None]
+def joined(steps: list[Tensor | None]) -> Tensor | None:
+    """What single steps gave, [B, 1, ...], as [B, T, ...]; None where there was nothing."""
+    known = [step for step in steps if step is not None]
     return torch.cat(known, 1) if known else None

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from dragoman.model.products import in_search
-
 if TYPE_CHECKING:
     from dragoman.model.recurrence import Recurrent
 
@@ -23,12 +21,17 @@ _RUN = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 
 def suits(layer: Recurrent, x: Tensor, mask: Tensor | None) -> bool:
-    """Whether a library's kernel is the faster way here (measured in ``docs/log.md``)."""
+    """Whether a library's kernel is to be taken here: the faster one on a processor (see the log).
+
+    On a GPU that is so in training in fp32 (not measured yet). Under autocast torch would give
+    cuDNN fp16, whose range needs scaled gradients.
+    """
+    if torch.is_autocast_enabled(x.device.type) or not torch.is_grad_enabled():
+        return False
     if x.device.type == "cuda":
         return True
-    low = torch.is_autocast_enabled("cpu") or x.dtype != torch.float32
-    mine = mask is not None or low or in_search(x) or x.device.type != "cpu"
-    return layer.cell == "lstm" and not mine and torch.backends.mkldnn.is_available()
+    fits = layer.cell == "lstm" and mask is None and x.dtype == torch.float32
+    return fits and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
 def scan(

@@ -97,7 +97,15 @@ class Output(nn.Module):
             features = features.to(torch.get_autocast_dtype(features.device.type))
         generate, copy = mixture or (None, None)
         total, plain, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            features, self.weight, self.bias, generate, copy, targets, smoothing, scale
+            features,
+            self.weight,
+            self.bias,
+            generate,
+            copy,
+            targets,
+            smoothing,
+            scale,
+            torch.is_grad_enabled(),
         )
         return total, plain, right
 
@@ -128,9 +136,10 @@ class _FusedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, generate: Tensor | None,
         copy: Tensor | None, targets: Tensor, smoothing: float, scale: float | Tensor,
+        enabled: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
-        learn = any(ctx.needs_input_grad)
+        learn = enabled and any(ctx.needs_input_grad)  # which knows nothing of no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
         total, plain, unbeaten = torch.zeros(3, dtype=sums, device=weight.device)
@@ -192,7 +201,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
         formed = list(ctx.saved_tensors)
         if scale.device.type != "cpu" or scale != 1:  # on a GPU the question would have to wait
             formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
-        return (*formed, None, None, None)
+        return (*formed, None, None, None, None)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:

@@ -5,7 +5,7 @@
 A BLAS takes another kernel, or cuts its sums elsewhere, when a matrix has few rows; then a
 sentence would be scored a little differently alone than in company. oneDNN's linear operator gives
 a row the same bits from two rows on, so search (inference mode, fp32, on a processor) uses it.
-Training uses what is fastest, and in a loop (:func:`loop`) forms the gradient of a weight once.
+Training uses what is fastest, and within :func:`loop` forms the gradient of a weight once.
 Measured in ``docs/log.md``.
 """
 
@@ -51,7 +51,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if _LOOP.get() is None:
         return F.linear(x, weight, bias)
     product = times(x, weight.t())
-    return product if bias is None else product + bias
+    return product if bias is None else product + bias.to(product.dtype)
 
 
 @contextmanager
@@ -139,7 +139,8 @@ class _Step(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         """Gradient of x; the factors of the matrix's are kept."""
         (grad,), (x,) = grads, ctx.saved_tensors
-        ctx.repeated.factors.append((x, grad))
+        if ctx.needs_input_grad[1]:  # else no one would ever take them
+            ctx.repeated.factors.append((x.detach(), grad))
         return grad @ ctx.repeated.matrix.transpose(-1, -2), grad.new_zeros(()), None
 
 

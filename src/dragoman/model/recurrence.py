@@ -4,8 +4,8 @@
 
 A layer is used in two ways that give the same numbers: :meth:`Recurrent.scan` runs a sequence,
 with a hand-written gradient that forms the gradient of the recurrent weights in *one* product
-over all steps; :meth:`Recurrent.step` runs one step with plain autograd, for decoders that must
-loop and for search.
+over all steps, or by a library's kernel (:mod:`dragoman.model.kernels`); :meth:`Recurrent.step`
+runs one step with plain autograd, for decoders that must loop and for search.
 
 The state of a layer is a tensor ``[B, R, H]``: row 0 is the hidden vector h, and for an LSTM
 row 1 is the cell c (R = 2; else R = 1).
@@ -94,7 +94,8 @@ class Recurrent(nn.Module):
         h = state[:, 0]
         hidden = linear(h, self.weight_hidden[0])  # [N, GH]
         if self.bias_new is not None:
-            return gru_cell(projected, hidden, h, self.bias_new[0]).unsqueeze(1)
+            bias = self.bias_new[0].to(hidden.dtype)
+            return gru_cell(projected, hidden, h, bias).unsqueeze(1)
         if self.cell == "lstm":
             return torch.stack(lstm_cell(projected + hidden, state[:, 1]), 1)
         return torch.tanh(projected + hidden).unsqueeze(1)  # Elman 1990

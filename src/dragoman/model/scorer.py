@@ -87,10 +87,9 @@ class TorchScorer:
         copies = None
         if self.model.copying is not None:
             copies = pad([words for _, words in both], multiple=WIDTH)[0].to(self.device)
-        known: dict[Any, Tensor] = {}
-        with reordering(known):
+        with reordering({}):  # steps multiply by other weights
             memory = self.model.encode(ids.to(self.device), mask.to(self.device), copies)
-        return TorchState(memory.start, memory, sentences, self._places(sentences, beam), known)
+        return TorchState(memory.start, memory, sentences, self._places(sentences, beam), {})
 
     @torch.inference_mode()
     def step(

@@ -131,9 +131,9 @@ class Seq2Seq(nn.Module):
                 self.decoder, self.output, self._readable(target_in), memory,
                 way=objective.feeding, share=objective.share,
             )  # fmt: skip
-        places = target_mask.flatten().nonzero().squeeze(1)  # [N]
-        real = features.flatten(0, 1).index_select(0, places)  # [N, H]
-        answers = target_out.flatten().index_select(0, places)
+        counted = target_mask.flatten().nonzero().squeeze(1)  # [N]
+        real = features.flatten(0, 1).index_select(0, counted)  # [N, H]
+        answers = target_out.flatten().index_select(0, counted)
         mixture = None
         if self.copying is not None and weights is not None:
             words = _every_position(memory.copies, weights)[target_mask]  # [N, S]

@@ -51,6 +51,24 @@ _MORE_PRODUCTS: dict[Any, Any] = dict.fromkeys(
     (torch.ops.aten.addmm_, torch.ops.aten.baddbmm_),
     lambda there, a, b, **_: 2 * math.prod(a) * b[-1],  # shapes [..., N, K] and [..., K, M]
 )
+
+
+def _layer(x: Any, *weights: Any, **_: Any) -> int:
+    """Of a recurrent layer's forward pass: W and U times every position of ``x``."""
+    given = weights[0] if weights and isinstance(weights[0][0], (tuple, list)) else weights[:2]
+    return int(2 * math.prod(x[:-1]) * sum(math.prod(w) for w in given if len(w) == 2))
+
+
+def _layer_backward(x: Any, *weights: Any, **_: Any) -> int:
+    return 2 * _layer(x, *weights)
+
+
+_MORE_PRODUCTS |= {
+    torch.ops.aten.mkldnn_rnn_layer: _layer,
+    torch.ops.aten.mkldnn_rnn_layer_backward: _layer_backward,
+    torch.ops.aten._cudnn_rnn: _layer,
+    torch.ops.aten._cudnn_rnn_backward: _layer_backward,
+}
 if PACKED is not None:
     _MORE_PRODUCTS[PACKED] = lambda x, packed, weight, *_, **__: 2 * math.prod(x) * weight[0]
 
