@@ -70,9 +70,9 @@ def bleu(name: str, training: Training, model: Path) -> float:
 
 
 def bleu_of(answers: list[str], words: Words) -> float:
-    """BLEU of answers to the first lines of the test set, over tokens."""
-    outputs = [" ".join(tokenize(line)) for line in answers]
-    references = [" ".join(line) for line in words.sentences("test", "tgt")[: len(outputs)]]
+    """BLEU of answers to the first lines of the test set, over tokens; more are left aside."""
+    references = [" ".join(line) for line in words.sentences("test", "tgt")[: len(answers)]]
+    outputs = [" ".join(tokenize(line)) for line in answers[: len(references)]]
     return sacrebleu.corpus_bleu(outputs, [references], tokenize="none", force=True).score
 
 

@@ -133,3 +133,6 @@ def test_the_first_lines_are_taken(tmp_path: Path) -> None:
     few, many = module._heads(Words(tmp_path), tmp_path / "w", 20)
     assert len(few.read_text().split()) == 8
     assert many.read_text().split() == [str(i) for i in range(20)]
+    _, many = module._heads(Words(tmp_path), tmp_path / "w", 70)
+    count = len((tmp_path / "test.src").read_text().split())
+    assert many.read_text().split() == [str(i % count) for i in range(70)]
