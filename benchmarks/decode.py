@@ -29,6 +29,10 @@ from benchmarks.train import OURS, write
 from benchmarks.words import Words, make_words
 from benchmarks.workloads import WORKLOADS, Workload
 
+INT8 = "dragoman-int8"
+_OURS = PROGRAMS[OURS]
+_QUICKER = _OURS.spec["translate"] | {"command": _OURS.spec["translate"]["command"] + " --int8"}
+DECODERS = PROGRAMS | {INT8: Program(INT8, _OURS.spec | {"translate": _QUICKER})}
 BEAMS = {1: "greedy", 5: "beam 5"}
 FEW = 8
 """Lines of the run that shows what starting costs."""
@@ -57,12 +61,18 @@ class Table:
 
     def line(self) -> str:
         """What it comes to; the last number is the lower of the two searches'."""
+        measured = {run["name"] for run in self.runs}
+        if OURS not in measured:
+            return f"decode: {OURS} was not measured"
+        line = f"decode: {self._against_peers(OURS)}"
+        return f"{line}; int8: {self._against_peers(INT8)}" if INT8 in measured else line
+
+    def _against_peers(self, ours: str) -> str:
         parts, named, joey = [], "", []
         for beam, search in BEAMS.items():
             speeds = self.medians(beam)
-            if OURS not in speeds:
-                return f"decode: {OURS} was not measured"
-            times = {name: speeds[OURS] / speeds[name] for name in speeds if name != OURS}
+            peers = [name for name in speeds if name not in (OURS, INT8)]
+            times = {name: speeds[ours] / speeds[name] for name in peers}
             if times:
                 fastest = next(iter(times))
                 name = f" ({fastest})" if fastest != named else ""
@@ -70,7 +80,7 @@ class Table:
                 named = fastest
             joey += [times["joeynmt"]] if "joeynmt" in times else []
         parts.append(f"{min(joey):.1f} x joeynmt" if joey else "joeynmt missing")
-        return f"decode: {', '.join(parts)}"
+        return ", ".join(parts)
 
     def markdown(self) -> str:
         """The tables for people."""
@@ -145,7 +155,7 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
     lines = _heads(words, models, asked.lines)
     trainings = {}
     for name in asked.programs:
-        program = PROGRAMS[name]
+        program = DECODERS[name]
         training = Training(w, words, models / name, asked.threads, steps=asked.steps)
         try:
             if why := program.unfit(w) or program.absent:
@@ -163,7 +173,7 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
                 state = {"name": name, "beam": beam, "busy": machine.busy()}
                 state["product_rate"] = machine.product_rate(form, sought, "cpu")
                 try:
-                    run = decode(PROGRAMS[name], training, beam, lines)
+                    run = decode(DECODERS[name], training, beam, lines)
                 except RunError as error:
                     table.missing[name] = " ".join(str(error).split())[-300:]
                     table.runs = [row for row in table.runs if row["name"] != name]
@@ -191,7 +201,8 @@ def _heads(words: Words, folder: Path, count: int) -> tuple[Path, Path]:
 
 def _parse() -> argparse.Namespace:
     options = parser(__doc__)
-    options.add_argument("--programs", nargs="+", choices=[OURS, *PEERS], default=[OURS, *PEERS])
+    options.add_argument("--programs", nargs="+", choices=[OURS, INT8, *PEERS],
+                         default=[OURS, INT8, *PEERS])  # fmt: skip
     options.add_argument("--steps", type=int, default=800, help="that each model is trained for")
     options.add_argument("--lines", type=int, default=5000, help="the test set, over and over")
     options.add_argument("--repeats", type=int, default=3)

@@ -24,14 +24,11 @@ class TableState(NamedTuple):
 class TableScorer:
     """Next-token scores that depend on the whole history; counts what it is asked."""
 
-    copies = False
+    copies, attends = False, True
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.rows = 0
-
-    def width(self, source: np.ndarray) -> int:
-        return len(source)
 
     def at_once(self) -> AbstractContextManager[int]:
         return nullcontext(1)
@@ -41,12 +38,13 @@ class TableScorer:
         scores = random.normal(size=VOCABULARY) * 2
         return (scores - np.log(np.exp(scores).sum())).astype(np.float32)
 
-    def start(self, sources: Sequence[np.ndarray], beam: int) -> TableState:
+    def start(self, sources: Sequence[np.ndarray], beam: int, *, int8: bool = False) -> TableState:
         return TableState([int(s[0]) for s in sources], [()] * len(sources), [*range(len(sources))])
 
     def step(
-        self, tokens: np.ndarray, state: TableState, top: int | None = None
-    ) -> tuple[Scores, TableState]:
+        self, tokens: np.ndarray, state: TableState, top: int | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Scores, TableState]:  # fmt: skip
         assert len(tokens) == len(state.histories)
         pairs = zip(state.histories, tokens, strict=True)
         histories = [(*old, int(token)) for old, token in pairs]
@@ -54,11 +52,12 @@ class TableScorer:
             [self.log_probs(s, h) for s, h in zip(state.sources, histories, strict=True)]
         )
         self.rows += len(table)
+        weights = np.exp(table[:, :2])
         words, found = None, table.copy()
         if top is not None:
+            table[:, list(never)] = -np.inf
             words = largest(table, top)
             found = np.take_along_axis(table, words, 1)
-        weights = np.exp(table[:, :3])
         return Scores(found, words, weights), state._replace(histories=histories)
 
     def select(self, state: TableState, parents: np.ndarray) -> TableState:
@@ -66,6 +65,11 @@ class TableScorer:
         assert sentences == sorted(sentences)
         histories = [state.histories[p] for p in parents]
         return TableState([state.sources[p] for p in parents], histories, sentences)
+
+    def join(self, state: TableState, more: TableState) -> TableState:
+        later = [state.sentences[-1] + 1 + s for s in more.sentences]
+        sources, histories = state.sources + more.sources, state.histories + more.histories
+        return TableState(sources, histories, state.sentences + later)
 
 
 class ShortScorer(TableScorer):

@@ -7,7 +7,7 @@ N hypotheses, those of a sentence side by side   S source   V vocabulary   C wor
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -28,7 +28,7 @@ class Scores(NamedTuple):
     tokens: npt.NDArray[np.int64] | None
     """The most probable words, best first, [N, C]; None: all words in their order."""
     weights: npt.NDArray[np.floating[Any]] | None
-    """Attention over the source, [N, S]; None for a model without attention."""
+    """Attention over the source, [N, S], with zeros on padding; None for a model without it."""
 
 
 class Scorer(Protocol[State]):
@@ -43,26 +43,39 @@ class Scorer(Protocol[State]):
         """It copies source words: words of a source's own have ids from V on."""
         ...
 
-    def width(self, source: Any) -> Hashable:
-        """Sources with equal width may share a batch."""
+    @property
+    def attends(self) -> bool:
+        """It says where it looked."""
         ...
 
     def at_once(self) -> AbstractContextManager[int]:
         """While it is entered, so many batches may be searched at once, each by a thread."""
         ...
 
-    def start(self, sources: Sequence[Any], beam: int) -> State:
-        """Read the sources: one hypothesis each, at most ``beam`` later."""
+    def start(self, sources: Sequence[Any], beam: int, *, int8: bool = False) -> State:
+        """Read the sources: one hypothesis each, at most ``beam`` later.
+
+        Raises:
+            OptionError: this device has no products of 8-bit numbers, which ``int8`` asks for.
+        """
         ...
 
     def step(
-        self, tokens: npt.NDArray[np.int64], state: State, top: int | None = None
-    ) -> tuple[Scores, State]:
-        """Score what follows the last tokens [N] of the hypotheses: all words, or the ``top``."""
+        self, tokens: npt.NDArray[np.int64], state: State, top: int | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Scores, State]:  # fmt: skip
+        """Score what follows the last tokens [N] of the hypotheses.
+
+        All words; or the ``top`` most probable ones, but not those that are ``never`` said.
+        """
         ...
 
     def select(self, state: State, parents: npt.NDArray[np.int64]) -> State:
         """Go on with hypotheses that continue ``parents`` [N'], in the order of sentences."""
+        ...
+
+    def join(self, state: State, more: State) -> State:
+        """The hypotheses of one state, then those of another."""
         ...
 
 

@@ -125,6 +125,11 @@ def test_the_last_line_compares_medians() -> None:
         "joeynmt missing"
     )
     assert "joeynmt was not measured: not installed" in made.markdown()
+    both = {"dragoman": ([240], [100]), "dragoman-int8": ([300], [150])}
+    assert table(fairseq=([100], [50]), joeynmt=([60], [10]), **both).line() == (
+        "decode: greedy 2.4 x fastest peer (fairseq), beam 5 2.0 x fastest peer, 4.0 x joeynmt; "
+        "int8: greedy 3.0 x fastest peer (fairseq), beam 5 3.0 x fastest peer, 5.0 x joeynmt"
+    )
     assert table(eole=([50], [50])).line() == "decode: dragoman was not measured"
 
 

@@ -111,7 +111,7 @@ def test_step_gives_one_distribution_over_both(
     memory = model.encode(source, mask, copies)
     token = torch.full((len(source), 1), VOCABULARY)  # a copied word is read as unknown
     features, state, weights = model.step(token, memory.start.unsqueeze(1), memory)
-    log_probs = model.scores(features, weights, memory)
+    log_probs = model.scores(features, weights, memory.copies)
     assert log_probs.shape[-1] == int(copies.max()) + 1
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(len(source), 1).double())
     unknown = torch.full_like(token, UNK)

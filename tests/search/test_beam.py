@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
 from dragoman.scorer import largest
+from dragoman.search.constraints import Phrases
+from dragoman.search.demand import plain_demand
 from dragoman.search.loop import search
 from table_scorer import VOCABULARY, WORDS, ShortScorer, TableScorer, source, total
 
@@ -76,6 +78,54 @@ def test_company_does_not_change_an_answer(seed: int, beam: int, order: list[int
             np.testing.assert_array_equal(one.weights, other.weights)
 
 
+SEARCHES = [
+    {"beam": 1}, {"beam": 3, "n_best": 2}, {"no_repeat": 2}, {"min_ratio": 2.0, "beam": 2},
+    {"temperature": 0.7, "n_best": 2}, {"temperature": 1.0, "top_k": 2},
+    {"coverage_penalty": 0.3, "diversity": 0.2},
+]  # fmt: skip
+
+
+@given(
+    st.integers(0, 10**6), st.lists(st.integers(0, 99), min_size=2, max_size=9, unique=True),
+    st.integers(1, 4), st.sampled_from(SEARCHES),
+)  # fmt: skip
+@settings(deadline=None)
+def test_sentences_that_begin_later_get_the_same_answers(
+    seed: int, numbers: list[int], at_once: int, asked: dict[str, float]
+) -> None:
+    sources, options = [source(n) for n in numbers], replace(LIMITED, **asked)  # type: ignore[arg-type]
+    must = Phrases([(5, 6)])
+    demands = [plain_demand(options, ids) for ids in sources]
+    if not options.temperature:
+        demands[0] = replace(demands[0], prefix=(4, 5))
+        demands[1] = replace(demands[1], must=must)
+    few = search(TableScorer(seed), sources, options, demands, attention=True, at_once=at_once)
+    all_ = search(TableScorer(seed), sources, options, demands, attention=True)
+    for one, other in zip(few, all_, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert (a.ids, a.score, a.steps) == (b.ids, b.score, b.steps)
+            np.testing.assert_array_equal(a.weights, b.weights)
+
+
+def test_sentences_take_the_place_of_those_that_are_done() -> None:
+    class Long(TableScorer):
+        """A sentence ends after as many words as its number says."""
+
+        def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
+            scores = np.full(VOCABULARY, -9.0, dtype=np.float32)
+            scores[EOS if len(history) > source else 5] = 0.0
+            return scores
+
+    scorer, numbers = Long(0), [8, 1, 1, 1, 1, 1, 1]
+    taken: list[int] = []
+    step = scorer.step
+    scorer.step = lambda tokens, *rest: taken.append(len(tokens)) or step(tokens, *rest)  # type: ignore
+    found = search(scorer, [source(n) for n in numbers], replace(LIMITED, beam=1), at_once=2)
+    assert [len(f[0].ids) for f in found] == numbers
+    # nine steps of the long one, two of each short one: 21 in two places
+    assert taken == [2] * 10 + [1]
+
+
 def test_attention_belongs_to_the_tokens_of_its_hypothesis() -> None:
     scorer = TableScorer(3)
     for hypothesis in search(scorer, [source(1)], replace(LIMITED, n_best=5), attention=True)[0]:
@@ -83,7 +133,7 @@ def test_attention_belongs_to_the_tokens_of_its_hypothesis() -> None:
         history: tuple[int, ...] = (BOS,)
         for step, token in enumerate((*hypothesis.ids, EOS)[: len(hypothesis.weights)]):
             np.testing.assert_array_equal(
-                hypothesis.weights[step], np.exp(scorer.log_probs(1, history)[:3])
+                hypothesis.weights[step], np.exp(scorer.log_probs(1, history)[:2])
             )
             history = (*history, token)
 

@@ -35,7 +35,6 @@ def test_one_model_twice_is_the_model() -> None:
 def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
     members = [TableScorer(1), TableScorer(2), TableScorer(3)]
     both = EnsembleScorer(members)
-    assert both.width((source(5), source(6), source(7))) == (1, 1, 1)
     best = search(both, [(source(5), source(6), source(7))], OPTIONS, demanded(OPTIONS, 5))[0][0]
     history, total = (2,), 0.0
     for token in (*best.ids, EOS)[: len(best.steps)]:

@@ -11,12 +11,16 @@ import torch
 
 from dragoman.config import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
-from dragoman.model.products import linear, reordering
+from dragoman.model.eight_bit import has_eight_bit
+from dragoman.model.products import Prepared, linear
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
 from dragoman.search.reading import Reader
 from dragoman.search.translator import Translator
 
+eight_bit = pytest.mark.skipif(
+    not has_eight_bit(torch.device("cpu")), reason="this processor has no 8-bit products"
+)
 TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui .", "dort"]
 
 
@@ -53,15 +57,17 @@ def lines(count: int) -> list[str]:
     [
         {}, {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2}, {"attention": "none"},
         {"attention": "bahdanau", "score": "concat"}, {"input_feeding": True, "score": "dot"},
+        pytest.param({"int8": True}, marks=eight_bit),
+        pytest.param({"int8": True, "cell": "lstm", "decoder_layers": 2}, marks=eight_bit),
     ],
     ids=str,
 )  # fmt: skip
 def test_scores_are_the_same_in_any_batch_and_order(
     tokenizer: Tokenizer, beam: int, options: dict[str, object]
 ) -> None:
-    one = translator(tokenizer, **options)
+    search = SearchOptions(beam=beam, max_ratio=0.5, int8=bool(options.get("int8")))
+    one = translator(tokenizer, **{name: x for name, x in options.items() if name != "int8"})
     text = lines(60)
-    search = SearchOptions(beam=beam, max_ratio=0.5)
     whole = list(one.translate(text, replace(search, batch_size=64)))
     assert len(whole) == len(text)
     assert sum(len(set(t.target_tokens)) for t in whole) > 100  # it does say something
@@ -112,6 +118,7 @@ def test_half_characters_are_read_as_unknown(tokenizer: Tokenizer) -> None:
         {},
         {"normalization": "wu", "length_penalty": 0.6, "coverage_penalty": 0.2},
         {"min_ratio": 0.1},
+        pytest.param({"int8": True}, marks=eight_bit),
     ],
     ids=str,
 )
@@ -142,12 +149,12 @@ def test_a_reordered_weight_gives_the_same_bits() -> None:
     with torch.inference_mode():
         for some in (weight, weight[:, 3:30]):
             rows = x[:, : some.shape[1]]
-            plain, known = linear(rows, some, bias), {}
+            plain, prepared = linear(rows, some, bias), Prepared()
             for count in (40, 8, 2, 1):
-                with reordering(known):
+                with prepared.at_work():
                     found = linear(rows[:count], some, bias)
                 torch.testing.assert_close(found, plain[:count], rtol=0, atol=0)
-            assert len(known) == 1
+            assert len(prepared.known) == 1
 
 
 def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]
         for t in range(features.shape[1]):
             now, real = slice(t, t + 1), batch.target_mask[:, t]
             looked = None if weights is None else weights[:, now]
-            log_probs = model.scores(features[:, now], looked, memory)[real, 0]  # [<= B, W]
+            log_probs = model.scores(features[:, now], looked, memory.copies)[real, 0]  # [<= B, W]
             answer = batch.target_out[real, t]
             loss = -log_probs.gather(1, answer.unsqueeze(1)).squeeze(1)
             right = log_probs.argmax(1) == answer

@@ -139,7 +139,7 @@ def _decoding(model: Seq2Seq, batch: Batch, memory: Memory) -> Found:
 def _losses(model: Seq2Seq, batch: Batch, memory: Memory, smoothing: float) -> Found:
     gates = {} if model.copying is None else {"gate": model.copying.gate.forward}
     with recorded(**gates) as seen:
-        log_probs = model.scores(*model.unroll(batch.target_in, memory), memory)  # [B, T, V]
+        log_probs = model.scores(*model.unroll(batch.target_in, memory), memory.copies)  # [B, T, V]
     generated = {n: ("B T", calls[0][1].squeeze(-1).sigmoid()) for n, calls in seen.items()}
     loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
     sums = model(

@@ -22,6 +22,7 @@ Only the last two feed attention back into the RNN and must loop over time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,13 +51,17 @@ class Memory(NamedTuple):
     """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
 
 
-class Places(NamedTuple):
-    """Where hypotheses stand when each is a row of its own: attention reads their sentences."""
+class Part(NamedTuple):
+    """Hypotheses whose sources are padded to one width, for search: each is a row of its own."""
 
+    memory: Memory
+    """Of b sentences."""
+    rows: Tensor
+    """The hypotheses, [n]."""
     at: Tensor
-    """Sentence x width + number within the sentence, [N]."""
+    """Where each stands: sentence in ``memory`` x q + number within the sentence, [n]."""
     width: int
-    """Most hypotheses of a sentence."""
+    """Most hypotheses of a sentence, q."""
 
 
 class Decoder(nn.Module):
@@ -129,22 +134,22 @@ class Decoder(nn.Module):
         return self._features(x, memory)
 
     def step(
-        self, token: Tensor, state: Tensor, memory: Memory, places: Places | None = None
+        self, token: Tensor, state: Tensor, memory: Memory | Sequence[Part]
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Features after one more token of each hypothesis.
 
         Args:
             token: ids [B, Q].
             state: [B, Q, K, H].
-            memory: the encoded source; its rows stand for all Q hypotheses of their sentence.
-            places: where B hypotheses (Q = 1) of fewer sentences stand; None: one sentence a row.
+            memory: the encoded source, whose rows stand for all Q hypotheses of their sentence; or
+                where B hypotheses (Q = 1) of fewer sentences stand.
 
         Returns:
             Features [B, Q, H], the new state [B, Q, K, H], and attention weights [B, Q, S] or None.
         """
         projected = self._project(self.embedding(token))  # [B, Q, GH]
-        top, rows, context, weights = self._advance(projected, state, memory, places)
-        features, late = self._features(top, memory, context, places)
+        top, rows, context, weights = self._advance(projected, state, memory)
+        features, late = self._features(top, memory, context)
         rows = self._fed(rows, features)
         return features, rows, late if weights is None else weights
 
@@ -176,13 +181,13 @@ class Decoder(nn.Module):
         return next(iter(self.layers))
 
     def _advance(
-        self, projected: Tensor, state: Tensor, memory: Memory, places: Places | None = None
+        self, projected: Tensor, state: Tensor, memory: Memory | Sequence[Part]
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """One step of the recurrence, for every arrangement.
 
         Args:
             projected: the embedded tokens' part of the input product, [B, Q, GH].
-            state, memory, places: see :meth:`step`.
+            state, memory: see :meth:`step`.
 
         Returns:
             The last layer's h [B, Q, H] and the rows of all layers [B, Q, RL, H]; with attention
@@ -192,7 +197,7 @@ class Decoder(nn.Module):
         top = self.rows * (len(self.layers) - 1)  # the last layer's h
         context = weights = feedback = None
         if self.before:
-            context, weights = self._attend(state[:, :, top], memory, places)
+            context, weights = self._attend(state[:, :, top], memory)
             feedback = context
         elif self.input_feeding:
             feedback = state[:, :, -1]
@@ -214,32 +219,34 @@ class Decoder(nn.Module):
             return rows
         return torch.cat((rows, features.unsqueeze(2).to(rows.dtype)), 2)
 
-    def _attend(
-        self, queries: Tensor, memory: Memory, places: Places | None
-    ) -> tuple[Tensor, Tensor]:
+    def _attend(self, queries: Tensor, memory: Memory | Sequence[Part]) -> tuple[Tensor, Tensor]:
         """Context [B, Q, H] and weights [B, Q, S] of ``queries`` [B, Q, H]."""
         assert self.attention is not None
-        if places is None:
+        if isinstance(memory, Memory):
             return self.attention(queries, memory.keys, memory.states, memory.mask)  # type: ignore[no-any-return]
-        room = queries.new_zeros(len(memory.mask) * places.width, queries.shape[-1])
-        room[places.at] = queries.squeeze(1)
-        room = room.view(len(memory.mask), places.width, -1)
-        found = self.attention(room, memory.keys, memory.states, memory.mask)
-        context, weights = (part.flatten(0, 1)[places.at].unsqueeze(1) for part in found)
+        source = max(part.memory.mask.shape[1] for part in memory)
+        context = torch.zeros_like(queries)
+        weights = queries.new_zeros(len(queries), 1, source)
+        for inside, rows, at, width in memory:
+            room = queries.new_zeros(len(inside.mask) * width, queries.shape[-1])
+            room[at] = queries[rows, 0]
+            room = room.view(len(inside.mask), width, -1)
+            found = self.attention(room, inside.keys, inside.states, inside.mask)
+            for whole, part in zip((context, weights), found, strict=True):
+                whole[rows, 0, : part.shape[-1]] = part.flatten(0, 1)[at]
         return context, weights
 
     def _features(
         self,
         x: Tensor,
-        memory: Memory,
+        memory: Memory | Sequence[Part],
         context: Tensor | None = None,
-        places: Places | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """RNN outputs [B, Q, H] to features [B, Q, H], and weights if attention follows the RNN."""
         weights = None
         if self.combine is not None:
             if context is None:
-                context, weights = self._attend(x, memory, places)
+                context, weights = self._attend(x, memory)
             x = torch.tanh(self.combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
         return dropout(x, self.dropout, self.training), weights
 

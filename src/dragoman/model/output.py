@@ -9,6 +9,8 @@ pass only scales them.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,8 +24,10 @@ CHUNK_ELEMENTS = 6_000_000
 """Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
 _BLOCK = 64
 """Scores are searched for their largest in blocks of so many words."""
-_ROWS = 128
-"""Tokens whose best words are looked for at a time; a multiple of 8, see ``model/scorer.py``."""
+_PRODUCT_ROWS = 256
+"""Tokens whose scores are formed at a time; a multiple of 8, see ``model/scorer.py``."""
+_ROWS = 64
+"""Tokens whose best words are looked for at a time."""
 
 
 class Output(nn.Module):
@@ -48,23 +52,23 @@ class Output(nn.Module):
         scores = linear(features, self.weight, self.bias)
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
-    def best(self, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The most probable words and their log-probabilities, best first: [N, H] -> [N, C] twice.
+    def best(
+        self, features: Tensor, count: int, never: Sequence[int] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """The most probable words but ``never``, best first, and their log-probabilities.
+
+        [N, H] -> log-probabilities and words, [N, C] both.
 
         The scores of some rows at a time stay in the cache while their sum and their largest are
         looked for.
         """
-        found = [self._best(rows, count) for rows in features.split(_ROWS)]
+        found = []
+        for some in features.split(_PRODUCT_ROWS):
+            scores = linear(some, self.weight, self.bias)  # [N, V]
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+            found += [_best(rows, count, list(never)) for rows in scores.split(_ROWS)]
         log_probs, words = zip(*found, strict=True)
         return torch.cat(log_probs), torch.cat(words)
-
-    def _best(self, features: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        scores = linear(features, self.weight, self.bias)  # [N, V]
-        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        best, words = largest(scores, count)
-        # With the largest at hand and in place, half the time of a logsumexp.
-        below = best - best[:, :1]
-        return below - scores.sub_(best[:, :1]).exp_().sum(1, keepdim=True).log(), words
 
     def loss(
         self,
@@ -127,6 +131,18 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     near = torch.cat(((chosen * _BLOCK + inside).flatten(1), rest), 1)
     best, places = values.gather(1, near).topk(count, 1)
     return best, near.gather(1, places)
+
+
+def _best(scores: Tensor, count: int, never: list[int]) -> tuple[Tensor, Tensor]:
+    """:meth:`Output.best` of ``scores`` [N, V], which are used up."""
+    barred = scores[:, never]
+    scores[:, never] = -math.inf
+    best, words = largest(scores, count)
+    top = torch.cat((best[:, :1], barred), 1).amax(1, keepdim=True)
+    # With the largest at hand and in place, half the time of a logsumexp.
+    mass = scores.sub_(top).exp_().sum(1, keepdim=True)
+    mass += barred.sub_(top).exp_().sum(1, keepdim=True)
+    return best - top - mass.log(), words
 
 
 class _FusedCrossEntropy(torch.autograd.Function):

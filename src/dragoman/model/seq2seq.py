@@ -5,6 +5,8 @@ B batch   S source   T target   H hidden   V vocabulary   K rows of state
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from dragoman.config import ModelOptions
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
-from dragoman.model.decoder import Decoder, Memory, Places
+from dragoman.model.decoder import Decoder, Memory, Part
 from dragoman.model.embedding import Embedding
 from dragoman.model.encoder import Encoder
 from dragoman.model.feeding import features_with_guesses
@@ -155,29 +157,41 @@ class Seq2Seq(nn.Module):
         return self.decoder.unroll(self._readable(target_in), memory)
 
     def step(
-        self, token: Tensor, state: Tensor, memory: Memory, places: Places | None = None
+        self, token: Tensor, state: Tensor, memory: Memory | Sequence[Part]
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """:meth:`Decoder.step` for tokens that may be words of a source's own."""
-        return self.decoder.step(self._readable(token), state, memory, places)
+        return self.decoder.step(self._readable(token), state, memory)
 
-    def scores(self, features: Tensor, weights: Tensor | None, memory: Memory) -> Tensor:
-        """Log-probabilities of what follows: features [B, Q, H], weights [B, Q, S] -> [B, Q, W]."""
+    def scores(self, features: Tensor, weights: Tensor | None, copies: Tensor) -> Tensor:
+        """Log-probabilities of what follows: [B, Q, W].
+
+        Args:
+            features: [B, Q, H].
+            weights: [B, Q, S].
+            copies: ids of the source's words in the target's vocabulary, [B, S].
+        """
         log_probs: Tensor = self.output(features)
         if self.copying is None or weights is None:
             return log_probs
-        words = _every_position(memory.copies, weights)
+        words = _every_position(copies, weights)
         return self.copying.extend(log_probs, features, weights, words)
 
     def best(
-        self, features: Tensor, weights: Tensor | None, memory: Memory, count: int
-    ) -> tuple[Tensor, Tensor]:
-        """The most probable words of :meth:`scores` and their log-probabilities: [N, C] twice.
+        self, features: Tensor, weights: Tensor | None, copies: Tensor, count: int,
+        never: Sequence[int] = (),
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """The most probable words of :meth:`scores` but ``never``, and their log-probabilities.
 
-        ``features`` are [N, 1, H], ``weights`` [N, 1, S], and ``memory.copies`` [N, S].
+        ``features`` are [N, 1, H], ``weights`` [N, 1, S], and ``copies`` [N, S].
+
+        Returns:
+            Log-probabilities and words, falling, [N, C] both.
         """
         if self.copying is None:
-            return self.output.best(features.squeeze(1), count)
-        return largest(self.scores(features, weights, memory).squeeze(1), count)
+            return self.output.best(features.squeeze(1), count, never)
+        scores = self.scores(features, weights, copies).squeeze(1)
+        scores[:, list(never)] = -math.inf
+        return largest(scores, count)
 
     def _readable(self, ids: Tensor) -> Tensor:
         return ids if self.copying is None else self.copying.readable(ids)

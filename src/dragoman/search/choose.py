@@ -7,7 +7,6 @@ M candidates that are kept   V vocabulary
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,25 +15,9 @@ import numpy.typing as npt
 from dragoman.config import SearchOptions
 from dragoman.scorer import Scores, largest
 from dragoman.search.demand import Demand
+from dragoman.search.trail import NOTHING, Integers, Open
 
-Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """The hypotheses that are being extended, those of a sentence side by side."""
-
-    sentences: Integers
-    """Whose they are, [N], ascending."""
-    log_probs: npt.NDArray[np.float64]
-    """[N]."""
-    history: Integers
-    """Their tokens, [N, t]."""
-    path: Integers
-    """The row that each was at each step, [N, t]."""
-    totals: npt.NDArray[np.float64]
-    """The log-probability that each had after each step, [N, t]."""
 
 
 class Chosen(NamedTuple):
@@ -55,9 +38,17 @@ class Best:
         self.top, self.diversity, self.demands = options.beam, options.diversity, demands
         self.constrained = [i for i, demand in enumerate(demands) if demand.must]
 
-    def __call__(self, scores: Scores, now: Open, room: Integers) -> Chosen:
-        """Keep as many continuations of each sentence as it has ``room`` for, [B]."""
-        tokens, steps = self._candidates(scores, now)
+    def __call__(
+        self, scores: Scores, now: Open, room: Integers, history: Integers | None
+    ) -> Chosen:
+        """Keep as many continuations of each sentence as it has ``room`` for, [B].
+
+        ``history`` [N, t] (:meth:`Trail.history`) is needed where a demand asks for words.
+        """
+        said: list[tuple[int, ...]] = []
+        if self.constrained and history is not None:
+            said = [tuple(i for i in row if i != NOTHING) for row in history.tolist()]
+        tokens, steps = self._candidates(scores, now, said)
         totals = now.log_probs[:, None] + steps  # [N, C]
         first = np.flatnonzero(np.diff(now.sentences, prepend=-1))
         counts = np.diff(first, append=len(totals))
@@ -72,7 +63,7 @@ class Best:
         kept = np.isfinite(np.take_along_axis(flat, order, 1))
         for i in np.flatnonzero(np.isin(now.sentences[first], self.constrained)):
             rows = slice(first[i], first[i] + counts[i])
-            ranked = self._ranked(totals[rows], tokens[rows], now, rows)
+            ranked = self._ranked(totals[rows], tokens[rows], now.sentences[first[i]], said[rows])
             kept[i] = np.arange(order.shape[1]) < len(ranked)
             order[i, : len(ranked)] = ranked
         kept &= np.arange(order.shape[1]) < room[now.sentences[first], None]
@@ -81,14 +72,16 @@ class Best:
         parents, column = first[row] + cell // columns, cell % columns
         return Chosen(totals[parents, column], parents, tokens[parents, column])
 
-    def _candidates(self, scores: Scores, now: Open) -> tuple[Integers, Numbers]:
+    def _candidates(
+        self, scores: Scores, now: Open, said: list[tuple[int, ...]]
+    ) -> tuple[Integers, Numbers]:
         """The best next tokens of each hypothesis and those that a demand asks for, [N, C]."""
         steps, tokens = scores.log_probs, scores.tokens
         if tokens is None:
             tokens = largest(steps, self.top)
             asked = [
-                must.lacking(tuple(history))[1] if (must := self.demands[sentence].must) else []
-                for sentence, history in zip(now.sentences, now.history.tolist(), strict=True)
+                must.lacking(history)[1] if (must := self.demands[sentence].must) else []
+                for sentence, history in zip(now.sentences, said, strict=True)
             ] if self.constrained else []  # fmt: skip
             width = max(map(len, asked), default=0)
             more = np.zeros((len(tokens), width), np.int64)
@@ -100,14 +93,14 @@ class Best:
         return tokens, steps
 
     def _ranked(
-        self, totals: npt.NDArray[np.float64], tokens: Integers, now: Open, rows: slice
-    ) -> Integers:
+        self, totals: npt.NDArray[np.float64], tokens: Integers, sentence: int,
+        said: list[tuple[int, ...]],
+    ) -> Integers:  # fmt: skip
         """The order of candidates of a sentence whose output must hold something."""
-        demand = self.demands[now.sentences[rows.start]]
+        demand = self.demands[sentence]
         assert demand.must is not None
-        histories = [tuple(history) for history in now.history[rows].tolist()]
-        left = demand.most - now.history.shape[1]
-        ranked: Integers = demand.must.ranked(totals, tokens, histories, left)[: self.top]
+        left = demand.most - len(said[0])
+        ranked: Integers = demand.must.ranked(totals, tokens, said, left)[: self.top]
         return ranked
 
 
@@ -121,11 +114,13 @@ class Drawn:
             [np.random.default_rng(d.seed).random((longest, options.n_best)) for d in demands]
         )  # [B, T, Q]
 
-    def __call__(self, scores: Scores, now: Open, room: Integers) -> Chosen:
+    def __call__(
+        self, scores: Scores, now: Open, room: Integers, history: Integers | None
+    ) -> Chosen:
         """Draw a token for each hypothesis; the numbers of a sentence are its own."""
         rows = np.arange(len(now.sentences))
         number = rows - np.searchsorted(now.sentences, now.sentences)
-        uniform = self.uniform[now.sentences, now.history.shape[1], number]
+        uniform = self.uniform[now.sentences, now.lengths, number]
         steps, tokens = scores.log_probs.astype(np.float64), scores.tokens
         if self.top is not None:
             if tokens is None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.search.constraints import Never, Phrases
+from dragoman.search.trail import NOTHING, Integers, Open
 
 LogProbs = npt.NDArray[np.floating[Any]]
 
@@ -59,15 +60,12 @@ class Rules:
             or any(d.prefix or d.must or d.never for d in demands)
         )
 
-    def apply(
-        self, log_probs: LogProbs, history: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
-    ) -> None:
+    def apply(self, log_probs: LogProbs, now: Open, history: Integers) -> None:
         """Set what must not follow ``history`` [N, t] to minus infinity in ``log_probs`` [N, V]."""
-        length = history.shape[1]
-        if self.no_repeat and length >= self.no_repeat:
-            self._no_repeats(log_probs, history, sentences)
-        log_probs[self.least[sentences] > length, EOS] = -np.inf
-        for row, sentence in enumerate(sentences):
+        if self.no_repeat and history.shape[1] >= self.no_repeat:
+            self._no_repeats(log_probs, now, history)
+        log_probs[self.least[now.sentences] > now.lengths, EOS] = -np.inf
+        for row, (sentence, length) in enumerate(zip(now.sentences, now.lengths, strict=True)):
             demand = self.demands[sentence]
             if length < len(demand.prefix):
                 token = demand.prefix[length]
@@ -76,17 +74,17 @@ class Rules:
                 log_probs[row, token] = kept
             elif demand.never is not None:
                 log_probs[row, UNK] = -np.inf  # it would be copied from the source unseen
-                log_probs[row, demand.never.completing(history[row])] = -np.inf
+                said = history[row, history.shape[1] - length :]
+                log_probs[row, demand.never.completing(said)] = -np.inf
 
-    def _no_repeats(
-        self, log_probs: LogProbs, history: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
-    ) -> None:
+    def _no_repeats(self, log_probs: LogProbs, now: Open, history: Integers) -> None:
         """Rule out the ends of n-grams that are already there; what must come may come again."""
         size = self.no_repeat
         grams = np.lib.stride_tricks.sliding_window_view(history, size, axis=1)  # [N, t - n + 1, n]
         begun = history[:, None, history.shape[1] - size + 1 :]
-        rows, places = np.nonzero((grams[:, :, :-1] == begun).all(2))
+        again = (grams[:, :, :-1] == begun).all(2) & (grams[:, :, 0] != NOTHING)
+        rows, places = np.nonzero(again)
         for row, token in zip(rows, grams[rows, places, -1], strict=True):
-            must = self.demands[sentences[row]].must
+            must = self.demands[now.sentences[row]].must
             if must is None or token not in must.tokens:
                 log_probs[row, token] = -np.inf

@@ -28,10 +28,7 @@ class EnsembleScorer:
     def __init__(self, members: Sequence[Scorer[Any]]) -> None:
         self.members = members
         self.copies = any(member.copies for member in members)
-
-    def width(self, source: Any) -> tuple[Any, ...]:
-        """Equal for sources that may share a batch in every member."""
-        return tuple(m.width(part) for m, part in zip(self.members, source, strict=True))
+        self.attends = members[0].attends
 
     @contextmanager
     def at_once(self) -> Iterator[int]:
@@ -39,20 +36,24 @@ class EnsembleScorer:
         with ExitStack() as stack:
             yield max([stack.enter_context(member.at_once()) for member in self.members])
 
-    def start(self, sources: Sequence[Any], beam: int) -> States:
+    def start(self, sources: Sequence[Any], beam: int, *, int8: bool = False) -> States:
         """Let every member read its part of the sources."""
         parts = zip(*sources, strict=True)
-        return tuple(m.start(part, beam) for m, part in zip(self.members, parts, strict=True))
+        pairs = zip(self.members, parts, strict=True)
+        return tuple(member.start(part, beam, int8=int8) for member, part in pairs)
 
     def step(
-        self, tokens: npt.NDArray[np.int64], state: States, top: int | None = None
-    ) -> tuple[Scores, States]:
+        self, tokens: npt.NDArray[np.int64], state: States, top: int | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Scores, States]:  # fmt: skip
         """The logarithm of the mean probability of what follows ``tokens`` [N]."""
         answers = [m.step(tokens, part) for m, part in zip(self.members, state, strict=True)]
         parts = [scores.log_probs for scores, _ in answers]
         highest = reduce(np.maximum, parts)
         shares = sum(np.exp(part - highest) for part in parts)
         mean = highest + np.log(shares / len(parts))  # [N, V]
+        if top is not None:
+            mean[:, list(never)] = -np.inf
         words = None if top is None else largest(mean, top)
         found = mean if words is None else np.take_along_axis(mean, words, 1)
         weights = answers[0][0].weights
@@ -61,6 +62,11 @@ class EnsembleScorer:
     def select(self, state: States, parents: npt.NDArray[np.int64]) -> States:
         """Go on with ``parents`` in every member."""
         return tuple(m.select(part, parents) for m, part in zip(self.members, state, strict=True))
+
+    def join(self, state: States, more: States) -> States:
+        """The hypotheses of one state, then those of another, in every member."""
+        parts = zip(self.members, state, more, strict=True)
+        return tuple(member.join(part, other) for member, part, other in parts)
 
 
 class Member(NamedTuple):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dragoman.config import SearchOptions
+from dragoman.search.trail import Weights
 
-Weights = npt.NDArray[np.floating[Any]]
 Number = TypeVar("Number", float, npt.NDArray[np.float64])
 
 

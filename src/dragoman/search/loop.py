@@ -1,6 +1,6 @@
 """The search loop: greedy, beam or sampled, one token of every hypothesis at a time.
 
-B sentences   N open hypotheses of all of them   t tokens so far   S source
+B sentences   N open hypotheses of those at work   S source
 """
 
 from __future__ import annotations
@@ -14,30 +14,32 @@ import numpy.typing as npt
 from dragoman.config import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
 from dragoman.scorer import Scorer
-from dragoman.search.choose import Best, Chosen, Drawn, Open
+from dragoman.search.choose import Best, Chosen, Drawn
 from dragoman.search.demand import Demand, Rules, plain_demand
-from dragoman.search.hypothesis import Hypothesis, Weights, coverage, normalized
+from dragoman.search.hypothesis import Hypothesis, coverage, normalized
+from dragoman.search.trail import Open, Trail
 
-_MARGIN = 3
-"""Tokens that may be among the most probable and are never said: PAD, BOS and UNK."""
+_WORTH_FILLING = 0.25
+"""Sentences begin when there is place for this share of those that are at work together."""
 
 
 def search(
     scorer: Scorer[Any], sources: Sequence[Any], options: SearchOptions,
-    demands: Sequence[Demand] | None = None, *, attention: bool = False,
+    demands: Sequence[Demand] | None = None, *, attention: bool = False, at_once: int = 0,
 ) -> list[list[Hypothesis]]:  # fmt: skip
-    """Find the best outputs of a batch, or draw outputs at random.
+    """Find the best outputs of some sources, or draw outputs at random.
 
     A hypothesis that ends gives up its place in the beam, and leaves the batch. A sentence is done
     when as many as the beam is wide have ended, or when none that is open can still be among the
-    ``n_best``. (With random draws, when all have ended.)
+    ``n_best``. (With random draws, when all have ended.) Others then take its place.
 
     Args:
         scorer: the model.
-        sources: what the scorer reads, of one :meth:`Scorer.width`.
+        sources: what the scorer reads; it pads less when neighbours are about as long.
         options: how to search.
         demands: what is asked of each output beside (default: what the options say).
         attention: keep the attention weights.
+        at_once: sentences that are at work together; 0: all.
 
     Returns:
         For each source its hypotheses, best first: ``options.n_best``, or fewer where no more are
@@ -46,49 +48,89 @@ def search(
     if demands is None:
         demands = [plain_demand(options, ids) for ids in sources]
     drawn = options.temperature > 0
-    beam = options.n_best if drawn else options.beam
     choose = Drawn(options, demands) if drawn else Best(options, demands)
     rules = Rules(options, demands)
-    top = None if rules.active or choose.top is None else choose.top + _MARGIN
-    found = _Found(options, demands, beam, attention)
-    now, state = _begin(scorer, sources, beam, beam if drawn else 1)
-    tokens = np.full(len(now.sentences), BOS, dtype=np.int64)
-    while True:
-        scores, state = scorer.step(tokens, state, top)
-        copies = options.unknown == "keep" or (
-            options.unknown == "copy" and scores.weights is not None
-        )
-        never = [PAD, BOS] if copies else [PAD, UNK, BOS]
-        if scores.tokens is None:
+    top = None if rules.active else choose.top
+    found = _Found(options, demands, options.n_best if drawn else options.beam, attention)
+    never = [PAD, BOS, UNK]
+    if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
+        never.remove(UNK)
+    batch = _Batch(scorer, sources, options, at_once or len(sources))
+    while batch.fill(found.room):
+        now = batch.now
+        scores, batch.state = scorer.step(now.tokens, batch.state, top, never)
+        if top is None:
             scores.log_probs[:, never] = -np.inf
-        else:
-            scores.log_probs[np.isin(scores.tokens, never)] = -np.inf
-        if rules.active:
-            rules.apply(scores.log_probs, now.history, now.sentences)
-        if found.looks_back and scores.weights is not None:
-            found.looked.append(scores.weights)
-        chosen = choose(scores, now, found.room)
-        on = found.take(chosen, now)
-        if not on.any():
-            return found.ranked()
-        parents, tokens = chosen.parents[on], chosen.tokens[on]
-        now = Open(
-            now.sentences[parents], chosen.log_probs[on],
-            np.concatenate((now.history[parents], tokens[:, None]), 1),
-            np.concatenate((now.path[parents], parents[:, None]), 1),
-            np.concatenate((now.totals[parents], chosen.log_probs[on, None]), 1),
+        history = batch.trail.history() if rules.active else None
+        if history is not None:
+            rules.apply(scores.log_probs, now, history)
+        if found.looks_back:
+            batch.trail.looked[-1] = scores.weights
+        chosen = choose(scores, now, found.room, history)
+        batch.go_on(chosen, found.take(chosen, batch.trail))
+    return found.ranked()
+
+
+class _Batch:
+    """The sentences at work: those that are done make room for others.
+
+    With a batch that is left to run out, most steps would be those of a few long outputs.
+    """
+
+    def __init__(
+        self, scorer: Scorer[Any], sources: Sequence[Any], options: SearchOptions, at_once: int
+    ) -> None:
+        self.scorer, self.sources, self.at_once = scorer, sources, at_once
+        self.int8 = options.int8
+        drawn = options.temperature > 0
+        self.beam = options.n_best if drawn else options.beam
+        self.copies = self.beam if drawn else 1
+        """Hypotheses that a sentence begins with: one, or several that are drawn apart."""
+        self.begun = 0
+        self.state: Any = None
+        none = np.zeros(0, np.int64)
+        self.now = Open(none, np.zeros(0), none, none, none)
+        self.trail = Trail()
+
+    def fill(self, room: npt.NDArray[np.int64]) -> bool:
+        """Begin sentences where there is place for a good many; False when all are done.
+
+        ``room`` is how many hypotheses each sentence may still have, [B].
+        """
+        at_work = np.unique(self.now.sentences)
+        free = self.at_once * self.beam - int(room[at_work].sum())
+        left = len(self.sources) - self.begun
+        count = min(free // self.beam, left)
+        if count and (not len(at_work) or count >= min(left, self.at_once * _WORTH_FILLING)):
+            self._begin(count)
+        self.trail.add(self.now)
+        return len(self.now.sentences) > 0
+
+    def _begin(self, count: int) -> None:
+        number = np.repeat(np.arange(count), self.copies)
+        sources = self.sources[self.begun : self.begun + count]
+        state = self.scorer.start(sources, self.beam, int8=self.int8)
+        if self.copies > 1:
+            state = self.scorer.select(state, number)
+        more, now, size = self.begun + number, self.now, len(number)
+        self.state = self.scorer.join(self.state, state) if len(now.sentences) else state
+        self.now = Open(
+            np.concatenate((now.sentences, more)), np.concatenate((now.log_probs, np.zeros(size))),
+            np.concatenate((now.lengths, np.zeros(size, np.int64))),
+            np.concatenate((now.tokens, np.full(size, BOS))),
+            np.concatenate((now.parents, np.full(size, -1))),
         )  # fmt: skip
-        state = scorer.select(state, parents)
+        self.begun += count
 
-
-def _begin(scorer: Scorer[Any], sources: Sequence[Any], beam: int, copies: int) -> tuple[Open, Any]:
-    """One hypothesis a sentence, or several that are drawn apart."""
-    sentences = np.repeat(np.arange(len(sources)), copies)
-    state = scorer.start(sources, beam)
-    if copies > 1:
-        state = scorer.select(state, sentences)
-    nothing, none = np.zeros((len(sentences), 0), dtype=np.int64), np.zeros((len(sentences), 0))
-    return Open(sentences, np.zeros(len(sentences)), nothing, nothing, none), state
+    def go_on(self, chosen: Chosen, on: npt.NDArray[np.bool_]) -> None:
+        """Go on with those of the chosen hypotheses that are not at their end."""
+        parents = chosen.parents[on]
+        now = self.now
+        self.now = Open(
+            now.sentences[parents], chosen.log_probs[on], now.lengths[parents] + 1,
+            chosen.tokens[on], parents,
+        )  # fmt: skip
+        self.state = self.scorer.select(self.state, parents) if len(parents) else None
 
 
 class _Found:
@@ -103,17 +145,15 @@ class _Found:
         self.room = np.full(len(demands), beam)
         self.threshold = np.full(len(demands), -np.inf)
         """The score of the worst hypothesis that is wanted, [B]."""
-        self.looked: list[Weights] = []
-        """The attention of every step, [N, S] each; none without attention."""
         self.looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"
 
-    def take(self, chosen: Chosen, now: Open) -> npt.NDArray[np.bool_]:
+    def take(self, chosen: Chosen, trail: Trail) -> npt.NDArray[np.bool_]:
         """Put aside what ends here, by the end token or at the limit; tells which others go on."""
-        length = now.history.shape[1]
+        now = trail.steps[-1]
         sentences = now.sentences[chosen.parents]
-        ends = (chosen.tokens == EOS) | (length >= self.most[sentences])
+        ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= self.most[sentences])
         for i in np.flatnonzero(ends).tolist():
-            hypothesis = self._hypothesis(chosen, now, i)
+            hypothesis = self._hypothesis(chosen, trail, i)
             mine = self.hypotheses[sentences[i]]
             mine.append(hypothesis)
             mine.sort(key=lambda h: -h.score)
@@ -129,18 +169,21 @@ class _Found:
         np.maximum.at(hopes, sentences, np.where(ends, -np.inf, bounds))
         return np.asarray(~ends & (hopes > self.threshold)[sentences])
 
-    def _hypothesis(self, chosen: Chosen, now: Open, i: int) -> Hypothesis:
-        parent, token = chosen.parents[i], int(chosen.tokens[i])
-        ids = [*now.history[parent].tolist(), *([] if token == EOS else [token])]
+    def _hypothesis(self, chosen: Chosen, trail: Trail, i: int) -> Hypothesis:
+        path, token = trail.path(chosen.parents[i]), int(chosen.tokens[i])
+        ids = [int(step.tokens[row]) for step, _, row in path[1:]]
+        totals = [step.log_probs[row] for step, _, row in path]
+        ids += [] if token == EOS else [token]
         log_prob = float(chosen.log_probs[i])
-        score = normalized(log_prob, now.history.shape[1] + 1.0, self.options)
-        steps = np.diff(now.totals[parent], prepend=0.0, append=log_prob)
+        score = normalized(log_prob, float(len(path)), self.options)
+        steps = np.diff(totals, append=log_prob)
         weights = None
-        if self.looked and (self.attention or self.options.coverage_penalty or UNK in ids):
-            path = zip(self.looked, (*now.path[parent], parent), strict=True)
-            weights = np.stack([looked[row] for looked, row in path])
-            source = self.demands[now.sentences[parent]].source
-            score += coverage(weights, source, self.options)
+        if self.attention or self.options.coverage_penalty or UNK in ids:
+            source = self.demands[path[-1][0].sentences[chosen.parents[i]]].source
+            looked = [weights[row, : source + 1] for _, weights, row in path if weights is not None]
+            if looked:
+                weights = np.stack(looked)
+                score += coverage(weights, source, self.options)
         return Hypothesis(tuple(ids), log_prob, score, token == EOS, tuple(steps.tolist()), weights)
 
     def ranked(self) -> list[list[Hypothesis]]:

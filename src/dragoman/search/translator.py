@@ -146,21 +146,22 @@ class Translator:
         self, pieces: Sequence[Piece], demands: Sequence[Demand], options: SearchOptions,
         attention: bool,
     ) -> list[list[Hypothesis]]:  # fmt: skip
-        """Search all pieces, those of one width together, the longest first."""
-        groups: dict[Any, list[int]] = {}
-        for i in sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids)):
-            groups.setdefault(self.scorer.width(pieces[i].reads), []).append(i)
+        """Search all pieces, the longest first; every worker has long ones and short ones."""
+        order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids))
 
-        def run(batch: list[int]) -> list[list[Hypothesis]]:
-            sources = [pieces[i].reads for i in batch]
-            wanted = [demands[i] for i in batch]
-            return search(self.scorer, sources, options, wanted, attention=attention)
+        def run(share: list[int]) -> list[list[Hypothesis]]:
+            sources = [pieces[i].reads for i in share]
+            wanted = [demands[i] for i in share]
+            return search(
+                self.scorer, sources, options, wanted,
+                attention=attention, at_once=_at_once(options),
+            )  # fmt: skip
 
         found = [list[Hypothesis]()] * len(pieces)
         with self.scorer.at_once() as workers, ThreadPoolExecutor(workers) as pool:
-            batches = [b for group in groups.values() for b in _batches(group, options, workers)]
-            for batch, results in zip(batches, pool.map(run, batches), strict=True):
-                for i, hypotheses in zip(batch, results, strict=True):
+            shares = [order[start::workers] for start in range(min(workers, len(order)))]
+            for share, results in zip(shares, pool.map(run, shares), strict=True):
+                for i, hypotheses in zip(share, results, strict=True):
                     found[i] = hypotheses
         return found
 
@@ -201,12 +202,10 @@ def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield block
 
 
-def _batches(group: list[int], options: SearchOptions, workers: int) -> Iterator[list[int]]:
-    """Share a group out, every worker something."""
+def _at_once(options: SearchOptions) -> int:
+    """Sentences that are searched together."""
     each = options.n_best if options.temperature else options.beam
-    most = max(1, _HYPOTHESES // each) if options.batch_size == "auto" else options.batch_size
-    size = min(most, -(-len(group) // workers))
-    return (group[start : start + size] for start in range(0, len(group), size))
+    return max(1, _HYPOTHESES // each) if options.batch_size == "auto" else options.batch_size
 
 
 def _joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:

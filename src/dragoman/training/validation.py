@@ -82,7 +82,7 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
     translator = Translator(
         TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
     )
-    greedy = replace(config.search, beam=1)
+    greedy = replace(config.search, beam=1, int8=False)  # which this machine may lack
     pairs = _spread(prepared.validation.texts(), config.training.validation_sample)
     # References are read as the model learned them, so that normalising is not an error.
     sources, references = [s for s, _ in pairs], [prepared.target.normalize(t) for _, t in pairs]
@@ -165,7 +165,7 @@ def keep_confidence(folder: Path, prepared: Prepared, config: Config) -> None:
         TorchScorer(best.model), best.source, best.target, longest=config.source.max_tokens
     )
     pairs = _spread(prepared.validation.texts(), config.training.validation_sample)
-    fitted = fit_confidence(translator, pairs, config.search)
+    fitted = fit_confidence(translator, pairs, replace(config.search, int8=False))
     if fitted is not None:
         fitted.save(folder)
 
