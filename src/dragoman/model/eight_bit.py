@@ -60,7 +60,8 @@ class EightBit:
         rows = x.reshape(-1, x.shape[-1])
         scale = _scale(rows)
         whole = (rows / scale).round_().to(torch.int8)
-        product = torch._int_mm(whole, self.weight).to(x.dtype).mul_(scale)  # [N, O]
+        sums = torch._int_mm(whole, self.weight)  # [N, O]
+        product = sums.view(torch.float32).copy_(sums).mul_(scale)  # in its place: it is large
         if bias is None:
             product.mul_(self.scale)
         else:

@@ -6,6 +6,7 @@ B sentences   N open hypotheses of those at work   S source
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -172,11 +173,11 @@ class _Found:
     def _hypothesis(self, chosen: Chosen, trail: Trail, i: int) -> Hypothesis:
         path, token = trail.path(chosen.parents[i]), int(chosen.tokens[i])
         ids = [int(step.tokens[row]) for step, _, row in path[1:]]
-        totals = [step.log_probs[row] for step, _, row in path]
+        totals = [float(step.log_probs[row]) for step, _, row in path]
         ids += [] if token == EOS else [token]
         log_prob = float(chosen.log_probs[i])
         score = normalized(log_prob, float(len(path)), self.options)
-        steps = np.diff(totals, append=log_prob)
+        steps = tuple(after - before for before, after in pairwise([*totals, log_prob]))
         weights = None
         if self.attention or self.options.coverage_penalty or UNK in ids:
             source = self.demands[path[-1][0].sentences[chosen.parents[i]]].source
@@ -184,7 +185,7 @@ class _Found:
             if looked:
                 weights = np.stack(looked)
                 score += coverage(weights, source, self.options)
-        return Hypothesis(tuple(ids), log_prob, score, token == EOS, tuple(steps.tolist()), weights)
+        return Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights)
 
     def ranked(self) -> list[list[Hypothesis]]:
         """The wanted hypotheses of each sentence, best first."""

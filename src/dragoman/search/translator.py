@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 LINES_AT_A_TIME = 2048
 """Lines read, sorted by length and translated before the first of them is given back."""
-_HYPOTHESES = 512
+_HYPOTHESES = 1024
 """Hypotheses searched at a time when the batch size is "auto"."""
 
 
