@@ -1,4 +1,4 @@
-"""What search needs of a model: anything with ``start``, ``step`` and ``select``.
+"""What search needs of a model: anything with ``start``, ``step``, ``select`` and ``join``.
 
 It stands below the models (torch here, ONNX there), which give it, and search, which takes it.
 

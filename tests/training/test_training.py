@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rich.console import Console
 
 import dragoman
 from dragoman.config import Config, merge, to_toml
+from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Seq2Seq
@@ -211,6 +213,35 @@ def test_the_best_weights_are_kept_not_the_last(
     run(pairs, tmp_path / "m", options(steps=30))
     for name, tensor in weights(tmp_path / "m").items():
         assert torch.equal(tensor, kept[1][name])
+
+
+@pytest.mark.parametrize("spoilt", [(), (5, 6), (29,), range(10, 30)], ids=str)
+def test_numbers_that_are_read_a_step_later_are_the_same(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: Sequence[int]
+) -> None:
+    real = loop.train_step
+
+    def spoiling(now: loop.Run, batch: Batch) -> object:
+        if now.state.step in spoilt and not now.state.returns:
+            now.model.output.bias.grad = torch.full_like(now.model.output.bias, math.nan)
+        return real(now, batch)
+
+    monkeypatch.setattr(loop, "train_step", spoiling)
+    config = options(save_every=10, validate_every=12)
+    at_once = run(pairs, tmp_path / "at-once", config)
+    monkeypatch.setattr(loop, "LATER", {"cpu": 1})
+    later = run(pairs, tmp_path / "later", config)
+    for step in spoilt:
+        assert f"step {step}: the gradient is not finite" in at_once
+        assert f"step {step}: the gradient is not finite" in later
+    assert metrics(tmp_path / "later", "train")
+    for one, other in zip(metrics(tmp_path / "at-once", "train"),
+                          metrics(tmp_path / "later", "train"), strict=True):  # fmt: skip
+        for name in ("step", "loss", "accuracy", "gradient_norm", "learning_rate", "tokens"):
+            assert one[name] == other[name] or one[name] != one[name]
+    wanted = weights(tmp_path / "at-once")
+    for name, tensor in weights(tmp_path / "later").items():
+        assert torch.equal(tensor, wanted[name]), name
 
 
 def test_a_non_finite_gradient_changes_nothing(

@@ -18,7 +18,7 @@ from dragoman.data.plans import Lengths, Rows
 from dragoman.data.tokenizer import BOS, EOS, PAD, Ids
 
 Item = TypeVar("Item")
-_TENSORS = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
+_BY_PAIR = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
 
 
 class IdPairs(Protocol):
@@ -63,6 +63,10 @@ class Batch:
     target_mask: Tensor
     copies: Tensor
     """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
+    lengths: Ids
+    """Real tokens of each source, [B]; no tensor, so that nobody brings it to a GPU."""
+    real: Tensor
+    """Places of the real targets in the flattened ``target_out``, [N]."""
     target_tokens: int
     """Real target tokens, end tokens included."""
 
@@ -75,14 +79,22 @@ class Batch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in _TENSORS}
+        changed: dict[str, Any] = {
+            name: change(getattr(self, name)) for name in (*_BY_PAIR, "real")
+        }
         return replace(self, **changed)
 
     def split(self, parts: int) -> list[Batch]:
         """The batch in so many parts of about the same number of pairs."""
-        pieces = zip(*(getattr(self, name).tensor_split(parts) for name in _TENSORS), strict=True)
-        named = (dict(zip(_TENSORS, piece, strict=True)) for piece in pieces)
-        return [Batch(**one, target_tokens=int(one["target_mask"].sum())) for one in named]
+        if parts == 1:
+            return [self]
+        pieces = zip(*(getattr(self, name).tensor_split(parts) for name in _BY_PAIR), strict=True)
+        found = []
+        for piece, lengths in zip(pieces, np.array_split(self.lengths, parts), strict=True):
+            one = dict(zip(_BY_PAIR, piece, strict=True))
+            real = one["target_mask"].flatten().nonzero().squeeze(1)
+            found.append(Batch(**one, lengths=lengths, real=real, target_tokens=len(real)))
+        return found
 
 
 def pad(
@@ -120,8 +132,10 @@ def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)
     copies, _ = pad(words)
-    tokens = int(target_mask.sum())
-    return Batch(source, source_mask, target_in, target_out, target_mask, copies, tokens)
+    lengths, real = source_mask.sum(1).numpy(), target_mask.flatten().nonzero().squeeze(1)
+    return Batch(
+        source, source_mask, target_in, target_out, target_mask, copies, lengths, real, len(real)
+    )
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:

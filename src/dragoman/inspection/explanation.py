@@ -160,6 +160,7 @@ def explain_line(
     batch = assemble(PairsInMemory([source], [ids], copies), np.array([0]))
     if target is None and best.ids and not best.complete:
         batch.target_mask[0, -1] = False  # it was cut at its limit: no end follows
+        batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
     values = record(model, batch, smoothing=smoothing)
     examples, beam = _examples(values, sides, [line]), _branches(calls, answer, sides[1])
     return Explanation(examples, values, target is not None, answer, beam)

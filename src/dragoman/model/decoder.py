@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from dragoman.model.attention import Attention
 from dragoman.model.dropout import dropout
 from dragoman.model.embedding import Embedding
-from dragoman.model.products import Linear, loop
+from dragoman.model.products import Linear, in_search, loop
 from dragoman.model.recurrence import STATE_ROWS, Recurrent
 from dragoman.model.stack import Stack
 
@@ -60,7 +60,7 @@ class Part(NamedTuple):
     """The hypotheses, [n]."""
     at: Tensor
     """Where each stands: sentence in ``memory`` x q + number within the sentence, [n]."""
-    width: int
+    beam: int
     """Most hypotheses of a sentence, q."""
 
 
@@ -147,7 +147,8 @@ class Decoder(nn.Module):
         Returns:
             Features [B, Q, H], the new state [B, Q, K, H], and attention weights [B, Q, S] or None.
         """
-        projected = self._project(self.embedding(token))  # [B, Q, GH]
+        known = isinstance(memory, Memory)
+        projected = self._project(self.embedding(token)) if known else self._project_words(token)
         top, rows, context, weights = self._advance(projected, state, memory)
         features, late = self._features(top, memory, context)
         rows = self._fed(rows, features)
@@ -175,6 +176,17 @@ class Decoder(nn.Module):
     def _project(self, x: Tensor) -> Tensor:
         """The embedded token's part of layer 0's input product: [B, N, E] -> [B, N, GH]."""
         return self._first.project(x, slice(0, self.inputs))
+
+    def _project_words(self, ids: Tensor) -> Tensor:
+        """:meth:`_project` of the embeddings of ``ids`` [B, Q], in search each word's once.
+
+        Hypotheses of a beam often end in the same word.
+        """
+        if not in_search(self.embedding.weight):
+            return self._project(self.embedding(ids))
+        words, at = ids.unique(return_inverse=True)
+        filling = words[:1].expand(-len(words) % 8)  # see model/scorer.py
+        return self._project(self.embedding(torch.cat((words, filling))))[at]
 
     @property
     def _first(self) -> Recurrent:
@@ -227,10 +239,10 @@ class Decoder(nn.Module):
         source = max(part.memory.mask.shape[1] for part in memory)
         context = torch.zeros_like(queries)
         weights = queries.new_zeros(len(queries), 1, source)
-        for inside, rows, at, width in memory:
-            room = queries.new_zeros(len(inside.mask) * width, queries.shape[-1])
+        for inside, rows, at, beam in memory:
+            room = queries.new_zeros(len(inside.mask) * beam, queries.shape[-1])
             room[at] = queries[rows, 0]
-            room = room.view(len(inside.mask), width, -1)
+            room = room.view(len(inside.mask), beam, -1)
             found = self.attention(room, inside.keys, inside.states, inside.mask)
             for whole, part in zip((context, weights), found, strict=True):
                 whole[rows, 0, : part.shape[-1]] = part.flatten(0, 1)[at]

@@ -25,7 +25,7 @@ _TINY = 1e-30
 
 
 def has_eight_bit(device: torch.device) -> bool:
-    """Whether it multiplies 8-bit numbers by instructions of its own (VNNI).
+    """Whether it multiplies 8-bit numbers by instructions of its own (AVX-512 VNNI).
 
     Without them that is slow, and oneDNN may let sums run over.
     """
@@ -42,7 +42,7 @@ def require_eight_bit(device: torch.device) -> None:
     if not has_eight_bit(device):
         what = "this processor" if device.type == "cpu" else "a graphics card"
         raise OptionError(
-            f"{what} has no instructions for products of 8-bit numbers (VNNI)",
+            f"{what} has no instructions for products of 8-bit numbers (AVX-512 VNNI)",
             place="search.int8", cure="leave it out: --no-int8",
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
 from dragoman.model.recurrence import Recurrent
 from dragoman.model.stack import Stack
@@ -53,12 +54,15 @@ class Encoder(nn.Module):
             hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
         )  # fmt: skip
 
-    def forward(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, source: Tensor, mask: Tensor, lengths: Ids | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode.
 
         Args:
             source: ids [B, S].
             mask: [B, S], false on padding.
+            lengths: real tokens of each source, [B], if they are known.
 
         Returns:
             States [B, S, H] of the last layer, in the order of ``source``, and the final state of
@@ -67,11 +71,13 @@ class Encoder(nn.Module):
         order = _reversal(mask) if self.reverse else None
         if order is not None:
             source = source.gather(1, order)
-        known = None if bool(mask.all()) else mask  # nothing is padded: spare the work
+        if lengths is None:
+            lengths = mask.sum(1).cpu().numpy()
+        known = mask if (lengths < mask.shape[1]).any() else None  # None spares work
         x = self.embedding(source)  # [B, S, E]
         finals = []
         for number, layer in enumerate(self.layers):
-            y, final = layer.scan(self.layers.enter(x, number), mask=known)
+            y, final = layer.scan(self.layers.enter(x, number), mask=known, lengths=lengths)
             if self.summed:
                 y, final = torch.add(*y.chunk(2, -1)), torch.add(*final.chunk(2, -1))
             x = self.layers.leave(x, y, number)

@@ -38,8 +38,9 @@ def features_with_guesses(
         Features [B, T, H], and attention weights [B, T, S] or None.
     """
     drawn = torch.rand(len(target), 1 if way == "sequence" else target.shape[1]) < share
-    own = drawn.to(target.device).expand_as(target).clone()  # [B, T]
-    own[:, 0] = False
+    drawn = drawn.expand(target.shape).clone()  # [B, T]
+    drawn[:, 0] = False
+    own, some = drawn.to(target.device, non_blocking=True), drawn.any(0).tolist()
     if way == "parallel":
         with torch.no_grad():
             guesses = _guesses(output, decoder.unroll(target, memory)[0])
@@ -47,7 +48,7 @@ def features_with_guesses(
         return decoder.unroll(torch.cat((target[:, :1], mixed), 1), memory)
     state, features, weights = memory.start.unsqueeze(1), list[Tensor](), list[Tensor | None]()
     for t in range(target.shape[1]):
-        if t and own[:, t].any():
+        if some[t]:
             with torch.no_grad():
                 guess = _guesses(output, features[-1])
             token = torch.where(own[:, t : t + 1], guess, target[:, t : t + 1])

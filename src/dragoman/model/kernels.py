@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from dragoman.data.tokenizer import Ids
 
 if TYPE_CHECKING:
     from dragoman.model.recurrence import Recurrent
@@ -35,7 +39,7 @@ def suits(layer: Recurrent, x: Tensor, mask: Tensor | None) -> bool:
 
 
 def scan(
-    layer: Recurrent, x: Tensor, state: Tensor | None, mask: Tensor | None
+    layer: Recurrent, x: Tensor, state: Tensor | None, mask: Tensor | None, lengths: Ids | None
 ) -> tuple[Tensor, Tensor]:
     """:meth:`Recurrent.scan`, with zeros on padding.
 
@@ -44,6 +48,7 @@ def scan(
         x: [B, T, E].
         state: the first state, [B, R, D x H]; zeros when not given.
         mask: [B, T], false on padding.
+        lengths: real positions of each row, [B]; read off the mask if None, which a GPU waits for.
     """
     batch, time, _ = x.shape
     if state is None:
@@ -55,18 +60,28 @@ def scan(
     if mask is None:
         outputs, *last = run(x, _hx(first), _weights(layer), *options, True)  # type: ignore[operator]
     else:
-        lengths = mask.sum(1).clamp(min=1).cpu()
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        first = [row.index_select(1, packed.sorted_indices) for row in first]
+        lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
+        order = np.argsort(-lengths, kind="stable")
+        there, back = (_moved(index, x.device) for index in (order, np.argsort(order)))
+        packed = pack_padded_sequence(
+            x.index_select(0, there), torch.from_numpy(lengths[order]), batch_first=True
+        )
+        first = [row.index_select(1, there) for row in first]
         data, *last = run(  # type: ignore[operator]
             packed.data, packed.batch_sizes, _hx(first), _weights(layer), *options
         )
-        packed = PackedSequence(
-            data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
+        outputs, _ = pad_packed_sequence(
+            PackedSequence(data, packed.batch_sizes), batch_first=True, total_length=time
         )
-        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=time)
-        last = [row.index_select(1, packed.unsorted_indices) for row in last]
+        outputs = outputs.index_select(0, back)
+        last = [row.index_select(1, back) for row in last]
     return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
+
+
+def _moved(index: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+    """``index`` on ``device``, without waiting for it."""
+    here = torch.from_numpy(index)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
 
 
 def _hx(rows: list[Tensor]) -> Tensor | tuple[Tensor, ...]:

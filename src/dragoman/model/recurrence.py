@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dragoman.data.tokenizer import Ids
 from dragoman.model import kernels
 from dragoman.model.products import linear, recurrent
 
@@ -101,8 +102,9 @@ class Recurrent(nn.Module):
         return torch.tanh(projected + hidden).unsqueeze(1)  # Elman 1990
 
     def scan(
-        self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None,
+        lengths: Ids | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Run whole sequences.
 
         Args:
@@ -111,12 +113,13 @@ class Recurrent(nn.Module):
             mask: [B, T], false on padding, which stands at the end of a sequence and neither
                 changes a state nor is read: the backward direction starts at the last real
                 position, and the final state is the one after it.
+            lengths: the same as numbers, [B], if they are known.
 
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
         if kernels.suits(self, x, mask):
-            return kernels.scan(self, x, state, mask)
+            return kernels.scan(self, x, state, mask, lengths)
         batch = x.shape[0]
         inputs = self._project_all(x.transpose(0, 1), mask)  # [D, T, B, GH]
         if state is None:

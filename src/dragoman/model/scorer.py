@@ -191,8 +191,8 @@ class TorchScorer:
         """The source's words of each hypothesis, to copy them: [N, S], or [N, 0]."""
         most = max(part.memory.copies.shape[1] for part in state.parts)
         words = torch.full((len(state.rows), most), PAD, device=self.device)
-        for memory, rows, at, width in state.parts if most else ():
-            words[rows, : memory.copies.shape[1]] = memory.copies[at // width]
+        for memory, rows, at, beam in state.parts if most else ():
+            words[rows, : memory.copies.shape[1]] = memory.copies[at // beam]
         return words
 
     def _tensor(self, values: npt.NDArray[np.int64]) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.config import ModelOptions
+from dragoman.data.tokenizer import Ids
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.decoder import Decoder, Memory, Part
@@ -98,15 +99,20 @@ class Seq2Seq(nn.Module):
         self.encoder, self.bridge, self.decoder, self.output = encoder, bridge, decoder, output
         self.copying = copying
 
-    def encode(self, source: Tensor, mask: Tensor, copies: Tensor | None = None) -> Memory:
+    def encode(
+        self, source: Tensor, mask: Tensor, copies: Tensor | None = None,
+        lengths: Ids | None = None,
+    ) -> Memory:  # fmt: skip
         """Read the source.
 
         Args:
             source: ids [B, S].
             mask: [B, S], false on padding.
             copies: ids [B, S] of the same words in the target's vocabulary, to copy them.
+            lengths: real tokens of each source, [B]: a GPU would have to be waited for to learn
+                them from the mask.
         """
-        states, final = self.encoder(source, mask)
+        states, final = self.encoder(source, mask, lengths)
         attention = self.decoder.attention
         keys = states if attention is None else attention.keys(states)
         copies = source[:, :0] if copies is None else copies
@@ -115,17 +121,19 @@ class Seq2Seq(nn.Module):
     def forward(
         self, source: Tensor, mask: Tensor, target_in: Tensor, target_out: Tensor,
         target_mask: Tensor, objective: Objective, copies: Tensor | None = None,
+        lengths: Ids | None = None, real: Tensor | None = None,
     ) -> Loss:  # fmt: skip
         """The loss of a batch with known targets.
 
         Args:
-            source, mask, copies: see :meth:`encode`.
+            source, mask, copies, lengths: see :meth:`encode`.
             target_in: ids [B, T], the begin token first.
             target_out: ids [B, T], the end token last.
             target_mask: [B, T], false on padding, which never counts.
             objective: what is minimised; teacher forcing unless it says otherwise.
+            real: places of the real targets in the flattened ``target_out``, [N], if known.
         """
-        memory = self.encode(source, mask, copies)
+        memory = self.encode(source, mask, copies, lengths)
         if objective.feeding == "none" or not objective.share:
             features, weights = self.unroll(target_in, memory)  # [B, T, H], [B, T, S]
         else:
@@ -133,22 +141,24 @@ class Seq2Seq(nn.Module):
                 self.decoder, self.output, self._readable(target_in), memory,
                 way=objective.feeding, share=objective.share,
             )  # fmt: skip
-        counted = target_mask.flatten().nonzero().squeeze(1)  # [N]
-        real = features.flatten(0, 1).index_select(0, counted)  # [N, H]
-        answers = target_out.flatten().index_select(0, counted)
+        if real is None:
+            real = target_mask.flatten().nonzero().squeeze(1)  # [N]
+        features = features.flatten(0, 1).index_select(0, real)  # [N, H]
+        answers = target_out.flatten().index_select(0, real)
         mixture = None
         if self.copying is not None and weights is not None:
-            words = _every_position(memory.copies, weights)[target_mask]  # [N, S]
-            mixture = self.copying.mixture(real, weights[target_mask], words, answers)
+            words = _every_position(memory.copies, weights)
+            looked, words = (x.flatten(0, 1).index_select(0, real) for x in (weights, words))
+            mixture = self.copying.mixture(features, looked, words, answers)  # [N, S] both
         answers = self._readable(answers)
         if objective.samples:
             total, plain, right = sampled_loss(
-                self.output, real, answers, objective.samples, mixture
+                self.output, features, answers, objective.samples, mixture
             )
             total = total * objective.scale
         else:
             total, plain, right = self.output.loss(
-                real, answers, objective.smoothing, mixture, objective.scale
+                features, answers, objective.smoothing, mixture, objective.scale
             )
         return Loss(total, plain, target_mask.sum(), right)
 

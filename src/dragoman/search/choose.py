@@ -109,24 +109,21 @@ class Drawn:
 
     def __init__(self, options: SearchOptions, demands: Sequence[Demand]) -> None:
         self.options, self.top = options, options.top_k or None
-        longest = 1 + max(demand.most for demand in demands)
-        self.uniform = np.stack(
-            [np.random.default_rng(d.seed).random((longest, options.n_best)) for d in demands]
-        )  # [B, T, Q]
+        self.random = [np.random.default_rng(demand.seed) for demand in demands]
 
     def __call__(
         self, scores: Scores, now: Open, room: Integers, history: Integers | None
     ) -> Chosen:
         """Draw a token for each hypothesis; the numbers of a sentence are its own."""
         rows = np.arange(len(now.sentences))
-        number = rows - np.searchsorted(now.sentences, now.sentences)
-        uniform = self.uniform[now.sentences, now.lengths, number]
+        sentences, first, row = np.unique(now.sentences, return_index=True, return_inverse=True)
+        numbers = np.stack([self.random[i].random(self.options.n_best) for i in sentences])
+        uniform = numbers[row, rows - first[row]]
         steps, tokens = scores.log_probs.astype(np.float64), scores.tokens
         if self.top is not None:
             if tokens is None:
                 tokens = largest(steps, self.top)
                 steps = np.take_along_axis(steps, tokens, 1)
-            steps[np.isfinite(steps).cumsum(1) > self.top] = -np.inf
         column = draw(steps / self.options.temperature, uniform, self.options.top_p)
         chosen = column if tokens is None else tokens[rows, column]
         return Chosen(now.log_probs + steps[rows, column], rows, chosen)

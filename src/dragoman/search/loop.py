@@ -21,7 +21,7 @@ from dragoman.search.hypothesis import Hypothesis, coverage, normalized
 from dragoman.search.trail import Open, Trail
 
 _WORTH_FILLING = 0.25
-"""Sentences begin when there is place for this share of those that are at work together."""
+"""Sentences begin when there is place for this share of the beams that fit in."""
 
 
 def search(
@@ -40,7 +40,7 @@ def search(
         options: how to search.
         demands: what is asked of each output beside (default: what the options say).
         attention: keep the attention weights.
-        at_once: sentences that are at work together; 0: all.
+        at_once: whole beams that are at work together; 0: as many as there are sources.
 
     Returns:
         For each source its hypotheses, best first: ``options.n_best``, or fewer where no more are
@@ -52,7 +52,7 @@ def search(
     choose = Drawn(options, demands) if drawn else Best(options, demands)
     rules = Rules(options, demands)
     top = None if rules.active else choose.top
-    found = _Found(options, demands, options.n_best if drawn else options.beam, attention)
+    found = _Found(options, demands, attention)
     never = [PAD, BOS, UNK]
     if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
         never.remove(UNK)
@@ -83,9 +83,8 @@ class _Batch:
     ) -> None:
         self.scorer, self.sources, self.at_once = scorer, sources, at_once
         self.int8 = options.int8
-        drawn = options.temperature > 0
-        self.beam = options.n_best if drawn else options.beam
-        self.copies = self.beam if drawn else 1
+        self.beam = options.hypotheses
+        self.copies = self.beam if options.temperature > 0 else 1
         """Hypotheses that a sentence begins with: one, or several that are drawn apart."""
         self.begun = 0
         self.state: Any = None
@@ -137,13 +136,11 @@ class _Batch:
 class _Found:
     """The hypotheses of each sentence that have ended, and what the others must beat."""
 
-    def __init__(
-        self, options: SearchOptions, demands: Sequence[Demand], beam: int, attention: bool
-    ) -> None:
+    def __init__(self, options: SearchOptions, demands: Sequence[Demand], attention: bool) -> None:
         self.options, self.demands, self.attention = options, demands, attention
         self.hypotheses: list[list[Hypothesis]] = [[] for _ in demands]
         self.most = np.array([demand.most for demand in demands])
-        self.room = np.full(len(demands), beam)
+        self.room = np.full(len(demands), options.hypotheses)
         self.threshold = np.full(len(demands), -np.inf)
         """The score of the worst hypothesis that is wanted, [B]."""
         self.looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"

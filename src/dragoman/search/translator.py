@@ -203,9 +203,9 @@ def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _at_once(options: SearchOptions) -> int:
-    """Sentences that are searched together."""
-    each = options.n_best if options.temperature else options.beam
-    return max(1, _HYPOTHESES // each) if options.batch_size == "auto" else options.batch_size
+    """Beams that are at work together."""
+    most = max(1, _HYPOTHESES // options.hypotheses)
+    return most if options.batch_size == "auto" else options.batch_size
 
 
 def _joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:

@@ -35,10 +35,10 @@ from dragoman.files import write_text
 from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.model.products import PACKED
-from dragoman.training.loop import train_step
 from dragoman.training.machine import cores, device_utilisation, peak_memory
 from dragoman.training.recovery import is_out_of_memory
 from dragoman.training.run import assemble_run, begin
+from dragoman.training.step import train_step
 
 SIZES = tuple(2**power for power in range(10))
 """Sentences of a batch that are tried when none are named."""
@@ -187,12 +187,13 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
     def play() -> float:
         began = time.perf_counter()
         for rows in batches:
-            train_step(run, assemble(train, rows))  # waits for the device: it reads the loss
+            step = train_step(run, assemble(train, rows))
+        step.read(run.state)  # waits for the device
         return time.perf_counter() - began
 
     with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
         play()  # the warm-up: every shape once
-    train_step(run, assemble(train, longest))
+    train_step(run, assemble(train, longest)).read(run.state)
     took: list[float] = []
     used: list[float] = []
     began, processor = time.perf_counter(), time.process_time()

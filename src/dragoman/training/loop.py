@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor
 
 from dragoman.config import Config, seconds
 from dragoman.data.batches import Batch, ahead, assemble
 from dragoman.data.plans import Rows, plan_epoch
 from dragoman.data.prepare import Prepared
 from dragoman.model.folder import WEIGHTS, save_weights
-from dragoman.model.seq2seq import Loss, Objective, Seq2Seq
+from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.checkpoint import save_checkpoint
-from dragoman.training.optimizer import clip
 from dragoman.training.progress import Reporter
-from dragoman.training.recovery import MOST_SKIPPED, go_back, in_parts, note_batch
-from dragoman.training.schedules import learning_rate, sampling_share
+from dragoman.training.recovery import MOST_SKIPPED, go_back, note_batch
 from dragoman.training.state import TrainingState
+from dragoman.training.step import Step, train_step
 from dragoman.training.validation import keep_confidence, validate
 
 Value = TypeVar("Value")
+
+LATER = {"cuda": 1}
+"""Steps that a kind of device is left to work at before their numbers are read."""
 
 
 @dataclass(slots=True)
@@ -53,6 +54,17 @@ class Run:
     show: Callable[[], None] = lambda: None
     """Shows the weights at work."""
 
+    @property
+    def done(self) -> float:
+        """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
+        state, options = self.state, self.config.training
+        shares = [state.elapsed / max(1e-9, seconds(options.budget) - _reserve(self))]
+        if options.steps:
+            shares.append(state.step / options.steps)
+        if options.epochs:
+            shares.append((state.epoch + state.batch / max(1, state.batches)) / options.epochs)
+        return min(1.0, max(shares))
+
 
 def train_loop(run: Run) -> str:
     """Train until an end is reached; returns why it ended.
@@ -61,28 +73,36 @@ def train_loop(run: Run) -> str:
         TrainingError: the numbers stay non-finite.
     """
     options = run.config.training
-    reason = _agreed(run, ended(run))
+    reason, begun = _agreed(run, ended(run)), deque[tuple[Rows, Step]]()
     while not reason:
         for rows, batch in _batches(run):
             if options.show_every and run.state.step % options.show_every == 0:
                 run.show()
-            norms, rate = train_step(run, batch)
-            if not math.isfinite(norms["total"]) and _skipped(run, rows):
-                break  # the batches of the checkpoint's position come next
+            step = train_step(run, batch)
+            begun.append((rows, step))
             run.state.elapsed = _agreed(run, time.monotonic() - run.began)
-            step = run.state.step
-            if step % options.report_every == 0:
+            number = run.state.step
+            reports = _due(options.report_every, number)
+            validates = _due(options.validate_every, number) or _must_learn_its_cost(run)
+            saves = _due(options.save_every, number)
+            if not _read(run, begun, to_the_end=reports or validates or saves):
+                break  # the batches of the checkpoint's position come next
+            if reports:
                 run.reporter.step(
-                    run.state, norms=norms, rate=rate, done=done(run), reserve=_reserve(run),
+                    run.state, norms=step.norms, rate=step.rate, done=run.done,
+                    reserve=_reserve(run),
                 )  # fmt: skip
                 run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
-            if _due(options.validate_every, step) or _must_learn_its_cost(run):
+            if validates:
                 validate_and_keep(run)
-            if _due(options.save_every, step) and not run.state.skipped_in_a_row:
+            if saves and not run.state.skipped_in_a_row:
                 _save(run)  # else the checkpoints to go back to would be pushed out
             if reason := _agreed(run, ended(run)):
+                reason = reason if _read(run, begun, to_the_end=True) else ""
                 break
         else:
+            if not _read(run, begun, to_the_end=True):
+                continue
             run.state.epoch, run.state.batch = run.state.epoch + 1, 0
             if options.validate_every == "epoch":
                 validate_and_keep(run)
@@ -98,62 +118,18 @@ def _due(every: int | str, step: int) -> bool:
     return not isinstance(every, str) and step % every == 0
 
 
-def train_step(run: Run, batch: Batch) -> tuple[dict[str, float], float]:
-    """One update; returns the gradient's norms before clipping, and the learning rate."""
-    state, options, accelerator = run.state, run.config.training, run.accelerator
-    rate = learning_rate(options, step=state.step, done=done(run), cuts=state.cuts)
-    rate *= 0.5**state.returns
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
-    batch = batch.to(accelerator.device)
-    # Summed over tokens and divided once, by the tokens of all processes; as their gradients are
-    # averaged on the way back, each counts as many times as there are processes.
-    processes = accelerator.num_processes
-    tokens = batch.target_mask.sum()
-    everywhere = accelerator.reduce(tokens) if processes > 1 else tokens
-    learn = partial(backward, run, run.learner, processes / everywhere)
-    if processes == 1:
-        sums = in_parts(batch, state, learn, run.optimizer.zero_grad, run.reporter.say)
-    else:  # parts would have to be agreed on
-        sums = learn(batch)
-    norms = clip(run.model, options)
-    if math.isfinite(norms["total"]):
-        run.optimizer.step()
-        state.skipped_in_a_row = 0
-    run.optimizer.zero_grad(set_to_none=True)
-    state.step += 1
-    state.batch += 1
-    state.tokens += int(everywhere)
-    state.window_loss += float(sums.plain)
-    state.window_tokens += batch.target_tokens
-    state.window_right += int(sums.right)
-    return norms, rate
+def _read(run: Run, begun: deque[tuple[Rows, Step]], *, to_the_end: bool) -> bool:
+    """Read what steps gave, but on a GPU not yet what the latest does; False: the run went back."""
+    later = 0 if to_the_end else LATER.get(run.accelerator.device.type, 0)
+    while len(begun) > later:
+        rows, step = begun.popleft()
+        if not step.read(run.state) and _skipped(run, rows, step.number):
+            begun.clear()
+            return False
+    return True
 
 
-def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Loss:
-    """Forward and backward: adds the gradients of the summed loss times ``scale``."""
-    low = run.config.training.precision == "bf16"
-    with torch.autocast(run.accelerator.device.type, torch.bfloat16, enabled=low):
-        loss: Loss = model(
-            part.source, part.source_mask, part.target_in, part.target_out, part.target_mask,
-            objective(run)._replace(scale=scale), part.copies,
-        )  # fmt: skip
-    run.accelerator.backward(loss.total)
-    return loss
-
-
-def objective(run: Run) -> Objective:
-    """What the next step minimises."""
-    options = run.config.training
-    return Objective(
-        smoothing=options.label_smoothing,
-        samples=options.samples if options.objective == "sampled" else 0,
-        feeding=options.scheduled_sampling,
-        share=sampling_share(options, done=done(run)),
-    )
-
-
-def _skipped(run: Run, rows: Rows) -> bool:
+def _skipped(run: Run, rows: Rows, number: int) -> bool:
     """Note a step that changed nothing, for its gradient was not finite; True: the run went back.
 
     Raises:
@@ -162,25 +138,14 @@ def _skipped(run: Run, rows: Rows) -> bool:
     state = run.state
     state.skipped += 1
     state.skipped_in_a_row += 1
-    run.reporter.say(f"step {state.step - 1}: the gradient is not finite; step left out")
+    run.reporter.say(f"step {number}: the gradient is not finite; step left out")
     if run.accelerator.is_main_process:
-        note_batch(run.folder, state.step - 1, run.prepared.train, rows)
+        note_batch(run.folder, number, run.prepared.train, rows)
     if state.skipped_in_a_row < MOST_SKIPPED:
         return False
-    run.state = go_back(run.folder, run.model, run.optimizer, state)
+    run.state = go_back(run.folder, run.model, run.optimizer, state, number)
     run.reporter.say(f"back to step {run.state.step}, with half the learning rate")
     return True
-
-
-def done(run: Run) -> float:
-    """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
-    state, options = run.state, run.config.training
-    shares = [state.elapsed / max(1e-9, seconds(options.budget) - _reserve(run))]
-    if options.steps:
-        shares.append(state.step / options.steps)
-    if options.epochs:
-        shares.append((state.epoch + state.batch / max(1, state.batches)) / options.epochs)
-    return min(1.0, max(shares))
 
 
 def validate_and_keep(run: Run) -> None:

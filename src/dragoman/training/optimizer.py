@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dragoman.config import TrainingOptions
 from dragoman.model.seq2seq import Seq2Seq
@@ -50,23 +49,39 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     return torch.optim.Adagrad(groups, lr=rate)
 
 
-def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, float]:
+def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
     """Scale gradients down to the norm ``options.clip`` (Pascanu et al. 2013, algorithm 1).
 
     Returns:
-        The norms before clipping: of each part, and ``total``.
+        The norms before clipping: of each part, and ``total``; scalars where the gradients are.
     """
     gradients = {
         part: [p for _, p in named if p.grad is not None] for part, named in parts(model).items()
     }
     norms = {
-        part: float(nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None]))
+        part: nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
         for part, weights in gradients.items()
     }
-    norms["total"] = math.hypot(*norms.values())
+    device = next(model.parameters()).device
+    norms = {part: norm.to(device) for part, norm in norms.items()}  # of no gradients at all: 0
+    norms["total"] = torch.stack(list(norms.values())).norm()
     if options.clip:
         for part, weights in gradients.items():
             norm = norms[part if options.clip_parts else "total"]
-            if not norm <= options.clip:  # else every gradient would be multiplied by one
-                nn.utils.clip_grads_with_norm_(weights, options.clip, torch.tensor(norm))
+            # Else every gradient is multiplied by one, which a GPU does before it could tell us.
+            if device.type != "cpu" or not norm <= options.clip:
+                nn.utils.clip_grads_with_norm_(weights, options.clip, norm.float())
     return norms
+
+
+def update(optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
+    """Take a step, unless the gradients' ``norm`` is not finite.
+
+    On a GPU fused Adam finds out by itself, so that nobody waits for the answer.
+    """
+    finds_out = isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW))
+    if norm.device.type == "cuda" and finds_out:
+        optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+        optimizer.step()
+    elif norm.isfinite():
+        optimizer.step()

@@ -42,18 +42,19 @@ def note_batch(folder: Path, step: int, corpus: Corpus, rows: Rows) -> None:
 
 
 def go_back(
-    folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, state: TrainingState
-) -> TrainingState:
-    """The last checkpoint, to go on from with half the learning rate.
+    folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, state: TrainingState,
+    step: int,
+) -> TrainingState:  # fmt: skip
+    """The last checkpoint before those left out up to ``step``, with half the learning rate.
 
     Raises:
         TrainingError: there is none, or the run has gone back often enough.
     """
-    good = state.step - state.skipped_in_a_row
+    good = step + 1 - state.skipped_in_a_row
     saved = [path for path in checkpoints(folder) if step_of(path) <= good]
     if not saved or state.returns == MOST_RETURNS:
         raise TrainingError(
-            f"{MOST_SKIPPED} steps in a row had no finite gradient", place=f"step {state.step}",
+            f"{MOST_SKIPPED} steps in a row had no finite gradient", place=f"step {step + 1}",
             cure="lower --training.learning-rate, or set --training.precision fp32",
         )  # fmt: skip
     old = load_checkpoint(saved[-1], model, optimizer)

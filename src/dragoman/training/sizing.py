@@ -22,7 +22,7 @@ from dragoman.data.plans import longest_batch, plan_batches, plan_epoch
 from dragoman.data.prepare import Prepared, Say
 from dragoman.errors import OptionError, TrainingError
 from dragoman.model.seq2seq import build_model
-from dragoman.training.loop import Run, backward, train_step
+from dragoman.training.loop import Run
 from dragoman.training.machine import keep_freed_memory, peak_memory
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
@@ -30,6 +30,7 @@ from dragoman.training.progress import Reporter
 from dragoman.training.recovery import in_parts, is_out_of_memory
 from dragoman.training.start import freeze
 from dragoman.training.state import TrainingState
+from dragoman.training.step import backward, train_step
 
 SMALLEST, LARGEST = 256, 16_384
 """Target tokens of the batches that are measured: doubled from one to the other, ..."""
@@ -169,7 +170,8 @@ def measure_size(run: Run, batch_tokens: int) -> float:
     train, seed = run.prepared.train, run.config.training.seed
     lengths = (train.source_lengths, train.target_lengths)
     plan = plan_batches(*lengths, batch_tokens, seed=seed, epoch=0)
-    train_step(run, assemble(train, longest_batch(plan, *lengths)))  # warm-up, and most memory
+    # The warm-up, which takes the most memory.
+    train_step(run, assemble(train, longest_batch(plan, *lengths))).read(run.state)
     plan.sort(key=lambda rows: int(lengths[1][rows].max()))
     middles = np.unique(((np.arange(ROUND) + 0.5) / ROUND * len(plan)).astype(int))
     batches = [assemble(train, plan[at]) for at in middles]
@@ -177,7 +179,8 @@ def measure_size(run: Run, batch_tokens: int) -> float:
     while len(took) < 2 or sum(took) < SECONDS:
         start = time.perf_counter()
         for batch in batches:
-            train_step(run, batch)  # waits for the device: it reads the loss
+            step = train_step(run, batch)
+        step.read(run.state)  # waits for the device
         took.append(time.perf_counter() - start)
     return sum(batch.target_tokens for batch in batches) / min(took)
 
