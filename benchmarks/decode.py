@@ -156,7 +156,8 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
     trainings = {}
     for name in asked.programs:
         program = DECODERS[name]
-        training = Training(w, words, models / name, asked.threads, steps=asked.steps)
+        folder = models / (OURS if name == INT8 else name)
+        training = Training(w, words, folder, asked.threads, steps=asked.steps)
         try:
             if why := program.unfit(w) or program.absent:
                 raise RunError(why)

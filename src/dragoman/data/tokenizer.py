@@ -121,13 +121,15 @@ class Tokenizer:
 
     def tokens(self, ids: Iterable[int], copied: Sequence[str] = ()) -> list[str]:
         """The token of each id, as it stands in the vocabulary or among the words ``copied``."""
-        known = len(self)
+        words, own = self._vocabulary, dict(enumerate(copied, len(self)))
         return [
-            copied[int(i) - known]
-            if 0 <= int(i) - known < len(copied)
-            else str(self._backend.id_to_token(int(i)) or SPECIAL[UNK])
-            for i in ids
+            words[i] if 0 <= i < len(words) else own.get(i, SPECIAL[UNK]) for i in map(int, ids)
         ]
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        """Every token: to ask the library for each one again is a tenth of a greedy search."""
+        return [str(self._backend.id_to_token(i) or SPECIAL[UNK]) for i in range(len(self))]
 
     @cached_property
     def texts(self) -> list[str]:
