@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.config import TrainingOptions
+from dragoman.model.embedding import KeptGradient
 from dragoman.model.seq2seq import Seq2Seq
 
 
@@ -47,6 +48,13 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     if options.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, lr=rate, momentum=momentum)
     return torch.optim.Adagrad(groups, lr=rate)
+
+
+def keep_gradients(model: Seq2Seq) -> None:
+    """Spare the tables of embeddings a gradient of zeros a step, where they alone are learned."""
+    for table in {model.encoder.embedding, model.decoder.embedding}:
+        if table.weight is not model.output.weight:
+            table.gradient = KeptGradient(table.weight)
 
 
 def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:

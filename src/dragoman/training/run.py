@@ -40,7 +40,7 @@ from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads
-from dragoman.training.optimizer import build_optimizer
+from dragoman.training.optimizer import build_optimizer, keep_gradients
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
 from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
@@ -243,6 +243,8 @@ def assemble_run(
     model.to(accelerator.device)
     optimizer = build_optimizer(model, options)
     state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
+    if accelerator.num_processes == 1 and accelerator.device.type == "cpu":
+        keep_gradients(model)
     learner = accelerator.prepare(model)
     log = MetricsLog(out / METRICS, step=state.step) if accelerator.is_main_process else None
     reporter = Reporter(console, log, options)
