@@ -139,6 +139,30 @@ def test_a_librarys_kernel_is_the_scan(
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_librarys_kernel_is_the_scan_in_bf16(
+    cell: str, masked: bool, mask: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = Recurrent(cell, EMBEDDING, HIDDEN, 2)
+    formula_weights(layer)
+    x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING) * 1.0).view(BATCH, SOURCE, EMBEDDING)
+    known, found = mask if masked else None, []
+    for kernel in (False, True):
+        monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs, last = layer.scan(x, mask=known)
+        assert outputs.dtype == last.dtype == torch.bfloat16
+        outputs = outputs if known is None else outputs * known.unsqueeze(-1)
+        (outputs.float().sum() + last.float().sum()).backward()
+        gradients = [p.grad.clone() for p in layer.parameters()]
+        assert all(gradient.dtype == torch.float32 for gradient in gradients)
+        found.append([outputs.detach().float(), last.detach().float(), *gradients])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.03 * float(ours.abs().max()))
+
+
 def test_an_lstm_in_fp32_is_that_in_fp64() -> None:
     found = []
     for dtype in (torch.float64, torch.float32):

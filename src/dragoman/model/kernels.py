@@ -8,7 +8,9 @@ Both give the same numbers for real positions; the library's are zero on padding
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +23,20 @@ from dragoman.data.tokenizer import Ids
 if TYPE_CHECKING:
     from dragoman.model.recurrence import Recurrent
 
-_RUN = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+_RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 
 def suits(layer: Recurrent, x: Tensor, mask: Tensor | None) -> bool:
     """Whether a library's kernel is to be taken here: the faster one on a processor (see the log).
 
-    On a GPU that is so in training in fp32 (not measured yet). Under autocast torch would give
-    cuDNN fp16, whose range needs scaled gradients.
+    On a GPU that is so in training (not measured yet).
     """
-    if torch.is_autocast_enabled(x.device.type) or not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():
         return False
     if x.device.type == "cuda":
         return True
-    fits = layer.cell == "lstm" and mask is None and x.dtype == torch.float32
+    low = torch.is_autocast_enabled(x.device.type) or x.dtype != torch.float32
+    fits = layer.cell == "lstm" and mask is None and not low
     return fits and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
 
 
@@ -50,15 +52,19 @@ def scan(
         mask: [B, T], false on padding.
         lengths: real positions of each row, [B]; read off the mask if None, which a GPU waits for.
     """
+    device, weights = x.device.type, _weights(layer)
+    if torch.is_autocast_enabled(device):  # which by itself would give cuDNN fp16, never bf16
+        low = torch.get_autocast_dtype(device)
+        x, weights = x.to(low), [weight.to(low) for weight in weights]
     batch, time, _ = x.shape
     if state is None:
         state = x.new_zeros(batch, layer.rows, layer.directions * layer.hidden)
     rows = state.view(batch, layer.rows, layer.directions, layer.hidden).permute(1, 2, 0, 3)
     first = [row.to(x.dtype).contiguous() for row in rows]  # R times [D, B, H]
     options = (True, 1, 0.0, layer.training, layer.directions == 2)  # has biases, layers, dropout
-    run = _RUN[layer.cell]
+    run = partial(_without_autocast, device, _RUN[layer.cell])
     if mask is None:
-        outputs, *last = run(x, _hx(first), _weights(layer), *options, True)  # type: ignore[operator]
+        outputs, *last = run(x, _hx(first), weights, *options, True)
     else:
         lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
         order = np.argsort(-lengths, kind="stable")
@@ -67,15 +73,18 @@ def scan(
             x.index_select(0, there), torch.from_numpy(lengths[order]), batch_first=True
         )
         first = [row.index_select(1, there) for row in first]
-        data, *last = run(  # type: ignore[operator]
-            packed.data, packed.batch_sizes, _hx(first), _weights(layer), *options
-        )
+        data, *last = run(packed.data, packed.batch_sizes, _hx(first), weights, *options)
         outputs, _ = pad_packed_sequence(
             PackedSequence(data, packed.batch_sizes), batch_first=True, total_length=time
         )
         outputs = outputs.index_select(0, back)
         last = [row.index_select(1, back) for row in last]
     return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
+
+
+def _without_autocast(device: str, run: Callable[..., Any], *given: Any) -> Any:
+    with torch.autocast(device, enabled=False):
+        return run(*given)
 
 
 def _moved(index: npt.NDArray[np.int64], device: torch.device) -> Tensor:
