@@ -53,9 +53,9 @@ class TableScorer:
         )
         self.rows += len(table)
         weights = np.exp(table[:, :2])
+        table[:, list(never)] = -np.inf
         words, found = None, table.copy()
         if top is not None:
-            table[:, list(never)] = -np.inf
             words = largest(table, top)
             found = np.take_along_axis(table, words, 1)
         return Scores(found, words, weights), state._replace(histories=histories)

@@ -66,7 +66,8 @@ class Scorer(Protocol[State]):
     ) -> tuple[Scores, State]:  # fmt: skip
         """Score what follows the last tokens [N] of the hypotheses.
 
-        All words; or the ``top`` most probable ones, but not those that are ``never`` said.
+        All words, with minus infinity for those that are ``never`` said; or the ``top`` most
+        probable ones, without them.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from dragoman.model.products import Prepared, linear
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
 from dragoman.search.reading import Reader
+from dragoman.search.request import Request
 from dragoman.search.translator import Translator
 
 eight_bit = pytest.mark.skipif(
@@ -33,7 +35,7 @@ def tokenizer() -> Tokenizer:
 
 def translator(tokenizer: Tokenizer, **options: object) -> Translator:
     torch.manual_seed(3)
-    chosen = replace(ModelOptions(), embedding=48, hidden=96, dropout=0.0, **options)  # type: ignore[arg-type]
+    chosen = replace(ModelOptions(), **{"embedding": 48, "hidden": 96, "dropout": 0.0} | options)  # type: ignore[arg-type]
     model = build_model(chosen, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -78,6 +80,28 @@ def test_scores_are_the_same_in_any_batch_and_order(
             assert shuffled[place].texts == whole[i].texts
             for a, b in zip(shuffled[place].hypotheses, whole[i].hypotheses, strict=True):
                 assert (a.ids, a.score) == (b.ids, b.score)
+
+
+@pytest.mark.parametrize("asked", [{"prefix": "w10"}, {"must": ("w10",)}, {"never": ("w10",)}])
+def test_what_is_asked_of_another_line_changes_nothing(
+    tokenizer: Tokenizer, asked: dict[str, Any]
+) -> None:
+    one, options = translator(tokenizer), SearchOptions(beam=4, max_ratio=0.5)
+    text = lines(20)
+    plain = list(one.translate(text, options))
+    beside = list(one.translate([Request("w10 w11", **asked), *text], options))[1:]
+    for a, b in zip(plain, beside, strict=True):
+        assert [(h.ids, h.score) for h in a.hypotheses] == [(h.ids, h.score) for h in b.hypotheses]
+
+
+def test_an_odd_size_does_not_depend_on_company(tokenizer: Tokenizer) -> None:
+    one = translator(tokenizer, hidden=17, bidirectional=False)
+    options = SearchOptions(beam=4, n_best=4, max_ratio=0.5)
+    text = lines(40)
+    whole = list(one.translate(text, options))
+    for size in (1, 3, 5):
+        for a, b in zip(whole, one.translate(text, replace(options, batch_size=size)), strict=True):
+            assert [h.score for h in a.hypotheses] == [h.score for h in b.hypotheses]
 
 
 def test_empty_lines_answer_empty_lines(tokenizer: Tokenizer) -> None:

@@ -53,14 +53,13 @@ class Output(nn.Module):
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
     def best(
-        self, features: Tensor, count: int, never: Sequence[int] = ()
-    ) -> tuple[Tensor, Tensor]:
+        self, features: Tensor, count: int | None, never: Sequence[int] = ()
+    ) -> tuple[Tensor, Tensor | None]:
         """The most probable words but ``never``, best first, and their log-probabilities.
 
-        [N, H] -> log-probabilities and words, [N, C] both.
-
-        The scores of some rows at a time stay in the cache while their sum and their largest are
-        looked for.
+        [N, H] -> log-probabilities and words, [N, C] both; with a count of None all words in their
+        order, [N, V], to the same bits. The scores of some rows at a time stay in the cache while
+        their sum and their largest are looked for.
         """
         found = []
         for some in features.split(_PRODUCT_ROWS):
@@ -68,7 +67,7 @@ class Output(nn.Module):
             scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             found += [_best(rows, count, list(never)) for rows in scores.split(_ROWS)]
         log_probs, words = zip(*found, strict=True)
-        return torch.cat(log_probs), torch.cat(words)
+        return torch.cat(log_probs), None if count is None else torch.cat(words)
 
     def loss(
         self,
@@ -133,12 +132,17 @@ def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return best, near.gather(1, places)
 
 
-def _best(scores: Tensor, count: int, never: list[int]) -> tuple[Tensor, Tensor]:
+def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, Tensor | None]:
     """:meth:`Output.best` of ``scores`` [N, V], which are used up."""
     barred = scores[:, never]
     scores[:, never] = -math.inf
-    best, words = largest(scores, count)
-    top = torch.cat((best[:, :1], barred), 1).amax(1, keepdim=True)
+    if count is None:
+        best, words = scores.clone(), None
+        top = best.amax(1, keepdim=True)
+    else:
+        best, words = largest(scores, count)
+        top = best[:, :1]
+    top = torch.cat((top, barred), 1).amax(1, keepdim=True)
     # With the largest at hand and in place, half the time of a logsumexp.
     mass = scores.sub_(top).exp_().sum(1, keepdim=True)
     mass += barred.sub_(top).exp_().sum(1, keepdim=True)

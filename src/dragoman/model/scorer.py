@@ -4,9 +4,10 @@
 
 The numbers of a hypothesis do not depend on its company. A product gives a row the same value
 whatever other rows stand beside it (:mod:`dragoman.model.products`; other libraries, as long as
-their number is a multiple of 8); attention has room for the whole beam of a sentence at every step;
-and a source is padded to a width that is a function of its own length, and read together with
-those of the same width. ``tests/search/test_invariance.py`` holds this bit for bit.
+their number is a multiple of 8; torch's sigmoid, of 16 where a hidden size is odd); attention has
+room for the whole beam of a sentence at every step; and a source is padded to a width that is a
+function of its own length, and read together with those of the same width.
+``tests/search/test_invariance.py`` holds this bit for bit.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dragoman.model.products import Prepared
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.scorer import Scores
 
-GROUP = 8
+GROUP = 16
 """Sentences and hypotheses are filled up with copies to a multiple of this, for that reason."""
 WIDTH = 8
 """Sources are padded to a multiple of this many positions."""
@@ -116,15 +117,11 @@ class TorchScorer:
         count = len(tokens)
         filling = tokens[:1].repeat(len(state.rows) - count)
         token = self._tensor(np.concatenate((tokens, filling))).unsqueeze(1)
-        words = None
         with state.weights.at_work():
             features, rows, weights = self.model.step(token, state.rows.unsqueeze(1), state.parts)
             copies = self._words(state)
-            if top is None:
-                log_probs = self.model.scores(features, weights, copies).squeeze(1)
-            else:
-                log_probs, best = self.model.best(features, weights, copies, top, never)
-                words = best[:count].cpu().numpy()
+            log_probs, best = self.model.best(features, weights, copies, top, never)
+        words = None if best is None else best[:count].cpu().numpy()
         looked = None if weights is None else weights[:count, 0].cpu().numpy()
         scores = Scores(log_probs[:count].cpu().numpy(), words, looked)
         return scores, state._replace(rows=rows.squeeze(1))

@@ -187,21 +187,22 @@ class Seq2Seq(nn.Module):
         return self.copying.extend(log_probs, features, weights, words)
 
     def best(
-        self, features: Tensor, weights: Tensor | None, copies: Tensor, count: int,
+        self, features: Tensor, weights: Tensor | None, copies: Tensor, count: int | None,
         never: Sequence[int] = (),
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """The most probable words of :meth:`scores` but ``never``, and their log-probabilities.
 
         ``features`` are [N, 1, H], ``weights`` [N, 1, S], and ``copies`` [N, S].
 
         Returns:
-            Log-probabilities and words, falling, [N, C] both.
+            Log-probabilities and words, falling, [N, C] both; with a count of None all words in
+            their order, [N, W], and None.
         """
         if self.copying is None:
             return self.output.best(features.squeeze(1), count, never)
         scores = self.scores(features, weights, copies).squeeze(1)
         scores[:, list(never)] = -math.inf
-        return largest(scores, count)
+        return (scores, None) if count is None else largest(scores, count)
 
     def _readable(self, ids: Tensor) -> Tensor:
         return ids if self.copying is None else self.copying.readable(ids)

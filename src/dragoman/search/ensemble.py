@@ -52,8 +52,7 @@ class EnsembleScorer:
         highest = reduce(np.maximum, parts)
         shares = sum(np.exp(part - highest) for part in parts)
         mean = highest + np.log(shares / len(parts))  # [N, V]
-        if top is not None:
-            mean[:, list(never)] = -np.inf
+        mean[:, list(never)] = -np.inf
         words = None if top is None else largest(mean, top)
         found = mean if words is None else np.take_along_axis(mean, words, 1)
         weights = answers[0][0].weights

@@ -60,8 +60,6 @@ def search(
     while batch.fill(found.room):
         now = batch.now
         scores, batch.state = scorer.step(now.tokens, batch.state, top, never)
-        if top is None:
-            scores.log_probs[:, never] = -np.inf
         history = batch.trail.history() if rules.active else None
         if history is not None:
             rules.apply(scores.log_probs, now, history)
