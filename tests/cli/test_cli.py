@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from dragoman.cli import VERBS, main
 from dragoman.cli.demo import ASKED
@@ -19,6 +20,7 @@ from dragoman.cli.options import lengthen, option_names
 from dragoman.cli.train import Train
 from dragoman.data.samples import sample_pairs
 from dragoman.evaluation.confidence import Confidence
+from dragoman.model.eight_bit import has_eight_bit
 from tiny import shared_data
 
 pytestmark = pytest.mark.slow
@@ -154,6 +156,23 @@ def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Pa
     assert len((tmp_path / "out").read_text().splitlines()) == 2
     table = dragoman("evaluate", folder).stdout.decode()
     assert "held-out pairs of the training run" in table and "BLEU" in table
+
+
+@pytest.mark.skipif(
+    not has_eight_bit(torch.device("cpu")), reason="this processor has no 8-bit products"
+)
+def test_verbs_that_search_do_so_in_8_bits(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    assert main(["evaluate", str(folder), "--int8"]) == 0
+    assert "|int8:True" in capsys.readouterr().out
+    pairs = tmp_path / "p.tsv"
+    pairs.write_text(PAIRS, encoding="utf-8")
+    found = []
+    for option in ("--int8", "--no-int8"):
+        assert main(["score", str(folder), str(pairs), option]) == 0
+        found.append(capsys.readouterr().out.splitlines())
+    assert len(found[0]) == len(found[1]) and found[0] != found[1]
 
 
 def test_evaluate_compares_models(

@@ -39,8 +39,8 @@ class Evaluate:
     """Exponent of the length that divides a score (default: the folder's)."""
     batch_size: int | None = None
     """Lines translated at a time; changes speed only (default: the folder's)."""
-    int8: bool | None = None
-    """Multiply numbers of 8 bits (default: the folder's)."""
+    int8: bool = False
+    """Multiply numbers of 8 bits, even where the folder's search.int8 does not say so."""
     reverse: bool = False
     """Swap the sides of TEST, compared with how the training pairs were read."""
     multiple_references: bool = False
@@ -95,7 +95,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -> list[Evaluation]:
     """Load all models, then score each on the same examples."""
-    options = given(asked, ("beam", "length_penalty", "batch_size", "int8"))
+    options = given(asked, ("beam", "length_penalty", "batch_size"))
+    options |= {"int8": True} if asked.int8 else {}
     from dragoman.api import load  # torch only now
 
     first, *others = [load(folder) for folder in folders]
