@@ -77,7 +77,8 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
         for part, weights in gradients.items():
             norm = norms[part if options.clip_parts else "total"]
             # Else every gradient is multiplied by one, which a GPU does before it could tell us.
-            if device.type != "cpu" or not norm <= options.clip:
+            # (By no number neither: it would stay in the zeros of a kept gradient.)
+            if device.type != "cpu" or norm > options.clip:
                 nn.utils.clip_grads_with_norm_(weights, options.clip, norm.float())
     return norms
 
