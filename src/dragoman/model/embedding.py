@@ -46,6 +46,7 @@ class KeptGradient:
     A batch reads few of its rows, and only those are ever other than zero: they are made zero
     again, instead of a new table of zeros for every step. It takes the place of autograd's own sum,
     and so serves a table that nothing else learns from, in one process.
+    Whoever scales it must scale by a finite number, which leaves zeros alone.
     """
 
     def __init__(self, weight: Tensor) -> None:

@@ -49,11 +49,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return total if bias is None else total + bias
     if in_search(x):
         prepared = _PREPARED.get()
-        return (
-            _OneDNN(weight, reorder=False)(x, bias)
-            if prepared is None
-            else prepared(weight)(x, bias)
-        )
+        multiply = _OneDNN(weight, reorder=False) if prepared is None else prepared(weight)
+        return multiply(x, bias)
     if _LOOP.get() is None:
         return F.linear(x, weight, bias)
     product = times(x, weight.t())

@@ -53,7 +53,7 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
 def keep_gradients(model: Seq2Seq) -> None:
     """Spare the tables of embeddings a gradient of zeros a step, where they alone are learned."""
     for table in {model.encoder.embedding, model.decoder.embedding}:
-        if table.weight is not model.output.weight:
+        if table.weight.requires_grad and table.weight is not model.output.weight:
             table.gradient = KeptGradient(table.weight)
 
 
@@ -77,7 +77,8 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
         for part, weights in gradients.items():
             norm = norms[part if options.clip_parts else "total"]
             # Else every gradient is multiplied by one, which a GPU does before it could tell us.
-            # (By no number neither: it would stay in the zeros of a kept gradient.)
+            # A norm that is NaN is above nothing: times NaN, the zeros that a kept gradient
+            # relies on (model/embedding.py) would be zeros no more.
             if device.type != "cpu" or norm > options.clip:
                 nn.utils.clip_grads_with_norm_(weights, options.clip, norm.float())
     return norms
