@@ -134,7 +134,9 @@ def test_the_picture_has_every_size() -> None:
 @pytest.mark.slow
 def test_a_process_that_memory_does_not_hold_is_survived() -> None:
     assert in_own_process(divmod, 17, 5) == (3, 2)
-    assert in_own_process(os._exit, 9) is None  # as the system kills it
+    assert in_own_process(exec, "import os; os.kill(os.getpid(), 9)") is None  # as the system does
+    with pytest.raises(TrainingError, match="ended with exit code 3"):
+        in_own_process(os._exit, 3)
     assert in_own_process(bytearray, 10**17) is None
     allocator = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
     assert in_own_process(exec, f'raise RuntimeError("{allocator}")') is None

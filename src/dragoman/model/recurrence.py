@@ -323,5 +323,4 @@ def _with_first(first: Tensor, time: int) -> Tensor:
 
 def _weight_gradient(d_product: Tensor, states: Tensor) -> Tensor:
     """Sum over steps and batch of ``d_product`` x ``states``: [D, T, B, GH], [D, T, B, H]."""
-    pairs = zip(d_product.flatten(1, 2), states.flatten(1, 2), strict=True)
-    return torch.stack([left.t() @ right for left, right in pairs])
+    return torch.bmm(d_product.flatten(1, 2).transpose(1, 2), states.flatten(1, 2))

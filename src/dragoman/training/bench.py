@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,6 +45,8 @@ SIZES = tuple(2**power for power in range(10))
 ROUND = 8
 """Batches of a round: enough for their tokens a pair to be the corpus's within a hundredth."""
 LEAST_ROUNDS = 3
+_KILLED = 9
+"""The signal by which a system out of memory ends a process; not in ``signal`` everywhere."""
 
 # Products that torch's counter does not know: those that add to what is there, and packed ones.
 _MORE_PRODUCTS: dict[Any, Any] = dict.fromkeys(
@@ -161,14 +163,26 @@ def measured(
 def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """What ``work`` gives in a new process; None when memory does not hold it.
 
-    A system that runs out of memory may kill the process: one that dies is taken for that.
+    A system that runs out of memory kills the process, and nothing else is expected to.
+
+    Raises:
+        TrainingError: the process died otherwise.
     """
+    others = active_children()
     # Not forked: a fork of a process that has met the GPU cannot use it.
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        given = pool.submit(work, *arguments)
+        (own,) = (process for process in active_children() if process not in others)
         try:
-            return pool.submit(work, *arguments).result()
+            return given.result()
+        except BrokenProcessPool as error:
+            own.join()
+            if own.exitcode == -_KILLED:
+                return None
+            raise TrainingError(f"the process that measured ended with exit code {own.exitcode}",
+                                cure="see what it printed") from error  # fmt: skip
         except (RuntimeError, MemoryError) as error:
-            if isinstance(error, BrokenProcessPool) or is_out_of_memory(error):
+            if is_out_of_memory(error):
                 return None
             raise
 
