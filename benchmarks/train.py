@@ -92,7 +92,7 @@ class Table:
         speeds = self.medians()
         for precision, rate in self.rates.items():
             tokens = self.limit.tokens_per_second(rate)
-            ours = OURS_FP32 if precision == "fp32" and OURS_FP32 in speeds else OURS
+            ours = OURS_FP32 if precision == "fp32" and "bf16" in self.rates else OURS
             share = (
                 f"{100 * speeds[ours] / tokens:.0f} % by {ours}" if ours in speeds else "unknown"
             )

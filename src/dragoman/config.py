@@ -162,7 +162,8 @@ class TrainingOptions:
     learning_rate: float | Auto = "auto"
     """The highest learning rate (auto: 0.002 up to 512 hidden units, 0.001 above)."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of AdamW."""
+    """Weight decay: decoupled in AdamW, a part of the gradient in SGD, RMSprop and Adagrad. Spares
+    the biases."""
     decoder_rate: float = 1.0
     """The learning rate of all but the encoder, as a multiple of the encoder's."""
     schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"] = (

@@ -42,6 +42,34 @@ def test_all_guesses_is_free_running(
                 token = model.output(feature).argmax(-1)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"input_feeding": True}, {"attention": "bahdanau"}], ids=str
+)
+def test_gradients_are_those_of_the_steps_one_by_one(
+    options: dict[str, object], source: Tensor, mask: Tensor, target: Tensor
+) -> None:
+    gradients = []
+    for naive in (True, False):
+        model = tiny_model(**options)
+        memory = model.encode(source, mask)
+        if naive:
+            token, state, rows = target[:, :1], memory.start.unsqueeze(1), []
+            for _ in range(TARGET):
+                feature, state, _ = model.decoder.step(token, state, memory)
+                token = model.output(feature).argmax(-1)
+                rows.append(feature)
+            features = torch.cat(rows, 1)
+        else:
+            features, _ = features_with_guesses(
+                model.decoder, model.output, target, memory, way="token", share=1.0
+            )
+        model.output(features).square().sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    for name, expected in gradients[0].items():
+        assert expected is not None or gradients[1][name] is None, name
+        torch.testing.assert_close(gradients[1][name], expected, rtol=1e-9, atol=1e-12, msg=name)
+
+
 def test_parallel_guesses_are_those_of_the_first_pass(
     source: Tensor, mask: Tensor, target: Tensor
 ) -> None:

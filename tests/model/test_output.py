@@ -93,3 +93,24 @@ def test_no_tokens_have_no_loss_and_no_gradient() -> None:
     total.backward()
     assert (total.item(), plain.item(), right.item()) == (0.0, 0.0, 0)
     assert not layer.weight.grad.any() and not layer.bias.grad.any()
+
+
+@pytest.mark.parametrize("frozen", ["weight", "bias"])
+def test_what_learns_nothing_costs_nothing(frozen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Output(HIDDEN, VOCABULARY).double()
+    features, targets = torch.rand(TOKENS, HIDDEN).double(), torch.arange(TOKENS)
+    found = []
+    formed = []
+    monkeypatch.setattr(
+        output_module, "_add_product",
+        lambda total, left, right, first: formed.append(torch.mm(left.t(), right, out=total)),
+    )  # fmt: skip
+    for learns in (True, False):
+        getattr(layer, frozen).requires_grad_(learns)
+        x = features.clone().requires_grad_()
+        layer.weight.grad = layer.bias.grad = None
+        layer.loss(x, targets)[0].backward()
+        found.append({"features": x.grad, "weight": layer.weight.grad, "bias": layer.bias.grad})
+    assert found[1].pop(frozen) is None
+    assert all(torch.equal(found[0][name], gradient) for name, gradient in found[1].items())
+    assert len(formed) == (1 if frozen == "weight" else 2)

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from dragoman.model.copying import Mixture
 from dragoman.model.output import Output
 from dragoman.model.sampled_softmax import draw, sampled_loss
 from tiny import formula_weights
@@ -68,6 +69,32 @@ def test_the_gradient_is_the_full_softmaxs_in_expectation(output: Output) -> Non
         loss += sampled.item()
     assert loss / draws == pytest.approx(full.item(), rel=0.02)
     assert (total / draws - wanted).norm() < 0.05 * wanted.norm()
+
+
+@pytest.mark.parametrize("pointer", [False, True])
+def test_right_is_what_no_sampled_word_beats(output: Output, pointer: bool) -> None:
+    """By probability: that a rare word stands for many in the sum makes it no likelier."""
+    features, targets = inputs()
+    generate = torch.linspace(-3, -0.1, TOKENS).double()
+    mixture = Mixture(generate, torch.linspace(-9, -3, TOKENS).double()) if pointer else None
+    counts = []
+    for seed in range(20):
+        torch.manual_seed(seed)
+        ids, log_inclusion = draw(VOCABULARY, SAMPLES, features.device)
+        count = 0
+        for n, target in enumerate(targets):
+            exp = (features[n] @ output.weight.t() + output.bias).exp()
+            others = ids != target
+            mass = exp[target] + (exp[ids] / log_inclusion.double().exp())[others].sum()
+            own, best = exp[target] / mass, exp[ids][others].max() / mass
+            if mixture is not None:
+                own = own * mixture.generate[n].exp() + mixture.copy[n].exp()
+                best = best * mixture.generate[n].exp()
+            count += int(own >= best)
+        torch.manual_seed(seed)
+        assert sampled_loss(output, features, targets, SAMPLES, mixture)[2] == count
+        counts.append(count)
+    assert 0 < sum(counts) < 20 * TOKENS
 
 
 def test_weights_that_were_not_drawn_learn_nothing(output: Output) -> None:

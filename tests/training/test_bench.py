@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.cli import main
-from dragoman.config import Config, merge
-from dragoman.data.batches import PairsInMemory
+from dragoman.config import Config, merge, to_toml
+from dragoman.data.batches import Batch, PairsInMemory
 from dragoman.errors import OptionError, TrainingError
 from dragoman.inspection.throughput import throughput_figure
 from dragoman.model import kernels
+from dragoman.model.folder import load_config
 from dragoman.model.recurrence import Recurrent
 from dragoman.training import bench as room
 from dragoman.training.bench import (
@@ -31,7 +33,10 @@ from dragoman.training.bench import (
     measure,
     measured,
 )
+from dragoman.training.loop import Run
+from dragoman.training.machine import threads_restored
 from dragoman.training.run import begin
+from dragoman.training.step import Step
 
 PAIRS = 8 * 7
 LENGTHS = (1, 2, 3, 5, 6, 8, 9, 13)
@@ -165,6 +170,38 @@ def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
         list(bench([pairs], seconds=float("inf")))
     assert main(["bench", str(pairs), "--plot", "b.bmp"]) == 2
     assert "--plot: 'b.bmp' has no ending of a picture" in capsys.readouterr().err
+
+
+def test_the_fastest_batch_is_not_looked_for_twice(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "measured", lambda folder, *_: iter([load_config(folder)]))
+    config = merge(Config(), {"training": {"batch_tokens": "fastest"}}, place="test")
+    said: list[str] = []
+    (found,) = bench([pairs], config, sizes=[4], say=said.append)
+    assert not any("fastest batch here" in line for line in said)
+    assert found.training.batch_tokens == 64  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_fixed_order_is_measured_where_it_is_asked_for(
+    folder: Path, tmp_path: Path, fixed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "m")
+    config = load_config(folder)
+    config = replace(config, training=replace(config.training, deterministic=fixed))
+    (tmp_path / "m" / "config.toml").write_text(to_toml(config))
+    seen: list[bool] = []
+    real = room.train_step
+
+    def step(run: Run, batch: Batch) -> Step:
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return real(run, batch)
+
+    monkeypatch.setattr(room, "train_step", step)
+    with threads_restored():
+        measure(tmp_path / "m", 4, 0.0)
+    assert set(seen) == {fixed}
 
 
 @pytest.mark.slow

@@ -15,16 +15,8 @@ from rich.console import Console
 from dragoman.config import Config, merge
 from dragoman.data.batches import ahead
 from dragoman.training import loop, machine
-from dragoman.training.machine import fixed_order, keep_threads
+from dragoman.training.machine import fixed_order, keep_threads, threads_restored
 from dragoman.training.run import train
-
-
-@pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    """Leave torch's number of threads as it was."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -71,17 +63,22 @@ def test_seed_precision_and_threads_decide_the_numbers(
 def test_a_resumed_run_keeps_its_threads_or_says_so(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.set_num_threads(2)
-    monkeypatch.setattr(machine, "cores", lambda: 2)
-    assert "asked for" not in go(pairs, tmp_path / "m", steps=4)
-    torch.set_num_threads(1)
-    assert "asked for" not in go(pairs, tmp_path / "m", steps=6)
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
-    monkeypatch.setattr(machine, "cores", lambda: 1)
-    said = go(pairs, tmp_path / "m", steps=8)
-    assert "asked for 2 threads, going on with 1: from here on the numbers are not" in said
-    assert keep_threads(1) == ""
+    used = []
+    real = loop.train_step
+    monkeypatch.setattr(
+        loop, "train_step", lambda *given: used.append(torch.get_num_threads()) or real(*given)
+    )
+    with threads_restored():
+        torch.set_num_threads(2)
+        monkeypatch.setattr(machine, "cores", lambda: 2)
+        assert "asked for" not in go(pairs, tmp_path / "m", steps=4)
+        torch.set_num_threads(1)
+        assert "asked for" not in go(pairs, tmp_path / "m", steps=6)
+        monkeypatch.setattr(machine, "cores", lambda: 1)
+        said = go(pairs, tmp_path / "m", steps=8)
+        assert "asked for 2 threads, going on with 1: from here on the numbers are not" in said
+        assert keep_threads(1) == ""
+    assert used == [2] * 6 + [1] * 2
 
 
 def test_operations_of_a_fixed_order_are_asked_for_and_no_longer() -> None:

@@ -22,7 +22,7 @@ import dragoman
 from dragoman.config import Config, merge, to_toml
 from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
-from dragoman.model.folder import load_folder
+from dragoman.model.folder import load_config, load_folder, read_tensors
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training import run as run_room
@@ -285,19 +285,25 @@ def test_training_stops_when_gradients_stay_non_finite(
         assert len(pair["source"]) == len(source.split())
 
 
-def test_a_run_goes_back_when_gradients_stay_non_finite(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, calls = Seq2Seq.forward, 0
+def spoil(monkeypatch: pytest.MonkeyPatch, first: int) -> list[int]:
+    """Make the gradients of twenty steps NaN, the ``first`` of them; returns the steps' numbers."""
+    real, calls = Seq2Seq.forward, list[int]()
 
     def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
-        nonlocal calls
-        calls += 1
+        calls.append(len(calls))
         loss = real(self, *inputs)  # type: ignore[arg-type]
-        return loss._replace(total=loss.total * math.nan) if 13 <= calls < 33 else loss
+        bad = first <= calls[-1] < first + 20
+        return loss._replace(total=loss.total * math.nan) if bad else loss
 
     monkeypatch.setattr(run_room, "probe_longest", lambda run: None)
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
+    return calls
+
+
+def test_a_run_goes_back_when_gradients_stay_non_finite(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = spoil(monkeypatch, 12)
     said = run(pairs, tmp_path / "m", options(steps=40, warmup=0, schedule="constant",
                                               learning_rate=0.01))  # fmt: skip
     assert "back to step 10, with half the learning rate" in said
@@ -305,8 +311,52 @@ def test_a_run_goes_back_when_gradients_stay_non_finite(
     rates = {row["step"]: row["learning_rate"] for row in rows}  # the last of each step
     assert rates[10] == pytest.approx(0.01)
     assert rates[15] == rates[40] == pytest.approx(0.005)
-    assert calls == 12 + 20 + 30
+    assert len(calls) == 12 + 20 + 30
+    assert all(row["tokens_per_second"] > 0 for row in rows)
     assert load_checkpoint_state(tmp_path / "m")["skipped"] == 20
+
+
+def test_useless_checkpoints_push_none_out(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = options(steps=0, epochs=1, save_every="epoch", validate_every="epoch", keep=1)
+    run(pairs, tmp_path / "one", config)
+    epoch = metrics(tmp_path / "one", "validation")[-1]["step"]
+    assert 5 < epoch < 19  # batches: one ends while twenty steps are left out
+    spoil(monkeypatch, 2 * epoch + 1)
+    said = run(pairs, tmp_path / "m", replace(config, training=replace(config.training, epochs=6)))
+    assert f"back to step {2 * epoch}, with half the learning rate" in said
+    assert [path.name for path in checkpoints(tmp_path / "m")] == [f"step-{6 * epoch:08d}"]
+
+
+def test_no_checkpoint_is_left_of_a_way_that_was_given_up(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that ended while steps were left out has saved one; later it comes by there again."""
+    real, saved = loop.save_checkpoint, dict[int, torch.Tensor]()
+
+    def noted(folder: Path, model: Seq2Seq, *rest: object) -> None:
+        saved[rest[1].step] = model.output.bias.detach().clone()  # type: ignore[attr-defined]
+        real(folder, model, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "save_checkpoint", noted)
+    spoil(monkeypatch, 12)
+    given = {"save_every": 5, "validate_every": 10, "keep": 9, "schedule": "constant"}
+    run(pairs, tmp_path / "m", options(steps=20, **given))
+    assert [int(path.name[5:]) for path in checkpoints(tmp_path / "m")] == [5, 10, 20]
+    assert "back to step 10" in run(pairs, tmp_path / "m", options(steps=40, **given))
+    there = checkpoints(tmp_path / "m")
+    assert [int(path.name[5:]) for path in there] == list(range(5, 45, 5))
+    for path in there:
+        found = read_tensors(path / "model.safetensors")[0]["output.bias"]
+        assert torch.equal(found, saved[int(path.name[5:])]), path
+
+
+def test_threads_of_a_run_are_its_own(pairs: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    run(pairs, tmp_path / "m", options(steps=1, threads=before + 1))
+    assert load_config(tmp_path / "m").training.threads == before + 1
+    assert torch.get_num_threads() == before
 
 
 def load_checkpoint_state(out: Path) -> dict[str, object]:

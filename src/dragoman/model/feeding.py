@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dragoman.model.decoder import Decoder, Memory, joined
 from dragoman.model.output import Output
+from dragoman.model.products import linear, loop
 
 _ROWS = 1024
 """Positions whose scores are held at a time while guesses are looked for."""
@@ -44,8 +45,19 @@ def features_with_guesses(
     if way == "parallel":
         with torch.no_grad():
             guesses = _guesses(output, decoder.unroll(target, memory)[0])
+        # Else autocast may go on with the weights that it cast here, which learn nothing.
+        torch.clear_autocast_cache()
         mixed = torch.where(own[:, 1:], guesses[:, :-1], target[:, 1:])
         return decoder.unroll(torch.cat((target[:, :1], mixed), 1), memory)
+    with loop():
+        return _step_by_step(decoder, output, target, memory, own, some)
+
+
+def _step_by_step(
+    decoder: Decoder, output: Output, target: Tensor, memory: Memory, own: Tensor,
+    some: list[bool],
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """The same where a guess follows from what was read before; ``some``: any of ``own`` [B]."""
     state, features, weights = memory.start.unsqueeze(1), list[Tensor](), list[Tensor | None]()
     for t in range(target.shape[1]):
         if some[t]:
@@ -63,5 +75,5 @@ def features_with_guesses(
 def _guesses(output: Output, features: Tensor) -> Tensor:
     """The most probable token at each position: [B, T, H] -> [B, T]."""
     flat = features.flatten(0, 1)
-    best = [output(rows).argmax(-1) for rows in flat.split(_ROWS)]
-    return torch.cat(best).view(features.shape[:2])
+    scores = (linear(rows, output.weight, output.bias) for rows in flat.split(_ROWS))
+    return torch.cat([some.argmax(-1) for some in scores]).view(features.shape[:2])

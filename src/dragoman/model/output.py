@@ -164,8 +164,12 @@ class _FusedCrossEntropy(torch.autograd.Function):
         sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
         total, plain, unbeaten = torch.zeros(3, dtype=sums, device=weight.device)
         d_features, d_weight, d_bias = (
-            torch.empty_like(features), torch.empty_like(weight), torch.zeros_like(bias)
-        ) if learn else (None, None, None)  # fmt: skip
+            make(given) if learn and asked else None
+            for make, given, asked in zip(
+                (torch.empty_like, torch.empty_like, torch.zeros_like),
+                (features, weight, bias), ctx.needs_input_grad[:3], strict=True,
+            )
+        )  # fmt: skip
         shares = []  # of the generator in the probability of each right token
         chunks = max(1, -(-features.shape[0] * weight.shape[0] // CHUNK_ELEMENTS))
         rows = -(-features.shape[0] // chunks)  # about as many in every chunk
@@ -192,7 +196,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
             total -= (1 - smoothing) * right.sum()
             if smoothing:
                 total -= smoothing * (mean - log_mass).sum()
-            if d_features is not None and d_weight is not None and d_bias is not None:
+            if learn:
                 # d loss / d score = (share (1 - smoothing) + smoothing) p
                 #                   - share (1 - smoothing) [right] - smoothing / V
                 # all times the scale
@@ -201,10 +205,13 @@ class _FusedCrossEntropy(torch.autograd.Function):
                 if smoothing:
                     d_scores -= smoothing * scale / weight.shape[0]
                 d_scores.scatter_add_(1, y, -held * torch.ones_like(right))
-                d_bias += d_scores.sum(0)
                 d_low = d_scores.to(features.dtype)
-                torch.mm(d_low, low, out=d_features[now])
-                _add_product(d_weight, d_low, x, first=not chunk)
+                if d_features is not None:
+                    torch.mm(d_low, low, out=d_features[now])
+                if d_weight is not None:
+                    _add_product(d_weight, d_low, x, first=not chunk)
+                if d_bias is not None:
+                    d_bias += d_scores.sum(0)
         if learn:
             # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
             most = (1 - smoothing) * scale

@@ -51,7 +51,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         prepared = _PREPARED.get()
         multiply = _OneDNN(weight, reorder=False) if prepared is None else prepared(weight)
         return multiply(x, bias)
-    if _LOOP.get() is None:
+    if _repeated() is None:
         return F.linear(x, weight, bias)
     product = times(x, weight.t())
     return product if bias is None else product + bias.to(product.dtype)
@@ -111,10 +111,11 @@ class Linear(nn.Linear):
 
 def times(x: Tensor, matrix: Tensor) -> Tensor:
     """``x M``: [..., I], [I, O] -> [..., O], or [B, Q, I], [B, I, O] -> [B, Q, O]."""
-    known = _LOOP.get()
+    known = _repeated()
     if known is None:
         return x @ matrix
-    place = (matrix.data_ptr(), matrix.shape, matrix.stride())
+    storage = matrix.untyped_storage()._cdata  # its address is no name on the meta device
+    place = (storage, matrix.storage_offset(), matrix.shape, matrix.stride())
     if place not in known:
         known[place] = _Repeated(matrix, x.shape[:-1].numel())
     return known[place](x)
@@ -126,11 +127,16 @@ def loop() -> Iterator[None]:
 
     Autograd would form a gradient of the whole matrix at every step and add them up.
     """
-    outside = _LOOP.set({} if torch.is_grad_enabled() else None)
+    outside = _LOOP.set({})
     try:
         yield
     finally:
         _LOOP.reset(outside)
+
+
+def _repeated() -> dict[Any, _Repeated] | None:
+    """The matrices that a loop has multiplied by; None outside, and where nothing is learned."""
+    return _LOOP.get() if torch.is_grad_enabled() else None
 
 
 class _Repeated:

@@ -55,8 +55,8 @@ def sampled_loss(
         mixture: what a pointer adds (:mod:`dragoman.model.copying`).
 
     Returns:
-        The loss, with a gradient, its value without one, and how many right tokens no sampled
-        word beats: sums over N, in nats.
+        The loss, with a gradient; its value without one; and how many right tokens are at least
+        as probable as any sampled word. All are sums over N, the first two in nats.
     """
     vocabulary = output.weight.shape[0]
     if count >= vocabulary:
@@ -64,13 +64,14 @@ def sampled_loss(
     ids, log_inclusion = draw(vocabulary, count, features.device)
     scores = F.linear(features, output.weight[ids], output.bias[ids])  # [N, C]
     wide = torch.promote_types(scores.dtype, torch.float32)
-    scores = scores.to(wide) - log_inclusion.to(wide)
     # The right word stands for itself, with certainty, and not a second time among the sampled.
-    scores = scores.masked_fill(ids == targets.unsqueeze(1), -math.inf)
+    scores = scores.to(wide).masked_fill(ids == targets.unsqueeze(1), -math.inf)
     own = (features * output.weight[targets]).sum(-1).to(wide) + output.bias[targets]  # [N]
-    everything = torch.cat((own.unsqueeze(1), scores), 1)
-    right = own - everything.logsumexp(1)
+    everything = torch.cat((own.unsqueeze(1), scores - log_inclusion.to(wide)), 1)
+    log_mass = everything.logsumexp(1)
+    right, best = own - log_mass, scores.amax(1) - log_mass
     if mixture is not None:
         right = torch.logaddexp(right + mixture.generate, mixture.copy)
+        best = best + mixture.generate
     loss = -right.sum()
-    return loss, loss.detach(), (own >= scores.amax(1)).sum()
+    return loss, loss.detach(), (right >= best).sum()

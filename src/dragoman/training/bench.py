@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,7 +35,7 @@ from dragoman.files import write_text
 from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.model.products import PACKED
-from dragoman.training.machine import cores, device_utilisation, peak_memory
+from dragoman.training.machine import cores, device_utilisation, fixed_order, peak_memory
 from dragoman.training.recovery import is_out_of_memory
 from dragoman.training.run import assemble_run, begin
 from dragoman.training.step import train_step
@@ -127,6 +127,8 @@ def bench(
     """
     config = config or Config()
     check_options(config)
+    if config.training.batch_tokens == "fastest":  # would be measured first, and not be used
+        config = replace(config, training=replace(config.training, batch_tokens="auto"))
     if min(sizes, default=1) < 1:
         raise OptionError("a batch has at least 1 sentence", place="--sizes")
     if not 0 <= seconds < math.inf:
@@ -205,15 +207,16 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
         step.read(run.state)  # waits for the device
         return time.perf_counter() - began
 
-    with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
-        play()  # the warm-up: every shape once
-    train_step(run, assemble(train, longest)).read(run.state)
-    took: list[float] = []
-    used: list[float] = []
-    began, processor = time.perf_counter(), time.process_time()
-    while len(took) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
-        took.append(play())
-        used += device_utilisation(device)
+    with fixed_order(config.training.deterministic):
+        with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
+            play()  # the warm-up: every shape once
+        train_step(run, assemble(train, longest)).read(run.state)
+        took: list[float] = []
+        used: list[float] = []
+        began, processor = time.perf_counter(), time.process_time()
+        while len(took) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
+            took.append(play())
+            used += device_utilisation(device)
     if device.type != "cuda":
         wall = time.perf_counter() - began
         used = [(time.process_time() - processor) / wall / cores()]

@@ -95,8 +95,8 @@ def train_loop(run: Run) -> str:
                 run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
             if validates:
                 validate_and_keep(run)
-            if saves and not run.state.skipped_in_a_row:
-                _save(run)  # else the checkpoints to go back to would be pushed out
+            if saves:
+                _save_unless_skipping(run)
             if reason := _agreed(run, ended(run)):
                 reason = reason if _read(run, begun, to_the_end=True) else ""
                 break
@@ -107,7 +107,7 @@ def train_loop(run: Run) -> str:
             if options.validate_every == "epoch":
                 validate_and_keep(run)
             if options.save_every == "epoch":
-                _save(run)
+                _save_unless_skipping(run)
             reason = _agreed(run, ended(run))
     _finish(run, reason)
     return reason
@@ -144,6 +144,7 @@ def _skipped(run: Run, rows: Rows, number: int) -> bool:
     if state.skipped_in_a_row < MOST_SKIPPED:
         return False
     run.state = go_back(run.folder, run.model, run.optimizer, state, number)
+    run.reporter.go_on_from(run.state)
     run.reporter.say(f"back to step {run.state.step}, with half the learning rate")
     return True
 
@@ -232,6 +233,12 @@ def ended(run: Run) -> str:
     if options.patience and state.waited >= options.patience:
         return f"no better {options.metric} in {options.patience} validations"
     return ""
+
+
+def _save_unless_skipping(run: Run) -> None:
+    """While steps are left out, new checkpoints would push out those to go back to."""
+    if not run.state.skipped_in_a_row:
+        _save(run)
 
 
 def _save(run: Run) -> None:

@@ -67,6 +67,16 @@ def keep_threads(begun_with: int) -> str:
 
 
 @contextmanager
+def threads_restored() -> Iterator[None]:
+    """Whatever number of threads torch is given within, afterwards it has the one from before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def fixed_order(asked: bool) -> Iterator[None]:
     """Within, if ``asked``, torch takes only operations that add up in a fixed order."""
     if not asked:

@@ -15,8 +15,8 @@ from dragoman.data.corpus import Corpus
 def resolve(config: Config, train: Corpus) -> Config:
     """Choose sizes, batches and schedule that suit the corpus and the machine.
 
-    Widths grow with the target tokens there are to learn from; a batch is at most 1/200 of them,
-    so that an epoch has enough updates, and at most 1,000 tokens, past which an update on a
+    Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
+    epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
     processor costs more time than it saves. ``training.batch_tokens = "fastest"`` is measured by
     :mod:`dragoman.training.sizing`; here it is as ``"auto"``.
     """

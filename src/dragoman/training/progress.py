@@ -118,6 +118,10 @@ class Reporter:
         else:
             self._bar.update(self._task, completed=done, total=1.0 if done else None, facts=facts)
 
+    def go_on_from(self, state: TrainingState) -> None:
+        """Measure speed from here: the run went back, or did something else than to train."""
+        self._mark = (time.monotonic(), state.step, state.tokens)
+
     def validation(self, state: TrainingState, result: Validation, *, better: bool) -> None:
         """Report a validation: scores, and what the model says now."""
         began = time.monotonic()
@@ -126,9 +130,8 @@ class Reporter:
         for line in row_lines(row):
             self.say(line)
         self.refresh()
-        now = time.monotonic()
-        self._pace.validations.append(result.seconds + now - began)
-        self._mark = (now, state.step, state.tokens)  # validation is not training time
+        self._pace.validations.append(result.seconds + time.monotonic() - began)
+        self.go_on_from(state)
 
     def end(self, state: TrainingState, reason: str, *, interrupted: bool) -> None:
         """Report that the command is over."""

@@ -13,7 +13,7 @@ from dragoman.data.batches import Batch
 from dragoman.data.corpus import Corpus
 from dragoman.data.plans import Rows
 from dragoman.errors import TrainingError
-from dragoman.files import write_text
+from dragoman.files import remove_folder, write_text
 from dragoman.model.seq2seq import Loss, Seq2Seq
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, step_of
 from dragoman.training.state import TrainingState
@@ -58,6 +58,8 @@ def go_back(
             cure="lower --training.learning-rate, or set --training.precision fp32",
         )  # fmt: skip
     old = load_checkpoint(saved[-1], model, optimizer)
+    for later in checkpoints(folder)[len(saved) :]:  # of a way that the run does not take now
+        remove_folder(later)
     return replace(
         old, returns=state.returns + 1, skipped=state.skipped, elapsed=state.elapsed,
         best=state.best, best_step=state.best_step, best_scores=state.best_scores,
@@ -95,7 +97,7 @@ def in_parts(
                     place=f"step {state.step}", cure="lower max_tokens, or the model's sizes",
                 ) from error  # fmt: skip
         else:
-            return Loss(*(torch.stack([s.detach() for s in each]).sum() for each in zip(*sums)))  # noqa: B905
+            return Loss(*(torch.stack(each).sum() for each in zip(*sums)))  # noqa: B905
         state.positions = max(1, positions // (2 * parts))
         say(f"step {state.step}: out of memory; from here on {state.positions:,} tokens at a time")
 

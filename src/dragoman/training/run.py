@@ -39,7 +39,12 @@ from dragoman.model.folder import (
 from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
-from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads
+from dragoman.training.machine import (
+    fixed_order,
+    keep_freed_memory,
+    keep_threads,
+    threads_restored,
+)
 from dragoman.training.optimizer import build_optimizer, keep_gradients
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
@@ -75,6 +80,7 @@ class Outcome:
         return f'<iframe style="{style}" srcdoc="{escape(page)}"></iframe>'
 
 
+@threads_restored()
 def train(
     files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
     began: float | None = None, show: Show | None = None,

@@ -24,7 +24,7 @@ from dragoman.errors import OptionError, TrainingError
 from dragoman.model.seq2seq import build_model
 from dragoman.training.loop import Run
 from dragoman.training.machine import keep_freed_memory, peak_memory
-from dragoman.training.optimizer import build_optimizer
+from dragoman.training.optimizer import build_optimizer, keep_gradients
 from dragoman.training.plan import resolve
 from dragoman.training.progress import Reporter
 from dragoman.training.recovery import in_parts, is_out_of_memory
@@ -212,6 +212,8 @@ def _trial_run(prepared: Prepared) -> Run:
     freeze(model, config, prepared.source, prepared.target)
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     model.to(accelerator.device)
+    if accelerator.device.type == "cpu":
+        keep_gradients(model)
     reporter = Reporter(Console(quiet=True), None, config.training)
     return Run(
         Path(), config, prepared, accelerator, model, model,

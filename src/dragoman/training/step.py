@@ -2,7 +2,8 @@
 
 A GPU works through what it was given while the program goes on. To ask it for a number is to wait
 until it has done everything, and then to let it wait for the next work: so nothing here asks. Its
-numbers come with :meth:`Step.read`, which the loop calls one step later.
+numbers come with :meth:`Step.read`, which the loop calls one step later. (Optimizers other than
+Adam ask whether the gradient is finite, and several processes agree on the time at every step.)
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Lo
             objective(run)._replace(scale=scale), part.copies, part.lengths, part.real,
         )  # fmt: skip
     run.accelerator.backward(loss.total)
-    return loss
+    return Loss(*(number.detach() for number in loss))  # lets go of all that led there
 
 
 def objective(run: Run) -> Objective:
