@@ -8,6 +8,7 @@ Both give the same numbers for real positions; the library's are zero on padding
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from dragoman.data.tokenizer import Ids
 if TYPE_CHECKING:
     from dragoman.model.recurrence import Recurrent
 
+# Its cure is one for torch's own modules: ours hold the weights of a layer in four tensors.
+warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
 _RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 
