@@ -26,7 +26,7 @@ from dragoman.model.folder import load_config, load_folder, read_tensors
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training import run as run_room
-from dragoman.training.checkpoint import checkpoints
+from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.run import train
 from dragoman.training.validation import free_accuracy
 
@@ -329,10 +329,11 @@ def test_useless_checkpoints_push_none_out(
     assert [path.name for path in checkpoints(tmp_path / "m")] == [f"step-{6 * epoch:08d}"]
 
 
+@pytest.mark.parametrize("keep", [1, 9])
 def test_no_checkpoint_is_left_of_a_way_that_was_given_up(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int
 ) -> None:
-    """A run that ended while steps were left out has saved one; later it comes by there again."""
+    """A run that ended while steps were left out has saved some; later it comes by there again."""
     real, saved = loop.save_checkpoint, dict[int, torch.Tensor]()
 
     def noted(folder: Path, model: Seq2Seq, *rest: object) -> None:
@@ -341,15 +342,15 @@ def test_no_checkpoint_is_left_of_a_way_that_was_given_up(
 
     monkeypatch.setattr(loop, "save_checkpoint", noted)
     spoil(monkeypatch, 12)
-    given = {"save_every": 5, "validate_every": 10, "keep": 9, "schedule": "constant"}
+    given = {"save_every": 5, "validate_every": 10, "keep": keep, "schedule": "constant"}
     run(pairs, tmp_path / "m", options(steps=20, **given))
-    assert [int(path.name[5:]) for path in checkpoints(tmp_path / "m")] == [5, 10, 20]
+    assert [step_of(path) for path in checkpoints(tmp_path / "m")] == [5, 10, 15, 20][-2 - keep :]
     assert "back to step 10" in run(pairs, tmp_path / "m", options(steps=40, **given))
     there = checkpoints(tmp_path / "m")
-    assert [int(path.name[5:]) for path in there] == list(range(5, 45, 5))
+    assert [step_of(path) for path in there] == list(range(5, 45, 5))[-keep:]
     for path in there:
         found = read_tensors(path / "model.safetensors")[0]["output.bias"]
-        assert torch.equal(found, saved[int(path.name[5:])]), path
+        assert torch.equal(found, saved[step_of(path)]), path
 
 
 def test_threads_of_a_run_are_its_own(pairs: Path, tmp_path: Path) -> None:

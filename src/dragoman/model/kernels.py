@@ -24,7 +24,8 @@ from dragoman.data.tokenizer import Ids
 if TYPE_CHECKING:
     from dragoman.model.recurrence import Recurrent
 
-# Its cure is one for torch's own modules: ours hold the weights of a layer in four tensors.
+# Its cure is for torch's own modules; ours hold a layer's weights in three tensors or four. A
+# filter for the moment of a call would not be safe with threads, so it is for good.
 warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
 _RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 

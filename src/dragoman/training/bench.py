@@ -171,22 +171,21 @@ def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
         TrainingError: the process died otherwise.
     """
     others = active_children()
-    # Not forked: a fork of a process that has met the GPU cannot use it.
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        given = pool.submit(work, *arguments)
-        (own,) = (process for process in active_children() if process not in others)
-        try:
+    try:
+        # Not forked: a fork of a process that has met the GPU cannot use it.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            given = pool.submit(work, *arguments)
+            (own,) = (process for process in active_children() if process not in others)
             return given.result()
-        except BrokenProcessPool as error:
-            own.join()
-            if own.exitcode == -_KILLED:
-                return None
-            raise TrainingError(f"the process that measured ended with exit code {own.exitcode}",
-                                cure="see what it printed") from error  # fmt: skip
-        except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
-                return None
-            raise
+    except BrokenProcessPool as error:
+        if own.exitcode == -_KILLED:
+            return None
+        raise TrainingError(f"the process that measured ended with exit code {own.exitcode}",
+                            cure="see what it printed") from error  # fmt: skip
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return None
+        raise
 
 
 def measure(folder: Path, sentences: int, seconds: float) -> Throughput:

@@ -39,6 +39,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint beside the others, then remove all but the last ``keep``.
 
+    While steps are left out none is removed: the run may have to go back to it.
+
     Raises:
         OSError: it could not be written; the others are still there.
         TrainingError: what is read back is not what was written.
@@ -66,7 +68,7 @@ def save_checkpoint(
                 "what is read back is not what was written", place=str(made / name),
                 cure="is the disk failing? the checkpoint before it was kept",
             )  # fmt: skip
-    for old in checkpoints(folder)[:-keep]:
+    for old in checkpoints(folder)[:-keep] if not state.skipped_in_a_row else ():
         remove_folder(old)
     for left in place.glob(f"*{ASIDE}"):  # by a crash
         shutil.rmtree(left, ignore_errors=True)

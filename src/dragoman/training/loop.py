@@ -96,7 +96,7 @@ def train_loop(run: Run) -> str:
             if validates:
                 validate_and_keep(run)
             if saves:
-                _save_unless_skipping(run)
+                _save(run)
             if reason := _agreed(run, ended(run)):
                 reason = reason if _read(run, begun, to_the_end=True) else ""
                 break
@@ -107,7 +107,7 @@ def train_loop(run: Run) -> str:
             if options.validate_every == "epoch":
                 validate_and_keep(run)
             if options.save_every == "epoch":
-                _save_unless_skipping(run)
+                _save(run)
             reason = _agreed(run, ended(run))
     _finish(run, reason)
     return reason
@@ -143,7 +143,8 @@ def _skipped(run: Run, rows: Rows, number: int) -> bool:
         note_batch(run.folder, number, run.prepared.train, rows)
     if state.skipped_in_a_row < MOST_SKIPPED:
         return False
-    run.state = go_back(run.folder, run.model, run.optimizer, state, number)
+    run.state = _agreed(run, go_back(run.folder, run.model, run.optimizer, state, number))
+    _save(run)  # what the run knows beside its weights: the best so far, how often it went back
     run.reporter.go_on_from(run.state)
     run.reporter.say(f"back to step {run.state.step}, with half the learning rate")
     return True
@@ -233,12 +234,6 @@ def ended(run: Run) -> str:
     if options.patience and state.waited >= options.patience:
         return f"no better {options.metric} in {options.patience} validations"
     return ""
-
-
-def _save_unless_skipping(run: Run) -> None:
-    """While steps are left out, new checkpoints would push out those to go back to."""
-    if not run.state.skipped_in_a_row:
-        _save(run)
 
 
 def _save(run: Run) -> None:

@@ -58,8 +58,9 @@ def go_back(
             cure="lower --training.learning-rate, or set --training.precision fp32",
         )  # fmt: skip
     old = load_checkpoint(saved[-1], model, optimizer)
-    for later in checkpoints(folder)[len(saved) :]:  # of a way that the run does not take now
-        remove_folder(later)
+    for later in checkpoints(folder):
+        if step_of(later) > good:  # of a way that the run does not take now
+            remove_folder(later)
     return replace(
         old, returns=state.returns + 1, skipped=state.skipped, elapsed=state.elapsed,
         best=state.best, best_step=state.best_step, best_scores=state.best_scores,
