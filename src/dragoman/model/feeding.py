@@ -57,7 +57,7 @@ def _step_by_step(
     decoder: Decoder, output: Output, target: Tensor, memory: Memory, own: Tensor,
     some: list[bool],
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """The same where guesses follow from what was read before; ``some`` says at which t there are."""
+    """The same where a guess needs the steps before it; ``some``: whether there is one, [T]."""
     state, features, weights = memory.start.unsqueeze(1), list[Tensor](), list[Tensor | None]()
     for t in range(target.shape[1]):
         if some[t]:
