@@ -116,6 +116,8 @@ def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -
 
 
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
+    from dragoman.evaluation.history import written
+
     console = Console()
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     console.print(Text(title), soft_wrap=True)
@@ -123,9 +125,9 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     for measure, m in zip(result.measures, result.metrics, strict=True):
         cells = (scores.get(m.name) for scores in result.baselines.values())
         table.add_row(
-            f"{m.name} {'↑' if measure.higher else '↓'}", f"{m.value:.2f}",
-            " – ".join(f"{bound:.2f}" for bound in m.interval or ()),
-            *("" if cell is None else f"{cell:.2f}" for cell in cells),
+            f"{m.name} {'↑' if measure.higher else '↓'}", written(m.value),
+            " – ".join(map(written, m.interval or ())),
+            *("" if cell is None else written(cell) for cell in cells),
         )  # fmt: skip
     console.print(table)
     if asked.breakdown:

@@ -243,7 +243,12 @@ def figure(scores: Mapping[str, Any], name: str) -> str:
     """One score as people read it, such as ``71.2 %``; empty when it was not measured."""
     _, form, factor = FIGURES[name]
     value = scores.get(name)
-    return "" if value is None else form.format(factor * value)
+    return "" if value is None else written(factor * value, form)
+
+
+def written(value: float, form: str = "{:.2f}") -> str:
+    """A number in its form; one that would fill a line (of a run that diverges) as 8.22e+300."""
+    return form.format(value) if abs(value) < 1e9 else f"{value:.3g}"
 
 
 def scores_line(scores: Mapping[str, Any]) -> str:

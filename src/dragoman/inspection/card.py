@@ -17,7 +17,16 @@ from textwrap import indent
 
 import yaml
 
-from dragoman.evaluation.history import CARD, FIGURES, History, Row, clock, figure, trusted
+from dragoman.evaluation.history import (
+    CARD,
+    FIGURES,
+    History,
+    Row,
+    clock,
+    figure,
+    trusted,
+    written,
+)
 from dragoman.files import write_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
@@ -115,7 +124,7 @@ def _scores(history: History) -> str:
         return "None yet: no validation was made."
     held = history.record.get("held_out", True)
     rows = [
-        (FIGURES[n][0], f"{FIGURES[n][2] * best[n]:.2f}", best.get("signatures", {}).get(n, ""))
+        (FIGURES[n][0], written(FIGURES[n][2] * best[n]), best.get("signatures", {}).get(n, ""))
         for n in FIGURES
         if best.get(n) is not None
     ]
