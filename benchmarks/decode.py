@@ -85,17 +85,20 @@ class Table:
     def markdown(self) -> str:
         """The tables for people."""
         rows = [
-            f"# Decoding: {self.workload.summary}, {self.steps} steps each", "",
-            ", ".join(f"{name}: {value}" for name, value in self.machine.items()), "",
-        ]  # fmt: skip
+            f"# Decoding: {self.workload.summary}, {self.steps} steps each",
+            "",
+            ", ".join(f"{name}: {value}" for name, value in self.machine.items()),
+            "",
+        ]
         for beam, search in BEAMS.items():
             rows += [
-                f"## {search.capitalize()}", "",
+                f"## {search.capitalize()}",
+                "",
                 "| program | sentences/s | lowest to highest run | output tokens/s |"
                 " tokens a line | BLEU | whole process | of it start |"
                 " product rate before each run | cores busy before |",
                 "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-            ]  # fmt: skip
+            ]
             for name, speed in self.medians(beam).items():
                 runs = self.column(name, beam, "sentences_per_second")
                 tokens, length, bleu, whole, start = (
@@ -143,8 +146,9 @@ def decode(
         "tokens_per_second": (all_.tokens - few.tokens) / seconds,
         "mean_length": mean(len(line.split()) for line in all_.lines),
         "bleu": bleu_of(all_.lines, training.words),
-        "whole": all_.seconds, "start": few.seconds,
-    }  # fmt: skip
+        "whole": all_.seconds,
+        "start": few.seconds,
+    }
 
 
 def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
@@ -183,10 +187,13 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
                     print(f"  {name:10} {search}: the start alone took longer; left out")
                     continue
                 table.runs.append(state | run)
-                print(f"  {name:10} {search}: {run['sentences_per_second']:7,.1f} sentences/s, "
-                      f"{run['tokens_per_second']:8,.0f} tokens/s; whole process "
-                      f"{run['whole']:.1f} s; products {state['product_rate']:,.0f} GFLOP/s, "
-                      f"{state['busy']:.1f} cores were busy", flush=True)  # fmt: skip
+                print(
+                    f"  {name:10} {search}: {run['sentences_per_second']:7,.1f} sentences/s, "
+                    f"{run['tokens_per_second']:8,.0f} tokens/s; whole process "
+                    f"{run['whole']:.1f} s; products {state['product_rate']:,.0f} GFLOP/s, "
+                    f"{state['busy']:.1f} cores were busy",
+                    flush=True,
+                )
     return table
 
 
@@ -202,8 +209,9 @@ def _heads(words: Words, folder: Path, count: int) -> tuple[Path, Path]:
 
 def _parse() -> argparse.Namespace:
     options = parser(__doc__)
-    options.add_argument("--programs", nargs="+", choices=[OURS, INT8, *PEERS],
-                         default=[OURS, INT8, *PEERS])  # fmt: skip
+    options.add_argument(
+        "--programs", nargs="+", choices=[OURS, INT8, *PEERS], default=[OURS, INT8, *PEERS]
+    )
     options.add_argument("--steps", type=int, default=800, help="that each model is trained for")
     options.add_argument("--lines", type=int, default=5000, help="the test set, over and over")
     options.add_argument("--repeats", type=int, default=3)

@@ -57,11 +57,33 @@ SECONDS, ASLEEP = 5, 60
 """Longer is a hang: seconds of work, and of waiting on a machine that may be busy."""
 GROWTH = 400
 """Megabytes that the process may grow by after its first inputs."""
-TEXTS = ("un chat\tone cat", "où ?\twhere?", "\t", "", " ", "\r", "\0", "\x07", "\ufeffa\tb",
-         "x" * 3000, "a\u2028b\tc", "\u200b\tx", "e\u0301\té", "Ã©\tâ€™", "a\tb\tc", "1 2\t2 1",
-         "𝔞\tﬁ", '{"source": "a", "target": "b"}', '{"source": 1}', "[" * 3000, "9" * 5000,
-         '"\\ud800"', '{"source": "\\ud800", "target": "\\u0000"}', "NaN",
-         "<b>&amp;</b>\t[[x]]")  # fmt: skip
+TEXTS = (
+    "un chat\tone cat",
+    "où ?\twhere?",
+    "\t",
+    "",
+    " ",
+    "\r",
+    "\0",
+    "\x07",
+    "\ufeffa\tb",
+    "x" * 3000,
+    "a\u2028b\tc",
+    "\u200b\tx",
+    "e\u0301\té",
+    "Ã©\tâ€™",
+    "a\tb\tc",
+    "1 2\t2 1",
+    "𝔞\tﬁ",
+    '{"source": "a", "target": "b"}',
+    '{"source": 1}',
+    "[" * 3000,
+    "9" * 5000,
+    '"\\ud800"',
+    '{"source": "\\ud800", "target": "\\u0000"}',
+    "NaN",
+    "<b>&amp;</b>\t[[x]]",
+)
 COLUMNS = ("un chat\tone cat", "où ?\twhere?", "Il pleut.\tIt rains.", "A, b\tC; d")
 OBJECTS = tuple(json.dumps({"source": a, "target": a[::-1], "n": 1}) for a in ("un chat", "où ?"))
 RAW = (b"\xff", b"\xfe\xff", b"\x1f\x8b\x08", b"PK\x03\x04", b"\xc3", b"\n", b"\r\n", b"\0" * 9)
@@ -125,10 +147,12 @@ def packed(rng: Random, path: Path, content: bytes) -> Path:
 def reading(rng: Random) -> DataOptions:
     """Some way to read pairs, most often one that fits."""
     options = replace(
-        DataOptions(), reverse=rng.random() < 0.2, max_characters=rng.choice((5, 40, 2000)),
+        DataOptions(),
+        reverse=rng.random() < 0.2,
+        max_characters=rng.choice((5, 40, 2000)),
         tolerance=rng.choice((0.0, 0.5, 0.99, 0.99, 0.99)),
         format=rng.choice(("auto",) * 12 + ("tsv", "jsonl", "aligned")),
-    )  # fmt: skip
+    )
     if rng.random() < 0.2:
         options = replace(options, columns=rng.choice(((2, 1), (1, 3), (1, 1), (0, 1))))
     if rng.random() < 0.2:
@@ -171,8 +195,26 @@ def tokenizers() -> dict[str, Tokenizer]:
 
 def node(rng: Random) -> Any:
     """Any JSON value."""
-    return rng.choice((None, True, 0, -1, 2**70, 1.5, "", "x", "(a+)+$", "\n", [], [[]], {},
-                       {"type": "NFC"}, {"type": "Split"}, [1, 2]))  # fmt: skip
+    return rng.choice(
+        (
+            None,
+            True,
+            0,
+            -1,
+            2**70,
+            1.5,
+            "",
+            "x",
+            "(a+)+$",
+            "\n",
+            [],
+            [[]],
+            {},
+            {"type": "NFC"},
+            {"type": "Split"},
+            [1, 2],
+        )
+    )
 
 
 def shaken(rng: Random, tree: Any) -> Any:
@@ -262,12 +304,39 @@ def history(rng: Random, place: Place) -> None:
 
 
 WORDS = (
-    "x", "-", "--", "--json", "--data.columns", "1", "2", "0", "-1", "1e9", "nan", "--help",
-    "--fix", "--against", "--places", "--steps", "--hidden", "--budget", "--recipe", "--out",
+    "x",
+    "-",
+    "--",
+    "--json",
+    "--data.columns",
+    "1",
+    "2",
+    "0",
+    "-1",
+    "1e9",
+    "nan",
+    "--help",
+    "--fix",
+    "--against",
+    "--places",
+    "--steps",
+    "--hidden",
+    "--budget",
+    "--recipe",
+    "--out",
     "--beam",
-    "é\udcff", "--no-json", "--data.format", "jsonl", "", "\n", "--n-best", "list", "get",
-    "phrases", "--count",
-)  # fmt: skip
+    "é\udcff",
+    "--no-json",
+    "--data.format",
+    "jsonl",
+    "",
+    "\n",
+    "--n-best",
+    "list",
+    "get",
+    "phrases",
+    "--count",
+)
 
 
 def cli(rng: Random, place: Place) -> None:
@@ -300,10 +369,16 @@ def cli(rng: Random, place: Place) -> None:
 
 
 TARGETS: dict[str, tuple[Callable[[Random, Place], None], int]] = {
-    "readers": (readers, 30), "toml": (toml, 20), "tokenizer": (tokenizer, 20),
-    "folder": (folder, 10), "vectors": (vectors, 8), "checkpoint": (checkpoint, 5),
-    "history": (history, 3), "checker": (checker, 2), "cli": (cli, 2),
-}  # fmt: skip
+    "readers": (readers, 30),
+    "toml": (toml, 20),
+    "tokenizer": (tokenizer, 20),
+    "folder": (folder, 10),
+    "vectors": (vectors, 8),
+    "checkpoint": (checkpoint, 5),
+    "history": (history, 3),
+    "checker": (checker, 2),
+    "cli": (cli, 2),
+}
 """What is fuzzed, and of a hundred inputs how many it gets."""
 
 
@@ -344,17 +419,26 @@ def prepare(folder: Path) -> Place:
     rows: list[dict[str, Any]] = [
         {"kind": "start", "step": 0, "environment": {"torch": "2"}, "limits": {}},
         {"kind": "train", "step": 1, "loss": 2.0, "elapsed": 1.0},
-        {"kind": "validation", "step": 1, "loss": 2.0, "chrf": 3.0, "best": True, "samples":
-         [{"source": "a", "reference": "b", "output": "c"}], "watched": [], "worst": []},
+        {
+            "kind": "validation",
+            "step": 1,
+            "loss": 2.0,
+            "chrf": 3.0,
+            "best": True,
+            "samples": [{"source": "a", "reference": "b", "output": "c"}],
+            "watched": [],
+            "worst": [],
+        },
         {"kind": "end", "step": 1, "reason": "done", "interrupted": False},
-    ]  # fmt: skip
+    ]
     (made / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return Place(folder, made)
 
 
 TIMERS = (
-    (signal.ITIMER_PROF, signal.SIGPROF, SECONDS), (signal.ITIMER_REAL, signal.SIGALRM, ASLEEP)
-)  # fmt: skip
+    (signal.ITIMER_PROF, signal.SIGPROF, SECONDS),
+    (signal.ITIMER_REAL, signal.SIGALRM, ASLEEP),
+)
 
 
 def attempt(name: str, seed: int, place: Place) -> str:
@@ -396,8 +480,10 @@ def run(inputs: int, first: int, only: str | None) -> int:
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - grown) // 1024
     wrong = answers.pop("wrong", 0)
     print(", ".join(f"{count:,} {what}" for what, count in sorted(answers.items())))
-    print(f"{inputs:,} inputs, {wrong} answered wrongly, {more} MB of growth, "
-          f"{time.monotonic() - began:.0f} s")  # fmt: skip
+    print(
+        f"{inputs:,} inputs, {wrong} answered wrongly, {more} MB of growth, "
+        f"{time.monotonic() - began:.0f} s"
+    )
     return wrong + (more > GROWTH)
 
 

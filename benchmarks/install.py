@@ -29,8 +29,11 @@ def install(name: str) -> bool:
     # Newer versions of pip refuse the metadata of old packages.
     for step in (["pip<24.1"], [TORCH, "numpy"], ["--no-deps", first], [TORCH, *rest]):
         if step[0] == TORCH and _draws_in_cuda(folder):
-            print("pip would fetch gigabytes for CUDA: show it a build of torch for the processor"
-                  " (PIP_INDEX_URL or PIP_FIND_LINKS)", file=sys.stderr)  # fmt: skip
+            print(
+                "pip would fetch gigabytes for CUDA: show it a build of torch for the processor"
+                " (PIP_INDEX_URL or PIP_FIND_LINKS)",
+                file=sys.stderr,
+            )
             return False
         if _pip(folder, "--prefer-binary", *step).returncode:
             return False

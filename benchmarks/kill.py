@@ -61,11 +61,19 @@ def options() -> Config:
     """A short run that saves and validates often, with all that is random: dropout, order."""
     tree = {
         "model": {"embedding": 12, "hidden": 16, "dropout": 0.2, "encoder_layers": 2},
-        "training": {"steps": 40, "batch_tokens": 150, "validate_every": 8, "save_every": 3,
-                     "report_every": 1, "warmup": 5, "precision": "fp32", "threads": 1,
-                     "validation_sample": 4},
+        "training": {
+            "steps": 40,
+            "batch_tokens": 150,
+            "validate_every": 8,
+            "save_every": 3,
+            "report_every": 1,
+            "warmup": 5,
+            "precision": "fp32",
+            "threads": 1,
+            "validation_sample": 4,
+        },
         "search": {"beam": 1},
-    }  # fmt: skip
+    }
     return merge(Config(), tree, place="benchmarks/kill.py")
 
 
@@ -204,8 +212,10 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
         tally = kill_and_resume(asked.kills, asked.seed, Path(place))
-    print(f"{tally.kills} kills, {tally.in_a_save} of them within a save, in {tally.runs} runs; "
-          f"{len(tally.wrong)} differences from the run that went through")  # fmt: skip
+    print(
+        f"{tally.kills} kills, {tally.in_a_save} of them within a save, in {tally.runs} runs; "
+        f"{len(tally.wrong)} differences from the run that went through"
+    )
     print("".join(f"{line}\n" for line in tally.wrong), end="")
     return 1 if tally.wrong else 0
 

@@ -39,9 +39,12 @@ def products(
         attention = source * hidden * hidden + target * hidden * fed + energies_and_contexts
         combine = target * 2 * hidden * hidden
     once = {
-        "encoder": source * encoder, "decoder": target * decoder, "attention": attention,
-        "combine": combine, "output": target * hidden * vocabulary,
-    }  # fmt: skip
+        "encoder": source * encoder,
+        "decoder": target * decoder,
+        "attention": attention,
+        "combine": combine,
+        "output": target * hidden * vocabulary,
+    }
     return {part: 3 * 2 * multiplied for part, multiplied in once.items()}
 
 

@@ -66,8 +66,11 @@ def description(threads: int, device: str) -> dict[str, object]:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": names[0] if names else platform.processor(), "cores": os.cpu_count(),
-        "threads": threads, "instructions": torch.backends.cpu.get_cpu_capability(),
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device != "cpu" else "cpu",
-        "torch": torch.__version__, "time": time.strftime("%Y-%m-%d %H:%M"),
-    }  # fmt: skip
+        "torch": torch.__version__,
+        "time": time.strftime("%Y-%m-%d %H:%M"),
+    }

@@ -153,8 +153,11 @@ class Program:
         values |= {"source": source, "output": output, "model": model or folder / "model"}
         command = _command(spec["command"], values)
         printed = output if "$output" not in spec["command"] else folder / "printed.txt"
-        with open(source, "rb") as lines, open(printed, "wb") as said, \
-                open(folder / "output.log", "wb") as log:  # fmt: skip
+        with (
+            open(source, "rb") as lines,
+            open(printed, "wb") as said,
+            open(folder / "output.log", "wb") as log,
+        ):
             where = {"cwd": folder, "env": environment(training), "stdin": lines, "stdout": said}
             began = time.perf_counter()
             done = subprocess.run(command, stderr=log, check=False, **where)
@@ -180,15 +183,26 @@ class Program:
         """What stands behind each ``$name`` of its file."""
         w, gpu = training.workload, training.device != "cpu"
         return {
-            **vars(w), **vars(training), "luong": w.attention, "width": w.width, "never": NEVER,
-            "attention": self.spec["attention"][w.attention], "CELL": w.cell.upper(),
-            "between": w.dropout if w.layers > 1 else 0.0, "words": training.words.folder,
-            "feeding": int(w.attention == "bahdanau"), "min_count": training.words.min_count,
-            "bidirectional": json.dumps(w.bidirectional), "precision": self.precision,
-            "bin": CACHE / self.name / "bin", "python": sys.executable, "gpu": json.dumps(gpu),
-            "ranks": [0] if gpu else [], "accelerator": "gpu" if gpu else "cpu",
+            **vars(w),
+            **vars(training),
+            "luong": w.attention,
+            "width": w.width,
+            "never": NEVER,
+            "attention": self.spec["attention"][w.attention],
+            "CELL": w.cell.upper(),
+            "between": w.dropout if w.layers > 1 else 0.0,
+            "words": training.words.folder,
+            "feeding": int(w.attention == "bahdanau"),
+            "min_count": training.words.min_count,
+            "bidirectional": json.dumps(w.bidirectional),
+            "precision": self.precision,
+            "bin": CACHE / self.name / "bin",
+            "python": sys.executable,
+            "gpu": json.dumps(gpu),
+            "ranks": [0] if gpu else [],
+            "accelerator": "gpu" if gpu else "cpu",
             "processor_only": "" if gpu else "--cpu",
-        }  # fmt: skip
+        }
 
 
 PROGRAMS = {

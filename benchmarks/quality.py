@@ -111,9 +111,13 @@ def main() -> int:
             continue
         with TemporaryDirectory(prefix="dragoman-bench-", ignore_cleanup_errors=True) as folder:
             training = Training(
-                w, words, Path(folder), asked.threads, budget=60 * asked.budget,
+                w,
+                words,
+                Path(folder),
+                asked.threads,
+                budget=60 * asked.budget,
                 save_every=SAVE_EVERY,
-            )  # fmt: skip
+            )
             try:
                 for seconds, model in watch(name, training, ours):
                     score = bleu(name, training, model)
@@ -124,9 +128,12 @@ def main() -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     stem = asked.out / f"quality-{w.name}"
     result = {
-        "machine": machine.description(asked.threads, "cpu"), "busy_before": load,
-        "dragoman_options": ours, "curves": curves, "missing": missing,
-    }  # fmt: skip
+        "machine": machine.description(asked.threads, "cpu"),
+        "busy_before": load,
+        "dragoman_options": ours,
+        "curves": curves,
+        "missing": missing,
+    }
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     draw(curves, w.summary, stem.with_suffix(".png"))
     best = {name: max(points, key=lambda point: point[1]) for name, points in curves.items()}

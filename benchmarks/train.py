@@ -71,12 +71,14 @@ class Table:
     def markdown(self) -> str:
         """The table for people."""
         rows = [
-            f"# {self.workload.name.upper()} train: {self.workload.summary}", "",
-            ", ".join(f"{name}: {value}" for name, value in self.machine.items()), "",
+            f"# {self.workload.name.upper()} train: {self.workload.summary}",
+            "",
+            ", ".join(f"{name}: {value}" for name, value in self.machine.items()),
+            "",
             "| program | target tokens/s | lowest to highest run | peak memory |"
             " product rate before each run | cores busy before |",
             "| --- | --- | --- | --- | --- | --- |",
-        ]  # fmt: skip
+        ]
         for name, speed in self.medians().items():
             runs, note = self.column(name, "tokens_per_second"), PROGRAMS[name].note
             rates = " ".join(f"{rate:.0f}" for rate in self.column(name, "product_rate"))
@@ -96,8 +98,10 @@ class Table:
             share = (
                 f"{100 * speeds[ours] / tokens:.0f} % by {ours}" if ours in speeds else "unknown"
             )
-            rows.append(f"Limit in {precision}: {tokens:,.0f} tokens/s at {rate:,.0f} GFLOP/s; "
-                        f"reached: {share}.")  # fmt: skip
+            rows.append(
+                f"Limit in {precision}: {tokens:,.0f} tokens/s at {rate:,.0f} GFLOP/s; "
+                f"reached: {share}."
+            )
         return "\n".join([*rows, "", self.line(), ""])
 
 
@@ -129,9 +133,12 @@ def measure_all(w: Workload, names: list[str], asked: argparse.Namespace) -> Tab
                 print(f"  {name:18} failed: {table.missing[name]}", flush=True)
                 continue
         table.runs.append(state | asdict(run))
-        print(f"  {name:18} {run.tokens_per_second:8,.0f} target tokens/s ({len(run.intervals)} "
-              f"intervals); products {rate:,.0f} GFLOP/s in {precision}, {state['busy']:.1f} cores "
-              f"were busy", flush=True)  # fmt: skip
+        print(
+            f"  {name:18} {run.tokens_per_second:8,.0f} target tokens/s ({len(run.intervals)} "
+            f"intervals); products {rate:,.0f} GFLOP/s in {precision}, {state['busy']:.1f} cores "
+            f"were busy",
+            flush=True,
+        )
     return table
 
 

@@ -38,9 +38,12 @@ class Encoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, w.embedding, padding_idx=PAD)
         self.dropout = nn.Dropout(w.dropout)
         self.gru = nn.GRU(
-            w.embedding, width, w.layers, bidirectional=w.bidirectional,
+            w.embedding,
+            width,
+            w.layers,
+            bidirectional=w.bidirectional,
             dropout=w.dropout if w.layers > 1 else 0.0,
-        )  # fmt: skip
+        )
 
     def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Ids [S, B] by falling length -> outputs [S, B, H] and final states [L, B, H]."""

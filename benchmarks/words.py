@@ -89,9 +89,11 @@ def _multi30k_32k(data: Path, size: int = 32_000) -> dict[str, Pairs]:
     for side in range(2):
         counts = Counter(token for pair in parts["train"] for token in pair[side])
         common = [
-            (pair[side], at) for pair in parts["train"]
-            for at, token in enumerate(pair[side]) if counts[token] >= 100
-        ]  # fmt: skip
+            (pair[side], at)
+            for pair in parts["train"]
+            for at, token in enumerate(pair[side])
+            if counts[token] >= 100
+        ]
         missing = size - 4 - len(counts)
         for number, (sentence, at) in enumerate(common[:: len(common) // missing][:missing]):
             sentence[at] += f"~{number}"
@@ -122,9 +124,11 @@ def _tatoeba_letters(data: Path) -> dict[str, Pairs]:
 
 
 SETS: dict[str, tuple[Callable[[Path], dict[str, Pairs]], int]] = {
-    "multi30k": (_multi30k, 2), "multi30k-32k": (_multi30k_32k, 1),
-    "tatoeba": (_tatoeba, 2), "tatoeba-letters": (_tatoeba_letters, 1),
-}  # fmt: skip
+    "multi30k": (_multi30k, 2),
+    "multi30k-32k": (_multi30k_32k, 1),
+    "tatoeba": (_tatoeba, 2),
+    "tatoeba-letters": (_tatoeba_letters, 1),
+}
 """How each set is read, and how often a word must be seen in it."""
 
 

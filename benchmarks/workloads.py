@@ -45,14 +45,29 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload(
-            "w0", "the tutorial's model: bi-GRU 2 x 500 summed, GRU 500, 2 layers, Luong general",
-            embedding=500, hidden=500, layers=2, directions="sum", dropout=0.1, clip=50.0,
-            learning_rate=1e-4, decoder_rate=5.0,
+            "w0",
+            "the tutorial's model: bi-GRU 2 x 500 summed, GRU 500, 2 layers, Luong general",
+            embedding=500,
+            hidden=500,
+            layers=2,
+            directions="sum",
+            dropout=0.1,
+            clip=50.0,
+            learning_rate=1e-4,
+            decoder_rate=5.0,
         ),
         Workload(
-            "w0d", "the tutorial's model without attention: GRU 128, 22 k / 13 k words",
-            words="tatoeba-letters", attention="none", embedding=128, hidden=128,
-            bidirectional=False, batch=32, optimizer="rmsprop", momentum=0.9, clip=0.0,
+            "w0d",
+            "the tutorial's model without attention: GRU 128, 22 k / 13 k words",
+            words="tatoeba-letters",
+            attention="none",
+            embedding=128,
+            hidden=128,
+            bidirectional=False,
+            batch=32,
+            optimizer="rmsprop",
+            momentum=0.9,
+            clip=0.0,
         ),
         _W1,
         replace(_W1, name="w2", summary="W1 with LSTM, 2 layers", cell="lstm", layers=2),
@@ -62,4 +77,4 @@ WORKLOADS = {
         replace(_W1, name="multi30k", summary="W1's words and sizes, to the end"),
         replace(_W1, name="tatoeba", words="tatoeba", summary="Tatoeba fr-en, W1's sizes"),
     )
-}  # fmt: skip
+}

@@ -53,10 +53,12 @@ def batches(pairs: list[tuple[Tensor, Tensor]], size: int) -> list[tuple[Tensor,
     groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
     random.shuffle(groups)
     return [
-        (pad_sequence([s for s, _ in group], batch_first=True),
-         pad_sequence([t for _, t in group], batch_first=True))
+        (
+            pad_sequence([s for s, _ in group], batch_first=True),
+            pad_sequence([t for _, t in group], batch_first=True),
+        )
         for group in groups
-    ]  # fmt: skip
+    ]
 
 
 # --- the model -------------------------------------------------------------------------------

@@ -16,29 +16,55 @@ HOSTILE = "</script><img src=x onerror=\"document.title='hit'\"> & ‘ا\u2028�
 def train_row(step: int, **values: Any) -> dict[str, Any]:
     """A row of kind ``train``."""
     return {
-        "kind": "train", "step": step, "epoch": 0, "elapsed": 0.1 * step, "loss": 5 / step,
-        "gradient_norm": 1.0, "gradient_norm_encoder": 0.6, "gradient_norm_decoder": 0.8,
-        "learning_rate": 0.001, "tokens": 100 * step, "tokens_per_second": 1000.0 + step,
-        "memory_mb": 400.0 + step, "utilisation": 0.9, "done": 0.5, "remaining": 12.0,
+        "kind": "train",
+        "step": step,
+        "epoch": 0,
+        "elapsed": 0.1 * step,
+        "loss": 5 / step,
+        "gradient_norm": 1.0,
+        "gradient_norm_encoder": 0.6,
+        "gradient_norm_decoder": 0.8,
+        "learning_rate": 0.001,
+        "tokens": 100 * step,
+        "tokens_per_second": 1000.0 + step,
+        "memory_mb": 400.0 + step,
+        "utilisation": 0.9,
+        "done": 0.5,
+        "remaining": 12.0,
         "open_end": False,
-    } | values  # fmt: skip
+    } | values
 
 
 def validation_row(step: int, **values: Any) -> dict[str, Any]:
     """A row of kind ``validation``, with sentences that want to be markup."""
     sample = {
-        "source": HOSTILE, "reference": HOSTILE, "output": HOSTILE, "chrf": None,
-        "source_tokens": ["▁<b>", "x"], "target_tokens": ["▁</script>"],
+        "source": HOSTILE,
+        "reference": HOSTILE,
+        "output": HOSTILE,
+        "chrf": None,
+        "source_tokens": ["▁<b>", "x"],
+        "target_tokens": ["▁</script>"],
         "attention": [[70, 20, 10], [0, 0, 100]],
-    }  # fmt: skip
+    }
     return {
-        "kind": "validation", "step": step, "epoch": 0, "elapsed": 0.1 * step, "best": True,
-        "seconds": 0.5, "loss": 4 / step, "perplexity": 50 / step, "token_accuracy": 0.5,
-        "bleu": 30.0 + step / 7, "chrf": 40.0, "exact": 1.0,
-        "signatures": {"bleu": "nrefs:1", "chrf": "nc:6"}, "samples": [sample],
+        "kind": "validation",
+        "step": step,
+        "epoch": 0,
+        "elapsed": 0.1 * step,
+        "best": True,
+        "seconds": 0.5,
+        "loss": 4 / step,
+        "perplexity": 50 / step,
+        "token_accuracy": 0.5,
+        "bleu": 30.0 + step / 7,
+        "chrf": 40.0,
+        "exact": 1.0,
+        "signatures": {"bleu": "nrefs:1", "chrf": "nc:6"},
+        "samples": [sample],
         "watched": [sample | {"reference": "", "output": f"{HOSTILE} {step}"}],
-        "mistakes": {"loop": 0, "blank": 7}, "worst": [sample | {"chrf": 3.5, "attention": []}],
-    } | values  # fmt: skip
+        "mistakes": {"loop": 0, "blank": 7},
+        "worst": [sample | {"chrf": 3.5, "attention": []}],
+    } | values
 
 
 def make_run(

@@ -42,9 +42,12 @@ class TableScorer:
         return TableState([int(s[0]) for s in sources], [()] * len(sources), [*range(len(sources))])
 
     def step(
-        self, tokens: np.ndarray, state: TableState, top: int | None = None,
+        self,
+        tokens: np.ndarray,
+        state: TableState,
+        top: int | None = None,
         never: Sequence[int] = (),
-    ) -> tuple[Scores, TableState]:  # fmt: skip
+    ) -> tuple[Scores, TableState]:
         assert len(tokens) == len(state.histories)
         pairs = zip(state.histories, tokens, strict=True)
         histories = [(*old, int(token)) for old, token in pairs]

@@ -29,10 +29,17 @@ def test_the_defaults_hold_together() -> None:
     "config",
     [
         Config(),
-        changed(model__hidden=512, model__dropout=0.25, data__columns=(2, 1), training__steps=3,
-                training__watch=("où ?", "a\tb"), source__keep_only="a-z", target__vocabulary=99),
+        changed(
+            model__hidden=512,
+            model__dropout=0.25,
+            data__columns=(2, 1),
+            training__steps=3,
+            training__watch=("où ?", "a\tb"),
+            source__keep_only="a-z",
+            target__vocabulary=99,
+        ),
     ],
-)  # fmt: skip
+)
 def test_toml_gives_the_options_back(config: Config, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(to_toml(config), encoding="utf-8")
@@ -123,9 +130,16 @@ def test_every_number_has_a_range() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("90", 90), ("1.5h", 5400), ("none", math.inf),
-     ("1H 5M", 3900)],
-)  # fmt: skip
+    [
+        ("90s", 90),
+        ("20m", 1200),
+        ("1h30m", 5400),
+        ("90", 90),
+        ("1.5h", 5400),
+        ("none", math.inf),
+        ("1H 5M", 3900),
+    ],
+)
 def test_durations(text: str, expected: float) -> None:
     assert seconds(text) == expected
 

@@ -17,9 +17,16 @@ from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import DragomanError
 
 EXAMPLES = {
-    "readers": 500, "toml": 300, "tokenizer": 300, "vectors": 200, "checkpoint": 150,
-    "folder": 100, "history": 100, "checker": 50, "cli": 50,
-}  # fmt: skip
+    "readers": 500,
+    "toml": 300,
+    "tokenizer": 300,
+    "vectors": 200,
+    "checkpoint": 150,
+    "folder": 100,
+    "history": 100,
+    "checker": 50,
+    "cli": 50,
+}
 
 
 @pytest.fixture(scope="module")

@@ -102,8 +102,10 @@ def test_an_optimizer_of_another_shape(model: Path) -> None:
         optimizer.state[parameter] = {"exp_avg": torch.zeros(3)}
     save_checkpoint(model, loaded, optimizer, TrainingState(), 1)
     (saved,) = (model / "checkpoints").iterdir()
-    refused("the optimizer's tensors of .* have another shape",
-            lambda: load_checkpoint(saved, loaded, optimizer))  # fmt: skip
+    refused(
+        "the optimizer's tensors of .* have another shape",
+        lambda: load_checkpoint(saved, loaded, optimizer),
+    )
 
 
 @pytest.mark.parametrize("size", [2**60, 2**63, 2**64 - 1, 10**8])
@@ -123,8 +125,10 @@ def test_sizes_that_the_weights_do_not_have_take_no_memory(model: Path) -> None:
 def test_a_training_larger_than_the_machine_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.tsv").write_text("a b\tc d\n" * 30)
     huge = replace(ModelOptions(), hidden=65_534, embedding=65_535, encoder_layers=64)
-    refused("this model needs .* GB to be trained, the machine has",
-            lambda: train([tmp_path / "p.tsv"], tmp_path / "m", Config(model=huge)))  # fmt: skip
+    refused(
+        "this model needs .* GB to be trained, the machine has",
+        lambda: train([tmp_path / "p.tsv"], tmp_path / "m", Config(model=huge)),
+    )
     assert not (tmp_path / "m").exists()
 
 
@@ -225,8 +229,7 @@ def in_model(**changes: Any) -> Callable[[dict[str, Any]], None]:
 
 
 def split(pattern: str) -> dict[str, Any]:
-    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated",
-            "invert": False}  # fmt: skip
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
 SLOW, HUGE = "(a+)+(a+)+(a+)+$", "((a{1000}){1000}){1000}"
@@ -237,8 +240,10 @@ SLOW, HUGE = "(a+)+(a+)+(a+)+$", "((a{1000}){1000}){1000}"
     [
         (tampered(pre_tokenizer=split(SLOW)), "pre_tokenizer or decoder"),
         (tampered(pre_tokenizer=split(HUGE)), "pre_tokenizer or decoder"),
-        (tampered(decoder={"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 99}),
-         "pre_tokenizer or decoder"),
+        (
+            tampered(decoder={"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 99}),
+            "pre_tokenizer or decoder",
+        ),
         (tampered(post_processor={"type": "ByteLevel"}), "post_processor"),
         (tampered(truncation={"max_length": 1}), "truncation"),
         (tampered(added_tokens=[{"id": 4, "content": "x"}]), "added_tokens"),
@@ -247,22 +252,25 @@ SLOW, HUGE = "(a+)+(a+)+(a+)+$", "((a{1000}){1000}){1000}"
         (tampered(normalizer=None), "structure"),
         (tampered(model=[]), "structure"),
         (add_step({"type": "Replace", "pattern": {"Regex": SLOW}, "content": " "}), "normalizer"),
-        (add_step({"type": "Replace", "pattern": {"Regex": f"[^a]{SLOW}[b]"}, "content": " "}),
-         "normalizer"),
-        (add_step({"type": "Replace", "pattern": {"String": " "}, "content": "   "}, 40),
-         "normalizer"),
+        (
+            add_step({"type": "Replace", "pattern": {"Regex": f"[^a]{SLOW}[b]"}, "content": " "}),
+            "normalizer",
+        ),
+        (
+            add_step({"type": "Replace", "pattern": {"String": " "}, "content": "   "}, 40),
+            "normalizer",
+        ),
         (add_step({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}), "normalizer"),
         (add_step({"type": "Prepend", "prepend": "a" * 9}), "structure|normalizer"),
         (in_model(dropout=0.5), "model"),
         (in_model(type="WordPiece"), "model"),
         (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "a": 2**31}), "vocabulary"),
         (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "\n": 4}), "vocabulary"),
-        (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "\x1b[2J": 4}),
-         "vocabulary"),
+        (in_model(vocab={"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "\x1b[2J": 4}), "vocabulary"),
         (in_model(vocab=[["<pad>", 0.0]]), "vocabulary|structure"),
         (in_model(vocab=[]), "vocabulary|structure"),
     ],
-)  # fmt: skip
+)
 def test_a_tokenizer_with_foreign_parts_is_refused(
     model: Path, change: Callable[[dict[str, Any]], None], part: str
 ) -> None:
@@ -282,9 +290,14 @@ def test_a_tokenizer_that_is_none(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("level", ["word", "char", "bpe", "unigram"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"split_punctuation": False}, {"unicode": "none"}, {"unicode": "nfkd", "lowercase": True},
-     {"strip_accents": True, "space_punctuation": ",.! ", "keep_only": "a-zA-Z,.!\\[\\]"}],
-)  # fmt: skip
+    [
+        {},
+        {"split_punctuation": False},
+        {"unicode": "none"},
+        {"unicode": "nfkd", "lowercase": True},
+        {"strip_accents": True, "space_punctuation": ",.! ", "keep_only": "a-zA-Z,.!\\[\\]"},
+    ],
+)
 def test_every_tokenizer_of_ours_is_read(
     tmp_path: Path, level: Any, options: dict[str, Any]
 ) -> None:
@@ -342,8 +355,14 @@ def test_a_corpus_that_points_beyond_its_end(tmp_path: Path) -> None:
 
 
 def test_hostile_metrics_are_passed_over(tmp_path: Path) -> None:
-    rows = ["[" * 10**5, "9" * 5000, '{"kind": "train", "step": 1}', "null", '{"step": "x"}',
-            '{"kind": "validation", "step": 1, "samples": 7}']  # fmt: skip
+    rows = [
+        "[" * 10**5,
+        "9" * 5000,
+        '{"kind": "train", "step": 1}',
+        "null",
+        '{"step": "x"}',
+        '{"kind": "validation", "step": 1, "samples": 7}',
+    ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(rows))
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"kind": "train", "step": 1}]
 

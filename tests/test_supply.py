@@ -36,10 +36,16 @@ def test_every_package_of_the_lock_has_a_hash_and_no_place() -> None:
         ([{"name": "a", "version": "1", "vulns": []}], 0, "1 packages looked up, 0 advisories"),
         ([{"name": "a", "skip_reason": "?"}], supply.NOT_CHECKED, "NOT CHECKED"),
         ([], supply.NOT_CHECKED, "0 packages"),
-        ([{"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2"]}]},
-          {"name": "b", "skip_reason": "?"}], supply.FOUND, "a 1: X-1 (fixed in: 2)"),
+        (
+            [
+                {"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2"]}]},
+                {"name": "b", "skip_reason": "?"},
+            ],
+            supply.FOUND,
+            "a 1: X-1 (fixed in: 2)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_was_not_looked_up_is_no_success(
     packages: list[dict[str, Any]], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

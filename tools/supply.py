@@ -31,12 +31,36 @@ def lock() -> int:
     lines = (HERE / CONSTRAINTS).read_text("utf-8").splitlines()
     (torch,) = (line for line in lines if line.startswith("torch=="))
     rest = "\n".join(line for line in lines if line != torch)
-    compile_ = [TOOLS / "uv", "pip", "compile", "--quiet", "--generate-hashes", "--universal",
-                "--no-deps", "--no-header", "--no-annotate", "--no-emit-index-url",
-                "--no-emit-find-links", "--python-version", "3.11", "-"]  # fmt: skip
+    compile_ = [
+        TOOLS / "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--generate-hashes",
+        "--universal",
+        "--no-deps",
+        "--no-header",
+        "--no-annotate",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+        "--python-version",
+        "3.11",
+        "-",
+    ]
     hashed = _said(compile_, rest).rstrip("\n")
-    look = [".venv/bin/python", "-m", "pip", "install", "--quiet", "--dry-run", "--report", "-",
-            "--ignore-installed", "--no-deps", torch]  # fmt: skip
+    look = [
+        ".venv/bin/python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--report",
+        "-",
+        "--ignore-installed",
+        "--no-deps",
+        torch,
+    ]
     (file,) = json.loads(_said(look))["install"]
     digest = file["download_info"]["archive_info"]["hashes"]["sha256"]
     text = f"{HEAD}{hashed}\n{torch} \\\n    --hash=sha256:{digest}\n"
@@ -47,17 +71,37 @@ def lock() -> int:
 
 def sbom() -> int:
     """List what is installed beside Dragoman."""
-    _said([TOOLS / "cyclonedx-py", "environment", "--pyproject", "pyproject.toml",
-           "--output-format", "JSON", "--output-reproducible", "--output-file", SBOM,
-           ".venv/bin/python"])  # fmt: skip
+    _said(
+        [
+            TOOLS / "cyclonedx-py",
+            "environment",
+            "--pyproject",
+            "pyproject.toml",
+            "--output-format",
+            "JSON",
+            "--output-reproducible",
+            "--output-file",
+            SBOM,
+            ".venv/bin/python",
+        ]
+    )
     print(f"{SBOM}: {len(json.loads((HERE / SBOM).read_text('utf-8'))['components'])} components")
     return 0
 
 
 def audit() -> int:
     """Look for advisories: 1 when there are any, 3 when a package could not be looked up."""
-    ask = [TOOLS / "pip-audit", "--format", "json", "--no-deps", "--disable-pip",
-           "--progress-spinner", "off", "--requirement", CONSTRAINTS]  # fmt: skip
+    ask = [
+        TOOLS / "pip-audit",
+        "--format",
+        "json",
+        "--no-deps",
+        "--disable-pip",
+        "--progress-spinner",
+        "off",
+        "--requirement",
+        CONSTRAINTS,
+    ]
     done = subprocess.run(ask, cwd=HERE, capture_output=True, text=True, check=False)
     try:
         packages = json.loads(done.stdout)["dependencies"]

@@ -39,12 +39,23 @@ if TYPE_CHECKING:
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
-    "Config": "config", "DataOptions": "config", "DragomanError": "errors", "Model": "api",
-    "ModelOptions": "config", "Request": "search.request", "SearchOptions": "config",
-    "SideOptions": "config", "TrainingOptions": "config", "average": "api",
-    "bench": "training.bench", "compare": "inspection.comparison", "evaluate": "api",
-    "load": "api", "runs": "api", "train": "api",
-}  # fmt: skip
+    "Config": "config",
+    "DataOptions": "config",
+    "DragomanError": "errors",
+    "Model": "api",
+    "ModelOptions": "config",
+    "Request": "search.request",
+    "SearchOptions": "config",
+    "SideOptions": "config",
+    "TrainingOptions": "config",
+    "average": "api",
+    "bench": "training.bench",
+    "compare": "inspection.comparison",
+    "evaluate": "api",
+    "load": "api",
+    "runs": "api",
+    "train": "api",
+}
 
 __version__ = "0.1.0"
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604

@@ -19,13 +19,7 @@ from dragoman.errors import DragomanError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
-from dragoman.evaluation.examples import (
-    Examples,
-    Pairs,
-    examples_of,
-    held_out_name,
-    held_out_pairs,
-)
+from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_name, held_out_pairs
 from dragoman.evaluation.history import CARD, REPORT, History, find_runs, print_runs
 from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.limits import check_options
@@ -47,9 +41,14 @@ Paths = str | Path | Sequence[str | Path]
 
 
 def train(
-    pairs: Paths, out: str | Path, config: Config | None = None, *, console: Console | None = None,
-    began: float | None = None, resume_with: Mapping[str, Any] | None = None,
-) -> Outcome:  # fmt: skip
+    pairs: Paths,
+    out: str | Path,
+    config: Config | None = None,
+    *,
+    console: Console | None = None,
+    began: float | None = None,
+    resume_with: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
 
     The same call again resumes what was interrupted; ``resume_with={"learning_rate": 5e-4}`` lets
@@ -149,9 +148,12 @@ class Model:
             require_agreement([_member(folder), *map(_member, others)])
             scorer = EnsembleScorer([scorer, *(TorchScorer(other.model) for other in others)])
         self._translator = Translator(
-            scorer, folder.source, folder.target, longest=folder.config.source.max_tokens,
+            scorer,
+            folder.source,
+            folder.target,
+            longest=folder.config.source.max_tokens,
             others=[other.source for other in others],
-        )  # fmt: skip
+        )
 
     def _repr_html_(self) -> str:
         """What the model is and how good, for notebooks."""
@@ -160,9 +162,13 @@ class Model:
         return facts_html(History.of(self.folder.path))
 
     def translate(
-        self, lines: Iterable[str | Request], *, attention: bool = False,
-        dictionary: Mapping[str, str] | None = None, **options: Any,
-    ) -> list[Translation]:  # fmt: skip
+        self,
+        lines: Iterable[str | Request],
+        *,
+        attention: bool = False,
+        dictionary: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> list[Translation]:
         """Answer each line, in order.
 
         Args:
@@ -175,9 +181,13 @@ class Model:
         return list(self.stream(lines, attention=attention, dictionary=dictionary, **options))
 
     def stream(
-        self, lines: Iterable[str | Request], *, attention: bool = False,
-        dictionary: Mapping[str, str] | None = None, **options: Any,
-    ) -> Iterator[Translation]:  # fmt: skip
+        self,
+        lines: Iterable[str | Request],
+        *,
+        attention: bool = False,
+        dictionary: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Iterator[Translation]:
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
@@ -227,9 +237,14 @@ class Model:
         return pharaoh(translation, self.folder.source, self.folder.target)
 
     def evaluate(
-        self, pairs: Paths | Pairs | Examples | None = None, *, reading: DataOptions | None = None,
-        multiple_references: bool = False, raw_references: bool = False, **options: Any,
-    ) -> Evaluation:  # fmt: skip
+        self,
+        pairs: Paths | Pairs | Examples | None = None,
+        *,
+        reading: DataOptions | None = None,
+        multiple_references: bool = False,
+        raw_references: bool = False,
+        **options: Any,
+    ) -> Evaluation:
         """Score the model.
 
         Args:
@@ -248,18 +263,23 @@ class Model:
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
         return evaluate_examples(
-            self._translator, pairs, search, raw_references=raw_references,
+            self._translator,
+            pairs,
+            search,
+            raw_references=raw_references,
             training=training_pairs(folder.path, folder.source, folder.target),
             confidence=self.confidence,
             characters=self.config.target.level == "char",
-            more=() if self.others
-            else teacher_forced(folder.model, tokenizers, pairs, copy=copy),
-        )  # fmt: skip
+            more=() if self.others else teacher_forced(folder.model, tokenizers, pairs, copy=copy),
+        )
 
     def examples(
-        self, pairs: Paths | Pairs | None = None, *, reading: DataOptions | None = None,
+        self,
+        pairs: Paths | Pairs | None = None,
+        *,
+        reading: DataOptions | None = None,
         multiple_references: bool = False,
-    ) -> Examples:  # fmt: skip
+    ) -> Examples:
         """Read a test set once, to score several models on it; see :meth:`evaluate`."""
         faults = Faults()
         rows: Iterable[tuple[str, str]]

@@ -153,8 +153,9 @@ def refuse_ways_out(folder: Path) -> None:
             if path.is_symlink() and home not in Path(os.path.realpath(path)).parents:
                 what = "is a link that leads out of the model folder"
             elif not path.is_symlink() and stat.S_IFMT(path.lstat().st_mode) not in (
-                stat.S_IFREG, stat.S_IFDIR,
-            ):  # fmt: skip
+                stat.S_IFREG,
+                stat.S_IFDIR,
+            ):
                 what = "is neither a file nor a folder"
             elif seen > _MOST_FILES:
                 what = f"is one of more than {_MOST_FILES:,} files: no model folder has so many"

@@ -61,9 +61,12 @@ class Scorer(Protocol[State]):
         ...
 
     def step(
-        self, tokens: npt.NDArray[np.int64], state: State, top: int | None = None,
+        self,
+        tokens: npt.NDArray[np.int64],
+        state: State,
+        top: int | None = None,
         never: Sequence[int] = (),
-    ) -> tuple[Scores, State]:  # fmt: skip
+    ) -> tuple[Scores, State]:
         """Score what follows the last tokens [N] of the hypotheses.
 
         All words, with minus infinity for those that are ``never`` said; or the ``top`` most

@@ -102,8 +102,15 @@ def test_every_peer_can_translate() -> None:
 
 def table(**speeds: tuple[list[float], list[float]]) -> Table:
     made = Table(WORKLOADS["w1"], {"cores": 2}, 800)
-    same = {"tokens_per_second": 900.0, "mean_length": 11.5, "bleu": 20.0, "whole": 9.0,
-            "start": 3.0, "product_rate": 100.0, "busy": 0.0}  # fmt: skip
+    same = {
+        "tokens_per_second": 900.0,
+        "mean_length": 11.5,
+        "bleu": 20.0,
+        "whole": 9.0,
+        "start": 3.0,
+        "product_rate": 100.0,
+        "busy": 0.0,
+    }
     for name, pair in speeds.items():
         for beam, runs in zip((1, 5), pair, strict=True):
             made.runs += [

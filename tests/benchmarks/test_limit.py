@@ -98,9 +98,11 @@ def test_only_real_tokens_and_end_tokens_count(tmp_path: Path) -> None:
     assert limit.tokens == 4 + 2
     # Worked by hand: source 3 + 2, both 3 x 4 + 2 x 2, vocabulary 3 + 4 special tokens.
     assert limit.products == {
-        "encoder": 6 * 5 * 2 * 3 * 2 * (2 + 2), "decoder": 6 * 6 * 3 * 4 * (2 + 4),
-        "attention": 6 * (5 * 4 * 4 + 2 * 16 * 4), "combine": 6 * 6 * 8 * 4,
+        "encoder": 6 * 5 * 2 * 3 * 2 * (2 + 2),
+        "decoder": 6 * 6 * 3 * 4 * (2 + 4),
+        "attention": 6 * (5 * 4 * 4 + 2 * 16 * 4),
+        "combine": 6 * 6 * 8 * 4,
         "output": 6 * 6 * 4 * 7,
-    }  # fmt: skip
+    }
     per_token = sum(limit.products.values()) / 6
     assert limit.tokens_per_second(per_token / 1e9) == pytest.approx(1.0)

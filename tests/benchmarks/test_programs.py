@@ -51,7 +51,7 @@ LOGS = {
     ),
     "yoyodyne": ("418.0 target tokens/s\n", [418.0]),
     "tutorial-looped": ("20.9 M parameters\nstep 2: loss 8.7, 370.1 target tokens/s\n", [370.1]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -93,9 +93,13 @@ def test_its_files_can_be_filled_in_for_every_workload_that_it_can_do(
 
 @pytest.mark.parametrize(
     "program, workload, why",
-    [("fairseq", "w3", "no attention 'bahdanau'"), ("eole", "w0", "no such encoder"),
-     ("joeynmt", "w0d", "no attention 'none'"), ("tutorial-batched", "w3", "'bahdanau'")],
-)  # fmt: skip
+    [
+        ("fairseq", "w3", "no attention 'bahdanau'"),
+        ("eole", "w0", "no such encoder"),
+        ("joeynmt", "w0d", "no attention 'none'"),
+        ("tutorial-batched", "w3", "'bahdanau'"),
+    ],
+)
 def test_a_workload_that_it_cannot_do_is_named(program: str, workload: str, why: str) -> None:
     assert why in PROGRAMS[program].unfit(WORKLOADS[workload])
     assert not PROGRAMS["dragoman"].unfit(WORKLOADS[workload])
@@ -129,10 +133,15 @@ def table(**speeds: list[float]) -> Table:
     made.rates = {"fp32": 30.0, "bf16": 120.0}  # 5,000 and 20,000 tokens a second
     for name, runs in speeds.items():
         made.runs += [
-            {"name": name.replace("_", "-"), "tokens_per_second": speed, "product_rate": 100.0,
-             "busy": 0.0, "peak_memory": 10**9}
+            {
+                "name": name.replace("_", "-"),
+                "tokens_per_second": speed,
+                "product_rate": 100.0,
+                "busy": 0.0,
+                "peak_memory": 10**9,
+            }
             for speed in runs
-        ]  # fmt: skip
+        ]
     return made
 
 
@@ -159,8 +168,10 @@ def test_words_are_cut_counted_and_filled(tmp_path: Path) -> None:
         for end, text in (("de", german), ("en", english)):
             (folder / f"{stem}.{end}.gz").write_bytes(gzip.compress(text.encode()))
     made = make_words("multi30k", tmp_path, tmp_path / "words")
-    assert made.sentences("train", "tgt") == [["a", "dog", ",", "a", "house", "."],
-                                              ["the", "dog", "'", "s"]]  # fmt: skip
+    assert made.sentences("train", "tgt") == [
+        ["a", "dog", ",", "a", "house", "."],
+        ["the", "dog", "'", "s"],
+    ]
     assert set(made.vocabulary("src")) == {"ein", "hund"}
     assert set(made.file("counts", "tgt").read_text().splitlines()) == {"a 2", "dog 2"}
     known = (tmp_path / "words" / "known.tsv").read_text().splitlines()

@@ -46,8 +46,12 @@ def test_attention_is_seen_in_the_loss() -> None:
 
 
 def test_batches_are_sorted_by_source_and_end_in_the_end_token(tmp_path: Path) -> None:
-    texts = {"train.src": "a\na b c\na b\n", "train.tgt": "x\nx x x\nx q\n",
-             "vocabulary.src": "a\nb\nc\n", "vocabulary.tgt": "x\n"}  # fmt: skip
+    texts = {
+        "train.src": "a\na b c\na b\n",
+        "train.tgt": "x\nx x x\nx q\n",
+        "vocabulary.src": "a\nb\nc\n",
+        "vocabulary.tgt": "x\n",
+    }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     source, lengths, target = next(batches(Words(tmp_path), 16, "cpu"))

@@ -30,8 +30,20 @@ PAIRS = "".join(
     for a, c in (("un", "one"), ("deux", "two"), ("trois", "three"), ("six", "six"))
     for b, d in (("chat", "cat"), ("chien", "dog"), ("pain", "bread"), ("œuf", "egg"))
 )
-SMALL = ["--hidden", "16", "--embedding", "8", "--steps", "4", "--validate-every", "2",
-         "--batch-tokens", "40", "--precision", "fp32"]  # fmt: skip
+SMALL = [
+    "--hidden",
+    "16",
+    "--embedding",
+    "8",
+    "--steps",
+    "4",
+    "--validate-every",
+    "2",
+    "--batch-tokens",
+    "40",
+    "--precision",
+    "fp32",
+]
 
 
 def dragoman(
@@ -41,8 +53,11 @@ def dragoman(
     return subprocess.run(
         [sys.executable, "-m", "dragoman", *map(str, arguments)],
         input=text.encode() if isinstance(text, str) else text,
-        capture_output=True, timeout=120, check=False, **more,  # type: ignore[call-overload]
-    )  # fmt: skip
+        capture_output=True,
+        timeout=120,
+        check=False,
+        **more,  # type: ignore[call-overload]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +74,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_training_leaves_a_whole_folder(folder: Path) -> None:
     names = {p.name for p in folder.iterdir()} - {".lock"}
     assert names == {
-        "config.toml", "model.safetensors", "source.json", "target.json", "metrics.jsonl",
-        "run.json", "curves.png", "corpus", "checkpoints", "report.html", "README.md",
-    }  # fmt: skip
+        "config.toml",
+        "model.safetensors",
+        "source.json",
+        "target.json",
+        "metrics.jsonl",
+        "run.json",
+        "curves.png",
+        "corpus",
+        "checkpoints",
+        "report.html",
+        "README.md",
+    }
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.rglob("*.partial"))
 
@@ -79,11 +103,15 @@ def test_the_issue_s_own_line_count(folder: Path) -> None:
 
 
 def test_batch_sizes_do_not_change_the_output(folder: Path) -> None:
-    text = "\n".join(f"{w} {v}" * (1 + i % 4) for i, (w, v) in enumerate(
-        (w, v) for w in ("un", "deux", "trois", "?") for v in ("chat", "œuf", "pain", "x y z")
-    ))  # fmt: skip
-    outputs = {dragoman("translate", folder, "--batch-size", n, text=text).stdout
-               for n in ("1", "7", "64")}  # fmt: skip
+    text = "\n".join(
+        f"{w} {v}" * (1 + i % 4)
+        for i, (w, v) in enumerate(
+            (w, v) for w in ("un", "deux", "trois", "?") for v in ("chat", "œuf", "pain", "x y z")
+        )
+    )
+    outputs = {
+        dragoman("translate", folder, "--batch-size", n, text=text).stdout for n in ("1", "7", "64")
+    }
     assert len(outputs) == 1
 
 
@@ -149,8 +177,9 @@ def test_an_attention_map_is_drawn(folder: Path, tmp_path: Path, ending: str, ma
 def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("un chat !\ndeux œuf !\n", encoding="utf-8")
     (tmp_path / "b").write_text("one cat!\ntwo egg!\n", encoding="utf-8")
-    done = dragoman("evaluate", folder, tmp_path / "a", tmp_path / "b", "--json",
-                    "--outputs", tmp_path / "out")  # fmt: skip
+    done = dragoman(
+        "evaluate", folder, tmp_path / "a", tmp_path / "b", "--json", "--outputs", tmp_path / "out"
+    )
     tree = json.loads(done.stdout)
     assert tree["lines"] == 2 and tree["scores"]["BLEU"]["signature"].startswith("nrefs:1|case:mix")
     assert len((tmp_path / "out").read_text().splitlines()) == 2
@@ -222,9 +251,24 @@ def test_the_demos_own_sentences_are_of_known_words_and_new() -> None:
 
 def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / "p.tsv").write_text(PAIRS, encoding="utf-8")
-    command = [sys.executable, "-m", "dragoman", "train", str(tmp_path / "p.tsv"), "--out",
-               str(tmp_path / "m"), *SMALL, "--steps", "100000", "--patience", "0",
-               "--validate-every", "100000", "--report-every", "1"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "dragoman",
+        "train",
+        str(tmp_path / "p.tsv"),
+        "--out",
+        str(tmp_path / "m"),
+        *SMALL,
+        "--steps",
+        "100000",
+        "--patience",
+        "0",
+        "--validate-every",
+        "100000",
+        "--report-every",
+        "1",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     metrics = tmp_path / "m" / "metrics.jsonl"
     for _ in range(600):
@@ -269,15 +313,19 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "p.tsv: no such file"), (b"", "p.tsv: is empty"),
+        (None, "p.tsv: no such file"),
+        (b"", "p.tsv: is empty"),
         (b"one column\n" * 20, "p.tsv:1: 1 column, 2 expected"),
         (b"caf\xe9\tcoffee\n", r"p.tsv:1: byte 4 (0xE9) is not UTF-8"),
-        (bytes(range(256)) * 20, "p.tsv"), (b"\x1f\x8b\x08" + b"\0" * 99, "gzip"),
-        ("a\tb\n".encode("utf-16"), "UTF-16"), (b"\t\n \t \n" * 9, "p.tsv:1"),
-        (b"a\0b\tc\n" * 9, "p.tsv:1"), (b"x" * 1_000_000 + b"\ty\n", "p.tsv:1"),
+        (bytes(range(256)) * 20, "p.tsv"),
+        (b"\x1f\x8b\x08" + b"\0" * 99, "gzip"),
+        ("a\tb\n".encode("utf-16"), "UTF-16"),
+        (b"\t\n \t \n" * 9, "p.tsv:1"),
+        (b"a\0b\tc\n" * 9, "p.tsv:1"),
+        (b"x" * 1_000_000 + b"\ty\n", "p.tsv:1"),
         ("\u200b\t\u200b\n".encode() * 9, "p.tsv:1"),
     ],
-)  # fmt: skip
+)
 def test_bad_pairs_are_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None, message: str
 ) -> None:
@@ -309,10 +357,14 @@ def test_some_bad_lines_are_counted_and_said(
         (["trian"], "dragoman trian: there is no such verb (did you mean 'train'?)"),
         (["train"], "missing from dragoman train"),
         (["train", "{d}", "--out", "m"], "is a directory"),
-        (["train", "p", "--out", "m", "--hiden", "3"],
-         "--hiden: there is no such option (did you mean 'hidden'?)"),
-        (["train", "p", "--out", "m", "--level", "char"],
-         "--level: several options end so (--source.level or --target.level)"),
+        (
+            ["train", "p", "--out", "m", "--hiden", "3"],
+            "--hiden: there is no such option (did you mean 'hidden'?)",
+        ),
+        (
+            ["train", "p", "--out", "m", "--level", "char"],
+            "--level: several options end so (--source.level or --target.level)",
+        ),
         (["train", "p", "--out", "m", "--model.hiden=3"], "did you mean 'model.hidden'?"),
         (["train", "p", "--out", "p/x"], "is a file, a folder is expected"),
         (["train", "p", "--out", "/dev/null"], "is a file, a folder is expected"),
@@ -350,11 +402,15 @@ def test_some_bad_lines_are_counted_and_said(
         (["data", "get"], "name a corpus to get (choices: "),
         (["check", "{d}/nothing"], "no such file"),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage_is_refused(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: Path,
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str,
-) -> None:  # fmt: skip
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p").write_text(PAIRS, encoding="utf-8")
     (tmp_path / "dir.png").mkdir()
@@ -373,8 +429,9 @@ def test_latin_1_on_standard_input_is_answered_and_named(folder: Path) -> None:
 def test_a_reader_that_has_gone_is_no_traceback(folder: Path) -> None:
     text = "un chat\n" * 20000
     command = f"{sys.executable} -m dragoman translate {folder} --beam 1 | head -n 1"
-    done = subprocess.run(["bash", "-c", command], input=text.encode(), capture_output=True,
-                          timeout=120, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", command], input=text.encode(), capture_output=True, timeout=120, check=False
+    )
     assert done.stdout.count(b"\n") == 1 and b"Traceback" not in done.stderr
 
 
@@ -397,8 +454,9 @@ def test_every_option_explains_itself(verb: str, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 def test_closed_streams_are_no_traceback(folder: Path, closed: str) -> None:
     command = f"{sys.executable} -m dragoman translate {folder} --beam 1 {closed}"
-    done = subprocess.run(["bash", "-c", command], input=b"un\n", capture_output=True,
-                          timeout=120, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", command], input=b"un\n", capture_output=True, timeout=120, check=False
+    )
     assert done.returncode == 0 and b"Traceback" not in done.stderr
     assert done.stdout.count(b"\n") == (1 if closed == "2>&-" else 0)
 
@@ -429,8 +487,12 @@ def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_short_names_stand_for_whole_ones() -> None:
     assert lengthen(Train, ["--hidden", "3", "--no-reverse", "--out=x", "--seed=4"]) == [
-        "--model.hidden", "3", "--data.no-reverse", "--out=x", "--training.seed=4",
-    ]  # fmt: skip
+        "--model.hidden",
+        "3",
+        "--data.no-reverse",
+        "--out=x",
+        "--training.seed=4",
+    ]
     names = option_names(Train)
     assert "level" not in names and "vocabulary" not in names  # source's or target's?
     assert names["beam"] == "search.beam" and names["save-every"] == "training.save-every"
@@ -441,9 +503,12 @@ HEAVY = ["torch", "accelerate", "matplotlib", "tokenizers", "pyarrow", "sacreble
 
 @pytest.mark.parametrize(
     "code",
-    ["import dragoman", "from dragoman.cli import main; main(['--help'])",
-     "import dragoman.search.loop, dragoman.search.translator, dragoman.data.prepare"],
-)  # fmt: skip
+    [
+        "import dragoman",
+        "from dragoman.cli import main; main(['--help'])",
+        "import dragoman.search.loop, dragoman.search.translator, dragoman.data.prepare",
+    ],
+)
 def test_torch_is_not_imported_before_its_time(code: str) -> None:
     probe = f"{code}\nimport sys; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True, text=True)
@@ -461,8 +526,18 @@ def test_plain_output_without_colours(folder: Path) -> None:
 
 def test_real_data_trains_a_step(tmp_path: Path) -> None:
     path = shared_data("tatoeba/eng-fra.tsv.gz")
-    done = dragoman("train", path, "--reverse", "--out", tmp_path / "m", *SMALL, "--steps", "1",
-                    "--validation-sample", "5")  # fmt: skip
+    done = dragoman(
+        "train",
+        path,
+        "--reverse",
+        "--out",
+        tmp_path / "m",
+        *SMALL,
+        "--steps",
+        "1",
+        "--validation-sample",
+        "5",
+    )
     assert done.returncode == 0, done.stderr.decode()
     assert b"164,130 pairs to learn from, 1,000 held out" in done.stderr
 

@@ -51,8 +51,22 @@ def test_a_page_and_pictures(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page, picture = tmp_path / "e.html", tmp_path / "e.svg"
-    assert main(["explain", str(folders[0]), "un chat zzz", "--html", str(page),
-                 "--attention", str(picture), "--beside", str(folders[0])]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "explain",
+                str(folders[0]),
+                "un chat zzz",
+                "--html",
+                str(page),
+                "--attention",
+                str(picture),
+                "--beside",
+                str(folders[0]),
+            ]
+        )
+        == 0
+    )
     assert page.read_text("utf-8").startswith("<!doctype html>")
     assert picture.read_text("utf-8").count(">zzz</text>") == 2
     assert picture.read_text("utf-8").count(f">{folders[0]}</text>") == 2
@@ -92,8 +106,19 @@ def test_alignments_answer_line_by_line(
 ) -> None:
     (tmp_path / "in").write_text("un chat !\n\ndeux chiens\n", encoding="utf-8")
     out = tmp_path / "links"
-    assert main(["translate", str(folders[0]), "--input", str(tmp_path / "in"),
-                 "--alignments", str(out)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "translate",
+                str(folders[0]),
+                "--input",
+                str(tmp_path / "in"),
+                "--alignments",
+                str(out),
+            ]
+        )
+        == 0
+    )
     answers, links = capsys.readouterr().out.split("\n"), out.read_text().split("\n")
     assert len(answers) == len(links) == 4 and links[1] == "" == links[3]
     for source, answer, line in zip(["un chat !", "", "deux chiens"], answers, links, strict=False):

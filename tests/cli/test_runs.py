@@ -17,10 +17,21 @@ from dragoman.cli import main
 from dragoman.evaluation.history import METRICS
 from made_runs import make_run, train_row, validation_row
 
-END = {"kind": "end", "step": 100, "epoch": 2, "elapsed": 3700.0, "reason": "100 steps done",
-       "interrupted": False}  # fmt: skip
-ROWS = [train_row(50), validation_row(50), train_row(100, open_end=True), validation_row(
-    100, best=False), END]  # fmt: skip
+END = {
+    "kind": "end",
+    "step": 100,
+    "epoch": 2,
+    "elapsed": 3700.0,
+    "reason": "100 steps done",
+    "interrupted": False,
+}
+ROWS = [
+    train_row(50),
+    validation_row(50),
+    train_row(100, open_end=True),
+    validation_row(100, best=False),
+    END,
+]
 
 
 @pytest.fixture
@@ -43,8 +54,10 @@ def test_runs_are_found_with_state_and_scores(
     assert main(["runs", str(below), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(Path(run["folder"]).name, run["state"], run["step"]) for run in found] == [
-        ("a", "finished", 100), ("killed", "interrupted", 50), ("stopped", "interrupted", 60),
-    ]  # fmt: skip
+        ("a", "finished", 100),
+        ("killed", "interrupted", 50),
+        ("stopped", "interrupted", 60),
+    ]
     assert found[0]["seconds"] == 3700.0 and found[0]["memory_mb"] == 500.0
     assert found[0]["best_step"] == 50 and found[0]["best"]["bleu"] == ROWS[1]["bleu"]
     assert found[0]["tokens_per_second"] == 1075.0 and found[1]["best"] == {}
@@ -76,10 +89,13 @@ def test_watch_once_says_where_a_run_stands(
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["runs", "{d}/no"], "no such folder"), (["watch", "{d}/no"], "no such folder"),
-     (["watch", "{d}/site/.."], "is not a model folder"),
-     (["watch", "{d}/damaged"], "is not TOML")],
-)  # fmt: skip
+    [
+        (["runs", "{d}/no"], "no such folder"),
+        (["watch", "{d}/no"], "no such folder"),
+        (["watch", "{d}/site/.."], "is not a model folder"),
+        (["watch", "{d}/damaged"], "is not TOML"),
+    ],
+)
 def test_what_is_no_run_is_refused(
     below: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
@@ -106,10 +122,27 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
     # What a shell starts in the background ignores Ctrl-C, and so would what it starts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     training = subprocess.Popen(
-        [*command, "train", str(tmp_path / "p.tsv"), "--out", str(folder), "--hidden", "16",
-         "--embedding", "8", "--steps", "1000000", "--validate-every", "20", "--report-every",
-         "10", "--patience", "0"], stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            *command,
+            "train",
+            str(tmp_path / "p.tsv"),
+            "--out",
+            str(folder),
+            "--hidden",
+            "16",
+            "--embedding",
+            "8",
+            "--steps",
+            "1000000",
+            "--validate-every",
+            "20",
+            "--report-every",
+            "10",
+            "--patience",
+            "0",
+        ],
+        stderr=subprocess.DEVNULL,
+    )
     watching: list[subprocess.Popen[bytes]] = []
     try:
         metrics = folder / METRICS
@@ -119,9 +152,11 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
         logs = [tmp_path / "1.log", tmp_path / "2.log"]
         for log in logs:
             with open(log, "wb") as out:
-                watching.append(subprocess.Popen(
-                    [*command, "watch", str(folder)], stdout=out, stderr=subprocess.STDOUT,
-                ))  # fmt: skip
+                watching.append(
+                    subprocess.Popen(
+                        [*command, "watch", str(folder)], stdout=out, stderr=subprocess.STDOUT
+                    )
+                )
         for log, process in zip(logs, watching, strict=True):
             wait_for(lambda log=log: log.read_text().count("tokens/s") > 3, process)
         watching[0].send_signal(signal.SIGINT)

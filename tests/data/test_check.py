@@ -52,8 +52,7 @@ def test_a_report_worked_by_hand(tmp_path: Path) -> None:
         findings=(
             Finding("duplicates", "warning", 1, "repeat an earlier pair", ("p.tsv:4: as line 3",)),
             Finding(
-                *("untranslated", "warning", 1, "source and target are the same"),
-                ("p.tsv:5: Tom",),
+                *("untranslated", "warning", 1, "source and target are the same"), ("p.tsv:5: Tom",)
             ),
             Finding(
                 *("rare characters", "note", 15),
@@ -126,11 +125,7 @@ def test_the_report_is_json(tmp_path: Path) -> None:
         ("addresses", "a\tsee https://a.org/b", "target has 'see https://a.org/b'"),
         ("addresses", "to tom@example.com\tb", "source has 'to tom@example.com'"),
         ("wordless", "Hello.\t...", "Hello. against ..."),
-        (
-            "broken encoding",
-            "naïve cœur cafÃ©\tb",
-            "source has U+00C3 in naïve cœur cafÃ©",
-        ),
+        ("broken encoding", "naïve cœur cafÃ©\tb", "source has U+00C3 in naïve cœur cafÃ©"),
         ("broken encoding", "donâ€™t\tb", "source has U+00E2 in donâ€™t"),
         ("broken encoding", "a\tb\ue000", "target has U+E000 in b<U+E000>"),
         ("untranslated", "New York\t New York", "New York"),
@@ -330,8 +325,10 @@ def test_the_oddities_of_other_real_corpora() -> None:
     report = check_pairs(files, DataOptions(), against=test)
     counts = {finding.kind: finding.count for finding in report.findings}
     assert {k: counts[k] for k in ("line ends inside", "shared sources", "test sources")} == {
-        "line ends inside": 1, "shared sources": 18, "test sources": 1
-    }  # fmt: skip
+        "line ends inside": 1,
+        "shared sources": 18,
+        "test sources": 1,
+    }
     assert counts["loose spaces"] > 40 and counts["wordless"] == 2 and counts["entities"] == 16
     assert "swapped sides" not in counts and "shifted lines" not in counts
     for name, wanted in (("cmudict/train", {"length ratio"}), ("scan/simple_train", set())):

@@ -39,8 +39,13 @@ def test_targets_take_the_ids_of_the_words_they_share(
     encoded = encode_pairs(["je suis Zoé de Bâle"], ["i am Zoé from Basel"], tokenizers, copy=True)
     sources, targets, copies = (rows[0].tolist() for rows in encoded)
     known = {word: target.token_id(f"▁{word}") for word in ("i", "am", "from", "de")}
-    assert sources == [source.token_id("▁je"), source.token_id("▁suis"), UNK,
-                       source.token_id("▁de"), UNK]  # fmt: skip
+    assert sources == [
+        source.token_id("▁je"),
+        source.token_id("▁suis"),
+        UNK,
+        source.token_id("▁de"),
+        UNK,
+    ]
     assert copies == [size, size + 1, size + 2, known["de"], size + 3, EOS]
     assert targets == [known["i"], known["am"], size + 2, known["from"], UNK]
     assert target.decode(targets, ["▁je", "▁suis", "▁Zoé", "▁Bâle"]) == "i am Zoé from<unk>"

@@ -99,12 +99,13 @@ def test_a_damaged_corpus(tmp_path: Path, content: bytes | None) -> None:
 
 @given(
     sources=st.lists(
-        st.sampled_from(["a b", "A, b!", "c", "d e f", "g", "h", "I", "i."]), min_size=1,
+        st.sampled_from(["a b", "A, b!", "c", "d e f", "g", "h", "I", "i."]),
+        min_size=1,
         max_size=60,
     ),
     wanted=st.integers(0, 40),
     seed=st.integers(0, 9),
-)  # fmt: skip
+)
 @settings(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -174,8 +175,10 @@ def test_buckets_are_drawn_evenly_and_hold_what_fits() -> None:
     drawn = np.zeros(3)
     for rows in plan:
         assert len(set(rows.tolist())) == 8
-        smallest = [next(i for i, (s, t) in enumerate(buckets) if source[r] <= s and target[r] <= t)
-                    for r in rows]  # fmt: skip
+        smallest = [
+            next(i for i, (s, t) in enumerate(buckets) if source[r] <= s and target[r] <= t)
+            for r in rows
+        ]
         assert len(set(smallest)) == 1
         drawn[smallest[0]] += 1
     assert (np.abs(drawn / len(plan) - 1 / 3) < 0.1).all()  # whatever the buckets hold
@@ -207,8 +210,9 @@ def test_a_batch_by_hand(tmp_path: Path) -> None:
     pairs = [Pair("a b c", "x", 1), Pair("b", "y x", 2)]
     source, target = learn(["a b c"] * 3 + ["b b", "c"]), learn(["x x y"])
     write_text(pairs, tmp_path / "t")
-    write_ids(tmp_path / "t", np.ones(2, bool), (source, target), (9, 9), tmp_path / "i",
-              keep_text=False)  # fmt: skip
+    write_ids(
+        tmp_path / "t", np.ones(2, bool), (source, target), (9, 9), tmp_path / "i", keep_text=False
+    )
     batch = assemble(Corpus(tmp_path / "i"), np.array([1, 0]))
     b, c, a = (int(source.encode([w])[0][0]) for w in "bca")
     x, y = (int(target.encode([w])[0][0]) for w in "xy")

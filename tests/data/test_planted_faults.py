@@ -70,13 +70,16 @@ FAULTS = {
     842: Fault("addresses", b"\t", b"\tsee https://example.org/page ", ""),
     # Pairs that are none.
     863: Fault("wordless", None, b"je suis ici .\t...", "removed"),
-    884: Fault("untranslated", None, b"the whole sentence is here .\tthe whole sentence is here .",
-               "removed"),
-    905: Fault("length ratio", None, b"oui .\tand so on" + b" and so on" * 15,
-               "removed"),
+    884: Fault(
+        "untranslated",
+        None,
+        b"the whole sentence is here .\tthe whole sentence is here .",
+        "removed",
+    ),
+    905: Fault("length ratio", None, b"oui .\tand so on" + b" and so on" * 15, "removed"),
     926: utf8("different digits", " 1987\t", "", old=b"\t"),
     # 947 repeats 946, 968 is exchanged, 1000 to 1039 are shifted, 1100 is of the test: see below.
-}  # fmt: skip
+}
 
 
 def planted() -> bytes:
@@ -103,8 +106,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder: Path) -> Report:
-    return check_pairs([folder / "p.tsv"], DataOptions(), against=[folder / "test.tsv"],
-                       fix=folder / "clean.tsv", shown=1000)  # fmt: skip
+    return check_pairs(
+        [folder / "p.tsv"],
+        DataOptions(),
+        against=[folder / "test.tsv"],
+        fix=folder / "clean.tsv",
+        shown=1000,
+    )
 
 
 def lines_of(report: Report, kind: str) -> list[int]:
@@ -113,8 +121,11 @@ def lines_of(report: Report, kind: str) -> list[int]:
 
 
 EVERY = {line: fault.kind for line, fault in FAULTS.items()} | {
-    947: "duplicates", 968: "swapped sides", 1000: "shifted lines", 1100: "test sources",
-}  # fmt: skip
+    947: "duplicates",
+    968: "swapped sides",
+    1000: "shifted lines",
+    1100: "test sources",
+}
 
 
 def test_there_are_forty() -> None:
@@ -129,8 +140,14 @@ def test_each_fault_is_found_at_its_line(report: Report, line: int, kind: str) -
 def test_nothing_else_is_found(report: Report) -> None:
     """But for what a planted fault brings with it: a space, a digit, a character seen once."""
     found = {f.kind for f in (*report.left_out, *report.findings)}
-    general = {"rare characters", "shared sources", "shared targets", "unknown words",
-               "several apostrophes", "uneven spacing"}  # fmt: skip
+    general = {
+        "rare characters",
+        "shared sources",
+        "shared targets",
+        "unknown words",
+        "several apostrophes",
+        "uneven spacing",
+    }
     assert found - general == set(EVERY.values())
     for kind in found - general:
         wanted = {line for line, name in EVERY.items() if name == kind}
@@ -175,8 +192,12 @@ def test_the_pairs_themselves_are_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "p.tsv"
     path.write_text("a\tb\n")
     (tmp_path / "link.tsv").symlink_to(path)
-    for name, text in (("p.tsv", "is a file of pairs"), ("link.tsv", "is a file of pairs"),
-                       ("no/p.tsv", "no such folder"), ("", "is a folder")):  # fmt: skip
+    for name, text in (
+        ("p.tsv", "is a file of pairs"),
+        ("link.tsv", "is a file of pairs"),
+        ("no/p.tsv", "no such folder"),
+        ("", "is a folder"),
+    ):
         with pytest.raises(OptionError, match=text):
             check_pairs([path], DataOptions(), fix=tmp_path / name)
     assert path.read_text() == "a\tb\n"

@@ -85,7 +85,7 @@ GOLDENS = [
     (clause(IL, "dormir", "future"), "Va-t-il dormir ?", "Is he going to sleep?"),
     (clause(WOMEN, "venir", "past"), "Les femmes sont-elles venues ?", "Did the women come?"),
     (clause(ILS, "voir", "past", "", HER), "L'ont-ils vue ?", "Did they see her?"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("built", "french", "english"), GOLDENS)

@@ -138,14 +138,15 @@ def test_a_byte_goes_on_with_a_word() -> None:
 @pytest.mark.parametrize(
     ("options", "size", "on"),
     [
-        ({"level": "bpe"}, 722, True), ({"level": "bpe", "byte_fallback": False}, 500, False),
+        ({"level": "bpe"}, 722, True),
+        ({"level": "bpe", "byte_fallback": False}, 500, False),
         ({"level": "unigram", "vocabulary": 999}, 999, False),
         ({"level": "unigram", "vocabulary": 1000}, 1000, True),
         ({"level": "unigram", "vocabulary": 300, "byte_fallback": True}, 300, True),
         ({"level": "word"}, 50_000, False),
         ({"level": "char", "byte_fallback": True}, 50_000, False),
     ],
-)  # fmt: skip
+)
 def test_when_there_are_bytes(options: dict[str, object], size: int, on: bool) -> None:
     asked = replace(SideOptions(), **options)  # type: ignore[arg-type]
     chosen = choose_level(asked, TextStatistics.of(TEXT))
@@ -197,14 +198,20 @@ def test_digits_are_single_below_word_level() -> None:
         ({"space_punctuation": ",.!?"}, "Oui,non.Si?", "Oui , non . Si ?"),
         ({"keep_only": "a-zA-Z,.!?"}, "L'été: 3 fois!", "L t fois!"),
         (
-            {"unicode": "nfd", "strip_accents": True, "lowercase": True,
-             "space_punctuation": ",.!?", "keep_only": "a-zA-Z,.!?"},
-            "Où est-elle, là ?", "ou est elle , la ?",
+            {
+                "unicode": "nfd",
+                "strip_accents": True,
+                "lowercase": True,
+                "space_punctuation": ",.!?",
+                "keep_only": "a-zA-Z,.!?",
+            },
+            "Où est-elle, là ?",
+            "ou est elle , la ?",
         ),
         ({"unicode": "none"}, "e\u0301", "e\u0301"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_normalisation(options: dict[str, object], text: str, expected: str) -> None:
     assert tokenizer(**options).normalize(text) == expected
 
@@ -267,10 +274,12 @@ def test_a_saved_tokenizer_is_the_same(tmp_path: Path, level: str, byte_fallback
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is not a tokenizer"), ("{}", "is not a tokenizer"), ('{"version":', "is not a"),
+        ("", "is not a tokenizer"),
+        ("{}", "is not a tokenizer"),
+        ('{"version":', "is not a"),
         (None, "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_tokenizer(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "source.json"
     if content is not None:
@@ -291,10 +300,13 @@ def test_a_foreign_tokenizer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ("Tom's here!", "tom s HERE", True), ("I'm\u00a0in.", "I’m in", True),
-        ("été", "e\u0301te\u0301", True), ("go", "goo", False), ("!", "?", False),
+        ("Tom's here!", "tom s HERE", True),
+        ("I'm\u00a0in.", "I’m in", True),
+        ("été", "e\u0301te\u0301", True),
+        ("go", "goo", False),
+        ("!", "?", False),
         ("12", "1 2", False),
     ],
-)  # fmt: skip
+)
 def test_sentence_keys(one: str, other: str, same: bool) -> None:
     assert (sentence_key(one) == sentence_key(other)) is same

@@ -51,9 +51,14 @@ def stored(
     write_text((Pair(s, t, n) for n, (s, t) in enumerate(pairs)), folder / "text")
     rows = np.ones(len(pairs), dtype=bool)
     write_ids(
-        folder / "text", rows, (sides[0], sides[1]), (99, 99), folder / "corpus" / "train.arrow",
-        keep_text=False, copy=copy,
-    )  # fmt: skip
+        folder / "text",
+        rows,
+        (sides[0], sides[1]),
+        (99, 99),
+        folder / "corpus" / "train.arrow",
+        keep_text=False,
+        copy=copy,
+    )
     return training_pairs(folder, *sides)
 
 
@@ -64,8 +69,9 @@ def test_training_pairs_are_read_back(tmp_path: Path, monkeypatch: pytest.Monkey
     found = stored(tmp_path, PAIRS)
     assert found is not None and found.sources == tuple(source for source, _ in PAIRS)
     assert found.baselines(["un chat ?", "chien", "xx y"]) == {
-        "frequent": ["one dog"] * 3, "nearest": ["one cat!", "one dog", "z"],
-    }  # fmt: skip
+        "frequent": ["one dog"] * 3,
+        "nearest": ["one cat!", "one dog", "z"],
+    }
     monkeypatch.setattr(baselines, "_MOST", 2)
     again = training_pairs(tmp_path, found.target, found.target)
     assert again is not None and len(again.sources) == 2 and again.total == 4

@@ -69,8 +69,12 @@ def test_a_known_truth_is_found() -> None:
 @pytest.mark.parametrize("kind", ["all right", "all wrong", "the probable wrong", "by chance"])
 def test_confidence_never_rises_where_probability_falls(kind: str) -> None:
     d = np.linspace(0.0, 3.0, 60)
-    right = {"all right": d >= 0, "all wrong": d < 0, "the probable wrong": d > 1.5,
-             "by chance": np.arange(60) % 2 == 0}[kind]  # fmt: skip
+    right = {
+        "all right": d >= 0,
+        "all wrong": d < 0,
+        "the probable wrong": d > 1.5,
+        "by chance": np.arange(60) % 2 == 0,
+    }[kind]
     found = fit([answer(-5 * x) for x in d], ["a b" if r else "c" for r in right])
     assert found is not None
     said = [found.of(answer(-x)) for x in (0.0, 0.1, 1.0, 10.0, 100.0, 1e6)]

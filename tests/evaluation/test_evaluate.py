@@ -91,8 +91,11 @@ def test_an_evaluation_as_json() -> None:
     copied = tree["mistakes"]["copied"]
     assert (copied["count"], copied["lines"]) == (3, [1, 2, 3])
     assert copied["cases"][0] == {
-        "line": 1, "source": "cat", "output": "cat", "references": ["K AE1 T"],
-    }  # fmt: skip
+        "line": 1,
+        "source": "cat",
+        "output": "cat",
+        "references": ["K AE1 T"],
+    }
     assert json.loads(evaluate(Parrot({}), PAIRS).to_json(0))["mistakes"]["copied"]["cases"] == []
     alone = json.loads(evaluate(Parrot({}), PAIRS[:1]).to_json())
     assert alone["scores"]["chrF"]["interval"] is None

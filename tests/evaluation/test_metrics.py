@@ -61,8 +61,12 @@ def test_what_cannot_be_scored(outputs: list[str], references: list[str], messag
 
 
 def test_ragged_references_are_sacrebleus() -> None:
-    references = [("The cat sat on a mat.", "A cat sat."), ("A dog!",), ("No.", "Nothing.", "."),
-                  ("It rains today, too.",)]  # fmt: skip
+    references = [
+        ("The cat sat on a mat.", "A cat sat."),
+        ("A dog!",),
+        ("No.", "Nothing.", "."),
+        ("It rains today, too.",),
+    ]
     columns = [[right[i] if i < len(right) else None for right in references] for i in range(3)]
     found = {m.key: m for m in measures(OUTPUTS, references)}
     for key, metric in (("bleu", BLEU()), ("chrf", CHRF()), ("ter", TER())):
@@ -116,10 +120,23 @@ def test_the_command_line_of_sacrebleu_agrees(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
     (tmp_path / "ref").write_text("".join(f"{p.target}\n" for p in pairs), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "sacrebleu", tmp_path / "ref", "-i", tmp_path / "out",
-         "-m", "bleu", "chrf", "ter", "--width", "6"],
-        capture_output=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "sacrebleu",
+            tmp_path / "ref",
+            "-i",
+            tmp_path / "out",
+            "-m",
+            "bleu",
+            "chrf",
+            "ter",
+            "--width",
+            "6",
+        ],
+        capture_output=True,
+        check=True,
+    )
     theirs = json.loads(done.stdout)
     found = measures(outputs, [(p.target,) for p in pairs], ("bleu", "chrf", "ter"))
     assert [m.signature for m in found] == [row["signature"] for row in theirs]

@@ -35,8 +35,11 @@ def fill(gru: nn.GRU, layer: Recurrent) -> None:
         end = "_reverse" if direction else ""
         inner = torch.zeros_like(layer.bias[direction])
         inner[2 * layer.hidden :] = layer.bias_new[direction]
-        for name, value in (("weight_ih_l0", layer.weight_input), ("bias_ih_l0", layer.bias),
-                            ("weight_hh_l0", layer.weight_hidden)):  # fmt: skip
+        for name, value in (
+            ("weight_ih_l0", layer.weight_input),
+            ("bias_ih_l0", layer.bias),
+            ("weight_hh_l0", layer.weight_hidden),
+        ):
             getattr(gru, name + end).data = value[direction].detach().clone()
         getattr(gru, f"bias_hh_l0{end}").data = inner.detach()
 
@@ -50,9 +53,11 @@ def plain(one_file: ModuleType, model: Seq2Seq) -> nn.Module:
     for mine, theirs in (
         (twin.encoder.embedding, model.encoder.embedding),
         (twin.decoder.embedding, model.decoder.embedding),
-        (twin.decoder.bridge, model.bridge.linear), (twin.decoder.key, attention.key),
-        (twin.decoder.combine, model.decoder.combine), (twin.decoder.output, model.output),
-    ):  # fmt: skip
+        (twin.decoder.bridge, model.bridge.linear),
+        (twin.decoder.key, attention.key),
+        (twin.decoder.combine, model.decoder.combine),
+        (twin.decoder.output, model.output),
+    ):
         mine.weight.data = theirs.weight.detach().clone()
         if getattr(mine, "bias", None) is not None:
             mine.bias.data = theirs.bias.detach().clone()
@@ -79,8 +84,12 @@ def test_the_loss_is_the_packages(
 @pytest.mark.slow
 def test_it_learns(tmp_path: Path) -> None:
     words = {"un": "one", "deux": "two", "trois": "three", "quatre": "four"}
-    rows = [(f"{a} {b} {c}", f"{words[c]} {words[b]} {words[a]}")
-            for a in words for b in words for c in words]  # fmt: skip
+    rows = [
+        (f"{a} {b} {c}", f"{words[c]} {words[b]} {words[a]}")
+        for a in words
+        for b in words
+        for c in words
+    ]
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("".join(f"{a}\t{b}\n" for a, b in rows * 12), encoding="utf-8")
     done = subprocess.run(

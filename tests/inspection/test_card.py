@@ -16,8 +16,12 @@ from dragoman.evaluation.history import History
 from dragoman.inspection.card import card_text, is_untouched, write_card
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
-FACTS = {"pairs": 1234, "held out": 99, "source": {"level": "word", "tokens": 7},
-         "target": {"level": "char", "tokens": 8}}  # fmt: skip
+FACTS = {
+    "pairs": 1234,
+    "held out": 99,
+    "source": {"level": "word", "tokens": 7},
+    "target": {"level": "char", "tokens": 8},
+}
 
 
 def test_a_card_names_data_scores_and_what_its_author_must_add(tmp_path: Path) -> None:
@@ -62,12 +66,18 @@ def test_the_command_asks_for_what_was_asked(tmp_path: Path) -> None:
         {
             "data": {"reverse": True, "columns": [2, 1], "separator": ";", "fields": ["a b", "c"]},
             "model": {"bidirectional": False, "hidden": 64},
-            "training": {"learning_rate": 1e-4, "watch": [HOSTILE, "b"], "buckets": [[1, 2]],
-                         "parts": ["encoder"], "clip": 0.0, "budget": "1h"},
+            "training": {
+                "learning_rate": 1e-4,
+                "watch": [HOSTILE, "b"],
+                "buckets": [[1, 2]],
+                "parts": ["encoder"],
+                "clip": 0.0,
+                "budget": "1h",
+            },
             "search": {"beam": 3},
         },
         place="test",
-    )  # fmt: skip
+    )
     folder = make_run(tmp_path, [], asked, files=["a b.de", "c'd.en"], out="m o")
     words = shlex.split(History.of(folder).command())
     assert words[:2] == ["dragoman", "train"]
@@ -81,8 +91,14 @@ def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
     lines = [f"{a} {b} <b>\t{b.upper()} {a.upper()}" for a in "abcdefghij" for b in "klmnopqrst"]
     (tmp_path / "p.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     small = {"embedding": 8, "hidden": 16}
-    training = {"steps": 60, "validate_every": 30, "batch_tokens": 100, "precision": "fp32",
-                "report_every": 10, "watch": [HOSTILE]}  # fmt: skip
+    training = {
+        "steps": 60,
+        "validate_every": 30,
+        "batch_tokens": 100,
+        "precision": "fp32",
+        "report_every": 10,
+        "watch": [HOSTILE],
+    }
     config = merge(Config(), {"model": small, "training": training}, place="test")
     outcome = dragoman.train(tmp_path / "p.tsv", tmp_path / "m", config)
     model = dragoman.load(tmp_path / "m")

@@ -29,13 +29,24 @@ def trained(step: int, loss: float | None, elapsed: float) -> Row:
 
 
 def validated(step: int, loss: float, bleu: float, elapsed: float) -> Row:
-    return {"kind": "validation", "step": step, "loss": loss, "bleu": bleu,
-            "token_accuracy": bleu / 200, "elapsed": elapsed}  # fmt: skip
+    return {
+        "kind": "validation",
+        "step": step,
+        "loss": loss,
+        "bleu": bleu,
+        "token_accuracy": bleu / 200,
+        "elapsed": elapsed,
+    }
 
 
-SLOW = [trained(10, 4.0, 60.0), validated(10, 3.5, 12.0, 66.0), trained(20, 2.25, 120.0),
-        validated(20, 2.5, 31.0, 126.0), trained(30, 2.0, 180.0),
-        validated(30, 2.75, 31.0, 3725.4)]  # fmt: skip
+SLOW = [
+    trained(10, 4.0, 60.0),
+    validated(10, 3.5, 12.0, 66.0),
+    trained(20, 2.25, 120.0),
+    validated(20, 2.5, 31.0, 126.0),
+    trained(30, 2.0, 180.0),
+    validated(30, 2.75, 31.0, 3725.4),
+]
 FAST = [trained(10, 3.0, 6.0), validated(10, 2.0, 20.0, 7.0), trained(20, None, 12.0)]
 
 
@@ -95,14 +106,26 @@ def test_json_has_the_same(runs: list[Path], capsys: pytest.CaptureFixture[str])
     assert main(["compare", *map(str, runs), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["differing"] == {
-        "model.cell": ["lstm", "gru"], "model.hidden": [13, 26], "model.dropout": [0.25, "auto"]
-    }  # fmt: skip
+        "model.cell": ["lstm", "gru"],
+        "model.hidden": [13, 26],
+        "model.dropout": [0.25, "auto"],
+    }
     assert found["runs"][0] == {
-        "name": "slow", "folder": str(runs[0]), "data": "0123456789abcdef", "pairs": 3,
-        "parameters": 22, "steps": 34, "tokens": 374, "seconds": 3725.4, "training_loss": 2.0,
-        "best": {"loss": {"value": 2.5, "step": 20}, "bleu": {"value": 31.0, "step": 20},
-                 "token_accuracy": {"value": 0.155, "step": 20}},
-    }  # fmt: skip
+        "name": "slow",
+        "folder": str(runs[0]),
+        "data": "0123456789abcdef",
+        "pairs": 3,
+        "parameters": 22,
+        "steps": 34,
+        "tokens": 374,
+        "seconds": 3725.4,
+        "training_loss": 2.0,
+        "best": {
+            "loss": {"value": 2.5, "step": 20},
+            "bleu": {"value": 31.0, "step": 20},
+            "token_accuracy": {"value": 0.155, "step": 20},
+        },
+    }
     assert found["runs"][1]["pairs"] is None and found["runs"][1]["parameters"] is None
 
 
@@ -147,8 +170,10 @@ def test_the_figure_has_a_line_for_each_run_that_has_the_measure(runs: list[Path
     found = dragoman.compare(runs)
     figure = comparison_figure({f"_{run.name}$": run.history for run in found})
     assert [a.get_ylabel() for a in figure.axes[:3]] == [
-        "training loss (nats a token)", "held-out loss (nats a token)", "held-out BLEU"
-    ]  # fmt: skip
+        "training loss (nats a token)",
+        "held-out loss (nats a token)",
+        "held-out BLEU",
+    ]
     assert [len(axes.lines) for axes in figure.axes] == [2] * 6
     over_steps, over_time = figure.axes[2].lines, figure.axes[5].lines
     assert list(over_steps[0].get_xdata()) == [10, 20, 30]

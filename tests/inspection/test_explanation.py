@@ -36,16 +36,30 @@ QUESTIONS = [
 ]
 WORDS = SideOptions(level="word")
 QUESTION_ANSWER = Config(
-    data=DataOptions(validation=0), source=WORDS, target=WORDS,
+    data=DataOptions(validation=0),
+    source=WORDS,
+    target=WORDS,
     model=ModelOptions(
-        cell="rnn", embedding=5, hidden=32, bidirectional=False, attention="none", bridge="copy",
-        shared_embeddings=True, dropout=0.0,
+        cell="rnn",
+        embedding=5,
+        hidden=32,
+        bidirectional=False,
+        attention="none",
+        bridge="copy",
+        shared_embeddings=True,
+        dropout=0.0,
     ),
     training=TrainingOptions(
-        steps=21, learning_rate=0.01, schedule="constant", warmup=0, label_smoothing=0.0,
-        precision="fp32", validate_every=1000, show_every=10,
+        steps=21,
+        learning_rate=0.01,
+        schedule="constant",
+        warmup=0,
+        label_smoothing=0.0,
+        precision="fp32",
+        validate_every=1000,
+        show_every=10,
     ),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +152,24 @@ EVERY = [
     {"cell": "lstm", "attention": "bahdanau", "score": "scaled_dot", "encoder_layers": 2},
     {"cell": "gru", "attention": "luong", "score": "concat", "directions": "sum"},
     {"cell": "gru", "attention": "none", "reverse_source": True, "bidirectional": False},
-    {"cell": "gru", "attention": "luong", "encoder_layers": 3, "decoder_layers": 3,
-     "residual": True, "layer_norm": True},
+    {
+        "cell": "gru",
+        "attention": "luong",
+        "encoder_layers": 3,
+        "decoder_layers": 3,
+        "residual": True,
+        "layer_norm": True,
+    },
     {"cell": "gru", "attention": "bahdanau", "copy": True},
-    {"cell": "lstm", "attention": "luong", "shared_embeddings": True, "tied_output": True,
-     "embedding": 34, "bridge": "zero"},
-]  # fmt: skip
+    {
+        "cell": "lstm",
+        "attention": "luong",
+        "shared_embeddings": True,
+        "tied_output": True,
+        "embedding": 34,
+        "bridge": "zero",
+    },
+]
 
 
 def batch_of(*lengths: tuple[int, int], copy: bool = False) -> Batch:
@@ -382,10 +408,20 @@ def test_a_browser_shows_the_page(model: Model, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(model.explain("le chat \u05d1 zzz", "un chat noir").to_html(), "utf-8")
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
-        capture_output=True, timeout=60, check=True,
-    )  # fmt: skip
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
     shown = done.stdout.decode()
     assert "CONSOLE" not in done.stderr.decode()
     steps = ("1 ", "2 ", "3 ", "4 ")

@@ -58,15 +58,25 @@ def test_no_sentence_ends_the_script(tmp_path: Path) -> None:
 
 def test_options_asked_for_come_first_then_those_chosen(tmp_path: Path) -> None:
     config = merge(Config(), {"training": {"seed": 7}, "data": {"reverse": True}}, place="test")
-    rows = [*ROWS, {"kind": "start", "step": 100, "environment": {}, "limits": {
-        "training.steps": 200, "training.track": ["tensorboard"]}}]  # fmt: skip
+    rows = [
+        *ROWS,
+        {
+            "kind": "start",
+            "step": 100,
+            "environment": {},
+            "limits": {"training.steps": 200, "training.track": ["tensorboard"]},
+        },
+    ]
     data = report_data(History.of(make_run(tmp_path, rows, config)), 1000)
     origins = [origin for _, _, origin in data["options"]]
     assert origins == sorted(origins) and data["commands"] == 2
     options = {name: (value, origin) for name, value, origin in data["options"]}
     assert {n for n, (_, origin) in options.items() if origin == "asked"} == {
-        "training.seed", "data.reverse", "training.steps", "training.track"
-    }  # fmt: skip
+        "training.seed",
+        "data.reverse",
+        "training.steps",
+        "training.track",
+    }
     assert options["model.hidden"] == (48, "chosen") and options["training.steps"][0] == 200
     assert options["model.cell"] == ("gru", "default")
     assert options["training.watch"] == ([], "default")
@@ -74,9 +84,16 @@ def test_options_asked_for_come_first_then_those_chosen(tmp_path: Path) -> None:
 
 def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:
     rows = [train_row(step) for step in range(1, 6001)]
-    rows += [validation_row(step, watched=[
-        {"source": f"{n} {'w' * 3000}", "reference": "", "output": f"{step}{'x' * 3000}"}
-        for n in range(8)]) for step in range(1, 400)]  # fmt: skip
+    rows += [
+        validation_row(
+            step,
+            watched=[
+                {"source": f"{n} {'w' * 3000}", "reference": "", "output": f"{step}{'x' * 3000}"}
+                for n in range(8)
+            ],
+        )
+        for step in range(1, 400)
+    ]
     page = report_page(History.of(make_run(tmp_path, rows)))
     assert len(page.encode()) <= MOST_BYTES
     data = embedded(page)

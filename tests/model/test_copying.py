@@ -36,8 +36,9 @@ def answers(target: Tensor, copies: Tensor) -> Tensor:
     return ids
 
 
-def naive_probs(model: Seq2Seq, source: Tensor, mask: Tensor, copies: Tensor, target: Tensor,
-                answers: Tensor) -> Tensor:  # fmt: skip
+def naive_probs(
+    model: Seq2Seq, source: Tensor, mask: Tensor, copies: Tensor, target: Tensor, answers: Tensor
+) -> Tensor:
     """p(answer) of every position by the formula, one token at a time: [B, T]."""
     assert model.copying is not None
     rows = []
@@ -63,9 +64,13 @@ def naive_probs(model: Seq2Seq, source: Tensor, mask: Tensor, copies: Tensor, ta
 
 @pytest.mark.parametrize("options", ARRANGEMENTS, ids=str)
 def test_loss_and_gradients_are_those_of_the_written_out_mixture(
-    options: dict[str, object], source: Tensor, mask: Tensor, target: Tensor, copies: Tensor,
+    options: dict[str, object],
+    source: Tensor,
+    mask: Tensor,
+    target: Tensor,
+    copies: Tensor,
     answers: Tensor,
-) -> None:  # fmt: skip
+) -> None:
     model = tiny_model(copy=True, **options)
     real = torch.arange(TARGET) < torch.tensor([TARGET, 3, 5, 6, 8]).unsqueeze(1)
     loss = model(source, mask, target, answers, real, Objective(), copies)

@@ -35,13 +35,16 @@ def make(path: Path, text: str = "a b c", **options: object) -> Seq2Seq:
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
-        {"shared_embeddings": True}, {"tied_output": True, "embedding": 10},
+        {},
+        {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
+        {"shared_embeddings": True},
+        {"tied_output": True, "embedding": 10},
         {"shared_embeddings": True, "tied_output": True, "embedding": 10},
-        {"attention": "none"}, {"attention": "bahdanau", "score": "concat"},
+        {"attention": "none"},
+        {"attention": "bahdanau", "score": "concat"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path, options: dict[str, object]) -> None:
     model = make(tmp_path, **options)
     loaded = load_folder(tmp_path)
@@ -127,9 +130,12 @@ def test_another_format(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("nothing", "no such folder"), ("file", "is a file, a model folder is expected"),
-     ("empty", "is not a model folder: it has no config.toml")],
-)  # fmt: skip
+    [
+        ("nothing", "no such folder"),
+        ("file", "is a file, a model folder is expected"),
+        ("empty", "is not a model folder: it has no config.toml"),
+    ],
+)
 def test_what_is_no_folder_of_a_model(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()

@@ -102,9 +102,10 @@ def test_what_learns_nothing_costs_nothing(frozen: str, monkeypatch: pytest.Monk
     found = []
     formed = []
     monkeypatch.setattr(
-        output_module, "_add_product",
+        output_module,
+        "_add_product",
         lambda total, left, right, first: formed.append(torch.mm(left.t(), right, out=total)),
-    )  # fmt: skip
+    )
     for learns in (True, False):
         getattr(layer, frozen).requires_grad_(learns)
         x = features.clone().requires_grad_()

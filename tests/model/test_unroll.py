@@ -15,19 +15,27 @@ from tiny import BATCH, HIDDEN, TARGET, tiny_model
 
 ARRANGEMENTS = [
     ("none", "dot", False),
-    *[("luong", score, feed) for score in ("dot", "scaled_dot", "general", "concat")
-      for feed in (False, True)],
+    *[
+        ("luong", score, feed)
+        for score in ("dot", "scaled_dot", "general", "concat")
+        for feed in (False, True)
+    ],
     *[("bahdanau", score, False) for score in ("dot", "scaled_dot", "general", "concat")],
-]  # fmt: skip
+]
 EVERY = list(itertools.product(("rnn", "gru", "lstm"), ARRANGEMENTS, (1, 2, 3)))
 
 
 def build(cell: str, arrangement: tuple[str, str, bool], layers: int, **more: object) -> Seq2Seq:
     attention, score, feed = arrangement
     return tiny_model(
-        cell=cell, attention=attention, score=score, input_feeding=feed, encoder_layers=layers,
-        decoder_layers=layers, **more,
-    )  # fmt: skip
+        cell=cell,
+        attention=attention,
+        score=score,
+        input_feeding=feed,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        **more,
+    )
 
 
 def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor) -> Tensor:
@@ -51,9 +59,13 @@ def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor)
 
 @pytest.mark.parametrize(("cell", "arrangement", "layers"), EVERY)
 def test_unroll_is_the_chain_of_steps(
-    cell: str, arrangement: tuple[str, str, bool], layers: int,
-    source: Tensor, mask: Tensor, target: Tensor,
-) -> None:  # fmt: skip
+    cell: str,
+    arrangement: tuple[str, str, bool],
+    layers: int,
+    source: Tensor,
+    mask: Tensor,
+    target: Tensor,
+) -> None:
     model = build(cell, arrangement, layers)
     with torch.no_grad():
         unrolled, _ = model.decoder.unroll(target, model.encode(source, mask))
@@ -87,18 +99,28 @@ def test_unroll_is_the_chain_of_steps_for_every_encoder(
     torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
 
 
-DEEP = [("gru", arrangement, 3, {"residual": True, "layer_norm": True})
-        for arrangement in (("luong", "general", False), ("luong", "dot", True),
-                            ("bahdanau", "concat", False))]  # fmt: skip
+DEEP = [
+    ("gru", arrangement, 3, {"residual": True, "layer_norm": True})
+    for arrangement in (
+        ("luong", "general", False),
+        ("luong", "dot", True),
+        ("bahdanau", "concat", False),
+    )
+]
 
 
 @pytest.mark.parametrize(
     ("cell", "arrangement", "layers", "more"), [*((*one, {}) for one in EVERY), *DEEP]
 )
 def test_gradients_are_those_of_a_naive_per_step_loss(
-    cell: str, arrangement: tuple[str, str, bool], layers: int, more: dict[str, object],
-    source: Tensor, mask: Tensor, target: Tensor,
-) -> None:  # fmt: skip
+    cell: str,
+    arrangement: tuple[str, str, bool],
+    layers: int,
+    more: dict[str, object],
+    source: Tensor,
+    mask: Tensor,
+    target: Tensor,
+) -> None:
     model = build(cell, arrangement, layers, **more)
     answers = target.roll(-1, 1)
     real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
@@ -123,9 +145,14 @@ def test_gradients_are_those_of_a_naive_per_step_loss(
 
 @pytest.mark.parametrize(("cell", "arrangement", "layers", "more"), [(*EVERY[0], {}), *DEEP])
 def test_fp32_takes_other_products_to_the_same_gradients(
-    cell: str, arrangement: tuple[str, str, bool], layers: int, more: dict[str, object],
-    source: Tensor, mask: Tensor, target: Tensor,
-) -> None:  # fmt: skip
+    cell: str,
+    arrangement: tuple[str, str, bool],
+    layers: int,
+    more: dict[str, object],
+    source: Tensor,
+    mask: Tensor,
+    target: Tensor,
+) -> None:
     real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
     gradients = []
     for dtype in (torch.float64, torch.float32):
@@ -144,9 +171,14 @@ def test_fp32_takes_other_products_to_the_same_gradients(
     ("cell", "arrangement", "layers"), [one for one in EVERY if one[0] != "rnn" and one[2] < 3]
 )
 def test_bf16_learns_nearly_the_same(
-    cell: str, arrangement: tuple[str, str, bool], layers: int, feeding: str,
-    source: Tensor, mask: Tensor, target: Tensor,
-) -> None:  # fmt: skip
+    cell: str,
+    arrangement: tuple[str, str, bool],
+    layers: int,
+    feeding: str,
+    source: Tensor,
+    mask: Tensor,
+    target: Tensor,
+) -> None:
     real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
     found = []
     for low in (False, True):

@@ -14,11 +14,22 @@ from dragoman.config import from_toml, to_toml
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))
 SYSTEMS = {
-    "eng-deu-bucketed", "fra-eng-bahdanau", "fra-eng-luong-dot", "fra-eng-luong-general",
-    "fra-eng-luong-concat", "eng-fra-lstm", "eng-fra-lstm-vanilla", "fra-eng-batched-b2",
-    "fra-eng-batched-b32", "question-answer", "commands", "grapheme-to-phoneme", "chat",
-    "autoencoder", "dates",
-}  # fmt: skip
+    "eng-deu-bucketed",
+    "fra-eng-bahdanau",
+    "fra-eng-luong-dot",
+    "fra-eng-luong-general",
+    "fra-eng-luong-concat",
+    "eng-fra-lstm",
+    "eng-fra-lstm-vanilla",
+    "fra-eng-batched-b2",
+    "fra-eng-batched-b32",
+    "question-answer",
+    "commands",
+    "grapheme-to-phoneme",
+    "chat",
+    "autoencoder",
+    "dates",
+}
 
 
 def test_every_system_has_its_recipe() -> None:

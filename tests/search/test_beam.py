@@ -79,16 +79,22 @@ def test_company_does_not_change_an_answer(seed: int, beam: int, order: list[int
 
 
 SEARCHES = [
-    {"beam": 1}, {"beam": 3, "n_best": 2}, {"no_repeat": 2}, {"min_ratio": 2.0, "beam": 2},
-    {"temperature": 0.7, "n_best": 2}, {"temperature": 1.0, "top_k": 2},
+    {"beam": 1},
+    {"beam": 3, "n_best": 2},
+    {"no_repeat": 2},
+    {"min_ratio": 2.0, "beam": 2},
+    {"temperature": 0.7, "n_best": 2},
+    {"temperature": 1.0, "top_k": 2},
     {"coverage_penalty": 0.3, "diversity": 0.2},
-]  # fmt: skip
+]
 
 
 @given(
-    st.integers(0, 10**6), st.lists(st.integers(0, 99), min_size=2, max_size=9, unique=True),
-    st.integers(1, 4), st.sampled_from(SEARCHES),
-)  # fmt: skip
+    st.integers(0, 10**6),
+    st.lists(st.integers(0, 99), min_size=2, max_size=9, unique=True),
+    st.integers(1, 4),
+    st.sampled_from(SEARCHES),
+)
 @settings(deadline=None)
 def test_sentences_that_begin_later_get_the_same_answers(
     seed: int, numbers: list[int], at_once: int, asked: dict[str, float]
@@ -169,9 +175,8 @@ def test_a_finished_sentence_is_no_longer_computed() -> None:
 
 
 @given(
-    st.integers(1, 4), st.integers(1, 900), st.integers(1, 12), st.integers(0, 10**6),
-    st.booleans(),
-)  # fmt: skip
+    st.integers(1, 4), st.integers(1, 900), st.integers(1, 12), st.integers(0, 10**6), st.booleans()
+)
 @settings(deadline=None)
 def test_largest_is_a_stable_sort(
     rows: int, columns: int, count: int, seed: int, ties: bool

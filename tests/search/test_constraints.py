@@ -147,10 +147,14 @@ def test_words_in_the_text_of_every_level(level: str) -> None:
     one, options = translator(level), SearchOptions(beam=4)
     never = ("sat",) if level == "char" else ("cat", "dog", "a")
     lines = [
-        Request(f"the cat sat {n} on the mat", prefix="a dog" if n % 2 and level == "char" else "",
-                must=("mat", "near the"), never=never)
+        Request(
+            f"the cat sat {n} on the mat",
+            prefix="a dog" if n % 2 and level == "char" else "",
+            must=("mat", "near the"),
+            never=never,
+        )
         for n in range(12)
-    ]  # fmt: skip
+    ]
     for answer in one.translate(lines, options):
         words = answer.text.replace(",", " ").replace(".", " ").replace("!", " ").split()
         joined = " ".join(words)

@@ -57,13 +57,16 @@ def lines(count: int) -> list[str]:
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2}, {"attention": "none"},
-        {"attention": "bahdanau", "score": "concat"}, {"input_feeding": True, "score": "dot"},
+        {},
+        {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
+        {"attention": "none"},
+        {"attention": "bahdanau", "score": "concat"},
+        {"input_feeding": True, "score": "dot"},
         pytest.param({"int8": True}, marks=eight_bit),
         pytest.param({"int8": True, "cell": "lstm", "decoder_layers": 2}, marks=eight_bit),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_scores_are_the_same_in_any_batch_and_order(
     tokenizer: Tokenizer, beam: int, options: dict[str, object]
 ) -> None:
@@ -122,8 +125,10 @@ def test_a_long_line_is_cut_where_sentences_end(tokenizer: Tokenizer) -> None:
     answer = next(iter(one.translate([" ".join([sentence] * 9)], SearchOptions(max_ratio=0.1))))
     alone = next(iter(one.translate([" ".join([sentence] * 4)], SearchOptions(max_ratio=0.1))))
     assert answer.text.startswith(f"{alone.text} {alone.text} ")
-    (first,), (cut,) = (one.translate([line], SearchOptions(max_ratio=0.1, long=way))
-                        for way in ("split", "truncate"))  # fmt: skip
+    (first,), (cut,) = (
+        one.translate([line], SearchOptions(max_ratio=0.1, long=way))
+        for way in ("split", "truncate")
+    )
     assert first.text == answer.text
     assert len(cut.source_tokens) == 30 and list(cut.source_tokens) == tokenizer.tokens(ids[:30])
 

@@ -21,11 +21,42 @@ pytestmark = pytest.mark.slow
 SIDE = replace(SideOptions(), level="word", vocabulary=100)
 WORDS = [f"w{n}" for n in range(60)]
 STRANGE = [
-    "", " ", "\t", "\u3000", "\u200b", "\ufeff", "\u2028", "\u0085", "\x0b", "\0", "a\0b", "\ud800",
-    "w1 \udfff", "א", "שלום עולם", "\u202eabc", "مرحبا", "🎉", "👩‍👩‍👧 w2", "e\u0301", "<unk>",
-    "<s> w3", "</s>", "▁", "x" * 500, ".", "…", "?!.,", "\x1b[31m", "\\n", "'\"", "﷽", "ﬁ", "Ⅷ",
+    "",
+    " ",
+    "\t",
+    "\u3000",
+    "\u200b",
+    "\ufeff",
+    "\u2028",
+    "\u0085",
+    "\x0b",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "w1 \udfff",
+    "א",
+    "שלום עולם",
+    "\u202eabc",
+    "مرحبا",
+    "🎉",
+    "👩‍👩‍👧 w2",
+    "e\u0301",
+    "<unk>",
+    "<s> w3",
+    "</s>",
+    "▁",
+    "x" * 500,
+    ".",
+    "…",
+    "?!.,",
+    "\x1b[31m",
+    "\\n",
+    "'\"",
+    "﷽",
+    "ﬁ",
+    "Ⅷ",
     "中文。",
-]  # fmt: skip
+]
 
 
 def test_pieces_of_which_nothing_came_are_joined() -> None:

@@ -73,8 +73,12 @@ def translator(attention: str) -> Translator:
     one = tokenizer(level="word")
     torch.manual_seed(1)
     small = replace(
-        ModelOptions(), embedding=8, hidden=12, dropout=0.0, attention=attention  # type: ignore[arg-type]
-    )  # fmt: skip
+        ModelOptions(),
+        embedding=8,
+        hidden=12,
+        dropout=0.0,
+        attention=attention,  # type: ignore[arg-type]
+    )
     model = build_model(small, source_vocabulary=len(one), target_vocabulary=len(one))
     with torch.no_grad():
         model.output.bias[UNK] = 3.0  # it knows no words

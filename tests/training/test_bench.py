@@ -56,12 +56,26 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was begun, of a GRU without attention and frills."""
-    config = merge(Config(), {
-        "data": {"validation": 0},
-        "model": {"embedding": EMBEDDING, "hidden": HIDDEN, "attention": "none", "dropout": 0.1,
-                  "bidirectional": False},
-        "training": {"precision": "fp32", "threads": 1, "optimizer": "rmsprop", "momentum": 0.9},
-    }, place="test")  # fmt: skip
+    config = merge(
+        Config(),
+        {
+            "data": {"validation": 0},
+            "model": {
+                "embedding": EMBEDDING,
+                "hidden": HIDDEN,
+                "attention": "none",
+                "dropout": 0.1,
+                "bidirectional": False,
+            },
+            "training": {
+                "precision": "fp32",
+                "threads": 1,
+                "optimizer": "rmsprop",
+                "momentum": 0.9,
+            },
+        },
+        place="test",
+    )
     out = tmp_path_factory.mktemp("begun")
     begin([pairs], out, config, Console(quiet=True).print)
     return out
@@ -127,9 +141,7 @@ def test_the_picture_has_every_size() -> None:
     found = [replace(row(n, 5.0 * n), utilisation=0.5) for n in (1, 2, 4)]
     figure = throughput_figure(as_rows([*found, row(8, 20.0, None)]))
     lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
-    assert list(lines) == [
-        "samples", "tokens", "peak memory", "utilisation", "share of the limit"
-    ]  # fmt: skip
+    assert list(lines) == ["samples", "tokens", "peak memory", "utilisation", "share of the limit"]
     assert list(lines["tokens"].get_ydata()) == [5, 10, 20, 20]
     assert list(lines["utilisation"].get_xdata()) == [1, 2, 4]
     assert list(lines["utilisation"].get_ydata()) == [50, 50, 50]
@@ -211,9 +223,8 @@ def test_a_size_is_measured_in_a_process_of_its_own(folder: Path) -> None:
 
 
 def test_the_command_measures_the_sizes_asked_for(
-    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(room, "in_own_process", lambda work, *arguments: work(*arguments))
     (tmp_path / "r.toml").write_text("[model]\nhidden = 12\nembedding = 6\nattention = 'none'\n")
     asked = ["--sizes", "6", "2", "--seconds", "0", "--recipe", str(tmp_path / "r.toml")]
@@ -222,9 +233,17 @@ def test_the_command_measures_the_sizes_asked_for(
     found = json.loads(streams.out)
     assert [r["sentences"] for r in found["rows"]] == [2, 6] and found["fastest"] in (2, 6)
     assert set(found["rows"][0]) == {
-        "sentences", "batch_tokens", "samples_per_second", "tokens_per_second", "spread", "memory",
-        "utilisation", "products_per_second", "limit", "share_of_limit",
-    }  # fmt: skip
+        "sentences",
+        "batch_tokens",
+        "samples_per_second",
+        "tokens_per_second",
+        "spread",
+        "memory",
+        "utilisation",
+        "products_per_second",
+        "limit",
+        "share_of_limit",
+    }
     assert all(0 < r["share_of_limit"] < 1 for r in found["rows"])
     assert "2 sentences a batch: " in streams.err and "samples/s" in streams.err
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
@@ -235,9 +254,8 @@ def test_the_table_names_the_fastest_size(
 ) -> None:
     rates = {2: 480.0, 4: 960.0, 8: 1200.0, 16: 1100.0}
     monkeypatch.setattr(
-        room, "in_own_process",
-        lambda work, place, size, _: row(size, rates[size], size * 10**6),
-    )  # fmt: skip
+        room, "in_own_process", lambda work, place, size, _: row(size, rates[size], size * 10**6)
+    )
     assert main(["bench", str(pairs), "--sizes", "2", "4", "8", "16"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == (

@@ -128,8 +128,9 @@ class Run:
             state = load_checkpoint(path, model, torch.optim.Adam(model.parameters()))
             assert state.step == int(path.name[5:])
         assert (state.step, model.output.bias[0].item()) in (
-            (self.step - 1, self.old), (self.step, self.new)
-        )  # fmt: skip
+            (self.step - 1, self.old),
+            (self.step, self.new),
+        )
 
 
 def count_operations(run: Run) -> int:
@@ -226,8 +227,9 @@ def test_power_cut_at_any_operation_leaves_a_whole_folder(tmp_path: Path) -> Non
 
     originals = [
         (os, {name: getattr(os, name) for name in OPERATIONS}),
-        (io, {"open": io.open}), (builtins, {"open": builtins.open}),
-    ]  # fmt: skip
+        (io, {"open": io.open}),
+        (builtins, {"open": builtins.open}),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with watched(run.folder, look):

@@ -34,11 +34,13 @@ def stepped(options: TrainingOptions, gradients: list[float]) -> dict[str, torch
     ("name", "gradients", "moved"),
     [
         ("sgd", [2.0], -0.2),
-        ("adam", [2.0], -0.1), ("adamw", [2.0], -0.1),  # the first step has the length of the rate
-        ("adagrad", [2.0], -0.1), ("adagrad", [2.0, 2.0], -0.1 - 0.1 / math.sqrt(2)),
+        ("adam", [2.0], -0.1),
+        ("adamw", [2.0], -0.1),  # the first step has the length of the rate
+        ("adagrad", [2.0], -0.1),
+        ("adagrad", [2.0, 2.0], -0.1 - 0.1 / math.sqrt(2)),
         ("rmsprop", [2.0], -0.1 / math.sqrt(0.01)),
     ],
-)  # fmt: skip
+)
 def test_first_steps(name: str, gradients: list[float], moved: float) -> None:
     for change in stepped(replace(BASE, optimizer=name), gradients).values():  # type: ignore[arg-type]
         torch.testing.assert_close(change, torch.full_like(change, moved), rtol=1e-4, atol=1e-6)
@@ -108,10 +110,15 @@ def test_step_decay() -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "done", "expected"),
-    [("constant", 0.1, 0.4), ("linear", 0.25, 0.1), ("linear", 1.0, 0.4),
-     ("inverse_sigmoid", 0.5, 0.2), ("inverse_sigmoid", 0.0, 0.4 / (1 + math.exp(5))),
-     ("inverse_sigmoid", 1.0, 0.4 / (1 + math.exp(-5)))],
-)  # fmt: skip
+    [
+        ("constant", 0.1, 0.4),
+        ("linear", 0.25, 0.1),
+        ("linear", 1.0, 0.4),
+        ("inverse_sigmoid", 0.5, 0.2),
+        ("inverse_sigmoid", 0.0, 0.4 / (1 + math.exp(5))),
+        ("inverse_sigmoid", 1.0, 0.4 / (1 + math.exp(-5))),
+    ],
+)
 def test_sampling_shares(schedule: str, done: float, expected: float) -> None:
     options = replace(BASE, sampling_share=0.4, sampling_schedule=schedule)  # type: ignore[arg-type]
     assert sampling_share(options, done=done) == pytest.approx(expected)

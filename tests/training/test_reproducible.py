@@ -30,9 +30,16 @@ def pairs(tmp_path: Path) -> Path:
 
 def go(pairs: Path, out: Path, hidden: int = 16, **training: object) -> str:
     given = {
-        "steps": 8, "batch_tokens": 300, "report_every": 1, "precision": "fp32", "warmup": 2,
-        "validate_every": 99, "validation_sample": 2, "save_every": 4, "schedule": "constant",
-    } | training  # fmt: skip
+        "steps": 8,
+        "batch_tokens": 300,
+        "report_every": 1,
+        "precision": "fp32",
+        "warmup": 2,
+        "validate_every": 99,
+        "validation_sample": 2,
+        "save_every": 4,
+        "schedule": "constant",
+    } | training
     model = {"embedding": 64, "hidden": hidden, "dropout": 0.2}
     config = merge(Config(), {"model": model, "training": given}, place="test")
     said = io.StringIO()
@@ -53,9 +60,14 @@ def test_seed_precision_and_threads_decide_the_numbers(
     for name, fixed in (("one", False), ("other", True)):
         # A size for which torch shares the work of a product among its threads.
         go(
-            pairs, tmp_path / name, 128, threads=2, deterministic=fixed, precision=precision,
+            pairs,
+            tmp_path / name,
+            128,
+            threads=2,
+            deterministic=fixed,
+            precision=precision,
             steps=3,
-        )  # fmt: skip
+        )
     assert len(losses(tmp_path / "one")) == 3
     assert losses(tmp_path / "one") == losses(tmp_path / "other")
 

@@ -32,9 +32,17 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(**training: Any) -> Config:
-    given = {"steps": 6, "batching": "sentences", "batch_sentences": 12, "validate_every": 50,
-             "report_every": 1, "precision": "fp32", "learning_rate": 0.01, "warmup": 0,
-             "schedule": "constant"} | training  # fmt: skip
+    given = {
+        "steps": 6,
+        "batching": "sentences",
+        "batch_sentences": 12,
+        "validate_every": 50,
+        "report_every": 1,
+        "precision": "fp32",
+        "learning_rate": 0.01,
+        "warmup": 0,
+        "schedule": "constant",
+    } | training
     small = {"embedding": 8, "hidden": 8, "dropout": 0.2}
     return merge(Config(), {"model": small, "training": given}, place="test")
 
@@ -47,8 +55,13 @@ def rows(out: Path, kind: str = "train") -> list[dict[str, Any]]:
 def test_a_run_goes_on_with_another_rate_and_keeps_it(pairs: Path, tmp_path: Path) -> None:
     out, said = tmp_path / "m", io.StringIO()
     train([pairs], out, options(), console=QUIET)
-    train([pairs], out, options(steps=8), console=Console(file=said, width=200),
-          resume_with={"learning-rate": 0.004})  # fmt: skip
+    train(
+        [pairs],
+        out,
+        options(steps=8),
+        console=Console(file=said, width=200),
+        resume_with={"learning-rate": 0.004},
+    )
     train([pairs], out, options(steps=9), console=QUIET)
     assert [row["learning_rate"] for row in rows(out)] == [0.01] * 6 + [0.004] * 3
     note = "From step 6 on: training.learning_rate 0.004 (before: 0.01)."
@@ -117,8 +130,19 @@ def test_there_must_be_a_run_to_go_on_with(pairs: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_line_reads_changes(pairs: Path, tmp_path: Path) -> None:
-    command = [str(pairs), "--out", str(tmp_path / "m"), "--embedding", "8", "--hidden", "8",
-               "--threads", "1", "--validate-every", "50"]  # fmt: skip
+    command = [
+        str(pairs),
+        "--out",
+        str(tmp_path / "m"),
+        "--embedding",
+        "8",
+        "--hidden",
+        "8",
+        "--threads",
+        "1",
+        "--validate-every",
+        "50",
+    ]
     assert cli.main([*command, "--steps", "1"]) == 0
     change = ["--resume-with", "clip=0.5", "schedule=constant", 'watch=["a1 b2"]']
     assert cli.main([*command, "--steps", "2", *change]) == 0
@@ -204,8 +228,21 @@ def test_a_stop_is_proved_to_change_nothing(
     pairs: Path, tmp_path: Path, every: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "m"
-    command = [str(pairs), "--out", str(out), "--embedding", "8", "--hidden", "8",
-               "--threads", "1", "--validate-every", str(every), "--steps", "3"]  # fmt: skip
+    command = [
+        str(pairs),
+        "--out",
+        str(out),
+        "--embedding",
+        "8",
+        "--hidden",
+        "8",
+        "--threads",
+        "1",
+        "--validate-every",
+        str(every),
+        "--steps",
+        "3",
+    ]
     with pytest.raises(OptionError, match="a proof changes nothing"):
         cli.main([*command, "--verify-resume", "--resume-with", "clip=0.5"])
     assert cli.main([*command, "--verify-resume"]) == 0

@@ -39,9 +39,15 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(**training: object) -> Config:
     given = {
-        "steps": 6, "batch_tokens": 90, "report_every": 1, "precision": "fp32", "warmup": 2,
-        "validate_every": 99, "validation_sample": 2, "scheduled_sampling": "token",
-    } | training  # fmt: skip
+        "steps": 6,
+        "batch_tokens": 90,
+        "report_every": 1,
+        "precision": "fp32",
+        "warmup": 2,
+        "validate_every": 99,
+        "validation_sample": 2,
+        "scheduled_sampling": "token",
+    } | training
     small = {"embedding": 12, "hidden": 16, "dropout": 0.2}
     return merge(Config(), {"model": small, "training": given}, place="test")
 

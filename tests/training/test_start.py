@@ -68,8 +68,14 @@ def test_the_output_begins_with_the_frequencies_of_words(pairs: Path, tmp_path: 
 @pytest.mark.parametrize("freeze", [False, True])
 def test_an_encoder_is_taken_over(pairs: Path, tmp_path: Path, freeze: bool) -> None:
     run(pairs, tmp_path / "one", options())
-    config = options(training={"start_from": str(tmp_path / "one"), "parts": ["encoder"],
-                               "freeze": freeze, "seed": 2})  # fmt: skip
+    config = options(
+        training={
+            "start_from": str(tmp_path / "one"),
+            "parts": ["encoder"],
+            "freeze": freeze,
+            "seed": 2,
+        }
+    )
     said = run(pairs, tmp_path / "two", config)
     assert f"encoder from {tmp_path / 'one'}: 5 tensors" in said
     one, two = tensors(tmp_path / "one"), tensors(tmp_path / "two")
@@ -120,8 +126,11 @@ def test_a_missing_file_is_said_before_pairs_are_read(tmp_path: Path) -> None:
 
 def test_pairs_are_left_out_by_length_and_by_unknown_words(tmp_path: Path) -> None:
     rows = [f"word{i % 4} is short\tkept" for i in range(40)]
-    rows += ["É\tshort once normalised", "a source that is far longer than asked for\tx",
-             "word1 unheard\tholds a rare word"]  # fmt: skip
+    rows += [
+        "É\tshort once normalised",
+        "a source that is far longer than asked for\tx",
+        "word1 unheard\tholds a rare word",
+    ]
     (tmp_path / "p.tsv").write_text("\n".join(rows) + "\n")
     config = options(
         source={"min_characters": 2, "max_characters": 20, "min_count": 2, "level": "word"},
@@ -142,10 +151,13 @@ def test_held_out_pairs_that_say_nothing_end_no_training(tmp_path: Path) -> None
     (tmp_path / "p.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     config = options(source={"keep_only": "a-z0-9"}, data={"validation": 1})
     said = "".join(
-        run(tmp_path / "p.tsv", tmp_path / f"m{seed}", replace(
-            config, training=replace(config.training, seed=seed)))
+        run(
+            tmp_path / "p.tsv",
+            tmp_path / f"m{seed}",
+            replace(config, training=replace(config.training, seed=seed)),
+        )
         for seed in range(1, 7)
-    )  # fmt: skip
+    )
     assert "1 pairs left out of validation: a side normalises to nothing" in said
     assert "20 pairs left out of training" in said
 
@@ -158,12 +170,14 @@ def test_held_out_pairs_that_say_nothing_end_no_training(tmp_path: Path) -> None
         {"optimizer": "adagrad", "learning_rate": 0.05},
         {"objective": "sampled", "samples": 5, "label_smoothing": 0.0},
         {"scheduled_sampling": "token", "sampling_schedule": "linear"},
-        {"scheduled_sampling": "parallel"}, {"batching": "sentences", "batch_sentences": 3},
+        {"scheduled_sampling": "parallel"},
+        {"batching": "sentences", "batch_sentences": 3},
         {"batching": "buckets", "buckets": [[2, 2], [3, 3]], "batch_sentences": 4},
-        {"clip_parts": True, "decoder_rate": 5.0}, {"schedule": "step", "decay_every": 2},
+        {"clip_parts": True, "decoder_rate": 5.0},
+        {"schedule": "step", "decay_every": 2},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_way_to_train_resumes_exactly(
     pairs: Path, tmp_path: Path, training: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

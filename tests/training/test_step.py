@@ -15,14 +15,20 @@ from dragoman.model.seq2seq import Objective, build_model
 from dragoman.training.optimizer import clip
 
 MODELS: list[dict[str, Any]] = [
-    {}, {"cell": "lstm", "encoder_layers": 2, "reverse_source": True}, {"attention": "none"},
-    {"attention": "bahdanau", "score": "concat"}, {"input_feeding": True}, {"copy": True},
+    {},
+    {"cell": "lstm", "encoder_layers": 2, "reverse_source": True},
+    {"attention": "none"},
+    {"attention": "bahdanau", "score": "concat"},
+    {"input_feeding": True},
+    {"copy": True},
     {"tied_output": True, "cell": "rnn"},
-]  # fmt: skip
+]
 OBJECTIVES = [
-    Objective(smoothing=0.1), Objective(samples=5),
-    Objective(feeding="token", share=0.5), Objective(feeding="parallel", share=0.5),
-]  # fmt: skip
+    Objective(smoothing=0.1),
+    Objective(samples=5),
+    Objective(feeding="token", share=0.5),
+    Objective(feeding="parallel", share=0.5),
+]
 
 
 def played(model_options: dict[str, Any], objective: Objective, *, told: bool) -> None:
@@ -36,10 +42,15 @@ def played(model_options: dict[str, Any], objective: Objective, *, told: bool) -
     model = build_model(options, source_vocabulary=30, target_vocabulary=30).to(device)
     there = batch.to(device)
     loss = model(
-        there.source, there.source_mask, there.target_in, there.target_out, there.target_mask,
-        objective._replace(scale=1 / there.target_mask.sum()), there.copies,
+        there.source,
+        there.source_mask,
+        there.target_in,
+        there.target_out,
+        there.target_mask,
+        objective._replace(scale=1 / there.target_mask.sum()),
+        there.copies,
         *((batch.lengths, there.real) if told else ()),
-    )  # fmt: skip
+    )
     loss.total.backward()
     norms = clip(model, replace(TrainingOptions(), clip=1.0))
     assert {norm.device for norm in norms.values()} == {device}

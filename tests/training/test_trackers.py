@@ -19,8 +19,13 @@ PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
 
 
 def options(**training: object) -> Config:
-    given = {"steps": 12, "validate_every": 6, "report_every": 2, "batch_tokens": 64,
-             "precision": "fp32"} | training  # fmt: skip
+    given = {
+        "steps": 12,
+        "validate_every": 6,
+        "report_every": 2,
+        "batch_tokens": 64,
+        "precision": "fp32",
+    } | training
     return merge(Config(), {"model": {"embedding": 8, "hidden": 16}, "training": given}, place="t")
 
 

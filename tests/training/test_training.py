@@ -40,8 +40,13 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Numbers said in French, to be said backwards in English."""
     path = tmp_path_factory.mktemp("pairs") / "pairs.tsv"
     names = list(WORDS)
-    rows = [[names[i], names[j], names[k], names[m]]
-            for i in range(5) for j in range(5) for k in range(5) for m in range(2)]  # fmt: skip
+    rows = [
+        [names[i], names[j], names[k], names[m]]
+        for i in range(5)
+        for j in range(5)
+        for k in range(5)
+        for m in range(2)
+    ]
     lines = [f"{' '.join(r)}\t{' '.join(WORDS[w] for w in reversed(r))}" for r in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -49,8 +54,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(**training: object) -> Config:
     small = {"embedding": 24, "hidden": 48, "dropout": 0.1}
-    given = {"steps": 30, "batch_tokens": 200, "validate_every": 10, "report_every": 5,
-             "precision": "fp32", "warmup": 5} | training  # fmt: skip
+    given = {
+        "steps": 30,
+        "batch_tokens": 200,
+        "validate_every": 10,
+        "report_every": 5,
+        "precision": "fp32",
+        "warmup": 5,
+    } | training
     return merge(Config(), {"model": small, "training": given}, place="test")
 
 
@@ -110,8 +121,9 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
     monkeypatch.undo()
     assert f"resuming at step {stop}" in run(pairs, tmp_path / "parts", config)
 
-    for one, other in zip(metrics(tmp_path / "whole", "train"),
-                          metrics(tmp_path / "parts", "train"), strict=True):  # fmt: skip
+    for one, other in zip(
+        metrics(tmp_path / "whole", "train"), metrics(tmp_path / "parts", "train"), strict=True
+    ):
         for name in ("step", "epoch", "loss", "gradient_norm", "learning_rate", "tokens"):
             assert one[name] == other[name]
     wanted = weights(tmp_path / "whole")
@@ -149,9 +161,14 @@ def test_other_options_or_data_are_refused(pairs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("state.json", "[]"), ("state.json", "{}"), ("state.json", '{"best": null, "step": "x"}'),
-     ("optimizer.safetensors", "x"), ("model.safetensors", None)],
-)  # fmt: skip
+    [
+        ("state.json", "[]"),
+        ("state.json", "{}"),
+        ("state.json", '{"best": null, "step": "x"}'),
+        ("optimizer.safetensors", "x"),
+        ("model.safetensors", None),
+    ],
+)
 def test_a_damaged_checkpoint_is_named_with_its_cure(
     pairs: Path, tmp_path: Path, name: str, content: str | None
 ) -> None:
@@ -192,8 +209,9 @@ def test_failing_data_leaves_no_folder(tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_run_that_no_longer_improves(pairs: Path, tmp_path: Path) -> None:
-    said = run(pairs, tmp_path / "m", options(steps=0, learning_rate=1e-9, patience=3,
-                                              validate_every=4))  # fmt: skip
+    said = run(
+        pairs, tmp_path / "m", options(steps=0, learning_rate=1e-9, patience=3, validate_every=4)
+    )
     assert "no better chrf in 3 validations" in said
 
 
@@ -235,8 +253,9 @@ def test_numbers_that_are_read_a_step_later_are_the_same(
         assert f"step {step}: the gradient is not finite" in at_once
         assert f"step {step}: the gradient is not finite" in later
     assert metrics(tmp_path / "later", "train")
-    for one, other in zip(metrics(tmp_path / "at-once", "train"),
-                          metrics(tmp_path / "later", "train"), strict=True):  # fmt: skip
+    for one, other in zip(
+        metrics(tmp_path / "at-once", "train"), metrics(tmp_path / "later", "train"), strict=True
+    ):
         for name in ("step", "loss", "accuracy", "gradient_norm", "learning_rate", "tokens"):
             assert one[name] == other[name] or one[name] != one[name]
     wanted = weights(tmp_path / "at-once")
@@ -304,8 +323,9 @@ def test_a_run_goes_back_when_gradients_stay_non_finite(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = spoil(monkeypatch, 12)
-    said = run(pairs, tmp_path / "m", options(steps=40, warmup=0, schedule="constant",
-                                              learning_rate=0.01))  # fmt: skip
+    said = run(
+        pairs, tmp_path / "m", options(steps=40, warmup=0, schedule="constant", learning_rate=0.01)
+    )
     assert "back to step 10, with half the learning rate" in said
     rows = metrics(tmp_path / "m", "train")
     rates = {row["step"]: row["learning_rate"] for row in rows}  # the last of each step
@@ -420,14 +440,29 @@ def test_two_processes_train_one_model(pairs: Path, tmp_path: Path) -> None:
     toml = tmp_path / "r.toml"
     config = options(steps=60, batching="sentences", batch_sentences=6, validate_every=60)
     toml.write_text(to_toml(config))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m",
-               "dragoman", "train", str(pairs), "--out", str(tmp_path / "two"),
-               "--recipe", str(toml)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "dragoman",
+        "train",
+        str(pairs),
+        "--out",
+        str(tmp_path / "two"),
+        "--recipe",
+        str(toml),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment)
     assert done.returncode == 0, done.stderr.decode()
-    run(pairs, tmp_path / "one", options(steps=60, batching="sentences", batch_sentences=12,
-                                         validate_every=60))  # fmt: skip
+    run(
+        pairs,
+        tmp_path / "one",
+        options(steps=60, batching="sentences", batch_sentences=12, validate_every=60),
+    )
     two, one = (metrics(tmp_path / name, "validation")[-1] for name in ("two", "one"))
     assert two["loss"] == pytest.approx(one["loss"], rel=0.1)
     assert done.stderr.count(b"pairs to learn from") == 1
@@ -437,8 +472,11 @@ def test_two_processes_train_one_model(pairs: Path, tmp_path: Path) -> None:
 
 def test_bf16_learns_what_fp32_learns(pairs: Path, tmp_path: Path) -> None:
     for precision in ("fp32", "bf16"):
-        run(pairs, tmp_path / precision, options(steps=150, validate_every=150,
-                                                 precision=precision, warmup=20))  # fmt: skip
+        run(
+            pairs,
+            tmp_path / precision,
+            options(steps=150, validate_every=150, precision=precision, warmup=20),
+        )
     one, other = (metrics(tmp_path / p, "validation")[-1]["loss"] for p in ("fp32", "bf16"))
     assert one == pytest.approx(other, rel=0.1)  # type: ignore[arg-type]
     assert weights(tmp_path / "bf16")["output.weight"].dtype == torch.float32
@@ -498,17 +536,23 @@ def test_a_pointer_carries_names_that_nobody_has_seen(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
 
     def name() -> str:
-        return "".join(random.choice(list("bdklmnrst")) + random.choice(list("aeiou"))
-                       for _ in range(3)).capitalize()  # fmt: skip
+        return "".join(
+            random.choice(list("bdklmnrst")) + random.choice(list("aeiou")) for _ in range(3)
+        ).capitalize()
 
-    rows = [(f"my name is {a} from {b}", f"{a} lives in {b}") if n % 2 else
-            (f"{a} met {b} today", f"today {b} met {a}")
-            for n, a, b in ((n, name(), name()) for n in range(1200))]  # fmt: skip
+    rows = [
+        (f"my name is {a} from {b}", f"{a} lives in {b}")
+        if n % 2
+        else (f"{a} met {b} today", f"today {b} met {a}")
+        for n, a, b in ((n, name(), name()) for n in range(1200))
+    ]
     (tmp_path / "pairs.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in rows))
     words = {"level": "word", "min_count": 5}
-    config = merge(options(steps=200, validate_every=100, learning_rate=0.01), {
-        "source": words, "target": words, "model": {"copy": True},
-    }, place="test")  # fmt: skip
+    config = merge(
+        options(steps=200, validate_every=100, learning_rate=0.01),
+        {"source": words, "target": words, "model": {"copy": True}},
+        place="test",
+    )
     run(tmp_path / "pairs.tsv", tmp_path / "m", config)
     model = dragoman.load(tmp_path / "m")
     answers = model.translate(["my name is Zoë from Xanten", "Zoë met Max today"])

@@ -68,10 +68,14 @@ def main(arguments: Sequence[str]) -> int:
         table.add_column(head, justify="right")
     for row, values in zip(found, rows, strict=True):
         table.add_row(
-            f"{row.sentences}", f"{row.samples_per_second:,.0f}", f"{row.spread:.0%}",
-            f"{row.tokens_per_second:,.0f}", _shown(row.memory, 1e6, ",.0f"),
-            _shown(row.utilisation, 1, ".0%"), f"{values['share_of_limit']:.0%}",
-        )  # fmt: skip
+            f"{row.sentences}",
+            f"{row.samples_per_second:,.0f}",
+            f"{row.spread:.0%}",
+            f"{row.tokens_per_second:,.0f}",
+            _shown(row.memory, 1e6, ",.0f"),
+            _shown(row.utilisation, 1, ".0%"),
+            f"{values['share_of_limit']:.0%}",
+        )
     Console().print(table)
     print(
         f"fastest: {best.sentences} sentences a batch ({best.batch_tokens:,.0f} target tokens): "

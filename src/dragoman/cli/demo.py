@@ -76,9 +76,7 @@ def _clear(out: Path) -> None:
     foreign = sorted({path.name for path in out.iterdir()} - {PAIRS, MODEL, PICTURE})
     if foreign:
         raise OptionError(
-            f"is not a demo's folder: it holds {foreign[0]!r}",
-            place=str(out),
-            cure="another --out",
+            f"is not a demo's folder: it holds {foreign[0]!r}", place=str(out), cure="another --out"
         )
     for name in (PAIRS, PICTURE):
         (out / name).unlink(missing_ok=True)

@@ -110,8 +110,11 @@ def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -
     forms = {examples.with_references(m.folder.target.normalize) for m in (first, *others)}
     raw = asked.raw_references or len(forms) > 1
     if raw and not asked.raw_references:
-        print("dragoman evaluate: the models were trained on differently normalised targets: "
-              "references are compared as they stand", file=sys.stderr)  # fmt: skip
+        print(
+            "dragoman evaluate: the models were trained on differently normalised targets: "
+            "references are compared as they stand",
+            file=sys.stderr,
+        )
     return [m.evaluate(examples, raw_references=raw, **options) for m in (first, *others)]
 
 
@@ -125,10 +128,11 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     for measure, m in zip(result.measures, result.metrics, strict=True):
         cells = (scores.get(m.name) for scores in result.baselines.values())
         table.add_row(
-            f"{m.name} {'↑' if measure.higher else '↓'}", written(m.value),
+            f"{m.name} {'↑' if measure.higher else '↓'}",
+            written(m.value),
             " – ".join(map(written, m.interval or ())),
             *("" if cell is None else written(cell) for cell in cells),
-        )  # fmt: skip
+        )
     console.print(table)
     if asked.breakdown:
         names = [m.name for m in result.measures if m.key in ("bleu", "chrf", "exact", "errors")]

@@ -90,11 +90,15 @@ def check_output(path: Path | None, option: str, endings: Sequence[str] = ()) ->
     if path is None:
         return
     if str(path) == "-":
-        raise OptionError("- is no file: standard output is taken", place=option,
-                          cure="name a file")  # fmt: skip
+        raise OptionError(
+            "- is no file: standard output is taken", place=option, cure="name a file"
+        )
     if endings and path.suffix.lower() not in endings:
-        raise OptionError(f"{path.name!r} has no ending of a picture", place=option,
-                          cure=f"one of {', '.join(endings)}")  # fmt: skip
+        raise OptionError(
+            f"{path.name!r} has no ending of a picture",
+            place=option,
+            cure=f"one of {', '.join(endings)}",
+        )
     if path.is_dir():
         raise OptionError(f"{path} is a folder", place=option)
     if not path.parent.is_dir():
@@ -116,10 +120,11 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
             if full is None and whole_name not in everything and bare not in ("help", "no-help"):
                 several = names.get(bare, [])
                 raise OptionError(
-                    "several options end so" if several else "there is no such option", place=name,
+                    "several options end so" if several else "there is no such option",
+                    place=name,
                     cure=" or ".join(f"--{one}" for one in several)
                     or _nearest(bare, {*known, *everything}),
-                )  # fmt: skip
+                )
             if full is not None and full != bare:
                 group, _, last = full.rpartition(".")
                 name = f"--{group}.{'no-' if negated else ''}{last}"

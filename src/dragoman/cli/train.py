@@ -58,8 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     check_options(asked.options)
     changes = dict(map(_change, asked.resume_with))
     if asked.verify_resume and changes:
-        raise OptionError("a proof changes nothing", place="--resume-with",
-                          cure="leave it or --verify-resume out")  # fmt: skip
+        raise OptionError(
+            "a proof changes nothing", place="--resume-with", cure="leave it or --verify-resume out"
+        )
     if asked.verify_resume:
         return _verify(asked)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
@@ -75,8 +76,11 @@ def _change(text: str) -> tuple[str, Any]:
     """``batch_tokens=2000`` as a name and a value; what TOML cannot read is text."""
     name, equals, value = text.partition("=")
     if not equals or not name or "\n" in value:
-        raise OptionError(f"{text!r} is no option with a value", place="--resume-with",
-                          cure="such as learning_rate=5e-4")  # fmt: skip
+        raise OptionError(
+            f"{text!r} is no option with a value",
+            place="--resume-with",
+            cure="such as learning_rate=5e-4",
+        )
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -95,8 +99,11 @@ def _verify(asked: Train) -> int:
         raise TrainingError(
             f"{steps} steps from step {proof.start:,} on, with a stop and without, differ in "
             f"{proof.differences[0]} and {len(proof.differences) - 1} more",
-            place="--verify-resume", cure="do other things differ, such as --threads?",
-        )  # fmt: skip
-    say(f"{steps} steps from step {proof.start:,} on, with a stop in the middle and without: "
-        "losses, weights, optimizer and counters are the same to the bit")  # fmt: skip
+            place="--verify-resume",
+            cure="do other things differ, such as --threads?",
+        )
+    say(
+        f"{steps} steps from step {proof.start:,} on, with a stop in the middle and without: "
+        "losses, weights, optimizer and counters are the same to the bit"
+    )
     return 0

@@ -75,8 +75,11 @@ def main(arguments: Sequence[str]) -> int:
 
     model = load(asked.folder, *asked.others)
     if asked.min_confidence is not None and model.confidence is None:
-        raise OptionError(f"{asked.folder} has no confidence.json", place="--min-confidence",
-                          cure="train again, with at least 50 pairs held out")  # fmt: skip
+        raise OptionError(
+            f"{asked.folder} has no confidence.json",
+            place="--min-confidence",
+            cure="train again, with at least 50 pairs held out",
+        )
     looks = asked.attention is not None or asked.alignments is not None
     if looks and model.config.model.attention == "none":
         which = "--attention" if asked.attention else "--alignments"
@@ -120,15 +123,18 @@ def _requests(asked: Translate) -> Iterator[Request]:
             if not all(isinstance(text, str) for text in texts):
                 raise TypeError("a text is expected")
             yield Request(
-                texts[0], fields.get("prefix", every.prefix),
-                (*every.must, *fields.get("must", ())), (*every.never, *fields.get("never", ())),
+                texts[0],
+                fields.get("prefix", every.prefix),
+                (*every.must, *fields.get("must", ())),
+                (*every.never, *fields.get("never", ())),
                 where,
-            )  # fmt: skip
+            )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(
-                f"is no request: {error}", place=where,
+                f"is no request: {error}",
+                place=where,
                 cure='such as {"source": "ein Hund", "must": ["dog"]}',
-            ) from None  # fmt: skip
+            ) from None
 
 
 def _warn(text: str) -> None:

@@ -110,7 +110,7 @@ def pad(
 
     Returns:
         Ids [B, width], padded at the end, and the mask of what is real.
-    """  # fmt: skip
+    """
     before, after = int(first is not None), int(last is not None)
     lengths = np.array([len(row) for row in rows]) + before + after
     width = -(-int(lengths.max()) // multiple) * multiple

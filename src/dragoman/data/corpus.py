@@ -28,18 +28,17 @@ CHUNK = 8192
 """Rows of a record batch; every batch but the last has exactly so many."""
 
 REASONS = (
-    "a side normalises to nothing", "a side has too many tokens", "a token is not in the vocabulary"
-)  # fmt: skip
+    "a side normalises to nothing",
+    "a side has too many tokens",
+    "a token is not in the vocabulary",
+)
 """Why a pair may be left out of a corpus."""
 
 _LISTS = ("source", "target", "copies")
 _NOTHING = np.zeros(0, dtype=np.int32)
 """Words to copy of a corpus from before there were any."""
 _TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
-_IDS = pa.schema(
-    [*((name, pa.list_(pa.int32())) for name in _LISTS),
-     ("line", pa.int32())]
-)  # fmt: skip
+_IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
 _IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
     pa.field("target_text", pa.string())
 )

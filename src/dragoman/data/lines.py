@@ -35,9 +35,15 @@ one that is not UTF-8."""
 
 BLOCK = 1 << 16
 _DAMAGED = (
-    EOFError, IndexError, NotImplementedError, ValueError,
-    gzip.BadGzipFile, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    ValueError,
+    gzip.BadGzipFile,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What the libraries that unpack raise for a file that is none of theirs."""
 _HARMLESS, _MOST_PACKED = 1 << 27, 200
 """Bytes that may be unpacked in any case; how much smaller than its content a packed file may be.
@@ -89,9 +95,12 @@ def fingerprint(files: Sequence[Path]) -> str:
 
 
 def decoded_lines(
-    file: Path, limit: int = sys.maxsize - 1, warn: Callable[[str], None] | None = None,
-    *, tolerant: bool = False,
-) -> Iterator[Text]:  # fmt: skip
+    file: Path,
+    limit: int = sys.maxsize - 1,
+    warn: Callable[[str], None] | None = None,
+    *,
+    tolerant: bool = False,
+) -> Iterator[Text]:
     """Decode line by line; of a line over ``limit`` bytes only the size is kept.
 
     What is not UTF-8 is refused, or with ``warn`` replaced, and said once; or, when ``tolerant``,

@@ -12,9 +12,11 @@ from dragoman.data.tokenizer_file import is_one_class
 from dragoman.errors import OptionError
 
 _FORMS = {
-    "nfc": normalizers.NFC, "nfd": normalizers.NFD,
-    "nfkc": normalizers.NFKC, "nfkd": normalizers.NFKD,
-}  # fmt: skip
+    "nfc": normalizers.NFC,
+    "nfd": normalizers.NFD,
+    "nfkc": normalizers.NFKC,
+    "nfkd": normalizers.NFKD,
+}
 
 
 def build_normalizer(options: SideOptions) -> normalizers.Normalizer:

@@ -17,12 +17,7 @@ from dragoman.data.lines import require
 from dragoman.data.normalizer import build_normalizer
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
-from dragoman.data.tokenizer import (
-    TextStatistics,
-    Tokenizer,
-    choose_level,
-    train_tokenizer,
-)
+from dragoman.data.tokenizer import TextStatistics, Tokenizer, choose_level, train_tokenizer
 from dragoman.errors import DataError
 from dragoman.files import refuse_ways_out, replacing_folder
 
@@ -62,11 +57,14 @@ class Prepared:
         )
         return {"pairs": len(self.train), "held out": len(self.validation)} | {
             name: {
-                "level": options.level, "vocabulary": len(tokenizer), "tokens": int(lengths.sum()),
-                "median length": int(np.median(lengths)), "longest": int(lengths.max()),
+                "level": options.level,
+                "vocabulary": len(tokenizer),
+                "tokens": int(lengths.sum()),
+                "median length": int(np.median(lengths)),
+                "longest": int(lengths.max()),
             }
             for name, options, tokenizer, lengths in sides
-        }  # fmt: skip
+        }
 
 
 def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepared:
@@ -112,10 +110,15 @@ def _build(
     config = _choose_levels(text, fitting & ~held, config)
     tokenizers = _learn(text, fitting & ~held, config, taken)
     left_out = write_ids(
-        text, fitting & ~held, tokenizers, (config.source.max_tokens, config.target.max_tokens),
-        folder / TRAIN, keep_text=False, drop_unknown=config.data.drop_unknown,
+        text,
+        fitting & ~held,
+        tokenizers,
+        (config.source.max_tokens, config.target.max_tokens),
+        folder / TRAIN,
+        keep_text=False,
+        drop_unknown=config.data.drop_unknown,
         copy=config.model.copy,
-    )  # fmt: skip
+    )
     for reason, times in left_out.items():
         say(f"{times} pairs left out of training: {reason}")
     if not len(Corpus(folder / TRAIN)):
@@ -221,8 +224,11 @@ def _side(text: Path, rows: Mask, side: int) -> Iterator[str]:
 def _choose_levels(text: Path, rows: Mask, config: Config) -> Config:
     if "auto" not in (x for o in (config.source, config.target) for x in (o.level, o.vocabulary)):
         none = TextStatistics(0, 0, 0)  # not looked at: a pass over every word is spared
-        return replace(config, source=choose_level(config.source, none),
-                       target=choose_level(config.target, none))  # fmt: skip
+        return replace(
+            config,
+            source=choose_level(config.source, none),
+            target=choose_level(config.target, none),
+        )
     if config.model.shared_embeddings:
         both = choose_level(config.source, TextStatistics.of(_both(text, rows)))
         return replace(config, source=both, target=both)

@@ -257,8 +257,9 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
     if vocabulary <= (taken := len(_special(options))):
         raise OptionError(
             f"{vocabulary} tokens leave none to learn: {taken} are taken",
-            place=f"{side}.vocabulary", cure="raise it, or turn byte_fallback off",
-        )  # fmt: skip
+            place=f"{side}.vocabulary",
+            cure="raise it, or turn byte_fallback off",
+        )
     backend = Backend(_model(level))
     backend.normalizer = build_normalizer(options)
     backend.pre_tokenizer, decoder = _cutting(options)
@@ -302,24 +303,28 @@ def _trainer(options: SideOptions, vocabulary: int) -> trainers.Trainer:
     special = _special(options)
     if options.level == "bpe":
         return trainers.BpeTrainer(
-            vocab_size=vocabulary, special_tokens=special, show_progress=False,
+            vocab_size=vocabulary,
+            special_tokens=special,
+            show_progress=False,
             min_frequency=max(2, options.min_count),
             limit_alphabet=max(1, vocabulary - len(special)),
-        )  # fmt: skip
+        )
     if options.level == "unigram":
         return trainers.UnigramTrainer(
-            vocab_size=vocabulary, special_tokens=special, show_progress=False,
+            vocab_size=vocabulary,
+            special_tokens=special,
+            show_progress=False,
             unk_token=SPECIAL[UNK],
-        )  # fmt: skip
+        )
     return trainers.WordLevelTrainer(
-        vocab_size=vocabulary, special_tokens=special, show_progress=False,
+        vocab_size=vocabulary,
+        special_tokens=special,
+        show_progress=False,
         min_frequency=options.min_count,
-    )  # fmt: skip
+    )
 
 
-def _cutting(
-    options: SideOptions,
-) -> tuple[pre_tokenizers.PreTokenizer, decoders.Decoder | None]:
+def _cutting(options: SideOptions) -> tuple[pre_tokenizers.PreTokenizer, decoders.Decoder | None]:
     """Where text may be cut, and how tokens are joined again."""
     if options.level == "char":
         return pre_tokenizers.Split(Regex("(?m:.)"), "isolated"), decoders.Fuse()
@@ -342,10 +347,12 @@ def _ours() -> tuple[list[Tree], list[Tree]]:
     """How our tokenizers cut and join, and their models without a vocabulary: as JSON."""
     cuts, models = [], []
     for options in (
-        SideOptions(level="char"), SideOptions(level="word"), SideOptions(level="bpe"),
+        SideOptions(level="char"),
+        SideOptions(level="word"),
+        SideOptions(level="bpe"),
         SideOptions(level="word", split_punctuation=False),
         SideOptions(level="bpe", byte_fallback=True),
-    ):  # fmt: skip
+    ):
         backend = Backend(_model("word"))
         backend.pre_tokenizer, decoder = _cutting(options)
         if decoder is not None:

@@ -19,9 +19,12 @@ from dragoman.files import parse_json
 Tree = dict[str, Any]
 
 _NOTHING_ELSE: Tree = {
-    "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+    "version": "1.0",
+    "truncation": None,
+    "padding": None,
+    "added_tokens": [],
     "post_processor": None,
-}  # fmt: skip
+}
 _STEPS: tuple[Tree, ...] = (
     *({"type": name} for name in ("NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Lowercase")),
     {"type": "Strip", "strip_left": True, "strip_right": True},

@@ -83,9 +83,10 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
     found = folded | exact
     if not found:
         raise DataError(
-            "has no vector for any token of the vocabulary", place=str(path),
+            "has no vector for any token of the vocabulary",
+            place=str(path),
             cure="are these whole words of the right language? set the level to word",
-        )  # fmt: skip
+        )
     rows = np.array(sorted(found), dtype=np.int64)
     values = np.stack([found[row] for row in rows])
     return Vectors(rows, values, len(tokenizer), repeated, tuple(unreadable))
@@ -121,8 +122,9 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.fl
         if first and len(parts) - 1 != width and _numbers(parts[1:]) is not None:
             raise DataError(
                 f"has vectors of {len(parts) - 1} numbers, the embeddings are {width} wide",
-                place=place(path, line), cure=f"set --model.embedding {len(parts) - 1}",
-            )  # fmt: skip
+                place=place(path, line),
+                cure=f"set --model.embedding {len(parts) - 1}",
+            )
         first = False
         numbers = _numbers(parts[-width:]) if len(parts) > width else None
         yield line, " ".join(parts[:-width]), numbers

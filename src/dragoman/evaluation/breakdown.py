@@ -20,9 +20,11 @@ Breakdown = dict[str, dict[str, dict[str, float]]]
 
 
 def breakdown(
-    measures: Sequence[Measure], sources: Sequence[str], lengths: Sequence[int],
+    measures: Sequence[Measure],
+    sources: Sequence[str],
+    lengths: Sequence[int],
     learned: Sequence[str] | None,
-) -> Breakdown:  # fmt: skip
+) -> Breakdown:
     """Score the lines in parts: by source length, by how often the rarest word of the source stands
     in the training sources, and by whether the source is one of them.
 

@@ -119,10 +119,14 @@ def calibration(
     right = _right(measures, confidence.right)
     ranges = np.minimum((said * _BINS).astype(int), _BINS - 1)
     bins = [
-        {"lines": int(some.sum()), "confidence": float(said[some].mean()),
-         "right": float(right[some].mean())}
-        for some in (ranges == number for number in range(_BINS)) if some.any()
-    ]  # fmt: skip
+        {
+            "lines": int(some.sum()),
+            "confidence": float(said[some].mean()),
+            "right": float(right[some].mean()),
+        }
+        for some in (ranges == number for number in range(_BINS))
+        if some.any()
+    ]
     error = sum(b["lines"] * abs(b["confidence"] - b["right"]) for b in bins) / len(said)
     return {"right": confidence.right, "error": error, "bins": bins}
 

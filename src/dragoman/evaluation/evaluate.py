@@ -54,8 +54,12 @@ class Evaluation:
     def case(self, line: int) -> dict[str, Any]:
         """One line, counted from 1 as in a file of outputs."""
         asked = self.examples
-        return {"line": line + 1, "source": asked.sources[line], "output": self.outputs[line],
-                "references": asked.references[line]}  # fmt: skip
+        return {
+            "line": line + 1,
+            "source": asked.sources[line],
+            "output": self.outputs[line],
+            "references": asked.references[line],
+        }
 
     def tree(self, cases: int) -> dict[str, Any]:
         """What :meth:`to_json` writes."""
@@ -71,7 +75,8 @@ class Evaluation:
             "breakdown": self.breakdown,
             "mistakes": {
                 kind: {
-                    "meaning": MISTAKES[kind], "count": len(lines),
+                    "meaning": MISTAKES[kind],
+                    "count": len(lines),
                     "lines": sorted(line + 1 for line in lines),
                     "cases": [self.case(line) for line in lines[:cases]],
                 }
@@ -79,14 +84,20 @@ class Evaluation:
             },
             "calibration": self.calibration,
             "notes": self.notes,
-        }  # fmt: skip
+        }
 
 
 def evaluate_examples(
-    translator: Translator, examples: Examples, options: SearchOptions, *,
-    training: TrainingPairs | None, confidence: Confidence | None = None, characters: bool = False,
-    raw_references: bool = False, more: tuple[Measure, ...] = (),
-) -> Evaluation:  # fmt: skip
+    translator: Translator,
+    examples: Examples,
+    options: SearchOptions,
+    *,
+    training: TrainingPairs | None,
+    confidence: Confidence | None = None,
+    characters: bool = False,
+    raw_references: bool = False,
+    more: tuple[Measure, ...] = (),
+) -> Evaluation:
     """Translate the sources and compare with the references.
 
     References are brought to the form that the model was trained to give (its normalisation:
@@ -120,14 +131,18 @@ def evaluate_examples(
     wrong = mistakes(judged, outputs, complete, [UNK in row for row in ids], characters=characters)
     edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
     return Evaluation(
-        judged, outputs, found, scored(found), took,
+        judged,
+        outputs,
+        found,
+        scored(found),
+        took,
         search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
         breakdown=parts,
         mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
         calibration=None if confidence is None else calibration(confidence, answers, found),
         notes=tuple(_notes(examples, judged, found, parts, training)),
-    )  # fmt: skip
+    )
 
 
 def signature(options: SearchOptions) -> str:
@@ -145,9 +160,12 @@ def signature(options: SearchOptions) -> str:
 
 
 def _notes(
-    examples: Examples, judged: Examples, found: Sequence[Measure], parts: Breakdown,
+    examples: Examples,
+    judged: Examples,
+    found: Sequence[Measure],
+    parts: Breakdown,
     training: TrainingPairs | None,
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """What was done to the test set, what of it was learned from, and what was left out."""
     lines = len(examples.sources)
     if examples.left_out:

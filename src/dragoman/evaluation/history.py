@@ -129,13 +129,16 @@ class History:
         """The run in a few values."""
         trained = self.kind("train")
         return {
-            "folder": as_text(self.folder), "state": self.state, "step": self.last.get("step", 0),
+            "folder": as_text(self.folder),
+            "state": self.state,
+            "step": self.last.get("step", 0),
             "seconds": self.last.get("elapsed", 0.0),
             "tokens_per_second": median([r.get("tokens_per_second", 0) for r in trained] or [0]),
             "memory_mb": max((r.get("memory_mb", 0) for r in trained), default=0),
-            "metric": self.config.training.metric, "best_step": self.best.get("step"),
+            "metric": self.config.training.metric,
+            "best_step": self.best.get("step"),
             "best": {name: self.best[name] for name in FIGURES if name in self.best},
-        }  # fmt: skip
+        }
 
     def limits(self) -> Row:
         """The options that each command may set anew, as the last one left them."""
@@ -212,11 +215,14 @@ def print_runs(runs: list[History], console: Console) -> None:
     for run in runs:
         facts = run.facts()
         table.add_row(
-            Text(visible(facts["folder"])), facts["state"], f"{facts['step']:,}",
+            Text(visible(facts["folder"])),
+            facts["state"],
+            f"{facts['step']:,}",
             clock(facts["seconds"]),
-            f"{facts['tokens_per_second']:,.0f}", f"{facts['memory_mb']:,.0f}",
+            f"{facts['tokens_per_second']:,.0f}",
+            f"{facts['memory_mb']:,.0f}",
             *(figure(facts["best"], name) for name in names),
-        )  # fmt: skip
+        )
     if not console.is_terminal:  # no line of a file needs to fit a screen
         console = Console(file=console.file, width=300)
     console.print(table)
@@ -231,11 +237,14 @@ def clock(seconds: float) -> str:
 
 
 FIGURES = {
-    "loss": ("loss", "{:.3f}", 1), "perplexity": ("perplexity", "{:.2f}", 1),
+    "loss": ("loss", "{:.3f}", 1),
+    "perplexity": ("perplexity", "{:.2f}", 1),
     "token_accuracy": ("token accuracy", "{:.1f} %", 100),
-    "free_accuracy": ("free-running", "{:.1f} %", 100), "bleu": ("BLEU", "{:.1f}", 1),
-    "chrf": ("chrF", "{:.1f}", 1), "exact": ("exact", "{:.1f} %", 1),
-}  # fmt: skip
+    "free_accuracy": ("free-running", "{:.1f} %", 100),
+    "bleu": ("BLEU", "{:.1f}", 1),
+    "chrf": ("chrF", "{:.1f}", 1),
+    "exact": ("exact", "{:.1f} %", 1),
+}
 """Every score of a validation: its name, how it is written, and after which multiplication."""
 
 

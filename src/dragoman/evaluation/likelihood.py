@@ -51,9 +51,15 @@ def teacher_forced(
     signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}{'|copy' * copy}"
     return (
         Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], share),
-        Measure("perplexity", "perplexity", signature, sums[:, [0, 2]],
-                lambda sums: Likelihood(float(sums[0] / sums[1]), 0.0, 0).perplexity, higher=False),
-    )  # fmt: skip
+        Measure(
+            "perplexity",
+            "perplexity",
+            signature,
+            sums[:, [0, 2]],
+            lambda sums: Likelihood(float(sums[0] / sums[1]), 0.0, 0).perplexity,
+            higher=False,
+        ),
+    )
 
 
 def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:

@@ -62,9 +62,12 @@ class Measure:
 
 
 def measures(
-    outputs: Sequence[str], references: References, keys: Sequence[str] = TEXT_SCORES,
-    *, characters: bool = False,
-) -> tuple[Measure, ...]:  # fmt: skip
+    outputs: Sequence[str],
+    references: References,
+    keys: Sequence[str] = TEXT_SCORES,
+    *,
+    characters: bool = False,
+) -> tuple[Measure, ...]:
     """Compare outputs with references.
 
     BLEU (Papineni 2002), chrF (Popović 2015) and TER (Snover 2006) are sacreBLEU's (Post 2018),

@@ -28,9 +28,13 @@ _NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
 
 
 def mistakes(
-    examples: Examples, outputs: Sequence[str], complete: Sequence[bool], unknown: Sequence[bool],
-    *, characters: bool,
-) -> dict[str, list[int]]:  # fmt: skip
+    examples: Examples,
+    outputs: Sequence[str],
+    complete: Sequence[bool],
+    unknown: Sequence[bool],
+    *,
+    characters: bool,
+) -> dict[str, list[int]]:
     """The lines of each kind of ``MISTAKES``, counted from 0.
 
     Args:

@@ -75,9 +75,10 @@ def draw_maps(maps: Sequence[AttentionMap], path: Path) -> str:
     longest = max(max(cell) for cell in cells)
     if longest > _MOST:
         raise DataError(
-            f"a map of {longest} words cannot be read", place=str(path),
+            f"a map of {longest} words cannot be read",
+            place=str(path),
             cure=f"give a sentence of at most {_MOST}",
-        )  # fmt: skip
+        )
     size = (
         2.5 * len(maps) + _INCHES * sum(across for across, _ in cells),
         1.8 + _INCHES * max(down for _, down in cells),
@@ -107,8 +108,9 @@ def _draw(one: AttentionMap, axes: Axes) -> AxesImage:
     across, down = [*one.source, END], [*one.target, END][: len(one.weights)]
     shown = one.weights[:, : len(across)]
     image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="equal")
-    axes.set_xticks(range(len(across)), map(as_label, across), rotation=60, ha="left",
-                    rotation_mode="anchor")  # fmt: skip
+    axes.set_xticks(
+        range(len(across)), map(as_label, across), rotation=60, ha="left", rotation_mode="anchor"
+    )
     axes.set_yticks(range(len(down)), map(as_label, down))
     axes.xaxis.tick_top()
     for axis, cells in ((axes.xaxis, len(across)), (axes.yaxis, len(down))):

@@ -17,16 +17,7 @@ from textwrap import indent
 
 import yaml
 
-from dragoman.evaluation.history import (
-    CARD,
-    FIGURES,
-    History,
-    Row,
-    clock,
-    figure,
-    trusted,
-    written,
-)
+from dragoman.evaluation.history import CARD, FIGURES, History, Row, clock, figure, trusted, written
 from dragoman.files import write_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
@@ -66,16 +57,26 @@ def card_text(history: History) -> str:
     sources = [sample["source"] for row in now for sample in row.get("samples", ())]
     # An example that a shell can read as it stands.
     example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
-    return files("dragoman.inspection").joinpath("card.md").read_text("utf-8").format(
-        front=yaml.safe_dump(_front(history, name), allow_unicode=True, sort_keys=False),
-        name=_plain(name), what=_what(history), scores=_scores(history), data=_data(history),
-        training=_training(history), command=indent(history.command(), _CODE),
-        shell=indent(f'echo "{example}" | dragoman translate {shlex.quote(name)}', _CODE),
-        python=indent(
-            f"import dragoman\n\nmodel = dragoman.load({name!r})\n"
-            f"print(model.translate([{example!r}])[0].text)", _CODE,
-        ),
-    )  # fmt: skip
+    return (
+        files("dragoman.inspection")
+        .joinpath("card.md")
+        .read_text("utf-8")
+        .format(
+            front=yaml.safe_dump(_front(history, name), allow_unicode=True, sort_keys=False),
+            name=_plain(name),
+            what=_what(history),
+            scores=_scores(history),
+            data=_data(history),
+            training=_training(history),
+            command=indent(history.command(), _CODE),
+            shell=indent(f'echo "{example}" | dragoman translate {shlex.quote(name)}', _CODE),
+            python=indent(
+                f"import dragoman\n\nmodel = dragoman.load({name!r})\n"
+                f"print(model.translate([{example!r}])[0].text)",
+                _CODE,
+            ),
+        )
+    )
 
 
 def facts_html(history: History) -> str:

@@ -95,10 +95,19 @@ def _read(path: Path, name: str) -> RunRecord:
         }
         losses = [row.get("loss") for row in history.kind("train")]
         return RunRecord(
-            name, str(path), history.record.get("data"), _pairs(path),
-            _parameters([path, *saved[::-1]]), last["step"], last["tokens"], last["elapsed"],
-            losses[-1] if losses else None, _best(history), history.options(), history.rows,
-        )  # fmt: skip
+            name,
+            str(path),
+            history.record.get("data"),
+            _pairs(path),
+            _parameters([path, *saved[::-1]]),
+            last["step"],
+            last["tokens"],
+            last["elapsed"],
+            losses[-1] if losses else None,
+            _best(history),
+            history.options(),
+            history.rows,
+        )
 
 
 def _best(history: History) -> dict[str, dict[str, float]]:

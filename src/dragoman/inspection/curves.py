@@ -23,8 +23,9 @@ def draw_curves(folder: Path) -> Path:
     validations = [row for row in rows if row["kind"] == "validation"]
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
     loss, scores = figure.subplots(1, 2)
-    loss.plot([r["step"] for r in training], [r["loss"] for r in training],
-              color="0.7", label="training")  # fmt: skip
+    loss.plot(
+        [r["step"] for r in training], [r["loss"] for r in training], color="0.7", label="training"
+    )
     steps = [row["step"] for row in validations]
     loss.plot(steps, [row["loss"] for row in validations], marker="o", label="held out")
     loss.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
@@ -63,8 +64,13 @@ def comparison_figure(runs: Mapping[str, Rows]) -> Figure:
         for row, across in enumerate(("step", "wall time (minutes)")):
             axes = grid[row, column]
             for number, found in enumerate(points[key]):
-                axes.plot([p[row] for p in found], [p[2] for p in found], color=colours(number),
-                          marker="o" if key[0] == "validation" else "", markersize=3)  # fmt: skip
+                axes.plot(
+                    [p[row] for p in found],
+                    [p[2] for p in found],
+                    color=colours(number),
+                    marker="o" if key[0] == "validation" else "",
+                    markersize=3,
+                )
             axes.set(xlabel=across, ylabel=title, yscale="log" if key[1] == "loss" else "linear")
             axes.grid(alpha=0.3)
     names = [f" {as_label(name)}" for name in runs]  # a first "_" would hide it from the legend

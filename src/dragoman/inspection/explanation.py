@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 CANDIDATES = 5
 _PAGE = Path(__file__).with_suffix(".html")
 _MEASURES = {
-    "|context|": "context", "|attentional vector|": "attentional vector",
-    "|features|": "features", "p(generated)": "copying gate",
-}  # fmt: skip
+    "|context|": "context",
+    "|attentional vector|": "attentional vector",
+    "|features|": "features",
+    "p(generated)": "copying gate",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,14 @@ class Explanation:
 
 
 def explain_line(
-    model: Seq2Seq, translator: Translator, line: str, target: str | None,
-    options: SearchOptions, *, smoothing: float = 0.0,
-) -> Explanation:  # fmt: skip
+    model: Seq2Seq,
+    translator: Translator,
+    line: str,
+    target: str | None,
+    options: SearchOptions,
+    *,
+    smoothing: float = 0.0,
+) -> Explanation:
     """Explain one sentence: the way to ``target``, or to what the model itself says.
 
     Raises:
@@ -167,9 +174,13 @@ def explain_line(
 
 
 def explain_pairs(
-    model: Seq2Seq, sides: tuple[Tokenizer, Tokenizer], pairs: PairsInMemory,
-    texts: Sequence[str] = (), *, smoothing: float = 0.0,
-) -> Explanation:  # fmt: skip
+    model: Seq2Seq,
+    sides: tuple[Tokenizer, Tokenizer],
+    pairs: PairsInMemory,
+    texts: Sequence[str] = (),
+    *,
+    smoothing: float = 0.0,
+) -> Explanation:
     """Explain a batch of pairs of ids; ``texts`` are its sources, when they are at hand.
 
     Raises:
@@ -217,14 +228,27 @@ def _steps(
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
-        steps.append(Step(
-            reads[t], expected[t], bool(arrays["target mask"][t]), float(arrays["loss"][t]),
-            tuple(zip(_tokens(tokenizer, best, own=own), np.exp(log_probs[best]).tolist(),
-                      strict=True)),
-            {label: float(np.linalg.norm(arrays[name][t])) for label, name in _MEASURES.items()
-             if name in arrays},
-            *(arrays[name][t] if name in arrays else None for name in ("energies", "weights")),
-        ))  # fmt: skip
+        steps.append(
+            Step(
+                reads[t],
+                expected[t],
+                bool(arrays["target mask"][t]),
+                float(arrays["loss"][t]),
+                tuple(
+                    zip(
+                        _tokens(tokenizer, best, own=own),
+                        np.exp(log_probs[best]).tolist(),
+                        strict=True,
+                    )
+                ),
+                {
+                    label: float(np.linalg.norm(arrays[name][t]))
+                    for label, name in _MEASURES.items()
+                    if name in arrays
+                },
+                *(arrays[name][t] if name in arrays else None for name in ("energies", "weights")),
+            )
+        )
     return tuple(steps)
 
 
@@ -241,10 +265,13 @@ def _tokens(
     unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
     names = tokenizer.tokens(np.where(ids < len(tokenizer), ids, UNK))
     return tuple(
-        Token(int(i), (own or {}).get(int(i), name) if i >= len(tokenizer) else name,
-              unknown[n] if i == UNK and n < len(unknown) else "")
+        Token(
+            int(i),
+            (own or {}).get(int(i), name) if i >= len(tokenizer) else name,
+            unknown[n] if i == UNK and n < len(unknown) else "",
+        )
         for n, (i, name) in enumerate(zip(ids, names, strict=True))
-    )  # fmt: skip
+    )
 
 
 def _branches(

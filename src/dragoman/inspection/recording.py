@@ -94,9 +94,10 @@ def _encoding(model: Seq2Seq, batch: Batch) -> tuple[Memory, Found]:
     with recorded(embedding=embed, encoder=encode, **scans) as seen:
         memory = model.encode(batch.source, batch.source_mask, batch.copies)
     found: Found = {
-        "source ids": ("B S", batch.source), "source mask": ("B S", batch.source_mask),
+        "source ids": ("B S", batch.source),
+        "source mask": ("B S", batch.source_mask),
         "source embeddings": ("B S E", seen["embedding"][0][1]),
-    }  # fmt: skip
+    }
     for name, layer in zip(scans, layers, strict=True):
         states, _ = seen[name][0][1]
         ways = states.chunk(layer.directions, -1)
@@ -143,13 +144,21 @@ def _losses(model: Seq2Seq, batch: Batch, memory: Memory, smoothing: float) -> F
     generated = {n: ("B T", calls[0][1].squeeze(-1).sigmoid()) for n, calls in seen.items()}
     loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
     sums = model(
-        batch.source, batch.source_mask, batch.target_in, batch.target_out, batch.target_mask,
-        Objective(smoothing), batch.copies,
-    )  # fmt: skip
+        batch.source,
+        batch.source_mask,
+        batch.target_in,
+        batch.target_out,
+        batch.target_mask,
+        Objective(smoothing),
+        batch.copies,
+    )
     return {
         **{f"copying {name}": value for name, value in generated.items()},
-        "log-probabilities": ("B T V", log_probs), "target ids": ("B T", batch.target_out),
-        "target mask": ("B T", batch.target_mask), "loss": ("B T", loss),
+        "log-probabilities": ("B T V", log_probs),
+        "target ids": ("B T", batch.target_out),
+        "target mask": ("B T", batch.target_mask),
+        "loss": ("B T", loss),
         "masked loss": ("B T", loss * batch.target_mask),
-        "batch loss": ("", sums.plain / sums.tokens), "minimised": ("", sums.total / sums.tokens),
-    }  # fmt: skip
+        "batch loss": ("", sums.plain / sums.tokens),
+        "minimised": ("", sums.total / sums.tokens),
+    }

@@ -122,10 +122,14 @@ def _steps(example: Example) -> Iterator[RenderableType]:
         yield Text.assemble((f"{number:2d} ", "bold"), _word(step.reads), " → ", said, probability)
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
         measures = ", ".join(f"{name} {value:.3f}" for name, value in step.measures.items())
-        yield Padding(Group(
-            _bars(step, example.source), Text("likely  ", "dim") + Text("  ").join(likely),
-            Text(measures, "dim"),
-        ), (0, 0, 0, 3))  # fmt: skip
+        yield Padding(
+            Group(
+                _bars(step, example.source),
+                Text("likely  ", "dim") + Text("  ").join(likely),
+                Text(measures, "dim"),
+            ),
+            (0, 0, 0, 3),
+        )
 
 
 def _bars(step: Step, source: Sequence[Token]) -> RenderableType:

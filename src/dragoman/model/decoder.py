@@ -102,8 +102,11 @@ class Decoder(nn.Module):
         first = inputs + hidden if self.loops else inputs
         self.layers = Stack(
             [Recurrent(cell, hidden if n else first, hidden) for n in range(layers)],
-            hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
-        )  # fmt: skip
+            hidden,
+            dropout=dropout,
+            residual=residual,
+            layer_norm=layer_norm,
+        )
         self.combine = None
         if attention is not None:
             self.combine = Linear(2 * hidden, hidden, bias=False)  # W_c
@@ -249,10 +252,7 @@ class Decoder(nn.Module):
         return context, weights
 
     def _features(
-        self,
-        x: Tensor,
-        memory: Memory | Sequence[Part],
-        context: Tensor | None = None,
+        self, x: Tensor, memory: Memory | Sequence[Part], context: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """RNN outputs [B, Q, H] to features [B, Q, H], and weights if attention follows the RNN."""
         weights = None

@@ -43,8 +43,9 @@ def require_eight_bit(device: torch.device) -> None:
         what = "this processor" if device.type == "cpu" else "a graphics card"
         raise OptionError(
             f"{what} has no instructions for products of 8-bit numbers (AVX-512 VNNI)",
-            place="search.int8", cure="leave it out: --no-int8",
-        )  # fmt: skip
+            place="search.int8",
+            cure="leave it out: --no-int8",
+        )
 
 
 class EightBit:

@@ -51,8 +51,11 @@ class Encoder(nn.Module):
         self.embedding, self.reverse = embedding, reverse
         self.layers = Stack(
             [Recurrent(cell, hidden if n else inputs, width, ways) for n in range(layers)],
-            hidden, dropout=dropout, residual=residual, layer_norm=layer_norm,
-        )  # fmt: skip
+            hidden,
+            dropout=dropout,
+            residual=residual,
+            layer_norm=layer_norm,
+        )
 
     def forward(
         self, source: Tensor, mask: Tensor, lengths: Ids | None = None

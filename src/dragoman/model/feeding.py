@@ -54,9 +54,8 @@ def features_with_guesses(
 
 
 def _step_by_step(
-    decoder: Decoder, output: Output, target: Tensor, memory: Memory, own: Tensor,
-    some: list[bool],
-) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    decoder: Decoder, output: Output, target: Tensor, memory: Memory, own: Tensor, some: list[bool]
+) -> tuple[Tensor, Tensor | None]:
     """The same where a guess needs the steps before it; ``some``: whether there is one, [T]."""
     state, features, weights = memory.start.unsqueeze(1), list[Tensor](), list[Tensor | None]()
     for t in range(target.shape[1]):

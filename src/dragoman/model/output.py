@@ -154,10 +154,17 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, generate: Tensor | None,
-        copy: Tensor | None, targets: Tensor, smoothing: float, scale: float | Tensor,
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        generate: Tensor | None,
+        copy: Tensor | None,
+        targets: Tensor,
+        smoothing: float,
+        scale: float | Tensor,
         enabled: bool,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
         learn = enabled and any(ctx.needs_input_grad)  # which knows nothing of no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
@@ -167,9 +174,11 @@ class _FusedCrossEntropy(torch.autograd.Function):
             make(given) if learn and asked else None
             for make, given, asked in zip(
                 (torch.empty_like, torch.empty_like, torch.zeros_like),
-                (features, weight, bias), ctx.needs_input_grad[:3], strict=True,
+                (features, weight, bias),
+                ctx.needs_input_grad[:3],
+                strict=True,
             )
-        )  # fmt: skip
+        )
         shares = []  # of the generator in the probability of each right token
         chunks = max(1, -(-features.shape[0] * weight.shape[0] // CHUNK_ELEMENTS))
         rows = -(-features.shape[0] // chunks)  # about as many in every chunk

@@ -102,9 +102,12 @@ class Recurrent(nn.Module):
         return torch.tanh(projected + hidden).unsqueeze(1)  # Elman 1990
 
     def scan(
-        self, x: Tensor, state: Tensor | None = None, mask: Tensor | None = None,
+        self,
+        x: Tensor,
+        state: Tensor | None = None,
+        mask: Tensor | None = None,
         lengths: Ids | None = None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor]:
         """Run whole sequences.
 
         Args:

@@ -110,9 +110,8 @@ class TorchScorer:
 
     @torch.inference_mode()
     def step(
-        self, tokens: Integers, state: TorchState, top: int | None = None,
-        never: Sequence[int] = (),
-    ) -> tuple[Scores, TorchState]:  # fmt: skip
+        self, tokens: Integers, state: TorchState, top: int | None = None, never: Sequence[int] = ()
+    ) -> tuple[Scores, TorchState]:
         """Score what follows ``tokens`` [N]."""
         count = len(tokens)
         filling = tokens[:1].repeat(len(state.rows) - count)
@@ -138,9 +137,7 @@ class TorchScorer:
                 kept = self._tensor(_filled_up(left))
                 memory = Memory(*(part[kept] for part in memory))
             memories[width] = memory
-        return self._state(
-            state.rows, parents, memories, widths, places, state.beam, state.weights
-        )  # fmt: skip
+        return self._state(state.rows, parents, memories, widths, places, state.beam, state.weights)
 
     @torch.inference_mode()
     def join(self, state: TorchState, more: TorchState) -> TorchState:
@@ -157,7 +154,7 @@ class TorchScorer:
         places = np.concatenate((state.places, more.places + before))
         return self._state(
             rows, np.arange(len(rows)), memories, widths, places, state.beam, state.weights
-        )  # fmt: skip
+        )
 
     def _encode(self, pairs: Sequence[tuple[Ids, Ids]]) -> Memory:
         """Read sources of one width."""
@@ -169,9 +166,15 @@ class TorchScorer:
         return self.model.encode(ids.to(self.device), mask.to(self.device), copies)
 
     def _state(
-        self, rows: Tensor, index: Integers, memories: dict[int, Memory], widths: Integers,
-        places: Integers, beam: int, weights: Prepared,
-    ) -> TorchState:  # fmt: skip
+        self,
+        rows: Tensor,
+        index: Integers,
+        memories: dict[int, Memory],
+        widths: Integers,
+        places: Integers,
+        beam: int,
+        weights: Prepared,
+    ) -> TorchState:
         """The hypotheses with ``rows[index]`` as their rows, filled up, and where each stands."""
         rows = rows[self._tensor(_filled_up(index))]
         begins = np.diff(places, prepend=-1).astype(bool) | np.diff(widths, prepend=-1).astype(bool)

@@ -92,17 +92,20 @@ class Seq2Seq(nn.Module):
     """Encoder, bridge, decoder with attention, and output layer."""
 
     def __init__(
-        self, encoder: Encoder, bridge: Bridge, decoder: Decoder, output: Output,
+        self,
+        encoder: Encoder,
+        bridge: Bridge,
+        decoder: Decoder,
+        output: Output,
         copying: Copying | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.encoder, self.bridge, self.decoder, self.output = encoder, bridge, decoder, output
         self.copying = copying
 
     def encode(
-        self, source: Tensor, mask: Tensor, copies: Tensor | None = None,
-        lengths: Ids | None = None,
-    ) -> Memory:  # fmt: skip
+        self, source: Tensor, mask: Tensor, copies: Tensor | None = None, lengths: Ids | None = None
+    ) -> Memory:
         """Read the source.
 
         Args:
@@ -119,10 +122,17 @@ class Seq2Seq(nn.Module):
         return Memory(states, keys, mask, self.bridge(final), copies)
 
     def forward(
-        self, source: Tensor, mask: Tensor, target_in: Tensor, target_out: Tensor,
-        target_mask: Tensor, objective: Objective, copies: Tensor | None = None,
-        lengths: Ids | None = None, real: Tensor | None = None,
-    ) -> Loss:  # fmt: skip
+        self,
+        source: Tensor,
+        mask: Tensor,
+        target_in: Tensor,
+        target_out: Tensor,
+        target_mask: Tensor,
+        objective: Objective,
+        copies: Tensor | None = None,
+        lengths: Ids | None = None,
+        real: Tensor | None = None,
+    ) -> Loss:
         """The loss of a batch with known targets.
 
         Args:
@@ -138,9 +148,13 @@ class Seq2Seq(nn.Module):
             features, weights = self.unroll(target_in, memory)  # [B, T, H], [B, T, S]
         else:
             features, weights = features_with_guesses(
-                self.decoder, self.output, self._readable(target_in), memory,
-                way=objective.feeding, share=objective.share,
-            )  # fmt: skip
+                self.decoder,
+                self.output,
+                self._readable(target_in),
+                memory,
+                way=objective.feeding,
+                share=objective.share,
+            )
         if real is None:
             real = target_mask.flatten().nonzero().squeeze(1)  # [N]
         features = features.flatten(0, 1).index_select(0, real)  # [N, H]
@@ -187,9 +201,13 @@ class Seq2Seq(nn.Module):
         return self.copying.extend(log_probs, features, weights, words)
 
     def best(
-        self, features: Tensor, weights: Tensor | None, copies: Tensor, count: int | None,
+        self,
+        features: Tensor,
+        weights: Tensor | None,
+        copies: Tensor,
+        count: int | None,
         never: Sequence[int] = (),
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor | None]:
         """The most probable words of :meth:`scores` but ``never``, and their log-probabilities.
 
         ``features`` are [N, 1, H], ``weights`` [N, 1, S], and ``copies`` [N, S].
@@ -237,22 +255,39 @@ def build_model(
     if options.attention != "none":
         attention = Attention(options.score, hidden, hidden)
     encoder = Encoder(
-        source_table, cell=options.cell, inputs=embedding, hidden=hidden,
-        layers=options.encoder_layers, bidirectional=options.bidirectional,
-        directions=options.directions, reverse=options.reverse_source, dropout=dropout,
-        residual=options.residual, layer_norm=options.layer_norm,
-    )  # fmt: skip
+        source_table,
+        cell=options.cell,
+        inputs=embedding,
+        hidden=hidden,
+        layers=options.encoder_layers,
+        bidirectional=options.bidirectional,
+        directions=options.directions,
+        reverse=options.reverse_source,
+        dropout=dropout,
+        residual=options.residual,
+        layer_norm=options.layer_norm,
+    )
     decoder = Decoder(
-        target_table, cell=options.cell, inputs=embedding, hidden=hidden,
-        layers=options.decoder_layers, attention=attention,
-        before=options.attention == "bahdanau", input_feeding=options.input_feeding,
-        dropout=dropout, residual=options.residual, layer_norm=options.layer_norm,
-    )  # fmt: skip
+        target_table,
+        cell=options.cell,
+        inputs=embedding,
+        hidden=hidden,
+        layers=options.decoder_layers,
+        attention=attention,
+        before=options.attention == "bahdanau",
+        input_feeding=options.input_feeding,
+        dropout=dropout,
+        residual=options.residual,
+        layer_norm=options.layer_norm,
+    )
     bridge = Bridge(
-        options.bridge, hidden=hidden, rows=STATE_ROWS[options.cell],
-        encoder=options.encoder_layers, decoder=options.decoder_layers,
+        options.bridge,
+        hidden=hidden,
+        rows=STATE_ROWS[options.cell],
+        encoder=options.encoder_layers,
+        decoder=options.decoder_layers,
         extra=int(options.input_feeding),
-    )  # fmt: skip
+    )
     tied = target_table.weight if options.tied_output else None
     output = Output(hidden, target_vocabulary, tied)
     copying = Copying(hidden, target_vocabulary) if options.copy else None

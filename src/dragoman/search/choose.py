@@ -79,10 +79,14 @@ class Best:
         steps, tokens = scores.log_probs, scores.tokens
         if tokens is None:
             tokens = largest(steps, self.top)
-            asked = [
-                must.lacking(history)[1] if (must := self.demands[sentence].must) else []
-                for sentence, history in zip(now.sentences, said, strict=True)
-            ] if self.constrained else []  # fmt: skip
+            asked = (
+                [
+                    must.lacking(history)[1] if (must := self.demands[sentence].must) else []
+                    for sentence, history in zip(now.sentences, said, strict=True)
+                ]
+                if self.constrained
+                else []
+            )
             width = max(map(len, asked), default=0)
             more = np.zeros((len(tokens), width), np.int64)
             for row, wanted in enumerate(asked):
@@ -93,9 +97,12 @@ class Best:
         return tokens, steps
 
     def _ranked(
-        self, totals: npt.NDArray[np.float64], tokens: Integers, sentence: int,
+        self,
+        totals: npt.NDArray[np.float64],
+        tokens: Integers,
+        sentence: int,
         said: list[tuple[int, ...]],
-    ) -> Integers:  # fmt: skip
+    ) -> Integers:
         """The order of candidates of a sentence whose output must hold something."""
         demand = self.demands[sentence]
         assert demand.must is not None

@@ -56,9 +56,12 @@ class Phrases:
         )
 
     def ranked(
-        self, totals: npt.NDArray[np.float64], tokens: npt.NDArray[np.int64],
-        histories: Sequence[Tokens], left: int,
-    ) -> npt.NDArray[np.int64]:  # fmt: skip
+        self,
+        totals: npt.NDArray[np.float64],
+        tokens: npt.NDArray[np.int64],
+        histories: Sequence[Tokens],
+        left: int,
+    ) -> npt.NDArray[np.int64]:
         """Candidates in the order in which they get a place in the beam.
 
         Args:
@@ -120,6 +123,7 @@ def _beginning_with(pieces: Sequence[str], text: str) -> list[int]:
     """Tokens whose text is ``text``, alone or followed by something that is no letter."""
     size = len(text)
     return [
-        i for i, piece in enumerate(pieces)
+        i
+        for i, piece in enumerate(pieces)
         if piece.startswith(text) and not piece[size : size + 1].isalnum()
-    ]  # fmt: skip
+    ]

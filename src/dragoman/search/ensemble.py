@@ -43,9 +43,12 @@ class EnsembleScorer:
         return tuple(member.start(part, beam, int8=int8) for member, part in pairs)
 
     def step(
-        self, tokens: npt.NDArray[np.int64], state: States, top: int | None = None,
+        self,
+        tokens: npt.NDArray[np.int64],
+        state: States,
+        top: int | None = None,
         never: Sequence[int] = (),
-    ) -> tuple[Scores, States]:  # fmt: skip
+    ) -> tuple[Scores, States]:
         """The logarithm of the mean probability of what follows ``tokens`` [N]."""
         answers = [m.step(tokens, part) for m, part in zip(self.members, state, strict=True)]
         parts = [scores.log_probs for scores, _ in answers]
@@ -95,6 +98,7 @@ def require_agreement(members: Sequence[Member]) -> None:
             cause = "one copies source words, which the other does not know"
         if cause:
             raise FolderError(
-                f"cannot answer together with {first.name}: {cause}", place=other.name,
+                f"cannot answer together with {first.name}: {cause}",
+                place=other.name,
                 cure="train the models of an ensemble on the same text and options",
-            )  # fmt: skip
+            )

@@ -25,9 +25,14 @@ _WORTH_FILLING = 0.25
 
 
 def search(
-    scorer: Scorer[Any], sources: Sequence[Any], options: SearchOptions,
-    demands: Sequence[Demand] | None = None, *, attention: bool = False, at_once: int = 0,
-) -> list[list[Hypothesis]]:  # fmt: skip
+    scorer: Scorer[Any],
+    sources: Sequence[Any],
+    options: SearchOptions,
+    demands: Sequence[Demand] | None = None,
+    *,
+    attention: bool = False,
+    at_once: int = 0,
+) -> list[list[Hypothesis]]:
     """Find the best outputs of some sources, or draw outputs at random.
 
     A hypothesis that ends gives up its place in the beam, and leaves the batch. A sentence is done
@@ -113,11 +118,12 @@ class _Batch:
         more, now, size = self.begun + number, self.now, len(number)
         self.state = self.scorer.join(self.state, state) if len(now.sentences) else state
         self.now = Open(
-            np.concatenate((now.sentences, more)), np.concatenate((now.log_probs, np.zeros(size))),
+            np.concatenate((now.sentences, more)),
+            np.concatenate((now.log_probs, np.zeros(size))),
             np.concatenate((now.lengths, np.zeros(size, np.int64))),
             np.concatenate((now.tokens, np.full(size, BOS))),
             np.concatenate((now.parents, np.full(size, -1))),
-        )  # fmt: skip
+        )
         self.begun += count
 
     def go_on(self, chosen: Chosen, on: npt.NDArray[np.bool_]) -> None:
@@ -125,9 +131,12 @@ class _Batch:
         parents = chosen.parents[on]
         now = self.now
         self.now = Open(
-            now.sentences[parents], chosen.log_probs[on], now.lengths[parents] + 1,
-            chosen.tokens[on], parents,
-        )  # fmt: skip
+            now.sentences[parents],
+            chosen.log_probs[on],
+            now.lengths[parents] + 1,
+            chosen.tokens[on],
+            parents,
+        )
         self.state = self.scorer.select(self.state, parents) if len(parents) else None
 
 

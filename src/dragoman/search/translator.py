@@ -54,8 +54,13 @@ class Translation:
 
     def _repr_html_(self) -> str:
         """For notebooks: the source, and each hypothesis with its score."""
-        rows = [("", self.source), *((f"{h.score:.3f}", text) for h, text in
-                                     zip(self.hypotheses, self.texts, strict=True))]  # fmt: skip
+        rows = [
+            ("", self.source),
+            *(
+                (f"{h.score:.3f}", text)
+                for h, text in zip(self.hypotheses, self.texts, strict=True)
+            ),
+        ]
         cells = (f'<tr><th>{n}</th><td dir="auto">{escape(text)}</td></tr>' for n, text in rows)
         return f"<table>{''.join(cells)}</table>"
 
@@ -82,17 +87,26 @@ class Translator:
     """
 
     def __init__(
-        self, scorer: Scorer[Any], source: Tokenizer, target: Tokenizer, *, longest: int,
+        self,
+        scorer: Scorer[Any],
+        source: Tokenizer,
+        target: Tokenizer,
+        *,
+        longest: int,
         others: Sequence[Tokenizer] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.scorer, self.source, self.target, self.longest = scorer, source, target, longest
         self._reader = Reader([source, *others], target, longest, copies=scorer.copies)
         self._asking = Asking(target)
 
     def translate(
-        self, lines: Iterable[str | Request], options: SearchOptions, *, attention: bool = False,
+        self,
+        lines: Iterable[str | Request],
+        options: SearchOptions,
+        *,
+        attention: bool = False,
         dictionary: Mapping[str, str] | None = None,
-    ) -> Iterator[Translation]:  # fmt: skip
+    ) -> Iterator[Translation]:
         """Answer each line, in their order, however they are batched.
 
         Args:
@@ -143,9 +157,12 @@ class Translator:
                 yield Scored(*pair, hypothesis, tuple(tokens))
 
     def _search(
-        self, pieces: Sequence[Piece], demands: Sequence[Demand], options: SearchOptions,
+        self,
+        pieces: Sequence[Piece],
+        demands: Sequence[Demand],
+        options: SearchOptions,
         attention: bool,
-    ) -> list[list[Hypothesis]]:  # fmt: skip
+    ) -> list[list[Hypothesis]]:
         """Search all pieces, the longest first; every worker has long ones and short ones."""
         order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids))
 
@@ -153,9 +170,13 @@ class Translator:
             sources = [pieces[i].reads for i in share]
             wanted = [demands[i] for i in share]
             return search(
-                self.scorer, sources, options, wanted,
-                attention=attention, at_once=_at_once(options),
-            )  # fmt: skip
+                self.scorer,
+                sources,
+                options,
+                wanted,
+                attention=attention,
+                at_once=_at_once(options),
+            )
 
         found = [list[Hypothesis]()] * len(pieces)
         with self.scorer.at_once() as workers, ThreadPoolExecutor(workers) as pool:
@@ -166,9 +187,12 @@ class Translator:
         return found
 
     def _answer(
-        self, line: str, parts: Sequence[tuple[Piece, list[Hypothesis]]], options: SearchOptions,
+        self,
+        line: str,
+        parts: Sequence[tuple[Piece, list[Hypothesis]]],
+        options: SearchOptions,
         dictionary: Mapping[str, str],
-    ) -> Translation:  # fmt: skip
+    ) -> Translation:
         if not parts:
             return Translation(line, "", (), (), (), ())
         said = [
@@ -180,15 +204,21 @@ class Translator:
             hypotheses = (_joined([found[0] for _, found in parts], options),)
             texts = [" ".join(filter(None, (self.target.join(best) for best, *_ in said)))]
         return Translation(
-            line, texts[0], hypotheses, tuple(texts),
+            line,
+            texts[0],
+            hypotheses,
+            tuple(texts),
             tuple(token for piece, _ in parts for token in self.source.tokens(piece.ids)),
             tuple(token for best, *_ in said for token in best),
-        )  # fmt: skip
+        )
 
     def _tokens(
-        self, hypothesis: Hypothesis, piece: Piece, options: SearchOptions,
+        self,
+        hypothesis: Hypothesis,
+        piece: Piece,
+        options: SearchOptions,
         dictionary: Mapping[str, str],
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         tokens = self.target.tokens(hypothesis.ids, piece.own)
         if options.unknown != "copy":
             return tokens

@@ -30,9 +30,12 @@ def read_dictionary(file: Path | None) -> dict[str, str]:
 
 
 def copy_unknown(
-    tokens: list[str], hypothesis: Hypothesis, text: str, sides: tuple[Tokenizer, Tokenizer],
+    tokens: list[str],
+    hypothesis: Hypothesis,
+    text: str,
+    sides: tuple[Tokenizer, Tokenizer],
     dictionary: Mapping[str, str],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """``tokens`` of a hypothesis with a word in the place of each unknown one.
 
     Args:

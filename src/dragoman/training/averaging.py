@@ -72,7 +72,8 @@ def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
         if last > len(there):
             asked += f", {last} asked for"
         raise FolderError(
-            f"has {asked} (there: {known})", place=str(folder),
+            f"has {asked} (there: {known})",
+            place=str(folder),
             cure="training keeps as many as training.keep says",
-        )  # fmt: skip
+        )
     return [there[step] for step in sorted({*steps})] or list(there.values())[-last:]

@@ -104,9 +104,13 @@ def as_rows(found: Sequence[Throughput]) -> list[dict[str, Any]]:
 
 
 def bench(
-    pairs: str | Path | Sequence[str | Path] = (), config: Config | None = None, *,
-    sizes: Sequence[int] = (), seconds: float = 3.0, say: Say = lambda text: None,
-) -> Iterator[Throughput]:  # fmt: skip
+    pairs: str | Path | Sequence[str | Path] = (),
+    config: Config | None = None,
+    *,
+    sizes: Sequence[int] = (),
+    seconds: float = 3.0,
+    say: Say = lambda text: None,
+) -> Iterator[Throughput]:
     """Measure how fast this machine trains as ``config`` says, in batches of so many sentences.
 
     It starts processes: a script must call it under ``if __name__ == "__main__":``.
@@ -148,9 +152,7 @@ def bench(
         yield from measured(folder, asked, seconds, say)
 
 
-def measured(
-    folder: Path, sizes: Sequence[int], seconds: float, say: Say
-) -> Iterator[Throughput]:  # fmt: skip
+def measured(folder: Path, sizes: Sequence[int], seconds: float, say: Say) -> Iterator[Throughput]:
     """The rows of :func:`bench` for a run that was begun in ``folder``, which is only read."""
     for size in sizes:
         found = in_own_process(measure, folder, size, seconds)
@@ -180,8 +182,10 @@ def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
     except BrokenProcessPool as error:
         if own.exitcode == -_KILLED:
             return None
-        raise TrainingError(f"the process that measured ended with exit code {own.exitcode}",
-                            cure="see what it printed") from error  # fmt: skip
+        raise TrainingError(
+            f"the process that measured ended with exit code {own.exitcode}",
+            cure="see what it printed",
+        ) from error
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             return None
@@ -225,10 +229,16 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
     low, middle, high = (float(part) for part in np.percentile(took, (25, 50, 75)))
     tokens = sum(int((train.target_lengths[rows] + 1).sum()) for rows in batches)
     return Throughput(
-        sentences, tokens / len(batches), sentences * len(batches) / middle, tokens / middle,
-        (high - low) / 2 / middle, memory, float(np.mean(used)) if used else None,
-        counter.get_total_flops() / middle, product_rate(device, config.training.precision),
-    )  # fmt: skip
+        sentences,
+        tokens / len(batches),
+        sentences * len(batches) / middle,
+        tokens / middle,
+        (high - low) / 2 / middle,
+        memory,
+        float(np.mean(used)) if used else None,
+        counter.get_total_flops() / middle,
+        product_rate(device, config.training.precision),
+    )
 
 
 def choose_batches(train: IdPairs, sentences: int, seed: int) -> tuple[list[Rows], Rows]:

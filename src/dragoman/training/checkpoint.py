@@ -56,18 +56,20 @@ def save_checkpoint(
         return
     rest = _optimizer_tensors(model, optimizer) | _random_states()
     contents = {
-        "model.safetensors": save(tensors_of(model)), "optimizer.safetensors": save(rest),
+        "model.safetensors": save(tensors_of(model)),
+        "optimizer.safetensors": save(rest),
         STATE: text.encode(),
-    }  # fmt: skip
+    }
     with replacing_folder(made) as aside:
         for name, content in contents.items():
             (aside / name).write_bytes(content)
     for name, content in contents.items():
         if (made / name).read_bytes() != content:
             raise TrainingError(
-                "what is read back is not what was written", place=str(made / name),
+                "what is read back is not what was written",
+                place=str(made / name),
                 cure="is the disk failing? the checkpoint before it was kept",
-            )  # fmt: skip
+            )
     for old in checkpoints(folder)[:-keep] if not state.skipped_in_a_row else ():
         remove_folder(old)
     for left in place.glob(f"*{ASIDE}"):  # by a crash

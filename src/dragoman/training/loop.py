@@ -89,9 +89,12 @@ def train_loop(run: Run) -> str:
                 break  # the batches of the checkpoint's position come next
             if reports:
                 run.reporter.step(
-                    run.state, norms=step.norms, rate=step.rate, done=run.done,
+                    run.state,
+                    norms=step.norms,
+                    rate=step.rate,
+                    done=run.done,
                     reserve=_reserve(run),
-                )  # fmt: skip
+                )
                 run.state.window_loss, run.state.window_tokens, run.state.window_right = 0.0, 0, 0
             if validates:
                 validate_and_keep(run)

@@ -24,11 +24,15 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 def environment(options: TrainingOptions) -> dict[str, str]:
     """What the numbers of a run depend on beside its options."""
     found = {
-        "dragoman": __version__, "python": platform.python_version(), "torch": torch.__version__,
-        "system": platform.platform(terse=True), "processor": _processor(),
-        "cores": str(cores()), "threads": str(torch.get_num_threads()),
+        "dragoman": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.platform(terse=True),
+        "processor": _processor(),
+        "cores": str(cores()),
+        "threads": str(torch.get_num_threads()),
         "precision": options.precision,
-    }  # fmt: skip
+    }
     if torch.cuda.is_available():
         found["device"] = torch.cuda.get_device_name()
     return found
@@ -62,8 +66,10 @@ def keep_threads(begun_with: int) -> str:
     now = torch.get_num_threads()
     if now == begun_with:
         return ""
-    return (f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
-            "not, to the bit, those of an unbroken run")  # fmt: skip
+    return (
+        f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
+        "not, to the bit, those of an unbroken run"
+    )
 
 
 @contextmanager

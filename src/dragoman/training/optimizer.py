@@ -32,9 +32,10 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
         scale = options.decoder_rate if part == "decoder" else 1.0
         for spared in (False, True):
             chosen = [
-                p for n, p in named
+                p
+                for n, p in named
                 if p.requires_grad and n.rpartition(".")[2].startswith("bias") == spared
-            ]  # fmt: skip
+            ]
             decay = 0.0 if spared else options.weight_decay
             if chosen:
                 groups.append({"params": chosen, "scale": scale, "weight_decay": decay})

@@ -47,11 +47,15 @@ def resolve(config: Config, train: Corpus) -> Config:
     if rate == "auto":
         rate = 2e-3 if hidden <= 512 else 1e-3
     training = replace(
-        training, batch_tokens=batch, learning_rate=rate, validate_every=every, schedule=schedule,
+        training,
+        batch_tokens=batch,
+        learning_rate=rate,
+        validate_every=every,
+        schedule=schedule,
         save_every=every if training.save_every == "auto" else training.save_every,
         precision=best_precision() if training.precision == "auto" else training.precision,
         threads=torch.get_num_threads() if training.threads == "auto" else training.threads,
-    )  # fmt: skip
+    )
     return replace(config, model=model, training=training)
 
 

@@ -71,9 +71,11 @@ class Reporter:
     def __enter__(self) -> Reporter:
         if self._console.is_terminal:
             self._bar = Progress(
-                BarColumn(10), TextColumn("{task.fields[facts]}"),
-                console=self._console, transient=True,
-            )  # fmt: skip
+                BarColumn(10),
+                TextColumn("{task.fields[facts]}"),
+                console=self._console,
+                transient=True,
+            )
             self._task = self._bar.add_task("training", total=None, facts="")
             self._bar.start()
         return self
@@ -89,9 +91,14 @@ class Reporter:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def step(
-        self, state: TrainingState, *, norms: dict[str, float], rate: float, done: float,
+        self,
+        state: TrainingState,
+        *,
+        norms: dict[str, float],
+        rate: float,
+        done: float,
         reserve: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Report after some training steps, with their mean loss in nats a token.
 
         ``norms`` are the gradient's before clipping, ``done`` is the share of the run that is
@@ -101,15 +108,24 @@ class Reporter:
         took, steps, tokens = (new - old for new, old in zip(self._mark, then, strict=True))
         self._pace.windows.append((int(steps), took))
         left = self._pace.remaining(state, self._options, reserve=reserve)
-        row = self._record("train", state, {
-            "loss": state.window_loss / max(1, state.window_tokens),
-            "accuracy": state.window_right / max(1, state.window_tokens),
-            "gradient_norm": norms["total"], "gradient_norm_encoder": norms["encoder"],
-            "gradient_norm_decoder": norms["decoder"], "learning_rate": rate,
-            "tokens": state.tokens, "tokens_per_second": round(tokens / max(1e-9, took), 1),
-            **self._usage.measure(), "done": round(done, 5),
-            "remaining": left and round(left[0], 1), "open_end": bool(left and left[1]),
-        })  # fmt: skip
+        row = self._record(
+            "train",
+            state,
+            {
+                "loss": state.window_loss / max(1, state.window_tokens),
+                "accuracy": state.window_right / max(1, state.window_tokens),
+                "gradient_norm": norms["total"],
+                "gradient_norm_encoder": norms["encoder"],
+                "gradient_norm_decoder": norms["decoder"],
+                "learning_rate": rate,
+                "tokens": state.tokens,
+                "tokens_per_second": round(tokens / max(1e-9, took), 1),
+                **self._usage.measure(),
+                "done": round(done, 5),
+                "remaining": left and round(left[0], 1),
+                "open_end": bool(left and left[1]),
+            },
+        )
         metric = self._options.metric
         best = scores_line({metric: state.best_scores.get(metric)})
         (facts,) = row_lines(row, best and f"best {best}")

@@ -42,9 +42,8 @@ def note_batch(folder: Path, step: int, corpus: Corpus, rows: Rows) -> None:
 
 
 def go_back(
-    folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, state: TrainingState,
-    step: int,
-) -> TrainingState:  # fmt: skip
+    folder: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer, state: TrainingState, step: int
+) -> TrainingState:
     """The last checkpoint before those left out up to ``step``, with half the learning rate.
 
     Raises:
@@ -54,23 +53,32 @@ def go_back(
     saved = [path for path in checkpoints(folder) if step_of(path) <= good]
     if not saved or state.returns == MOST_RETURNS:
         raise TrainingError(
-            f"{MOST_SKIPPED} steps in a row had no finite gradient", place=f"step {step + 1}",
+            f"{MOST_SKIPPED} steps in a row had no finite gradient",
+            place=f"step {step + 1}",
             cure="lower --training.learning-rate, or set --training.precision fp32",
-        )  # fmt: skip
+        )
     old = load_checkpoint(saved[-1], model, optimizer)
     for later in checkpoints(folder):
         if step_of(later) > good:  # of a way that the run does not take now
             remove_folder(later)
     return replace(
-        old, returns=state.returns + 1, skipped=state.skipped, elapsed=state.elapsed,
-        best=state.best, best_step=state.best_step, best_scores=state.best_scores,
-    )  # fmt: skip
+        old,
+        returns=state.returns + 1,
+        skipped=state.skipped,
+        elapsed=state.elapsed,
+        best=state.best,
+        best_step=state.best_step,
+        best_scores=state.best_scores,
+    )
 
 
 def in_parts(
-    batch: Batch, state: TrainingState, run: Callable[[Batch], Loss], undo: Callable[[], None],
+    batch: Batch,
+    state: TrainingState,
+    run: Callable[[Batch], Loss],
+    undo: Callable[[], None],
     say: Callable[[str], None],
-) -> Loss:  # fmt: skip
+) -> Loss:
     """Run a batch whole, or in as many parts as memory asks for; their sums.
 
     Args:
@@ -95,8 +103,9 @@ def in_parts(
             if parts >= sentences:
                 raise TrainingError(
                     f"memory does not hold one pair of {positions // sentences} tokens",
-                    place=f"step {state.step}", cure="lower max_tokens, or the model's sizes",
-                ) from error  # fmt: skip
+                    place=f"step {state.step}",
+                    cure="lower max_tokens, or the model's sizes",
+                ) from error
         else:
             return Loss(*(torch.stack(each).sum() for each in zip(*sums)))  # noqa: B905
         state.positions = max(1, positions // (2 * parts))

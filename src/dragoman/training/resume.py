@@ -20,19 +20,39 @@ from dragoman.model.folder import CONFIG, load_config, load_tokenizers
 from dragoman.training.checkpoint import checkpoints, step_of
 
 LIMITS = (
-    "training.steps", "training.epochs", "training.budget", "training.patience",
-    "training.show_every", "training.track",
-)  # fmt: skip
+    "training.steps",
+    "training.epochs",
+    "training.budget",
+    "training.patience",
+    "training.show_every",
+    "training.track",
+)
 """Options that may change between two commands of one run: they only say when it ends, or what
 is shown of it, and to whom."""
 CHANGEABLE = (
-    "model.dropout", "training.learning_rate", "training.decoder_rate", "training.schedule",
-    "training.decay", "training.decay_every", "training.weight_decay", "training.clip",
-    "training.clip_parts", "training.batch_tokens", "training.batch_sentences",
-    "training.label_smoothing", "training.sampling_share", "training.validate_every",
-    "training.validation_sample", "training.save_every", "training.keep", "training.report_every",
-    "training.watch", "training.precision", "training.threads", "training.deterministic",
-)  # fmt: skip
+    "model.dropout",
+    "training.learning_rate",
+    "training.decoder_rate",
+    "training.schedule",
+    "training.decay",
+    "training.decay_every",
+    "training.weight_decay",
+    "training.clip",
+    "training.clip_parts",
+    "training.batch_tokens",
+    "training.batch_sentences",
+    "training.label_smoothing",
+    "training.sampling_share",
+    "training.validate_every",
+    "training.validation_sample",
+    "training.save_every",
+    "training.keep",
+    "training.report_every",
+    "training.watch",
+    "training.precision",
+    "training.threads",
+    "training.deterministic",
+)
 """Options that a run may go on with changed, where it is asked for by name: the weights, the data,
 and what its scores mean stay the same."""
 
@@ -58,9 +78,12 @@ def open_run(folder: Path) -> Prepared:
 
 
 def reopen(
-    files: Sequence[Path], out: Path, asked: Config, changes: Mapping[str, Any],
+    files: Sequence[Path],
+    out: Path,
+    asked: Config,
+    changes: Mapping[str, Any],
     say: Callable[[str], None],
-) -> Prepared:  # fmt: skip
+) -> Prepared:
     """Open a run that was begun, after making sure that it is this one.
 
     Args:
@@ -79,15 +102,17 @@ def reopen(
     _require_same(record["asked"], asked_for(asked), out)
     if can_be_read_again(files) and fingerprint(files) != record["data"]:
         raise OptionError(
-            "holds a run on other data", place=str(out),
+            "holds a run on other data",
+            place=str(out),
             cure="give the same pairs to resume it, or another --out",
-        )  # fmt: skip
+        )
     tokenizers = load_tokenizers(out)
     if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
         raise FolderError(
-            "source.json or target.json is not the run's own", place=str(out),
+            "source.json or target.json is not the run's own",
+            place=str(out),
             cure="put them back, or choose another --out",
-        )  # fmt: skip
+        )
     config = _change(out, load_config(out), changes, record, say)
     values = flat(asked)
     limits = {name.removeprefix("training."): values[name] for name in LIMITS}
@@ -106,9 +131,10 @@ def _read_record(out: Path) -> dict[str, Any]:
         return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
-            f"cannot be resumed: {RECORD} is missing or damaged", place=str(out),
+            f"cannot be resumed: {RECORD} is missing or damaged",
+            place=str(out),
             cure="choose another --out",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _require_same(was: dict[str, Any], now: dict[str, Any], out: Path) -> None:
@@ -129,9 +155,12 @@ def _require_same(was: dict[str, Any], now: dict[str, Any], out: Path) -> None:
 
 
 def _change(
-    out: Path, config: Config, changes: Mapping[str, Any], record: dict[str, Any],
+    out: Path,
+    config: Config,
+    changes: Mapping[str, Any],
+    record: dict[str, Any],
     say: Callable[[str], None],
-) -> Config:  # fmt: skip
+) -> Config:
     """The run's options with ``changes``, which the folder keeps and its report names."""
     values = {_whole_name(name): value for name, value in changes.items()}
     tree: dict[str, dict[str, Any]] = {}
@@ -143,12 +172,18 @@ def _change(
     was, now = flat(config), flat(changed)
     if unresolved := [name for name in values if now[name] in ("auto", "fastest")]:
         name = unresolved[0]
-        raise OptionError(f"{name} cannot be {now[name]!r} in a run that was begun",
-                          place="--resume-with", cure="give a value")  # fmt: skip
+        raise OptionError(
+            f"{name} cannot be {now[name]!r} in a run that was begun",
+            place="--resume-with",
+            cure="give a value",
+        )
     saved = checkpoints(out)
     step = step_of(saved[-1]) if saved else 0
-    notes = [f"From step {step:,} on: {name} {now[name]} (before: {was[name]})."
-             for name in values if now[name] != was[name]]  # fmt: skip
+    notes = [
+        f"From step {step:,} on: {name} {now[name]} (before: {was[name]})."
+        for name in values
+        if now[name] != was[name]
+    ]
     if not notes:
         return config
     # The options come last: killed before them, the same command makes the same note.
@@ -173,12 +208,18 @@ def _whole_name(name: str) -> str:
     else:
         raise OptionError(f"there is no option {name!r}", place="--resume-with")
     if whole in LIMITS:
-        raise OptionError(f"{whole} may change at any time", place="--resume-with",
-                          cure=f"give --{whole.rpartition('.')[2]} itself")  # fmt: skip
+        raise OptionError(
+            f"{whole} may change at any time",
+            place="--resume-with",
+            cure=f"give --{whole.rpartition('.')[2]} itself",
+        )
     if whole not in CHANGEABLE:
         names = ", ".join(name.rpartition(".")[2] for name in CHANGEABLE)
-        raise OptionError(f"a run cannot go on with another {whole}", place="--resume-with",
-                          cure=f"begin another; these can change: {names}")  # fmt: skip
+        raise OptionError(
+            f"a run cannot go on with another {whole}",
+            place="--resume-with",
+            cure=f"begin another; these can change: {names}",
+        )
     return whole
 
 

@@ -29,22 +29,11 @@ from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_
 from dragoman.files import final_name, refuse_ways_out, write_text
 from dragoman.limits import check_options
 from dragoman.lock import LOCK, locked
-from dragoman.model.folder import (
-    CONFIG,
-    SOURCE,
-    TARGET,
-    WEIGHTS,
-    save_setup,
-)
+from dragoman.model.folder import CONFIG, SOURCE, TARGET, WEIGHTS, save_setup
 from dragoman.model.seq2seq import Seq2Seq, build_model
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
-from dragoman.training.machine import (
-    fixed_order,
-    keep_freed_memory,
-    keep_threads,
-    threads_restored,
-)
+from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads, threads_restored
 from dragoman.training.optimizer import build_optimizer, keep_gradients
 from dragoman.training.plan import resolve
 from dragoman.training.progress import MetricsLog, Reporter
@@ -82,11 +71,16 @@ class Outcome:
 
 @threads_restored()
 def train(
-    files: Sequence[Path], out: Path, config: Config, *, console: Console | None = None,
-    began: float | None = None, show: Show | None = None,
+    files: Sequence[Path],
+    out: Path,
+    config: Config,
+    *,
+    console: Console | None = None,
+    began: float | None = None,
+    show: Show | None = None,
     refresh: Callable[[Path], None] = lambda folder: None,
     resume_with: Mapping[str, Any] | None = None,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
     Started by ``torchrun`` or ``accelerate launch``, all processes train one model together.
@@ -144,18 +138,30 @@ def _require_beginning(
 ) -> None:
     """Refuse what only a run that was begun can do, in every process and before any waits."""
     if changes:
-        raise OptionError(f"there is no run in {out} to go on with", place="--resume-with",
-                          cure="give these options themselves to begin one")  # fmt: skip
+        raise OptionError(
+            f"there is no run in {out} to go on with",
+            place="--resume-with",
+            cure="give these options themselves to begin one",
+        )
     if config.training.batch_tokens == "fastest" and processes > 1:
-        raise OptionError(f"the fastest batch is measured in one process, here are {processes}",
-                          place="training.batch_tokens", cure="give a number")  # fmt: skip
+        raise OptionError(
+            f"the fastest batch is measured in one process, here are {processes}",
+            place="training.batch_tokens",
+            cure="give a number",
+        )
 
 
 def _train(
-    files: list[Path], out: Path, config: Config, console: Console, began: float,
-    accelerator: Accelerator, show: Show | None, refresh: Callable[[Path], None],
+    files: list[Path],
+    out: Path,
+    config: Config,
+    console: Console,
+    began: float,
+    accelerator: Accelerator,
+    show: Show | None,
+    refresh: Callable[[Path], None],
     changes: Mapping[str, Any],
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -216,11 +222,15 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
     record = {
-        "asked": asked_for(config), "data": digest, "held_out": prepared.held_out,
+        "asked": asked_for(config),
+        "data": digest,
+        "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
-        "files": [as_text(file) for file in files], "out": as_text(out),
-        "facts": prepared.facts(), "notes": [as_text(note) for note in notes],
-    }  # fmt: skip
+        "files": [as_text(file) for file in files],
+        "out": as_text(out),
+        "facts": prepared.facts(),
+        "notes": [as_text(note) for note in notes],
+    }
     write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
     # config.toml comes last: a folder that has it has all the rest.
     save_setup(out, resolved, prepared.source, prepared.target)
@@ -228,9 +238,13 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
 
 
 def assemble_run(
-    out: Path, prepared: Prepared, console: Console, began: float, interrupted: Any,
+    out: Path,
+    prepared: Prepared,
+    console: Console,
+    began: float,
+    interrupted: Any,
     accelerator: Accelerator,
-) -> Run:  # fmt: skip
+) -> Run:
     """Build model and optimizer, from the last checkpoint if there is one."""
     config = prepared.config
     options = config.training
@@ -255,9 +269,18 @@ def assemble_run(
     log = MetricsLog(out / METRICS, step=state.step) if accelerator.is_main_process else None
     reporter = Reporter(console, log, options)
     return Run(
-        out, config, prepared, accelerator, model, learner, optimizer, state, reporter,
-        began - state.elapsed, interrupted,
-    )  # fmt: skip
+        out,
+        config,
+        prepared,
+        accelerator,
+        model,
+        learner,
+        optimizer,
+        state,
+        reporter,
+        began - state.elapsed,
+        interrupted,
+    )
 
 
 def _summary(prepared: Prepared) -> str:
@@ -284,9 +307,10 @@ def refuse_foreign(out: Path) -> None:
         foreign = sorted({final_name(path.name) for path in out.iterdir()} - _OURS)
         if foreign:
             raise OptionError(
-                f"is not empty and no model folder: it holds {foreign[0]!r}", place=str(out),
+                f"is not empty and no model folder: it holds {foreign[0]!r}",
+                place=str(out),
                 cure="choose another --out",
-            )  # fmt: skip
+            )
 
 
 @contextmanager

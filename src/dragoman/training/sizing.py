@@ -66,8 +66,10 @@ def require_memory(prepared: Prepared) -> None:
     if needed > there:
         raise OptionError(
             f"this model needs {needed / 1e9:,.0f} GB to be trained, the machine has "
-            f"{there / 1e9:,.0f} GB", place="model", cure="lower --model.hidden, or its layers",
-        )  # fmt: skip
+            f"{there / 1e9:,.0f} GB",
+            place="model",
+            cure="lower --model.hidden, or its layers",
+        )
 
 
 def probe_longest(run: Run) -> None:
@@ -216,7 +218,15 @@ def _trial_run(prepared: Prepared) -> Run:
         keep_gradients(model)
     reporter = Reporter(Console(quiet=True), None, config.training)
     return Run(
-        Path(), config, prepared, accelerator, model, model,
-        build_optimizer(model, config.training), TrainingState(), reporter, time.monotonic(),
+        Path(),
+        config,
+        prepared,
+        accelerator,
+        model,
+        model,
+        build_optimizer(model, config.training),
+        TrainingState(),
+        reporter,
+        time.monotonic(),
         lambda: "",
-    )  # fmt: skip
+    )

@@ -65,8 +65,9 @@ def fill_parts(model: Seq2Seq, config: Config) -> list[str]:
             raise OptionError(
                 f"{name} is {shape} there, {list(parameter.shape)} here: "
                 f"{_differing(load_config(folder), config)}",
-                place=str(folder), cure="give the options it has, or fewer --parts",
-            )  # fmt: skip
+                place=str(folder),
+                cure="give the options it has, or fewer --parts",
+            )
     for name, parameter in wanted.items():
         with torch.no_grad():
             parameter.copy_(there[name])

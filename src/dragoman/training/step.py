@@ -39,9 +39,14 @@ class Step:
     """
 
     def __init__(
-        self, number: int, rate: float, batch: Batch, norms: dict[str, Tensor], sums: Loss,
+        self,
+        number: int,
+        rate: float,
+        batch: Batch,
+        norms: dict[str, Tensor],
+        sums: Loss,
         tokens: Tensor,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.number, self.rate, self.target_tokens = number, rate, batch.target_tokens
         self.names = list(norms)
         self.norms: dict[str, float] = {}
@@ -104,9 +109,16 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Lo
     low = run.config.training.precision == "bf16"
     with torch.autocast(run.accelerator.device.type, torch.bfloat16, enabled=low):
         loss: Loss = model(
-            part.source, part.source_mask, part.target_in, part.target_out, part.target_mask,
-            objective(run)._replace(scale=scale), part.copies, part.lengths, part.real,
-        )  # fmt: skip
+            part.source,
+            part.source_mask,
+            part.target_in,
+            part.target_out,
+            part.target_mask,
+            objective(run)._replace(scale=scale),
+            part.copies,
+            part.lengths,
+            part.real,
+        )
     run.accelerator.backward(loss.total)
     return Loss(*(number.detach() for number in loss))  # lets go of all that led there
 

@@ -39,9 +39,13 @@ class Trackers:
     """
 
     def __init__(
-        self, names: Sequence[str], folder: Path, config: Config, step: int,
+        self,
+        names: Sequence[str],
+        folder: Path,
+        config: Config,
+        step: int,
         say: Callable[[str], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._say = say
         self._trackers: dict[str, Any] = {}
         path = folder / TRACKED

@@ -76,9 +76,10 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
     began = time.monotonic()
     likely = likelihood(model, prepared.validation)
     scores = {
-        "loss": likely.loss, "perplexity": likely.perplexity,
+        "loss": likely.loss,
+        "perplexity": likely.perplexity,
         "token_accuracy": likely.token_accuracy,
-    }  # fmt: skip
+    }
     translator = Translator(
         TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
     )
@@ -102,11 +103,12 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
         )
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], list(tokens))
         wrong = mistakes(
-            examples_of(zip(sources, references, strict=True), ""), outputs,
+            examples_of(zip(sources, references, strict=True), ""),
+            outputs,
             [all(h.complete for h in answer.hypotheses) for answer in answers],
             [UNK in ids for ids in prepared.source.encode(sources)],
             characters=config.target.level == "char",
-        )  # fmt: skip
+        )
     watched = config.training.watch
     shown = _attended(translator, sources[-SHOWN:], references[-SHOWN:], greedy)
     seen = _attended(translator, watched, [""] * len(watched), greedy)
@@ -118,9 +120,11 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
 
 
 def _attended(
-    translator: Translator, sources: Sequence[str], references: Sequence[str],
+    translator: Translator,
+    sources: Sequence[str],
+    references: Sequence[str],
     options: SearchOptions,
-) -> tuple[Sample, ...]:  # fmt: skip
+) -> tuple[Sample, ...]:
     """Translate, with attention, what people will look at."""
     samples = []
     answers = translator.translate(sources, options, attention=True)
@@ -131,9 +135,11 @@ def _attended(
         if weights is not None and max(width, len(weights)) <= _LONGEST_SHOWN:
             percent = np.rint(100 * weights[:, :width]).astype(int).tolist()
             sample = replace(
-                sample, source_tokens=answer.source_tokens, target_tokens=answer.target_tokens,
+                sample,
+                source_tokens=answer.source_tokens,
+                target_tokens=answer.target_tokens,
                 attention=tuple(map(tuple, percent)),
-            )  # fmt: skip
+            )
         samples.append(sample)
     return tuple(samples)
 

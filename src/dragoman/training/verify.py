@@ -38,8 +38,19 @@ STEPS = 5
 """Before the stop, and after it."""
 CLOCKS = {"elapsed", "reserve"}
 """What a checkpoint knows of the time that was needed."""
-EXACT = ("kind", "step", "epoch", "loss", "gradient_norm", "learning_rate", "tokens", "chrf",
-         "bleu", "exact", "best")  # fmt: skip
+EXACT = (
+    "kind",
+    "step",
+    "epoch",
+    "loss",
+    "gradient_norm",
+    "learning_rate",
+    "tokens",
+    "chrf",
+    "bleu",
+    "exact",
+    "best",
+)
 """Fields of ``metrics.jsonl`` that must be the same; the others tell of time and memory."""
 
 
@@ -149,8 +160,11 @@ def differences(one: Path, other: Path) -> list[str]:
 
 def _unequal_tensors(one: Path, other: Path) -> list[str]:
     a, b = load_file(one), load_file(other)
-    return [f"{one.parent.name}/{one.name}: {key}" for key in sorted(a.keys() | b.keys())
-            if key not in a or key not in b or not torch.equal(a[key], b[key])]  # fmt: skip
+    return [
+        f"{one.parent.name}/{one.name}: {key}"
+        for key in sorted(a.keys() | b.keys())
+        if key not in a or key not in b or not torch.equal(a[key], b[key])
+    ]
 
 
 def _measured(folder: Path) -> list[dict[str, Any]]:

@@ -41,9 +41,13 @@ UNEVEN = (
 
 
 def check_pairs(
-    files: Sequence[Path], options: DataOptions, *, against: Sequence[Path] = (),
-    fix: Path | None = None, shown: int = SHOWN,
-) -> Report:  # fmt: skip
+    files: Sequence[Path],
+    options: DataOptions,
+    *,
+    against: Sequence[Path] = (),
+    fix: Path | None = None,
+    shown: int = SHOWN,
+) -> Report:
     """Look at all pairs and report; unusable lines are reported too, however many.
 
     Args:
@@ -92,8 +96,9 @@ def check_pairs(
             findings=tuple(findings),
             sorted_by_length=any(finding.kind == "sorted by length" for finding in findings),
             cleaned=write_cleaned(corpus.batches, place_of, cures, fix, folder / UNUSABLE)
-            if fix else "",
-        )  # fmt: skip
+            if fix
+            else "",
+        )
 
 
 def _refuse_to_overwrite(fix: Path, files: Sequence[Path]) -> None:
@@ -199,11 +204,24 @@ def _misplaced(corpus: _Corpus) -> tuple[Hits, Hits]:
         return f"to line {tally.lines[run.last]}: the right target stands {far} further {way}"
 
     return (
-        Hits("swapped sides", "warning", "the source reads like a target, and the other way round",
-             wrong, exchanged, lambda source, target: (target, source)),
-        Hits("shifted lines", "warning", "the targets of other lines",
-             np.concatenate([np.zeros(0, np.int64), *rows]), elsewhere, leave_out, told=starts),
-    )  # fmt: skip
+        Hits(
+            "swapped sides",
+            "warning",
+            "the source reads like a target, and the other way round",
+            wrong,
+            exchanged,
+            lambda source, target: (target, source),
+        ),
+        Hits(
+            "shifted lines",
+            "warning",
+            "the targets of other lines",
+            np.concatenate([np.zeros(0, np.int64), *rows]),
+            elsewhere,
+            leave_out,
+            told=starts,
+        ),
+    )
 
 
 def _left_out(faults: Faults, tolerance: float) -> tuple[Finding, ...]:

@@ -76,10 +76,16 @@ def matching(column: Column, expression: str) -> Mask:
 
 
 def _in_a_text(
-    kind: str, severity: Severity, meaning: str, expression: str,
-    repair: Callable[[str], str] | None = None, *, where: Callable[[str], int] | None = None,
-    as_code: bool = True, **more: Any,
-) -> Oddity:  # fmt: skip
+    kind: str,
+    severity: Severity,
+    meaning: str,
+    expression: str,
+    repair: Callable[[str], str] | None = None,
+    *,
+    where: Callable[[str], int] | None = None,
+    as_code: bool = True,
+    **more: Any,
+) -> Oddity:
     """An oddity of one side by itself.
 
     Args:
@@ -156,33 +162,97 @@ def _digits_detail(*sides: str) -> str:
 
 
 ODDITIES: tuple[Oddity, ...] = (
-    _in_a_text("broken encoding", "warning", "decoded wrongly once",
-               f"{letters.MANGLED}|{letters.LOST}", letters.decoded_again, where=_broken_at,
-               removable=True),
-    _in_a_text("invisible characters", "warning", "easily missed",
-               letters.UNSEEN, letters.visible, characters=f"[{INVISIBLE}]"),
-    _in_a_text("look-alike letters", "warning", "of another script than the word they stand in",
-               letters.FOREIGN, letters.one_script),
-    _in_a_text("mixed scripts", "warning", "two scripts in one word",
-               letters.FOREIGN, where=letters.mixed_at),
-    _in_a_text("decomposed letters", "warning", "not in Unicode's form NFC",
-               letters.DECOMPOSED, letters.composed),
-    _in_a_text("line ends inside", "warning", "tabs or line ends inside a text, read as spaces",
-               letters.LINE_ENDS, letters.on_one_line),
-    _in_a_text("entities", "warning", "HTML's names for characters",
-               letters.ENTITY, letters.unescaped, as_code=False),
-    _in_a_text("markup", "warning", "tags of HTML or a wiki",
-               _TAG, as_code=False, may_be_usual=True),
-    Oddity("wordless", "warning", "one side has no letter and no digit", _wordless,
-           lambda *sides: " against ".join(map(excerpt, sides)), removable=True,
-           may_be_usual=True),
-    _in_a_text("addresses", "note", "of the web or of mail",
-               _ADDRESS, as_code=False, may_be_usual=True),
-    _in_a_text("unusual spaces", "note", "not U+0020",
-               letters.SPACES, letters.plainly_spaced, characters=letters.SPACES),
-    _in_a_text("loose spaces", "note", "at an end, or two together",
-               letters.LOOSE, letters.tight, as_code=False),
-    Oddity("different digits", "note", "the two sides do not have the same digits",
-           _digits, _digits_detail, may_be_usual=True),
-)  # fmt: skip
+    _in_a_text(
+        "broken encoding",
+        "warning",
+        "decoded wrongly once",
+        f"{letters.MANGLED}|{letters.LOST}",
+        letters.decoded_again,
+        where=_broken_at,
+        removable=True,
+    ),
+    _in_a_text(
+        "invisible characters",
+        "warning",
+        "easily missed",
+        letters.UNSEEN,
+        letters.visible,
+        characters=f"[{INVISIBLE}]",
+    ),
+    _in_a_text(
+        "look-alike letters",
+        "warning",
+        "of another script than the word they stand in",
+        letters.FOREIGN,
+        letters.one_script,
+    ),
+    _in_a_text(
+        "mixed scripts",
+        "warning",
+        "two scripts in one word",
+        letters.FOREIGN,
+        where=letters.mixed_at,
+    ),
+    _in_a_text(
+        "decomposed letters",
+        "warning",
+        "not in Unicode's form NFC",
+        letters.DECOMPOSED,
+        letters.composed,
+    ),
+    _in_a_text(
+        "line ends inside",
+        "warning",
+        "tabs or line ends inside a text, read as spaces",
+        letters.LINE_ENDS,
+        letters.on_one_line,
+    ),
+    _in_a_text(
+        "entities",
+        "warning",
+        "HTML's names for characters",
+        letters.ENTITY,
+        letters.unescaped,
+        as_code=False,
+    ),
+    _in_a_text(
+        "markup", "warning", "tags of HTML or a wiki", _TAG, as_code=False, may_be_usual=True
+    ),
+    Oddity(
+        "wordless",
+        "warning",
+        "one side has no letter and no digit",
+        _wordless,
+        lambda *sides: " against ".join(map(excerpt, sides)),
+        removable=True,
+        may_be_usual=True,
+    ),
+    _in_a_text(
+        "addresses", "note", "of the web or of mail", _ADDRESS, as_code=False, may_be_usual=True
+    ),
+    _in_a_text(
+        "unusual spaces",
+        "note",
+        "not U+0020",
+        letters.SPACES,
+        letters.plainly_spaced,
+        characters=letters.SPACES,
+    ),
+    _in_a_text(
+        "loose spaces",
+        "note",
+        "at an end, or two together",
+        letters.LOOSE,
+        letters.tight,
+        as_code=False,
+    ),
+    Oddity(
+        "different digits",
+        "note",
+        "the two sides do not have the same digits",
+        _digits,
+        _digits_detail,
+        may_be_usual=True,
+    ),
+)
 """All that is looked for; repairs are made in this order."""

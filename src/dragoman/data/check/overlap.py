@@ -31,9 +31,15 @@ def overlap(train: Tally, test: Tally, test_place: Callable[[int], str]) -> list
 
         harms = kind != "test targets"
         found.append(
-            Hits(kind, "problem" if harms else "note", meaning, rows[fresh], detail,
-                 leave_out if harms else None)
-        )  # fmt: skip
+            Hits(
+                kind,
+                "problem" if harms else "note",
+                meaning,
+                rows[fresh],
+                detail,
+                leave_out if harms else None,
+            )
+        )
     return found
 
 

@@ -19,9 +19,12 @@ CHANGES = ".changes.tsv"
 
 
 def write_cleaned(
-    batches: Sequence[Any], place: Callable[[int], str], cures: Sequence[Hits], out: Path,
+    batches: Sequence[Any],
+    place: Callable[[int], str],
+    cures: Sequence[Hits],
+    out: Path,
     unusable: Path,
-) -> str:  # fmt: skip
+) -> str:
     """Write the pairs that remain to ``out`` as TSV, and the list of changes beside it.
 
     Args:
@@ -37,11 +40,12 @@ def write_cleaned(
     changes = out.with_name(out.name + CHANGES)
     kept = changed = 0
     with (
-        replacing(out) as aside, replacing(changes) as beside,
+        replacing(out) as aside,
+        replacing(changes) as beside,
         aside.open("w", encoding="utf-8", newline="\n") as file,
         beside.open("w", encoding="utf-8", newline="\n") as log,
         unusable.open(encoding="utf-8", newline="\n") as first,
-    ):  # fmt: skip
+    ):
         log.write("place\twhat\twhy\tdetail\n")
         log.writelines(first)
         for pair, is_new in _cleaned(batches, place, cures, log):
@@ -59,8 +63,9 @@ def _cleaned(
     rows, which = rows[order], which[order]
     first = at = 0
     for batch in batches:
-        pairs = zip(batch.column("source").to_pylist(), batch.column("target").to_pylist(),
-                    strict=True)  # fmt: skip
+        pairs = zip(
+            batch.column("source").to_pylist(), batch.column("target").to_pylist(), strict=True
+        )
         for row, old in enumerate(pairs, first):
             new: Sides | None = old
             while at < len(rows) and rows[at] == row:

@@ -199,8 +199,9 @@ def shared(
     places = tuple(f"{place(distinct[first[at]])}: {counts[at]} pairs" for at in most)
     meaning = (
         "case and punctuation apart: several right answers; split them by source"
-        if name == "source" else "case and punctuation apart: different sources have one target"
-    )  # fmt: skip
+        if name == "source"
+        else "case and punctuation apart: different sources have one target"
+    )
     return Finding(f"shared {name}s", "note", int(counts[counts > 1].sum()), meaning, places)
 
 
@@ -226,8 +227,10 @@ def rare_characters(tally: Tally) -> Finding:
 
 APOSTROPHES = {"U+0027": "'", "U+2019": "\u2019", "U+02BC": "\u02bc"}
 SPACES_BEFORE_MARKS = {
-    "none": "[\\pL\\pN][?!]", "U+0020": " [?!]", "another space": f"{letters.SPACES}[?!]"
-}  # fmt: skip
+    "none": "[\\pL\\pN][?!]",
+    "U+0020": " [?!]",
+    "another space": f"{letters.SPACES}[?!]",
+}
 
 
 def uneven(kind: str, meaning: str, ways: dict[str, str], batches: Sequence[Any]) -> Finding:
@@ -235,10 +238,12 @@ def uneven(kind: str, meaning: str, ways: dict[str, str], batches: Sequence[Any]
     said = []
     for name in ("source", "target"):
         counts = {
-            way: sum(pc.sum(pc.count_substring_regex(batch.column(name), expression)).as_py()
-                     for batch in batches)
+            way: sum(
+                pc.sum(pc.count_substring_regex(batch.column(name), expression)).as_py()
+                for batch in batches
+            )
             for way, expression in ways.items()
-        }  # fmt: skip
+        }
         if sum(count >= 10 for count in counts.values()) > 1:
             each = (f"{way} {count:,} times" for way, count in counts.items() if count)
             said.append(f"{name} has {', '.join(each)}")
