@@ -18,6 +18,7 @@ test: lint types layers units
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python tools/lines.py
 
 types: $(READY)
 	$(BIN)/mypy

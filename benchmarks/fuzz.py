@@ -36,7 +36,9 @@ from rich.console import Console
 
 from dragoman.api import load
 from dragoman.cli import VERBS, main
-from dragoman.config import Config, DataOptions, SideOptions, from_toml, merge, to_toml
+from dragoman.config.options import Config, DataOptions, SideOptions
+from dragoman.config.rules import check_options
+from dragoman.config.toml import from_toml, merge, to_toml
 from dragoman.data.check.check import check_pairs
 from dragoman.data.lines import LINE_END
 from dragoman.data.pairs import Faults
@@ -44,12 +46,12 @@ from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import DragomanError
-from dragoman.evaluation.history import CARD, History, print_runs
-from dragoman.inspection.card import write_card
-from dragoman.inspection.report import write_report
-from dragoman.limits import check_options
+from dragoman.layout import CARD
 from dragoman.model.folder import save_setup, save_weights
 from dragoman.model.seq2seq import build_model
+from dragoman.runs.card import write_card
+from dragoman.runs.history import History, print_runs
+from dragoman.runs.report import write_report
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from dragoman.training.state import TrainingState
 

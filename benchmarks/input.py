@@ -72,7 +72,8 @@ def _lines(path: Path) -> Iterator[str]:
 def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[dict[str, Any]]:
     import numpy as np
 
-    from dragoman.config import Config, merge
+    from dragoman.config.options import Config
+    from dragoman.config.toml import merge
     from dragoman.data.corpus import write_ids, write_text
     from dragoman.data.pairs import Faults
     from dragoman.data.prepare import prepare

@@ -27,10 +27,12 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from dragoman.config import Config, merge
-from dragoman.model.folder import WEIGHTS, load_folder
+from dragoman.config.options import Config
+from dragoman.config.toml import merge
+from dragoman.layout import STATE, WEIGHTS
+from dragoman.model.folder import load_folder
 from dragoman.training import loop
-from dragoman.training.checkpoint import STATE, checkpoints
+from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.verify import differences
 

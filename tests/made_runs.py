@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dragoman.config import Config, flat, to_toml
+from dragoman.config.options import Config
+from dragoman.config.toml import flat, to_toml
 
 HOSTILE = "</script><img src=x onerror=\"document.title='hit'\"> & ‘ا\u2028🎉 |`$\\"
 """A sentence that wants to be markup."""

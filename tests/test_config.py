@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.config import Config, ModelOptions, flat, from_toml, merge, seconds, to_toml
+from dragoman.config.options import Config, ModelOptions, seconds
+from dragoman.config.rules import check_options
+from dragoman.config.toml import flat, from_toml, merge, to_toml
 from dragoman.errors import OptionError
-from dragoman.limits import check_options
 
 
 def changed(**values: object) -> Config:

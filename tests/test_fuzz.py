@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import fuzz
-from dragoman.config import DataOptions, from_toml
+from dragoman.config.options import DataOptions
+from dragoman.config.toml import from_toml
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import Tokenizer

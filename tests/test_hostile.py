@@ -19,7 +19,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from dragoman.config import Config, DataOptions, ModelOptions, SideOptions, from_toml, to_toml
+from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions
+from dragoman.config.toml import from_toml, to_toml
 from dragoman.data import lines
 from dragoman.data.corpus import Corpus
 from dragoman.data.normalizer import build_normalizer
@@ -28,9 +29,9 @@ from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import DragomanError, OptionError
-from dragoman.evaluation.history import read_metrics
 from dragoman.model.folder import load_folder, save_setup, save_weights
 from dragoman.model.seq2seq import build_model
+from dragoman.runs.history import read_metrics
 from dragoman.training.checkpoint import load_checkpoint, save_checkpoint
 from dragoman.training.run import train
 from dragoman.training.state import TrainingState

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dragoman.config import ModelOptions
+from dragoman.config.options import ModelOptions
 from dragoman.model.seq2seq import Seq2Seq, build_model
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -27,30 +27,30 @@ if TYPE_CHECKING:
     from dragoman.api import load as load
     from dragoman.api import runs as runs
     from dragoman.api import train as train
-    from dragoman.config import Config as Config
-    from dragoman.config import DataOptions as DataOptions
-    from dragoman.config import ModelOptions as ModelOptions
-    from dragoman.config import SearchOptions as SearchOptions
-    from dragoman.config import SideOptions as SideOptions
-    from dragoman.config import TrainingOptions as TrainingOptions
+    from dragoman.config.options import Config as Config
+    from dragoman.config.options import DataOptions as DataOptions
+    from dragoman.config.options import ModelOptions as ModelOptions
+    from dragoman.config.options import SearchOptions as SearchOptions
+    from dragoman.config.options import SideOptions as SideOptions
+    from dragoman.config.options import TrainingOptions as TrainingOptions
     from dragoman.errors import DragomanError as DragomanError
-    from dragoman.inspection.comparison import compare as compare
+    from dragoman.runs.comparison import compare as compare
     from dragoman.search.request import Request as Request
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
-    "Config": "config",
-    "DataOptions": "config",
+    "Config": "config.options",
+    "DataOptions": "config.options",
     "DragomanError": "errors",
     "Model": "api",
-    "ModelOptions": "config",
+    "ModelOptions": "config.options",
     "Request": "search.request",
-    "SearchOptions": "config",
-    "SideOptions": "config",
-    "TrainingOptions": "config",
+    "SearchOptions": "config.options",
+    "SideOptions": "config.options",
+    "TrainingOptions": "config.options",
     "average": "api",
     "bench": "training.bench",
-    "compare": "inspection.comparison",
+    "compare": "runs.comparison",
     "evaluate": "api",
     "load": "api",
     "runs": "api",

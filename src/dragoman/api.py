@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rich.console import Console
 
-from dragoman.config import Config, DataOptions, SearchOptions
+from dragoman.config.options import Config, DataOptions, SearchOptions
+from dragoman.config.rules import check_options
 from dragoman.data.batches import PairsInMemory
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
@@ -20,11 +21,11 @@ from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
 from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_name, held_out_pairs
-from dragoman.evaluation.history import CARD, REPORT, History, find_runs, print_runs
 from dragoman.evaluation.likelihood import teacher_forced
-from dragoman.limits import check_options
+from dragoman.layout import CARD, REPORT
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
+from dragoman.runs.history import History, find_runs, print_runs
 from dragoman.scorer import Scorer
 from dragoman.search.alignment import pharaoh
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
@@ -54,7 +55,7 @@ def train(
     The same call again resumes what was interrupted; ``resume_with={"learning_rate": 5e-4}`` lets
     it go on with another rate or batch. See :class:`dragoman.Config` for options.
     """
-    from dragoman.inspection.curves import draw_curves  # a translator needs none of these
+    from dragoman.runs.curves import draw_curves  # a translator needs none of these
     from dragoman.training.run import train as run_training
 
     files, folder = _paths(pairs), Path(out)
@@ -89,8 +90,8 @@ def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
 
 def _document(folder: Path) -> None:
     """Write a run's report and card as things stand; that they cannot be is no end of a run."""
-    from dragoman.inspection.card import write_card
-    from dragoman.inspection.report import write_report
+    from dragoman.runs.card import write_card
+    from dragoman.runs.report import write_report
 
     for write, name in ((write_report, REPORT), (write_card, CARD)):
         try:
@@ -157,7 +158,7 @@ class Model:
 
     def _repr_html_(self) -> str:
         """What the model is and how good, for notebooks."""
-        from dragoman.inspection.card import facts_html
+        from dragoman.runs.card import facts_html
 
         return facts_html(History.of(self.folder.path))
 

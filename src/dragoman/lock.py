@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from dragoman.errors import FolderError
-
-LOCK = ".lock"
+from dragoman.layout import LOCK
 
 
 @contextmanager

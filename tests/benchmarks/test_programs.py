@@ -17,8 +17,9 @@ from benchmarks.program import PEERS, PROGRAMS, Program, RunError, Training, mea
 from benchmarks.train import Table
 from benchmarks.words import Words, make_words, tokenize
 from benchmarks.workloads import WORKLOADS
-from dragoman.config import Config, merge
-from dragoman.limits import check_options
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import merge
 
 LOGS = {
     "dragoman": (

@@ -10,7 +10,7 @@ import pytest
 
 import dragoman
 from dragoman.cli import main
-from dragoman.config import Config, ModelOptions, SideOptions, TrainingOptions
+from dragoman.config.options import Config, ModelOptions, SideOptions, TrainingOptions
 
 PAIRS = "".join(
     f"{a} {b} !\t{c} {d}!\n"

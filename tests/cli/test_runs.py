@@ -14,7 +14,7 @@ import pytest
 
 import dragoman
 from dragoman.cli import main
-from dragoman.evaluation.history import METRICS
+from dragoman.layout import METRICS
 from made_runs import make_run, train_row, validation_row
 
 END = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.config import DataOptions
+from dragoman.config.options import DataOptions
 from dragoman.data.check.check import check_pairs
 from dragoman.data.check.report import Finding, Report, Side
 from dragoman.data.sameness import sentence_key

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data.copies import copy_ids, extend_target
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer, train_tokenizer

@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data import corpus as corpus_module
 from dragoman.data.batches import assemble, pad
 from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.config import DataOptions
+from dragoman.config.options import DataOptions
 from dragoman.data.check.check import check_pairs
 from dragoman.data.check.report import Report
 from dragoman.data.samples import sample_pairs

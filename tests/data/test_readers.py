@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config import DataOptions
+from dragoman.config.options import DataOptions
 from dragoman.data.lines import STDIN, fingerprint, read_lines
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config import Config, SideOptions, merge
+from dragoman.config.options import Config, SideOptions
+from dragoman.config.toml import merge
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import (

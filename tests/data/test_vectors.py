@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import DataError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data.corpus import write_ids, write_text
 from dragoman.data.pairs import Pair
 from dragoman.data.tokenizer import UNK, train_tokenizer

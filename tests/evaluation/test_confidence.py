@@ -9,16 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.errors import FolderError
-from dragoman.evaluation.confidence import (
-    FILE,
-    Confidence,
-    calibration,
-    fit_confidence,
-    load_confidence,
-)
+from dragoman.evaluation.confidence import Confidence, calibration, fit_confidence, load_confidence
 from dragoman.evaluation.metrics import measures
+from dragoman.layout import CONFIDENCE
 
 
 def answer(log_prob: float, length: int = 5, complete: bool = True, text: str = "a b") -> Any:
@@ -126,6 +121,6 @@ def test_it_is_stored_in_the_folder(tmp_path: Path) -> None:
     found.save(tmp_path)
     assert load_confidence(tmp_path) == found
     for damage in ("{", "{}", "[]", '{"exponent": "x"}'):
-        (tmp_path / FILE).write_text(damage)
+        (tmp_path / CONFIDENCE).write_text(damage)
         with pytest.raises(FolderError, match=r"confidence\.json: is damaged"):
             load_confidence(tmp_path)

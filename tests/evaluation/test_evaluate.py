@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.config import SearchOptions, SideOptions
+from dragoman.config.options import SearchOptions, SideOptions
 from dragoman.data.tokenizer import train_tokenizer
 from dragoman.errors import DataError
 from dragoman.evaluation.baselines import TrainingPairs

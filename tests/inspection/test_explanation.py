@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 import dragoman
 from dragoman.api import Model
-from dragoman.config import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
+from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
 from dragoman.data.batches import Batch, PairsInMemory, assemble
 from dragoman.data.tokenizer import EOS, train_tokenizer
 from dragoman.errors import DataError, UsageError

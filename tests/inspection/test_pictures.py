@@ -12,10 +12,10 @@ import pytest
 from matplotlib.font_manager import fontManager
 
 from dragoman.errors import DataError
-from dragoman.evaluation.history import read_metrics
 from dragoman.inspection.attention_map import AttentionMap, draw_attention, draw_maps
-from dragoman.inspection.curves import draw_curves
 from dragoman.inspection.fonts import FIRST, fonts_for
+from dragoman.runs.curves import draw_curves
+from dragoman.runs.history import read_metrics
 
 
 def words_of(svg: Path) -> list[str]:

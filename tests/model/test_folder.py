@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dragoman.config import Config, ModelOptions, SideOptions
+from dragoman.config.options import Config, ModelOptions, SideOptions
 from dragoman.data.tokenizer import train_tokenizer
 from dragoman.errors import FolderError
 from dragoman.files import replacing, write_text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import dragoman
-from dragoman.config import from_toml, to_toml
+from dragoman.config.toml import from_toml, to_toml
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.search.alignment import pharaoh
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
 from dragoman.scorer import largest
 from dragoman.search.constraints import Phrases

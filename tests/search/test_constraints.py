@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
 from dragoman.errors import OptionError
 from dragoman.model.scorer import TorchScorer

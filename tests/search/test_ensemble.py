@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
 from dragoman.model.eight_bit import has_eight_bit
 from dragoman.model.products import Prepared, linear

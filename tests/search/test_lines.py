@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, train_tokenizer
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS, UNK
 from dragoman.search.choose import draw
 from dragoman.search.loop import search

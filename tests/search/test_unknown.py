@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dragoman.config import ModelOptions, SearchOptions, SideOptions
+from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import UNK, Tokenizer, train_tokenizer
 from dragoman.errors import DataError
 from dragoman.model.scorer import TorchScorer

@@ -15,13 +15,14 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.cli import main
-from dragoman.config import Config, merge, to_toml
+from dragoman.config.options import Config
+from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch, PairsInMemory
 from dragoman.errors import OptionError, TrainingError
-from dragoman.inspection.throughput import throughput_figure
 from dragoman.model import kernels
 from dragoman.model.folder import load_config
 from dragoman.model.recurrence import Recurrent
+from dragoman.runs.throughput import throughput_figure
 from dragoman.training import bench as room
 from dragoman.training.bench import (
     _MORE_PRODUCTS,

@@ -18,7 +18,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from dragoman.config import Config, ModelOptions, SideOptions, merge
+from dragoman.config.options import Config, ModelOptions, SideOptions
+from dragoman.config.toml import merge
 from dragoman.data.tokenizer import Tokenizer, train_tokenizer
 from dragoman.errors import TrainingError
 from dragoman.model.folder import load_folder, save_setup, save_weights

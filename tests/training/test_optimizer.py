@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 from dragoman.training.optimizer import build_optimizer, clip, parts
 from dragoman.training.schedules import learning_rate, sampling_share
 from tiny import tiny_model

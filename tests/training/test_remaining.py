@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 from dragoman.training.remaining import Pace
 from dragoman.training.state import TrainingState
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from dragoman.config import Config, merge
+from dragoman.config.options import Config
+from dragoman.config.toml import merge
 from dragoman.data.batches import ahead
 from dragoman.training import loop, machine
 from dragoman.training.machine import fixed_order, keep_threads, threads_restored

@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 
 from dragoman.cli import train as cli
-from dragoman.config import Config, from_toml, merge
+from dragoman.config.options import Config
+from dragoman.config.toml import from_toml, merge
 from dragoman.errors import FolderError, OptionError, TrainingError
+from dragoman.layout import STATE
 from dragoman.lock import locked
 from dragoman.training import loop, resume, verify
-from dragoman.training.checkpoint import STATE, checkpoints
+from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 from dragoman.training.schedules import learning_rate
 
 

@@ -14,10 +14,11 @@ import torch
 from rich.console import Console
 
 from dragoman.cli import main
-from dragoman.config import Config, merge
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import merge
 from dragoman.data.plans import longest_batch, plan_batches
 from dragoman.errors import OptionError, TrainingError
-from dragoman.limits import check_options
 from dragoman.model.folder import load_config, load_folder
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import run as room

@@ -10,7 +10,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from dragoman.config import Config, ModelOptions, merge
+from dragoman.config.options import Config, ModelOptions
+from dragoman.config.toml import merge
 from dragoman.data.prepare import prepare
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import DragomanError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dragoman.config import ModelOptions, TrainingOptions
+from dragoman.config.options import ModelOptions, TrainingOptions
 from dragoman.data.batches import PairsInMemory, assemble
 from dragoman.model.seq2seq import Objective, build_model
 from dragoman.training.optimizer import clip

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 import dragoman
-from dragoman.config import Config, merge
+from dragoman.config.options import Config
+from dragoman.config.toml import merge
 from dragoman.errors import MissingExtraError, TrainingError
-from dragoman.evaluation.history import History
+from dragoman.layout import TRACKERS
+from dragoman.runs.history import History
 from dragoman.training import trackers
-from dragoman.training.trackers import TRACKED, Trackers
+from dragoman.training.trackers import Trackers
 
 PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
 
@@ -129,6 +131,6 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
 
 
 def test_a_damaged_list_of_trackers_is_told(tmp_path: Path) -> None:
-    (tmp_path / TRACKED).write_text("{")
+    (tmp_path / TRACKERS).write_text("{")
     with pytest.raises(TrainingError, match="is damaged .delete it: trackers begin a new run"):
         Trackers(("tensorboard",), tmp_path, Config(), 0, print)

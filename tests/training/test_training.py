@@ -19,7 +19,8 @@ import torch
 from rich.console import Console
 
 import dragoman
-from dragoman.config import Config, merge, to_toml
+from dragoman.config.options import Config
+from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_config, load_folder, read_tensors

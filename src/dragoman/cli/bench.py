@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dragoman.cli.options import PICTURES, AllOptions, check_output, parse, recipe
-from dragoman.config import Config
+from dragoman.config.options import Config
 from dragoman.inspection.pictures import save_figure
 
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         found.append(row)
     rows = as_rows(found)
     if asked.plot is not None:
-        from dragoman.inspection.throughput import throughput_figure
+        from dragoman.runs.throughput import throughput_figure
 
         save_figure(throughput_figure(rows), asked.plot)
     best = max(found, key=lambda row: row.tokens_per_second)

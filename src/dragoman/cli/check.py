@@ -11,9 +11,9 @@ from typing import Annotated
 import tyro
 
 from dragoman.cli.options import check_output, parse
-from dragoman.config import Config, DataOptions
+from dragoman.config.options import Config, DataOptions
+from dragoman.config.rules import check_options
 from dragoman.errors import OptionError
-from dragoman.limits import check_options
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from rich.text import Text
 
 from dragoman.cli.options import PICTURES, check_output, parse
 from dragoman.errors import OptionError
-from dragoman.evaluation.history import SCORES
-from dragoman.inspection.comparison import RunRecord, compare, differing
 from dragoman.inspection.pictures import save_figure
+from dragoman.runs.comparison import RunRecord, compare, differing
+from dragoman.runs.history import SCORES
 
 Grid = list[list[str]]
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.plot is not None:
         if not any(run.history for run in runs):
             raise OptionError("there is nothing to draw: no run has measured yet", place="--plot")
-        from dragoman.inspection.curves import comparison_figure  # matplotlib only now
+        from dragoman.runs.curves import comparison_figure  # matplotlib only now
 
         save_figure(comparison_figure({run.name: run.history for run in runs}), asked.plot)
     if asked.json:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dragoman.cli.options import parse
-from dragoman.config import Config
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
 from dragoman.errors import OptionError
-from dragoman.limits import check_options
 
 PAIRS = "phrases.tsv"
 MODEL = "model"

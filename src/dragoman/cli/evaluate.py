@@ -119,7 +119,7 @@ def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -
 
 
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
-    from dragoman.evaluation.history import written
+    from dragoman.runs.history import written
 
     console = Console()
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"

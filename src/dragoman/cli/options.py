@@ -14,9 +14,10 @@ from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 
-from dragoman.config import Config, flat, from_toml
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import flat, from_toml
 from dragoman.errors import OptionError
-from dragoman.limits import check_options
 
 PICTURES = (".png", ".svg", ".pdf")
 Command = TypeVar("Command")

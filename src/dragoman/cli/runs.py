@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dragoman.cli.options import parse
 from dragoman.errors import OptionError
-from dragoman.evaluation.history import find_runs, print_runs
+from dragoman.runs.history import find_runs, print_runs
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from dragoman.cli.options import parse_search
-from dragoman.config import SearchOptions, flat
+from dragoman.config.options import SearchOptions
+from dragoman.config.toml import flat
 from dragoman.data.pairs import Faults
 
 if TYPE_CHECKING:

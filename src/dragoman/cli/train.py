@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from dragoman.cli.options import AllOptions, parse, recipe
-from dragoman.config import Config, merge
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import merge
 from dragoman.errors import OptionError, TrainingError
-from dragoman.limits import check_options
 
 
 @dataclass(frozen=True)

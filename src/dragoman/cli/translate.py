@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from dragoman.cli.options import PICTURES, check_output, parse_search
-from dragoman.config import SearchOptions, flat
+from dragoman.config.options import SearchOptions
+from dragoman.config.toml import flat
 from dragoman.data.lines import STDIN, place, read_lines
 from dragoman.errors import DataError, OptionError
 from dragoman.files import replacing

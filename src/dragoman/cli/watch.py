@@ -15,8 +15,9 @@ from rich.console import Console
 
 from dragoman.cli.options import parse
 from dragoman.errors import FolderError
-from dragoman.evaluation.history import METRICS, History, print_runs, read_metrics, row_lines
+from dragoman.layout import METRICS
 from dragoman.lock import is_locked
+from dragoman.runs.history import History, print_runs, read_metrics, row_lines
 
 SECONDS = 0.5
 """Between two looks at the folder."""

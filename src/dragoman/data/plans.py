@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 from dragoman.errors import DataError
 
 Rows = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import Config
+from dragoman.config.options import Config
 from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
 from dragoman.data.lines import require
 from dragoman.data.normalizer import build_normalizer
@@ -20,11 +20,8 @@ from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import TextStatistics, Tokenizer, choose_level, train_tokenizer
 from dragoman.errors import DataError
 from dragoman.files import refuse_ways_out, replacing_folder
+from dragoman.layout import CORPUS, TRAIN, VALIDATION
 
-FOLDER = "corpus"
-RECORD = "run.json"
-"""What a run was begun with: its options, its files and a digest of them, facts about the data."""
-TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 _TEXT, _OTHER_TEXT = "text.arrow", "other.arrow"
 
 Say = Callable[[str], None]
@@ -79,7 +76,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     Raises:
         DataError: the files cannot be used; nothing stays behind.
     """
-    made = folder / FOLDER
+    made = folder / CORPUS
     with replacing_folder(made) as aside:
         config, tokenizers, held_out = _build(files, aside, config, say)
     return open_prepared(made, config, *tokenizers, held_out=held_out)

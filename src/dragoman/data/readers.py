@@ -15,7 +15,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Literal, cast
 
-from dragoman.config import DataOptions
+from dragoman.config.options import DataOptions
 from dragoman.data.lines import BLOCK, LINE_END, STDIN, Text, decoded_lines, place, require
 from dragoman.data.pairs import Fault, FaultKind, Faults, Pair
 from dragoman.errors import DataError, OptionError

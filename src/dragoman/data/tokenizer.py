@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data.normalizer import build_normalizer
 from dragoman.data.tokenizer_file import OWN, Tree, checked
 from dragoman.errors import DataError, DragomanError, FolderError, OptionError

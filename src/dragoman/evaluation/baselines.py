@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.data.corpus import Corpus
-from dragoman.data.prepare import FOLDER, TRAIN
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import FolderError
+from dragoman.layout import CORPUS, TRAIN
 
 _MOST = 500_000
 """Training pairs that are looked at, spread evenly over all."""
@@ -48,7 +48,7 @@ class TrainingPairs:
 def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
     """The pairs that the model of ``folder`` learned from; None where they cannot be read."""
     try:
-        corpus = Corpus(folder / FOLDER / TRAIN)
+        corpus = Corpus(folder / CORPUS / TRAIN)
     except FolderError:  # damaged, of another version, or not kept: the model is whole without
         return None
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)

@@ -20,13 +20,13 @@ import numpy.typing as npt
 
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, write_text
+from dragoman.layout import CONFIDENCE
 
 if TYPE_CHECKING:
-    from dragoman.config import SearchOptions
+    from dragoman.config.options import SearchOptions
     from dragoman.evaluation.metrics import Measure
     from dragoman.search.translator import Translation, Translator
 
-FILE = "confidence.json"
 FEWEST = 50
 """Answers without which nothing is fitted."""
 CLOSE = 50.0
@@ -62,7 +62,7 @@ class Confidence:
 
     def save(self, folder: Path) -> None:
         """Store it in a model folder."""
-        write_text(folder / FILE, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(folder / CONFIDENCE, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def load_confidence(folder: Path) -> Confidence | None:
@@ -71,7 +71,7 @@ def load_confidence(folder: Path) -> Confidence | None:
     Raises:
         FolderError: the file is damaged.
     """
-    path = folder / FILE
+    path = folder / CONFIDENCE
     if not path.exists():
         return None
     try:

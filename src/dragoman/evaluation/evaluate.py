@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from dragoman.config import SearchOptions, flat
+from dragoman.config.options import SearchOptions
+from dragoman.config.toml import flat
 from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Breakdown, breakdown

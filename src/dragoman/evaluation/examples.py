@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dragoman.data.corpus import Corpus
-from dragoman.data.prepare import FOLDER, RECORD, VALIDATION
 from dragoman.errors import DataError
 from dragoman.files import parse_json
+from dragoman.layout import CORPUS, RECORD, VALIDATION
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -61,7 +61,7 @@ def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
     Raises:
         DataError: the folder does not hold them (they do not travel with an exported model).
     """
-    path = folder / FOLDER / VALIDATION
+    path = folder / CORPUS / VALIDATION
     if not path.exists():
         raise DataError(
             "holds no held-out pairs", place=str(folder), cure="name a file of test pairs"

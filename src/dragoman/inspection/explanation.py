@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.batches import PairsInMemory, assemble
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer

@@ -16,15 +16,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from dragoman.config import Config, flat, from_toml, to_toml
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import flat, from_toml, to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import refuse_ways_out, replacing, write_text
-from dragoman.limits import check_options
+from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
 from dragoman.model.seq2seq import Seq2Seq, build_model
-
-FORMAT = "1"
-CONFIG, WEIGHTS, SOURCE, TARGET = "config.toml", "model.safetensors", "source.json", "target.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dragoman.config import ModelOptions
+from dragoman.config.options import ModelOptions
 from dragoman.data.tokenizer import Ids
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.scorer import Scores, largest
 from dragoman.search.demand import Demand
 from dragoman.search.trail import NOTHING, Integers, Open

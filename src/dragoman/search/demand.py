@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.search.constraints import Never, Phrases
 from dragoman.search.trail import NOTHING, Integers, Open

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.search.trail import Weights
 
 Number = TypeVar("Number", float, npt.NDArray[np.float64])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
 from dragoman.scorer import Scorer
 from dragoman.search.choose import Best, Chosen, Drawn

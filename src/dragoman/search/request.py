@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.constraints import Never, Phrases, Tokens

@@ -9,7 +9,7 @@ from html import escape
 from itertools import chain, islice
 from typing import Any, TypeVar
 
-from dragoman.config import SearchOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.copies import extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.scorer import Scorer

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dragoman.config import DataOptions
+from dragoman.config.options import DataOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import UNK, Tokenizer

@@ -25,14 +25,15 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from dragoman.config import Config
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
 from dragoman.data.batches import IdPairs, assemble
 from dragoman.data.plans import Rows, longest_batch, plan_sentences
-from dragoman.data.prepare import FOLDER, Say, open_prepared
+from dragoman.data.prepare import Say, open_prepared
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError, TrainingError
 from dragoman.files import write_text
-from dragoman.limits import check_options
+from dragoman.layout import CORPUS
 from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.model.products import PACKED
 from dragoman.training.machine import cores, device_utilisation, fixed_order, peak_memory
@@ -198,7 +199,7 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
     torch.set_num_threads(int(config.training.threads))
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     device = accelerator.device
-    prepared = open_prepared(folder / FOLDER, config, *load_tokenizers(folder), held_out=True)
+    prepared = open_prepared(folder / CORPUS, config, *load_tokenizers(folder), held_out=True)
     quiet, train = Console(quiet=True), prepared.train
     run = assemble_run(folder, prepared, quiet, time.monotonic(), lambda: "", accelerator)
     batches, longest = choose_batches(train, sentences, config.training.seed)

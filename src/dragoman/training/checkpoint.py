@@ -25,12 +25,11 @@ from dragoman.files import (
     sync_folder,
     write_text,
 )
+from dragoman.layout import CHECKPOINTS, OPTIMIZER, STATE, WEIGHTS
 from dragoman.model.folder import fill, read_tensors, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.state import TrainingState
 
-FOLDER = "checkpoints"
-STATE = "state.json"
 _RANDOM = "random."
 
 
@@ -45,7 +44,7 @@ def save_checkpoint(
         OSError: it could not be written; the others are still there.
         TrainingError: what is read back is not what was written.
     """
-    place = folder / FOLDER
+    place = folder / CHECKPOINTS
     if not place.exists():
         place.mkdir()
         sync_folder(folder)
@@ -55,11 +54,7 @@ def save_checkpoint(
         write_text(made / STATE, text)
         return
     rest = _optimizer_tensors(model, optimizer) | _random_states()
-    contents = {
-        "model.safetensors": save(tensors_of(model)),
-        "optimizer.safetensors": save(rest),
-        STATE: text.encode(),
-    }
+    contents = {WEIGHTS: save(tensors_of(model)), OPTIMIZER: save(rest), STATE: text.encode()}
     with replacing_folder(made) as aside:
         for name, content in contents.items():
             (aside / name).write_bytes(content)
@@ -78,7 +73,7 @@ def save_checkpoint(
 
 def checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in (folder / FOLDER).glob("step-*") if path.name[5:].isdigit())
+    return sorted(path for path in (folder / CHECKPOINTS).glob("step-*") if path.name[5:].isdigit())
 
 
 def step_of(checkpoint: Path) -> int:
@@ -102,9 +97,9 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
 
 
 def _load(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
-    weights, _ = read_tensors(path / "model.safetensors")
-    fill(model, weights, path / "model.safetensors")
-    tensors, _ = read_tensors(path / "optimizer.safetensors")
+    weights, _ = read_tensors(path / WEIGHTS)
+    fill(model, weights, path / WEIGHTS)
+    tensors, _ = read_tensors(path / OPTIMIZER)
     for name, parameter in model.named_parameters():
         own = {
             k.removeprefix(f"{name}::"): t for k, t in tensors.items() if k.startswith(f"{name}::")

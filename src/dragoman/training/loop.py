@@ -14,11 +14,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from dragoman.config import Config, seconds
+from dragoman.config.options import Config, seconds
 from dragoman.data.batches import Batch, ahead, assemble
 from dragoman.data.plans import Rows, plan_epoch
 from dragoman.data.prepare import Prepared
-from dragoman.model.folder import WEIGHTS, save_weights
+from dragoman.layout import WEIGHTS
+from dragoman.model.folder import save_weights
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.checkpoint import save_checkpoint
 from dragoman.training.progress import Reporter

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from dragoman import __version__
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Options of mallopt(3)."""

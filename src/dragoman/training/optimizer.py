@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 from dragoman.model.embedding import KeptGradient
 from dragoman.model.seq2seq import Seq2Seq
 

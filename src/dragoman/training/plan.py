@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from dragoman.config import Config, seconds
+from dragoman.config.options import Config, seconds
 from dragoman.data.corpus import Corpus
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from dragoman.config import TrainingOptions
-from dragoman.evaluation.history import Row, read_metrics, row_lines, scores_line
+from dragoman.config.options import TrainingOptions
 from dragoman.files import write_text
+from dragoman.runs.history import Row, read_metrics, row_lines, scores_line
 from dragoman.training.machine import Usage, environment
 from dragoman.training.remaining import Pace
 from dragoman.training.state import TrainingState

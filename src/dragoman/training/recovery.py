@@ -14,12 +14,11 @@ from dragoman.data.corpus import Corpus
 from dragoman.data.plans import Rows
 from dragoman.errors import TrainingError
 from dragoman.files import remove_folder, write_text
+from dragoman.layout import SKIPPED
 from dragoman.model.seq2seq import Loss, Seq2Seq
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, step_of
 from dragoman.training.state import TrainingState
 
-SKIPPED = "skipped"
-"""A folder in the model folder: the batches of steps that were left out."""
 MOST_SKIPPED = 20
 """Steps with a non-finite gradient, one after another, before the run goes back."""
 MOST_RETURNS = 3

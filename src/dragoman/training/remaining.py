@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from statistics import mean
 
-from dragoman.config import TrainingOptions, seconds
+from dragoman.config.options import TrainingOptions, seconds
 from dragoman.training.state import TrainingState
 
 

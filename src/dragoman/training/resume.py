@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dragoman.config import Config, flat, merge, plain, to_toml
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import flat, merge, plain, to_toml
 from dragoman.data.lines import fingerprint
-from dragoman.data.prepare import FOLDER as CORPUS
-from dragoman.data.prepare import RECORD, Prepared, open_prepared
+from dragoman.data.prepare import Prepared, open_prepared
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import parse_json, write_text
-from dragoman.limits import check_options
-from dragoman.model.folder import CONFIG, load_config, load_tokenizers
+from dragoman.layout import CONFIG, CORPUS, RECORD
+from dragoman.model.folder import load_config, load_tokenizers
 from dragoman.training.checkpoint import checkpoints, step_of
 
 LIMITS = (

@@ -19,18 +19,29 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
-from dragoman.config import Config, flat
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import flat
 from dragoman.data.lines import fingerprint
-from dragoman.data.prepare import FOLDER as CORPUS
-from dragoman.data.prepare import RECORD, Prepared, prepare
+from dragoman.data.prepare import Prepared, prepare
 from dragoman.errors import OptionError, UsageError
-from dragoman.evaluation.confidence import FILE as CONFIDENCE
-from dragoman.evaluation.history import METRICS, REPORT, as_text, clock, scores_line
 from dragoman.files import final_name, refuse_ways_out, write_text
-from dragoman.limits import check_options
-from dragoman.lock import LOCK, locked
-from dragoman.model.folder import CONFIG, SOURCE, TARGET, WEIGHTS, save_setup
+from dragoman.layout import (
+    CONFIDENCE,
+    CONFIG,
+    CORPUS,
+    LOCK,
+    METRICS,
+    RECORD,
+    REPORT,
+    SOURCE,
+    TARGET,
+    WEIGHTS,
+)
+from dragoman.lock import locked
+from dragoman.model.folder import save_setup
 from dragoman.model.seq2seq import Seq2Seq, build_model
+from dragoman.runs.history import as_text, clock, scores_line
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads, threads_restored

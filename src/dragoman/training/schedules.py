@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dragoman.config import TrainingOptions
+from dragoman.config.options import TrainingOptions
 
 
 def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int) -> float:

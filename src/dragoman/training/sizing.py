@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from rich.console import Console
 
-from dragoman.config import Config
+from dragoman.config.options import Config
 from dragoman.data.batches import assemble
 from dragoman.data.plans import longest_batch, plan_batches, plan_epoch
 from dragoman.data.prepare import Prepared, Say

@@ -7,12 +7,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dragoman.config import Config, SideOptions, flat
+from dragoman.config.options import Config, SideOptions
+from dragoman.config.toml import flat
 from dragoman.data.corpus import Corpus
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
-from dragoman.model.folder import WEIGHTS, load_config, read_tensors
+from dragoman.layout import WEIGHTS
+from dragoman.model.folder import load_config, read_tensors
 from dragoman.model.seq2seq import Seq2Seq
 
 PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output.")}

@@ -9,12 +9,13 @@ from typing import Any
 
 from accelerate import tracking
 
-from dragoman.config import Config, flat
+from dragoman.config.options import Config
+from dragoman.config.toml import flat
 from dragoman.errors import TrainingError
 from dragoman.extras import need
 from dragoman.files import write_text
+from dragoman.layout import TRACKERS
 
-TRACKED = "trackers.json"
 """What each tracker calls the run, so that a resumed run goes on in the same curves."""
 
 
@@ -48,7 +49,7 @@ class Trackers:
     ) -> None:
         self._say = say
         self._trackers: dict[str, Any] = {}
-        path = folder / TRACKED
+        path = folder / TRACKERS
         known = _known(path)
         options = {
             name: value if isinstance(value, (bool, int, float)) else str(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dragoman.config import Config, SearchOptions
+from dragoman.config.options import Config, SearchOptions
 from dragoman.data.prepare import Prepared
 from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.confidence import fit_confidence

@@ -22,13 +22,13 @@ from accelerate import Accelerator
 from rich.console import Console
 from safetensors.torch import load_file
 
-from dragoman.config import Config, to_toml
+from dragoman.config.options import Config
+from dragoman.config.toml import to_toml
 from dragoman.errors import DragomanError, TrainingError
-from dragoman.evaluation.history import METRICS
 from dragoman.files import write_text
-from dragoman.lock import LOCK, locked
-from dragoman.model.folder import CONFIG, WEIGHTS
-from dragoman.training.checkpoint import STATE, checkpoints, step_of
+from dragoman.layout import CONFIG, LOCK, METRICS, STATE, WEIGHTS
+from dragoman.lock import locked
+from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.loop import train_loop
 from dragoman.training.machine import fixed_order, keep_threads
 from dragoman.training.resume import open_run, reopen

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from dragoman.config import DataOptions
+from dragoman.config.options import DataOptions
 from dragoman.data.check import survey
 from dragoman.data.check.alignment import shifted, swapped
 from dragoman.data.check.oddities import ODDITIES, Oddity, leave_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dragoman.config import SideOptions
+from dragoman.config.options import SideOptions
 from dragoman.data.tokenizer import TextStatistics, choose_level
 
 Severity = Literal["problem", "warning", "note"]

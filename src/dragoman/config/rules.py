@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from dragoman.config import Config, flat, seconds
+from dragoman.config.options import Config, seconds
+from dragoman.config.toml import flat
 from dragoman.errors import OptionError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dragoman.evaluation.history import scores_line
+from dragoman.runs.history import scores_line
 
 
 def test_scores_fit_a_line_however_far_a_run_went_astray() -> None:

@@ -17,8 +17,9 @@ from textwrap import indent
 
 import yaml
 
-from dragoman.evaluation.history import CARD, FIGURES, History, Row, clock, figure, trusted, written
 from dragoman.files import write_text
+from dragoman.layout import CARD
+from dragoman.runs.history import FIGURES, History, Row, clock, figure, trusted, written
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
 _CODE = "    "

@@ -12,10 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from dragoman.config import Config, plain
-from dragoman.evaluation.history import REPORT, History, Row, trusted
+from dragoman.config.options import Config
+from dragoman.config.toml import plain
 from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
+from dragoman.layout import REPORT
+from dragoman.runs.history import History, Row, trusted
 
 MOST_BYTES = 2_000_000
 _MOST_ROWS = 1000

@@ -15,10 +15,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from dragoman.data.corpus import Corpus
-from dragoman.data.prepare import FOLDER, TRAIN
 from dragoman.errors import FolderError, UsageError
-from dragoman.evaluation.history import SCORES, History, trusted
 from dragoman.files import parse_json
+from dragoman.layout import CORPUS, TRAIN
+from dragoman.runs.history import SCORES, History, trusted
 
 _WEIGHTS, _CHECKPOINTS = "model.safetensors", "checkpoints/step-*[0-9]"
 
@@ -131,7 +131,7 @@ def _state(checkpoint: Path) -> dict[str, Any]:
 
 def _pairs(path: Path) -> int | None:
     try:
-        return len(Corpus(path / FOLDER / TRAIN))
+        return len(Corpus(path / CORPUS / TRAIN))
     except FolderError:  # it does not travel with a model
         return None
 

@@ -11,9 +11,10 @@ import yaml
 import dragoman
 from dragoman.cli.options import parse
 from dragoman.cli.train import Train
-from dragoman.config import Config, flat, merge
-from dragoman.evaluation.history import History
-from dragoman.inspection.card import card_text, is_untouched, write_card
+from dragoman.config.options import Config
+from dragoman.config.toml import flat, merge
+from dragoman.runs.card import card_text, is_untouched, write_card
+from dragoman.runs.history import History
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
 FACTS = {

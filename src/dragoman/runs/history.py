@@ -19,16 +19,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.config import Config, from_toml, plain
-from dragoman.data.prepare import RECORD
+from dragoman.config.options import Config
+from dragoman.config.toml import from_toml, plain
 from dragoman.errors import DragomanError, FolderError
 from dragoman.files import parse_json, refuse_ways_out
+from dragoman.layout import CONFIG, METRICS, RECORD
 from dragoman.lock import is_locked
 
-METRICS, REPORT, CARD = "metrics.jsonl", "report.html", "README.md"
 SCORES = {"bleu": "BLEU", "chrf": "chrF", "exact": "exact match, %"}
 """Scores of held-out translations that a validation may have, and how they are labelled."""
-_CONFIG = "config.toml"
 
 Row = dict[str, Any]
 _COSTS = ("memory_mb", "tokens_per_second")
@@ -83,13 +82,13 @@ class History:
             FolderError: it is no model folder.
             OptionError: its options are damaged.
         """
-        if not (folder / _CONFIG).is_file():
-            raise FolderError(f"is not a model folder: it has no {_CONFIG}", place=str(folder))
+        if not (folder / CONFIG).is_file():
+            raise FolderError(f"is not a model folder: it has no {CONFIG}", place=str(folder))
         refuse_ways_out(folder)
         record = {}
         with suppress(OSError, ValueError, TypeError):
             record = dict(parse_json((folder / RECORD).read_text("utf-8")))
-        return cls(folder, from_toml(folder / _CONFIG), record, read_metrics(folder / METRICS))
+        return cls(folder, from_toml(folder / CONFIG), record, read_metrics(folder / METRICS))
 
     @property
     def name(self) -> str:

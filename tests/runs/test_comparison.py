@@ -16,10 +16,11 @@ from safetensors.numpy import save_file
 import dragoman
 from dragoman.cli import main
 from dragoman.cli.compare import grid, layout
-from dragoman.config import Config, to_toml
+from dragoman.config.options import Config
+from dragoman.config.toml import to_toml
 from dragoman.errors import FolderError, OptionError, UsageError
-from dragoman.inspection.comparison import short_names
-from dragoman.inspection.curves import comparison_figure
+from dragoman.runs.comparison import short_names
+from dragoman.runs.curves import comparison_figure
 
 Row = dict[str, Any]
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from dragoman.config import Config, merge
+from dragoman.config.options import Config
+from dragoman.config.toml import merge
 from dragoman.errors import FolderError
-from dragoman.evaluation.history import History
-from dragoman.inspection.card import write_card
-from dragoman.inspection.report import MOST_BYTES, report_data, report_page, write_report
+from dragoman.runs.card import write_card
+from dragoman.runs.history import History
+from dragoman.runs.report import MOST_BYTES, report_data, report_page, write_report
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
 ROWS = [

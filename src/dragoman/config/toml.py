@@ -1,0 +1,123 @@
+"""Options as flat names, as TOML and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import tomli_w
+
+from dragoman.config.options import Config
+from dragoman.errors import OptionError, did_you_mean
+
+Options = TypeVar("Options")
+_MOST_TOML = 1 << 20
+
+
+def flat(options: Any, prefix: str = "") -> dict[str, Any]:
+    """Every option under its dotted name: ``{"model.hidden": 512, ...}``."""
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        name = prefix + item.name
+        values |= flat(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
+    return values
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """:func:`flat` as JSON gives it back: tuples are lists."""
+    return dict(json.loads(json.dumps(flat(config))))
+
+
+def to_toml(config: Config) -> str:
+    """Every option as TOML, one table a group; :func:`from_toml` reads it back unchanged."""
+    return tomli_w.dumps(dataclasses.asdict(config))
+
+
+def from_toml(path: Path, *, base: Config | None = None) -> Config:
+    """Read a recipe or a ``config.toml``; what it does not name stays as in ``base``.
+
+    Raises:
+        OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_TOML + 1)
+        if len(raw) > _MOST_TOML:
+            raise OptionError("is too long for a file of options", place=str(path))
+        tree = tomllib.loads(raw.decode("utf-8"))
+    except OSError as error:
+        raise OptionError(f"cannot be read: {error.strerror}", place=str(path)) from error
+    except ValueError as error:  # wrong TOML, wrong UTF-8, a number of thousands of digits
+        raise OptionError(f"is not TOML: {error}", place=str(path)) from error
+    except RecursionError as error:
+        raise OptionError("is not TOML: nested too deep", place=str(path)) from error
+    return merge(base or Config(), tree, place=str(path))
+
+
+def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str = "") -> Options:
+    """``options`` with the values of ``tree``, a table of tables, in their places.
+
+    Raises:
+        OptionError: an unknown name or a value of the wrong type; names ``place`` and option.
+    """
+    types = get_type_hints(type(options), include_extras=True)
+    changes: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name not in types:
+            hint = did_you_mean(name, types)
+            raise OptionError(f"unknown option {prefix + name!r}", place=place, cure=hint)
+        old = getattr(options, name)
+        if dataclasses.is_dataclass(old):
+            if not isinstance(value, Mapping):
+                raise OptionError(f"{prefix + name!r} is a table of options", place=place)
+            changes[name] = merge(old, value, place=place, prefix=f"{prefix}{name}.")
+        else:
+            changes[name] = _typed(value, types[name], f"{prefix}{name}", place)
+    return dataclasses.replace(options, **changes)  # type: ignore[type-var]
+
+
+def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
+    """``value`` as the annotation ``wanted`` says: TOML's lists become tuples, 1 becomes 1.0."""
+    if get_origin(wanted) is Literal:
+        if value in get_args(wanted):
+            return value
+        cure = did_you_mean(str(value), map(str, get_args(wanted)))
+        raise OptionError(f"{name} cannot be {value!r}", place=place, cure=cure)
+    if get_origin(wanted) is tuple:
+        kinds = get_args(wanted)
+        if isinstance(value, (list, tuple)) and (kinds[-1] is ... or len(kinds) == len(value)):
+            kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+            return tuple(
+                _typed(item, kind, name, place) for item, kind in zip(value, kinds, strict=True)
+            )
+    elif wanted in (int, float, str, bool):
+        if type(value) is wanted or (wanted is float and type(value) is int and abs(value) < 1e15):
+            return wanted(value)
+    else:  # a union such as int | Literal["auto"]
+        for choice in get_args(wanted):
+            try:
+                return _typed(value, choice, name, place)
+            except OptionError:
+                continue
+    raise OptionError(f"{name} cannot be {value!r}", place=place, cure=f"it takes {_kind(wanted)}")
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+
+
+def _kind(wanted: Any) -> str:
+    """An annotation in words: ``a whole number or 'auto'``."""
+    if wanted in _KINDS:
+        return _KINDS[wanted]
+    parts = get_args(wanted)
+    if get_origin(wanted) is tuple:
+        count = "a list" if parts[-1] is ... else f"a list of {len(parts)}"
+        return f"{count}: {_kind(parts[0])}" if parts[0] is not str else f"{count} of texts"
+    if get_origin(wanted) is Literal:
+        return " or ".join(map(repr, parts))
+    return " or ".join(map(_kind, parts))

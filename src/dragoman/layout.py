@@ -1,0 +1,43 @@
+"""The names of the files and folders in a model folder, and the version of its format.
+
+fra-eng/
+  config.toml              every option of the run, those chosen from the data included
+  model.safetensors        the best weights so far
+  source.json target.json  tokenizers, in Hugging Face's format
+  confidence.json          how a translation's score becomes a confidence
+  README.md report.html    the model card; the run's report
+  metrics.jsonl            one JSON object a line: training, validation, start and end
+  run.json                 what the run was begun with: options, files, a digest of the data
+  trackers.json            identifiers of this run in experiment trackers
+  corpus/                  the pairs as ids
+  checkpoints/             one folder a checkpoint; the last ones are kept
+  skipped/                 the pairs of steps whose gradient was not finite
+"""
+
+from __future__ import annotations
+
+FORMAT = "1"
+"""Version of this layout; stands in the header of ``model.safetensors``."""
+
+CONFIG = "config.toml"
+WEIGHTS = "model.safetensors"
+SOURCE = "source.json"
+TARGET = "target.json"
+CONFIDENCE = "confidence.json"
+CARD = "README.md"
+REPORT = "report.html"
+METRICS = "metrics.jsonl"
+RECORD = "run.json"
+TRACKERS = "trackers.json"
+LOCK = ".lock"
+CORPUS = "corpus"
+TRAIN = "train.arrow"
+"""In :data:`CORPUS`: the training pairs."""
+VALIDATION = "validation.arrow"
+"""In :data:`CORPUS`: the held-out pairs."""
+CHECKPOINTS = "checkpoints"
+STATE = "state.json"
+"""In a checkpoint: counters and the position in the data."""
+OPTIMIZER = "optimizer.safetensors"
+"""In a checkpoint: the optimizer's tensors and the random states."""
+SKIPPED = "skipped"
