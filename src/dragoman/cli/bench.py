@@ -15,7 +15,7 @@ from rich.table import Table
 
 from dragoman.cli.options import PICTURES, AllOptions, check_output, parse, recipe
 from dragoman.config.options import Config
-from dragoman.inspection.pictures import save_figure
+from dragoman.runs.pictures import save_figure
 
 
 @dataclass(frozen=True)

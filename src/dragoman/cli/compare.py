@@ -17,9 +17,9 @@ from rich.text import Text
 
 from dragoman.cli.options import PICTURES, check_output, parse
 from dragoman.errors import OptionError
-from dragoman.inspection.pictures import save_figure
 from dragoman.runs.comparison import RunRecord, compare, differing
 from dragoman.runs.history import SCORES
+from dragoman.runs.pictures import save_figure
 
 Grid = list[list[str]]
 

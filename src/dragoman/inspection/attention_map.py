@@ -16,7 +16,7 @@ from matplotlib.image import AxesImage
 
 from dragoman.errors import DataError
 from dragoman.inspection.fonts import fonts_for
-from dragoman.inspection.pictures import as_label, save_figure
+from dragoman.runs.pictures import as_label, save_figure
 
 if TYPE_CHECKING:
     from dragoman.inspection.explanation import Explanation

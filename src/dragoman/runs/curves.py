@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from dragoman.inspection.pictures import as_label, save_figure
 from dragoman.layout import METRICS
 from dragoman.runs.history import SCORES, read_metrics
+from dragoman.runs.pictures import as_label, save_figure
 
 CURVES = "curves.png"
 Rows = list[dict[str, Any]]
