@@ -59,7 +59,7 @@ def card_text(history: History) -> str:
     # An example that a shell can read as it stands.
     example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
     return (
-        files("dragoman.inspection")
+        files("dragoman.runs")
         .joinpath("card.md")
         .read_text("utf-8")
         .format(

@@ -40,7 +40,7 @@ def report_page(history: History) -> str:
     Raises:
         FolderError: its rows are not as a run writes them.
     """
-    template = files("dragoman.inspection").joinpath("report.html").read_text("utf-8")
+    template = files("dragoman.runs").joinpath("report.html").read_text("utf-8")
     before, _, rest = template.partition("{title}")
     between, _, after = rest.partition("{data}")
     most = _MOST_ROWS
