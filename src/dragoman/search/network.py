@@ -1,0 +1,95 @@
+"""What search needs of a neural network, whichever library computes it.
+
+    N hypotheses   B sentences   S source positions   V vocabulary   C best words   Q slots
+
+A network computes; it keeps no books. :class:`dragoman.search.batched.BatchedScorer` decides which
+sentences are encoded together, which hypotheses are stepped together, and how many rows fill a
+batch, so that the numbers of a hypothesis do not depend on its company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.data.source import Source
+
+Integers = npt.NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """A value with one entry a row: encoded sentences, or states of hypotheses."""
+
+    def __len__(self) -> int: ...
+
+    def select(self, rows: Integers) -> Self:
+        """The entries of ``rows`` [N'], which may repeat or leave out any."""
+        ...
+
+    def join(self, more: Self) -> Self:
+        """These entries, then those of ``more``."""
+        ...
+
+
+class Scores(NamedTuple):
+    """What one step says of every hypothesis; the caller may write into it."""
+
+    log_probs: npt.NDArray[np.floating[Any]]
+    """Natural logarithms: of every next word, [N, V], or of the words in ``tokens``, [N, C]."""
+    tokens: Integers | None
+    """The most probable words, best first, [N, C]; None: all words in their order."""
+    weights: npt.NDArray[np.floating[Any]] | None
+    """Attention over the source, [N, S], zero on padding; None for a network without it."""
+
+
+Memory = TypeVar("Memory", bound=Rows)
+State = TypeVar("State", bound=Rows)
+
+
+class Network(Protocol[Memory, State]):
+    """An encoder and one step of a decoder, from NumPy arrays to NumPy arrays."""
+
+    @property
+    def copies(self) -> bool:
+        """It copies source words: words of a source's own have ids from V on."""
+        ...
+
+    @property
+    def attends(self) -> bool:
+        """Its steps give attention weights."""
+        ...
+
+    def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, State]:
+        """Encode B sources, padded to ``width`` positions (end token included).
+
+        Returns:
+            The encoded sources and the first states of the decoder, B rows each.
+        """
+        ...
+
+    def step(
+        self,
+        tokens: Integers,
+        state: State,
+        memory: Memory,
+        cells: Integers,
+        slots: int,
+        top: int | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Scores, State]:
+        """Score what follows ``tokens``, the last token of each of N hypotheses.
+
+        Args:
+            tokens: ids [N].
+            state: N rows.
+            memory: the sentences that the hypotheses belong to, B rows.
+            cells: sentence x ``slots`` + number within the sentence, [N]: attention is computed
+                over all B x Q cells, so that a row of it does not depend on how many are taken.
+            slots: most hypotheses of a sentence, Q.
+            top: score only the C most probable words; None: all.
+            never: words whose probability is set to zero.
+        """
+        ...
