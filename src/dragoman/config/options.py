@@ -39,6 +39,9 @@ class DataOptions:
     """Largest share of unusable lines before reading stops with an error."""
     validation: int = 1000
     """Pairs held out for validation (at most a tenth of all); split by source side."""
+    split_seed: int = 1
+    """Seed of the choice of held-out pairs: runs that share it hold out the same pairs of a file,
+    whatever their training.seed."""
     drop_unknown: bool = False
     """Leave out pairs with a token outside the vocabulary (see min_count)."""
     validation_pairs: tuple[str, ...] = ()
@@ -222,7 +225,7 @@ class TrainingOptions:
     """Only operations that add in a fixed order: on a GPU the same run again has the same numbers,
     more slowly; on a processor it has them anyway, with as many threads."""
     seed: int = 1
-    """Seed of weights, dropout, split and order: the same seed gives the same run."""
+    """Seed of weights, dropout and order: the same seed gives the same run."""
 
 
 @dataclass(frozen=True)

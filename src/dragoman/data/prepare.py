@@ -100,7 +100,7 @@ def _build(
     if config.data.validation_pairs:
         held = np.zeros(count, dtype=np.bool_)
     else:
-        held = hold_out(text, config.data.validation, config.training.seed)
+        held = hold_out(text, config.data.validation, config.data.split_seed)
     fitting = _fitting(text, count, config)
     if not fitting.all():
         say(f"{count - int(fitting.sum())} pairs left out: shorter or longer than asked for")
