@@ -37,7 +37,8 @@ def test_targets_take_the_ids_of_the_words_they_share(
     source, target = tokenizers
     size = len(target)
     encoded = encode_pairs(["je suis Zoé de Bâle"], ["i am Zoé from Basel"], tokenizers, copy=True)
-    sources, targets, copies = (rows[0].tolist() for rows in encoded)
+    (read,), (ids,) = encoded
+    sources, targets, copies = read.ids.tolist(), ids.tolist(), read.copies.tolist()
     known = {word: target.token_id(f"▁{word}") for word in ("i", "am", "from", "de")}
     assert sources == [
         source.token_id("▁je"),
@@ -52,9 +53,9 @@ def test_targets_take_the_ids_of_the_words_they_share(
 
 
 def test_without_copying_nothing_is_added(tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
-    _, targets, copies = encode_pairs(["je suis Zoé"], ["i am Zoé"], tokenizers, copy=False)
+    (read,), targets = encode_pairs(["je suis Zoé"], ["i am Zoé"], tokenizers, copy=False)
     assert targets[0][-1] == UNK
-    assert len(copies[0]) == 0
+    assert len(read.copies) == 0
 
 
 def test_a_word_that_spells_a_special_token_is_a_word(

@@ -70,8 +70,8 @@ def test_ids_are_those_of_the_chosen_rows(
     assert len(corpus) == len(chosen)
     assert corpus.texts() == [(p.source, p.target) for p in chosen]
     for row, pair in enumerate(chosen):
-        source, target, _ = corpus.pair(row)
-        assert tokenizers[0].decode(source) == pair.source
+        source, target = corpus.pair(row)
+        assert tokenizers[0].decode(source.ids) == pair.source
         assert tokenizers[1].decode(target) == pair.target.strip()
         assert corpus.source_lengths[row] == len(source)
         assert corpus.target_lengths[row] == len(target)

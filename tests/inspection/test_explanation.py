@@ -21,6 +21,7 @@ import dragoman
 from dragoman.api import Model
 from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
 from dragoman.data.batches import Batch, PairsInMemory, assemble
+from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, train_tokenizer
 from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Explanation
@@ -176,10 +177,12 @@ def batch_of(*lengths: tuple[int, int], copy: bool = False) -> Batch:
     """Pairs of ids of these lengths, by formula; with ``copy`` each source brings two words."""
     rows = [[np.arange(n, dtype=np.int32) * 7 % 19 + 4 for n in pair] for pair in lengths]
     sources, targets = zip(*rows, strict=True)
-    copies = [np.arange(len(s) + 1, dtype=np.int32) % 2 + VOCABULARY for s in sources]
+    read = [Source(ids) for ids in sources]
     if copy:
+        copies = [np.arange(len(s) + 1, dtype=np.int32) % 2 + VOCABULARY for s in sources]
+        read = [Source(*one) for one in zip(sources, copies, strict=True)]
         targets[0][1] = VOCABULARY + 1
-    return assemble(PairsInMemory(sources, targets, copies * copy), np.arange(len(rows)))
+    return assemble(PairsInMemory(read, targets), np.arange(len(rows)))
 
 
 @pytest.mark.parametrize("options", EVERY, ids=str)
@@ -308,7 +311,7 @@ def test_the_beam_is_the_tree_that_search_went_through(model: Model) -> None:
 def record_of(model: Model, line: str, ids: tuple[int, ...]) -> list[float]:
     """The log-probability of a beginning, by forced decoding."""
     (source,) = model.folder.source.encode([line])
-    batch = assemble(PairsInMemory([source], [np.array(ids, np.int32)]), np.array([0]))
+    batch = assemble(PairsInMemory([Source(source)], [np.array(ids, np.int32)]), np.array([0]))
     return [-float(record(model.folder.model, batch)["loss"].array[0, :-1].sum())]
 
 

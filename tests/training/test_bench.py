@@ -18,6 +18,7 @@ from dragoman.cli import main
 from dragoman.config.options import Config
 from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch, PairsInMemory
+from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
 from dragoman.model import kernels
 from dragoman.model.folder import load_config
@@ -122,7 +123,7 @@ def test_samples_tokens_and_products_are_counted_exactly(folder: Path) -> None:
 def test_a_round_is_spread_over_the_lengths() -> None:
     lengths = [1 + i // 6 for i in range(90)]
     ids = [np.zeros(n, dtype=np.int32) for n in lengths]
-    batches, longest = choose_batches(PairsInMemory(ids, ids), 6, seed=1)
+    batches, longest = choose_batches(PairsInMemory([Source(one) for one in ids], ids), 6, seed=1)
     assert [len(rows) for rows in batches] == [6] * 8 and len(longest) == 6
     widths = [max(lengths[i] for i in rows) for rows in batches]
     assert widths == [1, 3, 5, 7, 9, 11, 13, 15] and max(lengths[i] for i in longest) == 15

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from dragoman.data.plans import Lengths, Rows
+from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, Ids
 
 Item = TypeVar("Item")
@@ -27,24 +28,21 @@ class IdPairs(Protocol):
     source_lengths: Lengths
     target_lengths: Lengths
 
-    def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
-        """Source ids, target ids, and the source's words to copy (or none), of one row."""
+    def pair(self, row: int) -> tuple[Source, Ids]:
+        """Source and target ids of one row."""
         ...
 
 
 class PairsInMemory:
     """A few pairs of ids, such as a test set's."""
 
-    def __init__(
-        self, sources: Sequence[Ids], targets: Sequence[Ids], copies: Sequence[Ids] = ()
-    ) -> None:
-        none = np.zeros(0, dtype=np.int32)
-        self._pairs = list(zip(sources, targets, copies or [none] * len(sources), strict=True))
-        self.source_lengths = np.array([len(ids) for ids in sources], dtype=np.int32)
+    def __init__(self, sources: Sequence[Source], targets: Sequence[Ids]) -> None:
+        self._pairs = list(zip(sources, targets, strict=True))
+        self.source_lengths = np.array([len(source) for source in sources], dtype=np.int32)
         self.target_lengths = np.array([len(ids) for ids in targets], dtype=np.int32)
 
-    def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
-        """Source ids, target ids, and the source's words to copy (or none), of one row."""
+    def pair(self, row: int) -> tuple[Source, Ids]:
+        """Source and target ids of one row."""
         return self._pairs[row]
 
 
@@ -127,11 +125,11 @@ def pad(
 
 def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     """Read the pairs of one batch from the corpus."""
-    sources, targets, words = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
-    source, source_mask = pad(sources, last=EOS)
+    sources, targets = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
+    source, source_mask = pad([one.ids for one in sources], last=EOS)
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)
-    copies, _ = pad(words)
+    copies, _ = pad([one.copies for one in sources])
     lengths, real = source_mask.sum(1).numpy(), target_mask.flatten().nonzero().squeeze(1)
     return Batch(
         source, source_mask, target_in, target_out, target_mask, copies, lengths, real, len(real)

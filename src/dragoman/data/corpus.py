@@ -21,6 +21,7 @@ import pyarrow as pa
 from dragoman.data.copies import copy_ids, extend_target
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
+from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
 from dragoman.errors import FolderError
 
@@ -35,8 +36,6 @@ REASONS = (
 """Why a pair may be left out of a corpus."""
 
 _LISTS = ("source", "target", "copies")
-_NOTHING = np.zeros(0, dtype=np.int32)
-"""Words to copy of a corpus from before there were any."""
 _TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
 _IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
@@ -85,11 +84,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.source_lengths)
 
-    def pair(self, row: int) -> tuple[Ids, Ids, Ids]:
-        """Source ids, target ids and words to copy of one row, as views of the file."""
+    def pair(self, row: int) -> tuple[Source, Ids]:
+        """Source and target ids of one row, as views of the file."""
         columns, at = self._columns[row // CHUNK], row % CHUNK
-        source, target, *words = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
-        return source, target, words[0] if words else _NOTHING
+        source, target, *copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
+        return Source(source, *copies), target
 
     def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
         """How often each target token comes, the end once a row: int64 [V]."""
@@ -237,7 +236,8 @@ def _encoded(
         encoded = encode_pairs(
             [sources[i] for i in chosen], [targets[i] for i in chosen], tokenizers, copy=copy
         )
-        for i, s, t, words in zip(chosen, *encoded, strict=True):
+        for i, source, t in zip(chosen, *encoded, strict=True):
+            s = source.ids
             if not len(s) or not len(t):
                 left_out[nothing] += 1
             elif len(s) > longest[0] or len(t) > longest[1]:
@@ -245,23 +245,22 @@ def _encoded(
             elif drop_unknown and (UNK in s or UNK in t):
                 left_out[unknown] += 1
             else:
-                yield s, t, words, int(lines[i]), sources[i], targets[i]
+                yield s, t, source.copies, int(lines[i]), sources[i], targets[i]
 
 
 def encode_pairs(
     sources: list[str], targets: list[str], tokenizers: tuple[Tokenizer, Tokenizer], *, copy: bool
-) -> tuple[list[Ids], list[Ids], list[Ids]]:
-    """Source ids, target ids, and the source's words for a copying model (else empty)."""
-    source_ids, target_ids = tokenizers[0].encode(sources), tokenizers[1].encode(targets)
-    if not copy:
-        return source_ids, target_ids, [_NOTHING] * len(sources)
-    copies = []
-    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        ids, words = copy_ids(tokenizers[0].pieces(source), tokenizers[1])
-        pieces = tokenizers[1].pieces(target)
-        target_ids[row] = extend_target(target_ids[row], pieces, words, len(tokenizers[1]))
-        copies.append(ids)
-    return source_ids, target_ids, copies
+) -> tuple[list[Source], list[Ids]]:
+    """Encode pairs of text; with ``copy``, as a copying model reads them."""
+    encoded = [Source(ids) for ids in tokenizers[0].encode(sources)]
+    target_ids = tokenizers[1].encode(targets)
+    if copy:
+        for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+            copies, words = copy_ids(tokenizers[0].pieces(source), tokenizers[1])
+            encoded[row] = Source(encoded[row].ids, copies)
+            pieces = tokenizers[1].pieces(target)
+            target_ids[row] = extend_target(target_ids[row], pieces, words, len(tokenizers[1]))
+    return encoded, target_ids
 
 
 def _chunks(items: Iterable[Any]) -> Iterator[Sequence[Any]]:

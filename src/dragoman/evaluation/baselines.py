@@ -53,9 +53,9 @@ def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> Traini
         return None
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
-    sources = tuple(source.decode(ids) for ids, _, _ in pairs)
+    sources = tuple(source.decode(one.ids) for one, _ in pairs)
     # A word that can only be copied (data/copies.py) is an unknown one here.
-    targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids, _ in pairs)
+    targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids in pairs)
     return TrainingPairs(sources, targets, len(corpus), target)
 
 

@@ -153,10 +153,8 @@ def explain_line(
         DataError: nothing is left of a text, or it is longer than the model reads at a time.
     """
     sides, scorer = (translator.source, translator.target), translator.scorer
-    (source,), (said,), copies = encode_pairs(
-        [line], [target or ""], sides, copy=model.copying is not None
-    )
-    _check("the sentence", source, translator.longest)
+    (source,), (said,) = encode_pairs([line], [target or ""], sides, copy=model.copying is not None)
+    _check("the sentence", source.ids, translator.longest)
     if target is not None:
         _check("the target", said, translator.longest)
     options = replace(options, n_best=options.beam)
@@ -164,7 +162,7 @@ def explain_line(
         (answer,) = translator.translate([line], options)
     best = answer.hypotheses[0]
     ids = np.array(best.ids, dtype=np.int32) if target is None else said
-    batch = assemble(PairsInMemory([source], [ids], copies), np.array([0]))
+    batch = assemble(PairsInMemory([source], [ids]), np.array([0]))
     if target is None and best.ids and not best.complete:
         batch.target_mask[0, -1] = False  # it was cut at its limit: no end follows
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
@@ -190,7 +188,7 @@ def explain_pairs(
         raise UsageError("there is no pair to explain")
     rows = np.arange(len(pairs.source_lengths))
     values = record(model, assemble(pairs, rows), smoothing=smoothing)
-    texts = texts or [sides[0].decode(pairs.pair(int(row))[0]) for row in rows]
+    texts = texts or [sides[0].decode(pairs.pair(int(row))[0].ids) for row in rows]
     return Explanation(_examples(values, sides, texts), values)
 
 

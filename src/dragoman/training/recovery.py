@@ -33,9 +33,9 @@ def note_batch(folder: Path, step: int, corpus: Corpus, rows: Rows) -> None:
     place.mkdir(exist_ok=True)
     if len(list(place.iterdir())) < _KEPT:
         pairs = [
-            {"line": corpus.line(row), "source": source.tolist(), "target": target.tolist()}
+            {"line": corpus.line(row), "source": source.ids.tolist(), "target": target.tolist()}
             for row in sorted(map(int, rows))
-            for source, target, _ in (corpus.pair(row),)
+            for source, target in (corpus.pair(row),)
         ]
         write_text(place / f"step-{step:08d}.json", json.dumps({"step": step, "pairs": pairs}))
 
