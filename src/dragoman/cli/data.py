@@ -18,7 +18,7 @@ from dragoman.files import write_text
 
 @dataclass(frozen=True)
 class Data:
-    """List the embedded sample corpora, or write one of them as TSV: dragoman data get phrases."""
+    """List the sample corpora, or write one of them as TSV: dragoman data get phrases."""
 
     action: Annotated[Literal["list", "get"], tyro.conf.Positional]
     """What to do."""
@@ -27,7 +27,7 @@ class Data:
     out: Path = Path("-")
     """The file to write; - is standard output."""
     count: int | None = None
-    """Pairs to generate (default: the corpus's own number)."""
+    """Number of pairs (default: the corpus's own)."""
     seed: int = 1
     """The same seed gives the same pairs."""
 

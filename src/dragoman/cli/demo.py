@@ -25,7 +25,7 @@ ASKED = (
 
 @dataclass(frozen=True)
 class Demo:
-    """Generate French-English phrases, look at them, train on them, score the model, use it."""
+    """Write French-English phrases, look at them, train on them, score the model, use it."""
 
     out: Path = Path("dragoman-demo")
     """The folder for all of it; an earlier demo there is replaced."""

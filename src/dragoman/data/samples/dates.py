@@ -20,7 +20,18 @@ _LANGUAGES = tuple(_TABLE["languages"].values())
 _CASES: tuple[Callable[[str], str], ...] = (str, str, str, str.lower, str.upper)
 
 
-def draw_date(rng: Random) -> tuple[str, str]:
+def draw_dates(count: int, rng: Random) -> list[tuple[str, str]]:
+    """``count`` dates that are written differently, and the ISO form of each, in random order."""
+    targets: dict[str, str] = {}
+    while len(targets) < count:
+        targets.setdefault(*_draw_date(rng))
+    # Frequent forms are drawn early and never again: the end would be the harder part.
+    pairs = list(targets.items())
+    rng.shuffle(pairs)
+    return pairs
+
+
+def _draw_date(rng: Random) -> tuple[str, str]:
     """One day between 1900 and 2099 in a random language and format, and its ISO form."""
     day = _FIRST_DAY + timedelta(days=rng.randrange(_DAYS))
     language = rng.choice(_LANGUAGES)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from dragoman.data.samples.lexicon import (
+from tools.phrases.lexicon import (
     ADJECTIVES,
     GENDERS,
     LEXICON,
@@ -23,7 +23,7 @@ from dragoman.data.samples.lexicon import (
     Tense,
     Verb,
 )
-from dragoman.data.samples.spelling import indefinite_article, vowel_sound
+from tools.phrases.spelling import indefinite_article, vowel_sound
 
 Determiner = Literal["the", "a", "this", "own", "number", "which", ""]
 Role = Literal["object", "denied", "definite", "which", "how many", "other"]

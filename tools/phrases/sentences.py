@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from random import Random
 
-from dragoman.data.samples.clauses import PLAIN, Clause, Polarity, Text, choose_polarity, conjugate
-from dragoman.data.samples.lexicon import ADJECTIVES, LEXICON, PEOPLE, VERBS, Tense, Verb
-from dragoman.data.samples.nounphrases import (
+from tools.phrases.clauses import PLAIN, Clause, Polarity, Text, choose_polarity, conjugate
+from tools.phrases.lexicon import ADJECTIVES, LEXICON, PEOPLE, VERBS, Tense, Verb
+from tools.phrases.nounphrases import (
     WHO,
     Phrase,
     Role,
@@ -21,7 +21,7 @@ from dragoman.data.samples.nounphrases import (
     choose_pronoun,
     choose_subject,
 )
-from dragoman.data.samples.spelling import finish
+from tools.phrases.spelling import finish
 
 _BE = VERBS["être"]
 _ACTIONS = [verb for verb in VERBS.values() if verb is not _BE]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-from dragoman.data.samples.lexicon import LEXICON, VERBS, Tense, Verb
-from dragoman.data.samples.nounphrases import Phrase
+from tools.phrases.lexicon import LEXICON, VERBS, Tense, Verb
+from tools.phrases.nounphrases import Phrase
 
 Text = tuple[str, str]
 """The same words in French and in English; either may be empty."""

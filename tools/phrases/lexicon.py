@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 Gender = Literal["m", "f"]
@@ -51,7 +51,7 @@ class Verb:
     etre: bool = False
 
 
-LEXICON = tomllib.loads(files(__package__).joinpath("lexicon.toml").read_text(encoding="utf-8"))
+LEXICON = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
 NOUNS = {
     kind: [Noun(gender, french.split(), english.split(), kind) for gender, french, english in rows]
     for kind, rows in LEXICON["nouns"].items()

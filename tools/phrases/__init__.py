@@ -1,0 +1,1 @@
+"""The grammar that the pairs of the ``phrases`` sample were drawn from."""
