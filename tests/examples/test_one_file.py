@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dragoman.data.batches import make_batch
 from dragoman.data.tokenizer import BOS, EOS
 from dragoman.model.recurrence import Recurrent
 from dragoman.model.seq2seq import Objective, Seq2Seq
@@ -75,7 +76,7 @@ def test_the_loss_is_the_packages(
     answers[torch.arange(len(lengths)), lengths - 1] = EOS
     begin = torch.full_like(answers[:, :1], BOS)
     read = torch.cat((begin, answers[:, :-1]), 1)
-    expected = model(source, mask, read, answers, real, Objective())
+    expected = model(make_batch(source, mask, read, answers, real), Objective())
     total, count = twin.loss(source, answers)
     assert int(count) == int(lengths.sum())
     torch.testing.assert_close(total, expected.total, rtol=0, atol=1e-9)

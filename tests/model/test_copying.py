@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dragoman.data.batches import make_batch
 from dragoman.data.tokenizer import UNK
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from tiny import TARGET, VOCABULARY, tiny_model
@@ -73,7 +74,7 @@ def test_loss_and_gradients_are_those_of_the_written_out_mixture(
 ) -> None:
     model = tiny_model(copy=True, **options)
     real = torch.arange(TARGET) < torch.tensor([TARGET, 3, 5, 6, 8]).unsqueeze(1)
-    loss = model(source, mask, target, answers, real, Objective(), copies)
+    loss = model(make_batch(source, mask, target, answers, real, copies), Objective())
     loss.total.backward()
     ours = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
@@ -94,7 +95,8 @@ def test_smoothing_is_of_the_vocabulary_alone(
     everything = torch.ones_like(target, dtype=torch.bool)
 
     def loss(smoothing: float) -> Tensor:
-        return model(source, mask, target, answers, everything, Objective(smoothing), copies).total
+        batch = make_batch(source, mask, target, answers, everything, copies)
+        return model(batch, Objective(smoothing)).total
 
     memory = model.encode(source, mask, copies)
     features, _ = model.unroll(target, memory)
@@ -136,6 +138,6 @@ def test_a_sampled_softmax_mixes_with_the_pointer(
     """Words that can only be copied cost the same, whichever words are sampled."""
     model = tiny_model(copy=True)
     only = answers >= VOCABULARY
-    full = model(source, mask, target, answers, only, Objective(), copies)
-    sampled = model(source, mask, target, answers, only, Objective(samples=5), copies)
+    batch = make_batch(source, mask, target, answers, only, copies)
+    full, sampled = model(batch, Objective()), model(batch, Objective(samples=5))
     torch.testing.assert_close(sampled.total, full.total, rtol=0, atol=1e-9)

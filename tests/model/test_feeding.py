@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dragoman.data.batches import make_batch
 from dragoman.model.feeding import features_with_guesses
 from dragoman.model.seq2seq import Objective
 from tiny import BATCH, TARGET, tiny_model
@@ -113,7 +114,7 @@ def test_the_loss_learns_through_the_features(
     torch.manual_seed(5)
     everything = torch.ones_like(target, dtype=torch.bool)
     objective = Objective(feeding=way, share=0.5)
-    loss = model(source, mask, target, target.roll(-1, 1), everything, objective)
+    loss = model(make_batch(source, mask, target, target.roll(-1, 1), everything), objective)
     loss.total.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
     assert model.encoder.embedding.weight.grad.abs().sum() > 0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dragoman.data.batches import make_batch
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from tiny import BATCH, HIDDEN, TARGET, tiny_model
 
@@ -125,7 +126,7 @@ def test_gradients_are_those_of_a_naive_per_step_loss(
     answers = target.roll(-1, 1)
     real = torch.arange(TARGET) < torch.tensor([TARGET, 1, 5, 2, 8]).unsqueeze(1)
     smoothing = 0.1
-    loss = model(source, mask, target, answers, real, Objective(smoothing))
+    loss = model(make_batch(source, mask, target, answers, real), Objective(smoothing))
     loss.total.backward()
     ours = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
@@ -157,7 +158,7 @@ def test_fp32_takes_other_products_to_the_same_gradients(
     gradients = []
     for dtype in (torch.float64, torch.float32):
         model = build(cell, arrangement, layers, **more).to(dtype)
-        loss = model(source, mask, target, target.roll(-1, 1), real, Objective())
+        loss = model(make_batch(source, mask, target, target.roll(-1, 1), real), Objective())
         loss.total.backward()
         named = model.named_parameters()
         gradients.append({name: p.grad.double() for name, p in named if p.grad is not None})
@@ -186,7 +187,7 @@ def test_bf16_learns_nearly_the_same(
         torch.manual_seed(0)
         objective = Objective(feeding=feeding, share=1e-9 if feeding != "none" else 0.0)
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            loss = model(source, mask, target, target.roll(-1, 1), real, objective)
+            loss = model(make_batch(source, mask, target, target.roll(-1, 1), real), objective)
         loss.total.backward()
         named = model.named_parameters()
         gradients = torch.cat([p.grad.flatten() for _, p in named if p.grad is not None])
@@ -206,7 +207,7 @@ def test_a_loop_over_frozen_weights_keeps_nothing(
     real = torch.ones_like(target, dtype=torch.bool)
 
     def live() -> int:
-        loss = model(source, mask, target, target.roll(-1, 1), real, Objective())
+        loss = model(make_batch(source, mask, target, target.roll(-1, 1), real), Objective())
         loss.total.backward()
         del loss
         gc.collect()
@@ -221,7 +222,7 @@ def test_the_gradient_of_a_loop_can_be_taken_twice(
 ) -> None:
     model = build("gru", ("bahdanau", "concat", False), 1)
     real = torch.ones_like(target, dtype=torch.bool)
-    loss = model(source, mask, target, target.roll(-1, 1), real, Objective())
+    loss = model(make_batch(source, mask, target, target.roll(-1, 1), real), Objective())
     loss.total.backward(retain_graph=True)
     once = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     loss.total.backward()

@@ -70,10 +70,10 @@ def test_the_longest_batch_is_run_first_and_leaves_no_trace(
     sizes: list[int] = []
     real = Seq2Seq.forward
 
-    def watched(self: Seq2Seq, *inputs: Any) -> Any:
+    def watched(self: Seq2Seq, batch: Any, objective: Any) -> Any:
         if self.training:
-            sizes.append(inputs[0].numel() + inputs[2].numel())
-        return real(self, *inputs)
+            sizes.append(batch.source.numel() + batch.target_in.numel())
+        return real(self, batch, objective)
 
     monkeypatch.setattr(Seq2Seq, "forward", watched)
     go(pairs, tmp_path / "probed", options(epochs=1, steps=0))
@@ -101,10 +101,10 @@ def test_want_of_memory_shows_before_the_first_step(
 ) -> None:
     real = Seq2Seq.forward
 
-    def small(self: Seq2Seq, *inputs: Any) -> Any:
-        if inputs[0].numel() + inputs[2].numel() > 120:
+    def small(self: Seq2Seq, batch: Any, objective: Any) -> Any:
+        if batch.source.numel() + batch.target_in.numel() > 120:
             raise MemoryError
-        return real(self, *inputs)
+        return real(self, batch, objective)
 
     monkeypatch.setattr(Seq2Seq, "forward", small)
     said = go(pairs, tmp_path / "m", options())
@@ -114,7 +114,7 @@ def test_want_of_memory_shows_before_the_first_step(
 def test_several_processes_say_which_batch_memory_does_not_hold(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(self: Seq2Seq, *inputs: Any) -> Any:
+    def none(self: Seq2Seq, batch: Any, objective: Any) -> Any:
         raise MemoryError
 
     monkeypatch.setattr(Seq2Seq, "forward", none)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dragoman.config.options import ModelOptions, TrainingOptions
-from dragoman.data.batches import PairsInMemory, assemble
+from dragoman.data.batches import _BY_PAIR, PairsInMemory, assemble, make_batch
 from dragoman.data.source import Source
 from dragoman.model.seq2seq import Objective, build_model
 from dragoman.training.optimizer import clip
@@ -32,7 +32,7 @@ OBJECTIVES = [
 ]
 
 
-def played(model_options: dict[str, Any], objective: Objective, *, told: bool) -> None:
+def played(model_options: dict[str, Any], objective: Objective, *, counted: bool = False) -> None:
     """Forward, backward and clipping on a device that has shapes and no values to give."""
     random = np.random.default_rng(0)
     sizes = ((5, 3, 7), (4, 6, 2), (6, 4, 8))  # of sources, targets, and words to copy
@@ -43,16 +43,9 @@ def played(model_options: dict[str, Any], objective: Objective, *, told: bool) -
     device = torch.device("meta")
     model = build_model(options, source_vocabulary=30, target_vocabulary=30).to(device)
     there = batch.to(device)
-    loss = model(
-        there.source,
-        there.source_mask,
-        there.target_in,
-        there.target_out,
-        there.target_mask,
-        objective._replace(scale=1 / there.target_mask.sum()),
-        there.copies,
-        *((batch.lengths, there.real) if told else ()),
-    )
+    if counted:
+        there = make_batch(*(getattr(there, name) for name in _BY_PAIR))
+    loss = model(there, objective._replace(scale=1 / there.target_mask.sum()))
     loss.total.backward()
     norms = clip(model, replace(TrainingOptions(), clip=1.0))
     assert {norm.device for norm in norms.values()} == {device}
@@ -67,9 +60,9 @@ def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 @pytest.mark.parametrize("options", MODELS, ids=str)
 def test_a_step_does_not_wait_for_the_device(options: dict[str, Any], objective: Objective) -> None:
-    played(options, objective, told=True)
+    played(options, objective)
 
 
 def test_a_step_that_waits_would_be_found() -> None:
     with pytest.raises((NotImplementedError, RuntimeError)):
-        played({}, OBJECTIVES[0], told=False)
+        played({}, OBJECTIVES[0], counted=True)

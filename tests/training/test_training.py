@@ -24,7 +24,7 @@ from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_config, load_folder, read_tensors
-from dragoman.model.seq2seq import Seq2Seq
+from dragoman.model.seq2seq import Objective, Seq2Seq
 from dragoman.training import loop
 from dragoman.training import run as run_room
 from dragoman.training.checkpoint import checkpoints, step_of
@@ -270,8 +270,8 @@ def test_a_non_finite_gradient_changes_nothing(
     real = Seq2Seq.forward
     seen: list[torch.Tensor] = []
 
-    def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
-        loss = real(self, *inputs)  # type: ignore[arg-type]
+    def spoiled(self: Seq2Seq, batch: Batch, objective: Objective) -> object:
+        loss = real(self, batch, objective)
         seen.append(self.output.bias.detach().clone())
         return loss._replace(total=loss.total * math.nan) if len(seen) in (3, 4) else loss
 
@@ -289,8 +289,8 @@ def test_training_stops_when_gradients_stay_non_finite(
 ) -> None:
     real = Seq2Seq.forward
 
-    def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
-        loss = real(self, *inputs)  # type: ignore[arg-type]
+    def spoiled(self: Seq2Seq, batch: Batch, objective: Objective) -> object:
+        loss = real(self, batch, objective)
         return loss._replace(total=loss.total * math.inf)
 
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
@@ -309,9 +309,9 @@ def spoil(monkeypatch: pytest.MonkeyPatch, first: int) -> list[int]:
     """Make the gradients of twenty steps NaN, the ``first`` of them; returns the steps' numbers."""
     real, calls = Seq2Seq.forward, list[int]()
 
-    def spoiled(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+    def spoiled(self: Seq2Seq, batch: Batch, objective: Objective) -> object:
         calls.append(len(calls))
-        loss = real(self, *inputs)  # type: ignore[arg-type]
+        loss = real(self, batch, objective)
         bad = first <= calls[-1] < first + 20
         return loss._replace(total=loss.total * math.nan) if bad else loss
 
@@ -393,10 +393,10 @@ def test_a_batch_that_memory_does_not_hold_is_learned_in_parts(
     run(pairs, tmp_path / "whole", config)
     real = Seq2Seq.forward
 
-    def small(self: Seq2Seq, *inputs: torch.Tensor) -> object:
-        if inputs[0].numel() + inputs[2].numel() > 150:
+    def small(self: Seq2Seq, batch: Batch, objective: Objective) -> object:
+        if batch.source.numel() + batch.target_in.numel() > 150:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
-        return real(self, *inputs)  # type: ignore[arg-type]
+        return real(self, batch, objective)
 
     monkeypatch.setattr(Seq2Seq, "forward", small)
     said = run(pairs, tmp_path / "parts", config)
@@ -409,7 +409,7 @@ def test_a_batch_that_memory_does_not_hold_is_learned_in_parts(
     ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
-    def none(self: Seq2Seq, *inputs: torch.Tensor) -> object:
+    def none(self: Seq2Seq, batch: Batch, objective: Objective) -> object:
         raise MemoryError
 
     monkeypatch.setattr(Seq2Seq, "forward", none)

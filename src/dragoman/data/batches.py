@@ -83,16 +83,28 @@ class Batch:
         return replace(self, **changed)
 
     def split(self, parts: int) -> list[Batch]:
-        """The batch in so many parts of about the same number of pairs."""
+        """The batch in ``parts`` batches of about the same number of pairs."""
         if parts == 1:
             return [self]
-        pieces = zip(*(getattr(self, name).tensor_split(parts) for name in _BY_PAIR), strict=True)
-        found = []
-        for piece, lengths in zip(pieces, np.array_split(self.lengths, parts), strict=True):
-            one = dict(zip(_BY_PAIR, piece, strict=True))
-            real = one["target_mask"].flatten().nonzero().squeeze(1)
-            found.append(Batch(**one, lengths=lengths, real=real, target_tokens=len(real)))
-        return found
+        pieces = (getattr(self, name).tensor_split(parts) for name in _BY_PAIR)
+        return [make_batch(*piece) for piece in zip(*pieces, strict=True)]
+
+
+def make_batch(
+    source: Tensor,
+    source_mask: Tensor,
+    target_in: Tensor,
+    target_out: Tensor,
+    target_mask: Tensor,
+    copies: Tensor | None = None,
+) -> Batch:
+    """A batch from its tensors, see :class:`Batch`; counts what is real in the masks."""
+    lengths = source_mask.sum(1).cpu().numpy()
+    real = target_mask.flatten().nonzero().squeeze(1)
+    copies = source[:, :0] if copies is None else copies
+    return Batch(
+        source, source_mask, target_in, target_out, target_mask, copies, lengths, real, len(real)
+    )
 
 
 def pad(
@@ -130,10 +142,7 @@ def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)
     copies, _ = pad([one.copies for one in sources])
-    lengths, real = source_mask.sum(1).numpy(), target_mask.flatten().nonzero().squeeze(1)
-    return Batch(
-        source, source_mask, target_in, target_out, target_mask, copies, lengths, real, len(real)
-    )
+    return make_batch(source, source_mask, target_in, target_out, target_mask, copies)
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:

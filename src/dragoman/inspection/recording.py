@@ -143,15 +143,7 @@ def _losses(model: Seq2Seq, batch: Batch, memory: Memory, smoothing: float) -> F
         log_probs = model.scores(*model.unroll(batch.target_in, memory), memory.copies)  # [B, T, V]
     generated = {n: ("B T", calls[0][1].squeeze(-1).sigmoid()) for n, calls in seen.items()}
     loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
-    sums = model(
-        batch.source,
-        batch.source_mask,
-        batch.target_in,
-        batch.target_out,
-        batch.target_mask,
-        Objective(smoothing),
-        batch.copies,
-    )
+    sums = model(batch, Objective(smoothing))
     return {
         **{f"copying {name}": value for name, value in generated.items()},
         "log-probabilities": ("B T V", log_probs),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.config.options import ModelOptions
+from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import Ids
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
@@ -121,44 +122,28 @@ class Seq2Seq(nn.Module):
         copies = source[:, :0] if copies is None else copies
         return Memory(states, keys, mask, self.bridge(final), copies)
 
-    def forward(
-        self,
-        source: Tensor,
-        mask: Tensor,
-        target_in: Tensor,
-        target_out: Tensor,
-        target_mask: Tensor,
-        objective: Objective,
-        copies: Tensor | None = None,
-        lengths: Ids | None = None,
-        real: Tensor | None = None,
-    ) -> Loss:
-        """The loss of a batch with known targets.
+    def forward(self, batch: Batch, objective: Objective) -> Loss:
+        """The loss of a batch with known targets; padding does not count.
 
         Args:
-            source, mask, copies, lengths: see :meth:`encode`.
-            target_in: ids [B, T], the begin token first.
-            target_out: ids [B, T], the end token last.
-            target_mask: [B, T], false on padding, which never counts.
-            objective: what is minimised; teacher forcing unless it says otherwise.
-            real: places of the real targets in the flattened ``target_out``, [N], if known.
+            batch: B pairs, on the device of the weights.
+            objective: what is minimised.
         """
-        memory = self.encode(source, mask, copies, lengths)
+        memory = self.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
         if objective.feeding == "none" or not objective.share:
-            features, weights = self.unroll(target_in, memory)  # [B, T, H], [B, T, S]
+            features, weights = self.unroll(batch.target_in, memory)  # [B, T, H], [B, T, S]
         else:
             features, weights = features_with_guesses(
                 self.decoder,
                 self.output,
-                self._readable(target_in),
+                self._readable(batch.target_in),
                 memory,
                 way=objective.feeding,
                 share=objective.share,
             )
-        if real is None:
-            real = target_mask.flatten().nonzero().squeeze(1)  # [N]
+        real = batch.real
         features = features.flatten(0, 1).index_select(0, real)  # [N, H]
-        answers = target_out.flatten().index_select(0, real)
+        answers = batch.target_out.flatten().index_select(0, real)
         mixture = None
         if self.copying is not None and weights is not None:
             words = _every_position(memory.copies, weights)
@@ -174,7 +159,7 @@ class Seq2Seq(nn.Module):
             total, plain, right = self.output.loss(
                 features, answers, objective.smoothing, mixture, objective.scale
             )
-        return Loss(total, plain, target_mask.sum(), right)
+        return Loss(total, plain, batch.target_mask.sum(), right)
 
     def unroll(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """Features [B, T, H] and attention weights [B, T, S] of a known target: ids [B, T]."""

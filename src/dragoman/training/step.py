@@ -108,17 +108,7 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Lo
     """Forward and backward: adds the gradients of the summed loss times ``scale``."""
     low = run.config.training.precision == "bf16"
     with torch.autocast(run.accelerator.device.type, torch.bfloat16, enabled=low):
-        loss: Loss = model(
-            part.source,
-            part.source_mask,
-            part.target_in,
-            part.target_out,
-            part.target_mask,
-            objective(run)._replace(scale=scale),
-            part.copies,
-            part.lengths,
-            part.real,
-        )
+        loss: Loss = model(part, objective(run)._replace(scale=scale))
     run.accelerator.backward(loss.total)
     return Loss(*(number.detach() for number in loss))  # lets go of all that led there
 
