@@ -107,6 +107,13 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         (changed(model__residual=True), "stand between layers: raise"),
         (changed(model__layer_norm=True), "stand between layers: raise"),
         (changed(model__shared_embeddings=True, source__lowercase=True), "needs the same options"),
+        (
+            changed(model__bridge="zero", model__attention="none"),
+            "model.bridge 'zero' needs attention: without it nothing of the source reaches",
+        ),
+        (changed(model__copy=True, source__level="bpe"), "model.copy needs source.level and"),
+        (changed(model__copy=True, model__attention="none"), "model.copy needs attention"),
+        (changed(search__top_p=1.5, search__temperature=1.0), "1.5 is too large, at most 1"),
         (changed(data__separator=""), "data.separator: it is empty"),
         (changed(data__validation_pairs=("a", "b", "c")), "one file, or two aligned ones"),
     ],
@@ -119,6 +126,12 @@ def test_what_is_refused(config: Config, message: str) -> None:
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(OptionError, match="model.hidden: 0.*search.beam: 0"):
         check_options(changed(model__hidden=0, search__beam=0))
+
+
+def test_copying_waits_for_the_level_that_auto_becomes() -> None:
+    check_options(changed(model__copy=True))
+    with pytest.raises(OptionError, match="model.copy needs source.level"):
+        check_options(changed(model__copy=True, target__level="unigram"))
 
 
 def test_every_number_has_a_range() -> None:

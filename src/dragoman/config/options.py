@@ -1,8 +1,11 @@
-"""Every option of Dragoman: its name, type, unit and default stand here and nowhere else.
+"""Every option of Dragoman: its name, type, range, default and meaning.
 
 The command line, the TOML recipes, ``config.toml`` of a model folder and the Python API are all
-made from these frozen dataclasses. ``"auto"`` means: chosen from the data when training starts;
-the choice is then written into the folder's ``config.toml``.
+made from these frozen dataclasses. ``"auto"`` means: chosen from the data when training starts.
+The choice is then written into the folder's ``config.toml``.
+
+A :class:`Range` in an annotation says which numbers an option takes; ``rules.py`` checks it. What
+several options mean together stands in ``rules.py`` as well.
 """
 
 from __future__ import annotations
@@ -10,269 +13,352 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from dragoman.errors import OptionError
 
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option takes: ``at_least <= number < below`` and ``<= at_most``."""
+
+    at_least: float
+    below: float = math.inf
+    at_most: float = math.inf
+
+    def fault(self, number: float) -> str:
+        """What is wrong with ``number``; empty when nothing is."""
+        if not math.isfinite(number):
+            return f"{number} is not a finite number"
+        if number < self.at_least:
+            return f"{number} is too small, at least {self.at_least:g}"
+        if number >= self.below:
+            return f"{number} is too large, it must be below {self.below:g}"
+        return f"{number} is too large, at most {self.at_most:g}" if number > self.at_most else ""
+
+
 Auto = Literal["auto"]
+Count = Annotated[int, Range(0)]
+PositiveCount = Annotated[int, Range(1)]
+Amount = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, at_most=1)]
+Seed = Annotated[int, Range(0, below=2**63)]
 
 
 @dataclass(frozen=True)
-class DataOptions:
-    """Where the pairs stand in their file, and which of them are used."""
+class ReadingOptions:
+    """How pairs of text are read from a file."""
 
     format: Literal["auto", "tsv", "aligned", "jsonl"] = "auto"
-    """How pairs are stored: columns of one file, two aligned files, or JSON lines (auto: by the
-    number of files and the ending)."""
-    columns: tuple[int, int] = (1, 2)
-    """The columns of source and target, counted from 1; others are ignored. The same twice makes
-    an autoencoder's pairs."""
+    """How the file stores pairs: tsv is one pair a line in columns; aligned
+    is two files, line n of one belongs to line n of the other; jsonl is
+    one JSON object a line. auto: aligned for two files, jsonl for a name
+    that ends so, else tsv."""
+    columns: Annotated[tuple[int, int], Range(1)] = (1, 2)
+    """tsv: the columns of source and target, counted from 1; other columns
+    are not read. The same column twice trains an autoencoder."""
     separator: str = "\t"
-    """What stands between two columns."""
+    """tsv: the text between two columns (the default is a tab)."""
     fields: tuple[str, str] = ("source", "target")
-    """The JSON fields of source and target."""
+    """jsonl: the names of the fields that hold source and target."""
     reverse: bool = False
-    """Swap the sides: learn from the second to the first."""
-    max_characters: int = 2000
-    """Longest side that is read, in characters; a longer line is counted and left out."""
-    tolerance: float = 0.05
-    """Largest share of unusable lines before reading stops with an error."""
-    validation: int = 1000
-    """Pairs held out for validation (at most a tenth of all); split by source side."""
-    split_seed: int = 1
-    """Seed of the choice of held-out pairs: runs that share it hold out the same pairs of a file,
-    whatever their training.seed."""
-    drop_unknown: bool = False
-    """Leave out pairs with a token outside the vocabulary (see min_count)."""
+    """Swap source and target."""
+    max_characters: Annotated[int, Range(1, below=10**9)] = 2000
+    """Longest source or target, in characters. Longer lines are left out and
+    counted."""
+    tolerance: Annotated[float, Range(0, below=1)] = 0.05
+    """Largest share of unusable lines (0 to 1). With more, reading stops
+    with an error."""
+
+
+@dataclass(frozen=True)
+class DataOptions(ReadingOptions):
+    """How the pairs are read, and which are held out for validation."""
+
+    validation: Count = 1000
+    """Number of pairs held out for validation, at most a tenth of all. Pairs
+    with the same source are held out together."""
+    split_seed: Seed = 1
+    """Seed of the choice of held-out pairs. Runs with the same split seed
+    hold out the same pairs of a file, whatever their training seed."""
     validation_pairs: tuple[str, ...] = ()
-    """One or two files of validation pairs, read like the training pairs, in place of a split."""
+    """One file of validation pairs, or two aligned files, read like the
+    training pairs. Then no training pair is held out."""
+    drop_unknown: bool = False
+    """Leave out training pairs with a token outside the vocabulary (see
+    min_count)."""
 
 
 @dataclass(frozen=True)
 class SideOptions:
-    """How the text of one side becomes tokens."""
+    """How the text of one side (source or target) becomes tokens."""
 
     level: Literal["auto", "word", "char", "bpe", "unigram"] = "auto"
-    """The unit of text: whole words, characters, or subwords (BPE or unigram)."""
-    vocabulary: int | Auto = "auto"
-    """Most tokens in the vocabulary, the four special ones included."""
+    """What a token is: a word, a character, or a subword (BPE or unigram)."""
+    vocabulary: Annotated[int | Auto, Range(5)] = "auto"
+    """Largest size of the vocabulary, in tokens; 4 special tokens are part
+    of it."""
     byte_fallback: bool | Auto = "auto"
-    """At subword level: a character never seen in training is spelt in bytes (UTF-8), so that none
-    is unknown; they take 222 tokens (auto: unless a vocabulary below 1,000 is asked for)."""
-    min_count: int = 1
-    """Times that a word or character must be seen in training to enter the vocabulary."""
+    """Subwords: write a character that training never saw as its UTF-8
+    bytes, so that no text is unknown. This takes 222 tokens of the
+    vocabulary (auto: on, unless vocabulary is below 1,000)."""
+    min_count: PositiveCount = 1
+    """Words and characters: how often one must occur in training to enter
+    the vocabulary."""
     unicode: Literal["nfc", "nfd", "nfkc", "nfkd", "none"] = "nfc"
-    """The Unicode normal form that text is brought to."""
+    """The Unicode normal form to which text is brought."""
     lowercase: bool = False
-    """Turn text to lower case."""
+    """Make text lower case."""
     strip_accents: bool = False
-    """Drop accents (é becomes e)."""
+    """Remove accents (é becomes e)."""
     space_punctuation: str = ""
-    """These characters are set apart by spaces, for example ',.!?'."""
+    """Put spaces around each of these characters, for example ',.!?'."""
     keep_only: str = ""
-    """Every character outside this regular-expression class becomes a space: 'a-zA-Z,.!?'."""
+    """Replace every character outside this regular-expression class by a
+    space, for example 'a-zA-Z,.!?'."""
     split_punctuation: bool = True
-    """At word level: punctuation marks are tokens of their own, joined again on output."""
-    max_tokens: int = 100
-    """Longest side in tokens; a longer training pair is counted and left out."""
-    min_characters: int = 0
-    """Shortest side after normalising, in characters; a shorter pair is counted and left out."""
-    max_characters: int = 0
-    """Longest side after normalising, in characters; a longer pair is left out. 0: no limit."""
+    """Words: make each punctuation mark a token of its own; output text
+    joins them again."""
+    max_tokens: PositiveCount = 100
+    """Longest training example on this side, in tokens. Longer pairs are
+    left out and counted."""
+    min_characters: Count = 0
+    """Shortest text after normalising, in characters. Shorter pairs are left
+    out and counted."""
+    max_characters: Count = 0
+    """Longest text after normalising, in characters. Longer pairs are left
+    out; 0: no limit."""
     vectors: str = ""
-    """A file of word vectors (GloVe, word2vec, fastText as text; .gz) to begin the embeddings
-    with; their width is model.embedding."""
+    """A file of word vectors with which the embeddings start: GloVe,
+    word2vec or fastText, as text or .gz. Their width must be
+    model.embedding."""
     freeze_vectors: bool = False
-    """Leave these embeddings as they are in the file."""
+    """Do not train the embeddings that come from this file."""
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The encoder-decoder: sizes and the way its parts are joined."""
+    """The encoder-decoder network."""
 
     cell: Literal["gru", "lstm", "rnn"] = "gru"
-    """The recurrent cell: GRU, LSTM or a plain tanh RNN."""
-    embedding: int | Auto = "auto"
+    """The recurrent cell: GRU, LSTM, or a plain tanh RNN."""
+    embedding: Annotated[int | Auto, Range(1, below=2**16)] = "auto"
     """Width of the embeddings."""
-    hidden: int | Auto = "auto"
-    """Width of the decoder's state and of the encoder's output."""
-    encoder_layers: int = 1
-    """Layers of the encoder."""
-    decoder_layers: int = 1
-    """Layers of the decoder."""
+    hidden: Annotated[int | Auto, Range(1, below=2**16)] = "auto"
+    """Width of the decoder's state and of the encoder's outputs."""
+    encoder_layers: Annotated[int, Range(1, below=65)] = 1
+    """Number of encoder layers."""
+    decoder_layers: Annotated[int, Range(1, below=65)] = 1
+    """Number of decoder layers."""
     bidirectional: bool = True
-    """Read the source in both directions."""
+    """Read the source from both ends."""
     directions: Literal["concat", "sum"] = "concat"
-    """How the two directions are joined; with concat each has half the width."""
+    """How the two directions are joined: concat gives each half of the
+    width; sum adds them."""
     reverse_source: bool = False
     """Read the source backwards (Sutskever 2014)."""
     residual: bool = False
-    """Add what enters every layer but the first to what it gives (for deep stacks)."""
+    """Add the input of every layer but the first to its output (for deep
+    stacks)."""
     layer_norm: bool = False
-    """Normalise what enters every layer but the first."""
+    """Normalise the input of every layer but the first (LayerNorm)."""
     bridge: Literal["linear", "copy", "zero"] = "linear"
-    """How the encoder's final state becomes the decoder's first: linear + tanh, as is, or not."""
+    """How the decoder's first state comes from the encoder's last: linear is
+    a linear layer with tanh, copy takes it as it is, zero starts from
+    zeros."""
     attention: Literal["luong", "bahdanau", "none"] = "luong"
-    """Where attention stands: after the RNN (Luong 2015), before it (Bahdanau 2015), or nowhere."""
+    """Attention after the recurrent cell (Luong 2015), before it (Bahdanau
+    2015), or none."""
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
-    """How a decoder state and an encoder state are compared (Luong 2015, eq. 8)."""
+    """How attention scores a decoder state against an encoder state (Luong
+    2015, eq. 8)."""
     input_feeding: bool = False
-    """Luong: the attentional vector is fed into the next step (slower to train)."""
+    """Luong: feed the attentional vector into the next step (trains more
+    slowly)."""
     copy: bool = False
-    """Copy source words into the output where attention looks (pointer-generator, See 2017), those
-    outside the vocabulary included; at word or character level."""
+    """Let the output copy source words, also unknown ones, by attention
+    (pointer-generator, See 2017). Works on words and characters."""
     shared_embeddings: bool = False
-    """One vocabulary and one embedding table for both sides."""
+    """Use one vocabulary and one embedding table for both sides."""
     tied_output: bool = False
-    """The output layer uses the target embeddings as its weights (embedding = hidden)."""
-    dropout: float | Auto = "auto"
-    """Share of values dropped on embeddings, between layers and before the output."""
+    """Use the target embeddings as the weights of the output layer;
+    embedding must equal hidden."""
+    dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
+    """Share of values dropped on embeddings, between layers and before the
+    output (0 to 1)."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How the weights are found."""
+    """How the model is trained. The run ends at the first of steps, epochs and budget."""
 
-    steps: int = 0
-    """Most optimizer steps; 0: no limit."""
-    epochs: int = 0
-    """Most passes over the data; 0: no limit."""
+    steps: Count = 0
+    """Largest number of optimizer steps; 0: no limit."""
+    epochs: Count = 0
+    """Largest number of passes over the data; 0: no limit."""
     budget: str = "none"
-    """Most wall-clock time, such as 90s, 20m or 1h30m: of all commands that one run took."""
+    """Longest wall-clock time, such as 90s, 20m or 1h30m. A resumed run
+    counts its earlier time."""
     batching: Literal["tokens", "sentences", "buckets"] = "tokens"
-    """What a batch is filled to: target tokens, a number of pairs, or a number of pairs from one
-    length bucket, drawn uniformly over the buckets."""
-    batch_tokens: int | Literal["auto", "fastest"] = "auto"
-    """Target tokens of a batch, padding included (auto: by the amount of data; fastest: measured
-    here, within memory. A larger batch may be faster and yet learn less in the same time)."""
-    batch_sentences: int = 64
-    """Pairs of a batch, where it is not filled by tokens."""
+    """How a batch is filled: tokens up to batch_tokens target tokens;
+    sentences with batch_sentences pairs; buckets with batch_sentences
+    pairs of one length bucket, where every bucket is equally likely."""
+    batch_tokens: Annotated[int | Literal["auto", "fastest"], Range(1)] = "auto"
+    """Target tokens of a batch, padding included (auto: by the amount of
+    data). dragoman bench measures which size is fastest; a larger batch
+    may learn less in the same time."""
+    batch_sentences: PositiveCount = 64
+    """Pairs of a batch, for batching sentences and buckets."""
     buckets: tuple[tuple[int, int], ...] = ((5, 10), (7, 12), (11, 17), (50, 60))
-    """Most source and target tokens of each length bucket; longer pairs are not used."""
+    """Largest number of source and target tokens of each bucket. Longer
+    pairs are not used."""
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] = "adam"
     """The optimizer."""
-    momentum: float = 0.0
+    momentum: Annotated[float, Range(0, below=1)] = 0.0
     """Momentum of SGD and RMSprop."""
-    learning_rate: float | Auto = "auto"
-    """The highest learning rate (auto: 0.002 up to 512 hidden units, 0.001 above)."""
-    weight_decay: float = 0.0
-    """Weight decay: decoupled in AdamW, a part of the gradient in SGD, RMSprop and Adagrad. Spares
-    the biases."""
-    decoder_rate: float = 1.0
-    """The learning rate of all but the encoder, as a multiple of the encoder's."""
+    learning_rate: Annotated[float | Auto, Range(0)] = "auto"
+    """The highest learning rate (auto: 0.002 for up to 512 hidden units,
+    0.001 above)."""
+    weight_decay: Amount = 0.0
+    """Weight decay: decoupled in AdamW, added to the gradient in SGD,
+    RMSprop and Adagrad. Biases do not decay."""
+    decoder_rate: Amount = 1.0
+    """The learning rate of everything but the encoder, as a multiple of the
+    encoder's."""
     schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"] = (
         "auto"
     )
-    """How the learning rate falls (auto: cosine when steps, epochs or budget end the run, else
-    plateau: halved whenever validation stops improving)."""
-    warmup: int = 100
-    """Steps over which the learning rate rises from zero."""
-    decay: float = 0.99
-    """Factor of the learning rate in the schedule "step"."""
-    decay_every: int = 100
-    """Steps between two of its cuts."""
-    clip: float = 1.0
-    """Largest norm of all gradients together; 0: no clipping."""
+    """How the learning rate falls. plateau: halved when validation stops
+    improving. auto: cosine if steps, epochs or budget end the run, else
+    plateau."""
+    warmup: Count = 100
+    """Number of steps over which the learning rate rises from zero."""
+    decay: Amount = 0.99
+    """Schedule step: the factor of each cut of the learning rate."""
+    decay_every: PositiveCount = 100
+    """Schedule step: the number of steps between two cuts."""
+    clip: Amount = 1.0
+    """Largest norm of the gradient of all weights; 0: no clipping."""
     clip_parts: bool = False
-    """Clip the encoder's gradients and the rest's each by their own norm."""
+    """Clip the gradients of the encoder and of the rest separately."""
     objective: Literal["full", "sampled"] = "full"
-    """The softmax in training: over the whole vocabulary, or over sampled words."""
-    samples: int = 512
-    """Words sampled for a batch (objective "sampled")."""
+    """The softmax of the loss: over the full vocabulary, or over sampled
+    words."""
+    samples: PositiveCount = 512
+    """Objective sampled: number of words sampled for a batch."""
     scheduled_sampling: Literal["none", "sequence", "token", "parallel"] = "none"
-    """Let the decoder read its own guesses: for whole sentences, for single tokens, or for single
-    tokens guessed in a first unrolled pass."""
-    sampling_share: float = 0.5
-    """Largest share of sentences or tokens that are its own guesses."""
+    """Feed the decoder its own predictions in training: for whole sentences
+    (sequence) or for single tokens (token)."""
+    sampling_share: Share = 0.5
+    """Scheduled sampling: the largest share of such sentences or tokens (0
+    to 1)."""
     sampling_schedule: Literal["constant", "linear", "inverse_sigmoid"] = "constant"
-    """How that share grows over a run with an end."""
-    label_smoothing: float = 0.1
-    """Share of the probability spread evenly over the vocabulary."""
-    validate_every: int | Literal["auto", "epoch"] = "auto"
-    """Steps between validations, or at the end of every epoch (auto: half an epoch, between 100
-    and 1,000 steps)."""
-    validation_sample: int = 500
-    """Held-out pairs translated at each validation for its scores."""
+    """Scheduled sampling: how that share grows over the run."""
+    label_smoothing: Annotated[float, Range(0, below=1)] = 0.1
+    """Share of the target probability that is spread over the whole
+    vocabulary (0 to 1)."""
+    validate_every: Annotated[int | Literal["auto", "epoch"], Range(1)] = "auto"
+    """Number of steps between validations, or epoch (auto: half an epoch,
+    but 100 to 1,000)."""
+    validation_sample: Count = 500
+    """Number of held-out pairs translated and scored at each validation."""
     metric: Literal["chrf", "bleu", "exact", "loss"] = "chrf"
-    """What decides which weights are best, on held-out pairs."""
-    patience: int = 10
-    """Validations without improvement before training stops; 0: never."""
-    save_every: int | Literal["auto", "epoch"] = "auto"
-    """Steps between checkpoints (auto: at each validation)."""
-    keep: int = 2
-    """Latest checkpoints that are kept."""
-    report_every: int = 50
-    """Steps between two lines of progress and of metrics.jsonl."""
+    """The score on held-out pairs by which the best weights are chosen."""
+    patience: Count = 10
+    """Number of validations without improvement after which training stops;
+    0: it never does."""
+    save_every: Annotated[int | Literal["auto", "epoch"], Range(1)] = "auto"
+    """Number of steps between checkpoints, or epoch (auto: at each
+    validation)."""
+    keep: PositiveCount = 2
+    """Number of latest checkpoints that are kept."""
+    report_every: PositiveCount = 50
+    """Number of steps between two lines of progress and two rows of
+    metrics.jsonl."""
     start_from: str = ""
-    """Another model folder, to begin with parts of it; its tokenizers come with them."""
+    """A model folder whose parts and tokenizers this model starts with."""
     parts: tuple[Literal["encoder", "decoder"], ...] = ("encoder", "decoder")
-    """The parts taken from start_from; the decoder brings bridge and output layer."""
+    """The parts taken from start_from. Bridge and output layer belong to the
+    decoder."""
     freeze: bool = False
     """Do not train the parts taken from start_from."""
     watch: tuple[str, ...] = ()
-    """Sentences translated at each validation."""
-    show_every: int = 0
-    """Steps between two looks at the first two training pairs on their way through the model, every
-    value with its shape; 0: none."""
+    """Sentences that each validation translates and shows."""
+    show_every: Count = 0
+    """Number of steps after which the first two training pairs are shown on
+    their way through the model, with every tensor's shape; 0: never."""
     track: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
-    """Experiment trackers that are sent options and curves; TensorBoard's files are written into
-    the model folder, the others go where their own settings say."""
+    """Experiment trackers that receive options and curves. TensorBoard's
+    files go into the model folder; the others use their own settings."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Number format of the products (auto: bf16 where the processor has it)."""
-    threads: int | Auto = "auto"
-    """Processor threads (auto: one a core); a resumed run keeps their number."""
+    """Number format of matrix products (auto: bf16 where the processor has
+    it)."""
+    threads: Annotated[int | Auto, Range(1, below=1025)] = "auto"
+    """Number of processor threads (auto: one a core). A resumed run keeps
+    its number."""
     deterministic: bool = False
-    """Only operations that add in a fixed order: on a GPU the same run again has the same numbers,
-    more slowly; on a processor it has them anyway, with as many threads."""
-    seed: int = 1
+    """GPU: use only operations that add in a fixed order, so that the same
+    run gives the same numbers again; this is slower. A processor always
+    does so, for the same number of threads."""
+    seed: Seed = 1
     """Seed of weights, dropout and order: the same seed gives the same run."""
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How the best output is looked for."""
+    """How an output is searched for."""
 
-    beam: int = 5
-    """Hypotheses kept a step; 1: greedy."""
-    n_best: int = 1
-    """Outputs given for each line (with --json), no more than the beam."""
-    length_penalty: float = 1.0
-    """Exponent of the length by which a hypothesis' score is divided; 0: no normalisation."""
+    beam: Annotated[int, Range(1, below=1025)] = 5
+    """Size of the beam; 1: greedy search."""
+    n_best: Annotated[int, Range(1, below=1025)] = 1
+    """Number of outputs for each line, at most the beam; shown by --json."""
+    length_penalty: Annotated[float, Range(0, below=10)] = 1.0
+    """A hypothesis' score is its log-probability divided by its length to
+    this power; 0: not divided."""
     normalization: Literal["average", "wu"] = "average"
-    """What that exponent is of: the length, or (5 + length) / 6 (Wu 2016)."""
-    coverage_penalty: float = 0.0
-    """What it costs to leave source tokens without attention (Wu 2016)."""
-    diversity: float = 0.0
-    """What a hypothesis loses for each better one with the same parent, so that those kept differ
-    (Li 2016)."""
-    no_repeat: int = 0
-    """No n-gram of so many tokens comes twice in an output; 0: it may."""
-    min_ratio: float = 0.0
+    """The length in that division: average is the number of tokens, wu is (5
+    + tokens) / 6 (Wu 2016)."""
+    coverage_penalty: Amount = 0.0
+    """Weight of the penalty for source tokens that attention left out (Wu
+    2016)."""
+    diversity: Amount = 0.0
+    """Penalty of a hypothesis for each better one with the same parent;
+    makes the n-best outputs differ (Li 2016)."""
+    no_repeat: Count = 0
+    """Size of n-grams that an output holds at most once; 0: any may repeat."""
+    min_ratio: Annotated[float, Range(0, below=1000)] = 0.0
     """Shortest output, as a multiple of the source's tokens."""
-    max_ratio: float = 2.0
-    """Longest output, as a multiple of the source's tokens (and 20 more)."""
-    temperature: float = 0.0
-    """Draw words at random at this temperature instead of searching; 0: search."""
-    top_k: int = 0
-    """Draw from so many most probable words only; 0: from all."""
-    top_p: float = 1.0
-    """Draw from the fewest words that together have this probability."""
-    sampling_seed: int = 1
-    """Seed of the draws: with it, a line has the same outputs in any company."""
+    max_ratio: Annotated[float, Range(0, below=1000)] = 2.0
+    """Longest output, as a multiple of the source's tokens; 20 tokens are
+    added to it."""
+    temperature: Annotated[float, Range(0, below=1e6)] = 0.0
+    """Draw each token at random at this temperature; 0: search instead."""
+    top_k: Count = 0
+    """Temperature: draw from this many most probable tokens; 0: from all."""
+    top_p: Annotated[float, Range(1e-9, at_most=1)] = 1.0
+    """Temperature: draw from the fewest tokens whose probabilities add up to
+    this."""
+    sampling_seed: Annotated[int, Range(0, below=2**32)] = 1
+    """Temperature: seed of the draws. A line's output depends on no other
+    line."""
     unknown: Literal["copy", "drop", "keep"] = "copy"
-    """A word outside the vocabulary: copied from where attention looked (without attention:
-    dropped), never said, or said as <unk>."""
+    """What an unknown word becomes: copy takes the source word that
+    attention looked at (without attention, it is dropped); drop excludes
+    it from search; keep writes <unk>."""
     long: Literal["split", "truncate"] = "split"
-    """A line longer than source.max_tokens: split at sentence ends and joined again, or cut off."""
-    batch_size: int | Auto = "auto"
-    """Whole beams at work together (auto: 1,024 hypotheses); the output does not depend on it."""
+    """A line longer than source.max_tokens: split it at sentence ends and
+    join the outputs, or translate its beginning only."""
+    batch_size: Annotated[int | Auto, Range(1)] = "auto"
+    """Number of lines searched at the same time (auto: 1,024 hypotheses). It
+    changes the speed, not the output."""
     int8: bool = False
-    """Multiply numbers of 8 bits, on a processor with AVX-512 VNNI: 1.6 times as fast with a beam.
-    One answer in thirty becomes another one, no worse on average (docs/log.md)."""
+    """Multiply 8-bit numbers on a processor with AVX-512 VNNI: 1.6 times as
+    fast with a beam. About one output in thirty changes, on average for
+    no worse (docs/log.md)."""
 
     @property
     def hypotheses(self) -> int:
-        """Most hypotheses of a line at a time."""
+        """Largest number of hypotheses of a line at a time."""
         return self.n_best if self.temperature > 0 else self.beam
 
 

@@ -1,132 +1,50 @@
-"""What options may be: the range of each, and what two of them say against each other."""
+"""Checks options: each number against its range, and what several options mean together."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import get_type_hints
 
-from dragoman.config.options import Config, seconds
-from dragoman.config.toml import flat
+from dragoman.config.options import Config, Range, seconds
 from dragoman.errors import OptionError
+
+Rules = list[tuple[bool, str]]
+"""Pairs of a condition that must not hold and the message for it."""
 
 
 def check_options(config: Config) -> None:
-    """Refuse values out of range and combinations without meaning, all of them at once.
+    """Refuse values out of range and options that contradict each other, all in one message.
 
     Raises:
-        OptionError: names every option at fault, what it may be, and the cure.
+        OptionError: names every wrong option, what it may be, and the cure.
     """
-    wrong = [*_out_of_range(config), *_contradictions(config)]
+    rules = [*_model_rules(config), *_run_rules(config), *_search_rules(config)]
+    wrong = [*out_of_range(config), *(message for broken, message in rules if broken)]
     if wrong:
         raise OptionError("; ".join(wrong))
 
 
-_AT_LEAST: dict[str, float] = {
-    "data.columns": 1,
-    "data.max_characters": 1,
-    "data.validation": 0,
-    "data.split_seed": 0,
-    "source.vocabulary": 5,
-    "source.min_count": 1,
-    "source.max_tokens": 1,
-    "source.min_characters": 0,
-    "source.max_characters": 0,
-    "target.vocabulary": 5,
-    "target.min_count": 1,
-    "target.max_tokens": 1,
-    "target.min_characters": 0,
-    "target.max_characters": 0,
-    "model.embedding": 1,
-    "model.hidden": 1,
-    "model.encoder_layers": 1,
-    "model.decoder_layers": 1,
-    "model.dropout": 0,
-    "training.steps": 0,
-    "training.epochs": 0,
-    "training.batch_tokens": 1,
-    "training.learning_rate": 0,
-    "training.weight_decay": 0,
-    "training.warmup": 0,
-    "training.clip": 0,
-    "training.momentum": 0,
-    "training.decoder_rate": 0,
-    "training.decay": 0,
-    "training.decay_every": 1,
-    "training.samples": 1,
-    "training.sampling_share": 0,
-    "training.batch_sentences": 1,
-    "training.label_smoothing": 0,
-    "training.validate_every": 1,
-    "training.validation_sample": 0,
-    "training.patience": 0,
-    "training.save_every": 1,
-    "training.keep": 1,
-    "training.report_every": 1,
-    "training.show_every": 0,
-    "training.threads": 1,
-    "training.seed": 0,
-    "search.beam": 1,
-    "search.length_penalty": 0,
-    "search.max_ratio": 0,
-    "search.batch_size": 1,
-    "search.n_best": 1,
-    "search.coverage_penalty": 0,
-    "search.diversity": 0,
-    "search.no_repeat": 0,
-    "search.min_ratio": 0,
-    "search.temperature": 0,
-    "search.top_k": 0,
-    "search.top_p": 1e-9,
-    "search.sampling_seed": 0,
-    "data.tolerance": 0,
-}
-_BELOW: dict[str, float] = {
-    "model.dropout": 1.0,
-    "training.label_smoothing": 1.0,
-    "data.tolerance": 1.0,
-    "data.split_seed": 2**63,
-    "training.seed": 2**63,
-    "training.threads": 1025,
-    "data.max_characters": 10**9,
-    "model.hidden": 2**16,
-    "model.embedding": 2**16,
-    "model.encoder_layers": 65,
-    "model.decoder_layers": 65,
-    "search.beam": 1025,
-    "search.length_penalty": 10,
-    "search.max_ratio": 1000,
-    "search.n_best": 1025,
-    "search.min_ratio": 1000,
-    "search.top_p": 1.0000001,
-    "search.temperature": 1e6,
-    "search.sampling_seed": 2**32,
-    "training.momentum": 1.0,
-    "training.sampling_share": 1.0000001,
-}
+def out_of_range(options: object, prefix: str = "") -> Iterator[str]:
+    """What is wrong with each single value: numbers outside their range, text that is not UTF-8.
 
-
-def _out_of_range(config: Config) -> list[str]:
-    wrong = []
-    values = flat(config)
-    for name, low in _AT_LEAST.items():
-        value = values[name]
-        for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, (int, float)):
-                continue
-            if not math.isfinite(number):
-                wrong.append(f"{name}: {number} is not a finite number")
-            elif number < low:
-                wrong.append(f"{name}: {number} is too small, at least {low:g}")
-            elif number >= _BELOW.get(name, math.inf):
-                wrong.append(f"{name}: {number} is too large, it must be below {_BELOW[name]:g}")
-    wrong += [
-        f"{name}: it is not UTF-8"
-        for name, value in values.items()
-        for text in (value if isinstance(value, tuple) else (value,))
-        if isinstance(text, str) and not _is_utf8(text)
-    ]
-    if seconds(config.training.budget) <= 0:
-        wrong.append("training.budget: no time at all")
-    return wrong
+    Args:
+        options: a dataclass; the :class:`Range` in a field's annotation is that field's.
+        prefix: what stands before the names of its fields.
+    """
+    hints = get_type_hints(type(options), include_extras=True)
+    for item in fields(options):  # type: ignore[arg-type]
+        value, name = getattr(options, item.name), prefix + item.name
+        if is_dataclass(value):
+            yield from out_of_range(value, f"{name}.")
+            continue
+        ranges = [r for r in getattr(hints[item.name], "__metadata__", ()) if isinstance(r, Range)]
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, str) and not _is_utf8(one):
+                yield f"{name}: it is not UTF-8"
+            elif isinstance(one, (int, float)):
+                yield from (f"{name}: {fault}" for r in ranges if (fault := r.fault(one)))
 
 
 def _is_utf8(text: str) -> bool:
@@ -134,15 +52,10 @@ def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def _contradictions(config: Config) -> list[str]:
-    """What options say against each other."""
-    rules = [*_model_rules(config), *_run_rules(config), *_search_rules(config)]
-    return [message for wrong, message in rules if wrong]
-
-
-def _model_rules(config: Config) -> list[tuple[bool, str]]:
-    """Conditions that must not hold between the model's options, and what to say."""
+def _model_rules(config: Config) -> Rules:
+    """Conditions between the options of the model and the text."""
     model = config.model
+    levels = {config.source.level, config.target.level}
     known = "auto" not in (model.embedding, model.hidden)
     deepest = max(model.encoder_layers, model.decoder_layers)
     halved = model.bidirectional and model.directions == "concat"
@@ -157,7 +70,13 @@ def _model_rules(config: Config) -> list[tuple[bool, str]]:
             "model.copy needs attention: it copies what attention looks at",
         ),
         (
-            model.copy and not {config.source.level, config.target.level} <= {"word", "char"},
+            model.bridge == "zero" and model.attention == "none",
+            "model.bridge 'zero' needs attention: without it nothing of the source reaches the "
+            "decoder",
+        ),
+        (
+            model.copy
+            and bool(levels - {"word", "char", "auto"}),  # auto: chosen and checked later
             "model.copy needs source.level and target.level 'word' or 'char': subwords spell "
             "every word as it is",
         ),
@@ -182,8 +101,8 @@ def _model_rules(config: Config) -> list[tuple[bool, str]]:
     ]
 
 
-def _run_rules(config: Config) -> list[tuple[bool, str]]:
-    """The same for data and training."""
+def _run_rules(config: Config) -> Rules:
+    """Conditions between the options of data and training."""
     data, training = config.data, config.training
     limited = training.steps or training.epochs or seconds(training.budget) < math.inf
     growing = training.scheduled_sampling != "none" and training.sampling_schedule != "constant"
@@ -223,13 +142,14 @@ def _run_rules(config: Config) -> list[tuple[bool, str]]:
             "training.freeze needs training.start_from: there is nothing to freeze",
         ),
         (bool(training.start_from) and not training.parts, "training.parts: none is named"),
+        (seconds(training.budget) <= 0, "training.budget: no time at all"),
         (not data.separator, "data.separator: it is empty"),
         (len(data.validation_pairs) > 2, "data.validation_pairs: one file, or two aligned ones"),
     ]
 
 
-def _search_rules(config: Config) -> list[tuple[bool, str]]:
-    """The same for search."""
+def _search_rules(config: Config) -> Rules:
+    """Conditions between the options of search."""
     search = config.search
     drawn = search.temperature > 0
     return [

@@ -1,4 +1,4 @@
-"""Options as flat names, as TOML and back."""
+"""Turns options into flat names or TOML and back; checks the types of what it reads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dragoman.errors import OptionError, did_you_mean
 
 Options = TypeVar("Options")
 _MOST_TOML = 1 << 20
+"""Largest file of options that is read, in bytes."""
 
 
 def flat(options: Any, prefix: str = "") -> dict[str, Any]:
@@ -29,17 +30,17 @@ def flat(options: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def plain(config: Config) -> dict[str, Any]:
-    """:func:`flat` as JSON gives it back: tuples are lists."""
+    """Every option under its dotted name, as JSON gives it back: tuples are lists."""
     return dict(json.loads(json.dumps(flat(config))))
 
 
 def to_toml(config: Config) -> str:
-    """Every option as TOML, one table a group; :func:`from_toml` reads it back unchanged."""
+    """Write every option as TOML, one table a group; :func:`from_toml` reads it back unchanged."""
     return tomli_w.dumps(dataclasses.asdict(config))
 
 
 def from_toml(path: Path, *, base: Config | None = None) -> Config:
-    """Read a recipe or a ``config.toml``; what it does not name stays as in ``base``.
+    """Read a recipe or a ``config.toml``. Options that it does not name are those of ``base``.
 
     Raises:
         OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
@@ -60,12 +61,12 @@ def from_toml(path: Path, *, base: Config | None = None) -> Config:
 
 
 def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str = "") -> Options:
-    """``options`` with the values of ``tree``, a table of tables, in their places.
+    """Replace in ``options`` what ``tree``, a table of tables, names.
 
     Raises:
         OptionError: an unknown name or a value of the wrong type; names ``place`` and option.
     """
-    types = get_type_hints(type(options), include_extras=True)
+    types = get_type_hints(type(options))
     changes: dict[str, Any] = {}
     for name, value in tree.items():
         if name not in types:
@@ -82,7 +83,11 @@ def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str 
 
 
 def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
-    """``value`` as the annotation ``wanted`` says: TOML's lists become tuples, 1 becomes 1.0."""
+    """Check ``value`` against the annotation ``wanted``; lists become tuples, 1 becomes 1.0.
+
+    Raises:
+        OptionError: it has another type, or is none of the choices.
+    """
     if get_origin(wanted) is Literal:
         if value in get_args(wanted):
             return value
@@ -111,7 +116,7 @@ _KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool:
 
 
 def _kind(wanted: Any) -> str:
-    """An annotation in words: ``a whole number or 'auto'``."""
+    """Say an annotation in words: ``a whole number or 'auto'``."""
     if wanted in _KINDS:
         return _KINDS[wanted]
     parts = get_args(wanted)
