@@ -154,6 +154,7 @@ TSV_FAULTS = [
     ("", "the line is blank [empty]"),
     ("\t b", "column 1 is empty [empty]"),
     ("a\t\u200b\ufeff \u00ad", "column 2 is empty [empty]"),
+    ("\u202a\u2069\u061c\u180e\ta", "column 1 is empty [empty]"),
     ("abcdefghijk\tb", "column 1 has 11 characters, 10 are read at most [too long]"),
     ("a\tb\0c", "column 2 has U+0000 at character 2 [control characters]"),
     ("\x1b[1m\tb", "column 1 has U+001B at character 1 [control characters]"),

@@ -7,7 +7,7 @@ import re
 from tokenizers import Regex, normalizers
 
 from dragoman.config.options import SideOptions
-from dragoman.data.sameness import INVISIBLE
+from dragoman.data.invisible import INVISIBLE
 from dragoman.data.tokenizer_file import is_one_class
 from dragoman.errors import OptionError
 

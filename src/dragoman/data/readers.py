@@ -16,6 +16,7 @@ from textwrap import shorten
 from typing import Literal, cast
 
 from dragoman.config.options import DataOptions
+from dragoman.data.invisible import BLANK
 from dragoman.data.lines import BLOCK, LINE_END, STDIN, Text, decoded_lines, place, require
 from dragoman.data.pairs import Fault, FaultKind, Faults, Pair
 from dragoman.errors import DataError, OptionError
@@ -26,10 +27,6 @@ _EARLY = 1000
 """Lines after which too many faults end the reading at once, not only at the end."""
 
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f\ud800-\udfff]")
-_BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + (
-    "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-)
-"""White space and characters without ink: a side of nothing else is empty."""
 
 _CURES: dict[FaultKind, str] = {
     "columns": "is the separator {separator}? try --data.separator",
@@ -182,7 +179,7 @@ def _side(text: str, longest: int, as_is: bool) -> str | _Wrong:
             return _Wrong("control characters", detail)
     if len(text) > longest:
         return _Wrong("too long", f"has {len(text):,} characters, {longest:,} are read at most")
-    return text if text.strip(_BLANK) else _Wrong("empty", "is empty")
+    return text if text.strip(BLANK) else _Wrong("empty", "is empty")
 
 
 def _too_many(files: Sequence[Path], options: DataOptions, faults: Faults) -> DataError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
-"""Characters without ink, as the inside of a regular-expression class."""
+from dragoman.data.invisible import INVISIBLE
 
 _MARKS = [c for c in map(chr, range(1 << 16)) if unicodedata.category(c).startswith("P")]
 _PUNCTUATION = re.compile(f"[{re.escape(''.join(_MARKS))}]")

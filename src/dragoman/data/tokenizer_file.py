@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from dragoman.data.sameness import INVISIBLE
+from dragoman.data.invisible import INVISIBLE
 from dragoman.files import parse_json
 
 Tree = dict[str, Any]

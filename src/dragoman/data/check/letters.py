@@ -10,8 +10,8 @@ import html
 import re
 import unicodedata
 
+from dragoman.data.invisible import INVISIBLE
 from dragoman.data.lines import LINE_END
-from dragoman.data.sameness import INVISIBLE
 
 LATIN = "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"
 _GREEK, _CYRILLIC = "[\u0370-\u03ff]", "[\u0400-\u052f]"

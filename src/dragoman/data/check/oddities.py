@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from dragoman.data.check import letters
 from dragoman.data.check.report import Severity, excerpt
-from dragoman.data.sameness import INVISIBLE
+from dragoman.data.invisible import INVISIBLE
 
 Column = Any
 """An Arrow array of texts."""
