@@ -50,7 +50,8 @@ from dragoman.layout import CARD
 from dragoman.model.folder import save_setup, save_weights
 from dragoman.model.seq2seq import build_model
 from dragoman.runs.card import write_card
-from dragoman.runs.history import History, print_runs
+from dragoman.runs.display import print_runs
+from dragoman.runs.history import History
 from dragoman.runs.report import write_report
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from dragoman.training.state import TrainingState

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from dragoman.api import average as average
     from dragoman.api import evaluate as evaluate
     from dragoman.api import load as load
-    from dragoman.api import runs as runs
     from dragoman.api import train as train
     from dragoman.config.options import Config as Config
     from dragoman.config.options import DataOptions as DataOptions
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from dragoman.config.options import TrainingOptions as TrainingOptions
     from dragoman.errors import DragomanError as DragomanError
     from dragoman.runs.comparison import compare as compare
+    from dragoman.runs.history import find_runs as find_runs
     from dragoman.search.request import Request as Request
     from dragoman.training.bench import bench as bench
 
@@ -52,8 +52,8 @@ _HOMES = {
     "bench": "training.bench",
     "compare": "runs.comparison",
     "evaluate": "api",
+    "find_runs": "runs.history",
     "load": "api",
-    "runs": "api",
     "train": "api",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +15,14 @@ from dragoman.data.batches import PairsInMemory
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.errors import DragomanError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
 from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_name, held_out_pairs
 from dragoman.evaluation.likelihood import teacher_forced
-from dragoman.layout import CARD, REPORT
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
-from dragoman.runs.history import History, find_runs, print_runs
+from dragoman.runs.history import History
 from dragoman.scorer import Scorer
 from dragoman.search.alignment import pharaoh
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
@@ -55,7 +52,7 @@ def train(
     The same call again resumes what was interrupted; ``resume_with={"learning_rate": 5e-4}`` lets
     it go on with another rate or batch. See :class:`dragoman.Config` for options.
     """
-    from dragoman.runs.curves import draw_curves  # a translator needs none of these
+    from dragoman.runs.documents import conclude, write_documents
     from dragoman.training.run import train as run_training
 
     files, folder = _paths(pairs), Path(out)
@@ -66,15 +63,11 @@ def train(
         console=console,
         began=began,
         show=_first_pairs,
-        refresh=_document,
+        refresh=write_documents,
         resume_with=resume_with,
     )
     if outcome.is_main_process:
-        draw_curves(folder)
-        _document(folder)
-        shown = console or Console(stderr=True)
-        print_runs([History.of(folder)], shown)
-        shown.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
+        conclude(folder, console or Console(stderr=True))
     return outcome
 
 
@@ -86,23 +79,6 @@ def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
     ids = PairsInMemory(*zip(*pairs, strict=True))
     smoothing = prepared.config.training.label_smoothing
     return explain_pairs(model, (prepared.source, prepared.target), ids, smoothing=smoothing)
-
-
-def _document(folder: Path) -> None:
-    """Write a run's report and card as things stand; that they cannot be is no end of a run."""
-    from dragoman.runs.card import write_card
-    from dragoman.runs.report import write_report
-
-    for write, name in ((write_report, REPORT), (write_card, CARD)):
-        try:
-            write(folder)
-        except (OSError, DragomanError) as error:
-            print(f"dragoman: {name} is not written: {error}", file=sys.stderr)
-
-
-def runs(*below: str | Path) -> list[History]:
-    """The runs at or below some folders (default: the current one), with their scores."""
-    return [run for folder in below or (".",) for run in find_runs(Path(folder))]
 
 
 def load(folder: str | Path, *others: str | Path) -> Model:

@@ -61,7 +61,7 @@ def test_runs_are_found_with_state_and_scores(
     assert found[0]["seconds"] == 3700.0 and found[0]["memory_mb"] == 500.0
     assert found[0]["best_step"] == 50 and found[0]["best"]["bleu"] == ROWS[1]["bleu"]
     assert found[0]["tokens_per_second"] == 1075.0 and found[1]["best"] == {}
-    assert [run.facts() for run in dragoman.runs(below)] == found
+    assert [run.summary() for run in dragoman.find_runs(below)] == found
     assert main(["runs", str(below)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and lines[0].split()[:4] == ["run", "state", "step", "time"]
@@ -147,7 +147,7 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
     try:
         metrics = folder / METRICS
         wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") > 5, training)
-        (run,) = dragoman.runs(tmp_path)
+        (run,) = dragoman.find_runs(tmp_path)
         assert run.state == "running" and (folder / "report.html").exists()
         logs = [tmp_path / "1.log", tmp_path / "2.log"]
         for log in logs:
@@ -165,7 +165,7 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
         training.wait(30)
         assert watching[1].wait(30) == 0
         assert "interrupted" in logs[1].read_text().splitlines()[-1]
-        assert [run.state for run in dragoman.runs(tmp_path)] == ["interrupted"]
+        assert [run.state for run in dragoman.find_runs(tmp_path)] == ["interrupted"]
     finally:
         signal.signal(signal.SIGINT, before)
         for process in (training, *watching):
@@ -173,24 +173,42 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("row", "left_out"),
     [
-        "[" * 100_000,
-        '{"kind": "validation", "step": 70, "best": true, "loss": "abc"}',
-        '{"kind": "train", "step": 70, "elapsed": null}',
-        '{"kind": "train", "step": 70, "memory_mb": null, "tokens_per_second": null}',
-        '{"kind": "validation", "step": 70, "samples": null}',
-        '{"kind": "validation", "step": 70, "samples": [7]}',
+        ("[" * 100_000, False),
+        ('{"kind": "validation", "step": 70, "best": true, "loss": "abc"}', True),
+        ('{"kind": "train", "step": 70, "elapsed": null}', True),
+        ('{"kind": "train", "step": 70, "memory_mb": "x"}', True),
+        ('{"kind": "train", "step": 70, "memory_mb": null, "tokens_per_second": null}', False),
+        ('{"kind": "validation", "step": 70, "samples": null}', False),
+        ('{"kind": "validation", "step": 70, "samples": [7]}', False),
     ],
 )
 def test_strange_rows_take_no_other_run_with_them(
-    below: Path, row: str, capsys: pytest.CaptureFixture[str]
+    below: Path, row: str, left_out: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with open(below / "a" / METRICS, "a", encoding="utf-8") as file:
         file.write(f"{row}\n")
     assert main(["runs", str(below), "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 3
-    assert main(["watch", "--once", str(below / "a")]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3 - left_out
+    assert main(["runs", str(below)]) == 0
+    capsys.readouterr()
+    status, said = main(["watch", "--once", str(below / "a")]), capsys.readouterr().err
+    damaged = "a: run.json or metrics.jsonl is damaged: "
+    assert (status, said) == (0, "") or (status == 2 and damaged in said and said.count("\n") == 1)
+    assert status == 2 if left_out else True
+
+
+def test_a_run_too_short_for_a_report_interval_shows_no_costs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path / "short", [validation_row(30), END])
+    assert main(["runs", str(tmp_path), "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert run["tokens_per_second"] is None and run["memory_mb"] is None
+    assert main(["runs", str(tmp_path)]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split()[1:5] == ["finished", "100", "1:01:40", "0.133"]
 
 
 def test_a_folder_cannot_command_the_terminal(

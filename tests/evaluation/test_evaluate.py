@@ -72,7 +72,7 @@ def test_references_take_the_form_of_the_training_targets_or_stand_as_they_are()
     assert scores(result)["exact"] == 100.0
     assert result.notes == (
         "1 of 1 references were normalised as the model's training targets were "
-        "(--raw-references compares with them as they stand)",
+        "(--raw-references compares with the references as they are)",
     )
     raw = evaluate(parrot, [("a", "Un  été")], raw_references=True)
     assert scores(raw)["exact"] == 0.0 and raw.notes == ()
@@ -105,12 +105,12 @@ def test_what_was_learned_from_is_said() -> None:
     learned = replace(LEARNED, sources=("Dog!", "cot"), total=9)
     result = evaluate(Parrot({}), PAIRS[:3], training=learned)
     assert result.notes == (
-        "2 of 9 training pairs were looked at",
-        "1 of 3 sources (33.3%) are in the training pairs, but for case and punctuation "
+        "2 of 9 training pairs were read",
+        "1 of 3 sources (33.3%) are training sources, except for case and punctuation "
         "(--breakdown scores the others apart)",
     )
     alone = evaluate(Parrot({}), PAIRS[:3], training=None)
-    assert "the folder has no training pairs to read" in alone.notes[0]
+    assert "the folder holds no training pairs: two baselines" in alone.notes[0]
     assert list(alone.baselines) == ["copy"] and list(alone.breakdown) == ["source tokens"]
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
-from sacrebleu.significance import PairedTest
 
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
-from dragoman.evaluation.metrics import Measure, measures, share
+from dragoman.evaluation.measure import Measure, percentage
+from dragoman.evaluation.metrics import measures
 from dragoman.evaluation.significance import compare, scored
 
 TARGETS = [pair.target for pair in sample_pairs("phrases")[:211]]
@@ -26,7 +26,7 @@ def spoiled(every: int) -> list[str]:
 
 def shares(values: list[float]) -> Measure:
     statistics = np.array([(value, 1) for value in values], float)
-    return Measure("exact", "exact match", "", statistics, share)
+    return Measure("exact", "exact match", "", statistics, percentage)
 
 
 def test_intervals_are_sacrebleus() -> None:
@@ -53,27 +53,36 @@ def test_one_sentence_has_no_interval() -> None:
     assert metric.value == 100.0 and metric.interval is None
 
 
-def test_p_values_agree_with_sacrebleus() -> None:
-    systems = [("a", spoiled(9)), ("b", spoiled(7))]
-    _, theirs = PairedTest(systems, {"BLEU": BLEU(force=True), "chrF": CHRF()}, [TARGETS])()
-    ours = compare(*(measures(text, REFERENCES, ("bleu", "chrf")) for _, text in systems))
-    for found, name in zip(ours, ("BLEU", "chrF2"), strict=True):
-        a, b = theirs[name]
-        assert found.value == b.score - a.score < 0  # type: ignore[union-attr]
-        assert found.p == pytest.approx(b.p_value, abs=0.02)  # type: ignore[union-attr]
+def test_a_difference_is_sacrebleus_and_its_p_value_that_of_one_loop() -> None:
+    outputs = [spoiled(9), spoiled(7)]
+    first, second = (measures(text, REFERENCES, ("bleu", "chrf")) for text in outputs)
+    for n, (found, theirs) in enumerate(
+        zip(compare(first, second), (BLEU(force=True), CHRF()), strict=True)
+    ):
+        a, b = (theirs.corpus_score(text, [TARGETS]).score for text in outputs)
+        assert found.value == b - a < 0
+        random, drawn = np.random.default_rng(12345), []
+        for _ in range(1000):
+            rows = random.integers(len(TARGETS), size=len(TARGETS)).tolist()
+            drawn.append(second[n].value(rows) - first[n].value(rows))
+        mean = sum(drawn) / len(drawn)
+        far = sum(abs(value - mean) >= abs(found.value) for value in drawn)
+        assert found.p == pytest.approx((far + 1) / 1001, abs=0.002)
         assert 0.01 < found.p < 0.9
-        assert found.interval[0] < found.value < found.interval[1]
+        assert found.interval == (
+            pytest.approx(sorted(drawn)[25]),
+            pytest.approx(sorted(drawn)[-26]),
+        )
 
 
-def test_a_p_value_by_enumeration() -> None:
-    a, b = [0, 0, 1, 0, 1, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 1, 1, 1]
-    gaps = np.array(b) - np.array(a)
-    seen = abs(gaps.sum())
-    all_signs = [abs((gaps * signs).sum()) for signs in product((1, -1), repeat=len(gaps))]
-    exact = np.mean([gap >= seen for gap in all_signs])
+def test_a_p_value_by_hand() -> None:
+    # Of 400 sentences the second is right in 40 more and the first in 24 more: the difference of
+    # two shares is 16 / 400, its standard deviation sqrt(64 - 16**2 / 400) / 400, z = 2.01.
+    a = [1] * 24 + [0] * 40 + [1] * 336
+    b = [0] * 24 + [1] * 40 + [1] * 336
     (found,) = compare([shares(a)], [shares(b)])  # type: ignore[arg-type]
-    assert found.value == pytest.approx(100 * 4 / 9)
-    assert found.p == pytest.approx(exact, abs=0.02)
+    assert found.value == pytest.approx(4.0)
+    assert found.p == pytest.approx(math.erfc(2.01 / math.sqrt(2)), abs=0.02)
 
 
 def test_equal_outputs_differ_by_nothing() -> None:

@@ -6,16 +6,19 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.font_manager import fontManager
 
-from dragoman.errors import DataError
-from dragoman.inspection.attention_map import AttentionMap, draw_attention, draw_maps
-from dragoman.inspection.fonts import FIRST, fonts_for
-from dragoman.runs.curves import draw_curves
-from dragoman.runs.history import read_metrics
+from dragoman.errors import DataError, DragomanError
+from dragoman.inspection.attention_map import AttentionMap, draw_maps
+from dragoman.runs.pictures import save_picture
+from dragoman.runs.rows import MetricsLog, read_metrics
+
+
+def draw_attention(source: list[str], target: list[str], weights: Any, path: Path) -> list[str]:
+    return draw_maps([AttentionMap(source, target, weights)], path)
 
 
 def words_of(svg: Path) -> list[str]:
@@ -72,7 +75,7 @@ def test_two_models_stand_side_by_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", [["▁أين", "▁محطة", "▁القطار"], ["▁איפה", "▁תחנת", "▁הרכבת"]])
 def test_a_source_from_right_to_left_runs_that_way(tmp_path: Path, source: list[str]) -> None:
     weights = np.eye(2, 4, dtype=np.float32)
-    assert draw_attention(source, ["▁Where"], weights, tmp_path / "map.svg") == ""
+    assert draw_attention(source, ["▁Where"], weights, tmp_path / "map.svg") == []
     places = places_of(tmp_path / "map.svg")
     assert places[source[0]] > places[source[1]] > places[source[2]]
     draw_attention(["▁Where", "▁is"], source, np.eye(4, 3, dtype=np.float32), tmp_path / "map.svg")
@@ -80,23 +83,24 @@ def test_a_source_from_right_to_left_runs_that_way(tmp_path: Path, source: list[
     assert places["▁Where"] < places["▁is"]
 
 
-def test_characters_that_no_font_has_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fontManager, "ttflist", [f for f in fontManager.ttflist if f.name == FIRST])
-    monkeypatch.setattr("dragoman.inspection.fonts.findSystemFonts", lambda: ["no/font.ttf"])
+def test_characters_that_the_font_lacks_are_warned_of(tmp_path: Path) -> None:
     weights = np.eye(2, dtype=np.float32)
-    assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.png") == "猫"
-    assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.svg") == ""
+    glyph, cure = draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.png")
+    assert "CJK UNIFIED IDEOGRAPH-732B" in glyph and "missing from font" in glyph
+    assert "an .svg keeps its text" in cure
+    assert draw_attention(["▁猫"], ["▁cat"], weights, tmp_path / "map.svg") == []
     assert "▁猫" in words_of(tmp_path / "map.svg")
-    assert draw_attention(["▁chat"], ["▁cat"], weights, tmp_path / "map.pdf") == ""
+    assert draw_attention(["▁chat"], ["▁cat"], weights, tmp_path / "map.pdf") == []
 
 
-def test_other_scripts_take_the_fonts_that_have_them() -> None:
-    assert fonts_for(["▁été", "القطة 😀 \n\u200f"]) == ([FIRST], "")
-    families, missing = fonts_for(["▁猫が好き"])
-    assert families[0] == FIRST and bool(families[1:]) != bool(missing)
-    assert "Last Resort" not in " ".join(families)
+@pytest.mark.parametrize("error", [OSError("no font cache"), RuntimeError("no font cache")])
+def test_what_matplotlib_raises_is_said_in_one_line(tmp_path: Path, error: Exception) -> None:
+    def draw() -> Any:
+        raise error
+
+    with pytest.raises(DragomanError, match=r"p\.png: cannot be drawn: no font cache") as caught:
+        save_picture(draw, tmp_path / "p.png")
+    assert caught.value.exit_code == 1 and not list(tmp_path.iterdir())
 
 
 ROWS = [
@@ -106,16 +110,17 @@ ROWS = [
 ]
 
 
-def test_curves_are_drawn_from_what_was_measured(tmp_path: Path) -> None:
-    text = "".join(f"{json.dumps(row)}\n" for row in ROWS)
-    (tmp_path / "metrics.jsonl").write_text(text + '{"kind": "train", "step": 3, "lo')
-    path = draw_curves(tmp_path)
-    assert path.read_bytes().startswith(b"\x89PNG") and path.name == "curves.png"
-    assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".partial")] == []
-
-
-def test_curves_of_a_run_without_measurements(tmp_path: Path) -> None:
-    assert draw_curves(tmp_path).exists()
+def test_a_resumed_run_deletes_the_rows_of_steps_that_it_takes_again(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path, step=0)
+    for row in ROWS:
+        log.write(row | {"text": "é\u2028"})
+    with open(path, "a", encoding="utf-8") as file:
+        file.write('{"kind": "train", "step": 1, "lo')
+    MetricsLog(path, step=1).write({"kind": "start", "step": 1})
+    kinds = [(row["kind"], row["step"]) for row in read_metrics(path)]
+    assert kinds == [("train", 1), ("validation", 1), ("start", 1)]
+    assert path.read_text("utf-8").count("\n") == 3
 
 
 def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:

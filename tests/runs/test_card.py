@@ -13,7 +13,7 @@ from dragoman.cli.options import parse
 from dragoman.cli.train import Train
 from dragoman.config.options import Config
 from dragoman.config.toml import flat, merge
-from dragoman.runs.card import card_text, is_untouched, write_card
+from dragoman.runs.card import card_text, is_unedited, write_card
 from dragoman.runs.history import History
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
@@ -46,7 +46,7 @@ def test_an_edited_card_is_left_alone(tmp_path: Path) -> None:
     make_run(folder, [validation_row(60)])
     write_card(folder)
     second = card.read_text("utf-8")
-    assert second != first and is_untouched(second)
+    assert second != first and is_unedited(second)
     for edited in (second.replace("**Languages**", "Breton"), second + "\nMine.", "", "Mine."):
         card.write_text(edited, encoding="utf-8")
         write_card(folder)
@@ -57,7 +57,7 @@ def test_a_card_without_scores_or_record(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "m: 'x'", [])
     (folder / "run.json").unlink()
     text = card_text(History.of(folder))
-    assert "None yet: no validation was made." in text and "did not record which" in text
+    assert "None yet: the run has not been validated." in text and "did not record which" in text
     assert yaml.safe_load(text.split("---\n")[1])["metrics"] == []
 
 

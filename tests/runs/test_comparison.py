@@ -98,7 +98,7 @@ def test_the_table_has_every_number(runs: list[Path]) -> None:
         ["time", "1:02:05", "0:00:12"],
         ["training loss", "2.000", "–"],  # the last window of the second was not finite
         ["best loss", "2.500 at 20", "2.000 at 10"],
-        ["best token accuracy", "0.155 at 20", "0.100 at 10"],
+        ["best token accuracy", "15.5 % at 20", "10.0 % at 10"],
         ["best BLEU", "31.0 at 20", "20.0 at 10"],
     ]
 
@@ -128,6 +128,28 @@ def test_json_has_the_same(runs: list[Path], capsys: pytest.CaptureFixture[str])
         },
     }
     assert found["runs"][1]["pairs"] is None and found["runs"][1]["parameters"] is None
+
+
+def test_runs_on_different_data_are_called_so_above_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    folders = [whole(begun(tmp_path / name, SLOW)) for name in "abc"]
+    names = list(map(str, folders))
+    assert main(["compare", *names]) == 0
+    assert "data" not in capsys.readouterr().out.splitlines()[0]
+    (folders[2] / "run.json").write_text('{"data": "fedcba9876543210"}')
+    assert main(["compare", *names]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "the runs used different data, so scores are not comparable: 01234567 (a, b), fedcba98 (c)"
+    )
+    (folders[1] / "run.json").unlink()
+    assert main(["compare", *names, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["different_data"] == (
+        "not every run says which data it used, so scores may not be comparable; known: "
+        "01234567 (a), fedcba98 (c)"
+    )
 
 
 def test_weights_that_are_only_in_a_checkpoint_are_counted(runs: list[Path]) -> None:
@@ -169,7 +191,7 @@ def test_ten_runs_fit_a_terminal(
 
 def test_the_figure_has_a_line_for_each_run_that_has_the_measure(runs: list[Path]) -> None:
     found = dragoman.compare(runs)
-    figure = comparison_figure({f"_{run.name}$": run.history for run in found})
+    figure = comparison_figure({f"_{run.name}$": run.rows for run in found})
     assert [a.get_ylabel() for a in figure.axes[:3]] == [
         "training loss (nats a token)",
         "held-out loss (nats a token)",
@@ -197,7 +219,7 @@ def test_a_plot_is_written_only_when_asked_for(runs: list[Path], tmp_path: Path)
 
 
 def test_bad_input(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UsageError, match="two or more runs are compared"):
+    with pytest.raises(UsageError, match="compare needs two or more runs"):
         dragoman.compare(runs[:1])
     with pytest.raises(UsageError, match="m: is named twice"):
         dragoman.compare([runs[0], runs[1], runs[0] / ".." / "m"])

@@ -1,8 +1,8 @@
-"""Numbers of a run as people read them."""
+"""How the scores of a run are shown."""
 
 from __future__ import annotations
 
-from dragoman.runs.history import scores_line
+from dragoman.runs.scores import scores_line
 
 
 def test_scores_fit_a_line_however_far_a_run_went_astray() -> None:

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from dragoman.cli.options import PICTURES, AllOptions, check_output, parse, recipe
 from dragoman.config.options import Config
-from dragoman.runs.pictures import save_figure
+from dragoman.runs.pictures import save_picture
+from dragoman.runs.throughput import throughput_figure
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ def main(arguments: Sequence[str]) -> int:
         found.append(row)
     rows = as_rows(found)
     if asked.plot is not None:
-        from dragoman.runs.throughput import throughput_figure
-
-        save_figure(throughput_figure(rows), asked.plot)
+        for warning in save_picture(lambda: throughput_figure(rows), asked.plot):
+            _say(f"--plot: {warning}")
     best = max(found, key=lambda row: row.tokens_per_second)
     if asked.json:
         print(json.dumps({"rows": rows, "fastest": best.sentences}, indent=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -17,9 +18,10 @@ from rich.text import Text
 
 from dragoman.cli.options import PICTURES, check_output, parse
 from dragoman.errors import OptionError
-from dragoman.runs.comparison import RunRecord, compare, differing
-from dragoman.runs.history import SCORES
-from dragoman.runs.pictures import save_figure
+from dragoman.runs.comparison import RunRecord, compare, different_data, differing
+from dragoman.runs.curves import comparison_figure
+from dragoman.runs.pictures import save_picture
+from dragoman.runs.scores import SCORES, score_text
 
 Grid = list[list[str]]
 
@@ -43,18 +45,22 @@ def main(arguments: Sequence[str]) -> int:
     check_output(asked.plot, "--plot", PICTURES)
     runs = compare(asked.runs)
     if asked.plot is not None:
-        if not any(run.history for run in runs):
+        if not any(run.rows for run in runs):
             raise OptionError("there is nothing to draw: no run has measured yet", place="--plot")
-        from dragoman.runs.curves import comparison_figure  # matplotlib only now
-
-        save_figure(comparison_figure({run.name: run.history for run in runs}), asked.plot)
+        rows = {run.name: run.rows for run in runs}
+        for warning in save_picture(lambda: comparison_figure(rows), asked.plot):
+            print(f"dragoman compare: --plot: {warning}", file=sys.stderr)
+    warning = different_data(runs)
     if asked.json:
         facts: list[dict[str, Any]] = [asdict(run) for run in runs]
         for fact in facts:
-            del fact["options"], fact["history"]
-        print(json.dumps({"differing": differing(runs), "runs": facts}, indent=1))
+            del fact["options"], fact["rows"]
+        whole = {"differing": differing(runs), "different_data": warning, "runs": facts}
+        print(json.dumps(whole, indent=1))
     else:
         console = Console()
+        if warning:
+            console.print(Text(warning))
         for block in layout(grid(runs), console.width):
             console.print(_table(block))
     return 0
@@ -73,13 +79,14 @@ def grid(runs: Sequence[RunRecord]) -> Grid:
         ["time", *(str(timedelta(seconds=round(run.seconds))) for run in runs)],
         ["training loss", *(_shown(run.training_loss, ".3f") for run in runs)],
     ]
-    fine = {"loss": "loss", "token_accuracy": "token accuracy", "free_accuracy": "free-running"}
-    for score, label in (fine | SCORES).items():
-        found = [run.best.get(score) for run in runs]
+    for name, form in SCORES.items():
+        found = [run.best.get(name) for run in runs]
         if any(found):
-            form = ".3f" if score in fine else ".1f"
-            cells = [f"{f['value']:{form}} at {f['step']:,}" if f else "–" for f in found]
-            rows.append([f"best {label}", *cells])
+            cells = [
+                f"{score_text({name: f['value']}, name)} at {f['step']:,}" if f else "–"
+                for f in found
+            ]
+            rows.append([f"best {form.label}", *cells])
     return rows
 
 

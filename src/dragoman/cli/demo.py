@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from dragoman.cli.options import parse
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.errors import OptionError
+from dragoman.errors import DragomanError, OptionError
 
 PAIRS = "phrases.tsv"
 MODEL = "model"
@@ -85,7 +86,7 @@ def _clear(out: Path) -> None:
 
 def _show(model: object, picture: Path) -> None:
     from dragoman.api import Model
-    from dragoman.inspection.attention_map import draw_attention
+    from dragoman.inspection.attention_map import AttentionMap, draw_maps
 
     assert isinstance(model, Model)
     answers = model.translate(ASKED, attention=True)
@@ -94,4 +95,7 @@ def _show(model: object, picture: Path) -> None:
     first = answers[0]
     weights = first.hypotheses[0].weights
     assert weights is not None
-    draw_attention(first.source_tokens, first.target_tokens, weights, picture)
+    try:
+        draw_maps([AttentionMap(first.source_tokens, first.target_tokens, weights)], picture)
+    except DragomanError as error:  # the model is whole without its picture
+        print(f"dragoman demo: {error}", file=sys.stderr)

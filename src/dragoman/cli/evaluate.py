@@ -18,6 +18,7 @@ from rich.text import Text
 from dragoman.cli.options import check_output, given, parse
 from dragoman.errors import OptionError
 from dragoman.files import write_text
+from dragoman.runs.scores import number_text
 
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation
@@ -119,8 +120,6 @@ def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -
 
 
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
-    from dragoman.runs.history import written
-
     console = Console()
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     console.print(Text(title), soft_wrap=True)
@@ -129,9 +128,9 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
         cells = (scores.get(m.name) for scores in result.baselines.values())
         table.add_row(
             f"{m.name} {'↑' if measure.higher else '↓'}",
-            written(m.value),
-            " – ".join(map(written, m.interval or ())),
-            *("" if cell is None else written(cell) for cell in cells),
+            number_text(m.value),
+            " – ".join(map(number_text, m.interval or ())),
+            *("" if cell is None else number_text(cell) for cell in cells),
         )
     console.print(table)
     if asked.breakdown:

@@ -61,19 +61,18 @@ def main(arguments: Sequence[str]) -> int:
     found = [model.explain(asked.sentence, asked.target, **beam) for model in models]
     if asked.html:
         write_text(asked.html, found[0].to_html())
-    if asked.attention:
-        _draw(found, folders, asked.attention)
     if asked.json:
         print(found[0].to_json())
     elif not (asked.html or asked.attention):
         Console().print(found[0])
+    if asked.attention:
+        _draw(found, folders, asked.attention)
     return 0
 
 
 def _draw(found: Sequence[Explanation], folders: Sequence[Path], path: Path) -> None:
-    from dragoman.inspection.attention_map import draw_maps, map_of, without_font
+    from dragoman.inspection.attention_map import draw_maps, map_of
 
     titles = [str(folder) if len(folders) > 1 else "" for folder in folders]
-    missing = draw_maps([map_of(*one) for one in zip(found, titles, strict=True)], path)
-    if missing:
-        print(f"dragoman explain: --attention: {without_font(missing)}", file=sys.stderr)
+    for warning in draw_maps([map_of(*one) for one in zip(found, titles, strict=True)], path):
+        print(f"dragoman explain: --attention: {warning}", file=sys.stderr)

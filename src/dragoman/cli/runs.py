@@ -13,7 +13,8 @@ from rich.console import Console
 
 from dragoman.cli.options import parse
 from dragoman.errors import OptionError
-from dragoman.runs.history import find_runs, print_runs
+from dragoman.runs.display import print_runs
+from dragoman.runs.history import find_runs
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     for folder in asked.folders:
         if not folder.is_dir():
             raise OptionError("no such folder", place=str(folder))
-    runs = [run for folder in asked.folders for run in find_runs(folder)]
+    runs = find_runs(*asked.folders)
     if asked.json:
-        print(json.dumps([run.facts() for run in runs], ensure_ascii=False, indent=1))
+        print(json.dumps([run.summary() for run in runs], ensure_ascii=False, indent=1))
         return 0
     print_runs(runs, Console())
     return 0

@@ -17,7 +17,7 @@ from dragoman.cli.options import PICTURES, check_output, parse_search
 from dragoman.config.options import SearchOptions
 from dragoman.config.toml import flat
 from dragoman.data.lines import STDIN, place, read_lines
-from dragoman.errors import DataError, OptionError
+from dragoman.errors import DataError, DragomanError, OptionError
 from dragoman.files import replacing
 from dragoman.search.request import Request
 from dragoman.search.unknown import read_dictionary
@@ -76,10 +76,16 @@ def main(arguments: Sequence[str]) -> int:
 
     model = load(asked.folder, *asked.others)
     if asked.min_confidence is not None and model.confidence is None:
+        if asked.others:
+            raise OptionError(
+                "an ensemble has no confidence: confidence.json is fitted to one model",
+                place="--min-confidence",
+                cure="translate with one model",
+            )
         raise OptionError(
-            f"{asked.folder} has no confidence.json",
+            f"{asked.folder} has no confidence.json, which is fitted to held-out pairs",
             place="--min-confidence",
-            cure="train again, with at least 50 pairs held out",
+            cure="train or average a run with at least 50 pairs held out",
         )
     looks = asked.attention is not None or asked.alignments is not None
     if looks and model.config.model.attention == "none":
@@ -163,16 +169,17 @@ def _json(answer: Translation, sure: float | None, unsure: bool | None) -> str:
 
 
 def _draw(answer: Translation, path: Path) -> None:
-    from dragoman.inspection.attention_map import draw_attention, without_font
+    from dragoman.inspection.attention_map import AttentionMap, draw_maps
 
     if not answer.hypotheses or answer.hypotheses[0].weights is None:
         _warn("--attention: the first line is empty or too long to be drawn")
         return
     weights = answer.hypotheses[0].weights
     try:
-        missing = draw_attention(answer.source_tokens, answer.target_tokens, weights, path)
-    except DataError as error:  # the other lines are still to be answered
-        _warn(f"--attention: {error}")
-        return
-    if missing:
-        _warn(f"--attention: {without_font(missing)}")
+        warnings = draw_maps(
+            [AttentionMap(answer.source_tokens, answer.target_tokens, weights)], path
+        )
+    except DragomanError as error:  # the other lines are still to be answered
+        warnings = [str(error)]
+    for warning in warnings:
+        _warn(f"--attention: {warning}")

@@ -17,7 +17,9 @@ from dragoman.cli.options import parse
 from dragoman.errors import FolderError
 from dragoman.layout import METRICS
 from dragoman.lock import is_locked
-from dragoman.runs.history import History, print_runs, read_metrics, row_lines
+from dragoman.runs.display import print_runs, row_lines
+from dragoman.runs.history import History, damage_refused
+from dragoman.runs.rows import read_metrics
 
 SECONDS = 0.5
 """Between two looks at the folder."""
@@ -51,8 +53,9 @@ def _watch(folder: Path, *, once: bool) -> None:
     rows = [*history.kind("validation")[-1:], *history.kind("train")[-1:]]
     seen, running = len(history.rows), not once
     while rows or running:
-        for line in chain.from_iterable(map(row_lines, rows)):
-            print(line, flush=True)
+        with damage_refused(folder):
+            for line in chain.from_iterable(map(row_lines, rows)):
+                print(line, flush=True)
         if running:
             time.sleep(SECONDS)
             running = is_locked(folder)  # asked first: what was written until then is still read

@@ -1,4 +1,4 @@
-"""What answers without a model would score: the scores that a model must beat.
+"""Baselines: answers that need no model, whose scores a model must beat.
 
 M training pairs   G distinct n-grams of all texts
 """
@@ -13,29 +13,31 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.data.corpus import Corpus
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import FolderError
 from dragoman.layout import CORPUS, TRAIN
 
 _MOST = 500_000
-"""Training pairs that are looked at, spread evenly over all."""
+"""Most training pairs that are read; of more, as many are taken at even distances."""
 _NGRAM = 3
 _HASH = 0x9E3779B1
+"""Multiplier of the hash of an n-gram (2^32 divided by the golden ratio, Knuth 1973)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPairs:
-    """What a model learned from, as its vocabularies can spell it."""
+    """The pairs that a model learned from, as its tokenizers read them."""
 
     sources: tuple[str, ...]
     targets: tuple[Ids, ...]
     total: int
-    """Of all training pairs."""
+    """Number of all training pairs."""
     target: Tokenizer
 
     def baselines(self, sources: Sequence[str]) -> dict[str, list[str]]:
-        """Answers without a model: the most frequent target, and each nearest source's target."""
+        """Answers to ``sources``: ``frequent`` is always the most frequent target, ``nearest`` the
+        target of the most similar training source.
+        """
         counts = Counter(ids.tobytes() for ids in self.targets)
         frequent = self.target.decode(np.frombuffer(counts.most_common(1)[0][0], np.int32))
         rows = nearest(sources, self.sources)
@@ -46,24 +48,26 @@ class TrainingPairs:
 
 
 def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
-    """The pairs that the model of ``folder`` learned from; None where they cannot be read."""
+    """Read the pairs that the model of ``folder`` learned from; None where they cannot be read."""
+    from dragoman.data.corpus import Corpus  # pyarrow
+
     try:
         corpus = Corpus(folder / CORPUS / TRAIN)
-    except FolderError:  # damaged, of another version, or not kept: the model is whole without
+    except FolderError:  # damaged, of another version, or not kept: a model is complete without
         return None
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
     sources = tuple(source.decode(one.ids) for one, _ in pairs)
-    # A word that can only be copied (data/copies.py) is an unknown one here.
+    # A word that can only be copied (data/copies.py) has an id outside the vocabulary.
     targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids in pairs)
     return TrainingPairs(sources, targets, len(corpus), target)
 
 
 def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:
-    """For each query the text with the most n-grams of characters in common.
+    """For each query the row of the most similar text.
 
-    That is the first with the greatest Dice coefficient, 2 |A ∩ B| / (|A| + |B|), of their sets of
-    three characters; the ends of a text are characters too, case does not count.
+    Similarity is the Dice coefficient, 2 |A ∩ B| / (|A| + |B|), of their sets of character
+    trigrams; the ends of a text count as characters, case does not. The first of equals is taken.
     """
     ngrams, owners = _ngrams(texts)  # [G]
     sizes = np.bincount(owners, minlength=len(texts))  # [M]
@@ -79,16 +83,16 @@ def nearest(queries: Sequence[str], texts: Sequence[str]) -> list[int]:
 
 
 def _ngrams(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """The distinct n-grams of each text, as numbers, and the texts they are of; sorted, [G]."""
-    framed = [f"\2\2{text.casefold()}\3" for text in texts]  # none without an n-gram
+    """Hashes of the distinct n-grams of each text, sorted, and the text's row: both [G]."""
+    framed = [f"\2\2{text.casefold()}\3" for text in texts]  # so that the empty text has an n-gram
     points = np.frombuffer("".join(framed).encode("utf-32-le", "replace"), np.uint32)
     owners = np.repeat(np.arange(len(texts), dtype=np.uint64), [len(text) for text in framed])
     numbers = np.zeros(len(points) - _NGRAM + 1, np.uint64)
     for place in range(_NGRAM):
         numbers *= np.uint64(_HASH)
         numbers += points[place : len(numbers) + place]
-    numbers ^= numbers >> np.uint64(32)  # so that the half that is kept depends on all of it
+    numbers ^= numbers >> np.uint64(32)  # the lower half is kept: let it depend on the upper one
     whole = owners[: len(numbers)] == owners[_NGRAM - 1 :]
     both = np.sort(numbers[whole] << np.uint64(32) | owners[: len(numbers)][whole])
-    both = both[np.append(True, both[1:] != both[:-1])]  # np.unique takes ten times as long
+    both = both[np.append(True, both[1:] != both[:-1])]  # ten times as fast as np.unique
     return (both >> np.uint64(32)).astype(np.uint32), both.astype(np.uint32)

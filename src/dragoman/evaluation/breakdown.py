@@ -1,4 +1,4 @@
-"""Scores by kind of source: its length, its rarest word, whether it was learned from."""
+"""Scores of parts of a test set: by source length, by rarest word, and of unseen sources."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dragoman.data.sameness import sentence_key
-from dragoman.evaluation.metrics import Measure
+from dragoman.evaluation.measure import Measure
 
 _LENGTHS = {0: "0–4", 5: "5–8", 9: "9–16", 17: "17–32", 33: "33+"}
-"""Ranges of a source's length in the model's tokens, by where they begin."""
+"""Ranges of a source's length in tokens, by their first number."""
 _COUNTS = {0: "0 ×", 1: "1–9 ×", 10: "10–99 ×", 100: "100–999 ×", 1000: "1000+ ×"}
-"""Ranges of how often a word stands in the training sources."""
+"""Ranges of a word's count in the training sources, by their first number."""
 _SEEN = {0: "unseen", 1: "seen"}
+"""Whether a source is among the training sources."""
 
 Breakdown = dict[str, dict[str, dict[str, float]]]
-"""Kind of division, part, and its ``lines`` and scores."""
+"""By kind of part and then by part: the number of its ``lines``, and its scores by name."""
 
 
 def breakdown(
@@ -25,14 +26,15 @@ def breakdown(
     lengths: Sequence[int],
     learned: Sequence[str] | None,
 ) -> Breakdown:
-    """Score the lines in parts: by source length, by how often the rarest word of the source stands
-    in the training sources, and by whether the source is one of them.
+    """Score lines by the length of their source, by how often the rarest word of the source is in
+    the training sources, and by whether the source is a training source.
 
     Args:
         measures: the scores.
         sources: of the lines.
-        lengths: tokens of each source.
-        learned: the training sources, if they are known; compared but for case and punctuation.
+        lengths: number of tokens of each source.
+        learned: the training sources; compared without case and punctuation. None: unknown, then
+            lines are scored by length alone.
     """
     found = {"source tokens": _parts(measures, _LENGTHS, lengths)}
     if learned is not None:
@@ -48,7 +50,7 @@ def breakdown(
 def _parts(
     measures: Sequence[Measure], ranges: dict[int, str], numbers: Sequence[int]
 ) -> dict[str, dict[str, float]]:
-    """The lines and scores of each of ``ranges`` that has one of the ``numbers``."""
+    """Number of lines and scores of each range; ``numbers`` has one number for each line."""
     rows: dict[str, list[int]] = {name: [] for name in ranges.values()}
     for row, number in enumerate(numbers):
         rows[list(rows)[bisect(list(ranges), number) - 1]].append(row)

@@ -1,10 +1,10 @@
-"""How sure a model may be of an answer: the share of such answers that held-out pairs found right.
+"""Confidence of a translation: the share of similar answers that were right on held-out pairs.
 
-An answer's log-probability, divided by a power of its length, is −d. Its confidence is
-p = σ(offset − slope · log(d)): Platt's scaling (1999) of log(d). The slope is never negative, so
-that confidence falls with the probability outside of what it was fitted on, too.
+    N answers
 
-N answers
+The log-probability of an answer, divided by a power of its length, is −d. The confidence is
+σ(offset + slope · x) with x = −log(d): Platt scaling (1999). The slope is never negative, so that
+a less probable answer never has the higher confidence, even outside the range of the fit.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from dragoman.layout import CONFIDENCE
 
 if TYPE_CHECKING:
     from dragoman.config.options import SearchOptions
-    from dragoman.evaluation.metrics import Measure
+    from dragoman.evaluation.measure import Measure
     from dragoman.search.translator import Translation, Translator
 
 FEWEST = 50
-"""Answers without which nothing is fitted."""
+"""Fewest answers that are fitted to."""
 CLOSE = 50.0
-"""chrF of an answer that counts as right where whole lines seldom are."""
+"""chrF from which an answer counts as right, where exact matches are rare."""
 _EXACT, _CLOSE = "exact match", f"chrF of {CLOSE:g} or more"
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Powers of the length that are tried."""
 _EPSILON = 1e-3
+"""Is added to d, which may be zero, before its logarithm is taken."""
 _BINS = 10
 
 Values = npt.NDArray[np.float64]
@@ -41,32 +43,32 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """A fit for one model."""
+    """The fitted numbers of one model."""
 
     right: str
-    """What is predicted: an exact match, where at least half the answers it was fitted on were one,
-    else a chrF of 50 or more."""
+    """The event that it predicts: an exact match, if at least half of the held-out answers were
+    one; otherwise a chrF of 50 or more."""
     exponent: float
-    """Of the length that divides the log-probability."""
+    """The power of the length that divides the log-probability."""
     slope: float
     offset: float
 
     def of(self, answer: Translation) -> float:
-        """Of one answer: 0 where it was cut off, 1 for the empty answer to an empty line."""
+        """The confidence of one answer: 0 if it was cut off, 1 for the answer to an empty line."""
         if not answer.hypotheses:
             return 1.0
         best = answer.hypotheses[0]
         if not best.complete:
             return 0.0
-        return float(_sigmoid(self.slope * _sureness([answer], self.exponent) + self.offset)[0])
+        return float(_sigmoid(self.slope * _inputs([answer], self.exponent) + self.offset)[0])
 
     def save(self, folder: Path) -> None:
-        """Store it in a model folder."""
+        """Write it into a model folder."""
         write_text(folder / CONFIDENCE, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def load_confidence(folder: Path) -> Confidence | None:
-    """Read the fit of a model folder; None where it has none.
+    """Read the confidence of a model folder; None where it has none.
 
     Raises:
         FolderError: the file is damaged.
@@ -87,8 +89,12 @@ def load_confidence(folder: Path) -> Confidence | None:
 def fit_confidence(
     translator: Translator, pairs: Iterable[tuple[str, str]], options: SearchOptions
 ) -> Confidence | None:
-    """Fit to what a model makes of ``pairs`` that it has not learned from; None on too few."""
-    from dragoman.evaluation.metrics import measures  # not needed by who only translates
+    """Fit to a model's answers to ``pairs`` that it has not learned from.
+
+    Returns:
+        None where fewer than :data:`FEWEST` answers were complete.
+    """
+    from dragoman.evaluation.metrics import measures  # sacrebleu
 
     rows = list(pairs)
     found = zip(rows, translator.translate((source for source, _ in rows), options), strict=True)
@@ -100,7 +106,7 @@ def fit_confidence(
     scores = measures([a.text for a in answers], references, ("chrf", "exact"))
     kind = _EXACT if 2 * _right(scores, _EXACT).sum() >= len(ended) else _CLOSE
     right = _right(scores, kind)
-    fits = [(*_fit(_sureness(answers, exponent), right), exponent) for exponent in _EXPONENTS]
+    fits = [(*_fit(_inputs(answers, exponent), right), exponent) for exponent in _EXPONENTS]
     _, slope, offset, exponent = min(fits)
     return Confidence(kind, exponent, slope, offset)
 
@@ -108,12 +114,12 @@ def fit_confidence(
 def calibration(
     confidence: Confidence, answers: Sequence[Translation], measures: Sequence[Measure]
 ) -> dict[str, Any]:
-    """Compare with the truth.
+    """Compare confidence with accuracy.
 
     Returns:
-        ``right``, what was predicted; ``error``, the expected calibration error (Guo 2017): the
-        difference of mean confidence and share that is right in each of ten equal ranges of
-        confidence, weighted by its lines; and these ``bins``.
+        ``right``: the event that is predicted. ``bins``: for each of ten equal ranges of confidence
+        the number of lines, their mean confidence, and the share that is right. ``error``: the
+        expected calibration error (Guo et al. 2017), the mean difference of the two over all lines.
     """
     said = np.array([confidence.of(answer) for answer in answers])
     right = _right(measures, confidence.right)
@@ -140,34 +146,40 @@ def _right(measures: Sequence[Measure], kind: str) -> Values:
     return np.array([chrf.formula(row) >= CLOSE for row in chrf.statistics], float)
 
 
-def _sureness(answers: Sequence[Translation], exponent: float) -> Values:
-    """−log(d) of each: [N]."""
+def _inputs(answers: Sequence[Translation], exponent: float) -> Values:
+    """What the logistic regression reads, x = −log(d + epsilon) of each answer: [N]."""
     best = [answer.hypotheses[0] for answer in answers]
     divided = np.array([h.log_prob / (len(h.ids) + 1) ** exponent for h in best])
-    sureness: Values = -np.log(_EPSILON - np.minimum(divided, 0))
-    return sureness
+    return np.asarray(-np.log(_EPSILON - np.minimum(divided, 0)))
 
 
 def _sigmoid(z: Values) -> Values:
     return 1 / (1 + np.exp(-np.clip(z, -500, 500)))
 
 
-def _fit(sureness: Values, right: Values) -> tuple[float, float, float]:
-    """Logistic regression by Newton's method: loss, slope and offset.
+def _fit(x: Values, right: Values) -> tuple[float, float, float]:
+    """Logistic regression by Newton's method.
 
-    One wrong answer, less probable than all, is imagined, and the targets are moved inwards as if
-    one more of each had been seen (Platt 1999): so confidence falls when all answers were right.
+    A wrong answer that is less probable than all others is added, so that confidence falls with
+    probability even when all answers were right. Targets are those of Platt (1999), inside (0, 1).
+
+    Args:
+        x: inputs [N].
+        right: 1 for right answers, else 0, [N].
+
+    Returns:
+        The mean loss, the slope and the offset.
     """
-    sureness, right = np.append(sureness, sureness.min() - 1), np.append(right, 0)
+    x, right = np.append(x, x.min() - 1), np.append(right, 0)
     count = right.sum()
     target = np.where(right > 0, (count + 1) / (count + 2), 1 / (len(right) - count + 2))
-    columns = np.column_stack((sureness, np.ones(len(right))))  # [N, 2]
+    columns = np.column_stack((x, np.ones(len(right))))  # [N, 2]
     weights = np.array([1.0, 0.0])
     for _ in range(100):
         p = _sigmoid(columns @ weights)
         curvature = (columns * (p * (1 - p))[:, None]).T @ columns + 1e-6 * np.eye(2)
         weights = weights - np.clip(np.linalg.solve(curvature, columns.T @ (p - target)), -1, 1)
-    if weights[0] < 0:  # probable answers are the worse ones: then it tells nothing
+    if weights[0] < 0:  # more probable answers were worse: predict the mean
         weights = np.array([0, np.log(target.mean() / (1 - target.mean()))])
     p = np.clip(_sigmoid(columns @ weights), 1e-12, 1 - 1e-12)
     loss = -float(np.mean(target * np.log(p) + (1 - target) * np.log(1 - p)))

@@ -1,4 +1,4 @@
-"""A model's scores on pairs that it has not learned from."""
+"""Evaluates a model on a test set: scores, baselines, parts, mistakes, calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.confidence import Confidence, calibration
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.metrics import Measure, Metric, measures, plain
+from dragoman.evaluation.measure import Measure, Metric, plain
+from dragoman.evaluation.metrics import measures
 from dragoman.evaluation.mistakes import MISTAKES, mistakes
 from dragoman.evaluation.significance import scored
 from dragoman.search.translator import Translator
@@ -24,46 +25,45 @@ from dragoman.search.translator import Translator
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model made of a test set."""
+    """A model's outputs for a test set, and their scores."""
 
     examples: Examples
-    """What was asked; the references in the form in which outputs were compared with them."""
+    """The test set, with references in the form that outputs were compared with."""
     outputs: tuple[str, ...]
     measures: tuple[Measure, ...]
-    """The scores, for any choice of lines."""
+    """The scores, from which those of any lines can be computed."""
     metrics: tuple[Metric, ...]
     """The scores of all lines, with intervals."""
     seconds: float
-    """Time that the search took."""
+    """Wall-clock time of the search."""
     search: str
-    """How the outputs were looked for: ``beam:5|length_penalty:1``."""
+    """Options of the search: ``beam:5|length_penalty:1``."""
     baselines: dict[str, dict[str, float]]
-    """What answers without a model score: by baseline, then by measure."""
+    """Scores of answers that need no model, by baseline and then by name of the score."""
     breakdown: Breakdown
-    """The scores of some lines."""
+    """Scores of parts of the test set."""
     mistakes: dict[str, list[int]]
-    """Lines of each kind of ``MISTAKES``, counted from 0; those with most edits first."""
+    """For each kind of ``MISTAKES`` its lines, counted from 0; those with most edits first."""
     calibration: dict[str, Any] | None = None
-    """How the model's confidence agrees with what was right; None for a model without."""
+    """How well confidence agrees with accuracy; None for a model without confidence."""
     notes: tuple[str, ...] = ()
-    """What a reader of the scores must know."""
+    """Facts about the test set that a reader of the scores must know."""
 
     def to_json(self, cases: int = 3) -> str:
-        """Everything but the outputs, as JSON, with so many ``cases`` of each kind of mistake."""
+        """:meth:`tree` as text."""
         return json.dumps(self.tree(cases), ensure_ascii=False, indent=1)
 
     def case(self, line: int) -> dict[str, Any]:
-        """One line, counted from 1 as in a file of outputs."""
-        asked = self.examples
+        """One line of the test set, numbered from 1 as in a file of outputs."""
         return {
             "line": line + 1,
-            "source": asked.sources[line],
+            "source": self.examples.sources[line],
             "output": self.outputs[line],
-            "references": asked.references[line],
+            "references": self.examples.references[line],
         }
 
     def tree(self, cases: int) -> dict[str, Any]:
-        """What :meth:`to_json` writes."""
+        """All but the outputs as JSON values, with ``cases`` lines of each kind of mistake."""
         return {
             "test": self.examples.name,
             "lines": len(self.outputs),
@@ -101,18 +101,19 @@ def evaluate_examples(
 ) -> Evaluation:
     """Translate the sources and compare with the references.
 
-    References are brought to the form that the model was trained to give (its normalisation:
-    NFC and single spaces unless it was told to do more), and nothing else is done to either.
+    References are normalised as the model's training targets were (NFC and single spaces, unless
+    its options ask for more). Outputs are compared as they are.
 
     Args:
         translator: the model.
         examples: the test set.
-        options: how outputs are looked for.
-        training: what the model learned from; without it some parts are left out.
-        confidence: of the model, to be held against what was right.
-        characters: the target is spelt: edits are counted in characters.
-        raw_references: leave the references as they stand.
-        more: scores that were found otherwise, to be shown beside these.
+        options: how to search.
+        training: the pairs that the model learned from; without them, two baselines and some parts
+            are left out.
+        confidence: the model's, to be compared with its accuracy.
+        characters: count edits in characters instead of words.
+        raw_references: do not normalise the references.
+        more: scores that were computed otherwise, to be shown with these.
     """
     began = time.monotonic()
     answers = list(translator.translate(examples.sources, options))
@@ -147,10 +148,10 @@ def evaluate_examples(
 
 
 def signature(options: SearchOptions) -> str:
-    """How outputs are looked for, in the manner of sacreBLEU's signatures.
+    """The options of a search in the form of sacreBLEU's signatures.
 
-    Beam and length penalty always, and whatever else is not at its default; never the batch size,
-    which changes no output.
+    It holds beam and length penalty, and every other option that differs from its default, except
+    the batch size, which changes no output.
     """
     usual, shown = flat(SearchOptions()), {"beam", "length_penalty"}
     return "|".join(
@@ -167,33 +168,33 @@ def _notes(
     parts: Breakdown,
     training: TrainingPairs | None,
 ) -> Iterator[str]:
-    """What was done to the test set, what of it was learned from, and what was left out."""
+    """What was changed in the test set, what of it was in training, and what was left out."""
     lines = len(examples.sources)
     if examples.left_out:
-        yield f"{examples.left_out} lines of {examples.name} are no pairs: not scored"
+        yield f"{examples.left_out} lines of {examples.name} are not pairs and were not scored"
     if repeated := lines - len(set(examples.sources)):
         yield (
-            f"{repeated} lines repeat a source: each was scored by itself "
-            "(--multiple-references scores it once, against all its targets)"
+            f"{repeated} lines repeat a source; each was scored by itself "
+            "(--multiple-references scores a source once, against all its targets)"
         )
     before = [plain(text) for right in examples.references for text in right]
     after = [plain(text) for right in judged.references for text in right]
     if changed := sum(a != b for a, b in zip(before, after, strict=True)):
         yield (
             f"{changed} of {len(after)} references were normalised as the model's training targets "
-            "were (--raw-references compares with them as they stand)"
+            "were (--raw-references compares with the references as they are)"
         )
     if all(m.key != "ter" for m in found):
-        yield "TER was left out: it would take minutes on lines as long as these"
+        yield "TER was left out: on lines this long it would take minutes"
     if training is None:
         yield (
-            "the folder has no training pairs to read: two baselines, overlap and the breakdown by "
-            "words are left out"
+            "the folder holds no training pairs: two baselines, the overlap with training and "
+            "the breakdown by words were left out"
         )
     elif len(training.sources) < training.total:
-        yield f"{len(training.sources)} of {training.total} training pairs were looked at"
+        yield f"{len(training.sources)} of {training.total} training pairs were read"
     if seen := int(parts.get("source", {}).get("seen", {}).get("lines", 0)):
         yield (
-            f"{seen} of {lines} sources ({seen / lines:.1%}) are in the training pairs, but for "
-            "case and punctuation (--breakdown scores the others apart)"
+            f"{seen} of {lines} sources ({seen / lines:.1%}) are training sources, except for case "
+            "and punctuation (--breakdown scores the others apart)"
         )

@@ -1,4 +1,4 @@
-"""What a model is tested on: sources, and for each the texts that would be right."""
+"""Test sets: sources, and for each the references: texts that are right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dragoman.data.corpus import Corpus
 from dragoman.errors import DataError
 from dragoman.files import parse_json
 from dragoman.layout import CORPUS, RECORD, VALIDATION
@@ -21,12 +20,12 @@ class Examples:
     name: str
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
-    """Of each source, at least one."""
+    """Of each source, at least one text."""
     left_out: int = 0
-    """Lines of the test file that are no pairs."""
+    """Number of lines of the test file that are not pairs."""
 
     def with_references(self, change: Callable[[str], str]) -> Examples:
-        """The same with every reference brought to another form."""
+        """A copy in which ``change`` is applied to every reference."""
         changed = tuple(tuple(map(change, right)) for right in self.references)
         return replace(self, references=changed)
 
@@ -34,11 +33,14 @@ class Examples:
 def examples_of(
     pairs: Iterable[tuple[str, str]], name: str, *, multiple_references: bool = False
 ) -> Examples:
-    """A test set of ``pairs``, in their order.
+    """Make a test set of ``pairs``, in their order.
 
-    With ``multiple_references`` each source stands there once, with all its targets (the several
-    pronunciations of a word); without, each line is an example of its own, as is usual for
-    translation.
+    Args:
+        pairs: source and target texts.
+        name: of the test set, for people.
+        multiple_references: take each source once, with all its targets as references (as for the
+            several pronunciations of a word). Otherwise each pair is an example of its own, as is
+            usual for translation.
 
     Raises:
         DataError: there are no pairs.
@@ -56,21 +58,26 @@ def examples_of(
 
 
 def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
-    """The pairs that a training run was validated on, as raw text.
+    """The pairs that a run was validated on, as raw text.
 
     Raises:
-        DataError: the folder does not hold them (they do not travel with an exported model).
+        DataError: the folder does not hold them: they do not travel with an exported model.
     """
     path = folder / CORPUS / VALIDATION
     if not path.exists():
         raise DataError(
             "holds no held-out pairs", place=str(folder), cure="name a file of test pairs"
         )
+    from dragoman.data.corpus import Corpus  # pyarrow
+
     return Corpus(path).texts()
 
 
 def held_out_name(folder: Path) -> str:
-    """What those pairs are: held out, or training pairs where there were too few to hold any."""
+    """A name for the pairs of :func:`held_out_pairs`; says so where they are training pairs.
+
+    A run with too few pairs to hold some out is validated on those that it learns from.
+    """
     try:
         held_out = parse_json((folder / RECORD).read_text("utf-8"))["held_out"]
     except (OSError, ValueError, KeyError, TypeError):

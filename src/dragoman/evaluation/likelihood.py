@@ -1,4 +1,7 @@
-"""How probable a model finds the references (teacher forcing): loss, perplexity, token accuracy."""
+"""Loss, perplexity and token accuracy of references under teacher forcing.
+
+B batch   T target   V vocabulary   H hidden   S source
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from dragoman.data.corpus import encode_pairs
 from dragoman.data.plans import plan_batches
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.metrics import Measure, share
+from dragoman.evaluation.measure import Measure, percentage
 from dragoman.model.seq2seq import Seq2Seq
 
 _BATCH_TOKENS = 4096
@@ -27,21 +30,21 @@ class Likelihood:
     loss: float
     """Negative log-likelihood a token, in nats, without label smoothing."""
     token_accuracy: float
-    """Share of tokens whose right value is the most probable one, given the right ones before."""
+    """Share of tokens that are the most probable one after the right tokens before them."""
     tokens: int
 
     @property
     def perplexity(self) -> float:
-        """``exp(loss)``, up to the greatest number."""
+        """``exp(loss)``; at most the largest floating-point number."""
         return math.exp(min(self.loss, 709.0))
 
 
 def teacher_forced(
     model: Seq2Seq, tokenizers: tuple[Tokenizer, Tokenizer], examples: Examples, *, copy: bool
 ) -> tuple[Measure, ...]:
-    """Token accuracy and perplexity of all references, given the right tokens before each.
+    """Token accuracy and perplexity of all references.
 
-    Their signature names the tokenizer, without which such numbers mean nothing.
+    Their signature names the target tokenizer: numbers of other tokens are not comparable.
     """
     answers = [text for right in examples.references for text in right]
     owners = [n for n, right in enumerate(examples.references) for _ in right]
@@ -50,7 +53,7 @@ def teacher_forced(
     np.add.at(sums, owners, pair_likelihoods(model, PairsInMemory(*encoded)))
     signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}{'|copy' * copy}"
     return (
-        Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], share),
+        Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], percentage),
         Measure(
             "perplexity",
             "perplexity",
@@ -63,17 +66,17 @@ def teacher_forced(
 
 
 def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
-    """Score every pair of ``corpus``; the model is left in the mode it was in."""
+    """Mean loss and accuracy over all pairs; the model keeps its mode (training or evaluation)."""
     loss, right, tokens = pair_likelihoods(model, corpus).sum(0).tolist()
     return Likelihood(loss / tokens, right / tokens, int(tokens))
 
 
 @torch.inference_mode()
 def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]:
-    """Score every pair of ``corpus`` by itself; the model is left in the mode it was in.
+    """Sums of each pair; the model keeps its mode (training or evaluation).
 
     Returns:
-        Negative log-likelihood in nats, tokens predicted right, and tokens, [pairs, 3].
+        Negative log-likelihood in nats, number of right tokens, number of tokens: [pairs, 3].
     """
     device = next(model.parameters()).device
     training = model.training

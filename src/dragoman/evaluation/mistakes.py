@@ -1,4 +1,4 @@
-"""What is visibly wrong with outputs, whatever their score: counted, with the lines."""
+"""Finds outputs that are visibly wrong, whatever their score."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterator, Sequence
 
 from dragoman.data.sameness import sentence_key
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.metrics import symbols
+from dragoman.evaluation.measure import symbols
 
 MISTAKES = {
-    "loop": "a phrase three times in a row, or a syllable four times, and in no reference so often",
-    "blank": "nothing",
-    "copied": "the source, which no reference is",
-    "cut off": "ended by the length limit, not by the model",
+    "loop": "repeats a phrase three times, or a syllable four times, more often than a reference",
+    "blank": "an empty output",
+    "copied": "the output equals the source, and no reference does",
+    "cut off": "the length limit ended the output, not the model",
     "too short": "less than half as long as any reference",
     "too long": "more than twice as long as any reference",
     "lost": "lacks a number or name that the source and all references have",
     "unknown": "the source has tokens outside the vocabulary",
 }
-"""Every kind that is counted, and when an output is of it."""
+"""Every kind of mistake, and what it means."""
 
 _PHRASE = 20
-"""Most symbols of a phrase whose repetition is a loop."""
-_STUTTER = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
+"""Most symbols of a phrase whose repetitions are counted."""
+_REPEATED_SYLLABLE = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
 _NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
 
 
@@ -35,14 +35,14 @@ def mistakes(
     *,
     characters: bool,
 ) -> dict[str, list[int]]:
-    """The lines of each kind of ``MISTAKES``, counted from 0.
+    """The lines with each kind of mistake, counted from 0.
 
     Args:
         examples: sources and references.
         outputs: the answers.
-        complete: of each, whether the model ended it.
-        unknown: of each source, whether it has unknown tokens.
-        characters: lengths and loops are of characters, not of what stands between spaces.
+        complete: for each output, whether the model ended it with the end token.
+        unknown: for each source, whether it has unknown tokens.
+        characters: count lengths and repetitions in characters instead of words.
     """
     found: dict[str, list[int]] = {kind: [] for kind in MISTAKES}
     triples = zip(examples.sources, outputs, examples.references, strict=True)
@@ -80,14 +80,16 @@ def _loops(
     times = repetitions(said)
     if times >= 3 and times > max(map(repetitions, right)):
         return True
-    return bool(_STUTTER.search(output)) and not any(map(_STUTTER.search, references))
+    return bool(_REPEATED_SYLLABLE.search(output)) and not any(
+        map(_REPEATED_SYLLABLE.search, references)
+    )
 
 
 def repetitions(tokens: Sequence[str]) -> int:
-    """How many times in a row some phrase of ``tokens`` stands, at most."""
+    """The largest number of times that any phrase of ``tokens`` follows itself directly."""
     most = min(len(tokens), 1)
     for length in range(1, min(_PHRASE, len(tokens) // 2) + 1):
-        run = 0  # tokens that equal the one a phrase before
+        run = 0  # tokens in a row that equal the token one phrase earlier
         for before, token in zip(tokens, tokens[length:], strict=False):
             run = run + 1 if before == token else 0
             most = max(most, run // length + 1)

@@ -1,13 +1,13 @@
-"""The model card: ``README.md`` of a model folder, in the hub's form.
+"""Writes the model card: ``README.md`` of a model folder, in the Hugging Face hub's form.
 
-What only the author can know (licence, languages, what the model must not be used for) stands
-there as a question. A card that somebody has edited is never written again: the last line of ours
-carries a digest of what stands above it.
+What only the author knows (licence, languages, intended use) stands there as a question. A card
+that somebody has edited is kept: the last line of a card holds a digest of the text above it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from collections.abc import Sequence
 from html import escape
@@ -15,35 +15,34 @@ from importlib.resources import files
 from pathlib import Path
 from textwrap import indent
 
-import yaml
-
 from dragoman.files import write_text
 from dragoman.layout import CARD
-from dragoman.runs.history import FIGURES, History, Row, clock, figure, trusted, written
+from dragoman.runs.display import clock
+from dragoman.runs.history import History, damage_refused
+from dragoman.runs.rows import Row
+from dragoman.runs.scores import SCORES, number_text, score_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
 _CODE = "    "
-"""A block that no text can close, as it could a fence."""
+"""Indents a block of code: no text within can end it, as it could end a fence."""
 _HUB = {"bleu": "bleu", "chrf": "chrf", "exact": "exact_match", "perplexity": "perplexity"}
-"""Our scores under the hub's names."""
+"""The hub's names of our scores."""
 
 
 def write_card(folder: Path) -> None:
-    """Write the card, unless there is one that is not ours word for word.
+    """Write the card of a run's folder, unless the folder has one that somebody edited.
 
     Raises:
-        FolderError: it is no model folder, or its rows are not as a run writes them.
+        FolderError: it is no model folder, or its rows or record are damaged.
     """
     path = folder / CARD
-    if not path.exists() or is_untouched(path.read_text("utf-8", errors="replace")):
-        history = History.of(folder)
-        with trusted(history):
-            text = card_text(history)
+    if not path.exists() or is_unedited(path.read_text("utf-8", errors="replace")):
+        text = card_text(History.of(folder))
         write_text(path, text + _MARK.format(_digest(text)))
 
 
-def is_untouched(card: str) -> bool:
-    """Whether a card is as it was written."""
+def is_unedited(card: str) -> bool:
+    """Whether a card is as :func:`write_card` wrote it."""
     text, _, _ = card.rpartition(_MARK.partition("{")[0])
     return card == text + _MARK.format(_digest(text))
 
@@ -53,18 +52,18 @@ def _digest(text: str) -> str:
 
 
 def card_text(history: History) -> str:
-    """The card as Markdown with the hub's YAML in front."""
-    name, now = history.name, history.kind("validation")[-1:]
-    sources = [sample["source"] for row in now for sample in row.get("samples", ())]
-    # An example that a shell can read as it stands.
-    example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
-    return (
-        files("dragoman.runs")
-        .joinpath("card.md")
-        .read_text("utf-8")
-        .format(
-            front=yaml.safe_dump(_front(history, name), allow_unicode=True, sort_keys=False),
-            name=_plain(name),
+    """The card as Markdown, after the hub's metadata in YAML.
+
+    Raises:
+        FolderError: the rows or the record are damaged.
+    """
+    template = files("dragoman.runs").joinpath("card.md").read_text("utf-8")
+    name = history.name
+    with damage_refused(history.folder):
+        example = _example(history)
+        return template.format(
+            front=_front(history),
+            name=_escaped(name),
             what=_what(history),
             scores=_scores(history),
             data=_data(history),
@@ -77,12 +76,12 @@ def card_text(history: History) -> str:
                 _CODE,
             ),
         )
-    )
 
 
 def facts_html(history: History) -> str:
-    """The model in a small table, for notebooks."""
-    scores = [(FIGURES[n][0], figure(history.best, n)) for n in FIGURES if n in history.best]
+    """The model and its scores in a small table, for notebooks."""
+    best = history.best
+    scores = [(SCORES[n].label, score_text(best, n)) for n in SCORES if n in best]
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
         for name, value in [("folder", history.name), ("model", _what(history)), *scores]
@@ -90,13 +89,20 @@ def facts_html(history: History) -> str:
     return f"<table>{rows}</table>"
 
 
-def _front(history: History, name: str) -> Row:
-    """What the hub reads."""
+def _example(history: History) -> str:
+    """A source that the last validation translated, and that a shell reads as it stands."""
+    last = history.kind("validation")[-1:]
+    sources = [sample["source"] for row in last for sample in row.get("samples", ())]
+    return next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
+
+
+def _front(history: History) -> str:
+    """The metadata that the hub reads; the values are JSON, which YAML includes."""
     model, best = history.config.model, history.best
     found = [
-        {"type": hub, "value": round(best[ours], 2), "name": FIGURES[ours][0]}
-        for ours, hub in _HUB.items()
-        if best.get(ours) is not None
+        {"type": hub, "value": round(best[name], 2), "name": SCORES[name].label}
+        for name, hub in _HUB.items()
+        if best.get(name) is not None
     ]
     front: Row = {
         "library_name": "dragoman",
@@ -106,36 +112,36 @@ def _front(history: History, name: str) -> Row:
     if found:
         data = {"name": "pairs held out of the training data", "type": "held-out"}
         result = {"task": {"type": "text2text-generation"}, "dataset": data, "metrics": found}
-        front["model-index"] = [{"name": name, "results": [result]}]
-    return front
+        front["model-index"] = [{"name": history.name, "results": [result]}]
+    return "".join(f"{key}: {json.dumps(v, ensure_ascii=False)}\n" for key, v in front.items())
 
 
 def _what(history: History) -> str:
     config, model = history.config, history.config.model
     return (
-        f"A recurrent encoder-decoder ({model.cell.upper()}, {model.encoder_layers} + "
-        f"{model.decoder_layers} layers, embeddings of {model.embedding}, {model.hidden} hidden "
-        f"units, attention: {model.attention}) that reads {config.source.level} tokens and "
-        f"answers in {config.target.level} tokens: raw text in, raw text out."
+        f"A recurrent encoder-decoder: {model.cell.upper()}, {model.encoder_layers} encoder and "
+        f"{model.decoder_layers} decoder layers, embeddings of {model.embedding}, {model.hidden} "
+        f"hidden units, attention: {model.attention}. It reads {config.source.level} tokens and "
+        f"writes {config.target.level} tokens; its input and output are raw text."
     )
 
 
 def _scores(history: History) -> str:
     best = history.best
     if not best:
-        return "None yet: no validation was made."
+        return "None yet: the run has not been validated."
     held = history.record.get("held_out", True)
     rows = [
-        (FIGURES[n][0], written(FIGURES[n][2] * best[n]), best.get("signatures", {}).get(n, ""))
-        for n in FIGURES
+        (form.label, number_text(form.factor * best[n]), best.get("signatures", {}).get(n, ""))
+        for n, form in SCORES.items()
         if best.get(n) is not None
     ]
+    pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
     return (
-        f"{'Pairs held out of the training data' if held else 'TRAINING pairs (none held out)'}, "
-        f"of which up to {history.config.training.validation_sample} are translated by greedy "
-        f"search; they also chose these weights (step {best['step']:,}). `dragoman evaluate` "
-        f"scores all of them, or a test set, with beam search.\n\n"
-        f"{_table('score', 'value', 'signature', rows=rows)}"
+        f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
+        f"translated, by greedy search. The same pairs chose these weights (step "
+        f"{best['step']:,}). `dragoman evaluate` scores all of them, or a test set, with beam "
+        f"search.\n\n{_table('score', 'value', 'signature', rows=rows)}"
     )
 
 
@@ -143,11 +149,11 @@ def _data(history: History) -> str:
     facts, notes = history.record.get("facts"), history.record.get("notes", ())
     if not facts:
         return "Pairs of text; the run did not record which."
-    names, sides = ", ".join(map(_plain, history.record["files"])), ("source", "target")
+    names, sides = ", ".join(map(_escaped, history.record["files"])), ("source", "target")
     rows = [(name, *(str(facts[side][name]) for side in sides)) for name in facts["source"]]
     return (
         f"Pairs of text from {names}: {facts['pairs']:,} to learn from, {facts['held out']:,} "
-        f"held out.\n\n{''.join(f'- {_plain(note)}' + chr(10) for note in notes)}\n"
+        f"held out.\n\n{''.join(f'- {_escaped(note)}' + chr(10) for note in notes)}\n"
         f"{_table('', *sides, rows=rows)}"
     )
 
@@ -157,14 +163,14 @@ def _training(history: History) -> str:
     machine = starts[-1].get("environment", {}) if starts else {}
     on = ", ".join(f"{name} {value}" for name, value in machine.items())
     took = f"{last.get('step', 0):,} steps in {clock(last.get('elapsed', 0))}"
-    return f"{took}{f' on {_plain(on)}' if on else ''}. The command that does it again:"
+    return f"{took}{f' on {_escaped(on)}' if on else ''}. This command repeats the training:"
 
 
 def _table(*heads: str, rows: Sequence[tuple[str, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_plain, cells))} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(map(_escaped, cells))} |" for cells in lines)
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it stands."""
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it stands, also within a table."""
     return escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "&#96;")

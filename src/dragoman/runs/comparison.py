@@ -1,8 +1,4 @@
-"""Runs side by side: what was asked of each, what it cost, and what it reached.
-
-All of it is read from the run folders: their history, the last checkpoint's counters, the headers
-of the weights. Nothing is run, and torch is not needed.
-"""
+"""Compares runs: their options, costs and scores, read from their folders without torch."""
 
 from __future__ import annotations
 
@@ -12,40 +8,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
-from dragoman.data.corpus import Corpus
 from dragoman.errors import FolderError, UsageError
 from dragoman.files import parse_json
-from dragoman.layout import CORPUS, TRAIN
-from dragoman.runs.history import SCORES, History, trusted
-
-_WEIGHTS, _CHECKPOINTS = "model.safetensors", "checkpoints/step-*[0-9]"
+from dragoman.layout import CHECKPOINTS, CORPUS, STATE, TRAIN, WEIGHTS
+from dragoman.runs.history import History, damage_refused
+from dragoman.runs.rows import Row
+from dragoman.runs.scores import TRANSLATION_SCORES
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What one run folder says; None stands for what it does not hold (yet)."""
+    """One run in the comparison; None stands for what its folder does not hold (yet)."""
 
     name: str
-    """The part of its path that the other runs do not share."""
+    """The part of its path that differs from those of the other runs."""
     folder: str
     data: str | None
-    """The digest of the pairs that it was begun with."""
+    """Digest of the pairs that the run was begun with."""
     pairs: int | None
-    """How many of them it learned from."""
+    """Number of training pairs."""
     parameters: int | None
     steps: int
     tokens: int
-    """Target tokens learned from, as last written down."""
+    """Target tokens learned from, as of the last row or checkpoint."""
     seconds: float
     """Wall-clock time of all its commands."""
     training_loss: float | None
-    """Nats a token, over the last reported window."""
+    """Nats a token, mean of the last report interval."""
     best: dict[str, dict[str, float]]
     """The best ``value`` of each held-out score, and the first ``step`` that reached it."""
     options: dict[str, Any]
-    history: list[dict[str, Any]]
+    """Every option, by dotted name."""
+    rows: list[Row]
     """The rows of ``metrics.jsonl``."""
 
 
@@ -53,12 +47,12 @@ def compare(folders: Sequence[str | Path]) -> list[RunRecord]:
     """Read two or more run folders, which may still be in training.
 
     Raises:
-        UsageError: fewer than two folders, one of them twice.
-        FolderError: one that is no run, or a damaged one.
+        UsageError: fewer than two folders, or one of them twice.
+        FolderError: a folder is no run, or is damaged.
     """
     paths = [Path(folder) for folder in folders]
     if len(paths) < 2:
-        raise UsageError("two or more runs are compared, one or none is named")
+        raise UsageError("compare needs two or more runs", cure="name another folder")
     for number, path in enumerate(paths):
         if not path.is_dir():
             raise FolderError("no such folder", place=str(path))
@@ -69,13 +63,27 @@ def compare(folders: Sequence[str | Path]) -> list[RunRecord]:
 
 
 def differing(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
-    """The options that are not the same in all runs, by dotted name: a value for each run."""
+    """The options that differ between the runs, by dotted name: one value for each run."""
     values = {name: [run.options[name] for run in runs] for name in runs[0].options}
     return {name: each for name, each in values.items() if any(v != each[0] for v in each)}
 
 
+def different_data(runs: Sequence[RunRecord]) -> str:
+    """A warning when the runs learned from different data, or when that is unknown; else empty."""
+    by_data: dict[str | None, list[str]] = {}
+    for run in runs:
+        by_data.setdefault(run.data, []).append(run.name)
+    groups = [f"{data[:8]} ({', '.join(names)})" for data, names in by_data.items() if data]
+    if None in by_data:
+        known = f"; known: {', '.join(groups)}" if groups else ""
+        return f"not every run says which data it used, so scores may not be comparable{known}"
+    if len(groups) > 1:
+        return f"the runs used different data, so scores are not comparable: {', '.join(groups)}"
+    return ""
+
+
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Each path without the folders that all have in common, before and after what differs."""
+    """Each path without the leading and the trailing folders that all of them share."""
     parts = [list(path.parts) for path in paths]
     for end in (0, -1):
         while min(map(len, parts)) > 1 and len({each[end] for each in parts}) == 1:
@@ -86,8 +94,8 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def _read(path: Path, name: str) -> RunRecord:
     history = History.of(path)
-    with trusted(history):
-        saved = sorted(path.glob(_CHECKPOINTS))
+    with damage_refused(path):
+        saved = sorted(path.glob(f"{CHECKPOINTS}/step-*[0-9]"))
         marks = [*history.rows, *map(_state, saved[-1:])]
         last = {
             key: max((mark[key] for mark in marks if mark.get(key)), default=0)
@@ -95,25 +103,25 @@ def _read(path: Path, name: str) -> RunRecord:
         }
         losses = [row.get("loss") for row in history.kind("train")]
         return RunRecord(
-            name,
-            str(path),
-            history.record.get("data"),
-            _pairs(path),
-            _parameters([path, *saved[::-1]]),
-            last["step"],
-            last["tokens"],
-            last["elapsed"],
-            losses[-1] if losses else None,
-            _best(history),
-            history.options(),
-            history.rows,
+            name=name,
+            folder=str(path),
+            data=history.record.get("data"),
+            pairs=_pairs(path),
+            parameters=_parameters([path, *saved[::-1]]),
+            steps=last["step"],
+            tokens=last["tokens"],
+            seconds=last["elapsed"],
+            training_loss=losses[-1] if losses else None,
+            best=_best(history),
+            options=history.options(),
+            rows=history.rows,
         )
 
 
 def _best(history: History) -> dict[str, dict[str, float]]:
-    """Of the loss the lowest, of every other score the highest."""
+    """The lowest loss, and the highest value of every other score."""
     best = {}
-    for score in ("loss", "token_accuracy", "free_accuracy", *SCORES):
+    for score in ("loss", "token_accuracy", "free_accuracy", *TRANSLATION_SCORES):
         rows = [row for row in history.kind("validation") if row.get(score) is not None]
         if rows:
             row = (min if score == "loss" else max)(rows, key=lambda row: row[score])
@@ -122,25 +130,29 @@ def _best(history: History) -> dict[str, dict[str, float]]:
 
 
 def _state(checkpoint: Path) -> dict[str, Any]:
-    """Its counters; none where they cannot be read."""
+    """The counters of a checkpoint; empty where they cannot be read."""
     try:
-        return dict(parse_json((checkpoint / "state.json").read_text("utf-8")))
+        return dict(parse_json((checkpoint / STATE).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 
 
 def _pairs(path: Path) -> int | None:
+    from dragoman.data.corpus import Corpus  # pyarrow
+
     try:
         return len(Corpus(path / CORPUS / TRAIN))
-    except FolderError:  # it does not travel with a model
+    except FolderError:  # an exported model travels without its corpus
         return None
 
 
 def _parameters(folders: Sequence[Path]) -> int | None:
-    """Of the first folder with weights, from the shapes in their header."""
+    """The number of weights of the first folder that has some, from the shapes in their header."""
+    from safetensors import SafetensorError, safe_open
+
     for folder in folders:
         try:
-            with safe_open(str(folder / _WEIGHTS), framework="np") as file:
+            with safe_open(str(folder / WEIGHTS), framework="np") as file:
                 return sum(int(math.prod(file.get_slice(n).get_shape())) for n in list(file.keys()))
         except (OSError, SafetensorError):
             continue

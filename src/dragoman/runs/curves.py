@@ -1,61 +1,35 @@
-"""The curves of one run, or of several together, from their ``metrics.jsonl``."""
+"""Draws the curves of several runs from the rows of their ``metrics.jsonl``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib import colormaps
-from matplotlib.figure import Figure
+from dragoman.runs.pictures import as_label
+from dragoman.runs.rows import Row
+from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
 
-from dragoman.layout import METRICS
-from dragoman.runs.history import SCORES, read_metrics
-from dragoman.runs.pictures import as_label, save_figure
-
-CURVES = "curves.png"
-Rows = list[dict[str, Any]]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def draw_curves(folder: Path) -> Path:
-    """Draw loss (left) and scores (right) over steps into ``curves.png``; returns its path."""
-    rows = read_metrics(folder / METRICS)
-    training = [row for row in rows if row["kind"] == "train"]
-    validations = [row for row in rows if row["kind"] == "validation"]
-    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
-    loss, scores = figure.subplots(1, 2)
-    loss.plot(
-        [r["step"] for r in training], [r["loss"] for r in training], color="0.7", label="training"
-    )
-    steps = [row["step"] for row in validations]
-    loss.plot(steps, [row["loss"] for row in validations], marker="o", label="held out")
-    loss.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
-    for name, label in SCORES.items():
-        if validations and name in validations[-1]:
-            scores.plot(steps, [row[name] for row in validations], marker="o", label=label)
-    scores.set(xlabel="step", ylabel="score", ylim=(0, 100), title="Held-out scores (greedy)")
-    for axes in (loss, scores):
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
-    save_figure(figure, folder / CURVES)
-    return folder / CURVES
-
-
-def comparison_figure(runs: Mapping[str, Rows]) -> Figure:
-    """The curves of several runs over steps (above) and over wall time (below).
+def comparison_figure(runs: Mapping[str, Sequence[Row]]) -> Figure:
+    """Draw the curves of several runs over steps (above) and over wall time (below).
 
     Args:
-        runs: the rows of each run's ``metrics.jsonl``, by the run's name.
+        runs: the rows of each run, by the run's name.
 
     Returns:
-        A column for each measure that a run has: training loss, held-out loss, the scores. A run
-        has a line in each, of the same colour everywhere; an empty one where it lacks the measure.
+        A figure with a column for each measure that at least one run has: training loss, held-out
+        loss, translation scores. Each run has one colour, and a line in every column.
     """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
     measures = {
         ("train", "loss"): "training loss (nats a token)",
         ("validation", "loss"): "held-out loss (nats a token)",
-    } | {("validation", score): f"held-out {label}" for score, label in SCORES.items()}
+    } | {("validation", name): f"held-out {SCORES[name].label}" for name in TRANSLATION_SCORES}
     points = {key: [_points(rows, *key) for rows in runs.values()] for key in measures}
     shown = {key: title for key, title in measures.items() if any(points[key])}
     figure = Figure(figsize=(4.5 * len(shown), 8), dpi=120, layout="constrained")
@@ -74,15 +48,15 @@ def comparison_figure(runs: Mapping[str, Rows]) -> Figure:
                 )
             axes.set(xlabel=across, ylabel=title, yscale="log" if key[1] == "loss" else "linear")
             axes.grid(alpha=0.3)
-    names = [f" {as_label(name)}" for name in runs]  # a first "_" would hide it from the legend
+    names = [f" {as_label(name)}" for name in runs]  # matplotlib's legend hides names with "_"
     figure.legend(grid[0, 0].lines, names, loc="outside lower center", ncols=min(4, len(names)))
     return figure
 
 
-def _points(rows: Rows, kind: str, key: str) -> list[tuple[float, float, float]]:
-    """Step, minutes and value, where there is one."""
+def _points(rows: Sequence[Row], kind: str, name: str) -> list[tuple[float, float, float]]:
+    """Step, minutes and value of each row that has the value."""
     return [
-        (row["step"], row["elapsed"] / 60, row[key])
+        (row["step"], row["elapsed"] / 60, row[name])
         for row in rows
-        if row["kind"] == kind and row.get(key) is not None and "elapsed" in row
+        if row["kind"] == kind and row.get(name) is not None and "elapsed" in row
     ]

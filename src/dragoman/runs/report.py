@@ -1,7 +1,7 @@
-"""The report of a run: one HTML file that needs nothing but a browser, made from its folder.
+"""Writes a run's report: one HTML file that shows everything about it in any browser.
 
-``report.html`` beside this file draws what is put into it as JSON. All text gets into the page as
-text nodes, so that no sentence of the data is ever read as markup.
+``report.html`` beside this file is the page. It draws the JSON that is put into it, and every text
+of the data becomes a text node, so that no sentence is read as markup.
 """
 
 from __future__ import annotations
@@ -17,35 +17,39 @@ from dragoman.config.toml import plain
 from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
 from dragoman.layout import REPORT
-from dragoman.runs.history import History, Row, trusted
+from dragoman.runs.history import History, damage_refused
+from dragoman.runs.rows import Row
 
 MOST_BYTES = 2_000_000
+"""Largest size of a page."""
 _MOST_ROWS = 1000
+"""Most points of a curve."""
 _MOST_CHARACTERS = 600
+"""Longer texts are cut."""
 
 
 def write_report(folder: Path) -> Path:
-    """Write ``report.html`` into a run's folder; returns its path.
+    """Write ``report.html`` into a run's folder, and return its path.
 
     Raises:
-        FolderError: it is no run's folder.
+        FolderError: it is no model folder, or its rows or record are damaged.
     """
     write_text(folder / REPORT, report_page(History.of(folder)))
     return folder / REPORT
 
 
 def report_page(history: History) -> str:
-    """The page; a run with more measurements than fit into 2 MB is thinned out.
+    """The page; of a long run it holds only every n-th measurement, so that it fits into 2 MB.
 
     Raises:
-        FolderError: its rows are not as a run writes them.
+        FolderError: the rows or the record are damaged.
     """
     template = files("dragoman.runs").joinpath("report.html").read_text("utf-8")
     before, _, rest = template.partition("{title}")
     between, _, after = rest.partition("{data}")
     most = _MOST_ROWS
     while True:
-        with trusted(history):
+        with damage_refused(history.folder):
             shown = report_data(history, most)
         data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
         safe = data.replace("<", "\\u003c")
@@ -56,12 +60,12 @@ def report_page(history: History) -> str:
 
 
 def report_data(history: History, most: int) -> Row:
-    """All that the page shows, with about ``most`` points of each curve."""
+    """The JSON that the page draws, with at most ``most`` + 1 points of each curve."""
     train, validations = history.kind("train"), history.kind("validation")
     starts, now = history.kind("start"), validations[-1] if validations else {}
     return {
         "name": history.name,
-        "state": history.reason or "in training, when this was written",
+        "state": history.reason or "still in training when this report was written",
         "metric": history.config.training.metric,
         "best": _numbers(history.best),
         "last": _numbers(history.last),
@@ -86,19 +90,19 @@ def _numbers(row: Row) -> Row:
 
 
 def _thinned(rows: list[Row], most: int) -> list[Row]:
-    """Every n-th row, counted from the last one, which is always there."""
+    """Every n-th row, counted back from the last one, which is always kept."""
     every = -(-len(rows) // most) or 1
     return rows[::-1][::every][::-1]
 
 
 def _columns(rows: list[Row]) -> Row:
-    """Rows as one list a name; null where a row has no such number."""
+    """Rows as columns: a list for each name, with null where a row lacks the number."""
     names = dict.fromkeys(name for row in rows for name in _numbers(row))
     return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _watched(validations: list[Row]) -> list[Row]:
-    """What became of each watched sentence: the steps at which its translation changed."""
+    """The translations of each watched sentence, with the steps at which they changed."""
     found: dict[str, list[tuple[int, str]]] = {}
     for row in validations:
         for sample in row.get("watched", ()):
@@ -109,7 +113,7 @@ def _watched(validations: list[Row]) -> list[Row]:
 
 
 def _clipped(value: Any) -> Any:
-    """The same with every text cut to what one wants to read."""
+    """A copy of a JSON value in which long texts are cut."""
     if isinstance(value, str):
         return value if len(value) <= _MOST_CHARACTERS else f"{value[:_MOST_CHARACTERS]}…"
     if isinstance(value, (list, tuple)):
@@ -118,7 +122,8 @@ def _clipped(value: Any) -> Any:
 
 
 def _options(history: History) -> list[tuple[str, Any, str]]:
-    """Name, value and origin: ``asked`` for, ``chosen`` from the data, or ``default``."""
+    """Each option's name, value and origin: ``asked`` by the user, ``chosen`` from the data and the
+    machine, or ``default``."""
     asked, defaults = history.asked(), plain(Config())
     values = history.options()
     origin = {

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from dragoman.config.options import TrainingOptions
-from dragoman.files import write_text
-from dragoman.runs.history import Row, read_metrics, row_lines, scores_line
+from dragoman.runs.display import row_lines
+from dragoman.runs.rows import MetricsLog, Row
+from dragoman.runs.scores import scores_line
 from dragoman.training.machine import Usage, environment
 from dragoman.training.remaining import Pace
 from dragoman.training.state import TrainingState
 from dragoman.training.validation import Validation
-
-
-class MetricsLog:
-    """One JSON object a line, appended as things happen.
-
-    A run that resumes from an earlier step drops the lines that it is about to write again.
-    """
-
-    def __init__(self, path: Path, *, step: int) -> None:
-        self._path = path
-        if path.exists():
-            kept = [row for row in read_metrics(path) if row["step"] <= step]
-            write_text(path, "".join(f"{json.dumps(r, ensure_ascii=False)}\n" for r in kept))
-
-    def write(self, row: Row) -> None:
-        """Append one line."""
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(row, ensure_ascii=False)}\n")
 
 
 class Reporter:

@@ -41,13 +41,16 @@ from dragoman.layout import (
 from dragoman.lock import locked
 from dragoman.model.folder import save_setup
 from dragoman.model.seq2seq import Seq2Seq, build_model
-from dragoman.runs.history import as_text, clock, scores_line
+from dragoman.runs.display import clock
+from dragoman.runs.history import utf8_text
+from dragoman.runs.rows import MetricsLog
+from dragoman.runs.scores import scores_line
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads, threads_restored
 from dragoman.training.optimizer import build_optimizer, keep_gradients
 from dragoman.training.plan import resolve
-from dragoman.training.progress import MetricsLog, Reporter
+from dragoman.training.progress import Reporter
 from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
 from dragoman.training.sizing import probe_longest, require_memory, with_fastest_batch
 from dragoman.training.start import fill_frequencies, fill_parts, fill_vectors, freeze
@@ -237,10 +240,10 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
         "data": digest,
         "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
-        "files": [as_text(file) for file in files],
-        "out": as_text(out),
+        "files": [utf8_text(file) for file in files],
+        "out": utf8_text(out),
         "facts": prepared.facts(),
-        "notes": [as_text(note) for note in notes],
+        "notes": [utf8_text(note) for note in notes],
     }
     write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
     # config.toml comes last: a folder that has it has all the rest.
