@@ -15,6 +15,7 @@ from dragoman.data.batches import PairsInMemory
 from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.errors import UsageError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
@@ -73,7 +74,7 @@ def train(
 
 def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
     """The first two training pairs on their way through a model in training."""
-    from dragoman.inspection.explanation import explain_pairs
+    from dragoman.inspection.explain import explain_pairs
 
     pairs = [prepared.train.pair(row) for row in range(min(2, len(prepared.train)))]
     ids = PairsInMemory(*zip(*pairs, strict=True))
@@ -189,25 +190,47 @@ class Model:
             options: fields of :class:`dragoman.SearchOptions`.
 
         Raises:
-            DataError: nothing is left of a text, or it is longer than the model reads at a time.
+            DataError: a text has no tokens, or more than the model reads at a time.
+            UsageError: this is an ensemble.
         """
-        from dragoman.inspection.explanation import explain_line
+        from dragoman.inspection.explain import explain_line
 
+        self._require_one()
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
         smoothing = self.config.training.label_smoothing
-        model, translator = self.folder.model, self._translator
-        return explain_line(model, translator, line, target, search, smoothing=smoothing)
+        return explain_line(
+            self.folder.model,
+            self._translator,
+            line,
+            target,
+            search,
+            longest_target=self.config.target.max_tokens,
+            smoothing=smoothing,
+        )
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
-        """The same for a batch of pairs of text, with its padding, masks and losses."""
-        from dragoman.inspection.explanation import explain_pairs
+        """Every value between a batch of sources and given targets, with its padding and losses.
 
+        Raises:
+            UsageError: there is no pair, or this is an ensemble.
+        """
+        from dragoman.inspection.explain import explain_pairs
+
+        self._require_one()
         lines, sides = [source for source, _ in pairs], (self.folder.source, self.folder.target)
         copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
         ids = encode_pairs(lines, [target for _, target in pairs], sides, copy=copy)
         rows = PairsInMemory(*ids)
         return explain_pairs(self.folder.model, sides, rows, lines, smoothing=smoothing)
+
+    def _require_one(self) -> None:
+        if self.others:
+            raise UsageError(
+                f"an ensemble of {1 + len(self.others)} models cannot be explained",
+                place=str(self.folder.path),
+                cure="explain one of its models",
+            )
 
     def alignment(self, translation: Translation) -> str:
         """Which word stands for which, ``0-0 1-2``, of a translation made with attention."""

@@ -38,10 +38,10 @@ def test_a_sentence_is_explained(
 ) -> None:
     assert main(["explain", str(folders[0]), "un chat zzz !"]) == 0
     text = capsys.readouterr().out
-    assert "<unk> (zzz) 1" in text and "Attention ──" in text and "the model says: " in text
+    assert "<unk> (zzz) 1" in text and "Step by step ──" in text and "Search ──" in text
     assert main(["explain", str(folders[1]), "un chat !", "--target", "one cat!"]) == 0
     text = capsys.readouterr().out
-    assert "batch loss" in text and "Attention ──" not in text and "energy" not in text
+    assert "batch loss" in text and "energy" not in text
     assert main(["explain", str(folders[0]), "un chat !", "--json", "--beam", "2"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["values"]["weights"]["shape"][2] == 4 and len(data["answer"]["hypotheses"]) <= 2

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -252,6 +253,7 @@ def test_recording_leaves_the_model_as_it_was() -> None:
     assert model.training and [set(vars(part)) for part in model.modules()] == parts
 
 
+SIDES = ("source", "target")
 TEXTS = ["le vieux chat blanc", "un chat noir !", "la vieille gare", "le pain <b> & co"]
 
 
@@ -267,7 +269,8 @@ def folder_of(tokenizer: object) -> ModelFolder:
     network = tiny_model(torch.float32, attention="luong")
     size = len(tokenizer)  # type: ignore[arg-type]
     assert size <= VOCABULARY
-    config = Config(source=replace(Config().source, max_tokens=20))
+    sides = {"source": 20, "target": 10}
+    config = Config(**{n: replace(Config().source, max_tokens=most) for n, most in sides.items()})
     with torch.no_grad():
         network.output.bias[size:] = -1e4  # words that the tokenizer does not have
         network.output.bias[EOS] += 1.0
@@ -294,25 +297,24 @@ def test_a_sentence_follows_what_search_found(model: Model) -> None:
         assert probabilities == sorted(probabilities, reverse=True) and len(probabilities) == 5
 
 
-def test_the_beam_is_the_tree_that_search_went_through(model: Model) -> None:
-    found = model.explain("le vieux chat", beam=3)
-    hypotheses = model.translate(["le vieux chat"], beam=3, n_best=3)[0].hypotheses
-    branches = {branch.ids: branch for branch in found.beam}
-    ended = {ids: b.score for ids, b in branches.items() if b.score is not None}
-    assert ended == {(*h.ids, *[EOS] * h.complete): h.score for h in hypotheses}
-    for ids, branch in branches.items():
-        assert len(ids) == 1 or ids[:-1] in branches
-        assert branch.token.id == ids[-1]
-        (forced,) = record_of(model, "le vieux chat", ids)
-        assert branch.log_prob == pytest.approx(forced, abs=1e-3)
-    assert max(len([i for i in branches if len(i) == n]) for n in range(1, 9)) >= 3
+@pytest.mark.parametrize("options", [{"temperature": 1.0}, {"temperature": 0.7, "beam": 1}])
+def test_drawn_outputs_are_explained(model: Model, options: dict[str, Any]) -> None:
+    found = model.explain("le vieux chat", **options)
+    assert found.answer is not None
+    hypotheses = found.answer.hypotheses
+    assert len(hypotheses) <= options.get("beam", 5) and np.isfinite(found["batch loss"])
+    real = [step for step in found.examples[0].steps if step.real]
+    assert -sum(step.loss for step in real) == pytest.approx(hypotheses[0].log_prob, abs=1e-4)
+    assert hypotheses[0].log_prob == max(h.log_prob for h in hypotheses)
 
 
-def record_of(model: Model, line: str, ids: tuple[int, ...]) -> list[float]:
-    """The log-probability of a beginning, by forced decoding."""
-    (source,) = model.folder.source.encode([line])
-    batch = assemble(PairsInMemory([Source(source)], [np.array(ids, np.int32)]), np.array([0]))
-    return [-float(record(model.folder.model, batch)["loss"].array[0, :-1].sum())]
+def test_an_ensemble_is_not_explained(model: Model) -> None:
+    both = Model(model.folder, [model.folder])
+    for explain in (lambda: both.explain("le chat"), lambda: both.explain_pairs([("le", "un")])):
+        with pytest.raises(
+            UsageError, match="an ensemble of 2 models cannot be explained .explain"
+        ):
+            explain()
 
 
 def test_a_target_is_followed_and_predictions_stand_beside_it(model: Model) -> None:
@@ -327,7 +329,8 @@ def test_a_target_is_followed_and_predictions_stand_beside_it(model: Model) -> N
     [
         (" ", None, "nothing is left of the sentence .look at the normalising"),
         ("le chat", "", "nothing is left of the target"),
-        ("le " * 21, None, "the sentence has 21 tokens, the model reads 20 at a time"),
+        ("le " * 21, None, "the sentence has 21 tokens, the model takes at most 20"),
+        ("le chat", "un " * 11, "the target has 11 tokens, the model takes at most 10"),
     ],
 )
 def test_what_cannot_be_explained(
@@ -350,6 +353,14 @@ def test_a_copied_word_has_its_own_name(model: Model) -> None:
     assert first.steps[1].expected.text == "zzz" and first.steps[2].reads.text == "zzz"
     assert "zzz" in [token.text for token, _ in first.steps[0].candidates[:3]]
     assert first.steps[0].measures["p(generated)"] < 0.1
+    found = Model(folder).explain("le zzz", beam=2)
+    assert found.answer is not None and not found.given
+    real = [step for step in found.examples[0].steps if step.real]
+    words = [step.expected.text for step in real if step.expected.text != "</s>"]
+    assert [w.lstrip("▁") for w in found.answer.target_tokens] == [w.lstrip("▁") for w in words]
+    assert "zzz" in words
+    best = found.answer.hypotheses[0].log_prob
+    assert -sum(step.loss for step in real) == pytest.approx(best, abs=1e-4)
     assert [s.expected.text for s in second.steps] == ["▁noir", "</s>", "<pad>"]
 
 
@@ -362,7 +373,7 @@ def shown(found: Explanation, *, width: int = 80, **options: object) -> str:
 
 def test_the_terminal_view_has_every_stage_and_fits(model: Model) -> None:
     text = shown(model.explain("le chat zzz", "un chat noir"))
-    for part in ("Text", "Values", "Step by step", "Attention", "Loss", "Search"):
+    for part in ("Text", "Values", "Step by step", "Loss", "Search"):
         assert f"{part} ──" in text
     assert "<unk> (zzz)" in text and "energy" in text and "likely" in text and "█" in text
     assert max(map(len, text.split("\n"))) <= 80
@@ -375,11 +386,11 @@ def test_markup_and_other_scripts_in_the_terminal(model: Model) -> None:
     assert "\u200e<unk> (القطة)\u200e" in shown(model.explain("القطة"))
 
 
-def test_a_map_of_sixty_tokens_fits_into_eighty_columns(model: Model) -> None:
-    long = replace(model.folder.config, source=replace(model.folder.config.source, max_tokens=60))
-    found = Model(replace(model.folder, config=long)).explain("le chat " * 30, "un chat " * 30)
-    text = shown(found)
-    assert max(map(len, text.split("\n"))) <= 80 and "61 </s>" in text
+def test_a_sentence_of_sixty_tokens_fits_into_eighty_columns(model: Model) -> None:
+    long = {side: replace(model.folder.config.source, max_tokens=60) for side in SIDES}
+    folder = replace(model.folder, config=replace(model.folder.config, **long))
+    text = shown(Model(folder).explain("le chat " * 30, "un chat " * 30))
+    assert max(map(len, text.split("\n"))) <= 80 and "61 " in text
 
 
 def test_json_holds_every_value_but_the_whole_distribution(model: Model) -> None:
@@ -390,7 +401,7 @@ def test_json_holds_every_value_but_the_whole_distribution(model: Model) -> None
     np.testing.assert_allclose(data["values"]["weights"]["values"], found["weights"])
     assert data["examples"][0]["steps"][0]["reads"] == {"id": 2, "text": "<s>", "stands_for": ""}
     assert data["loss"] == pytest.approx(float(found["batch loss"]))
-    assert data["given"] and data["beam"][0]["token"]["text"]
+    assert data["given"] and data["answer"]["hypotheses"][0]["log_prob"] < 0
 
 
 def test_the_page_stands_alone(model: Model) -> None:
@@ -430,4 +441,4 @@ def test_a_browser_shows_the_page(model: Model, tmp_path: Path) -> None:
     steps = ("1 ", "2 ", "3 ", "4 ")
     assert [s for s in steps if f"<details><summary><small>{s}</small>" in shown] == list(steps)
     assert shown.count('title="▁chat ← ▁le: ') == 1 and "&lt;unk&gt; (zzz)" in shown
-    assert "batch loss" in shown and "hypotheses</summary>" in shown
+    assert "batch loss" in shown and "<th>log-probability</th>" in shown

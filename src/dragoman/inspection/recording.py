@@ -24,7 +24,7 @@ from dragoman.model.recurrence import Recurrent
 from dragoman.model.seq2seq import Objective, Seq2Seq
 
 
-class Value(NamedTuple):
+class RecordedValue(NamedTuple):
     """One intermediate value of a batch."""
 
     axes: str
@@ -68,7 +68,7 @@ def recorded(**parts: Callable[..., Any]) -> Iterator[dict[str, list[tuple[Any, 
 
 
 @torch.inference_mode()
-def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str, Value]:
+def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str, RecordedValue]:
     """Send a batch with known targets through ``model``, without dropout: its values by name.
 
     The source's way up to the decoder's first state; the target's, step by step as search goes
@@ -84,7 +84,9 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
         found |= _decoding(model, batch, memory) | _losses(model, batch, memory, smoothing)
     finally:
         model.train(training)
-    return {name: Value(axes, tensor.cpu().numpy()) for name, (axes, tensor) in found.items()}
+    return {
+        name: RecordedValue(axes, tensor.cpu().numpy()) for name, (axes, tensor) in found.items()
+    }
 
 
 def _encoding(model: Seq2Seq, batch: Batch) -> tuple[Memory, Found]:

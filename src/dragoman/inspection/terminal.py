@@ -1,4 +1,4 @@
-"""The glass box in a terminal: what :class:`Explanation` holds, as text and blocks."""
+"""Shows an explanation in a terminal."""
 
 from __future__ import annotations
 
@@ -8,66 +8,41 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
-from dragoman.data.tokenizer import EOS
-from dragoman.inspection.explanation import Branch, Example, Explanation, Step, Token
+from dragoman.inspection.explanation import Example, Explanation, Step, Token
+from dragoman.search.translator import Translation
 
-_HEIGHTS = " ▁▂▃▄▅▆▇█"
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 _BAR = 24
+"""Columns of a bar for a weight of 1."""
 _LEAST = 0.02
-"""Source words with less attention than this share a line."""
+"""Source words with less attention than this share one line."""
 _LEFT_TO_RIGHT = "\u200e"
 
 
 def view(explanation: Explanation) -> RenderableType:
-    """The whole way of a batch; of a single sentence step by step, and with its search."""
-    answer, examples = explanation.answer, list(enumerate(explanation.examples, 1))
+    """Every stage of a batch; of a single sentence also each step, and the search."""
     parts: list[RenderableType] = []
-    for number, example in examples:
-        of = "" if answer else f" of pair {number}"
+    for number, example in enumerate(explanation.examples, 1):
+        of = "" if explanation.answer else f" of pair {number}"
         parts += [_rule(f"Text{of}"), _texts(example, explanation["source mask"][number - 1])]
-    parts += [_rule("Values"), _values(explanation)]
-    for number, example in examples:
-        of = "" if answer else f" of pair {number}"
-        if answer:
+        if explanation.answer:
             parts += [_rule("Step by step"), *_steps(example)]
-        if answer and "weights" in explanation.values:
-            parts += [_rule("Attention"), attention_blocks(example)]
         if explanation.given:
             parts += [_rule(f"Loss{of}"), _losses(example)]
+    parts += [_rule("Values"), _values(explanation)]
     if explanation.given:
         plain, smoothed = (float(explanation[name]) for name in ("batch loss", "minimised"))
         more = f"; with label smoothing {smoothed:.4f}" if smoothed != plain else ""
         count = int(explanation["target mask"].sum())
         parts.append(Text(f"\nbatch loss {plain:.4f} nats, mean of {count} tokens{more}"))
-    if answer:
-        parts += [_rule("Search"), Text(f"the model says: {answer.text}"), _tree(explanation.beam)]
+    if explanation.answer:
+        parts += [_rule("Search"), _outputs(explanation.answer)]
     return Group(*parts)
-
-
-def attention_blocks(example: Example) -> RenderableType:
-    """A map: a line for each target token, a block as high as its weight for each source token."""
-    wide = 2 if len(example.source) <= 24 else 1
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right", max_width=16, no_wrap=True)
-    numbers = [str(n) for n in range(1, len(example.source) + 1)]
-    for digits in zip(*(n.rjust(len(numbers[-1])) for n in numbers), strict=True):
-        table.add_row("", Text("".join(digit.rjust(wide) for digit in digits), "dim"))
-    for step in example.steps:
-        if step.real and step.weights is not None:
-            heights = (math.ceil(8 * (float(weight) - _LEAST)) for weight in step.weights)
-            blocks = (_HEIGHTS[height] * wide for height in heights)
-            table.add_row(_word(step.expected), Text("".join(blocks), "cyan"))
-    words = zip(numbers, example.source, strict=True)
-    return Group(table, Columns([Text.assemble((n, "dim"), " ", _word(word)) for n, word in words]))
 
 
 def _rule(title: str) -> Rule:
@@ -75,7 +50,7 @@ def _rule(title: str) -> Rule:
 
 
 def _word(token: Token, *, number: bool = False) -> Text:
-    """A token; one of a script that runs to the left does not turn its line around."""
+    """A token; marks keep one of a right-to-left script from turning its line around."""
     text = f"{token.text} ({token.stands_for})" if token.stands_for else token.text
     if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text):
         text = f"{_LEFT_TO_RIGHT}{text}{_LEFT_TO_RIGHT}"
@@ -94,7 +69,7 @@ def _texts(example: Example, mask: npt.NDArray[np.bool_]) -> RenderableType:
 
 
 def _table(left: Sequence[str], right: Sequence[str]) -> Table:
-    """A table of words on the left and numbers on the right."""
+    """An empty table with columns of words on the left and of numbers on the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in left:
         table.add_column(name, max_width=24, no_wrap=True)
@@ -105,11 +80,11 @@ def _table(left: Sequence[str], right: Sequence[str]) -> Table:
 
 def _values(explanation: Explanation) -> RenderableType:
     table = _table(("value", "axes", "shape"), ("from", "to", "norm"))
-    tensors = ((name, value) for name, value in explanation.values.items() if value.axes)
-    for name, value in tensors:
-        facts = value.summary()
-        numbers = [f"{facts[n]:.3f}" for n in ("low", "high", "norm") if n in facts]
-        table.add_row(name, value.axes, " x ".join(map(str, value.array.shape)), *numbers)
+    for name, value in explanation.values.items():
+        if value.axes:
+            facts = value.summary()
+            numbers = [f"{facts[n]:.3f}" for n in ("low", "high", "norm") if n in facts]
+            table.add_row(name, value.axes, " x ".join(map(str, value.array.shape)), *numbers)
     return table
 
 
@@ -118,34 +93,29 @@ def _steps(example: Example) -> Iterator[RenderableType]:
         if not step.real:
             continue
         probability = f"   p {math.exp(-step.loss):.3f}"
-        said = _word(step.expected, number=True)
-        yield Text.assemble((f"{number:2d} ", "bold"), _word(step.reads), " → ", said, probability)
+        output = _word(step.expected, number=True)
+        yield Text.assemble(f"{number:2d} ", _word(step.reads), " → ", output, probability)
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
         measures = ", ".join(f"{name} {value:.3f}" for name, value in step.measures.items())
-        yield Padding(
-            Group(
-                _bars(step, example.source),
-                Text("likely  ", "dim") + Text("  ").join(likely),
-                Text(measures, "dim"),
-            ),
-            (0, 0, 0, 3),
+        lines = (
+            _attention(step, example.source),
+            Text("likely  ", "dim") + Text("  ").join(likely),
+            Text(measures, "dim"),
         )
+        yield Padding(Group(*lines), (0, 0, 0, 3))
 
 
-def _bars(step: Step, source: Sequence[Token]) -> RenderableType:
-    """Weights as bars over the source words, with their energies."""
+def _attention(step: Step, source: Sequence[Token]) -> RenderableType:
+    """Attention weights as bars beside the source words, with their energies."""
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=24, no_wrap=True)
     table.add_column(max_width=_BAR, no_wrap=True, overflow="crop")
-    table.add_column(min_width=5, no_wrap=True)
     if step.weights is None or step.energies is None:
         return table
     for token, weight, energy in zip(source, step.weights, step.energies, strict=True):
         if weight >= _LEAST:
-            eighths = round(float(weight) * _BAR * 8)
-            bar = "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
-            facts = (f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim"))
-            table.add_row(_word(token), Text(bar, "cyan"), *facts)
+            bar = Text("█" * round(float(weight) * _BAR), "cyan")
+            table.add_row(_word(token), bar, f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim"))
     rest = step.weights[step.weights < _LEAST].sum()
     table.add_row(Text("others", "dim"), "", f"{rest:.3f}")
     return table
@@ -155,34 +125,20 @@ def _losses(example: Example) -> RenderableType:
     table = _table(("", "reads", "reference", "prediction"), ("loss", "mask", "masked"))
     for number, step in enumerate(example.steps, 1):
         guess, _ = step.candidates[0]
-        said = [_word(token, number=True) for token in (step.reads, step.expected, guess)]
+        words = [_word(token, number=True) for token in (step.reads, step.expected, guess)]
         if step.real:
-            said[2].stylize("green" if guess.id == step.expected.id else "red")
+            words[2].stylize("green" if guess.id == step.expected.id else "red")
         losses = f"{step.loss:.4f}", str(int(step.real)), f"{step.loss * step.real:.4f}"
-        table.add_row(str(number), *said, *losses, style="" if step.real else "dim")
+        table.add_row(str(number), *words, *losses, style="" if step.real else "dim")
     return table
 
 
-def _tree(beam: Sequence[Branch]) -> RenderableType:
-    """The hypotheses of a search; tokens with one continuation only stand on one line."""
-    best = max((branch.score for branch in beam if branch.score is not None), default=None)
-    children: dict[tuple[int, ...], list[Branch]] = {}
-    for branch in sorted(beam, key=lambda branch: -branch.log_prob):
-        children.setdefault(branch.ids[:-1], []).append(branch)
-
-    def grow(below: Tree, ids: tuple[int, ...]) -> Tree:
-        for branch in children.get(ids, []):
-            label, last = _word(branch.token), branch
-            while len(only := children.get(last.ids, [])) == 1 and last.score is None:
-                last = only[0]
-                label.append(" ").append_text(_word(last.token))
-            label.append(f"  {last.log_prob:.3f}", "dim")
-            if last.score is not None:
-                style = "bold green" if last.score == best else ""
-                label.append(f"  score {last.score:.3f}", style)
-            elif last.ids[-1] != EOS and not children.get(last.ids):
-                label.append("  given up", "dim")
-            grow(below.add(label), last.ids)
-        return below
-
-    return grow(Tree(Text("<s>", "dim"), guide_style="dim"), ())
+def _outputs(answer: Translation) -> RenderableType:
+    """The outputs that search found, best first."""
+    table = _table(("output",), ("log-probability", "score"))
+    table.columns[0].max_width = None
+    table.columns[0].no_wrap = False
+    for text, hypothesis in zip(answer.texts, answer.hypotheses, strict=True):
+        cut = "" if hypothesis.complete else " (cut at the length limit)"
+        table.add_row(Text(text + cut), f"{hypothesis.log_prob:.3f}", f"{hypothesis.score:.3f}")
+    return table

@@ -1,0 +1,189 @@
+"""Explains a sentence or a batch of pairs: records a model's values, and names their tokens.
+
+B batch   S source positions   T target positions   V vocabulary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.config.options import SearchOptions
+from dragoman.data.batches import PairsInMemory, assemble
+from dragoman.data.corpus import encode_pairs
+from dragoman.data.tokenizer import UNK, Ids, Tokenizer
+from dragoman.errors import DataError, UsageError
+from dragoman.inspection.explanation import Example, Explanation, Step, Token
+from dragoman.inspection.recording import RecordedValue, record
+from dragoman.model.seq2seq import Seq2Seq
+from dragoman.search.translator import Translator
+
+CANDIDATES = 5
+"""How many of the most probable next tokens are kept."""
+_MEASURES = {
+    "|context|": "context",
+    "|attentional vector|": "attentional vector",
+    "|features|": "features",
+    "p(generated)": "copying gate",
+}
+"""What a step measures: the norm of the value with this name, where the model has it."""
+
+
+def explain_line(
+    model: Seq2Seq,
+    translator: Translator,
+    line: str,
+    target: str | None,
+    options: SearchOptions,
+    *,
+    longest_target: int,
+    smoothing: float = 0.0,
+) -> Explanation:
+    """Explain one sentence, followed to ``target``, or to the model's own output if that is None.
+
+    Args:
+        model: the model.
+        translator: the same model with its tokenizers.
+        line: the source as raw text.
+        target: raw text.
+        options: how to search for the model's own output.
+        longest_target: maximum number of target tokens that the model learned from.
+        smoothing: label smoothing of the training loss.
+
+    Raises:
+        DataError: a text has no tokens, or more than the model reads at a time.
+    """
+    sides = translator.source, translator.target
+    (source,), (ids,) = encode_pairs([line], [target or ""], sides, copy=model.copying is not None)
+    _check("the sentence", source.ids, translator.longest)
+    if target is not None:
+        _check("the target", ids, longest_target)
+    options = replace(options, n_best=options.beam)
+    (answer,) = translator.translate([line], options)
+    best = answer.hypotheses[0]
+    if target is None:
+        ids = np.array(best.ids, dtype=np.int32)
+    batch = assemble(PairsInMemory([source], [ids]), np.array([0]))
+    if target is None and best.ids and not best.complete:
+        batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
+        batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
+    values = record(model, batch, smoothing=smoothing)
+    return Explanation(_examples(values, sides, [line]), values, target is not None, answer)
+
+
+def explain_pairs(
+    model: Seq2Seq,
+    sides: tuple[Tokenizer, Tokenizer],
+    pairs: PairsInMemory,
+    texts: Sequence[str] = (),
+    *,
+    smoothing: float = 0.0,
+) -> Explanation:
+    """Explain a batch of pairs of ids.
+
+    Args:
+        model: the model.
+        sides: the tokenizers of source and target.
+        pairs: the batch.
+        texts: its sources as raw text; without them they are decoded from their ids.
+        smoothing: label smoothing of the training loss.
+
+    Raises:
+        UsageError: there is no pair.
+    """
+    if not len(pairs.source_lengths):
+        raise UsageError("there is no pair to explain")
+    rows = np.arange(len(pairs.source_lengths))
+    values = record(model, assemble(pairs, rows), smoothing=smoothing)
+    texts = texts or [sides[0].decode(pairs.pair(int(row))[0].ids) for row in rows]
+    return Explanation(_examples(values, sides, texts), values)
+
+
+def _check(what: str, ids: Ids, longest: int) -> None:
+    if not len(ids):
+        raise DataError(f"nothing is left of {what}", cure="look at the normalising options")
+    if len(ids) > longest:
+        raise DataError(
+            f"{what} has {len(ids)} tokens, the model takes at most {longest}",
+            cure="give a part of it",
+        )
+
+
+def _examples(
+    values: Mapping[str, RecordedValue], sides: tuple[Tokenizer, Tokenizer], texts: Sequence[str]
+) -> tuple[Example, ...]:
+    """The batch, pair by pair."""
+    examples = []
+    for b, text in enumerate(texts):
+        arrays = {name: value.array[b] for name, value in values.items() if value.axes}
+        source = _tokens(sides[0], arrays["source ids"], text)
+        copied = zip(arrays.get("copies", ()), source, strict=False)
+        words = {int(i): token.stands_for or token.text for i, token in copied}
+        steps = _steps(arrays, sides[1], words)
+        examples.append(Example(text, sides[0].normalize(text), source, steps))
+    return tuple(examples)
+
+
+def _steps(
+    arrays: Mapping[str, npt.NDArray[Any]], tokenizer: Tokenizer, words: Mapping[int, str]
+) -> tuple[Step, ...]:
+    """The target of one pair, position by position.
+
+    Args:
+        arrays: values of this pair, without their axis B.
+        tokenizer: of the target.
+        words: source words that can be copied, by id.
+    """
+    reads = _tokens(tokenizer, arrays["target input ids"], words=words)
+    expected = _tokens(tokenizer, arrays["target ids"], words=words)
+    steps = []
+    for t, log_probs in enumerate(arrays["log-probabilities"]):
+        best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
+        likely = _tokens(tokenizer, best, words=words)
+        steps.append(
+            Step(
+                reads=reads[t],
+                expected=expected[t],
+                real=bool(arrays["target mask"][t]),
+                loss=float(arrays["loss"][t]),
+                candidates=tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True)),
+                measures={
+                    label: float(np.linalg.norm(arrays[name][t]))
+                    for label, name in _MEASURES.items()
+                    if name in arrays
+                },
+                energies=arrays["energies"][t] if "energies" in arrays else None,
+                weights=arrays["weights"][t] if "weights" in arrays else None,
+            )
+        )
+    return tuple(steps)
+
+
+def _tokens(
+    tokenizer: Tokenizer,
+    ids: npt.NDArray[Any],
+    text: str = "",
+    words: Mapping[int, str] | None = None,
+) -> tuple[Token, ...]:
+    """Name ids.
+
+    Args:
+        tokenizer: the vocabulary that they are of.
+        ids: [N].
+        text: what they were read from; gives the parts that unknown tokens stand for.
+        words: names of ids beyond the vocabulary.
+    """
+    unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
+    names = tokenizer.tokens(np.where(ids < len(tokenizer), ids, UNK))
+    return tuple(
+        Token(
+            int(i),
+            (words or {}).get(int(i), name) if i >= len(tokenizer) else name,
+            unknown[n] if i == UNK and n < len(unknown) else "",
+        )
+        for n, (i, name) in enumerate(zip(ids, names, strict=True))
+    )
