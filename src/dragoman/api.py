@@ -46,12 +46,10 @@ def train(
     *,
     console: Console | None = None,
     began: float | None = None,
-    resume_with: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
 
-    The same call again resumes what was interrupted; ``resume_with={"learning_rate": 5e-4}`` lets
-    it go on with another rate or batch. See :class:`dragoman.Config` for options.
+    The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
     """
     from dragoman.runs.documents import conclude, write_documents
     from dragoman.training.run import train as run_training
@@ -65,7 +63,6 @@ def train(
         began=began,
         show=_first_pairs,
         refresh=write_documents,
-        resume_with=resume_with,
     )
     if outcome.is_main_process:
         conclude(folder, console or Console(stderr=True))
@@ -167,8 +164,7 @@ class Model:
         **options: Any,
     ) -> Iterator[Translation]:
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
-        search = replace(self.config.search, **options)
-        check_options(Config(search=search))
+        search = self._search(options)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return self._translator.translate(lines, search, attention=attention, dictionary=dictionary)
 
@@ -178,8 +174,13 @@ class Model:
         Its numbers are those of a translation with this text. An unknown target word counts as the
         unknown word; a long source is read whole.
         """
+        return list(self._translator.score(pairs, self._search(options)))
+
+    def _search(self, options: Mapping[str, Any]) -> SearchOptions:
+        """The search options of the model folder, with ``options`` in their places; checked."""
         search = replace(self.config.search, **options)
-        return list(self._translator.score(pairs, search))
+        check_options(Config(search=search))
+        return search
 
     def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
         """Every value between a sentence and its translation, or a given ``target``.
@@ -196,15 +197,13 @@ class Model:
         from dragoman.inspection.explain import explain_line
 
         self._require_one()
-        search = replace(self.config.search, **options)
-        check_options(Config(search=search))
         smoothing = self.config.training.label_smoothing
         return explain_line(
             self.folder.model,
             self._translator,
             line,
             target,
-            search,
+            self._search(options),
             longest_target=self.config.target.max_tokens,
             smoothing=smoothing,
         )
@@ -256,8 +255,7 @@ class Model:
                 normalised ones.
             options: fields of :class:`dragoman.SearchOptions`.
         """
-        search: SearchOptions = replace(self.config.search, **options)
-        check_options(Config(search=search))
+        search = self._search(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, reading=reading, multiple_references=multiple_references)
         folder, copy = self.folder, self.config.model.copy
@@ -272,6 +270,20 @@ class Model:
             characters=self.config.target.level == "char",
             more=() if self.others else teacher_forced(folder.model, tokenizers, pairs, copy=copy),
         )
+
+    def reading(self, files: Sequence[Path] = (), **changes: Any) -> DataOptions:
+        """How ``files`` are read: as the training pairs were, with ``changes``.
+
+        Args:
+            files: one file of pairs, or two aligned files.
+            changes: fields of :class:`dragoman.DataOptions`, such as ``columns=(1, 3)``.
+        """
+        data = self.config.data
+        if (len(files) == 2) != (data.format == "aligned"):
+            data = replace(data, format="auto")
+        data = replace(data, **changes)
+        check_options(Config(data=data))
+        return data
 
     def examples(
         self,
@@ -289,7 +301,7 @@ class Model:
             name, rows = f"{len(pairs)} pairs", pairs
         else:
             files = _paths(pairs)  # type: ignore[arg-type]
-            found = read_pairs(files, reading or self.config.data, faults)
+            found = read_pairs(files, reading or self.reading(files), faults)
             name = " ".join(str(file) for file in files)
             rows = [(pair.source, pair.target) for pair in found]
         made = examples_of(rows, name, multiple_references=multiple_references)

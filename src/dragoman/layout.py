@@ -41,3 +41,9 @@ STATE = "state.json"
 OPTIMIZER = "optimizer.safetensors"
 """In a checkpoint: the optimizer's tensors and the random states."""
 SKIPPED = "skipped"
+
+ENTRIES = (
+    *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, TRACKERS, LOCK),
+    *(CORPUS, CHECKPOINTS, SKIPPED),
+)
+"""Every file and folder that Dragoman writes directly into a model folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -14,11 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from dragoman.api import load
 from dragoman.cli import VERBS, main
 from dragoman.cli.demo import ASKED
-from dragoman.cli.options import lengthen, option_names
+from dragoman.cli.parse import given_options, lengthen, parse
 from dragoman.cli.train import Train
 from dragoman.data.samples import sample_pairs
+from dragoman.errors import OptionError
 from dragoman.evaluation.confidence import Confidence
 from dragoman.model.eight_bit import has_eight_bit
 from tiny import shared_data
@@ -386,11 +389,15 @@ def test_some_bad_lines_are_counted_and_said(
         (["evaluate", "{f}", "p", "--outputs", "-"], "--outputs: - is no file"),
         (["check", "p", "--fix", "-"], "--fix: - is no file"),
         (["translate", "{f}", "--n-best", "0"], "search.n_best: 0 is too small"),
+        (["translate", "{f}", "--n-best", "3"], "--n-best: more than one output for a line needs"),
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
         (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
         (["evaluate", "{f}", "{d}"], "is not a model folder"),
         (["translate", "{f}", "--min-confidence", "0.5"], "has no confidence.json"),
-        (["translate", "{f}", "--min-confidence", "5"], "--min-confidence: 5.0 is no share of 1"),
+        (
+            ["translate", "{f}", "--min-confidence", "5"],
+            "--min-confidence: 5.0 is too large, at most 1",
+        ),
         (["evaluate", "{f}", "--cases", "-1"], "--cases: -1 is too small, at least 0"),
         (["demo", "--out", "{d}"], "is not a demo's folder: it holds"),
         (["demo", "--out", "{d}/p"], "is a file, a folder is expected"),
@@ -491,9 +498,20 @@ def test_short_names_stand_for_whole_ones() -> None:
         "--out=x",
         "--training.seed=4",
     ]
-    names = option_names(Train)
-    assert "level" not in names and "vocabulary" not in names  # source's or target's?
-    assert names["beam"] == "search.beam" and names["save-every"] == "training.save-every"
+    with pytest.raises(OptionError, match="--level: several options end so"):
+        lengthen(Train, ["--level", "char"])  # source's or target's?
+    with pytest.raises(OptionError, match="--no-hidden: there is no such option"):
+        lengthen(Train, ["--no-hidden"])
+
+
+def test_options_that_are_given_are_told_from_defaults() -> None:
+    arguments = ["--out", "m", "--no-bidirectional", "--no-repeat=2", "--", "p", "-x"]
+    asked = parse(Train, arguments, verb="train")
+    assert given_options(asked, arguments) == {
+        "model": {"bidirectional": False},
+        "search": {"no_repeat": 2},
+    }
+    assert asked.pairs == (Path("p"), Path("-x"))
 
 
 HEAVY = ["torch", "accelerate", "matplotlib", "tokenizers", "pyarrow", "sacrebleu", "tyro", "rich"]
@@ -514,6 +532,42 @@ def test_torch_is_not_imported_before_its_time(code: str) -> None:
     assert "torch" not in loaded and "accelerate" not in loaded
     if "search" not in code:
         assert loaded == "[]"
+
+
+def test_a_locale_that_is_not_utf_8_changes_nothing(folder: Path) -> None:
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    asked = ("explain", folder, "un œuf", "--json")
+    found = [dragoman(*asked, env=env) for env in (os.environ, ascii_only)]
+    assert [done.returncode for done in found] == [0, 0], found[1].stderr
+    assert found[0].stdout == found[1].stdout
+
+
+def test_scores_and_explanations_check_their_options(folder: Path) -> None:
+    model = load(folder)
+    with pytest.raises(OptionError, match="search.length_penalty: -1 is too small"):
+        model.score([("un", "one")], length_penalty=-1)
+    with pytest.raises(OptionError, match="search.n_best: a beam of 2 cannot give 3"):
+        model.score([("un", "one")], beam=2, n_best=3)
+    with pytest.raises(OptionError, match="search.max_ratio: nan is not a finite"):
+        model.explain("un", max_ratio=math.nan)
+
+
+def test_evaluate_and_score_read_other_columns(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [line.split("\t") for line in PAIRS.splitlines()]
+    (tmp_path / "two").write_text(PAIRS, encoding="utf-8")
+    three = "".join(f"{source}\tnote\t{target}\n" for source, target in rows)
+    (tmp_path / "three").write_text(three, encoding="utf-8")
+    for verb in ("evaluate", "score"):
+        said = []
+        for more in (["two"], ["three", "--columns", "1", "3"]):
+            asked = [verb, str(folder), str(tmp_path / more[0]), *more[1:], "--json"]
+            assert main(asked) == 0
+            said.append(capsys.readouterr().out)
+        if verb == "evaluate":
+            said = [json.dumps(json.loads(text)["scores"]) for text in said]
+        assert said[0] == said[1]
 
 
 def test_plain_output_without_colours(folder: Path) -> None:

@@ -80,7 +80,10 @@ def test_a_page_and_pictures(
         (["--html", "no/such/e.html"], "--html: no such folder: no/such"),
         (["--html", "."], "--html: . is a folder"),
         (["--attention", "e.gif"], "'e.gif' has no ending of a picture .one of .png"),
-        (["--html", "a.svg", "--attention", "a.svg"], "--html: is the file of --attention as well"),
+        (
+            ["--html", "a.svg", "--attention", "a.svg"],
+            "--attention: .* is the file of --html as well",
+        ),
         (["--beside", "m"], "--beside: there is no picture to draw in .--attention"),
     ],
 )

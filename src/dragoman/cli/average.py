@@ -10,31 +10,34 @@ from typing import Annotated
 
 import tyro
 
-from dragoman.cli.options import parse
+from dragoman.cli.outputs import OutputFolder
+from dragoman.cli.parse import parse
+from dragoman.config.options import Count
 from dragoman.errors import OptionError
 
 
 @dataclass(frozen=True)
 class Average:
-    """Make a model of the mean of a run's checkpoints; train with --keep to have several."""
+    """Write a model whose weights are the mean of a run's checkpoints.
+
+    Train with --keep to have several checkpoints.
+    """
 
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder of a run."""
-    out: Path
-    """The new model folder."""
-    last: int = 0
-    """Take so many latest checkpoints; 0: all that there are."""
+    out: OutputFolder
+    """The model folder to write."""
+    last: Count = 0
+    """Number of latest checkpoints to average; 0: all."""
     checkpoints: tuple[int, ...] = ()
-    """Take the checkpoints of these steps instead."""
+    """The steps whose checkpoints to average, instead of the latest."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Average, arguments, verb="average")
-    if asked.last < 0:
-        raise OptionError(f"{asked.last} is too small, at least 0", place="--last")
     if asked.last and asked.checkpoints:
-        raise OptionError("--last and --checkpoints choose differently", cure="give one of them")
+        raise OptionError("--last and --checkpoints are both given", cure="give one of them")
     from dragoman.api import average  # torch only now
 
     taken = average(asked.folder, asked.out, last=asked.last, steps=asked.checkpoints)

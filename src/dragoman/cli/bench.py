@@ -13,7 +13,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from dragoman.cli.options import PICTURES, AllOptions, check_output, parse, recipe
+from dragoman.cli.outputs import Picture
+from dragoman.cli.parse import AllOptions, parse, with_recipe
 from dragoman.config.options import Config
 from dragoman.runs.pictures import save_picture
 from dragoman.runs.throughput import throughput_figure
@@ -33,26 +34,23 @@ class Measure:
     """Sentences of a batch (default: 1 2 4 ... 512)."""
     seconds: float = 3.0
     """Least time to measure each size for, after its warm-up."""
-    plot: Path | None = None
+    plot: Picture = None
     """Draw the table into this file (.png, .svg or .pdf)."""
     json: bool = False
     """Print JSON instead of a table."""
     recipe: Path | None = None
-    """A TOML file of options; what the command line says goes before it."""
+    """A TOML file of options; options of the command line override it."""
     options: AllOptions = field(default_factory=Config)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
-    default = Measure(options=recipe(arguments))
-    asked = parse(Measure, arguments, verb="bench", default=default)
-    check_output(asked.plot, "--plot", PICTURES)
+    asked = parse(Measure, arguments, verb="bench")
+    options = with_recipe(asked.recipe, asked, arguments)
     from dragoman.training.bench import as_rows, bench  # torch only now
 
     found = []
-    for row in bench(
-        asked.pairs, asked.options, sizes=asked.sizes, seconds=asked.seconds, say=_say
-    ):
+    for row in bench(asked.pairs, options, sizes=asked.sizes, seconds=asked.seconds, say=_say):
         _say(f"{row.sentences} sentences a batch: {row.samples_per_second:,.0f} samples/s")
         found.append(row)
     rows = as_rows(found)

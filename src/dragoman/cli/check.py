@@ -10,10 +10,11 @@ from typing import Annotated
 
 import tyro
 
-from dragoman.cli.options import check_output, parse
-from dragoman.config.options import Config, DataOptions
+from dragoman.cli.outputs import OutputFile
+from dragoman.cli.parse import parse
+from dragoman.config.options import Config, DataOptions, Range, ReadingOptions
 from dragoman.config.rules import check_options
-from dragoman.errors import OptionError
+from dragoman.config.toml import flat
 
 
 @dataclass(frozen=True)
@@ -21,30 +22,30 @@ class Check:
     """Say what is in a file of pairs and what is wrong with it, with file and line."""
 
     pairs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One file of pairs (TSV or JSON lines; .gz, .zip; - for standard input), or two aligned."""
+    """One file of pairs (TSV or JSON lines; .gz, .zip; - for standard
+    input), or two aligned."""
     against: tuple[Path, ...] = ()
     """The test pairs: tell what is in both, and which words the pairs lack."""
-    fix: Path | None = None
-    """Write the pairs that remain, with all that can be put right, to this file as TSV; its name
-    and ".changes.tsv" lists what was removed or changed, and why."""
-    places: int | None = None
+    fix: OutputFile = None
+    """Write the pairs that remain, with all that can be put right, to this
+    file as TSV; its name and ".changes.tsv" lists what was removed or
+    changed, and why."""
+    places: Annotated[int | None, Range(0)] = None
     """Places told of each finding (default: 3, with --json 1,000)."""
     json: bool = False
     """Print JSON instead of text."""
-    data: DataOptions = field(default_factory=DataOptions)
+    data: ReadingOptions = field(default_factory=ReadingOptions)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Check, arguments, verb="check")
-    check_options(Config(data=asked.data))
+    reading = DataOptions(**flat(asked.data))
+    check_options(Config(data=reading))
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places
-    if shown < 0:
-        raise OptionError(f"{shown} is too small, at least 0", place="--places")
-    check_output(asked.fix, "--fix")
     from dragoman.data.check.check import check_pairs  # Arrow only now: --help answers at once
 
-    report = check_pairs(asked.pairs, asked.data, against=asked.against, fix=asked.fix, shown=shown)
+    report = check_pairs(asked.pairs, reading, against=asked.against, fix=asked.fix, shown=shown)
     if asked.json:
         print(json.dumps(asdict(report), ensure_ascii=False, indent=1))
     else:

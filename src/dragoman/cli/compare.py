@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.cli.options import PICTURES, check_output, parse
+from dragoman.cli.outputs import Picture
+from dragoman.cli.parse import parse
 from dragoman.errors import OptionError
 from dragoman.runs.comparison import RunRecord, compare, different_data, differing
 from dragoman.runs.curves import comparison_figure
@@ -33,8 +34,9 @@ class Compare:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """The runs' folders; they may still be in training."""
-    plot: Path | None = None
-    """Draw the runs' curves, over steps and over wall time, into this file (.png, .svg or .pdf)."""
+    plot: Picture = None
+    """Draw the runs' curves, over steps and over wall time, into this file
+    (.png, .svg or .pdf)."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -42,7 +44,6 @@ class Compare:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Compare, arguments, verb="compare")
-    check_output(asked.plot, "--plot", PICTURES)
     runs = compare(asked.runs)
     if asked.plot is not None:
         if not any(run.rows for run in runs):

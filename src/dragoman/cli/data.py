@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from dragoman.cli.options import parse
+from dragoman.cli.outputs import Writes
+from dragoman.cli.parse import parse
 from dragoman.data.samples import SAMPLES, sample_pairs
 from dragoman.errors import OptionError
 from dragoman.files import write_text
@@ -24,7 +25,7 @@ class Data:
     """What to do."""
     name: Annotated[str, tyro.conf.Positional] = ""
     """Which corpus to get."""
-    out: Path = Path("-")
+    out: Annotated[Path, Writes(dash=True)] = Path("-")
     """The file to write; - is standard output."""
     count: int | None = None
     """Number of pairs (default: the corpus's own)."""

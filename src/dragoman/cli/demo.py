@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dragoman.cli.options import parse
+from dragoman.cli.outputs import OutputFolder
+from dragoman.cli.parse import parse
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.errors import DragomanError, OptionError
@@ -28,7 +29,7 @@ ASKED = (
 class Demo:
     """Write French-English phrases, look at them, train on them, score the model, use it."""
 
-    out: Path = Path("dragoman-demo")
+    out: OutputFolder = Path("dragoman-demo")
     """The folder for all of it; an earlier demo there is replaced."""
     budget: str = "110s"
     """Time to train."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.cli.options import check_output, given, parse
+from dragoman.cli.outputs import OutputFile
+from dragoman.cli.parse import Given, given_options, parse
+from dragoman.config.options import Count, ReadingOptions, SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 from dragoman.runs.scores import number_text
@@ -27,52 +29,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a model on pairs of text; without a file, on those that its training held out."""
+    """Score a model on pairs of text; without a file, on the pairs that its training held out."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
     test: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """One file of pairs, read as the training pairs were, or two aligned ones (source, target).
-    Other model folders may stand before it: they are compared with the first."""
-    beam: int | None = None
-    """Hypotheses kept a step; 1: greedy (default: the folder's search.beam)."""
-    length_penalty: float | None = None
-    """Exponent of the length that divides a score (default: the folder's)."""
-    batch_size: int | None = None
-    """Lines translated at a time; changes speed only (default: the folder's)."""
-    int8: bool = False
-    """Multiply numbers of 8 bits, even where the folder's search.int8 does not say so."""
-    reverse: bool = False
-    """Swap the sides of TEST, compared with how the training pairs were read."""
+    """One file of pairs, or two aligned files (source, target). More model
+    folders may stand before it; each is compared with the first."""
     multiple_references: bool = False
-    """Score each source once, against all the targets that TEST has for it, such as the several
-    pronunciations of a word; else each line by itself."""
+    """Score each source once, against all the targets that the file has for
+    it, such as several pronunciations of a word."""
     raw_references: bool = False
-    """Compare with the references as they stand, where the model's training targets were
-    normalised (lower case, no accents ...)."""
+    """Do not normalise the references (lower case, accents ...) as the
+    training targets were."""
     breakdown: bool = False
-    """Show the scores by source length, by the rarest word's count in training, and of sources that
-    are not training sources."""
-    cases: int = 0
-    """Show so many outputs of each kind of mistake."""
+    """Also show the scores by length of the source, by training count of its
+    rarest word, and of sources that were not in training."""
+    cases: Count = 0
+    """Number of outputs shown for each kind of mistake."""
     json: bool = False
     """Print JSON instead of a table."""
-    outputs: Path | None = None
+    outputs: OutputFile = None
     """Write the model's outputs into this file, one a line."""
+    data: ReadingOptions = field(default_factory=ReadingOptions)
+    """Options that are not given are those of the training."""
+    search: SearchOptions = field(default_factory=SearchOptions)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Evaluate, arguments, verb="evaluate")
     folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
-    if asked.cases < 0:
-        raise OptionError(f"{asked.cases} is too small, at least 0", place="--cases")
-    check_output(asked.outputs, "--outputs")
     if asked.outputs is not None and len(folders) > 1:
         raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
-    results = _evaluate(asked, folders, [path for path in asked.test if not path.is_dir()])
+    files = [path for path in asked.test if not path.is_dir()]
+    results = _evaluate(asked, folders, files, given_options(asked, arguments))
     for note in dict.fromkeys(note for result in results for note in result.notes):
-        print(f"dragoman evaluate: {note}", file=sys.stderr)
+        _warn(note)
     if asked.outputs is not None:
         write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
     from dragoman.evaluation.significance import compare
@@ -94,29 +87,31 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _evaluate(asked: Evaluate, folders: Sequence[Path], files: Sequence[Path]) -> list[Evaluation]:
+def _evaluate(
+    asked: Evaluate, folders: Sequence[Path], files: Sequence[Path], given: Given
+) -> list[Evaluation]:
     """Load all models, then score each on the same examples."""
-    options = given(asked, ("beam", "length_penalty", "batch_size"))
-    options |= {"int8": True} if asked.int8 else {}
     from dragoman.api import load  # torch only now
 
     first, *others = [load(folder) for folder in folders]
-    reading = first.config.data
-    if (len(files) == 2) != (reading.format == "aligned"):
-        reading = replace(reading, format="auto")
-    reading = replace(reading, reverse=reading.reverse != asked.reverse)
     examples = first.examples(
-        files or None, reading=reading, multiple_references=asked.multiple_references
+        files or None,
+        reading=first.reading(files, **given.get("data", {})),
+        multiple_references=asked.multiple_references,
     )
     forms = {examples.with_references(m.folder.target.normalize) for m in (first, *others)}
     raw = asked.raw_references or len(forms) > 1
     if raw and not asked.raw_references:
-        print(
-            "dragoman evaluate: the models were trained on differently normalised targets: "
-            "references are compared as they stand",
-            file=sys.stderr,
+        _warn(
+            "the models were trained on differently normalised targets: references are compared "
+            "as they stand"
         )
+    options = given.get("search", {})
     return [m.evaluate(examples, raw_references=raw, **options) for m in (first, *others)]
+
+
+def _warn(text: str) -> None:
+    print(f"dragoman evaluate: {text}", file=sys.stderr)
 
 
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:

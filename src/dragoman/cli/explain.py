@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dragoman.cli.options import PICTURES, check_output, given, parse
+from dragoman.cli.outputs import OutputFile, Picture
+from dragoman.cli.parse import given_options, parse
+from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,28 +26,26 @@ class Explain:
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
     sentence: Annotated[str, tyro.conf.Positional]
-    """Raw text."""
+    """The source text."""
     target: str | None = None
-    """Follow the way to this output, and its loss (default: the model's own output)."""
-    beam: int | None = None
-    """Hypotheses kept a step (default: the folder's search.beam)."""
+    """Follow the way to this output, and show its loss (default: the model's
+    own output)."""
     json: bool = False
-    """Give every value as one JSON object."""
-    html: Path | None = None
-    """Write a page into this file; it needs nothing else."""
-    attention: Path | None = None
-    """Draw the attention map into this file (.png, .svg or .pdf)."""
+    """Print every value as one JSON object."""
+    html: OutputFile = None
+    """Write the explanation as an HTML page into this file; the page needs
+    no other file."""
+    attention: Picture = None
+    """Draw the attention into this file (.png, .svg or .pdf)."""
     beside: Path | None = None
-    """With --attention: a second model folder, whose map is drawn beside."""
+    """With --attention: a second model folder, whose attention is drawn
+    beside the first."""
+    search: SearchOptions = field(default_factory=SearchOptions)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Explain, arguments, verb="explain")
-    check_output(asked.html, "--html")
-    check_output(asked.attention, "--attention", PICTURES)
-    if asked.html is not None and asked.html == asked.attention:
-        raise OptionError("is the file of --attention as well", place="--html")
     if asked.beside and not asked.attention:
         raise OptionError("there is no picture to draw in", place="--beside", cure="--attention")
     from rich.console import Console
@@ -57,8 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     models = [load(folder) for folder in folders]
     if asked.attention and any(model.config.model.attention == "none" for model in models):
         raise OptionError("there is a model without attention", place="--attention")
-    beam = given(asked, ("beam",))
-    found = [model.explain(asked.sentence, asked.target, **beam) for model in models]
+    options = given_options(asked, arguments).get("search", {})
+    found = [model.explain(asked.sentence, asked.target, **options) for model in models]
     if asked.html:
         write_text(asked.html, found[0].to_html())
     if asked.json:

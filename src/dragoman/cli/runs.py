@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from dragoman.cli.options import parse
+from dragoman.cli.parse import parse
 from dragoman.errors import OptionError
 from dragoman.runs.display import print_runs
 from dragoman.runs.history import find_runs

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dragoman.cli.options import parse_search
-from dragoman.config.options import SearchOptions
-from dragoman.config.toml import flat
+from dragoman.cli.parse import given_options, parse
+from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.data.pairs import Faults
 
 if TYPE_CHECKING:
@@ -22,36 +21,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Score:
-    """How probable a model finds given targets: a line for each pair, in the order of the file.
+    """Print how probable a model finds given targets: one line for each line of the file.
 
-    Each has the natural logarithm of the target's probability, a tab, and its mean over the
-    target's tokens, the end included. The line of what is no pair is empty.
+    A line holds the natural logarithm of the target's probability, a tab, and its mean over the
+    target's tokens, the end token included. It is empty for a line that is not a pair.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
     pairs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One file of pairs, read as the training pairs were, or two aligned ones (source, target)."""
+    """One file of pairs, or two aligned files (source, target)."""
     json: bool = False
-    """Give a JSON object a line: also the score by which search would rank the target, and the
-    log-probability of each token."""
+    """Print one JSON object a line, with the score by which search would
+    rank the target and the log-probability of each token as well."""
+    data: ReadingOptions = field(default_factory=ReadingOptions)
+    """Options that are not given are those of the training."""
     search: SearchOptions = field(default_factory=SearchOptions)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
-    asked = parse_search(Score, arguments, verb="score")
+    asked = parse(Score, arguments, verb="score")
+    given = given_options(asked, arguments)
     from dragoman.api import load  # torch only now
     from dragoman.data.readers import read_pairs
 
     model, faults = load(asked.folder), Faults()
-    reading = model.config.data
-    if (len(asked.pairs) == 2) != (reading.format == "aligned"):
-        reading = replace(reading, format="auto")
+    reading = model.reading(asked.pairs, **given.get("data", {}))
     pairs = list(read_pairs(asked.pairs, reading, faults))
     for said in faults.summary():
         print(f"dragoman score: {said}", file=sys.stderr)
-    scored = model.score([(pair.source, pair.target) for pair in pairs], **flat(asked.search))
+    texts = [(pair.source, pair.target) for pair in pairs]
+    scored = model.score(texts, **given.get("search", {}))
     answers = dict(zip((pair.line for pair in pairs), scored, strict=True))
     for line in range(1, faults.lines + 1):
         print(_shown(answers[line], asked.json) if line in answers else "")

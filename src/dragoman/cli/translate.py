@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from dragoman.cli.options import PICTURES, check_output, parse_search
-from dragoman.config.options import SearchOptions
-from dragoman.config.toml import flat
-from dragoman.data.lines import STDIN, place, read_lines
+from dragoman.cli.outputs import OutputFile, Picture
+from dragoman.cli.parse import given_options, parse
+from dragoman.cli.requests import read_requests
+from dragoman.config.options import Range, SearchOptions
+from dragoman.data.lines import STDIN, read_lines
 from dragoman.errors import DataError, DragomanError, OptionError
 from dragoman.files import replacing
 from dragoman.search.request import Request
 from dragoman.search.unknown import read_dictionary
 
 if TYPE_CHECKING:
+    from dragoman.api import Model
     from dragoman.search.translator import Translation
 
 UNSURE = "[unsure] "
@@ -30,47 +32,51 @@ UNSURE = "[unsure] "
 
 @dataclass(frozen=True)
 class Translate:
-    """Answer each line of standard input (or --input) with one line of standard output."""
+    """Translate each line of standard input (or --input) into one line of standard output."""
 
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
     others: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Models that answer with it: an ensemble, with one target vocabulary."""
+    """More model folders: all translate together, by the mean of their
+    probabilities (an ensemble). They need the same target vocabulary."""
     input: Path = Path("-")
-    """A text file of lines; - is standard input."""
+    """A text file, one source a line; - is standard input."""
     requests: bool = False
-    """Each line is a JSON object: its source, and what is asked of its answer: prefix (text), must
-    and never (lists of words)."""
+    """Each input line is a JSON object with a source, and constraints on its
+    output: prefix (text), must and never (lists of words)."""
     prefix: str = ""
-    """How every answer begins."""
+    """Text with which every output begins."""
     must: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A word or phrase that every answer holds; may be given again."""
+    """A word or phrase that every output contains."""
     never: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A word or phrase that no answer holds; may be given again."""
+    """A word or phrase that no output contains."""
     dictionary: Path | None = None
-    """A file of words and what to say for them, a tab between: used where the output has an unknown
-    word, for the source word under it."""
-    min_confidence: float | None = None
-    """Mark an answer as unsure when the share of such answers that were right on held-out pairs is
-    below this: "[unsure] " is put before it; in JSON, "unsure" is true."""
+    """A file of source words and their translations, with a tab between. An
+    unknown word in the output becomes the translation of the source word
+    under it."""
+    min_confidence: Annotated[float | None, Range(0, at_most=1)] = None
+    """Mark outputs whose confidence (0 to 1) is below this as unsure: with
+    "[unsure] " before the text, or "unsure": true in JSON. Confidence is
+    the share of such outputs that were right on held-out pairs."""
     json: bool = False
-    """Give a JSON object a line: text, score (log-probability, normalised as the options say),
-    confidence, tokens, n-best."""
-    attention: Path | None = None
-    """Draw the first line's attention map into this file (.png, .svg or .pdf)."""
-    alignments: Path | None = None
-    """Write for each line which word of the output stands for which of the source, read off the
-    attention: 0-0 1-2, source first, words as white space cuts them."""
+    """Print one JSON object a line: text, score (log-probability, normalised
+    by length), confidence, tokens, n-best outputs."""
+    attention: Picture = None
+    """Draw the attention of the first line into this file (.png, .svg or
+    .pdf)."""
+    alignments: OutputFile = None
+    """Write into this file which source word each output word comes from, by
+    attention: one line such as 0-0 1-2 for each input line, source first,
+    words counted from 0 as spaces separate them."""
     search: SearchOptions = field(default_factory=SearchOptions)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
-    asked = parse_search(Translate, arguments, verb="translate")
-    if asked.min_confidence is not None and not 0 <= asked.min_confidence <= 1:
-        raise OptionError(f"{asked.min_confidence} is no share of 1", place="--min-confidence")
-    check_output(asked.attention, "--attention", PICTURES)
-    check_output(asked.alignments, "--alignments")
+    asked = parse(Translate, arguments, verb="translate")
+    options = given_options(asked, arguments).get("search", {})
+    if options.get("n_best", 1) > 1 and not asked.json:
+        raise OptionError("more than one output for a line needs --json", place="--n-best")
     dictionary = read_dictionary(asked.dictionary)
     from dragoman.api import load  # torch only now
 
@@ -91,12 +97,12 @@ def main(arguments: Sequence[str]) -> int:
     if looks and model.config.model.attention == "none":
         which = "--attention" if asked.attention else "--alignments"
         raise OptionError("this model has no attention", place=which)
-    lines = _requests(asked)
     typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
-    blocks = ([line] for line in lines) if typed else [lines]
+    wrong: dict[int, DataError | OptionError] = {}
+    requests = _requests(asked, wrong)
+    blocks = ([request] for request in requests) if typed else [requests]
     answers = chain.from_iterable(
-        model.stream(b, attention=looks, dictionary=dictionary, **flat(asked.search))
-        for b in blocks
+        model.stream(block, attention=looks, dictionary=dictionary, **options) for block in blocks
     )
     with ExitStack() as stack:
         links = None
@@ -104,44 +110,41 @@ def main(arguments: Sequence[str]) -> int:
             aside = stack.enter_context(replacing(asked.alignments))
             links = stack.enter_context(open(aside, "w", encoding="utf-8"))
         for number, answer in enumerate(answers):
-            sure = None if model.confidence is None else model.confidence.of(answer)
-            unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
-            text = f"{UNSURE if unsure else ''}{answer.text}"
-            print(_json(answer, sure, unsure) if asked.json else text, flush=typed)
+            print(_line(asked, model, answer, wrong.get(number)), flush=typed)
             if number == 0 and asked.attention is not None:
                 _draw(answer, asked.attention)
             if links is not None:
                 links.write(f"{model.alignment(answer)}\n")
-    return 0
+    return 1 if wrong else 0
 
 
-def _requests(asked: Translate) -> Iterator[Request]:
-    """The lines, each with what is asked of its answer."""
+def _requests(asked: Translate, wrong: dict[int, DataError | OptionError]) -> Iterator[Request]:
+    """The lines as requests; a line that is none is empty, and its error goes into ``wrong``."""
     every = Request("", asked.prefix, asked.must, asked.never)
-    for number, line in enumerate(read_lines(asked.input, _warn), 1):
-        if not asked.requests:
-            yield replace(every, source=line)
-            continue
-        where = place(asked.input, number)
-        try:
-            fields = json.loads(line)
-            texts = [fields["source"], fields.get("prefix", ""), *fields.get("must", ())]
-            texts += fields.get("never", ())
-            if not all(isinstance(text, str) for text in texts):
-                raise TypeError("a text is expected")
-            yield Request(
-                texts[0],
-                fields.get("prefix", every.prefix),
-                (*every.must, *fields.get("must", ())),
-                (*every.never, *fields.get("never", ())),
-                where,
-            )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataError(
-                f"is no request: {error}",
-                place=where,
-                cure='such as {"source": "ein Hund", "must": ["dog"]}',
-            ) from None
+    lines = read_lines(asked.input, _warn)
+    if not asked.requests:
+        yield from (replace(every, source=line) for line in lines)
+        return
+    for number, request in enumerate(read_requests(lines, asked.input, every)):
+        if isinstance(request, Request):
+            yield request
+        else:
+            wrong[number] = request
+            _warn(str(request))
+            yield Request("")
+
+
+def _line(
+    asked: Translate, model: Model, answer: Translation, error: DataError | OptionError | None
+) -> str:
+    """What is printed for one line."""
+    if error is not None:
+        return json.dumps({"error": str(error)}, ensure_ascii=False) if asked.json else ""
+    sure = None if model.confidence is None else model.confidence.of(answer)
+    unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
+    if asked.json:
+        return _json(answer, sure, unsure)
+    return f"{UNSURE if unsure else ''}{answer.text}"
 
 
 def _warn(text: str) -> None:

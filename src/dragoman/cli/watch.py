@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from dragoman.cli.options import parse
+from dragoman.cli.parse import parse
 from dragoman.errors import FolderError
 from dragoman.layout import METRICS
 from dragoman.lock import is_locked

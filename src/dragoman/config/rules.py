@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import get_type_hints
 
 from dragoman.config.options import Config, Range, seconds
@@ -21,12 +21,15 @@ def check_options(config: Config) -> None:
         OptionError: names every wrong option, what it may be, and the cure.
     """
     rules = [*_model_rules(config), *_run_rules(config), *_search_rules(config)]
-    wrong = [*out_of_range(config), *(message for broken, message in rules if broken)]
+    wrong = [
+        *(w for g in fields(config) for w in value_faults(getattr(config, g.name), f"{g.name}.")),
+        *(message for broken, message in rules if broken),
+    ]
     if wrong:
         raise OptionError("; ".join(wrong))
 
 
-def out_of_range(options: object, prefix: str = "") -> Iterator[str]:
+def value_faults(options: object, prefix: str) -> Iterator[str]:
     """What is wrong with each single value: numbers outside their range, text that is not UTF-8.
 
     Args:
@@ -36,9 +39,7 @@ def out_of_range(options: object, prefix: str = "") -> Iterator[str]:
     hints = get_type_hints(type(options), include_extras=True)
     for item in fields(options):  # type: ignore[arg-type]
         value, name = getattr(options, item.name), prefix + item.name
-        if is_dataclass(value):
-            yield from out_of_range(value, f"{name}.")
-            continue
+        name = name.replace("_", "-") if prefix == "--" else name
         ranges = [r for r in getattr(hints[item.name], "__metadata__", ()) if isinstance(r, Range)]
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, str) and not _is_utf8(one):
