@@ -43,6 +43,41 @@ def test_leftovers_of_the_dead_are_removed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == kept | {"a", "c"}
 
 
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").write_text("old")
+    (tmp_path / "link").symlink_to("deep/file")
+    (tmp_path / "dangling").symlink_to("deep/new")
+    for name in ("link", "dangling"):
+        write_text(tmp_path / name, "new")
+        assert (tmp_path / name).is_symlink() and (tmp_path / name).read_text() == "new"
+    assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == ["file", "new"]
+
+
+def test_a_device_and_a_pipe_are_written_to(tmp_path: Path) -> None:
+    null, pipe, link = Path("/dev/null"), tmp_path / "pipe", tmp_path / "link"
+    before = null.stat()
+    write_text(null, "gone")
+    link.symlink_to(null)
+    write_text(link, "gone")
+    assert null.stat().st_ino == before.st_ino and null.is_char_device()
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        write_text(pipe, "through")
+        assert reader.communicate(timeout=10)[0] == b"through"
+    assert pipe.is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_an_open_stream_keeps_what_is_written_to_it_by_name(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from dragoman.files import write_text;"
+        "write_text(Path('/dev/stdout'), 'by name;'); print('printed')"
+    )
+    with open(tmp_path / "out", "ab") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "by name;printed\n"
+
+
 def test_the_name_that_a_file_will_get() -> None:
     names = {"a.tsv.12.partial": "a.tsv", "a.partial": "a", "a.12": "a.12", "a.x.partial": "a.x"}
     assert {name: final_name(name) for name in names} == names

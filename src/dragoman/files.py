@@ -1,4 +1,4 @@
-"""Files: each is at every instant the old one or the new one; what strangers sent is distrusted."""
+"""Replaces files and folders atomically; checks folders that others made."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ from typing import Any
 from dragoman.errors import FolderError
 
 ASIDE = ".partial"
-"""Ending of what is being written; left behind only by a crash."""
+"""Ending of a file or folder while it is written. Only a crash leaves one behind."""
 _MOST_FILES = 10_000
+"""Largest number of files in a model folder."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path`` to write to; on success it takes the place of ``path``.
+    """Context manager; yields a path to write to, whose file replaces ``path`` at the end.
 
-    What was written is forced to disk before it is renamed, and the rename after it. When the
-    block raises, the new file is removed and the old one stays.
+    The new file is written beside the old one, forced to disk and renamed, so that ``path`` is at
+    every instant the whole old file or the whole new one. When the block raises, the new file is
+    removed and the old one stays. A symbolic link stays: the file that it points to is replaced. A
+    device or a pipe cannot be replaced: then the path yielded is ``path`` itself.
     """
+    if _is_stream(path):
+        with _naming(path):
+            yield path
+        return
+    path = Path(os.path.realpath(path))
     aside = _beside(path)
     with _naming(path):
-        aside.unlink(missing_ok=True)  # whatever it was, a link to elsewhere included
+        aside.unlink(missing_ok=True)  # a link would be written through
         try:
             yield aside
             with open(aside, "rb") as file:
@@ -43,9 +51,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder of files: give an empty one beside, which takes its place whole.
+    """Context manager; yields an empty folder, which replaces the folder ``path`` at the end.
 
-    An old folder at ``path`` is removed first, so give a new name where it must not be missed.
+    It is written beside ``path``, forced to disk and renamed. An old folder at ``path`` is removed
+    just before the renaming: for an instant there is none.
     """
     aside = _beside(path)
     with _naming(path):
@@ -66,7 +75,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder so that it is whole until it is gone; one that cannot be removed stays."""
+    """Remove a folder; it is whole until it is gone. A folder that cannot be removed stays."""
     aside = path.with_name(f"{path.name}{ASIDE}")
     with suppress(OSError):
         os.replace(path, aside)
@@ -74,12 +83,19 @@ def remove_folder(path: Path) -> None:
 
 
 def final_name(name: str) -> str:
-    """The name that a file or folder will get, from the one it has while it is written."""
+    """Turn the name that a file or folder has while it is written into its final name."""
     return re.sub(rf"(\.\d+)?{re.escape(ASIDE)}$", "", name)
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether ``path`` is a device, a pipe, or a name of an open stream such as /dev/stdout."""
+    if path.parent in (Path("/dev"), Path("/dev/fd")):
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _beside(path: Path) -> Path:
-    """Where this process writes what becomes ``path``; removes what others left half-written."""
+    """The path at which this process writes ``path``. Removes what dead processes left there."""
     with suppress(OSError):
         for left in path.parent.iterdir():
             if left.name.endswith(ASIDE) and final_name(left.name) == path.name:
@@ -91,16 +107,20 @@ def _beside(path: Path) -> Path:
 
 
 def _is_running(process: str) -> bool:
-    import psutil
-
-    with suppress(OverflowError):  # no system counts so far
-        return bool(psutil.pid_exists(int(process)))
-    return False
+    if os.name == "nt":  # os.kill would end the process there
+        return True
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):  # no system counts so far
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Let an error of the system, such as a full disk, say what could not be written."""
+    """Context manager; adds the file's name to an error of the system, such as a full disk."""
     try:
         yield
     except OSError as error:
@@ -127,10 +147,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """JSON of unknown origin.
+    """Parse JSON that others wrote.
 
     Raises:
-        ValueError: it is not JSON, holds a number beyond all measure, or is nested too deep.
+        ValueError: it is not JSON, holds a number of too many digits, or is nested too deep.
     """
     try:
         return json.loads(text)
@@ -139,11 +159,11 @@ def parse_json(text: str) -> Any:
 
 
 def refuse_ways_out(folder: Path) -> None:
-    """Make sure that all that is read and written under ``folder`` lies in it.
+    """Check that every file under ``folder`` lies in it.
 
     Raises:
-        FolderError: it holds a link that leads elsewhere, something that is neither a file nor a
-            folder (a pipe would never end), or more files than a model folder ever has.
+        FolderError: it holds a link that leads out of it, something that is neither a file nor a
+            folder (reading a pipe might never end), or more files than a model folder ever has.
     """
     home, seen = folder.resolve(), 0
     for place, folders, files in os.walk(folder):

@@ -1,4 +1,4 @@
-"""One training a folder: a lock that the system drops when its owner dies."""
+"""Locks a model folder for one training; the system drops the lock when the process ends."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dragoman.layout import LOCK
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for the time of the block.
+    """Context manager; holds the lock of ``folder``.
 
     Raises:
         FolderError: another process holds it.
     """
     with open(folder / LOCK, "w", encoding="ascii") as file:
         if not _take(file):
-            time.sleep(0.1)  # who only asks whether the folder is locked holds it for an instant
+            time.sleep(0.1)  # is_locked() takes the lock for a moment: try once more
         if not _take(file):
             raise FolderError(
                 "another training is writing here",
@@ -32,7 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a training is at work in the folder now."""
+    """Whether a training writes into ``folder`` now."""
     try:
         with open(folder / LOCK, encoding="ascii") as file:
             return not _take(file)
@@ -41,7 +41,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def _take(file: IO[str]) -> bool:
-    """Lock an open file until it is closed; true as well where the system knows no such lock."""
+    """Lock an open file until it is closed; true where the system has no such lock."""
     try:
         import fcntl  # not on Windows
     except ModuleNotFoundError:
