@@ -19,7 +19,7 @@ from dragoman.errors import UsageError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
-from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_name, held_out_pairs
+from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_examples
 from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.model.folder import ModelFolder, load_folder
 from dragoman.model.scorer import TorchScorer
@@ -293,18 +293,18 @@ class Model:
         multiple_references: bool = False,
     ) -> Examples:
         """Read a test set once, to score several models on it; see :meth:`evaluate`."""
-        faults = Faults()
-        rows: Iterable[tuple[str, str]]
         if pairs is None:
-            name, rows = held_out_name(self.folder.path), held_out_pairs(self.folder.path)
-        elif _is_text(pairs):
-            name, rows = f"{len(pairs)} pairs", pairs
-        else:
-            files = _paths(pairs)  # type: ignore[arg-type]
-            found = read_pairs(files, reading or self.reading(files), faults)
-            name = " ".join(str(file) for file in files)
-            rows = [(pair.source, pair.target) for pair in found]
-        made = examples_of(rows, name, multiple_references=multiple_references)
+            return held_out_examples(self.folder.path, multiple_references=multiple_references)
+        if _is_text(pairs):
+            name = f"{len(pairs)} pairs"
+            return examples_of(pairs, name, multiple_references=multiple_references)
+        files, faults = _paths(pairs), Faults()  # type: ignore[arg-type]
+        found = read_pairs(files, reading or self.reading(files), faults)
+        made = examples_of(
+            ((pair.source, pair.target) for pair in found),
+            " ".join(map(str, files)),
+            multiple_references=multiple_references,
+        )
         return replace(made, left_out=faults.total)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,29 +58,24 @@ def examples_of(
     return Examples(name, tuple(found), tuple(map(tuple, found.values())))
 
 
-def held_out_pairs(folder: Path) -> list[tuple[str, str]]:
-    """The pairs that a run was validated on, as raw text.
+def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Examples:
+    """The pairs that a run was validated on, as a test set.
+
+    They are training pairs in a run that had too few to hold some out; the name says so.
 
     Raises:
         DataError: the folder does not hold them: they do not travel with an exported model.
     """
-    path = folder / CORPUS / VALIDATION
+    path, name = folder / CORPUS / VALIDATION, "validation pairs of the training run"
     if not path.exists():
         raise DataError(
             "holds no held-out pairs", place=str(folder), cure="name a file of test pairs"
         )
     from dragoman.data.corpus import Corpus  # pyarrow
 
-    return Corpus(path).texts()
-
-
-def held_out_name(folder: Path) -> str:
-    """A name for the pairs of :func:`held_out_pairs`; says so where they are training pairs.
-
-    A run with too few pairs to hold some out is validated on those that it learns from.
-    """
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):
         held_out = parse_json((folder / RECORD).read_text("utf-8"))["held_out"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "validation pairs of the training run"
-    return "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"
+        name = (
+            "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"
+        )
+    return examples_of(Corpus(path).texts(), name, multiple_references=multiple_references)

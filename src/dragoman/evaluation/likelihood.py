@@ -6,7 +6,6 @@ B batch   T target   V vocabulary   H hidden   S source
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,22 +20,6 @@ from dragoman.evaluation.measure import Measure, percentage
 from dragoman.model.seq2seq import Seq2Seq
 
 _BATCH_TOKENS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Likelihood:
-    """Means over target tokens, end tokens included."""
-
-    loss: float
-    """Negative log-likelihood a token, in nats, without label smoothing."""
-    token_accuracy: float
-    """Share of tokens that are the most probable one after the right tokens before them."""
-    tokens: int
-
-    @property
-    def perplexity(self) -> float:
-        """``exp(loss)``; at most the largest floating-point number."""
-        return math.exp(min(self.loss, 709.0))
 
 
 def teacher_forced(
@@ -59,21 +42,36 @@ def teacher_forced(
             "perplexity",
             signature,
             sums[:, [0, 2]],
-            lambda sums: Likelihood(float(sums[0] / sums[1]), 0.0, 0).perplexity,
+            lambda sums: _perplexity(float(sums[0] / sums[1])),
             higher=False,
         ),
     )
 
 
-def likelihood(model: Seq2Seq, corpus: IdPairs) -> Likelihood:
-    """Mean loss and accuracy over all pairs; the model keeps its mode (training or evaluation)."""
+def likelihood(model: Seq2Seq, corpus: IdPairs) -> dict[str, float]:
+    """Scores of all pairs, over target tokens with end tokens; the model keeps its mode.
+
+    Returns:
+        ``loss``: negative log-likelihood a token, in nats, without label smoothing. ``perplexity``:
+        its exponential. ``token_accuracy``: share of tokens that are the most probable one after
+        the right tokens before them.
+    """
     loss, right, tokens = pair_likelihoods(model, corpus).sum(0).tolist()
-    return Likelihood(loss / tokens, right / tokens, int(tokens))
+    return {
+        "loss": loss / tokens,
+        "perplexity": _perplexity(loss / tokens),
+        "token_accuracy": right / tokens,
+    }
+
+
+def _perplexity(loss: float) -> float:
+    """``exp(loss)``; at most the largest floating-point number."""
+    return math.exp(min(loss, 709.0))
 
 
 @torch.inference_mode()
 def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]:
-    """Sums of each pair; the model keeps its mode (training or evaluation).
+    """Sums of each pair by itself; the model keeps its mode (training or evaluation).
 
     Returns:
         Negative log-likelihood in nats, number of right tokens, number of tokens: [pairs, 3].

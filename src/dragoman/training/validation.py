@@ -75,12 +75,7 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
         config: the options.
     """
     began = time.monotonic()
-    likely = likelihood(model, prepared.validation)
-    scores = {
-        "loss": likely.loss,
-        "perplexity": likely.perplexity,
-        "token_accuracy": likely.token_accuracy,
-    }
+    scores = likelihood(model, prepared.validation)
     translator = Translator(
         TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
     )
