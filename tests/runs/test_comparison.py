@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from matplotlib.colors import to_hex
 from safetensors.numpy import save_file
@@ -64,18 +63,15 @@ def begun(folder: Path, rows: list[Row] | None, **model: Any) -> Path:
 def whole(folder: Path) -> Path:
     """Give a run the rest of what a training leaves: 5 x 3 + 7 weights, 3 pairs, step 34."""
     save_file({"a": np.zeros((5, 3)), "b": np.zeros(7)}, folder / "model.safetensors")
-    (folder / "run.json").write_text(json.dumps({"data": "0123456789abcdef"}))
+    (folder / "run.json").write_text(
+        json.dumps({"data": "0123456789abcdef", "facts": {"pairs": 3}})
+    )
     for step in (28, 34):
         saved = folder / f"checkpoints/step-{step:08d}"
         saved.mkdir(parents=True)
         state = {"step": step, "tokens": 11 * step, "elapsed": 3000.0}
         (saved / "state.json").write_text(json.dumps(state))
     (folder / "checkpoints/step-00000040.partial").mkdir()
-    (folder / "corpus").mkdir()
-    columns = {"source": [[4], [5, 6], [7]], "target": [[4], [5], [6]], "copies": [[], [], []]}
-    table = pa.table(columns, pa.schema([(name, pa.list_(pa.int32())) for name in columns]))
-    with pa.ipc.new_file(str(folder / "corpus/train.arrow"), table.schema) as writer:
-        writer.write(table)
     return folder
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dragoman.errors import FolderError, UsageError
 from dragoman.files import parse_json
-from dragoman.layout import CHECKPOINTS, CORPUS, STATE, TRAIN, WEIGHTS
+from dragoman.layout import CHECKPOINTS, STATE, WEIGHTS
 from dragoman.runs.history import History, damage_refused
 from dragoman.runs.rows import Row
 from dragoman.runs.scores import TRANSLATION_SCORES
@@ -106,7 +106,7 @@ def _read(path: Path, name: str) -> RunRecord:
             name=name,
             folder=str(path),
             data=history.record.get("data"),
-            pairs=_pairs(path),
+            pairs=history.record.get("facts", {}).get("pairs"),
             parameters=_parameters([path, *saved[::-1]]),
             steps=last["step"],
             tokens=last["tokens"],
@@ -135,15 +135,6 @@ def _state(checkpoint: Path) -> dict[str, Any]:
         return dict(parse_json((checkpoint / STATE).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
-
-
-def _pairs(path: Path) -> int | None:
-    from dragoman.data.corpus import Corpus  # pyarrow
-
-    try:
-        return len(Corpus(path / CORPUS / TRAIN))
-    except FolderError:  # an exported model travels without its corpus
-        return None
 
 
 def _parameters(folders: Sequence[Path]) -> int | None:
