@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dragoman.cli.options import parse
 
 import dragoman
+from dragoman.cli.parse import parse
 from dragoman.cli.train import Train
 from dragoman.config.options import Config
 from dragoman.config.toml import flat, merge
