@@ -7,13 +7,13 @@ READY := .venv/.ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo test lint types layers units bench-peers bench-train bench-decode bench-quality \
+.PHONY: demo test lint types layers extras units bench-peers bench-train bench-decode bench-quality \
 	kill fuzz locked lock sbom audit clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
 
-test: lint types layers units
+test: lint types layers extras units
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -25,6 +25,13 @@ types: $(READY)
 
 layers: $(READY)
 	$(BIN)/lint-imports
+
+# Every extra can be installed together with the versions of constraints.txt; nothing is installed.
+extras: .venv/.resolved
+
+.venv/.resolved: $(READY)
+	$(BIN)/python -m pip install --quiet --dry-run --constraint constraints.txt '.[all]'
+	touch $@
 
 units: $(READY)
 	$(BIN)/pytest

@@ -63,7 +63,10 @@ __all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"dragoman.{_HOMES[name]}"), name)
+        from dragoman.extras import naming_extras
+
+        with naming_extras():
+            return getattr(import_module(f"dragoman.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
 
 

@@ -1,24 +1,37 @@
-"""Optional packages: the module, or the exact command that installs it."""
+"""Names the command that installs a missing package of an optional dependency group."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dragoman.errors import MissingExtraError
 
+EXTRAS = {
+    **dict.fromkeys(("accelerate", "ftfy", "matplotlib", "psutil", "pyarrow"), "train"),
+    **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
+    **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
+    **dict.fromkeys(("fastapi", "uvicorn"), "serve"),
+    "onnx": "export",
+    "onnxruntime": "runtime",
+    "pynvml": "gpu",
+}
+"""Each package as it is imported, with the group of pyproject.toml that installs it."""
 
-def need(module: str, *, extra: str) -> ModuleType:
-    """Import ``module``, which the optional dependency group ``extra`` brings.
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Context manager and decorator; turns the failed import of an optional package into an error.
 
     Raises:
-        MissingExtraError: it is not installed; the message holds the command.
+        MissingExtraError: the package is not installed; the message holds the exact command.
     """
     try:
-        return import_module(module)
+        yield
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
             raise
         raise MissingExtraError(
-            f"this needs the package {error.name!r}", cure=f"pip install 'dragoman[{extra}]'"
+            f"this needs the package {package!r}", cure=f"pip install 'dragoman[{EXTRAS[package]}]'"
         ) from error

@@ -13,6 +13,7 @@ from types import FrameType
 
 from dragoman import __version__
 from dragoman.errors import DragomanError, UsageError, did_you_mean
+from dragoman.extras import naming_extras
 
 VERBS = {
     "demo": "the whole story on embedded data, in about two minutes",
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_streams()
     verb = given[0] if given else ""
     try:
-        code = _run(verb, given[1:])
+        with naming_extras():
+            code = _run(verb, given[1:])
         sys.stdout.flush()
         return code
     except DragomanError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dragoman.errors import DragomanError
-from dragoman.extras import need
+from dragoman.extras import naming_extras
 from dragoman.files import replacing
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
     """
     kind = path.suffix.lower().lstrip(".") or "png"
     try:
-        matplotlib = need("matplotlib", extra="train")
+        with naming_extras():
+            import matplotlib
+
         text_in_svg = matplotlib.rc_context({"svg.fonttype": "none"})
         with warnings.catch_warnings(record=True) as caught, text_in_svg:
             warnings.simplefilter("always")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from accelerate import tracking
 from dragoman.config.options import Config
 from dragoman.config.toml import flat
 from dragoman.errors import TrainingError
-from dragoman.extras import need
+from dragoman.extras import naming_extras
 from dragoman.files import write_text
 from dragoman.layout import TRACKERS
 
@@ -22,7 +23,8 @@ from dragoman.layout import TRACKERS
 def require_trackers(names: Sequence[str]) -> None:
     """Raise a :class:`MissingExtraError` when a package is missing, before any work is done."""
     for name in names:
-        need(name, extra="track")
+        with naming_extras():
+            import_module(name)
 
 
 class Trackers:
