@@ -36,15 +36,17 @@ from rich.console import Console
 
 from dragoman.api import load
 from dragoman.cli import VERBS, main
-from dragoman.config.options import Config, DataOptions, SideOptions
+from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions
 from dragoman.config.rules import check_options
-from dragoman.config.toml import from_toml, merge, to_toml
+from dragoman.config.toml import from_toml, to_toml
 from dragoman.data.check.check import check_pairs
 from dragoman.data.lines import LINE_END
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.data.vectors import read_vectors
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DragomanError
 from dragoman.layout import CARD
 from dragoman.model.folder import save_setup, save_weights
@@ -186,12 +188,17 @@ def vectors(rng: Random, place: Place) -> None:
     read_vectors(path, tokenizers()["word"], 3)
 
 
+def tokenizer_options(level: str) -> SideOptions:
+    """The options of such a small tokenizer."""
+    return SideOptions(level=cast(Any, level), vocabulary=60)
+
+
 @cache
 def tokenizers() -> dict[str, Tokenizer]:
     """One of each level."""
     texts = ["un chat noir, deux chats", "trois chats ; où ?"] * 5
     return {
-        level: train_tokenizer(texts, SideOptions(level=cast(Any, level), vocabulary=60))
+        level: train_tokenizer(texts, tokenizer_options(level))
         for level in ("word", "char", "bpe", "unigram")
     }
 
@@ -232,13 +239,14 @@ def shaken(rng: Random, tree: Any) -> Any:
 
 def tokenizer(rng: Random, place: Place) -> None:
     """A tokenizer's file, and what it does to text."""
-    text = tokenizers()[rng.choice(("word", "char", "bpe", "unigram"))].to_json()
+    level = rng.choice(("word", "char", "bpe", "unigram"))
+    text = tokenizers()[level].to_json()
     if rng.random() < 0.6:
         text = json.dumps(shaken(rng, json.loads(text)))
     raw = text.encode() if rng.random() < 0.5 else damaged(rng, text.encode())
     path = place.folder / "t.json"
     path.write_bytes(raw)
-    loaded = Tokenizer.load(path)
+    loaded = load_tokenizer(path, tokenizer_options(level))
     (ids,) = loaded.encode([rng.choice(TEXTS)])
     assert all(0 <= i < len(loaded) for i in ids)
     loaded.decode(ids)
@@ -396,8 +404,9 @@ def whole_model() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
 
 def small_config() -> Config:
     """Options of a model of a few units."""
-    sizes = {"model": {"embedding": 6, "hidden": 8, "dropout": 0.0}}
-    return merge(Config(), sizes, place="benchmarks/fuzz.py")
+    side = tokenizer_options("word")
+    model = replace(ModelOptions(), embedding=6, hidden=8, dropout=0.0)
+    return Config(source=side, target=side, model=model)
 
 
 def prepare(folder: Path) -> Place:

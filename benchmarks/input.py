@@ -6,7 +6,8 @@ none comes twice, go through what ``dragoman train`` does with its file of pairs
     prepared   all of it: read, split, vocabularies learned, tokenised, encoded, stored
     encoded    of that, tokenised, encoded and stored, with vocabularies that are known
 
-Wall time means something on quiet cores only; processor time stands beside it.
+Wall time means something on quiet cores only; processor time stands beside it, and the largest
+memory of the process up to then.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import gzip
 import json
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,7 +53,8 @@ def main() -> None:
                     f"{level:8}{row['stage']:10}{wall:6.1f} s wall, "
                     f"{processor:6.1f} s of processors: "
                     f"{60e-6 * asked.pairs / wall:.2f} million pairs/min, "
-                    f"{60e-6 * asked.pairs / processor:.2f} a core",
+                    f"{60e-6 * asked.pairs / processor:.2f} a core; "
+                    f"{row['peak'] / 2**20:.0f} MiB at most so far",
                     flush=True,
                 )
     results = HERE / "results"
@@ -70,14 +73,14 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[dict[str, Any]]:
-    import numpy as np
-
     from dragoman.config.options import Config
     from dragoman.config.toml import merge
-    from dragoman.data.corpus import write_ids, write_text
+    from dragoman.data.corpus import CorpusWriter
     from dragoman.data.pairs import Faults
     from dragoman.data.prepare import prepare
     from dragoman.data.readers import read_pairs
+    from dragoman.data.source import encode_pairs
+    from dragoman.data.text import store_text
 
     side = {"level": level, "vocabulary": vocabulary}
     config = merge(Config(), {"source": side, "target": side}, place="benchmark")
@@ -86,12 +89,14 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     with _timed(level, "prepared") as row:
         made = prepare([pairs], folder, config, print)
     yield row
-    text, ids = place / "text.arrow", place / "ids.arrow"
-    written = write_text(read_pairs([pairs], config.data, Faults()), text)
+    text = store_text(read_pairs([pairs], config.data, Faults()), place / "text.arrow", config)
     longest = (config.source.max_tokens, config.target.max_tokens)
-    with _timed(level, "encoded") as row:
-        every = np.ones(written, dtype=np.bool_)
-        write_ids(text, every, (made.source, made.target), longest, ids, keep_text=False)
+    tokenizers = (made.source, made.target)
+    with _timed(level, "encoded") as row, CorpusWriter(place / "x", longest=longest) as corpus:
+        for sources, targets, lines, _ in text.rows():
+            encoded = zip(*encode_pairs(sources, targets, tokenizers, copy=False), strict=True)
+            for n, (source, target) in enumerate(encoded):
+                corpus.add(source, target, lines[n], (sources[n], targets[n]))
     yield row
 
 
@@ -101,6 +106,7 @@ def _timed(level: str, stage: str) -> Iterator[dict[str, Any]]:
     wall, processor = time.perf_counter(), time.process_time()
     yield row
     row |= {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}
+    row["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

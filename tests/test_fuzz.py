@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import fuzz
-from dragoman.config.options import DataOptions
+from dragoman.config.options import DataOptions, SideOptions
 from dragoman.config.toml import from_toml
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.errors import DragomanError
 
 EXAMPLES = {
@@ -51,7 +51,7 @@ def test_any_bytes_are_taken_or_refused(what: str, tmp_path: Path) -> None:
     read = {
         "pairs": lambda path: list(read_pairs([path], DataOptions(), Faults())),
         "toml": from_toml,
-        "tokenizer": Tokenizer.load,
+        "tokenizer": lambda path: load_tokenizer(path, SideOptions(level="bpe")),
     }[what]
 
     @settings(max_examples=200, deadline=None, derandomize=True, database=None)

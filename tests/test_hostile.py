@@ -26,8 +26,9 @@ from dragoman.data.corpus import Corpus
 from dragoman.data.normalizer import build_normalizer
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.data.vectors import read_vectors
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DragomanError, OptionError
 from dragoman.model.folder import load_folder, save_setup, save_weights
 from dragoman.model.seq2seq import build_model
@@ -47,12 +48,19 @@ class Bomb:
         return os.mkdir, (str(self.trace),)
 
 
+WORDS = SideOptions(level="word", vocabulary=50)
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     folder = tmp_path / "m"
     folder.mkdir()
-    tokenizer = train_tokenizer(["a b c"], SideOptions(level="word", vocabulary=50))
-    config = Config(model=replace(ModelOptions(), embedding=6, hidden=10, dropout=0.0))
+    tokenizer = train_tokenizer(["a b c"], WORDS)
+    config = Config(
+        source=WORDS,
+        target=WORDS,
+        model=replace(ModelOptions(), embedding=6, hidden=10, dropout=0.0),
+    )
     made = build_model(
         config.model, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer)
     )
@@ -239,18 +247,21 @@ SLOW, HUGE = "(a+)+(a+)+(a+)+$", "((a{1000}){1000}){1000}"
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (tampered(pre_tokenizer=split(SLOW)), "pre_tokenizer or decoder"),
-        (tampered(pre_tokenizer=split(HUGE)), "pre_tokenizer or decoder"),
+        (tampered(pre_tokenizer=split(SLOW)), "pre_tokenizer|decoder"),
+        (tampered(pre_tokenizer=split(HUGE)), "pre_tokenizer|decoder"),
         (
             tampered(decoder={"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 99}),
-            "pre_tokenizer or decoder",
+            "pre_tokenizer|decoder",
         ),
         (tampered(post_processor={"type": "ByteLevel"}), "post_processor"),
         (tampered(truncation={"max_length": 1}), "truncation"),
         (tampered(added_tokens=[{"id": 4, "content": "x"}]), "added_tokens"),
-        (tampered(more=1), "list of parts"),
-        (tampered(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}), "structure"),
-        (tampered(normalizer=None), "structure"),
+        (tampered(more=1), "more"),
+        (
+            tampered(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
+            "normalizer",
+        ),
+        (tampered(normalizer=None), "normalizer"),
         (tampered(model=[]), "structure"),
         (add_step({"type": "Replace", "pattern": {"Regex": SLOW}, "content": " "}), "normalizer"),
         (
@@ -279,13 +290,13 @@ def test_a_tokenizer_with_foreign_parts_is_refused(
     tree = json.loads(path.read_text("utf-8"))
     change(tree)
     path.write_text(json.dumps(tree), encoding="utf-8")
-    refused(f"source.json: is not a tokenizer: .*({part})", lambda: Tokenizer.load(path))
+    refused(f"source.json: is not a tokenizer: .*({part})", lambda: load_tokenizer(path, WORDS))
 
 
 @pytest.mark.parametrize("text", ["", "[", "[]", "1", "null", "[" * 10**5, "1" * 5000, '{"a":NaN}'])
 def test_a_tokenizer_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.json").write_text(text)
-    refused("is not a tokenizer", lambda: Tokenizer.load(tmp_path / "t.json"))
+    refused("is not a tokenizer", lambda: load_tokenizer(tmp_path / "t.json", WORDS))
 
 
 @pytest.mark.parametrize("level", ["word", "char", "bpe", "unigram"])
@@ -305,7 +316,29 @@ def test_every_tokenizer_of_ours_is_read(
     asked = SideOptions(level=level, vocabulary=40, **options)
     made = train_tokenizer(["a b, c! ab", "ab ba aba c [d]"] * 9, asked)
     (tmp_path / "t.json").write_text(made.to_json(), encoding="utf-8")
-    assert Tokenizer.load(tmp_path / "t.json").digest == made.digest
+    assert load_tokenizer(tmp_path / "t.json", asked).digest == made.digest
+
+
+def test_a_tokenizer_of_other_options_is_refused(tmp_path: Path) -> None:
+    made = train_tokenizer(["a b"], replace(WORDS, lowercase=True))
+    (tmp_path / "t.json").write_text(made.to_json(), encoding="utf-8")
+    refused(
+        "t.json: is not a tokenizer: its normalizer is not what the options in config.toml make",
+        lambda: load_tokenizer(tmp_path / "t.json", WORDS),
+    )
+
+
+def test_a_library_that_writes_more_reads_what_an_older_one_wrote(tmp_path: Path) -> None:
+    asked = SideOptions(level="bpe", vocabulary=40)
+    made = train_tokenizer(["a b, c! ab", "ab ba aba"] * 9, asked)
+    tree = json.loads(made.to_json())
+    del tree["model"]["ignore_merges"], tree["decoder"]["split"]
+    del tree["pre_tokenizer"]["pretokenizers"][0]["split"]
+    older = json.dumps(tree)
+    (tmp_path / "t.json").write_text(older, encoding="utf-8")
+    loaded = load_tokenizer(tmp_path / "t.json", asked)
+    assert loaded.to_json() == older  # so that its digest is still the one in the weights' header
+    assert loaded.encode(["ab  ba"])[0].tolist() == made.encode(["ab ba"])[0].tolist()
 
 
 def test_keep_only_is_no_way_to_an_expression() -> None:
@@ -338,8 +371,9 @@ def test_word_vectors_without_line_ends_are_not_held(tmp_path: Path) -> None:
 
 
 def test_a_corpus_that_points_beyond_its_end(tmp_path: Path) -> None:
-    schema = pa.schema([(name, pa.list_(pa.int32())) for name in ("source", "target")])
-    batch = pa.record_batch([[[1, 2, 3]] * 8, [[7, 8, 9]] * 8], schema=schema)
+    lists = [(name, pa.list_(pa.int32())) for name in ("source", "target")]
+    schema = pa.schema([*lists, ("line", pa.int32())])
+    batch = pa.record_batch([[[1, 2, 3]] * 8, [[7, 8, 9]] * 8, [1] * 8], schema=schema)
     with pa.OSFile(str(tmp_path / "c"), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(batch)
     raw = (tmp_path / "c").read_bytes()

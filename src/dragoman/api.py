@@ -12,9 +12,9 @@ from rich.console import Console
 from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
 from dragoman.data.batches import PairsInMemory
-from dragoman.data.corpus import encode_pairs
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.source import encode_pairs
 from dragoman.errors import UsageError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence

@@ -9,8 +9,9 @@ import pytest
 
 from dragoman.config.options import SideOptions
 from dragoman.data.copies import copy_ids, extend_target
-from dragoman.data.corpus import encode_pairs
-from dragoman.data.tokenizer import EOS, UNK, Tokenizer, train_tokenizer
+from dragoman.data.source import encode_pairs
+from dragoman.data.tokenizer import EOS, UNK, Tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config.options import SideOptions
+from dragoman.config.options import Config, SideOptions
+from dragoman.config.toml import merge
 from dragoman.data import corpus as corpus_module
+from dragoman.data import text as text_module
 from dragoman.data.batches import assemble, pad
-from dragoman.data.corpus import Corpus, hold_out, read_text, write_ids, write_text
+from dragoman.data.corpus import Corpus, CorpusWriter
+from dragoman.data.levels import TextStatistics
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import (
     LEAST_FILLED,
@@ -23,16 +29,23 @@ from dragoman.data.plans import (
     plan_sentences,
 )
 from dragoman.data.sameness import sentence_key
-from dragoman.data.tokenizer import BOS, EOS, PAD, Tokenizer, train_tokenizer
+from dragoman.data.source import encode_pairs
+from dragoman.data.split import HELD_OUT, LEFT_OUT, TRAIN, held_out_rows, split_keys
+from dragoman.data.text import StoredText, store_text
+from dragoman.data.tokenizer import BOS, EOS, PAD, Tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError, FolderError
 
 PAIRS = [Pair(f"w{i} w{i % 5} !", f"t{i % 7} " * (1 + i % 4), i + 1) for i in range(50)]
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def small_chunks() -> Iterator[None]:
     """Several record batches, the last one short."""
-    monkeypatch.setattr(corpus_module, "CHUNK", 8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus_module, "CHUNK", 8)
+        patch.setattr(text_module, "CHUNK", 8)
+        yield
 
 
 def learn(texts: list[str]) -> Tokenizer:
@@ -44,29 +57,98 @@ def tokenizers() -> tuple[Tokenizer, Tokenizer]:
     return learn([p.source for p in PAIRS]), learn([p.target for p in PAIRS])
 
 
-def build(folder: Path, tokenizers: tuple[Tokenizer, Tokenizer], **more: object) -> Corpus:
-    text = folder / "text.arrow"
-    write_text(PAIRS, text)
-    rows = np.arange(len(PAIRS)) % 3 != 0
-    write_ids(text, rows, tokenizers, (99, 99), folder / "ids.arrow", keep_text=True)
-    return Corpus(folder / "ids.arrow")
+def build(
+    path: Path, pairs: list[Pair], tokenizers: tuple[Tokenizer, Tokenizer], **options: Any
+) -> CorpusWriter:
+    """Write the corpus of ``pairs``; the writer tells what it left out."""
+    texts = [(pair.source, pair.target) for pair in pairs]
+    sources, targets = encode_pairs(*map(list, zip(*texts, strict=True)), tokenizers, copy=False)
+    with CorpusWriter(path, **options) as writer:
+        for pair, source, target, text in zip(pairs, sources, targets, texts, strict=True):
+            writer.add(source, target, pair.line, text)
+    return writer
+
+
+def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
+    """The text of ``pairs`` on disk, with options of the data."""
+    config = merge(Config(), {"data": options}, place="test")
+    return store_text(pairs, folder / "text.arrow", config)
 
 
 def test_text_comes_back_in_order(tmp_path: Path) -> None:
-    assert write_text(PAIRS, tmp_path / "text.arrow") == 50
+    text = stored(tmp_path, PAIRS, validation=4)
     rows = [
-        Pair(s, t, int(n))
-        for sources, targets, lines in read_text(tmp_path / "text.arrow")
-        for s, t, n in zip(sources, targets, lines, strict=True)
+        (Pair(s, t, n), part) for chunk in text.rows() for s, t, n, part in zip(*chunk, strict=True)
     ]
-    assert rows == PAIRS
+    assert [pair for pair, _ in rows] == PAIRS
+    assert [part for _, part in rows] == text.parts.tolist()
+    assert list(text.column("target", TRAIN)) == [p.target for p, part in rows if part == TRAIN]
+    chosen = np.where(np.arange(50) == 9, HELD_OUT, LEFT_OUT).astype(np.int8)
+    ((sources, *_),) = text.rows(chosen)
+    assert sources == [PAIRS[9].source]
 
 
-def test_ids_are_those_of_the_chosen_rows(
-    tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
+@given(
+    pairs=st.lists(
+        st.tuples(st.text("ab é\u00a0", min_size=1, max_size=9), st.text("xy ", max_size=5)),
+        min_size=1,
+        max_size=40,
+    ),
+    least=st.integers(0, 3),
+    most=st.integers(0, 6),
+    wanted=st.integers(0, 4),
+    shared=st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_one_pass_finds_what_a_pass_for_each_would(
+    pairs: list[tuple[str, str]],
+    least: int,
+    most: int,
+    wanted: int,
+    shared: bool,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    corpus = build(tmp_path, tokenizers)
+    side = {"min_characters": least, "max_characters": most}
+    tree = {
+        "source": side,
+        "target": side if shared else {},
+        "data": {"validation": wanted},
+        "model": {"shared_embeddings": shared},
+    }
+    config = merge(Config(), tree, place="test")
+    normals = [tuple(" ".join(text.split()) for text in pair) for pair in pairs]
+    bounds = range(least, (most or 99) + 1)
+    fits = [
+        len(source) in bounds and (not shared or len(target) in bounds)
+        for source, target in normals
+    ]
+    path = tmp_path_factory.mktemp("once") / "text.arrow"
+    made = [Pair(source, target, 1) for source, target in pairs]
+    if not any(fits):
+        with pytest.raises(DataError, match="no pair has the length asked for"):
+            store_text(made, path, config)
+        return
+    text = store_text(made, path, config)
+    held = held_out_rows(split_keys([p.source for p in made], 1), wanted)
+    expected = [
+        LEFT_OUT if not f else HELD_OUT if h else TRAIN for f, h in zip(fits, held, strict=True)
+    ]
+    assert text.parts.tolist() == expected
+    sides = [
+        [pair[n] for pair, part in zip(pairs, expected, strict=True) if part == TRAIN]
+        for n in (0, 1)
+    ]
+    if shared:
+        sides = [sides[0] + sides[1]] * 2
+    assert [count.statistics() for count in text.counts] == [
+        TextStatistics.of(side) for side in sides
+    ]
+
+
+def test_ids_are_those_of_the_rows(tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
     chosen = [p for i, p in enumerate(PAIRS) if i % 3]
+    assert build(tmp_path / "ids.arrow", chosen, tokenizers, keep_text=True).rows == len(chosen)
+    corpus = Corpus(tmp_path / "ids.arrow")
     assert len(corpus) == len(chosen)
     assert corpus.texts() == [(p.source, p.target) for p in chosen]
     for row, pair in enumerate(chosen):
@@ -80,12 +162,13 @@ def test_ids_are_those_of_the_chosen_rows(
 def test_pairs_that_cannot_be_used_are_counted(
     tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
-    text = tmp_path / "text.arrow"
-    write_text([*PAIRS, Pair("\u200b", "t1", 51), Pair("w1 " * 9, "t1", 52)], text)
-    left_out = write_ids(
-        text, np.ones(52, dtype=bool), tokenizers, (8, 99), tmp_path / "x", keep_text=False
-    )
-    assert left_out == {"a side normalises to nothing": 1, "a side has too many tokens": 1}
+    pairs = [*PAIRS, Pair("\u200b", "t1", 51), Pair("w1 " * 9, "t1", 52), Pair("w1", "new", 53)]
+    found = build(tmp_path / "x", pairs, tokenizers, longest=(8, 99), drop_unknown=True)
+    assert found.left_out == {
+        "a side normalises to nothing": 1,
+        "a side has too many tokens": 1,
+        "a token is not in the vocabulary": 1,
+    }
     assert len(Corpus(tmp_path / "x")) == 50
 
 
@@ -94,6 +177,45 @@ def test_a_damaged_corpus(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(FolderError, match="x: (is not a corpus|cannot be read)"):
+        Corpus(tmp_path / "x")
+
+
+def test_a_corpus_cut_short_or_changed_is_read_or_refused(
+    tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> None:
+    path, random = tmp_path / "x", np.random.default_rng(0)
+    build(path, PAIRS, tokenizers, keep_text=True)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(400):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        if random.random() < 0.3:
+            damaged = damaged[: random.integers(len(damaged))]
+        else:
+            damaged[random.integers(len(damaged), size=3)] = random.integers(256, size=3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            corpus = Corpus(path)
+            rows = [corpus.pair(row) for row in range(len(corpus))]
+            assert all(len(one.ids) >= 0 and int(ids.sum()) < 2**60 for one, ids in rows)
+            assert len(corpus.texts()) == len(rows)
+        except FolderError as error:
+            refused += "is not a corpus" in str(error)
+    assert 100 < refused < 400
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"source": pa.list_(pa.int32())}, "it has no column target"),
+        ({"source": pa.list_(pa.int64())}, "its column source is of another type"),
+    ],
+)
+def test_a_file_of_other_columns_is_no_corpus(
+    tmp_path: Path, columns: dict[str, Any], message: str
+) -> None:
+    with pa.ipc.new_file(str(tmp_path / "x"), pa.schema(columns)):
+        pass
+    with pytest.raises(FolderError, match=f"x: is not a corpus: {message}"):
         Corpus(tmp_path / "x")
 
 
@@ -106,28 +228,24 @@ def test_a_damaged_corpus(tmp_path: Path, content: bytes | None) -> None:
     wanted=st.integers(0, 40),
     seed=st.integers(0, 9),
 )
-@settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=50)
 def test_no_sentence_is_on_both_sides_of_the_split(
-    sources: list[str], wanted: int, seed: int, tmp_path_factory: pytest.TempPathFactory
+    sources: list[str], wanted: int, seed: int
 ) -> None:
-    path = tmp_path_factory.mktemp("split") / "text.arrow"
-    write_text([Pair(s, "t", i) for i, s in enumerate(sources)], path)
-    held = hold_out(path, wanted, seed)
+    held = held_out_rows(split_keys(sources, seed), wanted)
     inside = {sentence_key(s) for s, h in zip(sources, held, strict=True) if h}
     outside = {sentence_key(s) for s, h in zip(sources, held, strict=True) if not h}
     assert not inside & outside
     assert held.sum() <= min(wanted, len(sources) // 10)
-    assert (hold_out(path, wanted, seed) == held).all()
+    assert (held_out_rows(split_keys(sources, seed), wanted) == held).all()
 
 
-def test_the_split_holds_out_what_was_asked_for(tmp_path: Path) -> None:
-    write_text([Pair(f"s{i}", "t", i) for i in range(500)], tmp_path / "t")
-    first, second = (hold_out(tmp_path / "t", 30, seed) for seed in (1, 2))
+def test_the_split_holds_out_what_was_asked_for() -> None:
+    sources = [f"s{i}" for i in range(500)]
+    first, second = (held_out_rows(split_keys(sources, seed), 30) for seed in (1, 2))
     assert first.sum() == second.sum() == 30
     assert (first != second).any()
-    assert hold_out(tmp_path / "t", 400, 1).sum() == 50  # a tenth at most
+    assert held_out_rows(split_keys(sources, 1), 400).sum() == 50  # a tenth at most
 
 
 lengths = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=300)
@@ -209,10 +327,7 @@ def test_like_lengths_stand_together() -> None:
 def test_a_batch_by_hand(tmp_path: Path) -> None:
     pairs = [Pair("a b c", "x", 1), Pair("b", "y x", 2)]
     source, target = learn(["a b c"] * 3 + ["b b", "c"]), learn(["x x y"])
-    write_text(pairs, tmp_path / "t")
-    write_ids(
-        tmp_path / "t", np.ones(2, bool), (source, target), (9, 9), tmp_path / "i", keep_text=False
-    )
+    build(tmp_path / "i", pairs, (source, target))
     batch = assemble(Corpus(tmp_path / "i"), np.array([1, 0]))
     b, c, a = (int(source.encode([w])[0][0]) for w in "bca")
     x, y = (int(target.encode([w])[0][0]) for w in "xy")

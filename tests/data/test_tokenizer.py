@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -12,19 +13,12 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import merge
+from dragoman.data.levels import TextStatistics, choose_level
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
-from dragoman.data.tokenizer import (
-    BOS,
-    EOS,
-    PAD,
-    SPECIAL,
-    UNK,
-    TextStatistics,
-    Tokenizer,
-    choose_level,
-    train_tokenizer,
-)
+from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
+from dragoman.data.tokenizer_file import load_tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError, FolderError, OptionError
 
 TEXT = [
@@ -264,7 +258,9 @@ def test_a_saved_tokenizer_is_the_same(tmp_path: Path, level: str, byte_fallback
     one = tokenizer(level=level, byte_fallback=byte_fallback)
     path = tmp_path / "source.json"
     path.write_text(one.to_json(), encoding="utf-8")
-    other = Tokenizer.load(path)
+    other = load_tokenizer(
+        path, SideOptions(level=cast(Any, level), vocabulary=9, byte_fallback=byte_fallback)
+    )
     assert other.digest == one.digest
     assert other.encode(TEXT)[1].tolist() == one.encode(TEXT)[1].tolist()
     tree = json.loads(path.read_text("utf-8"))
@@ -286,7 +282,7 @@ def test_a_damaged_tokenizer(tmp_path: Path, content: str | None, message: str) 
     if content is not None:
         path.write_text(content)
     with pytest.raises(FolderError, match=message):
-        Tokenizer.load(path)
+        load_tokenizer(path, SideOptions(level="word"))
 
 
 def test_a_foreign_tokenizer(tmp_path: Path) -> None:
@@ -295,7 +291,7 @@ def test_a_foreign_tokenizer(tmp_path: Path) -> None:
     tree["model"]["vocab"]["[PAD]"] = tree["model"]["vocab"].pop("<pad>")
     path.write_text(json.dumps(tree))
     with pytest.raises(FolderError, match="its first tokens are not <pad> <unk> <s> </s>"):
-        Tokenizer.load(path)
+        load_tokenizer(path, SideOptions(level="word"))
 
 
 @pytest.mark.parametrize(
@@ -311,3 +307,13 @@ def test_a_foreign_tokenizer(tmp_path: Path) -> None:
 )
 def test_sentence_keys(one: str, other: str, same: bool) -> None:
     assert (sentence_key(one) == sentence_key(other)) is same
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_lone_surrogate_reads_as_the_replacement_character(level: str) -> None:
+    one = tokenizer(level=level)
+    broken, clean = "a\udce9 b", "a\ufffd b"
+    assert one.normalize(broken) == one.normalize(clean)
+    assert one.pieces(broken) == one.pieces(clean)
+    assert one.spans(broken) == one.spans(clean)
+    assert one.encode([broken])[0].tolist() == one.encode([clean])[0].tolist()

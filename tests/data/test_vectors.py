@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from dragoman.config.options import SideOptions
-from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
 from tiny import shared_data
 

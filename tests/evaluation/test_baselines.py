@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dragoman.config.options import SideOptions
 from dragoman.data.corpus import write_ids, write_text
 from dragoman.data.pairs import Pair
-from dragoman.data.tokenizer import UNK, train_tokenizer
+from dragoman.data.tokenizer import UNK
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation import baselines
 from dragoman.evaluation.baselines import nearest, training_pairs
 from dragoman.evaluation.breakdown import breakdown

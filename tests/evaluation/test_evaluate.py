@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dragoman.config.options import SearchOptions, SideOptions
-from dragoman.data.tokenizer import train_tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
 from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.evaluate import Evaluation, evaluate_examples, signature

@@ -23,7 +23,8 @@ from dragoman.api import Model
 from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
 from dragoman.data.batches import Batch, PairsInMemory, assemble
 from dragoman.data.source import Source
-from dragoman.data.tokenizer import EOS, train_tokenizer
+from dragoman.data.tokenizer import EOS
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Explanation
 from dragoman.inspection.recording import record

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dragoman.config.options import Config, ModelOptions, SideOptions
-from dragoman.data.tokenizer import train_tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError
 from dragoman.files import replacing, write_text
 from dragoman.model.folder import load_folder, save_setup, save_weights
@@ -21,9 +21,10 @@ from dragoman.model.seq2seq import Seq2Seq, build_model
 
 def make(path: Path, text: str = "a b c", **options: object) -> Seq2Seq:
     path.mkdir(exist_ok=True)
-    tokenizer = train_tokenizer([text], SideOptions(level="word", vocabulary=50))
+    side = SideOptions(level="word", vocabulary=50)
+    tokenizer = train_tokenizer([text], side)
     base = replace(ModelOptions(), embedding=6, hidden=10, dropout=0.0)
-    config = Config(model=replace(base, **options))  # type: ignore[arg-type]
+    config = Config(source=side, target=side, model=replace(base, **options))  # type: ignore[arg-type]
     model = build_model(
         config.model, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer)
     )

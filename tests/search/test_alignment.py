@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dragoman.config.options import SideOptions
-from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.search.alignment import pharaoh
 
 TEXTS = ["le chat noir dort", "the black cat sleeps.", "le chat !"] * 3

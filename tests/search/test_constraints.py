@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
-from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import EOS, Tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import OptionError
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model

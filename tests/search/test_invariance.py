@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
-from dragoman.data.tokenizer import EOS, Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import EOS, Tokenizer
+from dragoman.data.tokenizer_file import load_tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.eight_bit import has_eight_bit
 from dragoman.model.products import Prepared, linear
 from dragoman.model.scorer import TorchScorer
@@ -26,11 +28,13 @@ eight_bit = pytest.mark.skipif(
 TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui .", "dort"]
 
 
+SIDE = replace(SideOptions(), level="word", vocabulary=700)
+
+
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    options = replace(SideOptions(), level="word", vocabulary=700)
     words = [" ".join(f"w{i}{j}" for j in range(10)) for i in range(60)]
-    return train_tokenizer(TEXT + words, options)
+    return train_tokenizer(TEXT + words, SIDE)
 
 
 def translator(tokenizer: Tokenizer, **options: object) -> Translator:
@@ -188,4 +192,4 @@ def test_a_reordered_weight_gives_the_same_bits() -> None:
 
 def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(tokenizer.to_json(), encoding="utf-8")
-    assert Tokenizer.load(tmp_path / "t.json").digest == tokenizer.digest
+    assert load_tokenizer(tmp_path / "t.json", SIDE).digest == tokenizer.digest

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
-from dragoman.data.tokenizer import UNK, Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import UNK, Tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
 from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model

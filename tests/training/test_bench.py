@@ -15,13 +15,13 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.cli import main
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch, PairsInMemory
 from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
 from dragoman.model import kernels
-from dragoman.model.folder import load_config
 from dragoman.model.recurrence import Recurrent
 from dragoman.runs.throughput import throughput_figure
 from dragoman.training import bench as room

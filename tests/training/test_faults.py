@@ -20,7 +20,8 @@ from rich.console import Console
 
 from dragoman.config.options import Config, ModelOptions, SideOptions
 from dragoman.config.toml import merge
-from dragoman.data.tokenizer import Tokenizer, train_tokenizer
+from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import TrainingError
 from dragoman.model.folder import load_folder, save_setup, save_weights
 from dragoman.model.seq2seq import Seq2Seq, build_model
@@ -89,10 +90,13 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.step = folder, 0
-        self.tokenizer: Tokenizer = train_tokenizer(
-            ["a b c"], SideOptions(level="word", vocabulary=50)
+        side = SideOptions(level="word", vocabulary=50)
+        self.tokenizer: Tokenizer = train_tokenizer(["a b c"], side)
+        self.config = Config(
+            source=side,
+            target=side,
+            model=replace(ModelOptions(), embedding=6, hidden=10, dropout=0.0),
         )
-        self.config = Config(model=replace(ModelOptions(), embedding=6, hidden=10, dropout=0.0))
         self.model = self.build()
         self.optimizer = torch.optim.Adam(self.model.parameters())
         folder.mkdir()

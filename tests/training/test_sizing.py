@@ -14,12 +14,13 @@ import torch
 from rich.console import Console
 
 from dragoman.cli import main
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge
 from dragoman.data.plans import longest_batch, plan_batches
 from dragoman.errors import OptionError, TrainingError
-from dragoman.model.folder import load_config, load_folder
+from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import run as room
 from dragoman.training import sizing

@@ -19,11 +19,12 @@ import torch
 from rich.console import Console
 
 import dragoman
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
-from dragoman.model.folder import load_config, load_folder, read_tensors
+from dragoman.model.folder import load_folder, read_tensors
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from dragoman.training import loop
 from dragoman.training import run as run_room

@@ -1,28 +1,25 @@
 """Pairs as ids on disk: memory-mapped Arrow, so that a corpus may be larger than memory.
 
-    pairs ─► text.arrow ─► which rows are held out ─► tokenizers ─► train.arrow, validation.arrow
-
 Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``copies`` (the
-source's words for a copying model, else empty; see :mod:`dragoman.data.copies`), ``line`` (of the
-file of pairs), and in the held-out part also ``source_text`` and ``target_text``.
+source's tokens in the target's vocabulary for a copying model, else empty; see
+:mod:`dragoman.data.copies`), ``line`` (of the file of pairs), and for held-out pairs also
+``source_text`` and ``target_text``.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dragoman.data.copies import copy_ids, extend_target
-from dragoman.data.pairs import Pair
-from dragoman.data.sameness import sentence_key
 from dragoman.data.source import Source
-from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
+from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.errors import FolderError
 
 CHUNK = 8192
@@ -36,7 +33,6 @@ REASONS = (
 """Why a pair may be left out of a corpus."""
 
 _LISTS = ("source", "target", "copies")
-_TEXT = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
 _IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
     pa.field("target_text", pa.string())
@@ -52,30 +48,29 @@ class Corpus:
     """
 
     def __init__(self, path: Path) -> None:
-        """Map ``path`` into memory.
+        """Map ``path`` into memory and check that every row lies within the file.
 
         Raises:
             FolderError: there is no such file, or it is not a corpus.
         """
+        self._path = path
         try:
-            self._batches = open_batches(path)
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+            _require_columns(reader.schema)
+            for batch in self._batches:
+                batch.validate()  # every buffer has the size that its rows need
             if any(len(batch) != CHUNK for batch in self._batches[:-1]):
                 raise ValueError(f"not every batch but the last has {CHUNK} rows")
             self._columns = [
-                tuple(
-                    (column.offsets.to_numpy(), column.values.to_numpy())
-                    for column in map(
-                        batch.column, _LISTS[: 3 if "copies" in batch.schema.names else 2]
-                    )
-                )
+                tuple(_rows_within(batch.column(name)) for name in _LISTS if _has(batch, name))
                 for batch in self._batches
             ]
-        except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:
-            raise FolderError(
-                f"is not a corpus: {error}", place=str(path), cure="choose another --out"
-            ) from error
-        self.source_lengths = self._lengths(0)
-        self.target_lengths = self._lengths(1)
+            self.source_lengths, self.target_lengths = self._lengths(0), self._lengths(1)
+        except OSError as error:
+            raise FolderError(f"cannot be read: {error}", place=str(path)) from error
+        except (pa.ArrowException, ValueError) as error:
+            raise _damaged(path, error) from error
 
     def _lengths(self, side: int) -> npt.NDArray[np.int32]:
         parts = [np.diff(columns[side][0]) for columns in self._columns]
@@ -96,7 +91,7 @@ class Corpus:
         for columns in self._columns:
             starts, ids = columns[1]
             seen = np.bincount(ids[starts[0] : starts[-1]], minlength=vocabulary)
-            counts += seen[:vocabulary]  # what follows are words that a source copies
+            counts += seen[:vocabulary]  # ids from V on are words that a source copies
         counts[EOS] += len(self)
         return counts
 
@@ -105,170 +100,122 @@ class Corpus:
         return int(self._batches[row // CHUNK].column("line")[row % CHUNK].as_py())
 
     def texts(self) -> list[tuple[str, str]]:
-        """Raw source and target of every row, where the file holds them (the held-out part)."""
+        """Raw source and target of every row, where the file holds them (held-out pairs).
+
+        Raises:
+            FolderError: it holds no text, or the text is damaged.
+        """
         rows: list[tuple[str, str]] = []
-        if self._batches and "source_text" not in self._batches[0].schema.names:
-            raise FolderError("holds no text", cure="name a file of test pairs")
         for batch in self._batches:
+            if not _has(batch, "source_text") or not _has(batch, "target_text"):
+                raise FolderError("holds no text", cure="name a file of test pairs")
+            try:
+                batch.validate(full=True)  # text that lies beyond the file would end the program
+            except pa.ArrowException as error:
+                raise _damaged(self._path, error) from error
             sources, targets = batch.column("source_text"), batch.column("target_text")
             rows += zip(sources.to_pylist(), targets.to_pylist(), strict=True)
         return rows
 
 
-def open_batches(path: Path) -> list[Any]:
-    """The record batches of an Arrow file, mapped into memory.
+def _require_columns(schema: Any) -> None:
+    for field in _IDS_AND_TEXT:
+        if field.name in ("source", "target", "line") and field.name not in schema.names:
+            raise ValueError(f"it has no column {field.name}")
+        if field.name in schema.names and schema.field(field.name).type != field.type:
+            raise ValueError(f"its column {field.name} is of another type")
 
-    Raises:
-        FolderError: it cannot be read.
+
+def _has(batch: Any, column: str) -> bool:
+    return column in batch.schema.names
+
+
+def _rows_within(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
+    """Offsets and ids of a column of lists, once every row is known to lie within the ids.
+
+    This reads the offsets alone; Arrow's own full validation reads all ids as well.
     """
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-    except OSError as error:
-        raise FolderError(f"cannot be read: {error}", place=str(path)) from error
-    batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-    for batch in batches:
-        batch.validate(full=True)  # an offset beyond the end would be read, whatever lies there
-    return batches
+    starts, ids = column.offsets.to_numpy(), column.values.to_numpy()
+    if len(starts) and (starts[0] < 0 or starts[-1] > len(ids) or (np.diff(starts) < 0).any()):
+        raise ValueError("a row lies beyond its end")
+    return starts, ids
 
 
-def write_text(pairs: Iterable[Pair], path: Path) -> int:
-    """Store the text of ``pairs`` in their order; returns how many there were."""
-    count = 0
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _TEXT) as writer:
-        for chunk in _chunks(pairs):
-            columns = [
-                [p.source for p in chunk],
-                [p.target for p in chunk],
-                [p.line for p in chunk],
-            ]
-            writer.write_batch(pa.record_batch(columns, schema=_TEXT))
-            count += len(chunk)
-    return count
+def _damaged(path: Path, error: Exception) -> FolderError:
+    return FolderError(f"is not a corpus: {error}", place=str(path), cure="choose another --out")
 
 
-def read_text(path: Path) -> Iterator[tuple[list[str], list[str], npt.NDArray[np.int32]]]:
-    """Sources, targets and line numbers of a file of :func:`write_text`, a chunk at a time."""
-    for batch in open_batches(path):
-        yield (
-            batch.column("source").to_pylist(),
-            batch.column("target").to_pylist(),
-            batch.column("line").to_numpy(),
-        )
+class CorpusWriter:
+    """Writes pairs of ids to a file, but for those that cannot be used. A context manager.
 
-
-def hold_out(text: Path, wanted: int, seed: int) -> npt.NDArray[np.bool_]:
-    """Choose the rows to hold out, at random but by source sentence.
-
-    Rows whose sources differ only in case, punctuation or spaces go together, so that no source
-    is on both sides of the split. At most a tenth of all rows is held out.
-
-    Returns:
-        True for the rows held out, [rows].
-    """
-    salt = seed.to_bytes(8, "little")
-    keys = np.array(
-        [
-            int.from_bytes(
-                hashlib.blake2b(sentence_key(s).encode(), digest_size=8, key=salt).digest()
-            )
-            for sources, _, _ in read_text(text)
-            for s in sources
-        ],
-        dtype=np.uint64,
-    )
-    # A keyed hash is a random order of the sentences: take sentences in it until there are enough.
-    sentences, rows = np.unique(keys, return_counts=True)
-    room = min(wanted, len(keys) // 10)
-    sentences, rows = sentences[rows <= room], rows[rows <= room]  # some are very common
-    return np.isin(keys, sentences[np.cumsum(rows) <= room])
-
-
-def write_ids(
-    text: Path,
-    rows: npt.NDArray[np.bool_],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    longest: tuple[int, int],
-    path: Path,
-    *,
-    keep_text: bool,
-    drop_unknown: bool = False,
-    copy: bool = False,
-) -> dict[str, int]:
-    """Encode the chosen ``rows`` of ``text`` into ``path``.
+    Attributes:
+        rows: the number of pairs written.
+        left_out: the number of pairs that were not written, by reason.
 
     Args:
-        text: a file of :func:`write_text`.
-        rows: which of its rows, [all rows].
-        tokenizers: of source and target.
-        longest: most tokens of source and target; longer pairs are left out.
-        path: the file to write.
+        path: the file.
         keep_text: store the raw text as well.
+        longest: most tokens of source and of target; None: no limit.
         drop_unknown: leave out pairs with an unknown token.
-        copy: store what a copying model copies.
-
-    Returns:
-        How many pairs were left out, by reason.
     """
-    schema = _IDS_AND_TEXT if keep_text else _IDS
-    left_out = dict.fromkeys(REASONS, 0)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        pairs = _encoded(text, rows, tokenizers, longest, left_out, drop_unknown, copy)
-        for chunk in _chunks(pairs):
-            columns = [list(column) for column in zip(*chunk, strict=True)]
-            writer.write_batch(pa.record_batch(columns[: len(schema)], schema=schema))
-    return {reason: count for reason, count in left_out.items() if count}
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_text: bool = False,
+        longest: tuple[int, int] | None = None,
+        drop_unknown: bool = False,
+    ) -> None:
+        self._schema = _IDS_AND_TEXT if keep_text else _IDS
+        self._longest, self._drop_unknown = longest, drop_unknown
+        self._chunk: list[tuple[Any, ...]] = []
+        self._file = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._file, self._schema)
+        self.rows, self.left_out = 0, Counter[str]()
+
+    def add(self, source: Source, target: Ids, line: int, texts: tuple[str, str]) -> None:
+        """Write one pair, or count why it is left out."""
+        if reason := self._reason(source, target):
+            self.left_out[reason] += 1
+            return
+        self._chunk.append((source.ids, target, source.copies, line, *texts))
+        self.rows += 1
+        if len(self._chunk) == CHUNK:
+            self._write()
+
+    def _reason(self, source: Source, target: Ids) -> str:
+        nothing, too_long, unknown = REASONS
+        if not len(source) or not len(target):
+            return nothing
+        if self._longest and (len(source) > self._longest[0] or len(target) > self._longest[1]):
+            return too_long
+        if self._drop_unknown and (UNK in source.ids or UNK in target):
+            return unknown
+        return ""
+
+    def _write(self) -> None:
+        columns = list(zip(*self._chunk, strict=True))[: len(self._schema)]
+        arrays = [*map(_lists, columns[: len(_LISTS)]), *columns[len(_LISTS) :]]
+        self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._chunk = []
+
+    def __enter__(self) -> CorpusWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._file, self._writer:
+            if self._chunk and error is None:
+                self._write()
 
 
-def _encoded(
-    text: Path,
-    rows: npt.NDArray[np.bool_],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    longest: tuple[int, int],
-    left_out: dict[str, int],
-    drop_unknown: bool,
-    copy: bool,
-) -> Iterator[tuple[Any, ...]]:
-    nothing, too_long, unknown = REASONS
-    at = 0
-    for sources, targets, lines in read_text(text):
-        chosen = np.flatnonzero(rows[at : at + len(sources)])
-        at += len(sources)
-        encoded = encode_pairs(
-            [sources[i] for i in chosen], [targets[i] for i in chosen], tokenizers, copy=copy
-        )
-        for i, source, t in zip(chosen, *encoded, strict=True):
-            s = source.ids
-            if not len(s) or not len(t):
-                left_out[nothing] += 1
-            elif len(s) > longest[0] or len(t) > longest[1]:
-                left_out[too_long] += 1
-            elif drop_unknown and (UNK in s or UNK in t):
-                left_out[unknown] += 1
-            else:
-                yield s, t, source.copies, int(lines[i]), sources[i], targets[i]
-
-
-def encode_pairs(
-    sources: list[str], targets: list[str], tokenizers: tuple[Tokenizer, Tokenizer], *, copy: bool
-) -> tuple[list[Source], list[Ids]]:
-    """Encode pairs of text; with ``copy``, as a copying model reads them."""
-    encoded = [Source(ids) for ids in tokenizers[0].encode(sources)]
-    target_ids = tokenizers[1].encode(targets)
-    if copy:
-        for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
-            copies, words = copy_ids(tokenizers[0].pieces(source), tokenizers[1])
-            encoded[row] = Source(encoded[row].ids, copies)
-            pieces = tokenizers[1].pieces(target)
-            target_ids[row] = extend_target(target_ids[row], pieces, words, len(tokenizers[1]))
-    return encoded, target_ids
-
-
-def _chunks(items: Iterable[Any]) -> Iterator[Sequence[Any]]:
-    chunk: list[Any] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+def _lists(rows: Sequence[Ids]) -> Any:
+    """A column of lists of ids."""
+    starts = np.zeros(len(rows) + 1, dtype=np.int32)
+    np.cumsum([len(row) for row in rows], out=starts[1:])
+    return pa.ListArray.from_arrays(starts, np.concatenate(rows))

@@ -1,4 +1,4 @@
-"""Text to plainer text: the steps that come before tokenizing, as a Hugging Face normalizer."""
+"""Builds the Hugging Face normalizer that brings text to its normal form before tokenizing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from tokenizers import Regex, normalizers
 
 from dragoman.config.options import SideOptions
 from dragoman.data.invisible import INVISIBLE
-from dragoman.data.tokenizer_file import is_one_class
 from dragoman.errors import OptionError
 
 _FORMS = {
@@ -20,9 +19,10 @@ _FORMS = {
 
 
 def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
-    """The steps that ``options`` ask for, in the order in which a reader would do them.
+    """Build the steps that ``options`` ask for.
 
-    White space of every kind becomes single spaces; none is left at the ends.
+    Order: Unicode form, invisible characters, accents, case, spaces around punctuation, characters
+    outside ``keep_only``. Last, white space of every kind becomes single spaces, none at the ends.
 
     Raises:
         OptionError: ``keep_only`` is not the inside of a regular-expression class.
@@ -41,7 +41,8 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
         steps.append(normalizers.Replace(mark, f" {mark} "))
     if options.keep_only:
         try:
-            if not is_one_class(options.keep_only):
+            # Only the inside of one class: more would let an option bring its own expression.
+            if not re.fullmatch(r"(?:[^\[\]\\]|\\.)+", options.keep_only, re.DOTALL):
                 raise ValueError("brackets within need a backslash")
             re.compile(f"[^{options.keep_only}]")
             outside = Regex(f"[^{options.keep_only}]")

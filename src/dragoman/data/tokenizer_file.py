@@ -1,8 +1,9 @@
-"""A ``tokenizer.json`` of unknown origin: nothing in it may take endless time or memory.
+"""Reads ``tokenizer.json``: its vocabulary is taken from the file, all else from the options.
 
-The library behind it compiles any regular expression and runs any chain of replacements. Here only
-what Dragoman itself writes gets through: its own expressions, replacements that cannot feed each
-other, and a vocabulary whose ids are 0, 1, 2 ...
+A file of unknown origin may hold any regular expression and any chain of replacements, which the
+library would compile and run: endless time or memory. So nothing in it is run. A part that is not
+what the options make is refused, and the vocabulary must be plain: tokens without control
+characters, whose ids are 0, 1, 2 ...
 """
 
 from __future__ import annotations
@@ -10,99 +11,89 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from dragoman.data.invisible import INVISIBLE
+from tokenizers import Tokenizer as Backend
+
+from dragoman.config.options import SideOptions
+from dragoman.data.pipeline import spells_bytes, untrained
+from dragoman.data.tokenizer import SPECIAL, Tokenizer
+from dragoman.errors import FolderError
 from dragoman.files import parse_json
 
 Tree = dict[str, Any]
 
-_NOTHING_ELSE: Tree = {
-    "version": "1.0",
-    "truncation": None,
-    "padding": None,
-    "added_tokens": [],
-    "post_processor": None,
-}
-_STEPS: tuple[Tree, ...] = (
-    *({"type": name} for name in ("NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Lowercase")),
-    {"type": "Strip", "strip_left": True, "strip_right": True},
-    {"type": "Replace", "pattern": {"Regex": f"[{INVISIBLE}]"}, "content": ""},
-    {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
-)
-OWN = ("vocab", "merges", "unk_id")
-
-
-def is_one_class(inside: str) -> bool:
-    """Whether ``[^inside]`` is one class of characters, and no more of an expression than that."""
-    return re.fullmatch(r"(?:[^\[\]\\]|\\.)+", inside, re.DOTALL) is not None
-
-
-def checked(text: str, cuts: Sequence[Tree], models: Sequence[Tree]) -> str:
-    """The same tokenizer, written anew.
-
-    Args:
-        text: the file.
-        cuts: the pairs of ``pre_tokenizer`` and ``decoder`` that Dragoman makes.
-        models: its models, their vocabularies left aside.
-
-    Raises:
-        ValueError: it is not JSON, or has something that no tokenizer of Dragoman has.
-    """
-    tree = parse_json(text)
-    try:
-        wrong = _foreign(tree, cuts, models)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("it has another structure") from error
-    if wrong:
-        raise ValueError(f"its {wrong} is not one that Dragoman writes")
-    return json.dumps(tree, ensure_ascii=False, allow_nan=False)
-
-
-def _foreign(tree: Tree, cuts: Sequence[Tree], models: Sequence[Tree]) -> str:
-    """The first part that is not ours; empty when all is."""
-    for name, value in _NOTHING_ELSE.items():
-        if tree[name] != value:
-            return name
-    if not _is_our_normalizer(tree["normalizer"]):
-        return "normalizer"
-    if {name: tree[name] for name in ("pre_tokenizer", "decoder")} not in list(cuts):
-        return "pre_tokenizer or decoder"
-    model = tree["model"]
-    if {n: v for n, v in model.items() if n not in OWN} not in list(models):
-        return "model"
-    if tree.keys() != {*_NOTHING_ELSE, "normalizer", "pre_tokenizer", "decoder", "model"}:
-        return "list of parts"
-    tokens = model["vocab"]
-    if isinstance(tokens, list):
-        numbers = [score for _, score in tokens]
-        sound = all(isinstance(n, float) and math.isfinite(n) for n in numbers)
-        sound &= model["unk_id"] == 1
-        tokens = [token for token, _ in tokens]
-    else:
-        sound = sorted(tokens.values()) == list(range(len(tokens)))
-    texts = all(isinstance(token, str) and not _CONTROL.search(token) for token in tokens)
-    return "" if sound and texts else "vocabulary"
-
-
+_LEARNED = ("vocab", "merges", "unk_id")
+"""What a model of ``tokenizer.json`` learns from text."""
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 """A token with one could end a line of output, or command a terminal."""
 
 
-def _is_our_normalizer(normalizer: Tree) -> bool:
-    marks, classes = [], 0
-    for step in normalizer["normalizers"]:
-        if step in _STEPS:
-            continue
-        if step["type"] != "Replace" or step.keys() != {"type", "pattern", "content"}:
-            return False
-        pattern, content = step["pattern"], step["content"]
-        mark, outside = pattern.get("String", ""), pattern.get("Regex", "")
-        if len(mark) == 1 and content == f" {mark} " and mark not in marks:
-            marks.append(mark)
-        elif outside[:2] == "[^" and outside[-1:] == "]" and is_one_class(outside[2:-1]):
-            classes += 1 if content == " " else 2
-        else:
-            return False
-    return normalizer["type"] == "Sequence" and classes < 2
+def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
+    """Read a ``tokenizer.json`` that was made with ``options``.
+
+    Raises:
+        FolderError: it cannot be read, is damaged, or was made with other options.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = parse_json(text)
+        _require_plain(tree["model"]["vocab"], scored=options.level == "unigram")
+        backend = with_vocabulary(tree["model"], options)
+        made = json.loads(backend.to_str())
+        for name, part in tree.items():
+            if not _agrees(part, made.get(name, ...)):
+                raise ValueError(f"its {name} is not what the options in config.toml make")
+    except OSError as error:
+        raise FolderError(f"cannot be read: {error.strerror}", place=str(path)) from error
+    except Exception as error:  # tokenizers raises plain Exception
+        cause = "it has another structure" if isinstance(error, _STRUCTURE) else error
+        raise FolderError(
+            f"is not a tokenizer: {cause}", place=str(path), cure="copy the folder again"
+        ) from error
+    if tuple(backend.id_to_token(i) for i in range(4)) != SPECIAL:
+        raise FolderError(
+            f"is not one of Dragoman's: its first tokens are not {' '.join(SPECIAL)}",
+            place=str(path),
+        )
+    return Tokenizer(backend, text)
+
+
+_STRUCTURE = (KeyError, TypeError, AttributeError)
+"""What reading a tree raises where it is not built as expected."""
+
+
+def with_vocabulary(model: Tree, options: SideOptions) -> Backend:
+    """A tokenizer with the steps that ``options`` ask for and the vocabulary of ``model``.
+
+    Special tokens are not "added" ones, which would be found inside user text.
+    """
+    tree = json.loads(untrained(options).to_str())
+    tree["added_tokens"] = []
+    ours = tree["model"]
+    ours |= {name: model[name] for name in _LEARNED if name in ours}
+    if spells_bytes(options):
+        ours["byte_fallback"] = True
+    return Backend.from_str(json.dumps(tree, ensure_ascii=False, allow_nan=False))
+
+
+def _agrees(found: Any, made: Any) -> bool:
+    """Whether ``made`` has all that ``found`` has; a newer library may write more."""
+    if isinstance(found, dict) and isinstance(made, dict):
+        return all(name in made and _agrees(part, made[name]) for name, part in found.items())
+    if isinstance(found, list) and isinstance(made, list):
+        return len(found) == len(made) and all(map(_agrees, found, made))
+    return bool(found == made)
+
+
+def _require_plain(vocabulary: Any, *, scored: bool) -> None:
+    """Check a vocabulary: ``{token: id}``, or ``[[token, score]]`` where it is ``scored``."""
+    if scored:
+        tokens = [token for token, _ in vocabulary]
+        plain = all(isinstance(score, float) and math.isfinite(score) for _, score in vocabulary)
+    else:
+        tokens = list(vocabulary)
+        plain = sorted(vocabulary.values()) == list(range(len(tokens)))
+    if not plain or not all(isinstance(t, str) and not _CONTROL.search(t) for t in tokens):
+        raise ValueError("its vocabulary is not plain tokens with ids from 0 on")

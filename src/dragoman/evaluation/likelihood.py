@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 
 from dragoman.data.batches import IdPairs, PairsInMemory, assemble
-from dragoman.data.corpus import encode_pairs
 from dragoman.data.plans import plan_batches
+from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.measure import Measure, percentage

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
 from dragoman.data.batches import PairsInMemory, assemble
-from dragoman.data.corpus import encode_pairs
+from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Example, Explanation, Step, Token

@@ -16,12 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config
-from dragoman.config.rules import check_options
-from dragoman.config.toml import flat, from_toml, to_toml
+from dragoman.config.toml import to_toml
 from dragoman.data.tokenizer import Tokenizer
-from dragoman.errors import FolderError, OptionError
-from dragoman.files import refuse_ways_out, replacing, write_text
+from dragoman.data.tokenizer_file import load_tokenizer
+from dragoman.errors import FolderError
+from dragoman.files import replacing, write_text
 from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
 from dragoman.model.seq2seq import Seq2Seq, build_model
 
@@ -58,41 +59,14 @@ def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous().cpu() for name, tensor in named.items()}
 
 
-def load_config(path: Path) -> Config:
-    """Read the options of a model folder.
-
-    Raises:
-        FolderError: there is no such folder, it is not a model folder, or its options are damaged.
-    """
-    if not path.exists():
-        raise FolderError("no such folder", place=str(path))
-    if not path.is_dir():
-        raise FolderError("is a file, a model folder is expected", place=str(path))
-    refuse_ways_out(path)
-    if not (path / CONFIG).exists():
-        raise FolderError(
-            f"is not a model folder: it has no {CONFIG}",
-            place=str(path),
-            cure="make one with dragoman train PAIRS --out DIR",
-        )
-    try:
-        config = from_toml(path / CONFIG)
-        check_options(config)
-    except OptionError as error:
-        raise FolderError(str(error), cure="copy the folder again") from error
-    for name, value in flat(config.model, "model.").items():
-        if value == "auto":
-            raise FolderError(
-                f"{name} is 'auto', a trained model's is a number",
-                place=str(path / CONFIG),
-                cure="copy the folder again",
-            )
-    return config
-
-
 def load_tokenizers(path: Path) -> tuple[Tokenizer, Tokenizer]:
     """Read both tokenizers of a model folder."""
-    return Tokenizer.load(path / SOURCE), Tokenizer.load(path / TARGET)
+    config = load_config(path)
+    source, target = (
+        load_tokenizer(path / file, options)
+        for file, options in ((SOURCE, config.source), (TARGET, config.target))
+    )
+    return source, target
 
 
 def load_folder(path: Path) -> ModelFolder:

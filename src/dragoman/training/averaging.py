@@ -7,16 +7,10 @@ from pathlib import Path
 
 import torch
 
+from dragoman.config.folder import load_config
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing_folder
-from dragoman.model.folder import (
-    fill,
-    load_config,
-    load_tokenizers,
-    read_tensors,
-    save_setup,
-    save_weights,
-)
+from dragoman.model.folder import fill, load_tokenizers, read_tensors, save_setup, save_weights
 from dragoman.model.seq2seq import build_model
 from dragoman.training.checkpoint import checkpoints, step_of
 

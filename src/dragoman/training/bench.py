@@ -25,6 +25,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.data.batches import IdPairs, assemble
@@ -34,7 +35,7 @@ from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError, TrainingError
 from dragoman.files import write_text
 from dragoman.layout import CORPUS
-from dragoman.model.folder import load_config, load_tokenizers
+from dragoman.model.folder import load_tokenizers
 from dragoman.model.products import PACKED
 from dragoman.training.machine import cores, device_utilisation, fixed_order, peak_memory
 from dragoman.training.recovery import is_out_of_memory

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat, merge, plain, to_toml
@@ -17,7 +18,7 @@ from dragoman.data.prepare import Prepared, open_prepared
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import parse_json, write_text
 from dragoman.layout import CONFIG, CORPUS, RECORD
-from dragoman.model.folder import load_config, load_tokenizers
+from dragoman.model.folder import load_tokenizers
 from dragoman.training.checkpoint import checkpoints, step_of
 
 LIMITS = (

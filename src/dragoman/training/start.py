@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dragoman.config.folder import load_config
 from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import flat
 from dragoman.data.corpus import Corpus
@@ -14,7 +15,7 @@ from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
 from dragoman.layout import WEIGHTS
-from dragoman.model.folder import load_config, read_tensors
+from dragoman.model.folder import read_tensors
 from dragoman.model.seq2seq import Seq2Seq
 
 PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output.")}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,10 +28,10 @@ from dragoman.data.check.overlap import overlap, unknown_words
 from dragoman.data.check.repair import write_cleaned
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity, counted, excerpt
 from dragoman.data.check.survey import SHOWN, Hits, Tally
-from dragoman.data.corpus import CHUNK, open_batches, write_text
 from dragoman.data.lines import place
 from dragoman.data.pairs import Fault, Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.text import CHUNK, open_batches, write_chunks
 from dragoman.errors import OptionError
 
 UNUSABLE = "unusable.tsv"
@@ -130,7 +131,7 @@ class _Corpus:
 
             faults = Faults(remembered=shown, tell=tell)
             pairs = read_pairs(files, replace(options, tolerance=1.0), faults, as_is=True)
-            write_text(pairs, folder / "text.arrow")
+            deque(write_chunks(pairs, folder / "text.arrow"), maxlen=0)
         batches, tally = open_batches(folder / "text.arrow"), Tally()
         for batch in batches:
             tally.add(batch)

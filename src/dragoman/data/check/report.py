@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dragoman.config.options import SideOptions
-from dragoman.data.tokenizer import TextStatistics, choose_level
+from dragoman.data.levels import TextStatistics, choose_level
 
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")

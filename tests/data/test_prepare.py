@@ -1,0 +1,146 @@
+"""From files of pairs to corpora: what is read how often, and what comes from another model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dragoman.config.options import Config
+from dragoman.config.toml import merge
+from dragoman.data import text as text_module
+from dragoman.data.prepare import Prepared, prepare
+from dragoman.data.tokenizer import UNK
+from dragoman.errors import FolderError, OptionError
+from dragoman.model.folder import save_setup, save_weights
+from dragoman.model.seq2seq import build_model
+
+WORD = {"level": "word", "vocabulary": 500}
+FRENCH = [f"le chat {'noir' if n % 2 else 'gris'} dort {n} fois" for n in range(60)]
+ENGLISH = [f"the {'black' if n % 2 else 'grey'} cat sleeps {n} times" for n in range(60)]
+
+
+def prepared(
+    folder: Path, tree: dict[str, Any], pairs: list[tuple[str, str]], said: list[str] | None = None
+) -> Prepared:
+    """What training would read of ``pairs``, with these options."""
+    folder.mkdir()
+    file = folder / "pairs.tsv"
+    file.write_text("".join(f"{a}\t{b}\n" for a, b in pairs), encoding="utf-8")
+    config = merge(Config(), tree, place="test")
+    return prepare([file], folder, config, (said if said is not None else []).append)
+
+
+def saved(found: Prepared, folder: Path) -> Path:
+    """A model folder with these tokenizers and options, its weights as they begin."""
+    sizes = {"embedding": 4, "hidden": 6, "dropout": 0.0}
+    config = merge(found.config, {"model": sizes}, place="test")
+    folder.mkdir()
+    save_setup(folder, config, found.source, found.target)
+    torch.manual_seed(1)
+    save_weights(folder, build_model(config.model, **found.sizes), found.source, found.target)
+    return folder
+
+
+PAIRS = list(zip(FRENCH, ENGLISH, strict=True))
+OTHER = [(target, source) for source, target in PAIRS]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_text_is_read_at_most_three_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    opened, decoded = list[Path](), list[int]()
+    real_open, real_decoded = text_module.open_batches, text_module._decoded
+
+    def counted_open(path: Path) -> list[Any]:
+        opened.append(path)
+        return real_open(path)
+
+    def counted_decoded(batch: Any, column: str, wanted: Any) -> list[Any]:
+        values = real_decoded(batch, column, wanted)
+        decoded.append(len(values) * (column != "line"))
+        return values
+
+    monkeypatch.setattr(text_module, "open_batches", counted_open)
+    monkeypatch.setattr(text_module, "_decoded", counted_decoded)
+    tree = {"data": {"validation": 5}, "model": {"shared_embeddings": shared}}
+    found = prepared(tmp_path / "p", tree, PAIRS)
+    assert len(opened) == 1 and len(found.train) == 55 and len(found.validation) == 5
+    # Two sides of 60 pairs: once to learn from (but held-out pairs, which leave the statistics),
+    # and once to be encoded. The file of pairs itself is the third.
+    assert sum(decoded) == 2 * (2 * 60)
+    assert not (tmp_path / "p" / "corpus" / "text.arrow").exists()
+
+
+def test_taken_embeddings_keep_the_words_of_their_tokenizer(tmp_path: Path) -> None:
+    other = prepared(tmp_path / "other", {"source": WORD, "target": WORD}, PAIRS)
+    start = {"start_from": str(saved(other, tmp_path / "m")), "parts": ["encoder"]}
+    tree = {"training": start, "source": WORD, "target": WORD}
+    found = prepared(tmp_path / "new", tree, [(f"{a} encore", b) for a, b in PAIRS])
+    assert found.source.digest == other.source.digest
+    assert found.target.digest != other.target.digest or found.target.encode(["cat"]) != []
+    (ids,) = found.source.encode(["encore"])
+    assert ids.tolist() == [UNK]
+
+
+@pytest.mark.parametrize("parts", [["encoder"], ["decoder"], ["encoder", "decoder"]])
+def test_a_shared_vocabulary_is_taken_whole(tmp_path: Path, parts: list[str]) -> None:
+    shared = {"shared_embeddings": True}
+    tree: dict[str, Any] = {"source": WORD, "target": WORD, "model": shared}
+    other = prepared(tmp_path / "other", tree, PAIRS)
+    start = {"start_from": str(saved(other, tmp_path / "m")), "parts": parts}
+    found = prepared(tmp_path / "new", tree | {"training": start}, OTHER[:30])
+    assert found.source.digest == found.target.digest == other.source.digest
+
+
+def test_two_vocabularies_cannot_become_a_shared_one(tmp_path: Path) -> None:
+    tree: dict[str, Any] = {"source": WORD, "target": WORD}
+    folder = saved(prepared(tmp_path / "other", tree, PAIRS), tmp_path / "m")
+    tree |= {"model": {"shared_embeddings": True}, "training": {"start_from": str(folder)}}
+    with pytest.raises(OptionError, match="has one vocabulary for the source and another for the"):
+        prepared(tmp_path / "new", tree, PAIRS)
+
+
+def test_the_options_name_the_level_of_a_taken_tokenizer(tmp_path: Path) -> None:
+    side = WORD | {"lowercase": True}
+    other = prepared(tmp_path / "other", {"source": side, "target": WORD}, PAIRS)
+    start = {"start_from": str(saved(other, tmp_path / "m")), "parts": ["encoder"]}
+    tree = {"training": start, "source": {"level": "char", "max_tokens": 7}, "target": WORD}
+    found = prepared(tmp_path / "new", tree, PAIRS, said := [])
+    taken = found.config.source
+    assert (taken.level, taken.lowercase, taken.vocabulary) == ("word", True, 500)
+    assert taken.max_tokens == 7  # the limit of this run, not of the other model
+    assert f"source.level is 'word', as in {tmp_path / 'm'}: its tokenizer is taken" in said
+    automatic = {"training": start, "target": WORD}
+    found = prepared(tmp_path / "auto", automatic, PAIRS, said := [])
+    assert found.config.source.level == "word" and not any("tokenizer" in line for line in said)
+
+
+def test_a_model_to_start_from_that_is_not_there(tmp_path: Path) -> None:
+    tree = {"training": {"start_from": str(tmp_path / "nosuch")}}
+    with pytest.raises(FolderError, match="nosuch: no such folder"):
+        prepared(tmp_path / "new", tree, PAIRS)
+
+
+def test_a_copying_model_gets_a_level_that_it_can_copy_at(tmp_path: Path) -> None:
+    pairs = [(f"{a} mot{n} autre{n * 7}", f"{b} word{n}") for n, (a, b) in enumerate(PAIRS * 20)]
+    plain = prepared(tmp_path / "plain", {}, pairs)
+    assert {plain.config.source.level, plain.config.target.level} == {"bpe"}
+    found = prepared(tmp_path / "copying", {"model": {"copy": True}}, pairs)
+    assert {found.config.source.level, found.config.target.level} == {"word"}
+    letters = prepared(
+        tmp_path / "letters", {"model": {"copy": True}}, [(f"mot{n}", f"w{n}") for n in range(50)]
+    )
+    assert {letters.config.source.level, letters.config.target.level} == {"char"}
+
+
+def test_a_copying_model_does_not_take_subwords(tmp_path: Path) -> None:
+    side = {"level": "bpe", "vocabulary": 60}
+    other = prepared(tmp_path / "other", {"source": side, "target": WORD}, PAIRS)
+    start = {"start_from": str(saved(other, tmp_path / "m")), "parts": ["encoder"]}
+    tree = {"training": start, "target": WORD, "model": {"copy": True}}
+    with pytest.raises(OptionError, match="model.copy needs"):
+        prepared(tmp_path / "new", tree, PAIRS)
