@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dragoman.data.prepare import Prepared
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.seq2seq import Seq2Seq
+    from dragoman.training.observer import Observer
     from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
@@ -46,26 +47,45 @@ def train(
     *,
     console: Console | None = None,
     began: float | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Outcome:
     """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
 
-    The same call again resumes what was interrupted. See :class:`dragoman.Config` for options.
+    The same call again resumes what was interrupted, and may change some options, such as the
+    learning rate.
+
+    Args:
+        pairs: one file of pairs, or two aligned ones.
+        out: the model folder; made when it is not there.
+        config: the options.
+        console: where progress is shown (default: stderr).
+        began: the monotonic clock when the command started, from which a time budget counts.
+        observers: functions that receive the events of the training, see
+            :mod:`dragoman.training.observer`.
     """
     from dragoman.runs.documents import conclude, write_documents
+    from dragoman.training.observer import Event, StepShown, Validated
     from dragoman.training.run import train as run_training
 
-    files, folder = _paths(pairs), Path(out)
+    files, folder, shown = _paths(pairs), Path(out), console or Console(stderr=True)
+
+    def observe(event: Event) -> None:
+        match event:
+            case StepShown(model, prepared):
+                shown.print(_first_pairs(model, prepared))
+            case Validated():
+                write_documents(folder)
+
     outcome = run_training(
         files,
         folder,
         config or Config(),
-        console=console,
+        console=shown,
         began=began,
-        show=_first_pairs,
-        refresh=write_documents,
+        observers=[observe, *observers],
     )
     if outcome.is_main_process:
-        conclude(folder, console or Console(stderr=True))
+        conclude(folder, shown)
     return outcome
 
 

@@ -112,12 +112,12 @@ ROWS = [
 
 def test_a_resumed_run_deletes_the_rows_of_steps_that_it_takes_again(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    log = MetricsLog(path, step=0)
+    log = MetricsLog(path, step=0, validated=-1)
     for row in ROWS:
         log.write(row | {"text": "é\u2028"})
     with open(path, "a", encoding="utf-8") as file:
         file.write('{"kind": "train", "step": 1, "lo')
-    MetricsLog(path, step=1).write({"kind": "start", "step": 1})
+    MetricsLog(path, step=1, validated=1).write({"kind": "start", "step": 1})
     kinds = [(row["kind"], row["step"]) for row in read_metrics(path)]
     assert kinds == [("train", 1), ("validation", 1), ("start", 1)]
     assert path.read_text("utf-8").count("\n") == 3

@@ -38,7 +38,7 @@ from dragoman.training.bench import (
 from dragoman.training.loop import Run
 from dragoman.training.machine import threads_restored
 from dragoman.training.run import begin
-from dragoman.training.step import Step
+from dragoman.training.step import StepResult
 
 PAIRS = 8 * 7
 LENGTHS = (1, 2, 3, 5, 6, 8, 9, 13)
@@ -186,17 +186,6 @@ def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--plot: 'b.bmp' has no ending of a picture" in capsys.readouterr().err
 
 
-def test_the_fastest_batch_is_not_looked_for_twice(
-    pairs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(room, "measured", lambda folder, *_: iter([load_config(folder)]))
-    config = merge(Config(), {"training": {"batch_tokens": "fastest"}}, place="test")
-    said: list[str] = []
-    (found,) = bench([pairs], config, sizes=[4], say=said.append)
-    assert not any("fastest batch here" in line for line in said)
-    assert found.training.batch_tokens == 64  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("fixed", [True, False])
 def test_a_fixed_order_is_measured_where_it_is_asked_for(
     folder: Path, tmp_path: Path, fixed: bool, monkeypatch: pytest.MonkeyPatch
@@ -208,7 +197,7 @@ def test_a_fixed_order_is_measured_where_it_is_asked_for(
     seen: list[bool] = []
     real = room.train_step
 
-    def step(run: Run, batch: Batch) -> Step:
+    def step(run: Run, batch: Batch) -> StepResult:
         seen.append(torch.are_deterministic_algorithms_enabled())
         return real(run, batch)
 

@@ -107,8 +107,8 @@ def test_batches_made_ahead_are_the_same(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go(pairs, tmp_path / "plain")
-    real = loop._batches
-    monkeypatch.setattr(loop, "_batches", lambda run: ahead(real(run)))
+    real = loop.batches_of_epoch
+    monkeypatch.setattr(loop, "batches_of_epoch", lambda run: ahead(real(run)))
     go(pairs, tmp_path / "ahead", steps=4)
     go(pairs, tmp_path / "ahead")
     assert losses(tmp_path / "ahead") == losses(tmp_path / "plain")

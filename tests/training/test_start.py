@@ -155,7 +155,7 @@ def test_held_out_pairs_that_say_nothing_end_no_training(tmp_path: Path) -> None
         run(
             tmp_path / "p.tsv",
             tmp_path / f"m{seed}",
-            replace(config, training=replace(config.training, seed=seed)),
+            replace(config, data=replace(config.data, split_seed=seed)),
         )
         for seed in range(1, 7)
     )
@@ -171,7 +171,6 @@ def test_held_out_pairs_that_say_nothing_end_no_training(tmp_path: Path) -> None
         {"optimizer": "adagrad", "learning_rate": 0.05},
         {"objective": "sampled", "samples": 5, "label_smoothing": 0.0},
         {"scheduled_sampling": "token", "sampling_schedule": "linear"},
-        {"scheduled_sampling": "parallel"},
         {"batching": "sentences", "batch_sentences": 3},
         {"batching": "buckets", "buckets": [[2, 2], [3, 3]], "batch_sentences": 4},
         {"clip_parts": True, "decoder_rate": 5.0},

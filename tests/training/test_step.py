@@ -24,12 +24,7 @@ MODELS: list[dict[str, Any]] = [
     {"copy": True},
     {"tied_output": True, "cell": "rnn"},
 ]
-OBJECTIVES = [
-    Objective(smoothing=0.1),
-    Objective(samples=5),
-    Objective(feeding="token", share=0.5),
-    Objective(feeding="parallel", share=0.5),
-]
+OBJECTIVES = [Objective(smoothing=0.1), Objective(samples=5), Objective(feeding="token", share=0.5)]
 
 
 def played(model_options: dict[str, Any], objective: Objective, *, counted: bool = False) -> None:

@@ -15,6 +15,7 @@ from dragoman.errors import MissingExtraError, TrainingError
 from dragoman.layout import TRACKERS
 from dragoman.runs.history import History
 from dragoman.training import trackers
+from dragoman.training.observer import Reported
 from dragoman.training.trackers import Trackers
 
 PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
@@ -114,7 +115,7 @@ def test_a_tracker_that_does_not_start_says_so(
 ) -> None:
     monkeypatch.setattr(trackers, "_build", lambda *_: Broken("start"))
     with pytest.raises(TrainingError, match=r"tensorboard does not start: no route \(set it up"):
-        Trackers(("tensorboard",), tmp_path, Config(), 0, print)
+        Trackers(tmp_path, options(track=("tensorboard",)), 0, print)
 
 
 def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
@@ -122,9 +123,9 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
 ) -> None:
     broken, said = Broken("log"), []
     monkeypatch.setattr(trackers, "_build", lambda *_: broken)
-    used = Trackers(("tensorboard",), tmp_path, Config(), 0, said.append)
+    used = Trackers(tmp_path, options(track=("tensorboard",)), 0, said.append)
     for step in (1, 2):
-        used.log({"kind": "train", "step": step, "loss": 1.0})
+        used(Reported({"kind": "train", "step": step, "loss": 1.0}))
     used.close()
     assert said == ["tensorboard is left out from here, it fails: no route"]
     assert broken.calls == ["start", "store_init_configuration", "log"]
@@ -133,4 +134,4 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
 def test_a_damaged_list_of_trackers_is_told(tmp_path: Path) -> None:
     (tmp_path / TRACKERS).write_text("{")
     with pytest.raises(TrainingError, match="is damaged .delete it: trackers begin a new run"):
-        Trackers(("tensorboard",), tmp_path, Config(), 0, print)
+        Trackers(tmp_path, options(track=("tensorboard",)), 0, print)

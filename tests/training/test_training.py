@@ -24,11 +24,11 @@ from dragoman.config.options import Config
 from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
-from dragoman.model.folder import load_folder, read_tensors
+from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from dragoman.training import loop
 from dragoman.training import run as run_room
-from dragoman.training.checkpoint import checkpoints, step_of
+from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.validation import free_accuracy
 
@@ -235,21 +235,21 @@ def test_the_best_weights_are_kept_not_the_last(
         assert torch.equal(tensor, kept[1][name])
 
 
-@pytest.mark.parametrize("spoilt", [(), (5, 6), (29,), range(10, 30)], ids=str)
+@pytest.mark.parametrize("spoilt", [(), (5, 6), (29,)], ids=str)
 def test_numbers_that_are_read_a_step_later_are_the_same(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: Sequence[int]
 ) -> None:
     real = loop.train_step
 
     def spoiling(now: loop.Run, batch: Batch) -> object:
-        if now.state.step in spoilt and not now.state.returns:
+        if now.state.step in spoilt:
             now.model.output.bias.grad = torch.full_like(now.model.output.bias, math.nan)
         return real(now, batch)
 
     monkeypatch.setattr(loop, "train_step", spoiling)
     config = options(save_every=10, validate_every=12)
     at_once = run(pairs, tmp_path / "at-once", config)
-    monkeypatch.setattr(loop, "LATER", {"cpu": 1})
+    monkeypatch.setattr(loop, "DELAY", {"cpu": 1})
     later = run(pairs, tmp_path / "later", config)
     for step in spoilt:
         assert f"step {step}: the gradient is not finite" in at_once
@@ -276,10 +276,10 @@ def test_a_non_finite_gradient_changes_nothing(
         seen.append(self.output.bias.detach().clone())
         return loss._replace(total=loss.total * math.nan) if len(seen) in (3, 4) else loss
 
-    monkeypatch.setattr(run_room, "probe_longest", lambda run: None)
+    monkeypatch.setattr(run_room, "fit_batches", lambda run: "")
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
     said = run(pairs, tmp_path / "m", options(steps=6))
-    assert "step 2: the gradient is not finite; step left out" in said
+    assert "step 2: the gradient is not finite; step skipped" in said
     assert torch.equal(seen[2], seen[3]) and torch.equal(seen[3], seen[4])
     assert not torch.equal(seen[4], seen[5])
     assert all(torch.isfinite(t).all() for t in weights(tmp_path / "m").values())
@@ -306,73 +306,29 @@ def test_training_stops_when_gradients_stay_non_finite(
         assert len(pair["source"]) == len(source.split())
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, first: int) -> list[int]:
-    """Make the gradients of twenty steps NaN, the ``first`` of them; returns the steps' numbers."""
+def test_a_run_that_skipped_too_many_steps_goes_on_with_another_rate(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = Seq2Seq.forward, list[int]()
 
     def spoiled(self: Seq2Seq, batch: Batch, objective: Objective) -> object:
         calls.append(len(calls))
         loss = real(self, batch, objective)
-        bad = first <= calls[-1] < first + 20
+        bad = 12 <= calls[-1] < 32
         return loss._replace(total=loss.total * math.nan) if bad else loss
 
-    monkeypatch.setattr(run_room, "probe_longest", lambda run: None)
+    monkeypatch.setattr(run_room, "fit_batches", lambda run: "")
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
-    return calls
-
-
-def test_a_run_goes_back_when_gradients_stay_non_finite(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = spoil(monkeypatch, 12)
-    said = run(
-        pairs, tmp_path / "m", options(steps=40, warmup=0, schedule="constant", learning_rate=0.01)
-    )
-    assert "back to step 10, with half the learning rate" in said
+    with pytest.raises(TrainingError, match="step 31: 20 steps in a row .*learning-rate"):
+        run(pairs, tmp_path / "m", options(steps=40))
+    assert len(calls) == 32  # not a step more
     rows = metrics(tmp_path / "m", "train")
-    rates = {row["step"]: row["learning_rate"] for row in rows}  # the last of each step
-    assert rates[10] == pytest.approx(0.01)
-    assert rates[15] == rates[40] == pytest.approx(0.005)
-    assert len(calls) == 12 + 20 + 30
-    assert all(row["tokens_per_second"] > 0 for row in rows)
-    assert load_checkpoint_state(tmp_path / "m")["skipped"] == 20
-
-
-def test_useless_checkpoints_push_none_out(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = options(steps=0, epochs=1, save_every="epoch", validate_every="epoch", keep=1)
-    run(pairs, tmp_path / "one", config)
-    epoch = metrics(tmp_path / "one", "validation")[-1]["step"]
-    assert 5 < epoch < 19  # batches: one ends while twenty steps are left out
-    spoil(monkeypatch, 2 * epoch + 1)
-    said = run(pairs, tmp_path / "m", replace(config, training=replace(config.training, epochs=6)))
-    assert f"back to step {2 * epoch}, with half the learning rate" in said
-    assert [path.name for path in checkpoints(tmp_path / "m")] == [f"step-{6 * epoch:08d}"]
-
-
-@pytest.mark.parametrize("keep", [1, 9])
-def test_no_checkpoint_is_left_of_a_way_that_was_given_up(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int
-) -> None:
-    """A run that ended while steps were left out has saved some; later it comes by there again."""
-    real, saved = loop.save_checkpoint, dict[int, torch.Tensor]()
-
-    def noted(folder: Path, model: Seq2Seq, *rest: object) -> None:
-        saved[rest[1].step] = model.output.bias.detach().clone()  # type: ignore[attr-defined]
-        real(folder, model, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "save_checkpoint", noted)
-    spoil(monkeypatch, 12)
-    given = {"save_every": 5, "validate_every": 10, "keep": keep, "schedule": "constant"}
-    run(pairs, tmp_path / "m", options(steps=20, **given))
-    assert [step_of(path) for path in checkpoints(tmp_path / "m")] == [5, 10, 15, 20][-2 - keep :]
-    assert "back to step 10" in run(pairs, tmp_path / "m", options(steps=40, **given))
-    there = checkpoints(tmp_path / "m")
-    assert [step_of(path) for path in there] == list(range(5, 45, 5))[-keep:]
-    for path in there:
-        found = read_tensors(path / "model.safetensors")[0]["output.bias"]
-        assert torch.equal(found, saved[step_of(path)]), path
+    assert [row["step"] for row in rows] == [5, 10, 15, 20, 25, 30]
+    said = run(pairs, tmp_path / "m", options(steps=40, learning_rate=0.001))
+    assert "resuming at step 30" in said
+    rows = metrics(tmp_path / "m", "train")
+    assert [row["step"] for row in rows] == list(range(5, 41, 5))
+    assert load_checkpoint_state(tmp_path / "m")["skipped"] == 18  # up to the checkpoint
 
 
 def test_threads_of_a_run_are_its_own(pairs: Path, tmp_path: Path) -> None:
@@ -399,9 +355,10 @@ def test_a_batch_that_memory_does_not_hold_is_learned_in_parts(
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
         return real(self, batch, objective)
 
+    monkeypatch.setattr(run_room, "fit_batches", lambda run: "")
     monkeypatch.setattr(Seq2Seq, "forward", small)
     said = run(pairs, tmp_path / "parts", config)
-    assert said.count("out of memory; from here on") == 2  # 400 positions: halved twice
+    assert said.count("out of memory; batches are learned from in parts") == 2  # halved twice
     whole = weights(tmp_path / "whole")
     for name, tensor in weights(tmp_path / "parts").items():
         torch.testing.assert_close(tensor, whole[name], rtol=0, atol=2e-5)
@@ -532,6 +489,15 @@ def test_a_report_that_cannot_be_written_ends_no_training(
     assert outcome.state.step == 4
     assert "dragoman: README.md is not written: " in capsys.readouterr().err
     assert (tmp_path / "m" / "report.html").exists()
+
+
+def test_a_confidence_that_cannot_be_fitted_ends_no_training(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "fit_and_save_confidence", lambda *_: 1 / 0)
+    said = run(pairs, tmp_path / "m", options(steps=4))
+    assert "confidence.json is not written: division by zero" in said
+    assert load_checkpoint_state(tmp_path / "m")["finished"] == "4 steps done"
 
 
 def test_a_pointer_carries_names_that_nobody_has_seen(tmp_path: Path) -> None:

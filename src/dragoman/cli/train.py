@@ -21,9 +21,10 @@ from dragoman.config.options import Config
 class Train:
     """Train a model on pairs of text.
 
-    The same command again resumes an interrupted run. Ctrl-C stops after the current step and
-    leaves a usable model. Leave out an option's group where its last name is unique: --steps,
-    --budget, --hidden, --beam, --reverse.
+    The same command again resumes an interrupted run. Limits, learning rate and batch size may
+    change between two commands. Ctrl-C stops after the current step and leaves a usable model.
+    Leave out an option's group where its last name is unique: --steps, --budget, --hidden, --beam,
+    --reverse.
     """
 
     pairs: Annotated[tuple[Path, ...], tyro.conf.Positional]

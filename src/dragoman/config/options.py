@@ -203,7 +203,7 @@ class TrainingOptions:
     """How a batch is filled: tokens up to batch_tokens target tokens;
     sentences with batch_sentences pairs; buckets with batch_sentences
     pairs of one length bucket, where every bucket is equally likely."""
-    batch_tokens: Annotated[int | Literal["auto", "fastest"], Range(1)] = "auto"
+    batch_tokens: Annotated[int | Auto, Range(1)] = "auto"
     """Target tokens of a batch, padding included (auto: by the amount of
     data). dragoman bench measures which size is fastest; a larger batch
     may learn less in the same time."""
@@ -246,7 +246,7 @@ class TrainingOptions:
     words."""
     samples: PositiveCount = 512
     """Objective sampled: number of words sampled for a batch."""
-    scheduled_sampling: Literal["none", "sequence", "token", "parallel"] = "none"
+    scheduled_sampling: Literal["none", "sequence", "token"] = "none"
     """Feed the decoder its own predictions in training: for whole sentences
     (sequence) or for single tokens (token)."""
     sampling_share: Share = 0.5
@@ -264,9 +264,9 @@ class TrainingOptions:
     """Number of held-out pairs translated and scored at each validation."""
     metric: Literal["chrf", "bleu", "exact", "loss"] = "chrf"
     """The score on held-out pairs by which the best weights are chosen."""
-    patience: Count = 10
+    patience: Annotated[int | Auto, Range(0)] = "auto"
     """Number of validations without improvement after which training stops;
-    0: it never does."""
+    0: it never does (auto: 10, and 0 with steps, epochs or a budget)."""
     save_every: Annotated[int | Literal["auto", "epoch"], Range(1)] = "auto"
     """Number of steps between checkpoints, or epoch (auto: at each
     validation)."""

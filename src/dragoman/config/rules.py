@@ -121,10 +121,6 @@ def _run_rules(config: Config) -> Rules:
             "training.objective 'sampled' needs training.label_smoothing 0",
         ),
         (
-            training.batch_tokens == "fastest" and training.batching != "tokens",
-            "training.batch_tokens 'fastest' needs training.batching 'tokens'",
-        ),
-        (
             training.batching == "buckets" and not training.buckets,
             "training.buckets: none is given",
         ),

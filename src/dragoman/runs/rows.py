@@ -21,14 +21,16 @@ class MetricsLog:
 
     Args:
         path: the file.
-        step: the step from which the run continues. Rows of later steps are deleted, because the
-            run will measure those steps again.
+        step: the step from which the run continues.
+        validated: the last step whose validation it knows of. Rows of later steps and of later
+            validations are deleted, because the run will measure them again.
     """
 
-    def __init__(self, path: Path, *, step: int) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, step: int, validated: int) -> None:
+        self._path, last = path, {"validation": validated}
         if path.exists():
-            kept = [row for row in read_metrics(path) if row["step"] <= step]
+            rows = read_metrics(path)
+            kept = [row for row in rows if row["step"] <= last.get(row["kind"], step)]
             write_text(path, "".join(map(_line, kept)))
 
     def write(self, row: Row) -> None:

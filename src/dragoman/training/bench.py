@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,8 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.config.folder import load_config
@@ -30,17 +28,25 @@ from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.data.batches import IdPairs, assemble
 from dragoman.data.plans import Rows, longest_batch, plan_sentences
-from dragoman.data.prepare import Say, open_prepared
+from dragoman.data.prepare import Say
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError, TrainingError
 from dragoman.files import write_text
-from dragoman.layout import CORPUS
-from dragoman.model.folder import load_tokenizers
 from dragoman.model.products import PACKED
-from dragoman.training.machine import cores, device_utilisation, fixed_order, peak_memory
-from dragoman.training.recovery import is_out_of_memory
+from dragoman.training.distributed import Processes
+from dragoman.training.machine import (
+    cores,
+    device_utilisation,
+    fixed_order,
+    is_out_of_memory,
+    peak_memory,
+)
+from dragoman.training.observer import Observers
+from dragoman.training.reporter import Reporter
+from dragoman.training.resume import open_run
 from dragoman.training.run import assemble_run, begin
 from dragoman.training.step import train_step
+from dragoman.training.stop import StopRequest
 
 SIZES = tuple(2**power for power in range(10))
 """Sentences of a batch that are tried when none are named."""
@@ -133,8 +139,6 @@ def bench(
     """
     config = config or Config()
     check_options(config)
-    if config.training.batch_tokens == "fastest":  # would be measured first, and not be used
-        config = replace(config, training=replace(config.training, batch_tokens="auto"))
     if min(sizes, default=1) < 1:
         raise OptionError("a batch has at least 1 sentence", place="--sizes")
     if not 0 <= seconds < math.inf:
@@ -198,11 +202,10 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
     """Measure one size in this process; see :func:`measured`."""
     config = load_config(folder)
     torch.set_num_threads(int(config.training.threads))
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
-    device = accelerator.device
-    prepared = open_prepared(folder / CORPUS, config, *load_tokenizers(folder), held_out=True)
-    quiet, train = Console(quiet=True), prepared.train
-    run = assemble_run(folder, prepared, quiet, time.monotonic(), lambda: "", accelerator)
+    prepared, processes = open_run(folder), Processes()
+    train, device = prepared.train, processes.device
+    quiet = Reporter(Observers(), config.training)
+    run = assemble_run(folder, prepared, processes, quiet, StopRequest(), time.monotonic())
     batches, longest = choose_batches(train, sentences, config.training.seed)
 
     def play() -> float:

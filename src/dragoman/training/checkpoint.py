@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from dragoman.errors import FolderError, TrainingError
+from dragoman.errors import FolderError
 from dragoman.files import (
     ASIDE,
     parse_json,
@@ -38,11 +38,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint beside the others, then remove all but the last ``keep``.
 
-    While steps are left out none is removed: the run may have to go back to it.
-
     Raises:
         OSError: it could not be written; the others are still there.
-        TrainingError: what is read back is not what was written.
     """
     place = folder / CHECKPOINTS
     if not place.exists():
@@ -58,14 +55,7 @@ def save_checkpoint(
     with replacing_folder(made) as aside:
         for name, content in contents.items():
             (aside / name).write_bytes(content)
-    for name, content in contents.items():
-        if (made / name).read_bytes() != content:
-            raise TrainingError(
-                "what is read back is not what was written",
-                place=str(made / name),
-                cure="is the disk failing? the checkpoint before it was kept",
-            )
-    for old in checkpoints(folder)[:-keep] if not state.skipped_in_a_row else ():
+    for old in checkpoints(folder)[:-keep]:
         remove_folder(old)
     for left in place.glob(f"*{ASIDE}"):  # by a crash
         shutil.rmtree(left, ignore_errors=True)

@@ -124,6 +124,16 @@ def peak_memory(device: torch.device) -> int | None:
     return int(found[1]) * 1024 if found else None
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python failed for want of memory, on a processor or a GPU."""
+    text = str(error)
+    return (
+        isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        or "can't allocate memory" in text
+        or "not enough memory" in text
+    )
+
+
 def _processor() -> str:
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.config.options import TrainingOptions
-from dragoman.model.embedding import KeptGradient
 from dragoman.model.seq2seq import Seq2Seq
 
 
@@ -25,8 +24,11 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     """The optimizer that ``options`` name, over groups that carry their own ``scale`` of the rate.
 
     Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), SGD and RMSprop (Tieleman & Hinton
-    2012) with momentum, Adagrad (Duchi et al. 2011). Weight decay spares the biases.
+    2012) with momentum, Adagrad (Duchi et al. 2011). Weight decay spares biases and the gains of
+    layer normalisation.
     """
+    norms = [m for m in model.modules() if isinstance(m, nn.LayerNorm)]
+    gains = {p for norm in norms for p in norm.parameters()}
     groups: list[dict[str, Any]] = []
     for part, named in parts(model).items():
         scale = options.decoder_rate if part == "decoder" else 1.0
@@ -34,7 +36,8 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
             chosen = [
                 p
                 for n, p in named
-                if p.requires_grad and n.rpartition(".")[2].startswith("bias") == spared
+                if p.requires_grad
+                and (n.rpartition(".")[2].startswith("bias") or p in gains) == spared
             ]
             decay = 0.0 if spared else options.weight_decay
             if chosen:
@@ -49,13 +52,6 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     if options.optimizer == "rmsprop":
         return torch.optim.RMSprop(groups, lr=rate, momentum=momentum)
     return torch.optim.Adagrad(groups, lr=rate)
-
-
-def keep_gradients(model: Seq2Seq) -> None:
-    """Spare the tables of embeddings a gradient of zeros a step, where they alone are learned."""
-    for table in {model.encoder.embedding, model.decoder.embedding}:
-        if table.weight.requires_grad and table.weight is not model.output.weight:
-            table.gradient = KeptGradient(table.weight)
 
 
 def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
@@ -77,9 +73,7 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
     if options.clip:
         for part, weights in gradients.items():
             norm = norms[part if options.clip_parts else "total"]
-            # Else every gradient is multiplied by one, which a GPU does before it could tell us.
-            # A norm that is NaN is above nothing: times NaN, the zeros that a kept gradient
-            # relies on (model/embedding.py) would be zeros no more.
+            # A GPU multiplies by one sooner than it would tell whether it needs to.
             if device.type != "cpu" or norm > options.clip:
                 nn.utils.clip_grads_with_norm_(weights, options.clip, norm.float())
     return norms

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from dragoman.config.options import Config, seconds
+from dragoman.config.options import Config, TrainingOptions, seconds
 from dragoman.data.corpus import Corpus
 
 
@@ -17,8 +17,8 @@ def resolve(config: Config, train: Corpus) -> Config:
 
     Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
     epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
-    processor costs more time than it saves. ``training.batch_tokens = "fastest"`` is measured by
-    :mod:`dragoman.training.sizing`; here it is as ``"auto"``.
+    processor costs more time than it saves. ``training.patience`` stays ``"auto"``: it depends on
+    limits that each command may change (:func:`patience`).
     """
     tokens = int(train.target_lengths.sum()) + len(train)
     width = 64 if tokens < 20_000 else 128 if tokens < 250_000 else 256
@@ -34,15 +34,14 @@ def resolve(config: Config, train: Corpus) -> Config:
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
     asked = training.batch_tokens
-    batch = max(64, min(1000, tokens // 200)) if isinstance(asked, str) else asked
+    batch = max(64, min(1000, tokens // 200)) if asked == "auto" else asked
     batches = math.ceil(tokens / batch)  # of an epoch, about
     every = training.validate_every
     if every == "auto":
         every = max(100, min(1000, batches // 2))
-    limited = training.steps or training.epochs or seconds(training.budget) < math.inf
     schedule = training.schedule
     if schedule == "auto":
-        schedule = "cosine" if limited else "plateau"
+        schedule = "cosine" if _has_end(training) else "plateau"
     rate = training.learning_rate
     if rate == "auto":
         rate = 2e-3 if hidden <= 512 else 1e-3
@@ -57,6 +56,20 @@ def resolve(config: Config, train: Corpus) -> Config:
         threads=torch.get_num_threads() if training.threads == "auto" else training.threads,
     )
     return replace(config, model=model, training=training)
+
+
+def patience(options: TrainingOptions) -> int:
+    """Validations without improvement before training stops; 0: it does not stop for that.
+
+    A run that was given an end uses it up, unless patience was asked for as well.
+    """
+    if options.patience == "auto":
+        return 0 if _has_end(options) else 10
+    return options.patience
+
+
+def _has_end(options: TrainingOptions) -> bool:
+    return bool(options.steps or options.epochs or seconds(options.budget) < math.inf)
 
 
 def _dropout(config: Config, tokens: int) -> float:

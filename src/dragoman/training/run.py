@@ -1,64 +1,49 @@
-"""A whole training: from files of pairs to a model folder, begun or taken up again."""
+"""A whole training: from files of pairs to a model folder, begun or resumed."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from functools import partial
 from html import escape
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from rich.console import Console
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.config.toml import flat
+from dragoman.config.toml import to_toml
 from dragoman.data.lines import fingerprint
-from dragoman.data.prepare import Prepared, prepare
-from dragoman.errors import OptionError, UsageError
-from dragoman.files import final_name, refuse_ways_out, write_text
-from dragoman.layout import (
-    CONFIDENCE,
-    CONFIG,
-    CORPUS,
-    LOCK,
-    METRICS,
-    RECORD,
-    REPORT,
-    SOURCE,
-    TARGET,
-    WEIGHTS,
-)
-from dragoman.lock import locked
+from dragoman.data.prepare import Prepared, Say, prepare
+from dragoman.files import write_text
+from dragoman.layout import CONFIDENCE, CONFIG, METRICS, RECORD, REPORT, WEIGHTS
 from dragoman.model.folder import save_setup
-from dragoman.model.seq2seq import Seq2Seq, build_model
+from dragoman.model.seq2seq import build_model
 from dragoman.runs.display import clock
 from dragoman.runs.history import utf8_text
 from dragoman.runs.rows import MetricsLog
 from dragoman.runs.scores import scores_line
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
+from dragoman.training.claim import claimed
+from dragoman.training.distributed import Processes
 from dragoman.training.loop import Run, ended, train_loop
 from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads, threads_restored
-from dragoman.training.optimizer import build_optimizer, keep_gradients
+from dragoman.training.memory import fit_batches, require_memory
+from dragoman.training.observer import Event, Measured, Message, Observer, Observers
+from dragoman.training.optimizer import build_optimizer
 from dragoman.training.plan import resolve
-from dragoman.training.progress import Reporter
-from dragoman.training.resume import LIMITS, asked_for, can_be_read_again, reopen
-from dragoman.training.sizing import probe_longest, require_memory, with_fastest_batch
+from dragoman.training.reporter import Reporter
+from dragoman.training.resume import add_notes, asked_for, can_be_read_again, open_run, reopen
+from dragoman.training.screen import Screen
+from dragoman.training.skipped import note_skipped
 from dragoman.training.start import fill_frequencies, fill_parts, fill_vectors, freeze
 from dragoman.training.state import TrainingState
+from dragoman.training.stop import StopRequest, stop_on_signals
 from dragoman.training.trackers import Trackers, require_trackers
-
-Show = Callable[[Seq2Seq, Prepared], Any]
-_OURS = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +57,7 @@ class Outcome:
 
     @property
     def interrupted(self) -> bool:
-        """A signal ended it; the same command goes on."""
+        """Whether a signal ended it; the same command goes on."""
         return self.reason.startswith("stopped by")
 
     def _repr_html_(self) -> str:
@@ -91,9 +76,7 @@ def train(
     *,
     console: Console | None = None,
     began: float | None = None,
-    show: Show | None = None,
-    refresh: Callable[[Path], None] = lambda folder: None,
-    resume_with: Mapping[str, Any] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Outcome:
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
@@ -102,13 +85,11 @@ def train(
     Args:
         files: one file of pairs, or two aligned ones.
         out: the model folder; made when it is not there.
-        config: the options; ``"auto"`` is chosen from the data.
+        config: the options; ``"auto"`` is chosen from the data. A run that is resumed goes on with
+            those of its options that may change and have.
         console: where progress is shown (default: stderr).
         began: the monotonic clock when the command started, from which its budget counts.
-        show: gives what is printed every ``training.show_every`` steps.
-        refresh: called with the folder when it holds something new to report.
-        resume_with: options that a run which was begun goes on with from here, by name: see
-            :data:`~dragoman.training.resume.CHANGEABLE`.
+        observers: receive the events of the training, in the main process.
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
@@ -119,120 +100,45 @@ def train(
     require_trackers(config.training.track)
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
-    # Without a device, several processes are told of each other only when it is said so.
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
-    changes = resume_with or {}
-    if not (out / CONFIG).exists():
-        _require_beginning(out, config, changes, accelerator.num_processes)
-    if not accelerator.is_main_process:
-        accelerator.wait_for_everyone()  # the main process prepares the folder
-        return _train(
-            list(files), out, config, Console(quiet=True), began, accelerator, None, refresh, {}
-        )
-    refuse_foreign(out)
-    is_new = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out):
-        try:
-            shown = console or Console(stderr=True)
-            return _train(
-                list(files), out, config, shown, began, accelerator, show, refresh, changes
-            )
-        except UsageError:
-            if is_new:  # it came to nothing: leave nothing
-                shutil.rmtree(out, ignore_errors=True)
-            raise
-        finally:
-            if is_new and not (out / CONFIG).exists():
-                shutil.rmtree(out, ignore_errors=True)
+    processes = Processes()
+    if not processes.is_main:
+        processes.wait()  # until the main process has prepared the folder
+        return _train(open_run(out), {}, out, Observers(), processes, began)
+    with claimed(out), closing(Screen(console or Console(stderr=True))) as screen:
+        notify = Observers([screen])
+        prepared, changed = _open(list(files), out, config, notify)
+        processes.wait()
+        return _train(prepared, changed, out, notify, processes, began, observers)
 
 
-def _require_beginning(
-    out: Path, config: Config, changes: Mapping[str, Any], processes: int
-) -> None:
-    """Refuse what only a run that was begun can do, in every process and before any waits."""
-    if changes:
-        raise OptionError(
-            f"there is no run in {out} to go on with",
-            place="--resume-with",
-            cure="give these options themselves to begin one",
-        )
-    if config.training.batch_tokens == "fastest" and processes > 1:
-        raise OptionError(
-            f"the fastest batch is measured in one process, here are {processes}",
-            place="training.batch_tokens",
-            cure="give a number",
-        )
+def _open(
+    files: list[Path], out: Path, config: Config, notify: Observer
+) -> tuple[Prepared, dict[str, Any]]:
+    """Begin a run in ``out``, or reopen the one that is there."""
 
-
-def _train(
-    files: list[Path],
-    out: Path,
-    config: Config,
-    console: Console,
-    began: float,
-    accelerator: Accelerator,
-    show: Show | None,
-    refresh: Callable[[Path], None],
-    changes: Mapping[str, Any],
-) -> Outcome:
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        notify(Message(text))
 
-    if (out / CONFIG).exists():
-        prepared = reopen(files, out, config, changes, say)
+    if not (out / CONFIG).exists():
+        prepared, changed = begin(files, out, config, say), dict[str, Any]()
+    else:
+        prepared, changed = reopen(files, out, config, say)
         if warning := keep_threads(int(prepared.config.training.threads)):
             say(warning)
-    else:
-        prepared = begin(files, out, config, say)
-    if accelerator.is_main_process:
-        accelerator.wait_for_everyone()
     say(_summary(prepared))
-    with _signals() as stopper:
-        run = assemble_run(out, prepared, console, began, stopper, accelerator)
-        if show is not None:
-            run.show = lambda: console.print(show(run.model, prepared))
-        if run.state.finished and ended(run) and (out / WEIGHTS).exists():
-            say(f"nothing to do: {run.state.finished}")
-            return Outcome(out, run.state.finished, run.state, accelerator.is_main_process)
-        if run.state.step:
-            say(f"resuming at step {run.state.step}, after {clock(run.state.elapsed)}")
-        run.state.finished = ""
-        if accelerator.is_main_process:
-            (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
-        run.reporter.refresh = partial(refresh, out)
-        values = flat(run.config)
-        limits = {name: values[name] for name in LIMITS}
-        names = run.config.training.track if accelerator.is_main_process else ()
-        trackers = Trackers(names, out, run.config, run.state.step, say)
-        fixed = fixed_order(run.config.training.deterministic)
-        with closing(trackers), run.reporter, fixed:
-            run.reporter.start(run.state, limits, trackers.log)
-            if not ended(run):
-                probe_longest(run)
-            reason = train_loop(run)
-            run.reporter.end(run.state, reason, interrupted=reason.startswith("stopped by"))
-    scores = scores_line(run.state.best_scores) or "not validated yet"
-    say(f"{reason} after {clock(run.state.elapsed)}; best at step {run.state.best_step}: {scores}")
-    if accelerator.num_processes > 1:
-        accelerator.wait_for_everyone()
-        accelerator.end_training()  # closes the processes' connections before they end
-    return Outcome(out, reason, run.state, accelerator.is_main_process)
+    return prepared, changed
 
 
-def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
+def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights."""
     digest = fingerprint(files) if can_be_read_again(files) else "a stream"
     notes: list[str] = []
 
     def note(text: str) -> None:
         say(text)
-        notes.append(text)
+        notes.append(utf8_text(text))
 
     prepared = prepare(files, out, config, note)
-    if config.training.batch_tokens == "fastest":
-        with fixed_order(config.training.deterministic):
-            prepared = with_fastest_batch(prepared, note)
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
     record = {
@@ -243,7 +149,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
         "files": [utf8_text(file) for file in files],
         "out": utf8_text(out),
         "facts": prepared.facts(),
-        "notes": [utf8_text(note) for note in notes],
+        "notes": notes,
     }
     write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
     # config.toml comes last: a folder that has it has all the rest.
@@ -251,50 +157,102 @@ def begin(files: list[Path], out: Path, config: Config, say: Any) -> Prepared:
     return replace(prepared, config=resolved)
 
 
+def _train(
+    prepared: Prepared,
+    changed: dict[str, Any],
+    out: Path,
+    notify: Observers,
+    processes: Processes,
+    began: float,
+    observers: Sequence[Observer] = (),
+) -> Outcome:
+    """Train what was prepared or reopened, up to its end or a signal."""
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        reporter = Reporter(notify, prepared.config.training)
+        run = assemble_run(out, prepared, processes, reporter, stop, began)
+        state = run.state
+        if state.finished and ended(run) and (out / WEIGHTS).exists():
+            reporter.say(f"nothing to do: {state.finished}")
+            return Outcome(out, state.finished, state, processes.is_main)
+        if state.step:
+            reporter.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
+        state.finished = ""
+        stack.enter_context(fixed_order(run.config.training.deterministic))
+        if not ended(run) and (note := fit_batches(run)):
+            reporter.say(note)
+            if processes.is_main:
+                write_text(out / CONFIG, to_toml(run.config))
+                add_notes(out, [note])
+        if processes.is_main:
+            (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
+            trackers = Trackers(out, run.config, state.step, reporter.say)
+            stack.callback(trackers.close)
+            log = _log_rows(MetricsLog(out / METRICS, step=state.step, validated=state.validated))
+            skipped = note_skipped(out, prepared.train)
+            notify.add(log, trackers, skipped, *observers)
+        reporter.started(state, changed)
+        reason = train_loop(run)
+        state = run.state
+        reporter.ended(state, reason, interrupted=reason.startswith("stopped by"))
+    scores = scores_line(state.best_scores) or "not validated yet"
+    reporter.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
+    processes.close()
+    return Outcome(out, reason, state, processes.is_main)
+
+
 def assemble_run(
     out: Path,
     prepared: Prepared,
-    console: Console,
+    processes: Processes,
+    reporter: Reporter,
+    stop: StopRequest,
     began: float,
-    interrupted: Any,
-    accelerator: Accelerator,
 ) -> Run:
-    """Build model and optimizer, from the last checkpoint if there is one."""
+    """Build model and optimizer, from the last checkpoint if there is one.
+
+    Raises:
+        OptionError: memory does not hold the model, or parts of another model do not fit.
+        FolderError: the checkpoint is damaged.
+    """
     config = prepared.config
-    options = config.training
     require_memory(prepared)
     keep_freed_memory()
-    torch.manual_seed(options.seed)
+    torch.manual_seed(config.training.seed)
     model = build_model(config.model, **prepared.sizes)
     saved = checkpoints(out)
     tokenizers = (prepared.source, prepared.target)
     if not saved:
         fill_frequencies(model, prepared.train)
-        begun_with = [*fill_vectors(model, config, *tokenizers), *fill_parts(model, config)]
-        for line in begun_with:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for line in [*fill_vectors(model, config, *tokenizers), *fill_parts(model, config)]:
+            reporter.say(line)
     freeze(model, config, *tokenizers)
-    model.to(accelerator.device)
-    optimizer = build_optimizer(model, options)
+    model.to(processes.device)
+    optimizer = build_optimizer(model, config.training)
     state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
-    if accelerator.num_processes == 1 and accelerator.device.type == "cpu":
-        keep_gradients(model)
-    learner = accelerator.prepare(model)
-    log = MetricsLog(out / METRICS, step=state.step) if accelerator.is_main_process else None
-    reporter = Reporter(console, log, options)
     return Run(
-        out,
-        config,
-        prepared,
-        accelerator,
-        model,
-        learner,
-        optimizer,
-        state,
-        reporter,
-        began - state.elapsed,
-        interrupted,
+        folder=out,
+        config=config,
+        prepared=prepared,
+        processes=processes,
+        model=model,
+        learner=processes.wrap(model),
+        optimizer=optimizer,
+        state=state,
+        reporter=reporter,
+        began=began - state.elapsed,
+        stop=stop,
     )
+
+
+def _log_rows(log: MetricsLog) -> Observer:
+    """An observer that appends every row to ``metrics.jsonl``."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Measured):
+            log.write(event.row)
+
+    return observe
 
 
 def _summary(prepared: Prepared) -> str:
@@ -306,45 +264,3 @@ def _summary(prepared: Prepared) -> str:
         f"({config.target.level}); {model.cell} {model.embedding} x {model.hidden}, attention "
         f"{model.attention}; {config.training.precision}"
     )
-
-
-def refuse_foreign(out: Path) -> None:
-    """Raise unless ``out`` is absent, empty, or a folder that a training of ours began."""
-    for path in (out, *out.parents):
-        if path.exists() and not path.is_dir():
-            raise OptionError(
-                "is a file, a folder is expected", place=str(path), cure="another --out"
-            )
-    if out.is_dir():
-        refuse_ways_out(out)
-    if out.is_dir() and not (out / CONFIG).exists():
-        foreign = sorted({final_name(path.name) for path in out.iterdir()} - _OURS)
-        if foreign:
-            raise OptionError(
-                f"is not empty and no model folder: it holds {foreign[0]!r}",
-                place=str(out),
-                cure="choose another --out",
-            )
-
-
-@contextmanager
-def _signals() -> Iterator[Any]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; the second acts as usual."""
-    asked = ""
-    old: dict[int, Any] = {}
-
-    def ask(number: int, _: FrameType | None) -> None:
-        nonlocal asked
-        asked = signal.Signals(number).name
-        signal.signal(number, old[number])
-
-    for caught in (signal.SIGINT, signal.SIGTERM):
-        try:
-            old[caught] = signal.signal(caught, ask)
-        except ValueError:  # not in the main thread: the caller handles signals
-            break
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -1,10 +1,11 @@
-"""Where a training run stands: all that must survive it being killed, beside the weights."""
+"""Where a training stands: what a checkpoint keeps beside weights, optimizer and random states."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -38,10 +39,9 @@ class TrainingState:
     skipped: int = 0
     """Steps whose gradient was not finite and changed nothing."""
     skipped_in_a_row: int = 0
-    returns: int = 0
-    """Times that the run went back to a checkpoint, to go on with half the learning rate."""
     positions: int = 0
-    """Most positions (tokens, padding included) that memory holds at a time; 0: not met yet."""
+    """Most positions (tokens and padding of both sides) that memory held at a time in a step; 0:
+    it has held every batch."""
     validated: int = -1
     """The step of the last validation."""
     reserve: float = 8.0
@@ -59,13 +59,13 @@ class TrainingState:
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> TrainingState:
-        """The inverse of :meth:`to_json`.
+        """The state of its JSON; names that only another version knows are ignored.
 
         Raises:
             TypeError, KeyError: these are not the values of a state.
         """
-        best = values["best"]
-        state = cls(**{**values, "best": -math.inf if best is None else best})  # type: ignore[arg-type]
+        known: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(cls)}
+        state = cls(**known | {"best": -math.inf if known["best"] is None else known["best"]})
         for item in dataclasses.fields(cls):
             found, kind = getattr(state, item.name), type(getattr(cls(), item.name))
             if not isinstance(found, (int, float) if kind is float else kind):

@@ -1,24 +1,24 @@
-"""One update of the weights, launched; and what it gave, read when that costs no waiting.
+"""One optimizer step, and its numbers, which are read one step later on a GPU.
 
-A GPU works through what it was given while the program goes on. To ask it for a number is to wait
-until it has done everything, and then to let it wait for the next work: so nothing here asks. Its
-numbers come with :meth:`Step.read`, which the loop calls one step later. (Optimizers other than
-Adam ask whether the gradient is finite, and several processes agree on the time at every step.)
+A GPU works while the program goes on. Asking it for a number means to wait until it has done all
+its work, and it then waits for more. So a step asks for nothing: its numbers are copied in the
+background, and :meth:`StepResult.read` takes them when they have come. (Optimizers other than Adam
+do ask whether the gradient is finite.)
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from dragoman.data.batches import Batch
+from dragoman.errors import TrainingError
 from dragoman.model.seq2seq import Loss, Objective
+from dragoman.training.machine import is_out_of_memory
 from dragoman.training.optimizer import clip, update
-from dragoman.training.recovery import in_parts
 from dragoman.training.schedules import learning_rate, sampling_share
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from dragoman.training.state import TrainingState
 
 
-class Step:
-    """What an update gave.
+class StepResult:
+    """The numbers of an optimizer step.
 
     Args:
-        number: the step.
+        number: steps taken before this one.
         rate: the learning rate.
-        batch: what was learned from, by this process.
-        norms: of the gradients before clipping.
-        sums: what the model said of the batch.
+        batch: what this process learned from.
+        norms: of the gradients before clipping: ``encoder``, ``decoder``, ``total``.
+        loss: sums over the batch.
         tokens: real target tokens of all processes.
     """
 
@@ -44,73 +44,109 @@ class Step:
         rate: float,
         batch: Batch,
         norms: dict[str, Tensor],
-        sums: Loss,
+        loss: Loss,
         tokens: Tensor,
     ) -> None:
         self.number, self.rate, self.target_tokens = number, rate, batch.target_tokens
-        self.names = list(norms)
-        self.norms: dict[str, float] = {}
-        """Known when the step has been read."""
-        numbers = (*norms.values(), sums.plain, sums.right, tokens)
+        self.norms = dict.fromkeys(norms, math.nan)
+        """Known once the result has been read."""
+        numbers = (*norms.values(), loss.plain, loss.right, tokens)
         values = torch.stack([number.float() for number in numbers])
-        self._come: torch.cuda.Event | None = None
+        self._copied: torch.cuda.Event | None = None
         if values.device.type == "cuda":
             here = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
             values = here.copy_(values, non_blocking=True)
-            self._come = torch.cuda.Event()
-            self._come.record()
+            self._copied = torch.cuda.Event()
+            self._copied.record()
         self._values = values
 
     def read(self, state: TrainingState) -> bool:
-        """Wait for the numbers and count them in; False when the gradient was not finite."""
-        if self._come is not None:
-            self._come.synchronize()
+        """Wait for the numbers and add them to ``state``; False if the gradient was not finite."""
+        if self._copied is not None:
+            self._copied.synchronize()
         *norms, plain, right, tokens = self._values.tolist()
-        self.norms = dict(zip(self.names, norms, strict=True))
+        self.norms = dict(zip(self.norms, norms, strict=True))
         state.tokens += round(tokens)
         state.window_loss += plain
         state.window_tokens += self.target_tokens
         state.window_right += round(right)
-        finite = math.isfinite(self.norms["total"])
-        if finite:
-            state.skipped_in_a_row = 0
-        return finite
+        return math.isfinite(self.norms["total"])
 
 
-def train_step(run: Run, batch: Batch) -> Step:
-    """Launch one update."""
-    state, options, accelerator = run.state, run.config.training, run.accelerator
+def train_step(run: Run, batch: Batch) -> StepResult:
+    """Launch one optimizer step.
+
+    The loss is summed over tokens and divided once, by the tokens of all processes. Their gradients
+    are averaged on the way back, so that each process multiplies by the number of processes.
+
+    Raises:
+        TrainingError: memory does not hold one pair of the batch.
+    """
+    state, options, processes = run.state, run.config.training, run.processes
     rate = learning_rate(options, step=state.step, done=run.done, cuts=state.cuts)
-    rate *= 0.5**state.returns
     for group in run.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
-    batch = batch.to(accelerator.device)
-    # Summed over tokens and divided once, by the tokens of all processes; as their gradients are
-    # averaged on the way back, each counts as many times as there are processes.
-    processes = accelerator.num_processes
-    tokens = batch.target_mask.sum()
-    everywhere = accelerator.reduce(tokens) if processes > 1 else tokens
-    learn = partial(backward, run, run.learner, processes / everywhere)
-    if processes == 1:
-        sums = in_parts(batch, state, learn, run.optimizer.zero_grad, run.reporter.say)
-    else:  # parts would have to be agreed on
-        sums = learn(batch)
+    processes.seed_step(options.seed, state.step)
+    batch = batch.to(processes.device)
+    tokens = processes.sum(batch.target_mask.sum())
+    scale = processes.count / tokens
+    if processes.count == 1:
+        loss = _in_parts(run, batch, scale)
+    else:  # the other processes do not know of parts
+        loss = backward(run, run.learner, scale, batch)
     norms = clip(run.model, options)
     update(run.optimizer, norms["total"])
     run.optimizer.zero_grad(set_to_none=True)
-    step = Step(state.step, rate, batch, norms, sums, everywhere)
+    result = StepResult(state.step, rate, batch, norms, loss, tokens)
     state.step += 1
     state.batch += 1
-    return step
+    return result
 
 
-def backward(run: Run, model: torch.nn.Module, scale: Tensor, part: Batch) -> Loss:
-    """Forward and backward: adds the gradients of the summed loss times ``scale``."""
+def _in_parts(run: Run, batch: Batch, scale: Tensor) -> Loss:
+    """Forward and backward of a whole batch, or of as many parts as memory asks for.
+
+    ``state.positions``, the most positions that memory held, is halved at each failure.
+
+    Raises:
+        TrainingError: memory does not hold one pair.
+    """
+    state, pairs = run.state, len(batch.source)
+    positions = batch.source.numel() + batch.target_in.numel()
+    while True:
+        parts = min(pairs, -(-positions // state.positions) if state.positions else 1)
+        try:
+            losses = [backward(run, run.learner, scale, part) for part in batch.split(parts)]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            run.optimizer.zero_grad(set_to_none=True)
+            if parts >= pairs:
+                raise TrainingError(
+                    f"memory does not hold one pair of {positions // pairs:,} tokens",
+                    place=f"step {state.step}",
+                    cure="lower source.max_tokens and target.max_tokens, or the model's sizes",
+                ) from error
+        else:
+            return losses[0] if parts == 1 else Loss(*map(_total, zip(*losses, strict=True)))
+        state.positions = max(1, positions // (2 * parts))
+        run.reporter.say(
+            f"step {state.step}: out of memory; batches are learned from in parts of "
+            f"{state.positions:,} tokens from here on"
+        )
+
+
+def _total(numbers: tuple[Tensor, ...]) -> Tensor:
+    return torch.stack(numbers).sum()
+
+
+def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> Loss:
+    """Forward and backward pass: adds the gradients of the summed loss times ``scale``."""
     low = run.config.training.precision == "bf16"
-    with torch.autocast(run.accelerator.device.type, torch.bfloat16, enabled=low):
-        loss: Loss = model(part, objective(run)._replace(scale=scale))
-    run.accelerator.backward(loss.total)
-    return Loss(*(number.detach() for number in loss))  # lets go of all that led there
+    with torch.autocast(run.processes.device.type, torch.bfloat16, enabled=low):
+        loss: Loss = model(batch, objective(run)._replace(scale=scale))
+    loss.total.backward()
+    return Loss(*(number.detach() for number in loss))  # frees the graph
 
 
 def objective(run: Run) -> Objective:

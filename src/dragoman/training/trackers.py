@@ -16,8 +16,7 @@ from dragoman.errors import TrainingError
 from dragoman.extras import naming_extras
 from dragoman.files import write_text
 from dragoman.layout import TRACKERS
-
-"""What each tracker calls the run, so that a resumed run goes on in the same curves."""
+from dragoman.training.observer import Event, Measured
 
 
 def require_trackers(names: Sequence[str]) -> None:
@@ -28,12 +27,11 @@ def require_trackers(names: Sequence[str]) -> None:
 
 
 class Trackers:
-    """The trackers of one run.
+    """The trackers of one run, as one observer; a tracker that fails is given up.
 
     Args:
-        names: which ones.
         folder: the run's.
-        config: what they are sent as hyperparameters.
+        config: the options; ``training.track`` names the trackers, and all are sent to them.
         step: where the run stands.
         say: receives what the user should know.
 
@@ -41,14 +39,7 @@ class Trackers:
         TrainingError: one does not start; the message is the tracker's own.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        folder: Path,
-        config: Config,
-        step: int,
-        say: Callable[[str], None],
-    ) -> None:
+    def __init__(self, folder: Path, config: Config, step: int, say: Callable[[str], None]) -> None:
         self._say = say
         self._trackers: dict[str, Any] = {}
         path = folder / TRACKERS
@@ -57,7 +48,7 @@ class Trackers:
             name: value if isinstance(value, (bool, int, float)) else str(value)
             for name, value in flat(config).items()
         }
-        for name in names:
+        for name in config.training.track:
             try:
                 tracker = _build(name, folder, step, known.get(name))
                 tracker.start()
@@ -72,8 +63,11 @@ class Trackers:
                 ) from error
             self._trackers[name] = tracker
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Send the numbers of a row of ``metrics.jsonl``; a tracker that fails is given up."""
+    def __call__(self, event: Event) -> None:
+        """Send the numbers of a row of ``metrics.jsonl``."""
+        if not isinstance(event, Measured):
+            return
+        row = event.row
         values = {
             f"{row['kind']}/{name}": value
             for name, value in row.items()

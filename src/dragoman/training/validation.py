@@ -160,8 +160,8 @@ def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequenc
     return right / sum(len(reference) + 1 for reference in references)
 
 
-def keep_confidence(folder: Path, prepared: Prepared, config: Config) -> None:
-    """Fit how sure the best weights may be of an answer, on held-out pairs, and store it."""
+def fit_and_save_confidence(folder: Path, prepared: Prepared, config: Config) -> None:
+    """Fit the confidence of the best weights' translations on held-out pairs, and save it."""
     best = load_folder(folder)
     translator = Translator(
         TorchScorer(best.model), best.source, best.target, longest=config.source.max_tokens

@@ -1,0 +1,109 @@
+"""The processes that train one model together, built on Accelerate and torch.distributed.
+
+Every process holds the whole model and learns from its own share of the batches. The main process
+(rank 0) prepares the data, validates, and writes all files; the others wait for it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed
+from accelerate import Accelerator
+from accelerate.utils import (
+    DistributedType,
+    GradientAccumulationPlugin,
+    InitProcessGroupKwargs,
+    broadcast_object_list,
+)
+from torch import Tensor, nn
+
+from dragoman.errors import OptionError
+
+Value = TypeVar("Value")
+
+TIMEOUT = timedelta(hours=24)
+"""How long a process waits for another, which may prepare a large corpus meanwhile."""
+SUPPORTED = {DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU}
+
+
+class Processes:
+    """The processes of one training; without a launcher there is one.
+
+    Precision and gradient accumulation are set here, and not by the user's Accelerate
+    configuration: it would divide gradients, or scale those of fp16, unseen by the loop.
+
+    Raises:
+        OptionError: Accelerate is configured for another kind of parallel training.
+    """
+
+    def __init__(self) -> None:
+        self._accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),  # else several processes are not joined
+            mixed_precision="no",  # the step chooses its own precision
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            dynamo_backend="no",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
+        )
+        kind = self._accelerator.distributed_type
+        if kind not in SUPPORTED:
+            raise OptionError(
+                f"Accelerate is configured for {kind.value}, which this program does not support",
+                cure="use torchrun, or choose plain data parallelism in accelerate config",
+            )
+        self.rank = int(self._accelerator.process_index)
+        self.count = int(self._accelerator.num_processes)
+        self.device: torch.device = self._accelerator.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process prepares, validates and writes."""
+        return self.rank == 0
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model whose backward pass averages gradients over the processes."""
+        wrapped: nn.Module = self._accelerator.prepare(model)
+        return wrapped
+
+    def wait(self) -> None:
+        """Return when every process has called this."""
+        self._accelerator.wait_for_everyone()
+
+    def close(self) -> None:
+        """Close the connections between the processes before they end."""
+        if self.count > 1:
+            self.wait()
+            self._accelerator.end_training()
+
+    def sum(self, number: Tensor) -> Tensor:
+        """The sum of every process's ``number``."""
+        total: Tensor = number if self.count == 1 else self._accelerator.reduce(number)
+        return total
+
+    def largest(self, *numbers: float) -> list[float]:
+        """The largest of every process's numbers, each for itself."""
+        if self.count == 1:
+            return list(numbers)
+        values = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(values, torch.distributed.ReduceOp.MAX)
+        return [float(value) for value in values]
+
+    def from_main(self, value: Value) -> Value:
+        """The main process's ``value`` in every process; for what is exchanged rarely."""
+        if self.count == 1:
+            return value
+        box = [value]
+        broadcast_object_list(box)
+        return box[0]
+
+    def seed_step(self, seed: int, step: int) -> None:
+        """Give the random numbers of one step (dropout, sampling) their own seed in this process.
+
+        The main process draws on from where it stands: its random state is in the checkpoints.
+        """
+        if not self.is_main:
+            mixed = np.random.SeedSequence((seed, self.rank, step)).generate_state(1, np.uint64)
+            torch.manual_seed(int(mixed[0]))
