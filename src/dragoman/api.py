@@ -22,10 +22,10 @@ from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
 from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_examples
 from dragoman.evaluation.likelihood import teacher_forced
 from dragoman.model.folder import ModelFolder, load_folder
-from dragoman.model.scorer import TorchScorer
+from dragoman.model.network import TorchNetwork
 from dragoman.runs.history import History
-from dragoman.scorer import Scorer
 from dragoman.search.alignment import pharaoh
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
 from dragoman.search.request import Request
 from dragoman.search.translator import Scored, Translation, Translator
@@ -138,17 +138,25 @@ class Model:
         self.folder, self.others = folder, others
         self.config = folder.config
         self.confidence = None if others else load_confidence(folder.path)
-        scorer: Scorer[Any] = TorchScorer(folder.model)
         if others:
             require_agreement([_member(folder), *map(_member, others)])
-            scorer = EnsembleScorer([scorer, *(TorchScorer(other.model) for other in others)])
-        self._translator = Translator(
-            scorer,
-            folder.source,
-            folder.target,
-            longest=folder.config.source.max_tokens,
-            others=[other.source for other in others],
-        )
+        self._translators: dict[bool, Translator] = {}
+
+    def _translator(self, *, int8: bool) -> Translator:
+        """The translator that multiplies 8-bit numbers, or the one that does not."""
+        if int8 not in self._translators:
+            scorers = [
+                BatchedScorer(TorchNetwork(one.model, int8=int8), member)
+                for member, one in enumerate((self.folder, *self.others))
+            ]
+            self._translators[int8] = Translator(
+                EnsembleScorer(scorers) if self.others else scorers[0],
+                self.folder.source,
+                self.folder.target,
+                longest=self.config.source.max_tokens,
+                others=[other.source for other in self.others],
+            )
+        return self._translators[int8]
 
     def _repr_html_(self) -> str:
         """What the model is and how good, for notebooks."""
@@ -186,7 +194,8 @@ class Model:
         """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
         search = self._search(options)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
-        return self._translator.translate(lines, search, attention=attention, dictionary=dictionary)
+        translator = self._translator(int8=search.int8)
+        return translator.translate(lines, search, attention=attention, dictionary=dictionary)
 
     def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
         """How probable the model finds the target of each pair.
@@ -194,7 +203,8 @@ class Model:
         Its numbers are those of a translation with this text. An unknown target word counts as the
         unknown word; a long source is read whole.
         """
-        return list(self._translator.score(pairs, self._search(options)))
+        search = self._search(options)
+        return list(self._translator(int8=search.int8).score(pairs, search))
 
     def _search(self, options: Mapping[str, Any]) -> SearchOptions:
         """The search options of the model folder, with ``options`` in their places; checked."""
@@ -218,12 +228,13 @@ class Model:
 
         self._require_one()
         smoothing = self.config.training.label_smoothing
+        search = self._search(options)
         return explain_line(
             self.folder.model,
-            self._translator,
+            self._translator(int8=search.int8),
             line,
             target,
-            self._search(options),
+            search,
             longest_target=self.config.target.max_tokens,
             smoothing=smoothing,
         )
@@ -281,7 +292,7 @@ class Model:
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
         return evaluate_examples(
-            self._translator,
+            self._translator(int8=search.int8),
             pairs,
             search,
             raw_references=raw_references,

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
-from dragoman.scorer import largest
-from dragoman.search.constraints import Phrases
-from dragoman.search.demand import plain_demand
-from dragoman.search.loop import search
-from table_scorer import VOCABULARY, WORDS, ShortScorer, TableScorer, source, total
+from dragoman.search.batched import BatchedScorer
+from dragoman.search.choose import largest
+from dragoman.search.phrases import Phrases
+from table_network import VOCABULARY, WORDS, ShortNetwork, TableNetwork, outputs, plain, total
 
 
-def naive_greedy(scorer: TableScorer, number: int, limit: int) -> tuple[int, ...]:
+def naive_greedy(scorer: TableNetwork, number: int, limit: int) -> tuple[int, ...]:
     history: tuple[int, ...] = (BOS,)
     while len(history) <= limit + 1:
         scores = scorer.log_probs(number, history)
@@ -36,8 +35,8 @@ LIMITED = SearchOptions(max_ratio=0.0, unknown="drop")  # 20 tokens at most
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 99), min_size=1, max_size=6))
 @settings(deadline=None)
 def test_a_beam_of_one_is_greedy_search(seed: int, numbers: list[int]) -> None:
-    scorer = TableScorer(seed)
-    found = search(scorer, [source(n) for n in numbers], replace(LIMITED, beam=1))
+    scorer = TableNetwork(seed)
+    found = outputs(scorer, numbers, replace(LIMITED, beam=1))
     for number, hypotheses in zip(numbers, found, strict=True):
         expected = naive_greedy(scorer, number, 20)
         assert hypotheses[0].ids == expected[: len(hypotheses[0].ids)]
@@ -50,12 +49,12 @@ def test_a_beam_of_one_is_greedy_search(seed: int, numbers: list[int]) -> None:
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 1.0]))
 @settings(deadline=None, max_examples=30)
 def test_a_wide_beam_finds_the_best_of_all_outputs(seed: int, penalty: float) -> None:
-    scorer = ShortScorer(seed)
+    scorer = ShortNetwork(seed)
     every = [ids for n in range(4) for ids in itertools.product(WORDS, repeat=n)]
     scores = {ids: total(scorer, 7, ids) / (len(ids) + 1) ** penalty for ids in every}
     best = max(scores, key=lambda ids: scores[ids])
     options = replace(LIMITED, beam=len(every), n_best=len(every), length_penalty=penalty)
-    found = search(scorer, [source(7)], options)[0]
+    found = outputs(scorer, [7], options)[0]
     assert found[0].ids == best
     assert found[0].score == pytest.approx(scores[best], rel=1e-5)
     for hypothesis in found:
@@ -66,11 +65,11 @@ def test_a_wide_beam_finds_the_best_of_all_outputs(seed: int, penalty: float) ->
 @given(st.integers(0, 10**6), st.integers(1, 5), st.permutations(range(6)))
 @settings(deadline=None, max_examples=30)
 def test_company_does_not_change_an_answer(seed: int, beam: int, order: list[int]) -> None:
-    scorer = TableScorer(seed)
+    scorer = TableNetwork(seed)
     options = replace(LIMITED, beam=beam, n_best=beam)
-    together = search(scorer, [source(n) for n in order], options, attention=True)
+    together = outputs(scorer, order, options, attention=True)
     for number, hypotheses in zip(order, together, strict=True):
-        alone = search(scorer, [source(number)], options, attention=True)[0]
+        alone = outputs(scorer, [number], options, attention=True)[0]
         assert [h.ids for h in hypotheses] == [h.ids for h in alone]
         assert [h.score for h in hypotheses] == [h.score for h in alone]
         for one, other in zip(hypotheses, alone, strict=True):
@@ -97,16 +96,17 @@ SEARCHES = [
 )
 @settings(deadline=None)
 def test_sentences_that_begin_later_get_the_same_answers(
-    seed: int, numbers: list[int], at_once: int, asked: dict[str, float]
+    seed: int, numbers: list[int], batch_size: int, asked: dict[str, float]
 ) -> None:
-    sources, options = [source(n) for n in numbers], replace(LIMITED, **asked)  # type: ignore[arg-type]
+    options = replace(LIMITED, **asked)  # type: ignore[arg-type]
     must = Phrases([(5, 6)])
-    demands = [plain_demand(options, ids) for ids in sources]
+    constraints = [plain(options, n) for n in numbers]
     if not options.temperature:
-        demands[0] = replace(demands[0], prefix=(4, 5))
-        demands[1] = replace(demands[1], must=must)
-    few = search(TableScorer(seed), sources, options, demands, attention=True, at_once=at_once)
-    all_ = search(TableScorer(seed), sources, options, demands, attention=True)
+        constraints[0] = replace(constraints[0], prefix=(4, 5))
+        constraints[1] = replace(constraints[1], phrases=must)
+    asked_of = (TableNetwork(seed), numbers, options, constraints)
+    few = outputs(*asked_of, attention=True, batch_size=batch_size)
+    all_ = outputs(*asked_of, attention=True)
     for one, other in zip(few, all_, strict=True):
         for a, b in zip(one, other, strict=True):
             assert (a.ids, a.score, a.steps) == (b.ids, b.score, b.steps)
@@ -114,7 +114,7 @@ def test_sentences_that_begin_later_get_the_same_answers(
 
 
 def test_sentences_take_the_place_of_those_that_are_done() -> None:
-    class Long(TableScorer):
+    class Long(TableNetwork):
         """A sentence ends after as many words as its number says."""
 
         def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
@@ -122,19 +122,19 @@ def test_sentences_take_the_place_of_those_that_are_done() -> None:
             scores[EOS if len(history) > source else 5] = 0.0
             return scores
 
-    scorer, numbers = Long(0), [8, 1, 1, 1, 1, 1, 1]
+    scorer, numbers = BatchedScorer(Long(0)), [8, 1, 1, 1, 1, 1, 1]
     taken: list[int] = []
     step = scorer.step
     scorer.step = lambda tokens, *rest: taken.append(len(tokens)) or step(tokens, *rest)  # type: ignore
-    found = search(scorer, [source(n) for n in numbers], replace(LIMITED, beam=1), at_once=2)
+    found = outputs(scorer, numbers, replace(LIMITED, beam=1), batch_size=2)
     assert [len(f[0].ids) for f in found] == numbers
     # nine steps of the long one, two of each short one: 21 in two places
     assert taken == [2] * 10 + [1]
 
 
 def test_attention_belongs_to_the_tokens_of_its_hypothesis() -> None:
-    scorer = TableScorer(3)
-    for hypothesis in search(scorer, [source(1)], replace(LIMITED, n_best=5), attention=True)[0]:
+    scorer = TableNetwork(3)
+    for hypothesis in outputs(scorer, [1], replace(LIMITED, n_best=5), attention=True)[0]:
         assert hypothesis.weights is not None
         history: tuple[int, ...] = (BOS,)
         for step, token in enumerate((*hypothesis.ids, EOS)[: len(hypothesis.weights)]):
@@ -144,7 +144,7 @@ def test_attention_belongs_to_the_tokens_of_its_hypothesis() -> None:
             history = (*history, token)
 
 
-class EndlessScorer(TableScorer):
+class EndlessNetwork(TableNetwork):
     """Never ends of its own will."""
 
     def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
@@ -156,20 +156,20 @@ class EndlessScorer(TableScorer):
 @pytest.mark.parametrize("beam", [1, 4])
 def test_an_endless_output_is_cut_at_its_limit(beam: int) -> None:
     options = SearchOptions(beam=beam, n_best=beam, max_ratio=3.0)
-    found = search(EndlessScorer(1), [source(1)], options)[0]
+    found = outputs(EndlessNetwork(1), [1], options)[0]
     assert len(found) == beam
     assert all(len(h.ids) == 24 and not h.complete for h in found)  # 3 x 1 + 20, and one more
 
 
 def test_a_finished_sentence_is_no_longer_computed() -> None:
-    class Uneven(TableScorer):
+    class Uneven(TableNetwork):
         def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
             scores = np.full(VOCABULARY, -9.0, dtype=np.float32)
             scores[EOS if len(history) > source else 5] = 0.0
             return scores
 
     scorer = Uneven(0)
-    found = search(scorer, [source(n) for n in (1, 4, 2)], replace(LIMITED, beam=1))
+    found = outputs(scorer, (1, 4, 2), replace(LIMITED, beam=1))
     assert [len(f[0].ids) for f in found] == [1, 4, 2]
     assert scorer.rows == 3 + 3 + 2 + 1 + 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,17 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
+from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import OptionError
-from dragoman.model.scorer import TorchScorer
+from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import build_model
-from dragoman.search.constraints import Never, Phrases
-from dragoman.search.demand import plain_demand
-from dragoman.search.loop import search
+from dragoman.search.batched import BatchedScorer
+from dragoman.search.constraints import constraints_of
+from dragoman.search.phrases import Banned, Phrases
 from dragoman.search.request import Request
 from dragoman.search.translator import Translator
-from table_scorer import WORDS, ShortScorer, TableScorer, source, total
+from table_network import WORDS, ShortNetwork, TableNetwork, outputs, plain, total
 
 LIMITED = SearchOptions(max_ratio=0.0, unknown="drop")  # 20 tokens at most
 phrases = st.lists(
@@ -39,29 +41,28 @@ def holds(ids: tuple[int, ...], phrase: tuple[int, ...]) -> bool:
 def test_what_must_be_there_is_there(
     seed: int, must: list[tuple[int, ...]], beam: int, spare: int
 ) -> None:
-    scorer, options = TableScorer(seed), replace(LIMITED, beam=beam, n_best=beam)
+    scorer, options = TableNetwork(seed), replace(LIMITED, beam=beam, n_best=beam)
     room = sum(map(len, must)) + spare - 1  # with none to spare, one token before the last
-    demand = replace(plain_demand(options, source(1)), must=Phrases(must), most=room)
-    free = plain_demand(options, source(2))
-    found, other = search(scorer, [source(1), source(2)], options, [demand, free])
+    asked = replace(plain(options, 1), phrases=Phrases(must), max_length=room)
+    found, other = outputs(scorer, [1, 2], options, [asked, plain(options, 2)])
     assert found
     for hypothesis in found:
         assert all(holds(hypothesis.ids, phrase) for phrase in must), hypothesis.ids
         if hypothesis.complete:
             assert hypothesis.log_prob == pytest.approx(total(scorer, 1, hypothesis.ids))
-    alone = search(scorer, [source(2)], options)[0]  # a neighbour's demand is not mine
+    alone = outputs(scorer, [2], options)[0]  # a neighbour's constraints are not mine
     assert [h.ids for h in other] == [h.ids for h in alone]
 
 
 def test_a_wide_beam_finds_the_best_output_that_holds_a_word() -> None:
-    scorer = ShortScorer(11)
+    scorer = ShortNetwork(11)
     every = [ids for n in range(4) for ids in itertools.product(WORDS, repeat=n)]
     allowed = [ids for ids in every if holds(ids, (5, 4))]
     best = max(allowed, key=lambda ids: total(scorer, 7, ids) / (len(ids) + 1))
     options = replace(LIMITED, beam=len(every))
-    demand = replace(plain_demand(options, source(7)), must=Phrases([(5, 4)]))
-    assert search(scorer, [source(7)], options, [demand])[0][0].ids == best
-    assert search(scorer, [source(7)], options)[0][0].ids != best
+    asked = replace(plain(options, 7), phrases=Phrases([(5, 4)]))
+    assert outputs(scorer, [7], options, [asked])[0][0].ids == best
+    assert outputs(scorer, [7], options)[0][0].ids != best
 
 
 def test_a_phrase_that_another_token_carries_on_is_not_there() -> None:
@@ -76,9 +77,9 @@ def test_a_phrase_that_another_token_carries_on_is_not_there() -> None:
 @settings(deadline=None, max_examples=40)
 def test_what_must_not_be_there_is_not(seed: int, banned: list[int]) -> None:
     texts = ["", "", "", "", "▁a", "▁b", "c", "▁cd"]
-    never = Never(texts, ["".join(texts[i] for i in banned)])
-    demand = replace(plain_demand(LIMITED, source(1)), never=never)
-    for hypothesis in search(TableScorer(seed), [source(1)], LIMITED, [demand])[0]:
+    never = Banned(texts, ["".join(texts[i] for i in banned)])
+    asked = replace(plain(LIMITED, 1), banned=never)
+    for hypothesis in outputs(TableNetwork(seed), [1], LIMITED, [asked])[0]:
         said = "".join(texts[i] for i in hypothesis.ids)
         assert "".join(texts[i] for i in banned) not in said.replace("▁cd", "▁CD") or banned == [7]
         assert not holds(hypothesis.ids, tuple(banned))
@@ -86,17 +87,18 @@ def test_what_must_not_be_there_is_not(seed: int, banned: list[int]) -> None:
 
 def test_a_ban_sees_through_other_spellings() -> None:
     texts = ["", "", "", "", "▁ca", "t", "▁cat", "▁cats", "s", "▁", "c", "at"]
-    never = Never(texts, ["▁cat"])
-    assert sorted(never.completing(np.array([4]))) == [5, 6]  # "ca" + "t", and the whole word
-    assert sorted(never.completing(np.array([9, 10]))) == [6, 11]
-    assert sorted(never.completing(np.array([], dtype=int))) == [6]  # "cats" is another word
+    never = Banned(texts, ["▁cat"])
+    following = partial(never.following, own=(), wanted=())
+    assert sorted(following(np.array([4]))) == [5, 6]  # "ca" + "t", and the whole word
+    assert sorted(following(np.array([9, 10]))) == [6, 11]
+    assert sorted(following(np.array([], dtype=int))) == [6]  # "cats" is another word
 
 
 @given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([1, 4]))
 @settings(deadline=None, max_examples=40)
 def test_no_n_gram_comes_twice(seed: int, size: int, beam: int) -> None:
     options = replace(LIMITED, no_repeat=size, beam=beam, n_best=beam)
-    for hypothesis in search(TableScorer(seed), [source(1)], options)[0]:
+    for hypothesis in outputs(TableNetwork(seed), [1], options)[0]:
         grams = [hypothesis.ids[i : i + size] for i in range(len(hypothesis.ids) - size + 1)]
         assert len(grams) == len(set(grams))
 
@@ -106,9 +108,9 @@ def test_no_n_gram_comes_twice(seed: int, size: int, beam: int) -> None:
 def test_an_output_begins_as_asked_and_is_not_too_short(
     seed: int, least: int, prefix: list[int]
 ) -> None:
-    scorer = TableScorer(seed)
-    demand = replace(plain_demand(LIMITED, source(1)), least=least, prefix=tuple(prefix))
-    best = search(scorer, [source(1)], LIMITED, [demand])[0][0]
+    scorer = TableNetwork(seed)
+    asked = replace(plain(LIMITED, 1), min_length=least, prefix=tuple(prefix))
+    best = outputs(scorer, [1], LIMITED, [asked])[0][0]
     assert best.ids[: len(prefix)] == tuple(prefix)
     assert len(best.ids) >= least
     if best.complete:
@@ -116,15 +118,21 @@ def test_an_output_begins_as_asked_and_is_not_too_short(
 
 
 def test_lengths_are_relative_to_the_source() -> None:
-    demand = plain_demand(SearchOptions(min_ratio=0.5, max_ratio=1.5), np.arange(9, dtype=np.int32))
-    assert (demand.source, demand.least, demand.most) == (9, 4, 33)
+    asked = constraints_of(
+        SearchOptions(min_ratio=0.5, max_ratio=1.5), Source(np.arange(9, dtype=np.int32))
+    )
+    assert (asked.source_length, asked.min_length, asked.max_length) == (9, 4, 33)
 
 
-def test_what_cannot_be_found_is_an_empty_output() -> None:
+def test_an_output_ends_where_no_word_is_left() -> None:
     options = replace(LIMITED, no_repeat=1)
-    demand = replace(plain_demand(options, source(1)), least=5)  # of four words, each once
-    (nothing,) = search(TableScorer(1), [source(1)], options, [demand])[0]
-    assert nothing.ids == () and nothing.log_prob == -np.inf
+    asked = replace(plain(options, 1), min_length=5)  # of four words, each once
+    for drawn in (0.0, 1.0):
+        for hypothesis in outputs(
+            TableNetwork(1), [1], replace(options, temperature=drawn), [asked]
+        )[0]:
+            assert sorted(hypothesis.ids) == [*WORDS] and hypothesis.complete
+            assert np.isfinite(hypothesis.score)
 
 
 TEXT = ["the cat sat on a mat , near the dog .", "a category of cats", "dogs sit !"]
@@ -140,7 +148,7 @@ def translator(level: str) -> Translator:
         for parameter in model.parameters():
             parameter.mul_(3)
         model.output.bias[EOS] = 1.0
-    return Translator(TorchScorer(model), tokenizer, tokenizer, longest=30)
+    return Translator(BatchedScorer(TorchNetwork(model)), tokenizer, tokenizer, longest=30)
 
 
 @pytest.mark.parametrize("level", ["word", "bpe", "char"])
@@ -169,7 +177,6 @@ def test_words_in_the_text_of_every_level(level: str) -> None:
     ("request_", "options", "message"),
     [
         ({"must": ("zebra",)}, {}, "must: 'zebra' is not in the target vocabulary"),
-        ({"never": ("cat", "zebra")}, {}, "never: 'zebra' is not in the target vocabulary"),
         ({"prefix": "a zebra"}, {}, "prefix: 'a zebra' is not in the target vocabulary"),
         ({"must": (" ",)}, {}, "must: ' ' is empty"),
         ({"must": ("the cat",), "never": ("cat",)}, {}, "'the cat' cannot be there without 'cat'"),

@@ -10,32 +10,28 @@ import pytest
 from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
-from dragoman.search.loop import search
-from table_scorer import WORDS, TableScorer, source
+from table_network import WORDS, TableNetwork, outputs
 
 OPTIONS = SearchOptions(beam=3, n_best=3, max_ratio=0.0, unknown="drop")
 
 
-def demanded(options: SearchOptions, number: int) -> list:  # type: ignore[type-arg]
-    from dragoman.search.demand import plain_demand
-
-    return [plain_demand(options, source(number))]
+def ensemble(*networks: TableNetwork) -> EnsembleScorer:
+    return EnsembleScorer([BatchedScorer(one, member) for member, one in enumerate(networks)])
 
 
 def test_one_model_twice_is_the_model() -> None:
-    one = TableScorer(4)
-    both = EnsembleScorer([one, TableScorer(4)])
+    one = TableNetwork(4)
+    both = ensemble(one, TableNetwork(4))
     for options in (OPTIONS, replace(OPTIONS, no_repeat=2), replace(OPTIONS, temperature=1.0)):
-        demands = demanded(options, 6)
-        found = search(both, [(source(6), source(6))], options, demands)[0]
-        assert found == search(one, [source(6)], options, demands)[0]
+        assert outputs(both, [(6, 6)], options) == outputs(one, [6], options)
 
 
 def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
-    members = [TableScorer(1), TableScorer(2), TableScorer(3)]
-    both = EnsembleScorer(members)
-    best = search(both, [(source(5), source(6), source(7))], OPTIONS, demanded(OPTIONS, 5))[0][0]
+    members = [TableNetwork(1), TableNetwork(2), TableNetwork(3)]
+    both = ensemble(*members)
+    best = outputs(both, [(5, 6, 7)], OPTIONS)[0][0]
     history, total = (2,), 0.0
     for token in (*best.ids, EOS)[: len(best.steps)]:
         parts = [np.exp(m.log_probs(n, history)) for m, n in zip(members, (5, 6, 7), strict=True)]

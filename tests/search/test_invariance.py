@@ -15,9 +15,10 @@ from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.eight_bit import has_eight_bit
+from dragoman.model.network import TorchNetwork
 from dragoman.model.products import Prepared, linear
-from dragoman.model.scorer import TorchScorer
 from dragoman.model.seq2seq import build_model
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.reading import Reader
 from dragoman.search.request import Request
 from dragoman.search.translator import Translator
@@ -37,14 +38,16 @@ def tokenizer() -> Tokenizer:
     return train_tokenizer(TEXT + words, SIDE)
 
 
-def translator(tokenizer: Tokenizer, **options: object) -> Translator:
+def translator(tokenizer: Tokenizer, *, int8: bool = False, **options: object) -> Translator:
     torch.manual_seed(3)
     chosen = replace(ModelOptions(), **{"embedding": 48, "hidden": 96, "dropout": 0.0} | options)  # type: ignore[arg-type]
     model = build_model(chosen, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.5)  # an untrained model says the same of everything; this one does not
-    return Translator(TorchScorer(model), tokenizer, tokenizer, longest=30)
+    return Translator(
+        BatchedScorer(TorchNetwork(model, int8=int8)), tokenizer, tokenizer, longest=30
+    )
 
 
 def lines(count: int) -> list[str]:
@@ -74,8 +77,7 @@ def lines(count: int) -> list[str]:
 def test_scores_are_the_same_in_any_batch_and_order(
     tokenizer: Tokenizer, beam: int, options: dict[str, object]
 ) -> None:
-    search = SearchOptions(beam=beam, max_ratio=0.5, int8=bool(options.get("int8")))
-    one = translator(tokenizer, **{name: x for name, x in options.items() if name != "int8"})
+    search, one = SearchOptions(beam=beam, max_ratio=0.5), translator(tokenizer, **options)  # type: ignore[arg-type]
     text = lines(60)
     whole = list(one.translate(text, replace(search, batch_size=64)))
     assert len(whole) == len(text)
@@ -158,8 +160,8 @@ def test_half_characters_are_read_as_unknown(tokenizer: Tokenizer) -> None:
 def test_a_target_scores_what_its_translation_scored(
     tokenizer: Tokenizer, options: dict[str, object]
 ) -> None:
-    one = translator(tokenizer)
-    one.scorer.model.output.bias.data[EOS] += 6  # type: ignore[attr-defined]
+    one = translator(tokenizer, int8="int8" in options)
+    one.scorer.network.model.output.bias.data[EOS] += 6  # type: ignore[attr-defined]
     text = [line for line in lines(40) if 0 < len(line.split()) <= 30]
     search = SearchOptions(beam=4, n_best=4, max_ratio=0.1, unknown="drop", **options)  # type: ignore[arg-type]
     found = [(a, n) for a in one.translate(text, search) for n in range(len(a.texts))]

@@ -12,10 +12,11 @@ import torch
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
-from dragoman.model.scorer import TorchScorer
+from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import build_model
-from dragoman.search.hypothesis import Hypothesis
-from dragoman.search.translator import Translator, _joined
+from dragoman.search.batched import BatchedScorer
+from dragoman.search.hypotheses import NONE_FOUND, joined
+from dragoman.search.translator import Translator
 
 pytestmark = pytest.mark.slow
 
@@ -62,8 +63,7 @@ STRANGE = [
 
 def test_pieces_of_which_nothing_came_are_joined() -> None:
     """Weights that are no numbers leave a search without a single step."""
-    nothing = Hypothesis((), -np.inf, -np.inf, complete=False, steps=())
-    assert _joined([nothing, nothing], SearchOptions()).score == -np.inf
+    assert joined([NONE_FOUND, NONE_FOUND], SearchOptions()).score == -np.inf
 
 
 def random_lines(count: int) -> list[str]:
@@ -97,7 +97,7 @@ def translator() -> Translator:
         for parameter in model.parameters():
             parameter.mul_(3)
         model.output.bias[EOS] = 2.0  # short answers
-    return Translator(TorchScorer(model), tokenizer, tokenizer, longest=100)
+    return Translator(BatchedScorer(TorchNetwork(model)), tokenizer, tokenizer, longest=100)
 
 
 @pytest.mark.parametrize("beam", [1, 3])

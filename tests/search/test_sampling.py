@@ -12,8 +12,7 @@ import pytest
 from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS, UNK
 from dragoman.search.choose import draw
-from dragoman.search.loop import search
-from table_scorer import WORDS, ShortScorer, TableScorer, source, total
+from table_network import WORDS, ShortNetwork, TableNetwork, outputs, total
 
 DRAWS = SearchOptions(temperature=1.0, n_best=1000, max_ratio=0.0, unknown="drop", sampling_seed=0)
 
@@ -30,8 +29,8 @@ def chi_squared(counts: Counter[tuple[int, ...]], shares: dict[tuple[int, ...], 
     return float((statistic - freedom) / np.sqrt(2 * freedom))
 
 
-def shares(scorer: TableScorer, temperature: float = 1.0) -> dict[tuple[int, ...], float]:
-    """Probability of every output of :class:`ShortScorer` with each step at a temperature."""
+def shares(scorer: TableNetwork, temperature: float = 1.0) -> dict[tuple[int, ...], float]:
+    """Probability of every output of :class:`ShortNetwork` with each step at a temperature."""
 
     def steps(ids: tuple[int, ...]) -> float:
         value, history = 1.0, (BOS,)
@@ -46,30 +45,30 @@ def shares(scorer: TableScorer, temperature: float = 1.0) -> dict[tuple[int, ...
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
 def test_frequencies_match_the_distribution(temperature: float) -> None:
-    scorer = ShortScorer(2)
+    scorer = ShortNetwork(2)
     expected = shares(scorer, temperature)
     assert sum(expected.values()) == pytest.approx(1)
     counts: Counter[tuple[int, ...]] = Counter()
     for seed in range(3):
         options = replace(DRAWS, sampling_seed=seed, temperature=temperature)
-        counts.update(h.ids for h in search(scorer, [source(7)], options)[0])
+        counts.update(h.ids for h in outputs(scorer, [7], options)[0])
     assert counts.total() == 3000
     assert abs(chi_squared(counts, expected)) < 4
     assert abs(chi_squared(counts, shares(scorer, 1.5 * temperature))) > 8  # the test can fail
 
 
 def test_a_drawn_output_has_the_model_s_own_probability() -> None:
-    scorer = ShortScorer(2)
+    scorer = ShortNetwork(2)
     options = replace(DRAWS, temperature=0.7, n_best=20)
-    for hypothesis in search(scorer, [source(7)], options)[0]:
+    for hypothesis in outputs(scorer, [7], options)[0]:
         assert hypothesis.log_prob == pytest.approx(total(scorer, 7, hypothesis.ids))
         assert sum(hypothesis.steps) == pytest.approx(hypothesis.log_prob)
 
 
 @pytest.mark.parametrize("options", [{"top_k": 2}, {"top_p": 0.6}, {"top_k": 3, "top_p": 0.9}])
 def test_only_the_most_probable_words_are_drawn(options: dict[str, float]) -> None:
-    scorer = TableScorer(5)
-    for hypothesis in search(scorer, [source(3)], replace(DRAWS, n_best=100, **options))[0]:
+    scorer = TableNetwork(5)
+    for hypothesis in outputs(scorer, [3], replace(DRAWS, n_best=100, **options))[0]:
         history: tuple[int, ...] = (BOS,)
         for token in (*hypothesis.ids, EOS)[: len(hypothesis.steps)]:
             p = np.exp(scorer.log_probs(3, history)[[EOS, *WORDS]].astype(float))
@@ -84,13 +83,13 @@ def test_only_the_most_probable_words_are_drawn(options: dict[str, float]) -> No
 
 
 def test_a_line_draws_the_same_in_any_company_and_another_with_another_seed() -> None:
-    scorer = TableScorer(1)
+    scorer = TableNetwork(1)
     options = replace(DRAWS, n_best=4)
     numbers = [3, 8, 5, 8, 1]
-    together = search(scorer, [source(n) for n in numbers], options)
+    together = outputs(scorer, numbers, options)
     for number, found in zip(numbers, together, strict=True):
-        assert found == search(scorer, [source(number)], options)[0]
-    other = search(scorer, [source(3)], replace(options, sampling_seed=9))[0]
+        assert found == outputs(scorer, [number], options)[0]
+    other = outputs(scorer, [3], replace(options, sampling_seed=9))[0]
     assert [h.ids for h in other] != [h.ids for h in together[0]]
     assert all(UNK not in h.ids for found in together for h in found)
 

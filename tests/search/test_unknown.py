@@ -13,11 +13,12 @@ from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
-from dragoman.model.scorer import TorchScorer
+from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import build_model
-from dragoman.search.hypothesis import Hypothesis
+from dragoman.search.alignment import copy_unknown, read_dictionary
+from dragoman.search.batched import BatchedScorer
+from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.translator import Translator
-from dragoman.search.unknown import copy_unknown, read_dictionary
 
 TEXT = ["le chat dort , oui .", "un chien dort ."]
 
@@ -83,7 +84,7 @@ def translator(attention: str) -> Translator:
     model = build_model(small, source_vocabulary=len(one), target_vocabulary=len(one))
     with torch.no_grad():
         model.output.bias[UNK] = 3.0  # it knows no words
-    return Translator(TorchScorer(model), one, one, longest=30)
+    return Translator(BatchedScorer(TorchNetwork(model)), one, one, longest=30)
 
 
 @pytest.mark.parametrize("attention", ["luong", "none"])

@@ -20,8 +20,8 @@ from dragoman.config.options import Range, SearchOptions
 from dragoman.data.lines import STDIN, read_lines
 from dragoman.errors import DataError, DragomanError, OptionError
 from dragoman.files import replacing
+from dragoman.search.alignment import read_dictionary
 from dragoman.search.request import Request
-from dragoman.search.unknown import read_dictionary
 
 if TYPE_CHECKING:
     from dragoman.api import Model

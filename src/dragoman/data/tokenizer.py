@@ -131,10 +131,13 @@ class Tokenizer:
 
         A byte that is no character by itself stands as its token.
         """
-        mark = "" if self._backend.decoder else SPACE  # words without a mark are joined by spaces
-        texts = [mark + token for token in self.tokens(range(len(self)))]
+        texts = [self.text_of(token) for token in self.tokens(range(len(self)))]
         letters = {i: chr(byte) for i, byte in self._bytes.items() if byte < 0x80}
         return ["" if i <= EOS else letters.get(i, text) for i, text in enumerate(texts)]
+
+    def text_of(self, token: str) -> str:
+        """The text of a token, a space before it as ``▁``."""
+        return token if self._backend.decoder else SPACE + token  # words that spaces join
 
     @cached_property
     def _bytes(self) -> dict[int, int]:

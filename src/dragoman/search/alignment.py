@@ -1,14 +1,28 @@
-"""Which words of a translation stand for which words of its source, read off the attention.
+"""Which source word an output's word stands for, read off the attention; and unknown words copied.
 
-T target   S source
+Luong, Sutskever, Le, Vinyals & Zaremba 2015 point at the source word of an unknown one with
+position tokens; Jean 2015, section 4.1, takes the word of the highest attention weight, as here:
+through a dictionary where it knows the word, else as it stands.
+
+T target tokens   S source positions
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from dragoman.data.tokenizer import Tokenizer
-from dragoman.search.translator import Translation
+from dragoman.config.options import DataOptions
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
+from dragoman.data.tokenizer import UNK, Tokenizer
+from dragoman.search.hypotheses import Hypothesis
+
+if TYPE_CHECKING:
+    from dragoman.search.translator import Translation
 
 
 def pharaoh(translation: Translation, source: Tokenizer, target: Tokenizer) -> str:
@@ -22,8 +36,9 @@ def pharaoh(translation: Translation, source: Tokenizer, target: Tokenizer) -> s
     best = translation.hypotheses[0] if translation.hypotheses else None
     if best is None or best.weights is None:
         return ""
-    spans = source.spans(translation.source)
-    reads = [_last_word(translation.source[:end]) for _, end in spans]
+    line, read = translation.source, best.weights.shape[1] - 1
+    spans = source.spans(line)[:read]  # a line may have been cut off
+    reads = [_last_word(line[:end]) for _, end in spans]
     says = [_last_word(target.decode(best.ids[: n + 1])) for n in range(len(best.ids))]
     weights = best.weights[: len(says), : len(reads) + 1]
     by_word = np.zeros((1 + max(says, default=0), 2 + max(reads)))  # the end stands last
@@ -35,3 +50,45 @@ def pharaoh(translation: Translation, source: Tokenizer, target: Tokenizer) -> s
 def _last_word(text: str) -> int:
     """The number of the last word of ``text``; white space before the first counts to it."""
     return max(0, len(text.split()) - 1)
+
+
+def read_dictionary(file: Path | None) -> dict[str, str]:
+    """Words and what to say for them, from a file with a tab between; none without a file.
+
+    Raises:
+        DataError: the file cannot be read, or has lines that are no pairs.
+    """
+    if file is None:
+        return {}
+    pairs = read_pairs([file], DataOptions(format="tsv", tolerance=0.0), Faults())
+    return {pair.source.strip(): pair.target.strip() for pair in pairs}
+
+
+def copy_unknown(
+    tokens: list[str],
+    hypothesis: Hypothesis,
+    text: str,
+    sides: tuple[Tokenizer, Tokenizer],
+    dictionary: Mapping[str, str],
+) -> list[str]:
+    """``tokens`` of a hypothesis with a word in the place of each unknown one.
+
+    Args:
+        tokens: as the vocabulary has them.
+        hypothesis: with its attention; without it, nothing is replaced.
+        text: what the model read.
+        sides: the tokenizers of source and target.
+        dictionary: words to say for words of the source.
+    """
+    if UNK not in hypothesis.ids or hypothesis.weights is None:
+        return tokens
+    source, target = sides
+    spans, said = source.spans(text), list(tokens)
+    for place, weights in enumerate(hypothesis.weights[: len(tokens)]):
+        if hypothesis.ids[place] == UNK:
+            first, end = spans[int(weights[: len(spans)].argmax())]
+            word = text[first:end].strip()
+            apart = not text[:first].strip() or text[first:end] != text[first:end].lstrip()
+            known = dictionary.get(word) or dictionary.get(word.lower())
+            said[place] = target.as_token(known or target.normalize(word), apart=apart)
+    return said

@@ -1,7 +1,7 @@
 """Which continuations of the open hypotheses are kept: the best of a beam, or drawn at random.
 
 B sentences   N hypotheses   Q at most so many of one sentence   C candidates of one hypothesis
-M candidates that are kept   V vocabulary
+M continuations that are kept   V vocabulary
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
-from dragoman.scorer import Scores, largest
-from dragoman.search.demand import Demand
-from dragoman.search.trail import NOTHING, Integers, Open
+from dragoman.search.constraints import Constraints
+from dragoman.search.hypotheses import NOTHING, Frontier
+from dragoman.search.network import Integers, Scores
 
 Numbers = npt.NDArray[np.floating[Any]]
+Histories = list[tuple[int, ...]]
+
+_BLOCK = 64
+"""Scores are searched for their largest in blocks of so many."""
 
 
-class Chosen(NamedTuple):
+class Continuations(NamedTuple):
     """Hypotheses with one token more, in the order of sentences."""
 
     log_probs: npt.NDArray[np.float64]
@@ -31,109 +35,104 @@ class Chosen(NamedTuple):
     """[M]."""
 
 
-class Best:
-    """The best continuations of each sentence."""
+def best_continuations(
+    scores: Scores,
+    frontier: Frontier,
+    room: Integers,
+    constraints: Sequence[Constraints],
+    history: Integers | None,
+    options: SearchOptions,
+) -> Continuations:
+    """The best continuations of each sentence, one step of a beam search.
 
-    def __init__(self, options: SearchOptions, demands: Sequence[Demand]) -> None:
-        self.top, self.diversity, self.demands = options.beam, options.diversity, demands
-        self.constrained = [i for i, demand in enumerate(demands) if demand.must]
+    Args:
+        scores: of every next word, or of the ``options.beam`` best ones.
+        frontier: the N hypotheses.
+        room: how many continuations each sentence at work may keep.
+        constraints: of every sentence at work.
+        history: tokens of the hypotheses [N, t], needed where words must come.
+        options: with the beam and ``diversity``.
+    """
+    constrained, said, wanted = [], Histories(), list[Sequence[int]]()
+    if history is not None:
+        constrained = [i for i, c in enumerate(constraints) if c.phrases]
+    if constrained and history is not None:
+        said = [tuple(i for i in row if i != NOTHING) for row in history.tolist()]
+        mine = [constraints[i].phrases for i in frontier.sentences]
+        wanted = [p.lacking(ids)[1] if p else [] for p, ids in zip(mine, said, strict=True)]
+    tokens, steps = _candidates(scores, options.beam, wanted)
+    totals = frontier.log_probs[:, None] + steps  # [N, C]
+    first = np.flatnonzero(np.diff(frontier.sentences, prepend=-1))
+    counts = np.diff(first, append=len(totals))
+    row = np.repeat(np.arange(len(first)), counts)
+    columns = totals.shape[1]
+    grid = np.full((len(first), int(counts.max()), columns), -np.inf)  # [B, Q, C]
+    grid[row, np.arange(len(row)) - first[row]] = totals
+    if options.diversity:  # Li, Monroe & Jurafsky 2016, eq. 3: the n-th child of a parent loses n
+        grid -= options.diversity * np.isfinite(grid).cumsum(2)
+    flat = grid.reshape(len(first), -1)
+    order = np.argsort(-flat, axis=1, kind="stable")[:, : options.beam]
+    kept = np.isfinite(np.take_along_axis(flat, order, 1))
+    for i in np.flatnonzero(np.isin(frontier.sentences[first], constrained)):
+        rows, asked = (
+            slice(first[i], first[i] + counts[i]),
+            constraints[frontier.sentences[first[i]]],
+        )
+        assert asked.phrases is not None
+        left = asked.max_length - len(said[first[i]])
+        ranked = asked.phrases.ranked(totals[rows], tokens[rows], said[rows], left)[: options.beam]
+        kept[i] = np.arange(order.shape[1]) < len(ranked)
+        order[i, : len(ranked)] = ranked
+    kept &= np.arange(order.shape[1]) < room[frontier.sentences[first], None]
+    row, place = np.nonzero(kept)
+    cell = order[row, place]
+    parents, column = first[row] + cell // columns, cell % columns
+    return Continuations(totals[parents, column], parents, tokens[parents, column])
 
-    def __call__(
-        self, scores: Scores, now: Open, room: Integers, history: Integers | None
-    ) -> Chosen:
-        """Keep as many continuations of each sentence as it has ``room`` for, [B].
 
-        ``history`` [N, t] (:meth:`Trail.history`) is needed where a demand asks for words.
-        """
-        said: list[tuple[int, ...]] = []
-        if self.constrained and history is not None:
-            said = [tuple(i for i in row if i != NOTHING) for row in history.tolist()]
-        tokens, steps = self._candidates(scores, now, said)
-        totals = now.log_probs[:, None] + steps  # [N, C]
-        first = np.flatnonzero(np.diff(now.sentences, prepend=-1))
-        counts = np.diff(first, append=len(totals))
-        row = np.repeat(np.arange(len(first)), counts)
-        columns = totals.shape[1]
-        grid = np.full((len(first), int(counts.max()), columns), -np.inf)  # [B, Q, C]
-        grid[row, np.arange(len(row)) - first[row]] = totals
-        if self.diversity:  # Li, Monroe & Jurafsky 2016, eq. 3: the n-th child of a parent loses n
-            grid -= self.diversity * np.isfinite(grid).cumsum(2)
-        flat = grid.reshape(len(first), -1)
-        order = np.argsort(-flat, axis=1, kind="stable")[:, : self.top]
-        kept = np.isfinite(np.take_along_axis(flat, order, 1))
-        for i in np.flatnonzero(np.isin(now.sentences[first], self.constrained)):
-            rows = slice(first[i], first[i] + counts[i])
-            ranked = self._ranked(totals[rows], tokens[rows], now.sentences[first[i]], said[rows])
-            kept[i] = np.arange(order.shape[1]) < len(ranked)
-            order[i, : len(ranked)] = ranked
-        kept &= np.arange(order.shape[1]) < room[now.sentences[first], None]
-        row, place = np.nonzero(kept)
-        cell = order[row, place]
-        parents, column = first[row] + cell // columns, cell % columns
-        return Chosen(totals[parents, column], parents, tokens[parents, column])
-
-    def _candidates(
-        self, scores: Scores, now: Open, said: list[tuple[int, ...]]
-    ) -> tuple[Integers, Numbers]:
-        """The best next tokens of each hypothesis and those that a demand asks for, [N, C]."""
-        steps, tokens = scores.log_probs, scores.tokens
-        if tokens is None:
-            tokens = largest(steps, self.top)
-            asked = (
-                [
-                    must.lacking(history)[1] if (must := self.demands[sentence].must) else []
-                    for sentence, history in zip(now.sentences, said, strict=True)
-                ]
-                if self.constrained
-                else []
-            )
-            width = max(map(len, asked), default=0)
-            more = np.zeros((len(tokens), width), np.int64)
-            for row, wanted in enumerate(asked):
-                new = [token for token in dict.fromkeys(wanted) if token not in tokens[row]]
-                more[row, : len(new)] = new
-            tokens = np.concatenate((tokens, more), 1)
-            steps = np.take_along_axis(steps, tokens, 1)  # padding, token 0, is never said
+def _candidates(
+    scores: Scores, count: int, wanted: Sequence[Sequence[int]]
+) -> tuple[Integers, Numbers]:
+    """The ``count`` best next tokens of each hypothesis and those it lacks: [N, C], [N, C]."""
+    steps, tokens = scores.log_probs, scores.tokens
+    if tokens is not None:
         return tokens, steps
-
-    def _ranked(
-        self,
-        totals: npt.NDArray[np.float64],
-        tokens: Integers,
-        sentence: int,
-        said: list[tuple[int, ...]],
-    ) -> Integers:
-        """The order of candidates of a sentence whose output must hold something."""
-        demand = self.demands[sentence]
-        assert demand.must is not None
-        left = demand.most - len(said[0])
-        ranked: Integers = demand.must.ranked(totals, tokens, said, left)[: self.top]
-        return ranked
+    tokens = largest(steps, count)
+    more = np.zeros((len(tokens), max(map(len, wanted), default=0)), np.int64)
+    for row, lacking in enumerate(wanted):
+        new = [token for token in dict.fromkeys(lacking) if token not in tokens[row]]
+        more[row, : len(new)] = new
+    tokens = np.concatenate((tokens, more), 1)
+    return tokens, np.take_along_axis(steps, tokens, 1)  # the filling, token 0, is never said
 
 
-class Drawn:
-    """One continuation of each hypothesis, at random."""
+def drawn_continuations(
+    scores: Scores,
+    frontier: Frontier,
+    random: Sequence[np.random.Generator],
+    options: SearchOptions,
+) -> Continuations:
+    """One continuation of each hypothesis, at random; the draws of a sentence are its own.
 
-    def __init__(self, options: SearchOptions, demands: Sequence[Demand]) -> None:
-        self.options, self.top = options, options.top_k or None
-        self.random = [np.random.default_rng(demand.seed) for demand in demands]
-
-    def __call__(
-        self, scores: Scores, now: Open, room: Integers, history: Integers | None
-    ) -> Chosen:
-        """Draw a token for each hypothesis; the numbers of a sentence are its own."""
-        rows = np.arange(len(now.sentences))
-        sentences, first, row = np.unique(now.sentences, return_index=True, return_inverse=True)
-        numbers = np.stack([self.random[i].random(self.options.n_best) for i in sentences])
-        uniform = numbers[row, rows - first[row]]
-        steps, tokens = scores.log_probs.astype(np.float64), scores.tokens
-        if self.top is not None:
-            if tokens is None:
-                tokens = largest(steps, self.top)
-                steps = np.take_along_axis(steps, tokens, 1)
-        column = draw(steps / self.options.temperature, uniform, self.options.top_p)
-        chosen = column if tokens is None else tokens[rows, column]
-        return Chosen(now.log_probs + steps[rows, column], rows, chosen)
+    Args:
+        scores: of every next word, or of the ``options.top_k`` most probable ones.
+        frontier: the N hypotheses.
+        random: the generator of every sentence at work.
+        options: with ``temperature``, ``top_k``, ``top_p`` and ``n_best``.
+    """
+    rows = np.arange(len(frontier.sentences))
+    sentences, first, row = np.unique(frontier.sentences, return_index=True, return_inverse=True)
+    numbers = np.stack([random[i].random(options.n_best) for i in sentences])
+    uniform = numbers[row, rows - first[row]]
+    steps, tokens = scores.log_probs.astype(np.float64), scores.tokens
+    if options.top_k and tokens is None:
+        tokens = largest(steps, options.top_k)
+        steps = np.take_along_axis(steps, tokens, 1)
+    column = draw(steps / options.temperature, uniform, options.top_p)
+    chosen = column if tokens is None else tokens[rows, column]
+    totals = frontier.log_probs + steps[rows, column]
+    finite = np.isfinite(totals)
+    return Continuations(totals[finite], rows[finite], chosen[finite])
 
 
 def draw(logits: Numbers, uniform: Numbers, top_p: float) -> Integers:
@@ -151,3 +150,23 @@ def draw(logits: Numbers, uniform: Numbers, top_p: float) -> Integers:
         np.put_along_axis(shares, order, np.where(before < top_p, ordered, 0.0), 1)
     sums = shares.cumsum(1)
     return np.asarray((sums <= uniform[:, None] * sums[:, -1:]).sum(1), dtype=np.int64)
+
+
+def largest(values: Numbers, count: int) -> Integers:
+    """Columns of the ``count`` largest values of each row, largest first, ties to the left.
+
+    The largest values lie in the blocks with the largest maxima: only those are sorted.
+    """
+    rows, columns = values.shape
+    count = min(count, columns)
+    if columns > 4 * count * _BLOCK:
+        blocks = columns // _BLOCK
+        maxima = values[:, : blocks * _BLOCK].reshape(rows, blocks, _BLOCK).max(2)
+        # A stable order keeps the leftmost of equal blocks; what is left of the row is always read.
+        chosen = np.sort(np.argsort(-maxima, axis=1, kind="stable")[:, :count], axis=1)
+        near = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)
+        rest = np.broadcast_to(np.arange(blocks * _BLOCK, columns), (rows, columns % _BLOCK))
+        near = np.concatenate((near, rest), 1)
+        inside = np.argsort(-np.take_along_axis(values, near, 1), axis=1, kind="stable")
+        return np.take_along_axis(near, inside[:, :count], 1)
+    return np.argsort(-values, axis=1, kind="stable")[:, :count]

@@ -1,129 +1,116 @@
-"""Words that an output must hold, or must not.
+"""What one output must be like, and the words that follow from it: others become impossible.
 
-What must come in shares the beam: its places go in turn to the hypotheses that lack nothing, one
-token, two tokens ..., after the dynamic beam allocation of Post & Vilar 2018. A hypothesis may not
-end before it lacks nothing, and never takes a token that leaves too few for what it lacks.
-
-Q hypotheses of a sentence   C candidates of each
+N hypotheses   V vocabulary and a source's own words   t tokens so far
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.data.tokenizer import EOS
-
-Tokens = tuple[int, ...]
-
-
-class Phrases:
-    """Token sequences that an output must hold.
-
-    Args:
-        phrases: the sequences.
-        starts: tokens that begin a word, where words have several: a phrase that another token
-            carries on ("cat" + "egory") is not there. None: any token may follow.
-    """
-
-    def __init__(self, phrases: Sequence[Tokens], starts: frozenset[int] | None = None) -> None:
-        self.phrases, self.starts = tuple(dict.fromkeys(phrases)), starts
-        self.tokens = frozenset(token for phrase in phrases for token in phrase)
-
-    def lacking(self, history: Tokens) -> tuple[int, list[int]]:
-        """How many tokens ``history`` lacks, and those that would bring it nearer."""
-        lacking = begun = 0
-        following = []
-        for phrase in self.phrases:
-            if self._holds(history, phrase):
-                continue
-            reach = min(len(phrase) - 1, len(history))
-            there = next(
-                n for n in range(reach, -1, -1) if history[len(history) - n :] == phrase[:n]
-            )
-            lacking, begun = lacking + len(phrase), max(begun, there)
-            following.append(phrase[there])
-        return lacking - begun, following
-
-    def _holds(self, history: Tokens, phrase: Tokens) -> bool:
-        size = len(phrase)
-        return any(
-            history[end - size : end] == phrase
-            and (self.starts is None or end == len(history) or history[end] in self.starts)
-            for end in range(size, len(history) + 1)
-        )
-
-    def ranked(
-        self,
-        totals: npt.NDArray[np.float64],
-        tokens: npt.NDArray[np.int64],
-        histories: Sequence[Tokens],
-        left: int,
-    ) -> npt.NDArray[np.int64]:
-        """Candidates in the order in which they get a place in the beam.
-
-        Args:
-            totals: log-probability of each candidate, [Q, C]; minus infinity: none.
-            tokens: [Q, C].
-            histories: the tokens of each hypothesis.
-            left: tokens that may still follow a candidate.
-
-        Returns:
-            Indices into Q x C; those that may not be taken are left out.
-        """
-        lacks = np.full(totals.shape, -1)
-        for row, column in np.argwhere(np.isfinite(totals)):
-            token, history = int(tokens[row, column]), histories[row]
-            ended = token == EOS
-            lacks[row, column] = self.lacking(history if ended else (*history, token))[0]
-            if ended and lacks[row, column]:
-                lacks[row, column] = -1
-        within = lacks <= left
-        if (within & (lacks >= 0)).any():  # else there was too little room from the beginning
-            lacks[~within] = -1
-        places = sorted(np.flatnonzero(lacks >= 0), key=lambda at: -totals.flat[at])
-        turns: dict[int, int] = {}
-        keys = []
-        for at in places:
-            bank = int(lacks.flat[at])
-            turns[bank] = turns.get(bank, -1) + 1
-            keys.append((turns[bank], bank, at))
-        return np.array([at for _, _, at in sorted(keys)], dtype=np.int64)
+from dragoman.config.options import SearchOptions
+from dragoman.data.source import Source
+from dragoman.data.tokenizer import EOS, UNK
+from dragoman.search.hypotheses import NOTHING, Frontier
+from dragoman.search.network import Integers
+from dragoman.search.phrases import Banned, Phrases, Tokens
 
 
-class Never:
-    """Texts that no output may hold, whatever tokens spell them.
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What the output for one source must be like, in target tokens."""
+
+    source_length: int
+    """Number of source tokens."""
+    min_length: int
+    """Minimum number of tokens before the end token."""
+    max_length: int
+    """Maximum number of tokens before the end token; an output that goes on is cut."""
+    seed: int
+    """Seed of the random draws."""
+    prefix: Tokens = ()
+    """The tokens that it begins with."""
+    not_after_prefix: Integers | None = None
+    """Words that may not follow the prefix: those that would carry its last word on."""
+    phrases: Phrases | None = None
+    """What it must hold."""
+    banned: Banned | None = None
+    """What it must not hold."""
+    own: tuple[str, ...] = ()
+    """Texts of the source's own words, which have ids after the vocabulary's."""
+
+    @property
+    def by_history(self) -> bool:
+        """They depend on the tokens so far, so that every next word must be scored."""
+        return bool(self.min_length or self.prefix or self.phrases or self.banned)
+
+
+def constraints_of(options: SearchOptions, source: Source) -> Constraints:
+    """What the options say of the output for ``source``; its seed depends on nothing else."""
+    tokens = len(source)
+    shortest, longest = round(options.min_ratio * tokens), int(options.max_ratio * tokens) + 20
+    seed = zlib.crc32(source.ids.tobytes(), options.sampling_seed)
+    return Constraints(tokens, shortest, longest, seed)
+
+
+def constrain(
+    log_probs: npt.NDArray[np.floating[Any]],
+    frontier: Frontier,
+    history: Integers,
+    constraints: Sequence[Constraints],
+    no_repeat: int,
+) -> None:
+    """Set the words that may not follow to minus infinity.
+
+    A prefix may do what the other rules forbid. Where they leave no word at all, the output ends.
 
     Args:
-        pieces: the text of every token, the space before it included.
-        texts: what is ruled out, written in the same way.
+        log_probs: [N, V], changed in place.
+        frontier: the N hypotheses.
+        history: their tokens, [N, t] (:meth:`dragoman.search.hypotheses.Trail.history`).
+        constraints: of every sentence at work.
+        no_repeat: length of the n-grams that may not come twice; 0: they may.
     """
+    mine = [constraints[i] for i in frontier.sentences.tolist()]
+    lengths = frontier.lengths.tolist()
+    begun = [row for row, c in enumerate(mine) if lengths[row] < len(c.prefix)]
+    prefix = [mine[row].prefix[lengths[row]] for row in begun]
+    kept, end = log_probs[begun, prefix], log_probs[:, EOS].copy()
+    if no_repeat and history.shape[1] >= no_repeat:
+        _forbid_repeats(log_probs, history, mine, no_repeat)
+    log_probs[np.array([c.min_length for c in mine]) > frontier.lengths, EOS] = -np.inf
+    for row, c in enumerate(mine):
+        if c.not_after_prefix is not None and lengths[row] == len(c.prefix):
+            log_probs[row, c.not_after_prefix] = -np.inf
+        if c.banned is not None:
+            log_probs[row, UNK] = -np.inf  # it would be copied from the source unseen
+            said = history[row, history.shape[1] - lengths[row] :]
+            wanted = c.phrases.lacking(tuple(said.tolist()))[1] if c.phrases else ()
+            log_probs[row, c.banned.following(said, c.own, wanted)] = -np.inf
+    ending = np.flatnonzero(log_probs[:, EOS] == -np.inf)
+    stuck = ending[(log_probs[ending] == -np.inf).all(1)]
+    log_probs[stuck, EOS] = end[stuck]
+    log_probs[begun] = -np.inf
+    log_probs[begun, prefix] = kept
 
-    def __init__(self, pieces: Sequence[str], texts: Sequence[str]) -> None:
-        self._pieces = pieces
-        self._longest = max(map(len, texts))
-        self._endings = [
-            (text[:cut], ids)
-            for text in texts
-            for cut in range(len(text))
-            if len(ids := _beginning_with(pieces, text[cut:]))
-        ]
 
-    def completing(self, history: npt.NDArray[np.int64]) -> list[int]:
-        """Tokens that would complete one of the texts after ``history`` [t]."""
-        known = len(self._pieces)  # words copied from the source have ids beyond
-        last = history[-self._longest :]
-        said = "".join(self._pieces[token] if token < known else " " for token in last)
-        return [i for head, ids in self._endings if said.endswith(head) for i in ids]
-
-
-def _beginning_with(pieces: Sequence[str], text: str) -> list[int]:
-    """Tokens whose text is ``text``, alone or followed by something that is no letter."""
-    size = len(text)
-    return [
-        i
-        for i, piece in enumerate(pieces)
-        if piece.startswith(text) and not piece[size : size + 1].isalnum()
-    ]
+def _forbid_repeats(
+    log_probs: npt.NDArray[np.floating[Any]],
+    history: Integers,
+    constraints: Sequence[Constraints],
+    size: int,
+) -> None:
+    """Forbid the last words of n-grams that are there; what must come may come again."""
+    grams = np.lib.stride_tricks.sliding_window_view(history, size, axis=1)  # [N, t - n + 1, n]
+    begun = history[:, None, history.shape[1] - size + 1 :]
+    again = (grams[:, :, :-1] == begun).all(2) & (grams[:, :, 0] != NOTHING)
+    rows, places = np.nonzero(again)
+    for row, token in zip(rows.tolist(), grams[rows, places, -1].tolist(), strict=True):
+        phrases = constraints[row].phrases
+        if phrases is None or token not in phrases.tokens:
+            log_probs[row, token] = -np.inf

@@ -5,63 +5,63 @@ N hypotheses   V vocabulary   C most probable words
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from dragoman.data.source import Source
 from dragoman.errors import FolderError
-from dragoman.scorer import Scorer, Scores, largest
+from dragoman.search.batched import Scorer
+from dragoman.search.choose import largest
+from dragoman.search.network import Integers, Scores
 
 States = tuple[Any, ...]
 
 
 class EnsembleScorer:
-    """Scores with the arithmetic mean of what its members think probable.
+    """A :class:`Scorer` that gives the arithmetic mean of its members' probabilities.
 
-    A source is a tuple, what each member reads; attention is the first member's.
+    Attention is the first member's.
     """
 
-    def __init__(self, members: Sequence[Scorer[Any]]) -> None:
+    def __init__(self, members: Sequence[Scorer]) -> None:
         self.members = members
         self.copies = any(member.copies for member in members)
         self.attends = members[0].attends
 
-    @contextmanager
-    def at_once(self) -> Iterator[int]:
-        """As many batches as a member can have."""
-        with ExitStack() as stack:
-            yield max([stack.enter_context(member.at_once()) for member in self.members])
+    @property
+    def concurrency(self) -> int:
+        """As many batches as every member computes at the same time."""
+        return min(member.concurrency for member in self.members)
 
-    def start(self, sources: Sequence[Any], beam: int, *, int8: bool = False) -> States:
-        """Let every member read its part of the sources."""
-        parts = zip(*sources, strict=True)
-        pairs = zip(self.members, parts, strict=True)
-        return tuple(member.start(part, beam, int8=int8) for member, part in pairs)
+    def prepare_thread(self) -> None:
+        """Prepare the calling thread for every member."""
+        for member in self.members:
+            member.prepare_thread()
+
+    def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> States:
+        """Let every member encode its own source of each sentence."""
+        return tuple(member.start(sentences, slots) for member in self.members)
 
     def step(
-        self,
-        tokens: npt.NDArray[np.int64],
-        state: States,
-        top: int | None = None,
-        never: Sequence[int] = (),
+        self, tokens: Integers, state: States, top: int | None = None, never: Sequence[int] = ()
     ) -> tuple[Scores, States]:
         """The logarithm of the mean probability of what follows ``tokens`` [N]."""
         answers = [m.step(tokens, part) for m, part in zip(self.members, state, strict=True)]
         parts = [scores.log_probs for scores, _ in answers]
-        highest = reduce(np.maximum, parts)
+        # A word of another sentence's own is impossible for every member: keep -inf - -inf away.
+        highest = np.maximum(reduce(np.maximum, parts), np.finfo(parts[0].dtype).min)
         shares = sum(np.exp(part - highest) for part in parts)
-        mean = highest + np.log(shares / len(parts))  # [N, V]
+        with np.errstate(divide="ignore"):
+            mean = highest + np.log(shares / len(parts))  # [N, V]
         mean[:, list(never)] = -np.inf
         words = None if top is None else largest(mean, top)
         found = mean if words is None else np.take_along_axis(mean, words, 1)
-        weights = answers[0][0].weights
-        return Scores(found, words, weights), tuple(after for _, after in answers)
+        return Scores(found, words, answers[0][0].weights), tuple(after for _, after in answers)
 
-    def select(self, state: States, parents: npt.NDArray[np.int64]) -> States:
+    def select(self, state: States, parents: Integers) -> States:
         """Go on with ``parents`` in every member."""
         return tuple(m.select(part, parents) for m, part in zip(self.members, state, strict=True))
 

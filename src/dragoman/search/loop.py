@@ -1,78 +1,100 @@
 """The search loop: greedy, beam or sampled, one token of every hypothesis at a time.
 
-B sentences   N open hypotheses of those at work   S source
+B sentences at work   N open hypotheses   S source positions
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
+from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
-from dragoman.scorer import Scorer
-from dragoman.search.choose import Best, Chosen, Drawn
-from dragoman.search.demand import Demand, Rules, plain_demand
-from dragoman.search.hypothesis import Hypothesis, coverage, normalized
-from dragoman.search.trail import Open, Trail
+from dragoman.search.batched import Scorer
+from dragoman.search.choose import Continuations, best_continuations, drawn_continuations
+from dragoman.search.constraints import Constraints, constrain
+from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
 
 _WORTH_FILLING = 0.25
 """Sentences begin when there is place for this share of the beams that fit in."""
 
 
+class Sentence(NamedTuple):
+    """One sentence to search an output for."""
+
+    sources: tuple[Source, ...]
+    """What each model reads of it."""
+    constraints: Constraints
+
+
 def search(
-    scorer: Scorer[Any],
-    sources: Sequence[Any],
+    scorer: Scorer,
+    sentences: Iterable[Sentence],
     options: SearchOptions,
-    demands: Sequence[Demand] | None = None,
     *,
     attention: bool = False,
-    at_once: int = 0,
-) -> list[list[Hypothesis]]:
-    """Find the best outputs of some sources, or draw outputs at random.
+    batch_size: int | None = None,
+    observer: Callable[[Frontier], None] | None = None,
+) -> Iterator[tuple[int, list[Hypothesis]]]:
+    """Find the best outputs of each sentence, or draw outputs at random.
 
     A hypothesis that ends gives up its place in the beam, and leaves the batch. A sentence is done
     when as many as the beam is wide have ended, or when none that is open can still be among the
-    ``n_best``. (With random draws, when all have ended.) Others then take its place.
+    ``options.n_best``. (With random draws, when all have ended.) Others then take its place.
 
     Args:
         scorer: the model.
-        sources: what the scorer reads; it pads less when neighbours are about as long.
+        sentences: taken as there is room; less is padded when neighbours are about as long.
         options: how to search.
-        demands: what is asked of each output beside (default: what the options say).
         attention: keep the attention weights.
-        at_once: whole beams that are at work together; 0: as many as there are sources.
+        batch_size: whole beams that are at work together; None: as many as there are sentences.
+        observer: called before every step with the hypotheses that are open.
 
-    Returns:
-        For each source its hypotheses, best first: ``options.n_best``, or fewer where no more are
-        to be found, but one at least.
+    Yields:
+        The number of a sentence and its hypotheses, best first, as soon as it is done. At least
+        one, and all that ended: of these ``options.n_best`` are the best that there are.
     """
-    if demands is None:
-        demands = [plain_demand(options, ids) for ids in sources]
-    drawn = options.temperature > 0
-    choose = Drawn(options, demands) if drawn else Best(options, demands)
-    rules = Rules(options, demands)
-    top = None if rules.active else choose.top
-    found = _Found(options, demands, attention)
+    by_history = options.no_repeat > 0
+    top = (options.top_k or None) if options.temperature > 0 else options.beam
     never = [PAD, BOS, UNK]
     if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
         never.remove(UNK)
-    batch = _Batch(scorer, sources, options, at_once or len(sources))
-    while batch.fill(found.room):
-        now = batch.now
-        scores, batch.state = scorer.step(now.tokens, batch.state, top, never)
-        history = batch.trail.history() if rules.active else None
+    batch = _Batch(scorer, iter(sentences), options, attention, batch_size)
+    while batch.fill():
+        frontier, constraints = batch.frontier, batch.constraints
+        if observer is not None:
+            observer(frontier)
+        history = None
+        if by_history or batch.by_history:
+            history = batch.trail.history()
+        scores, batch.state = scorer.step(
+            frontier.tokens, batch.state, top if history is None else None, never
+        )
         if history is not None:
-            rules.apply(scores.log_probs, now, history)
-        if found.looks_back:
-            batch.trail.looked[-1] = scores.weights
-        chosen = choose(scores, now, found.room, history)
-        batch.go_on(chosen, found.take(chosen, batch.trail))
-    return found.ranked()
+            constrain(scores.log_probs, frontier, history, constraints, options.no_repeat)
+        if batch.looks_back:
+            batch.trail.weights[-1] = scores.weights
+        if options.temperature > 0:
+            chosen = drawn_continuations(scores, frontier, batch.random, options)
+        else:
+            chosen = best_continuations(scores, frontier, batch.room, constraints, history, options)
+        yield from batch.advance(chosen)
+
+
+@dataclass(slots=True)
+class _AtWork:
+    """A sentence whose outputs are being searched for."""
+
+    number: int
+    constraints: Constraints
+    ended: list[Hypothesis] = field(default_factory=list)
+    """Best first."""
 
 
 class _Batch:
@@ -82,100 +104,137 @@ class _Batch:
     """
 
     def __init__(
-        self, scorer: Scorer[Any], sources: Sequence[Any], options: SearchOptions, at_once: int
+        self,
+        scorer: Scorer,
+        waiting: Iterator[Sentence],
+        options: SearchOptions,
+        attention: bool,
+        batch_size: int | None,
     ) -> None:
-        self.scorer, self.sources, self.at_once = scorer, sources, at_once
-        self.int8 = options.int8
-        self.beam = options.hypotheses
-        self.copies = self.beam if options.temperature > 0 else 1
-        """Hypotheses that a sentence begins with: one, or several that are drawn apart."""
+        self.scorer, self.waiting, self.options = scorer, waiting, options
+        self.attention, self.batch_size = attention, batch_size
+        self.looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"
         self.begun = 0
+        self.exhausted = False
         self.state: Any = None
         none = np.zeros(0, np.int64)
-        self.now = Open(none, np.zeros(0), none, none, none)
+        self.frontier = Frontier(none, np.zeros(0), none, none, none)
         self.trail = Trail()
+        self.sentences: list[_AtWork] = []
+        self.constraints: list[Constraints] = []
+        self.random: list[np.random.Generator] = []
+        """Of the random draws of each sentence."""
+        self.by_history = False
+        """Whether the constraints of a sentence at work depend on its tokens so far."""
+        self.open = np.zeros(0, np.bool_)
+        """Whether each sentence still has open hypotheses, [B]; the others leave at a filling."""
+        self.room = none
+        """How many hypotheses each sentence may still have, [B]; 0 where none is open."""
+        self.max_length = none
+        self.threshold = np.zeros(0)
+        """The score of the worst hypothesis that is wanted, [B]; minus infinity: not yet enough."""
 
-    def fill(self, room: npt.NDArray[np.int64]) -> bool:
-        """Begin sentences where there is place for a good many; False when all are done.
+    def fill(self) -> bool:
+        """Begin sentences where there is place for a good many; False when all are done."""
+        beam, count = self.options.hypotheses, None
+        at_work = len(self.frontier.sentences) > 0
+        if self.batch_size is not None:
+            count = self.batch_size - -(-int(self.room.sum()) // beam)
+            enough = max(1, self.batch_size * _WORTH_FILLING) if at_work else 1
+            count = count if count >= enough else 0
+        if not self.exhausted and count != 0:
+            more = list(islice(self.waiting, count))
+            self.exhausted = count is None or len(more) < count
+            if more:
+                self._begin(more)
+        self.trail.add(self.frontier)
+        return len(self.frontier.sentences) > 0
 
-        ``room`` is how many hypotheses each sentence may still have, [B].
-        """
-        at_work = np.unique(self.now.sentences)
-        free = self.at_once * self.beam - int(room[at_work].sum())
-        left = len(self.sources) - self.begun
-        count = min(free // self.beam, left)
-        if count and (not len(at_work) or count >= min(left, self.at_once * _WORTH_FILLING)):
-            self._begin(count)
-        self.trail.add(self.now)
-        return len(self.now.sentences) > 0
-
-    def _begin(self, count: int) -> None:
-        number = np.repeat(np.arange(count), self.copies)
-        sources = self.sources[self.begun : self.begun + count]
-        state = self.scorer.start(sources, self.beam, int8=self.int8)
-        if self.copies > 1:
-            state = self.scorer.select(state, number)
-        more, now, size = self.begun + number, self.now, len(number)
+    def _begin(self, more: list[Sentence]) -> None:
+        """Give the sentences that are still at work new positions, and ``more`` the next ones."""
+        options, now, still = self.options, self.frontier, np.flatnonzero(self.open)
+        self.sentences = [self.sentences[i] for i in still]
+        for position, sentence in enumerate(more, self.begun):
+            self.sentences.append(_AtWork(position, sentence.constraints))
+        self.begun += len(more)
+        self.constraints = [one.constraints for one in self.sentences]
+        self.by_history = any(constraints.by_history for constraints in self.constraints)
+        if options.temperature > 0:
+            seeds = [constraints.seed for _, constraints in more]
+            self.random = [self.random[i] for i in still] + list(map(np.random.default_rng, seeds))
+        self.open = np.ones(len(self.sentences), np.bool_)
+        self.room = np.concatenate((self.room[still], np.full(len(more), options.hypotheses)))
+        self.max_length = np.array([constraints.max_length for constraints in self.constraints])
+        self.threshold = np.concatenate((self.threshold[still], np.full(len(more), -np.inf)))
+        copies = options.hypotheses if options.temperature > 0 else 1  # drawn apart from the start
+        rows = np.repeat(np.arange(len(more)), copies)
+        state = self.scorer.start([sources for sources, _ in more], options.hypotheses)
+        if copies > 1:
+            state = self.scorer.select(state, rows)
         self.state = self.scorer.join(self.state, state) if len(now.sentences) else state
-        self.now = Open(
-            np.concatenate((now.sentences, more)),
+        size = len(rows)
+        self.frontier = Frontier(
+            np.concatenate((np.searchsorted(still, now.sentences), len(still) + rows)),
             np.concatenate((now.log_probs, np.zeros(size))),
             np.concatenate((now.lengths, np.zeros(size, np.int64))),
             np.concatenate((now.tokens, np.full(size, BOS))),
             np.concatenate((now.parents, np.full(size, -1))),
         )
-        self.begun += count
 
-    def go_on(self, chosen: Chosen, on: npt.NDArray[np.bool_]) -> None:
-        """Go on with those of the chosen hypotheses that are not at their end."""
-        parents = chosen.parents[on]
-        now = self.now
-        self.now = Open(
-            now.sentences[parents],
-            chosen.log_probs[on],
+    def advance(self, chosen: Continuations) -> Iterator[tuple[int, list[Hypothesis]]]:
+        """Put aside what ends here, and go on with the others; gives the sentences now done."""
+        now = self.frontier
+        sentences = now.sentences[chosen.parents]
+        ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= self.max_length[sentences])
+        for ending in np.flatnonzero(ends).tolist():
+            self._end(chosen, ending, int(sentences[ending]))
+        goes_on = ~ends
+        if not self.options.temperature:
+            goes_on &= self._may_win(chosen.log_probs, sentences, goes_on)
+        parents = chosen.parents[goes_on]
+        self.frontier = Frontier(
+            sentences[goes_on],
+            chosen.log_probs[goes_on],
             now.lengths[parents] + 1,
-            chosen.tokens[on],
+            chosen.tokens[goes_on],
             parents,
         )
         self.state = self.scorer.select(self.state, parents) if len(parents) else None
+        still = np.zeros_like(self.open)
+        still[self.frontier.sentences] = True
+        done = np.flatnonzero(self.open & ~still)
+        self.open, self.room[done] = still, 0
+        for i in done.tolist():
+            sentence = self.sentences[i]
+            yield sentence.number, sentence.ended or [NONE_FOUND]
 
+    def _may_win(
+        self,
+        log_probs: npt.NDArray[np.float64],
+        sentences: npt.NDArray[np.int64],
+        goes_on: npt.NDArray[np.bool_],
+    ) -> npt.NDArray[np.bool_]:
+        """Whether an open hypothesis of the same sentence can still be among the wanted ones.
 
-class _Found:
-    """The hypotheses of each sentence that have ended, and what the others must beat."""
+        Log-probabilities only fall, and coverage is never above 0: the best that can come of an
+        open hypothesis is today's log-probability at the greatest length.
+        """
+        bounds = normalized(log_probs, self.max_length[sentences] + 1.0, self.options)
+        best = np.full(len(self.room), -np.inf)
+        np.maximum.at(best, sentences, np.where(goes_on, bounds, -np.inf))
+        return np.asarray((best > self.threshold)[sentences])
 
-    def __init__(self, options: SearchOptions, demands: Sequence[Demand], attention: bool) -> None:
-        self.options, self.demands, self.attention = options, demands, attention
-        self.hypotheses: list[list[Hypothesis]] = [[] for _ in demands]
-        self.most = np.array([demand.most for demand in demands])
-        self.room = np.full(len(demands), options.hypotheses)
-        self.threshold = np.full(len(demands), -np.inf)
-        """The score of the worst hypothesis that is wanted, [B]."""
-        self.looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"
+    def _end(self, chosen: Continuations, i: int, sentence: int) -> None:
+        """Put aside the finished hypothesis ``i`` of the chosen ones."""
+        ended, wanted = self.sentences[sentence].ended, self.options.n_best
+        ended.append(self._hypothesis(chosen, i, self.constraints[sentence].source_length))
+        ended.sort(key=lambda hypothesis: -hypothesis.score)
+        self.room[sentence] -= 1
+        if len(ended) >= wanted:
+            self.threshold[sentence] = ended[wanted - 1].score
 
-    def take(self, chosen: Chosen, trail: Trail) -> npt.NDArray[np.bool_]:
-        """Put aside what ends here, by the end token or at the limit; tells which others go on."""
-        now = trail.steps[-1]
-        sentences = now.sentences[chosen.parents]
-        ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= self.most[sentences])
-        for i in np.flatnonzero(ends).tolist():
-            hypothesis = self._hypothesis(chosen, trail, i)
-            mine = self.hypotheses[sentences[i]]
-            mine.append(hypothesis)
-            mine.sort(key=lambda h: -h.score)
-            self.room[sentences[i]] -= 1
-            if len(mine) >= self.options.n_best:
-                self.threshold[sentences[i]] = mine[self.options.n_best - 1].score
-        if self.options.temperature > 0:
-            return np.asarray(~ends)
-        # Log-probabilities only fall, and coverage is never above 0: the best that can come of an
-        # open hypothesis is today's log-probability at the greatest length.
-        bounds = normalized(chosen.log_probs, self.most[sentences] + 1.0, self.options)
-        hopes = np.full(len(self.room), -np.inf)
-        np.maximum.at(hopes, sentences, np.where(ends, -np.inf, bounds))
-        return np.asarray(~ends & (hopes > self.threshold)[sentences])
-
-    def _hypothesis(self, chosen: Chosen, trail: Trail, i: int) -> Hypothesis:
-        path, token = trail.path(chosen.parents[i]), int(chosen.tokens[i])
+    def _hypothesis(self, chosen: Continuations, i: int, source: int) -> Hypothesis:
+        path, token = self.trail.path(int(chosen.parents[i])), int(chosen.tokens[i])
         ids = [int(step.tokens[row]) for step, _, row in path[1:]]
         totals = [float(step.log_probs[row]) for step, _, row in path]
         ids += [] if token == EOS else [token]
@@ -184,14 +243,8 @@ class _Found:
         steps = tuple(after - before for before, after in pairwise([*totals, log_prob]))
         weights = None
         if self.attention or self.options.coverage_penalty or UNK in ids:
-            source = self.demands[path[-1][0].sentences[chosen.parents[i]]].source
-            looked = [weights[row, : source + 1] for _, weights, row in path if weights is not None]
-            if looked:
-                weights = np.stack(looked)
+            known = [weights[row, : source + 1] for _, weights, row in path if weights is not None]
+            if known:
+                weights = np.stack(known)
                 score += coverage(weights, source, self.options)
         return Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights)
-
-    def ranked(self) -> list[list[Hypothesis]]:
-        """The wanted hypotheses of each sentence, best first."""
-        nothing = [Hypothesis((), -np.inf, -np.inf, complete=False, steps=())]
-        return [mine[: self.options.n_best] or nothing for mine in self.hypotheses]

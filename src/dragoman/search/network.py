@@ -2,9 +2,9 @@
 
     N hypotheses   B sentences   S source positions   V vocabulary   C best words   Q slots
 
-A network computes; it keeps no books. :class:`dragoman.search.batched.BatchedScorer` decides which
-sentences are encoded together, which hypotheses are stepped together, and how many rows fill a
-batch, so that the numbers of a hypothesis do not depend on its company.
+A network computes and remembers nothing. :class:`dragoman.search.batched.BatchedScorer` decides
+which sentences are encoded together, which hypotheses are stepped together, and how many rows fill
+a batch, so that the numbers of a hypothesis do not depend on its company.
 """
 
 from __future__ import annotations
@@ -60,6 +60,15 @@ class Network(Protocol[Memory, State]):
     @property
     def attends(self) -> bool:
         """Its steps give attention weights."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many batches may be computed at the same time, one thread each."""
+        ...
+
+    def prepare_thread(self) -> None:
+        """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
         ...
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, State]:

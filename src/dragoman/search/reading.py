@@ -1,12 +1,12 @@
-"""Lines of text to what a scorer reads: whole lines, or pieces of long ones."""
+"""Turns lines of text into sources: whole lines, or pieces of long ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dragoman.data.copies import copy_ids
+from dragoman.data.source import Source
 from dragoman.data.tokenizer import Ids, Tokenizer, without_surrogates
 
 _SENTENCE_ENDS = tuple(".!?。！？…")
@@ -18,12 +18,16 @@ class Piece:
     """What is read at a time: a line, or a part of a long one."""
 
     text: str
-    ids: Ids
-    reads: Any
-    """What the scorer takes for its source: these ids, with more where there are more models, or
-    where a model copies."""
-    own: tuple[str, ...]
-    """Words that a copying model can say although the vocabulary lacks them, by their ids."""
+    sources: tuple[Source, ...]
+    """What each model reads: several for an ensemble."""
+    own: tuple[str, ...] = ()
+    """The source's own words: those that a copying model can say although the vocabulary lacks
+    them, in the order of their ids."""
+
+    @property
+    def ids(self) -> Ids:
+        """The tokens that the first model reads."""
+        return self.sources[0].ids
 
 
 class Reader:
@@ -32,8 +36,8 @@ class Reader:
     Args:
         sources: the source tokenizer of every model that reads.
         target: the tokenizer of what they say.
-        longest: source tokens that the first model reads at a time.
-        copies: they copy source words.
+        longest: maximum number of source tokens that the first model reads at a time.
+        copies: the models copy source words.
     """
 
     def __init__(
@@ -62,15 +66,15 @@ class Reader:
         return read if long == "whole" else [[p for p in line if len(p.ids)] for line in read]
 
     def _pieces(self, texts: list[str]) -> list[Piece]:
-        every: list[list[Any]] = [tokenizer.encode(texts) for tokenizer in self.sources]
-        first, own = every[0], [tuple[str, ...]()] * len(texts)
-        if self.copies:
-            found = [copy_ids(self.sources[0].pieces(text), self.target) for text in texts]
-            own = [tuple(words) for _, words in found]
-            words = [ids for ids, _ in found]
-            every = [list(zip(rows, words, strict=True)) for rows in every]
-        reads = every[0] if len(every) == 1 else list(zip(*every, strict=True))
-        return [Piece(*fields) for fields in zip(texts, first, reads, own, strict=True)]
+        every = zip(*(tokenizer.encode(texts) for tokenizer in self.sources), strict=True)
+        if not self.copies:
+            sources = [tuple(map(Source, ids)) for ids in every]
+            return list(map(Piece, texts, sources))
+        pieces = []
+        for text, ids in zip(texts, every, strict=True):
+            copies, own = copy_ids(self.sources[0].pieces(text), self.target)
+            pieces.append(Piece(text, tuple(Source(one, copies) for one in ids), tuple(own)))
+        return pieces
 
     def _parts(self, line: str, way: str) -> list[str]:
         """Cut a long line where a sentence ends, else at a pause, else anywhere; or cut it off."""

@@ -1,15 +1,21 @@
-"""A line to be translated and what its answer must be like; the texts of it turned into tokens."""
+"""A line to be translated with what its answer must be like, and how that becomes constraints."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+
 from dragoman.config.options import SearchOptions
-from dragoman.data.tokenizer import UNK, Ids, Tokenizer
+from dragoman.data.copies import extend_target
+from dragoman.data.tokenizer import EOS, UNK, Tokenizer
 from dragoman.errors import OptionError
-from dragoman.search.constraints import Never, Phrases, Tokens
-from dragoman.search.demand import Demand, plain_demand
+from dragoman.search.constraints import Constraints, constraints_of
+from dragoman.search.network import Integers
+from dragoman.search.phrases import Banned, Phrases, Tokens, contains
+from dragoman.search.reading import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,7 @@ class Request:
 
     source: str
     prefix: str = ""
-    """How the answer begins."""
+    """How the answer begins; with a space at its end, a new word follows."""
     must: tuple[str, ...] = ()
     """Words or phrases that it holds."""
     never: tuple[str, ...] = ()
@@ -27,57 +33,95 @@ class Request:
     """Where it was read, for messages."""
 
 
-class Asking:
-    """Turns the texts of requests into the tokens of a target vocabulary."""
+class RequestReader:
+    """Turns requests into constraints on the tokens of a target vocabulary."""
 
     def __init__(self, target: Tokenizer) -> None:
         self.target = target
-        # Mostly all lines ask for the same, and a ban looks through the whole vocabulary.
-        self._must, self._never = lru_cache(256)(self._phrases), lru_cache(256)(self._bans)
+        # Most lines ask for the same words, and a ban looks through the whole vocabulary.
+        self._bans = lru_cache(256)(self._banned)
 
-    def demand(self, request: Request, source: Ids, options: SearchOptions) -> Demand:
-        """What is asked of the output for the tokens ``source``.
+    def constraints(self, request: Request, piece: Piece, options: SearchOptions) -> Constraints:
+        """What the output for ``piece`` of the request's line must be like.
+
+        The length limit makes room for the prefix and for the words that must come.
 
         Raises:
-            OptionError: a word is not in the vocabulary, is to be there and not to be there, or is
-                asked of outputs that are drawn at random.
+            OptionError: a text is empty; a word of a prefix or one that must come is neither in
+                the vocabulary nor in a source that is copied from, or cannot come without a banned
+                one; or words must come in outputs that are drawn at random.
         """
-        demand = plain_demand(options, source)
+        plain = constraints_of(options, piece.sources[0])
         if not (request.prefix or request.must or request.never):
-            return demand
+            return plain
         try:
             if request.must and options.temperature > 0:
                 raise OptionError("it needs a search", place="must", cure="temperature 0")
-            prefix = self._ids(request.prefix, "prefix") if request.prefix else ()
-            self._agree(request.prefix, prefix, request.never)
-            must, never = self._must(request.must, request.never), self._never(request.never)
-            return replace(demand, prefix=prefix, must=must, never=never)
+            own = tuple(map(self.target.text_of, piece.own))
+            prefix = self._ids(request.prefix, "prefix", piece) if request.prefix else ()
+            must = {text: self._ids(text, "must", piece) for text in request.must}
+            never = {text: self._spelt(text) for text in request.never}
+            for text, ids in {request.prefix: prefix, **must}.items():
+                for other, spelt in never.items():
+                    if contains(self._said(ids, own), spelt):
+                        cause = f"{text!r} cannot be there without {other!r}"
+                        raise OptionError(cause, place="never")
+            phrases = Phrases(list(must.values()), self.target.starts) if must else None
+            return replace(
+                plain,
+                max_length=max(plain.max_length, len(prefix) + len(phrases or ())),
+                prefix=prefix,
+                not_after_prefix=self._inside(own) if request.prefix[-1:].isspace() else None,
+                phrases=phrases,
+                banned=self._bans(tuple(never.values())) if never else None,
+                own=own,
+            )
         except OptionError as error:
             place = f"{request.place}: {error.place}" if request.place else error.place
             raise OptionError(error.cause, place=place, cure=error.cure) from None
 
-    def _phrases(self, must: tuple[str, ...], never: tuple[str, ...]) -> Phrases | None:
-        phrases = [self._ids(text, "must") for text in must]
-        for text, phrase in zip(must, phrases, strict=True):
-            self._agree(text, phrase, never)
-        return Phrases(phrases, self.target.starts) if phrases else None
+    def unmet(self, request: Request, piece: Piece, ids: Tokens) -> tuple[str, ...]:
+        """Texts that must be in the output for ``piece`` and are not in ``ids``."""
+        if not request.must:
+            return ()
+        phrases = {text: self._ids(text, "must", piece) for text in request.must}
+        every = Phrases(list(phrases.values()), self.target.starts)
+        return tuple(text for text, phrase in phrases.items() if not every.holds(ids, phrase))
 
-    def _agree(self, text: str, ids: Tokens, never: tuple[str, ...]) -> None:
-        for other in never:
-            if self._spelt(self._ids(other, "never")) in self._spelt(ids):
-                raise OptionError(f"{text!r} cannot be there without {other!r}", place="never")
+    def _banned(self, texts: tuple[str, ...]) -> Banned:
+        return Banned(self.target.texts, texts)
 
-    def _bans(self, never: tuple[str, ...]) -> Never | None:
-        texts = [self._spelt(self._ids(text, "never")) for text in never]
-        return Never(self.target.texts, texts) if texts else None
+    def _inside(self, own: Sequence[str]) -> Integers:
+        """The tokens that carry a word on: those before which no space stands."""
+        texts = [*self.target.texts, *own]
+        inside = [i for i, text in enumerate(texts) if i != EOS and text[:1] not in (" ", "▁")]
+        return np.array(inside, np.int64)
 
-    def _spelt(self, ids: Tokens) -> str:
-        return "".join(self.target.texts[i] for i in ids)
+    def _spelt(self, text: str) -> str:
+        """How a banned text is spelt by tokens, or by copied words where the tokens lack it."""
+        ids = self._encode(text, "never")
+        if UNK in ids:
+            return "".join(map(self.target.text_of, self.target.pieces(text)))
+        return self._said(ids, ())
 
-    def _ids(self, text: str, place: str) -> Tokens:
+    def _said(self, ids: Tokens, own: Sequence[str]) -> str:
+        texts, known = self.target.texts, len(self.target)
+        return "".join(texts[i] if i < known else own[i - known] for i in ids)
+
+    def _ids(self, text: str, place: str, piece: Piece) -> Tokens:
+        """The tokens of a text, where words of the source's own have theirs."""
+        ids = self._encode(text, place)
+        if UNK in ids and piece.own:
+            pieces = self.target.pieces(text)
+            extended = extend_target(np.array(ids), pieces, piece.own, len(self.target))
+            ids = tuple(extended.tolist())
+        if UNK in ids:
+            nor = ", nor in the source" if piece.own else ""
+            raise OptionError(f"{text!r} is not in the target vocabulary{nor}", place=place)
+        return ids
+
+    def _encode(self, text: str, place: str) -> Tokens:
         ids = tuple(self.target.encode([text])[0].tolist())
         if not ids:
             raise OptionError(f"{text!r} is empty", place=place)
-        if UNK in ids:
-            raise OptionError(f"{text!r} is not in the target vocabulary", place=place)
         return ids

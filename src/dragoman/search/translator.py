@@ -1,26 +1,28 @@
-"""Text in, text out: line n of what comes out answers line n of what went in."""
+"""Translates lines of text: answer n is that of line n."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from html import escape
-from itertools import chain, islice
-from typing import Any, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 from dragoman.config.options import SearchOptions
 from dragoman.data.copies import extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
-from dragoman.scorer import Scorer
-from dragoman.search.demand import Demand, plain_demand
-from dragoman.search.hypothesis import Hypothesis, normalized
-from dragoman.search.loop import search
+from dragoman.search.alignment import copy_unknown
+from dragoman.search.batched import Scorer
+from dragoman.search.constraints import constraints_of
+from dragoman.search.hypotheses import Frontier, Hypothesis, joined
+from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, Reader
-from dragoman.search.request import Asking, Request
-from dragoman.search.unknown import copy_unknown
+from dragoman.search.request import Request, RequestReader
 
 Item = TypeVar("Item")
+Observer = Callable[[Frontier], None]
 
 LINES_AT_A_TIME = 2048
 """Lines read, sorted by length and translated before the first of them is given back."""
@@ -42,10 +44,12 @@ class Translation:
     hypotheses: tuple[Hypothesis, ...]
     """Best first; none for an empty line."""
     texts: tuple[str, ...]
-    """The text of each hypothesis."""
+    """The text of each hypothesis; no text comes twice."""
     source_tokens: tuple[str, ...]
     target_tokens: tuple[str, ...]
     """Tokens of the best output."""
+    unmet: tuple[str, ...] = ()
+    """What the request says that the output must hold, and the best output does not."""
 
     @property
     def score(self) -> float:
@@ -77,18 +81,18 @@ class Scored:
 
 
 class Translator:
-    """A model with its tokenizers.
+    """A model with its tokenizers. Several threads may use it at the same time.
 
     Args:
         scorer: scores next tokens.
         source, target: tokenizers.
-        longest: source tokens that the model reads at a time.
+        longest: maximum number of source tokens that the model reads at a time.
         others: the source tokenizers of an ensemble's other members.
     """
 
     def __init__(
         self,
-        scorer: Scorer[Any],
+        scorer: Scorer,
         source: Tokenizer,
         target: Tokenizer,
         *,
@@ -97,7 +101,7 @@ class Translator:
     ) -> None:
         self.scorer, self.source, self.target, self.longest = scorer, source, target, longest
         self._reader = Reader([source, *others], target, longest, copies=scorer.copies)
-        self._asking = Asking(target)
+        self._requests = RequestReader(target)
 
     def translate(
         self,
@@ -106,6 +110,7 @@ class Translator:
         *,
         attention: bool = False,
         dictionary: Mapping[str, str] | None = None,
+        observer: Observer | None = None,
     ) -> Iterator[Translation]:
         """Answer each line, in their order, however they are batched.
 
@@ -115,6 +120,8 @@ class Translator:
             options: how to search.
             attention: keep the attention weights of each hypothesis.
             dictionary: words to say for source words, where the output has an unknown one.
+            observer: called before every step of search with the hypotheses that are open; with
+                several lines by several threads.
 
         Raises:
             OptionError: what a line asks for cannot be said with this vocabulary.
@@ -122,94 +129,100 @@ class Translator:
         for block in _blocks(lines):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
             read = self._reader.read([request.source for request in requests], options.long)
-            demands = []
+            sentences = []
             for request, pieces in zip(requests, read, strict=True):
                 later = replace(request, prefix="", must=())
                 for number, piece in enumerate(pieces):
                     asked = later if number else request
-                    demands.append(self._asking.demand(asked, piece.ids, options))
-            found = iter(self._search(list(chain(*read)), demands, options, attention))
+                    constraints = self._requests.constraints(asked, piece, options)
+                    sentences.append(Sentence(piece.sources, constraints))
+            found = iter(self._search(sentences, options, attention, observer))
             for request, pieces in zip(requests, read, strict=True):
                 parts = [(piece, next(found)) for piece in pieces]
-                yield self._answer(request.source, parts, options, dictionary or {})
+                yield self._answer(request, parts, options, dictionary or {})
 
     def score(self, pairs: Iterable[tuple[str, str]], options: SearchOptions) -> Iterator[Scored]:
-        """How probable the target of each pair is.
+        """How probable the target of each pair is, the end of the output included.
 
         It is the search for an output whose whole text is prescribed, so that its numbers are
-        those of a translation. A long source is read whole.
+        those of a translation that ends there. A long source is read whole.
         """
         options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
         for block in _blocks(pairs):
             pieces = [piece for (piece,) in self._reader.read([s for s, _ in block], "whole")]
             targets = self.target.encode([target for _, target in block])
-            demands = []
+            sentences = []
             for number, (piece, (_, target)) in enumerate(zip(pieces, block, strict=True)):
                 if piece.own:
                     words = self.target.pieces(target), piece.own
                     targets[number] = extend_target(targets[number], *words, len(self.target))
-                ids = targets[number].tolist()
-                demand = plain_demand(options, piece.ids)
-                demands.append(replace(demand, least=0, most=len(ids), prefix=(*ids, EOS)))
-            found = self._search(pieces, demands, options, attention=False)
+                plain, prefix = constraints_of(options, piece.sources[0]), targets[number].tolist()
+                asked = replace(plain, min_length=0, max_length=len(prefix), prefix=(*prefix, EOS))
+                sentences.append(Sentence(piece.sources, asked))
+            found = self._search(sentences, options)
             for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
                 tokens = self.target.tokens([*ids, EOS], piece.own)
                 yield Scored(*pair, hypothesis, tuple(tokens))
 
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        """The threads that search; they stay, so that each is prepared once."""
+        scorer = self.scorer
+        return ThreadPoolExecutor(scorer.concurrency, "search", scorer.prepare_thread)
+
     def _search(
         self,
-        pieces: Sequence[Piece],
-        demands: Sequence[Demand],
+        sentences: Sequence[Sentence],
         options: SearchOptions,
-        attention: bool,
+        attention: bool = False,
+        observer: Observer | None = None,
     ) -> list[list[Hypothesis]]:
-        """Search all pieces, the longest first; every worker has long ones and short ones."""
-        order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i].ids))
+        """The hypotheses of each sentence; every thread has long ones and short ones."""
+        order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i].sources[0]))
+        workers = self.scorer.concurrency
+        shares = [order[start::workers] for start in range(min(workers, len(order)))]
+        size: int | str = options.batch_size
+        if isinstance(size, str):
+            size = max(1, _HYPOTHESES // options.hypotheses)
+        ask = partial(search, attention=attention, batch_size=size, observer=observer)
 
-        def run(share: list[int]) -> list[list[Hypothesis]]:
-            sources = [pieces[i].reads for i in share]
-            wanted = [demands[i] for i in share]
-            return search(
-                self.scorer,
-                sources,
-                options,
-                wanted,
-                attention=attention,
-                at_once=_at_once(options),
-            )
+        def run(share: list[int]) -> list[tuple[int, list[Hypothesis]]]:
+            found = ask(self.scorer, (sentences[i] for i in share), options)
+            return [(share[number], hypotheses) for number, hypotheses in found]
 
-        found = [list[Hypothesis]()] * len(pieces)
-        with self.scorer.at_once() as workers, ThreadPoolExecutor(workers) as pool:
-            shares = [order[start::workers] for start in range(min(workers, len(order)))]
-            for share, results in zip(shares, pool.map(run, shares), strict=True):
-                for i, hypotheses in zip(share, results, strict=True):
-                    found[i] = hypotheses
+        found = [list[Hypothesis]()] * len(sentences)
+        for results in self._pool.map(run, shares):
+            for i, hypotheses in results:
+                found[i] = hypotheses
         return found
 
     def _answer(
         self,
-        line: str,
+        request: Request,
         parts: Sequence[tuple[Piece, list[Hypothesis]]],
         options: SearchOptions,
         dictionary: Mapping[str, str],
     ) -> Translation:
         if not parts:
-            return Translation(line, "", (), (), (), ())
-        said = [
-            [self._tokens(hypothesis, piece, options, dictionary) for hypothesis in found]
-            for piece, found in parts
-        ]
-        hypotheses, texts = tuple(parts[0][1]), [self.target.join(tokens) for tokens in said[0]]
-        if len(parts) > 1:
-            hypotheses = (_joined([found[0] for _, found in parts], options),)
-            texts = [" ".join(filter(None, (self.target.join(best) for best, *_ in said)))]
+            return Translation(request.source, "", (), (), (), (), request.must)
+        bests = [self._tokens(found[0], piece, options, dictionary) for piece, found in parts]
+        (first, others), *later = parts
+        text = " ".join(filter(None, map(self.target.join, bests)))
+        whole = joined([found[0] for _, found in parts], options) if later else others[0]
+        by_text = {text: whole}
+        for hypothesis in [] if later else others[1:]:
+            if len(by_text) == options.n_best:
+                break
+            tokens = self._tokens(hypothesis, first, options, dictionary)
+            by_text.setdefault(self.target.join(tokens), hypothesis)
         return Translation(
-            line,
-            texts[0],
-            hypotheses,
-            tuple(texts),
+            request.source,
+            text,
+            tuple(by_text.values()),
+            tuple(by_text),
             tuple(token for piece, _ in parts for token in self.source.tokens(piece.ids)),
-            tuple(token for best, *_ in said for token in best),
+            tuple(token for best in bests for token in best),
+            self._requests.unmet(request, first, others[0].ids),
         )
 
     def _tokens(
@@ -219,6 +232,7 @@ class Translator:
         options: SearchOptions,
         dictionary: Mapping[str, str],
     ) -> list[str]:
+        """The output's tokens, with copied words."""
         tokens = self.target.tokens(hypothesis.ids, piece.own)
         if options.unknown != "copy":
             return tokens
@@ -230,22 +244,3 @@ def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
     remaining = iter(items)
     while block := list(islice(remaining, LINES_AT_A_TIME)):
         yield block
-
-
-def _at_once(options: SearchOptions) -> int:
-    """Beams that are at work together."""
-    most = max(1, _HYPOTHESES // options.hypotheses)
-    return most if options.batch_size == "auto" else options.batch_size
-
-
-def _joined(parts: Sequence[Hypothesis], options: SearchOptions) -> Hypothesis:
-    """The pieces of a long line as one hypothesis; attention does not reach across them."""
-    log_prob = sum(part.log_prob for part in parts)
-    steps = tuple(step for part in parts for step in part.steps)
-    return Hypothesis(
-        tuple(i for part in parts for i in part.ids),
-        log_prob,
-        normalized(log_prob, float(len(steps) or 1), options),
-        all(part.complete for part in parts),
-        steps,
-    )

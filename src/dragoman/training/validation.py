@@ -19,8 +19,9 @@ from dragoman.evaluation.measure import Measure
 from dragoman.evaluation.metrics import measures
 from dragoman.evaluation.mistakes import mistakes
 from dragoman.model.folder import load_folder
-from dragoman.model.scorer import TorchScorer
+from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.translator import Translator
 
 SHOWN, WORST = 3, 10
@@ -76,9 +77,8 @@ def validate(model: Seq2Seq, prepared: Prepared, config: Config) -> Validation:
     """
     began = time.monotonic()
     scores = likelihood(model, prepared.validation)
-    translator = Translator(
-        TorchScorer(model), prepared.source, prepared.target, longest=config.source.max_tokens
-    )
+    scorer, longest = BatchedScorer(TorchNetwork(model)), config.source.max_tokens
+    translator = Translator(scorer, prepared.source, prepared.target, longest=longest)
     greedy = replace(config.search, beam=1, int8=False)  # which this machine may lack
     pairs = _spread(prepared.validation.texts(), config.training.validation_sample)
     # References are read as the model learned them, so that normalising is not an error.
@@ -163,9 +163,8 @@ def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequenc
 def fit_and_save_confidence(folder: Path, prepared: Prepared, config: Config) -> None:
     """Fit the confidence of the best weights' translations on held-out pairs, and save it."""
     best = load_folder(folder)
-    translator = Translator(
-        TorchScorer(best.model), best.source, best.target, longest=config.source.max_tokens
-    )
+    scorer, longest = BatchedScorer(TorchNetwork(best.model)), config.source.max_tokens
+    translator = Translator(scorer, best.source, best.target, longest=longest)
     pairs = _spread(prepared.validation.texts(), config.training.validation_sample)
     fitted = fit_confidence(translator, pairs, replace(config.search, int8=False))
     if fitted is not None:

@@ -1,0 +1,254 @@
+"""Scores next tokens with one network, many sentences at a time.
+
+    N hypotheses, those of a sentence side by side   B sentences   S source positions   V vocabulary
+    C best words   Q slots: most hypotheses of a sentence
+
+The numbers of a hypothesis do not depend on which others are computed with it, as long as the
+network computes every row of a batch alike:
+
+- A source is padded to a width that is a function of its own length, and computed only with
+  sources of the same width: the others form groups of their own.
+- The rows of a group are filled with copies of the first to a multiple of 16, since matrix
+  libraries compute the last few rows of other numbers by other instructions.
+- Attention is computed over Q slots of every sentence, however many are taken.
+
+``tests/search/test_invariance.py`` holds this bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.data.source import Source
+from dragoman.data.tokenizer import PAD
+from dragoman.search.network import Integers, Network, Rows, Scores
+
+GROUP = 16
+"""Sentences and hypotheses are filled to a multiple of this many rows."""
+WIDTH = 8
+"""Sources are padded to a multiple of this many positions."""
+_WORTH_LEAVING = 0.75
+"""Encoded sentences are dropped when no more than this share of them is still needed."""
+
+
+class Scorer(Protocol):
+    """What search needs of a model. The states are values that search only hands back."""
+
+    @property
+    def copies(self) -> bool:
+        """It copies source words: words of a source's own have ids from V on."""
+        ...
+
+    @property
+    def attends(self) -> bool:
+        """Its steps give attention weights."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many batches may be searched at the same time, one thread each."""
+        ...
+
+    def prepare_thread(self) -> None:
+        """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
+        ...
+
+    def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> Any:
+        """Encode sentences, each as one source a model; the state has one hypothesis each.
+
+        Args:
+            sentences: what each model reads of each sentence.
+            slots: most hypotheses of a sentence at any later step.
+        """
+        ...
+
+    def step(
+        self, tokens: Integers, state: Any, top: int | None = None, never: Sequence[int] = ()
+    ) -> tuple[Scores, Any]:
+        """Score what follows the last tokens [N] of the hypotheses.
+
+        Args:
+            tokens: the last token of each hypothesis.
+            state: of these hypotheses.
+            top: score only the C most probable words; None: all.
+            never: words whose probability is set to zero.
+        """
+        ...
+
+    def select(self, state: Any, parents: Integers) -> Any:
+        """The state of hypotheses that continue ``parents`` [N'], in the order of sentences."""
+        ...
+
+    def join(self, state: Any, more: Any) -> Any:
+        """The hypotheses of one state, then those of another."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The hypotheses of sentences that are padded to one width."""
+
+    memory: Rows
+    """Encoded sentences, filling included."""
+    states: Rows
+    """States of the hypotheses, filling included."""
+    sentences: Integers
+    """Which row of ``memory`` each hypothesis reads, ascending; without filling."""
+    cells: Integers
+    """Sentence x Q + number within the sentence, filling included."""
+
+
+class BatchedState(NamedTuple):
+    """Where a batch of hypotheses stands."""
+
+    groups: dict[int, _Group]
+    """By width."""
+    widths: Integers
+    """Which group each hypothesis belongs to, [N]; a group keeps the order of its own."""
+    slots: int
+    """Q."""
+
+
+class BatchedScorer:
+    """A :class:`Scorer` over one network, whose weights must not change meanwhile.
+
+    Args:
+        network: computes encoded sentences and next tokens.
+        member: which of a sentence's sources it reads.
+    """
+
+    def __init__(self, network: Network[Any, Any], member: int = 0) -> None:
+        self.network, self.member = network, member
+        self.copies, self.attends = network.copies, network.attends
+
+    @property
+    def concurrency(self) -> int:
+        """How many batches the network computes at the same time, one thread each."""
+        return self.network.concurrency
+
+    def prepare_thread(self) -> None:
+        """Prepare the calling thread for the network."""
+        self.network.prepare_thread()
+
+    def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> BatchedState:
+        """Encode the sentences width by width; one hypothesis each."""
+        sources = [every[self.member] for every in sentences]
+        widths = np.array([_rounded_up(len(source) + 1, WIDTH) for source in sources])
+        groups = {}
+        for width in np.unique(widths).tolist():
+            rows = np.flatnonzero(widths == width)
+            memory, states = self.network.encode([sources[i] for i in _filled(rows)], width)
+            numbers = np.arange(len(rows))
+            groups[width] = _Group(memory, states, numbers, _filled(numbers * slots))
+        return BatchedState(groups, widths, slots)
+
+    def step(
+        self,
+        tokens: Integers,
+        state: BatchedState,
+        top: int | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Scores, BatchedState]:
+        """Score what follows ``tokens`` [N], by one call of the network for each width."""
+        answers, places, groups = [], [], {}
+        for width, group in state.groups.items():
+            rows = np.flatnonzero(state.widths == width)
+            last = _filled(tokens if len(state.groups) == 1 else tokens[rows])
+            scores, states = self.network.step(
+                last, group.states, group.memory, group.cells, state.slots, top, never
+            )
+            groups[width] = replace(group, states=states)
+            answers.append(_first(scores, len(rows)))
+            places.append(rows)
+        return _merged(answers, places), state._replace(groups=groups)
+
+    def select(self, state: BatchedState, parents: Integers) -> BatchedState:
+        """Go on with hypotheses that continue ``parents`` [N']; their sentences stay in order."""
+        widths, groups = state.widths[parents], {}
+        for width, group in state.groups.items():
+            rows = parents
+            if len(state.groups) > 1:
+                within = state.widths == width
+                rows = (np.cumsum(within) - 1)[parents[within[parents]]]
+            if len(rows):
+                groups[width] = _selected(group, rows, state.slots)
+        return BatchedState(groups, widths, state.slots)
+
+    def join(self, state: BatchedState, more: BatchedState) -> BatchedState:
+        """The hypotheses of one state, then those of another."""
+        groups = state.groups | more.groups
+        for width in state.groups.keys() & more.groups.keys():
+            one, other = state.groups[width], more.groups[width]
+            sentences = np.concatenate((one.sentences, other.sentences + len(one.memory)))
+            rows = np.arange(len(sentences))
+            rows[len(one.sentences) :] += len(one.states) - len(one.sentences)  # past the filling
+            states = one.states.join(other.states).select(_filled(rows))
+            cells = _cells(sentences, state.slots)
+            groups[width] = _Group(one.memory.join(other.memory), states, sentences, cells)
+        return BatchedState(groups, np.concatenate((state.widths, more.widths)), state.slots)
+
+
+def _selected(group: _Group, rows: Integers, slots: int) -> _Group:
+    """The hypotheses ``rows`` of a group, without sentences that are no longer needed."""
+    if np.array_equal(rows, np.arange(len(group.sentences))):
+        return group
+    sentences, memory = group.sentences[rows], group.memory
+    left = sentences[np.diff(sentences, prepend=-1) > 0]
+    if _rounded_up(len(left), GROUP) <= _WORTH_LEAVING * len(memory):
+        memory, sentences = memory.select(_filled(left)), np.searchsorted(left, sentences)
+    states = group.states.select(_filled(rows))
+    return _Group(memory, states, sentences, _cells(sentences, slots))
+
+
+def _cells(sentences: Integers, slots: int) -> Integers:
+    """The cell of each hypothesis, filled, from its sentence (ascending)."""
+    first = np.flatnonzero(np.diff(sentences, prepend=-1))
+    number = np.arange(len(sentences)) - np.repeat(first, np.diff(first, append=len(sentences)))
+    return _filled(sentences * slots + number)
+
+
+def _first(scores: Scores, rows: int) -> Scores:
+    """The scores without those of filling rows."""
+    log_probs, tokens, weights = scores
+    return Scores(
+        log_probs[:rows],
+        None if tokens is None else tokens[:rows],
+        None if weights is None else weights[:rows],
+    )
+
+
+def _merged(answers: Sequence[Scores], places: Sequence[Integers]) -> Scores:
+    """The answers of all groups, those of group n at the rows ``places[n]``."""
+    if len(answers) == 1:
+        return answers[0]
+    log_probs, tokens, weights = zip(*answers, strict=True)
+    return Scores(
+        _scattered(log_probs, places, -np.inf),
+        None if tokens[0] is None else _scattered(tokens, places, PAD),
+        None if weights[0] is None else _scattered(weights, places, 0.0),
+    )
+
+
+def _scattered(
+    parts: Sequence[npt.NDArray[Any]], places: Sequence[Integers], filling: float
+) -> npt.NDArray[Any]:
+    """One array with the rows of each part at its places, filled up on the right."""
+    shape = sum(map(len, parts)), max(part.shape[1] for part in parts)
+    whole = np.full(shape, filling, parts[0].dtype)
+    for part, rows in zip(parts, places, strict=True):
+        whole[rows, : part.shape[1]] = part
+    return whole
+
+
+def _rounded_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _filled(rows: Integers) -> Integers:
+    """``rows``, and the first of them again up to a multiple of :data:`GROUP`."""
+    return np.concatenate((rows, rows[:1].repeat(-len(rows) % GROUP)))

@@ -1,0 +1,136 @@
+"""Hypotheses: those that are being extended, the steps they came by, and finished outputs.
+
+N hypotheses   t tokens so far, of the longest of them   S source positions   T target tokens
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.config.options import SearchOptions
+from dragoman.search.network import Integers
+
+Weights = npt.NDArray[np.floating[Any]]
+Number = TypeVar("Number", float, npt.NDArray[np.floating[Any]])
+
+NOTHING = -1
+"""Stands before the first token of a hypothesis that is shorter than others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The open hypotheses before one step, those of a sentence side by side."""
+
+    sentences: Integers
+    """Position of each one's sentence among those at work, [N], ascending."""
+    log_probs: npt.NDArray[np.float64]
+    """Log-probability of the tokens so far, [N]."""
+    lengths: Integers
+    """Number of tokens so far, [N]; sentences need not have begun together."""
+    tokens: Integers
+    """The last token, [N]; the begin token where there is none."""
+    parents: Integers
+    """Which hypothesis of the step before each continues, [N]; -1 where it begins."""
+
+
+class Trail:
+    """The steps by which the open hypotheses came: a tree whose leaves they are."""
+
+    def __init__(self) -> None:
+        self.steps: list[Frontier] = []
+        self.weights: list[Weights | None] = []
+        """Attention of each step, [N, S]; None where it is not kept, or there is none."""
+
+    def add(self, frontier: Frontier) -> None:
+        """Add a step, and drop those that are older than every open hypothesis."""
+        self.steps.append(frontier)
+        self.weights.append(None)
+        past = len(self.steps) - 1 - int(frontier.lengths.max(initial=0))
+        del self.steps[:past], self.weights[:past]
+
+    def path(self, row: int) -> list[tuple[Frontier, Weights | None, int]]:
+        """The steps of one of the latest hypotheses, first one first, and its row in each."""
+        found = []
+        for step, weights in zip(reversed(self.steps), reversed(self.weights), strict=True):
+            found.append((step, weights, row))
+            row = int(step.parents[row])
+            if row < 0:
+                break
+        return found[::-1]
+
+    def history(self) -> Integers:
+        """The tokens of the latest hypotheses, [N, t], with :data:`NOTHING` before short ones."""
+        now = self.steps[-1]
+        rows, columns = np.arange(len(now.tokens)), []
+        for back in range(int(now.lengths.max(initial=0))):
+            step = self.steps[-1 - back]
+            there = now.lengths > back
+            columns.append(np.where(there, step.tokens[rows], NOTHING))
+            rows = np.where(there, step.parents[rows], 0)
+        return np.stack(columns[::-1], 1) if columns else np.zeros((len(rows), 0), np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One finished output for one source."""
+
+    ids: tuple[int, ...]
+    """Target ids, without begin and end tokens."""
+    log_prob: float
+    """Natural logarithm of its probability, end token included."""
+    score: float
+    """What hypotheses are ranked by: see :func:`normalized` and :func:`coverage`."""
+    complete: bool
+    """It ended by the end token, not at the length limit."""
+    steps: tuple[float, ...]
+    """Log-probability of each token: T + 1 numbers, or T where it is not complete."""
+    weights: Weights | None = None
+    """Attention over the source at each of its tokens and, if it is complete, the end: [T + 1, S]
+    or [T, S]. None unless it was asked for, or is needed to copy an unknown word."""
+
+
+NONE_FOUND = Hypothesis((), -np.inf, -np.inf, complete=False, steps=())
+"""Stands for an output where no step had a finite probability."""
+
+
+def normalized(log_prob: Number, length: Number, options: SearchOptions) -> Number:
+    """``log_prob`` divided by a power of the length, which counts the end token.
+
+    ``average``: length ** penalty, with a penalty of 1 the mean log-probability of a token.
+    ``wu``: ((5 + length) / 6) ** penalty (Wu 2016, eq. 14).
+    """
+    if options.normalization == "wu":
+        length = (length + 5) / 6
+    divided: Number = log_prob / length**options.length_penalty
+    return divided
+
+
+def coverage(weights: Weights, source: int, options: SearchOptions) -> float:
+    """The coverage penalty of Wu 2016, eq. 14: sum over source tokens of log min(attention, 1).
+
+    It is never above 0 and only rises while a hypothesis grows.
+
+    Args:
+        weights: attention [T, S] of the hypothesis.
+        source: number of source tokens, without the end token.
+        options: with the factor ``coverage_penalty``.
+    """
+    received = weights[:, :source].sum(0, dtype=np.float64)
+    return options.coverage_penalty * float(np.log(received.clip(1e-9, 1.0)).sum())
+
+
+def joined(parts: list[Hypothesis], options: SearchOptions) -> Hypothesis:
+    """The pieces of a long line as one hypothesis, without attention."""
+    log_prob = sum(part.log_prob for part in parts)
+    steps = tuple(step for part in parts for step in part.steps)
+    return Hypothesis(
+        tuple(i for part in parts for i in part.ids),
+        log_prob,
+        normalized(log_prob, float(len(steps) or 1), options),
+        all(part.complete for part in parts),
+        steps,
+    )

@@ -1,0 +1,158 @@
+"""Words that an output must hold, and words that it must not.
+
+What must come shares the beam: its places go in turn to the hypotheses that lack nothing, one
+token, two tokens ..., after the dynamic beam allocation of Post & Vilar 2018. A hypothesis may not
+end before it lacks nothing, and never takes a token that leaves too few for what it lacks.
+
+Q hypotheses of a sentence   C candidates of each   V vocabulary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.data.tokenizer import EOS
+
+Tokens = tuple[int, ...]
+
+
+class Phrases:
+    """Token sequences that an output must hold.
+
+    Args:
+        phrases: the sequences.
+        starts: tokens that begin a word, where words have several: a phrase that another token
+            carries on ("cat" + "egory") is not there. None: any token may follow.
+    """
+
+    def __init__(self, phrases: Sequence[Tokens], starts: frozenset[int] | None = None) -> None:
+        self.phrases, self.starts = tuple(dict.fromkeys(phrases)), starts
+        self.tokens = frozenset(token for phrase in phrases for token in phrase)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.phrases))
+
+    def lacking(self, history: Tokens) -> tuple[int, list[int]]:
+        """How many tokens ``history`` lacks, and those that would bring it nearer."""
+        lacking = begun = 0
+        following = []
+        for phrase in self.phrases:
+            if self.holds(history, phrase):
+                continue
+            reach = min(len(phrase) - 1, len(history))
+            there = next(
+                n for n in range(reach, -1, -1) if history[len(history) - n :] == phrase[:n]
+            )
+            lacking, begun = lacking + len(phrase), max(begun, there)
+            following.append(phrase[there])
+        return lacking - begun, following
+
+    def holds(self, history: Tokens, phrase: Tokens) -> bool:
+        """Whether ``phrase`` stands in ``history`` and is not carried on by another token."""
+        size = len(phrase)
+        return any(
+            history[end - size : end] == phrase
+            and (self.starts is None or end == len(history) or history[end] in self.starts)
+            for end in range(size, len(history) + 1)
+        )
+
+    def ranked(
+        self,
+        totals: npt.NDArray[np.float64],
+        tokens: npt.NDArray[np.int64],
+        histories: Sequence[Tokens],
+        left: int,
+    ) -> npt.NDArray[np.int64]:
+        """Candidates in the order in which they get a place in the beam.
+
+        Args:
+            totals: log-probability of each candidate, [Q, C]; minus infinity: none.
+            tokens: [Q, C].
+            histories: the tokens of each hypothesis.
+            left: tokens that may still follow a candidate.
+
+        Returns:
+            Indices into Q x C; those that may not be taken are left out.
+        """
+        lacks = np.full(totals.shape, -1)
+        for row, column in np.argwhere(np.isfinite(totals)).tolist():
+            token, history = int(tokens[row, column]), histories[row]
+            ended = token == EOS
+            lacks[row, column] = self.lacking(history if ended else (*history, token))[0]
+            if ended and lacks[row, column]:
+                lacks[row, column] = -1
+        within = lacks <= left
+        if (within & (lacks >= 0)).any():  # else there was too little room from the beginning
+            lacks[~within] = -1
+        if (lacks < 0).all():  # only an end is left: better an output that lacks words than none
+            lacks[np.isfinite(totals)] = 0
+        places = sorted(np.flatnonzero(lacks >= 0), key=lambda at: -totals.flat[at])
+        turns: dict[int, int] = {}
+        keys = []
+        for at in places:
+            bank = int(lacks.flat[at])
+            turns[bank] = turns.get(bank, -1) + 1
+            keys.append((turns[bank], bank, at))
+        return np.array([at for _, _, at in sorted(keys)], dtype=np.int64)
+
+
+class Banned:
+    """Texts that no output may hold as words, whatever tokens spell them.
+
+    Args:
+        pieces: the text of every token of the vocabulary, the space before it included.
+        texts: what is banned, written in the same way.
+    """
+
+    def __init__(self, pieces: Sequence[str], texts: Sequence[str]) -> None:
+        self._pieces, self._texts = pieces, tuple(texts)
+        self._longest = max(map(len, texts))
+        self._ends = [
+            (
+                text[:cut],
+                text[cut:],
+                [i for i, piece in enumerate(pieces) if begins(piece, text[cut:])],
+            )
+            for text in texts
+            for cut in range(len(text))
+        ]
+        self._apart = [i for i, piece in enumerate(pieces) if not piece[:1].isalnum()]
+
+    def following(
+        self, history: npt.NDArray[np.int64], own: Sequence[str], wanted: Collection[int]
+    ) -> list[int]:
+        """Tokens that may not follow ``history`` [t]: those that complete one of the texts.
+
+        A token that a longer word needs ("cat" of "category") may come where that word must; then
+        a letter must follow.
+
+        Args:
+            history: the tokens so far.
+            own: texts of the tokens from V on.
+            wanted: tokens that bring a phrase nearer that must come.
+        """
+        known = len(self._pieces)
+        last = history[-self._longest :].tolist()
+        said = "".join(self._pieces[i] if i < known else own[i - known] for i in last)
+        found = []
+        for head, rest, ids in self._ends:
+            if said.endswith(head):
+                found += [i for i in ids if i not in wanted]
+                found += [known + n for n, word in enumerate(own) if begins(word, rest)]
+        if any(said.endswith(text) for text in self._texts):
+            found += self._apart
+            found += [known + n for n, word in enumerate(own) if not word[:1].isalnum()]
+        return found
+
+
+def begins(text: str, word: str) -> bool:
+    """Whether ``text`` is ``word``, or goes on after it with something that is no letter."""
+    return text.startswith(word) and not text[len(word) : len(word) + 1].isalnum()
+
+
+def contains(text: str, word: str) -> bool:
+    """Whether ``word`` stands in ``text`` and no letter follows it."""
+    return any(begins(text[start:], word) for start in range(len(text)))
