@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -322,8 +322,17 @@ class Model:
         *,
         reading: DataOptions | None = None,
         multiple_references: bool = False,
+        say: Callable[[str], None] = lambda text: None,
     ) -> Examples:
-        """Read a test set once, to score several models on it; see :meth:`evaluate`."""
+        """Read a test set once, to score several models on it; see :meth:`evaluate`.
+
+        Args:
+            pairs: a file of pairs, two aligned files, pairs of text, or None for those that the
+                training held out.
+            reading: how files are read; as the training pairs were, when not given.
+            multiple_references: take each source once, with all its targets as references.
+            say: receives each line that the user should read.
+        """
         if pairs is None:
             return held_out_examples(self.folder.path, multiple_references=multiple_references)
         if _is_text(pairs):
@@ -336,6 +345,8 @@ class Model:
             " ".join(map(str, files)),
             multiple_references=multiple_references,
         )
+        for line in faults.unread():
+            say(line)
         return replace(made, left_out=faults.total)
 
 

@@ -73,6 +73,26 @@ def test_columns(tmp_path: Path) -> None:
     assert read(path, options=replace(options, reverse=True)) == [('"a"', "b", 1)]
 
 
+def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "a\tb\tc\nd\te\tf\n")
+    for columns, said in (((1, 2), ["column 3 is not read"]), ((1, 3), []), ((2, 1), [])):
+        faults = Faults()
+        list(read_pairs([path], replace(STRICT, columns=columns), faults))
+        assert [line.partition(":")[0] for line in faults.unread()] == said
+    faults = Faults()
+    list(read_pairs([write(tmp_path, "a\tb\tc\td\te\n")], STRICT, faults))
+    assert faults.unread()[0].startswith("columns 3 to 5 are not read")
+
+
+def test_two_files_of_pairs_are_not_two_aligned_files(tmp_path: Path) -> None:
+    files = [write(tmp_path, "a\tb\nc\td\n", name) for name in ("train.tsv", "dev.tsv")]
+    with pytest.raises(DataError, match="both look like files of pairs.*--validation-pairs .*dev"):
+        list(read_pairs(files, STRICT, Faults()))
+    assert len(list(read_pairs(files, replace(STRICT, format="aligned"), Faults()))) == 2
+    files[1].write_text("x\ny\tz\n")  # one line of it is no pair
+    assert len(list(read_pairs(files, STRICT, Faults()))) == 2
+
+
 def test_json_lines(tmp_path: Path) -> None:
     """Two fields of many; a line end inside a value becomes a space."""
     path = write(tmp_path, '{"en": "a\\r\\nb", "id": 7, "fr": "c"}\n', "pairs.NDJSON")

@@ -98,6 +98,7 @@ def _evaluate(
         files or None,
         reading=first.reading(files, **given.get("data", {})),
         multiple_references=asked.multiple_references,
+        say=_warn,
     )
     forms = {examples.with_references(m.folder.target.normalize) for m in (first, *others)}
     raw = asked.raw_references or len(forms) > 1

@@ -49,6 +49,8 @@ class Faults:
     tell: Callable[[Fault], None] | None = None
     """Told of every fault, for a full list."""
     first: dict[str, list[Fault]] = field(default_factory=dict)
+    columns: int = 0
+    """Columns of the first line of a file whose columns nobody chose; 0: another kind of file."""
 
     def add(self, fault: Fault) -> None:
         """Count ``fault``; keep it when it is among the first of its kind."""
@@ -63,6 +65,12 @@ class Faults:
     def total(self) -> int:
         """Unusable lines of all kinds."""
         return self.counts.total()
+
+    def unread(self) -> list[str]:
+        """A line about columns that nobody reads; none where there are no more than two."""
+        columns = "column 3 is" if self.columns == 3 else f"columns 3 to {self.columns} are"
+        note = f"{columns} not read: source and target are columns 1 and 2 (--columns to choose)"
+        return [note] if self.columns > 2 else []
 
     def summary(self) -> list[str]:
         """One line a kind: ``12 lines left out, empty: pairs.tsv:7: ...; pairs.tsv:9: ...``."""

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal, cast
@@ -25,6 +25,9 @@ Format = Literal["tsv", "aligned", "jsonl"]
 
 _EARLY = 1000
 """Lines after which too many faults end the reading at once, not only at the end."""
+
+_PEEK = 20
+"""Lines that are looked at for what kind of file it is."""
 
 _CONTROL = re.compile("[\0-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -98,6 +101,12 @@ def _pairs(
 ) -> Iterator[Pair]:
     # Room for a JSON line whose every character is two \u escapes, and for columns not wanted.
     rows = _rows(files, BLOCK + 24 * options.max_characters, tolerant=as_is)
+    first = list(islice(rows, _PEEK))
+    if form == "aligned" and options.format == "auto":
+        _refuse_two_files_of_pairs(files, [row for _, row in first], options.separator)
+    if form == "tsv" and options.columns == (1, 2) and first and isinstance(first[0][1][0], str):
+        faults.columns = first[0][1][0].count(options.separator) + 1
+    rows = chain(first, rows)
     for line, row in rows:
         if None in row:
             raise _unequal(files, line, row, rest=sum(1 for _ in rows))
@@ -108,12 +117,25 @@ def _pairs(
             if faults.lines >= _EARLY and faults.total > options.tolerance * faults.lines:
                 raise _too_many(files, options, faults)
         else:
-            first, second = sides
-            yield Pair(second, first, line) if options.reverse else Pair(first, second, line)
+            one, two = sides
+            yield Pair(two, one, line) if options.reverse else Pair(one, two, line)
     if not faults.lines:
         raise DataError("is empty", place=place(files[0]), cure="one pair a line is expected")
     if faults.total > min(options.tolerance * faults.lines, faults.lines - 1):
         raise _too_many(files, options, faults)
+
+
+def _refuse_two_files_of_pairs(
+    files: Sequence[Path], rows: Sequence[Sequence[Text | None]], separator: str
+) -> None:
+    texts = [text for row in rows for text in row if text is not None]
+    if texts and all(isinstance(text, str) and separator in text for text in texts):
+        raise DataError(
+            "both look like files of pairs, for every line has columns",
+            place=" and ".join(place(file) for file in files),
+            cure=f"--validation-pairs {files[1]} to validate on it; "
+            "--format aligned if line n of one belongs to line n of the other",
+        )
 
 
 def _sides(
