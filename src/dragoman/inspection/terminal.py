@@ -140,5 +140,7 @@ def _outputs(answer: Translation) -> RenderableType:
     table.columns[0].no_wrap = False
     for text, hypothesis in zip(answer.texts, answer.hypotheses, strict=True):
         cut = "" if hypothesis.complete else " (cut at the length limit)"
-        table.add_row(Text(text + cut), f"{hypothesis.log_prob:.3f}", f"{hypothesis.score:.3f}")
+        table.add_row(
+            Text((text or "(empty)") + cut), f"{hypothesis.log_prob:.3f}", f"{hypothesis.score:.3f}"
+        )
     return table

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dragoman.errors import DragomanError
-from dragoman.extras import naming_extras
 from dragoman.files import replacing
 
 if TYPE_CHECKING:
@@ -28,12 +27,10 @@ def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
 
     Raises:
         DragomanError: matplotlib failed, for example because it cannot write its font cache.
-        MissingExtraError: matplotlib is not installed.
     """
     kind = path.suffix.lower().lstrip(".") or "png"
     try:
-        with naming_extras():
-            import matplotlib
+        import matplotlib
 
         text_in_svg = matplotlib.rc_context({"svg.fonttype": "none"})
         with warnings.catch_warnings(record=True) as caught, text_in_svg:

@@ -67,6 +67,7 @@ def report_data(history: History, most: int) -> Row:
         "name": history.name,
         "state": history.reason or "still in training when this report was written",
         "metric": history.config.training.metric,
+        "held_out": history.record.get("held_out", True),
         "best": _numbers(history.best),
         "last": _numbers(history.last),
         "train": _columns(_thinned(train, most)),

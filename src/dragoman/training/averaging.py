@@ -8,17 +8,22 @@ from pathlib import Path
 import torch
 
 from dragoman.config.folder import load_config
+from dragoman.config.options import Config
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing_folder
 from dragoman.model.folder import fill, load_tokenizers, read_tensors, save_setup, save_weights
 from dragoman.model.seq2seq import build_model
 from dragoman.training.checkpoint import checkpoints, step_of
+from dragoman.training.resume import open_run
+from dragoman.training.validation import fit_and_save_confidence
 
 
 def average_checkpoints(
     folder: Path, out: Path, *, last: int = 0, steps: Sequence[int] = ()
 ) -> list[Path]:
     """Write the mean of the weights of some checkpoints of ``folder`` as the model folder ``out``.
+
+    Its confidence is fitted to the run's held-out pairs.
 
     Args:
         folder: a run.
@@ -54,7 +59,18 @@ def average_checkpoints(
     with replacing_folder(out) as aside:
         save_setup(aside, config, source, target)
         save_weights(aside, model, source, target)
+    _fit_confidence(folder, out, config)
     return chosen
+
+
+def _fit_confidence(folder: Path, out: Path, config: Config) -> None:
+    """Fit the averaged model's confidence, if ``folder`` has held-out pairs."""
+    try:
+        prepared = open_run(folder)
+    except FolderError:  # the corpus was deleted
+        return
+    if prepared.held_out:
+        fit_and_save_confidence(out, prepared, config)
 
 
 def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
