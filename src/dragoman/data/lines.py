@@ -1,4 +1,4 @@
-"""Lines of text out of files, plain or packed: streamed, decoded one by one, faults placed.
+"""Streams lines of text out of files, plain or packed, and names the place of what is wrong.
 
 Bytes are split at ``\\n`` (and the ``\\r`` before it) and each line is decoded by itself, so that a
 wrong byte is named by file, line and position. Python's own text mode is not used: it ends a line
@@ -24,16 +24,14 @@ from pathlib import Path
 from textwrap import shorten
 from typing import IO, Any, cast
 
+from dragoman.data.pairs import Text, Unusable
 from dragoman.errors import DataError
 
 STDIN = Path("-")
 """The name that stands for standard input."""
 
-Text = str | int | DataError
-"""A decoded line, the number of bytes of one that was too long to be held, or what is wrong with
-one that is not UTF-8."""
-
 BLOCK = 1 << 16
+"""Bytes that are read at a time."""
 _DAMAGED = (
     EOFError,
     IndexError,
@@ -46,8 +44,8 @@ _DAMAGED = (
 )
 """What the libraries that unpack raise for a file that is none of theirs."""
 _HARMLESS, _MOST_PACKED = 1 << 27, 200
-"""Bytes that may be unpacked in any case; how much smaller than its content a packed file may be.
-Text packs to a quarter or a tenth."""
+"""A packed file may unpack to the first number of bytes, or to the second number times its size:
+text packs to a quarter or a tenth of its size."""
 LINE_END = re.compile("\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
 _MAGIC = (
     (b"\x1f\x8b", "gzip data", "end its name in .gz, or unpack it first"),
@@ -56,7 +54,7 @@ _MAGIC = (
     (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
     (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f utf-16 -t utf-8"),
 )
-"""First bytes, what they tell, and the cure; asked only when the file is not clean UTF-8."""
+"""First bytes of a file, what it then is, and the cure; used when a file is not UTF-8 text."""
 
 
 def place(file: Path, line: int | None = None) -> str:
@@ -66,9 +64,9 @@ def place(file: Path, line: int | None = None) -> str:
 
 
 def read_lines(file: Path, warn: Callable[[str], None]) -> Iterator[str]:
-    """Stream every line of ``file``, however long, blank or damaged: line *n* in is text *n*.
+    """Stream every line of ``file``, however long, blank or damaged: text *n* is line *n*.
 
-    A byte that is not UTF-8 reads as U+FFFD; ``warn`` is told of the first such line.
+    A byte that is not UTF-8 reads as U+FFFD; ``warn`` is called for the first such line.
 
     Raises:
         DataError: the file is missing (at the call), binary or damaged as a whole.
@@ -101,39 +99,51 @@ def decoded_lines(
     *,
     tolerant: bool = False,
 ) -> Iterator[Text]:
-    """Decode line by line; of a line over ``limit`` bytes only the size is kept.
+    """Decode a file line by line; a line over ``limit`` bytes is unusable and never held.
 
-    What is not UTF-8 is refused, or with ``warn`` replaced, and said once; or, when ``tolerant``,
-    the error stands in the place of its line.
+    Args:
+        file: plain or packed, or standard input.
+        limit: most bytes of a line.
+        warn: called for the first line that is not UTF-8; wrong bytes are read as U+FFFD.
+        tolerant: a line that is not UTF-8 is unusable.
+
+    Raises:
+        DataError: the file is binary or damaged, or without ``warn`` and ``tolerant`` a line is not
+            UTF-8.
     """
     with _opened(file) as stream:
         _refuse_binary(file, stream.peek(1))
-        line = 0
+        line, warned = 0, False
         while raw := stream.readline(limit + 1):
             line += 1
-            if raw[-1:] == b"\n" or len(raw) <= limit:
-                raw = raw.removesuffix(b"\n").removesuffix(b"\r")
-                try:
-                    yield _decoded(raw, file, line)
-                except DataError as error:
-                    if tolerant:
-                        yield error
-                        continue
-                    if warn is None:
-                        raise
-                    warn(f"{error}; such bytes are read as U+FFFD")
-                    warn = _silent
-                    yield raw.decode(errors="replace")
+            if raw[-1:] != b"\n" and len(raw) > limit:
+                size = len(raw) + _skip_line(stream)
+                cure = "try --data.max_characters"
+                yield Unusable("too long", f"{size:,} bytes in one line", cure)
                 continue
-            size = len(raw)
-            while raw and raw[-1:] != b"\n":
-                raw = stream.readline(BLOCK)
-                size += len(raw)
-            yield size
+            raw = raw.removesuffix(b"\n").removesuffix(b"\r")
+            try:
+                yield _decoded(raw, file, line)
+            except DataError as error:
+                if tolerant:
+                    yield Unusable("encoding", error.cause, "convert the file to UTF-8")
+                    continue
+                if warn is None:
+                    raise
+                if not warned:
+                    warn(f"{error}; such bytes are read as U+FFFD")
+                warned = True
+                yield raw.decode(errors="replace")
 
 
-def _silent(_: str) -> None:
-    """Told nothing more: one line of this kind was said."""
+def _skip_line(stream: io.BufferedReader) -> int:
+    """Read to the end of the line; returns the number of bytes."""
+    size = 0
+    while raw := stream.readline(BLOCK):
+        size += len(raw)
+        if raw[-1:] == b"\n":
+            break
+    return size
 
 
 def _decoded(raw: bytes, file: Path, line: int) -> str:
@@ -181,7 +191,7 @@ def _refuse_binary(file: Path, head: bytes) -> None:
 
 
 class _Unpacked(io.RawIOBase):
-    """Unpacks until more comes out of a file than can honestly be in it."""
+    """Unpacks a file; refuses one that unpacks to far more than text does."""
 
     def __init__(self, raw: IO[bytes], file: Path) -> None:
         self._raw, self._file, self._read = raw, file, 0
@@ -195,14 +205,14 @@ class _Unpacked(io.RawIOBase):
         buffer[: len(block)] = block
         self._read += len(block)
         if self._read > self._most:
-            cause = f"unpacks to more than {_MOST_PACKED} times its size: made to fill a machine"
+            cause = f"unpacks to more than {_MOST_PACKED} times its size, unlike text"
             raise DataError(cause, place=place(self._file), cure="unpack it, if you trust it")
         return len(block)
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[io.BufferedReader]:
-    """The unpacked bytes of ``file``; damage found while they are read becomes a DataError."""
+    """Context manager: the unpacked bytes of ``file``; damage in them raises DataError."""
     with ExitStack() as stack:
         try:
             yield _stream(file, stack)
@@ -230,7 +240,7 @@ def _stream(file: Path, stack: ExitStack) -> io.BufferedReader:
     else:
         raw = stack.enter_context(file.open("rb", buffering=0))
     reader: io.BufferedReader = io.BufferedReader(cast(Any, raw), BLOCK)
-    stack.callback(reader.detach)  # else standard input would be closed with its reader
+    stack.callback(reader.detach)  # so that standard input is not closed with its reader
     return reader
 
 
@@ -254,7 +264,11 @@ def _member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def require(file: Path) -> None:
-    """Raise DataError at once for a file that is not there, before anything else is done."""
+    """Check that a file is there and no directory.
+
+    Raises:
+        DataError: it is not.
+    """
     try:
         if file != STDIN and stat.S_ISDIR(file.stat().st_mode):
             raise DataError("is a directory", place=place(file), cure="name a file inside it")

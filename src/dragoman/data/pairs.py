@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from operator import not_
+from pathlib import Path
+from typing import TypeVar
 
-FaultKind = Literal[
-    "columns", "fields", "empty", "too long", "control characters", "not JSON", "encoding"
-]
+T = TypeVar("T")
+
+FILL = "fill these lines or delete them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,52 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why a line is no pair."""
+
+    kind: str
+    """``columns``, ``fields``, ``empty``, ``too long``, ``control characters``, ``not JSON`` or
+    ``encoding``; lines are counted by it."""
+    detail: str
+    cure: str = FILL
+    file: int = 0
+    """Which of two aligned files is at fault: 0 or 1."""
+
+
+Text = str | Unusable
+"""A decoded line, or why there is none."""
+Row = tuple[int, tuple[str, str] | Unusable]
+"""A line number with the two sides of a pair as they stand there, or why there is no pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A file with its decoded lines."""
+
+    file: Path
+    lines: Iterator[Text]
+
+
+def numbered(rows: Iterable[T], blank: Callable[[T], bool] = not_) -> Iterator[tuple[int, T]]:
+    """Count ``rows`` from 1; a last one that is ``blank`` is left out: editors leave it there."""
+    held: tuple[int, T] | None = None
+    for line, row in enumerate(rows, 1):
+        if held:
+            yield held
+        held = (line, row) if blank(row) else None
+        if not held:
+            yield line, row
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """One line that was left out: where, of which kind, and what exactly is wrong."""
 
-    kind: FaultKind
+    kind: str
     file: str
     line: int
     detail: str
+    cure: str = FILL
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.detail}"
@@ -47,14 +88,17 @@ class Faults:
     """Lines read so far, good and bad."""
     counts: Counter[str] = field(default_factory=Counter)
     tell: Callable[[Fault], None] | None = None
-    """Told of every fault, for a full list."""
+    """Called with every fault, for a full list."""
     first: dict[str, list[Fault]] = field(default_factory=dict)
+    cures: dict[str, str] = field(default_factory=dict)
+    """What to do about each kind."""
     columns: int = 0
     """Columns of the first line of a file whose columns nobody chose; 0: another kind of file."""
 
     def add(self, fault: Fault) -> None:
         """Count ``fault``; keep it when it is among the first of its kind."""
         self.counts[fault.kind] += 1
+        self.cures[fault.kind] = fault.cure
         if self.tell:
             self.tell(fault)
         places = self.first.setdefault(fault.kind, [])
