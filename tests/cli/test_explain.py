@@ -38,7 +38,7 @@ def test_a_sentence_is_explained(
 ) -> None:
     assert main(["explain", str(folders[0]), "un chat zzz !"]) == 0
     text = capsys.readouterr().out
-    assert "<unk> (zzz) 1" in text and "Step by step ──" in text and "Search ──" in text
+    assert "<unk> (zzz) 1" in text and "Step by step ──" in text and "Search: outputs ──" in text
     assert main(["explain", str(folders[1]), "un chat !", "--target", "one cat!"]) == 0
     text = capsys.readouterr().out
     assert "batch loss" in text and "energy" not in text

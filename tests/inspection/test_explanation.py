@@ -298,6 +298,36 @@ def test_a_sentence_follows_what_search_found(model: Model) -> None:
         assert probabilities == sorted(probabilities, reverse=True) and len(probabilities) == 5
 
 
+@pytest.mark.parametrize(
+    "options", [{"beam": 3}, {"beam": 60}, {"beam": 4, "temperature": 1.0}, {"beam": 1}], ids=str
+)
+def test_the_beam_is_what_search_went_through(model: Model, options: dict[str, Any]) -> None:
+    found = model.explain("le vieux chat", **options)
+    assert found.answer is not None
+    json.loads(found.to_json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    before: list[tuple[int, ...]] = []
+    paths = set()
+    for step in found.beam:
+        assert 1 <= len(step) <= options["beam"]
+        beginning = all(one.parent == -1 for one in step)
+        ids = [() if beginning else (*before[one.parent], one.token.id) for one in step]
+        for path, one in zip(ids, step, strict=True):
+            (log_prob,) = record_of(model, "le vieux chat", path) if path else [0.0]
+            assert one.log_prob == pytest.approx(log_prob, abs=1e-3)
+        before = ids
+        paths |= {*ids}
+    for hypothesis in found.answer.hypotheses:  # each ended as an extension of an open one
+        cut = hypothesis.ids if hypothesis.complete else hypothesis.ids[:-1]
+        assert cut in paths
+
+
+def record_of(model: Model, line: str, ids: tuple[int, ...]) -> list[float]:
+    """The log-probability of a beginning, by forced decoding."""
+    (source,) = model.folder.source.encode([line])
+    batch = assemble(PairsInMemory([Source(source)], [np.array(ids, np.int32)]), np.array([0]))
+    return [-float(record(model.folder.model, batch)["loss"].array[0, :-1].sum())]
+
+
 @pytest.mark.parametrize("options", [{"temperature": 1.0}, {"temperature": 0.7, "beam": 1}])
 def test_drawn_outputs_are_explained(model: Model, options: dict[str, Any]) -> None:
     found = model.explain("le vieux chat", **options)
@@ -374,7 +404,7 @@ def shown(found: Explanation, *, width: int = 80, **options: object) -> str:
 
 def test_the_terminal_view_has_every_stage_and_fits(model: Model) -> None:
     text = shown(model.explain("le chat zzz", "un chat noir"))
-    for part in ("Text", "Values", "Step by step", "Loss", "Search"):
+    for part in ("Text", "Values", "Step by step", "Loss", "Search: outputs"):
         assert f"{part} ──" in text
     assert "<unk> (zzz)" in text and "energy" in text and "likely" in text and "█" in text
     assert max(map(len, text.split("\n"))) <= 80

@@ -17,9 +17,10 @@ from dragoman.data.batches import PairsInMemory, assemble
 from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, UsageError
-from dragoman.inspection.explanation import Example, Explanation, Step, Token
+from dragoman.inspection.explanation import Example, Explanation, OpenHypothesis, Step, Token
 from dragoman.inspection.recording import RecordedValue, record
 from dragoman.model.seq2seq import Seq2Seq
+from dragoman.search.hypotheses import Frontier
 from dragoman.search.translator import Translator
 
 CANDIDATES = 5
@@ -63,7 +64,8 @@ def explain_line(
     if target is not None:
         _check("the target", ids, longest_target)
     options = replace(options, n_best=options.beam)
-    (answer,) = translator.translate([line], options)
+    frontiers: list[Frontier] = []
+    (answer,) = translator.translate([line], options, observer=frontiers.append)
     best = answer.hypotheses[0]
     if target is None:
         ids = np.array(best.ids, dtype=np.int32)
@@ -72,7 +74,10 @@ def explain_line(
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
     values = record(model, batch, smoothing=smoothing)
-    return Explanation(_examples(values, sides, [line]), values, target is not None, answer)
+    examples = _examples(values, sides, [line])
+    words = _source_words(values, 0, examples[0].source)
+    beam = tuple(_open_hypotheses(frontier, sides[1], words) for frontier in frontiers)
+    return Explanation(examples, values, target is not None, answer, beam)
 
 
 def explain_pairs(
@@ -121,11 +126,25 @@ def _examples(
     for b, text in enumerate(texts):
         arrays = {name: value.array[b] for name, value in values.items() if value.axes}
         source = _tokens(sides[0], arrays["source ids"], text)
-        copied = zip(arrays.get("copies", ()), source, strict=False)
-        words = {int(i): token.stands_for or token.text for i, token in copied}
-        steps = _steps(arrays, sides[1], words)
+        steps = _steps(arrays, sides[1], _source_words(values, b, source))
         examples.append(Example(text, sides[0].normalize(text), source, steps))
     return tuple(examples)
+
+
+def _source_words(
+    values: Mapping[str, RecordedValue], b: int, source: Sequence[Token]
+) -> dict[int, str]:
+    """The words that a copying model can copy from source ``b``, by id; empty for other models."""
+    copies = values["copies"].array[b] if "copies" in values else ()
+    return {int(i): one.stands_for or one.text for i, one in zip(copies, source, strict=False)}
+
+
+def _open_hypotheses(
+    frontier: Frontier, tokenizer: Tokenizer, words: Mapping[int, str]
+) -> tuple[OpenHypothesis, ...]:
+    last = _tokens(tokenizer, frontier.tokens, words=words)
+    log_probs, parents = frontier.log_probs.tolist(), frontier.parents.tolist()
+    return tuple(map(OpenHypothesis, last, log_probs, parents))
 
 
 def _steps(

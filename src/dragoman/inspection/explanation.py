@@ -67,6 +67,18 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenHypothesis:
+    """A hypothesis that search was about to extend."""
+
+    token: Token
+    """Its last token."""
+    log_prob: float
+    """Of all its tokens together."""
+    parent: int
+    """Position, in the step before, of the hypothesis that it continues; -1 where it begins."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A batch of pairs on its way through a model; rich and notebooks show it."""
 
@@ -77,6 +89,8 @@ class Explanation:
     """Whether the target was given; otherwise it is the model's own output."""
     answer: Translation | None = None
     """The model's own output, when one sentence was explained."""
+    beam: tuple[tuple[OpenHypothesis, ...], ...] = ()
+    """The hypotheses that were open before each step of the search for ``answer``."""
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self.values[name].array
@@ -90,6 +104,7 @@ class Explanation:
             "given": self.given,
             "examples": [asdict(example) for example in self.examples],
             "answer": self.answer and asdict(self.answer),
+            "beam": [[asdict(hypothesis) for hypothesis in step] for step in self.beam],
             "values": {},
         }
         for name, value in self.values.items():

@@ -14,7 +14,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.inspection.explanation import Example, Explanation, Step, Token
+from dragoman.inspection.explanation import Example, Explanation, OpenHypothesis, Step, Token
 from dragoman.search.translator import Translation
 
 _BAR = 24
@@ -41,7 +41,8 @@ def view(explanation: Explanation) -> RenderableType:
         count = int(explanation["target mask"].sum())
         parts.append(Text(f"\nbatch loss {plain:.4f} nats, mean of {count} tokens{more}"))
     if explanation.answer:
-        parts += [_rule("Search"), _outputs(explanation.answer)]
+        parts += [_rule("Search: hypotheses before each step"), _beam(explanation.beam)]
+        parts += [_rule("Search: outputs"), _outputs(explanation.answer)]
     return Group(*parts)
 
 
@@ -130,6 +131,22 @@ def _losses(example: Example) -> RenderableType:
             words[2].stylize("green" if guess.id == step.expected.id else "red")
         losses = f"{step.loss:.4f}", str(int(step.real)), f"{step.loss * step.real:.4f}"
         table.add_row(str(number), *words, *losses, style="" if step.real else "dim")
+    return table
+
+
+def _beam(beam: Sequence[Sequence[OpenHypothesis]]) -> RenderableType:
+    """A line for each step: last tokens, log-probabilities, and the hypotheses they continue."""
+    table = Table.grid(padding=(0, 1))
+    for number, step in enumerate(beam[1:], 1):
+        hypotheses = (
+            Text.assemble(
+                (f"{place} ", "bold"),
+                _word(one.token),
+                (f" {one.log_prob:.3f} after {one.parent + 1}", "dim"),
+            )
+            for place, one in enumerate(step, 1)
+        )
+        table.add_row(f"{number:2d}", Text("   ").join(hypotheses))
     return table
 
 
