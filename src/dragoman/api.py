@@ -1,4 +1,4 @@
-"""The Python face of Dragoman: the verbs of the command line, as functions."""
+"""The verbs of the command line as Python functions, and the trained model as a class."""
 
 from __future__ import annotations
 
@@ -11,35 +11,29 @@ from rich.console import Console
 
 from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
-from dragoman.data.batches import PairsInMemory
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.data.source import encode_pairs
 from dragoman.errors import UsageError
-from dragoman.evaluation.baselines import training_pairs
-from dragoman.evaluation.confidence import load_confidence
-from dragoman.evaluation.evaluate import Evaluation, evaluate_examples
-from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_examples
-from dragoman.evaluation.likelihood import teacher_forced
-from dragoman.model.folder import ModelFolder, load_folder
-from dragoman.model.network import TorchNetwork
-from dragoman.runs.history import History
+from dragoman.extras import naming_extras
 from dragoman.search.alignment import pharaoh
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
 from dragoman.search.request import Request
 from dragoman.search.translator import Scored, Translation, Translator
 
-if TYPE_CHECKING:
-    from dragoman.data.prepare import Prepared
+if TYPE_CHECKING:  # what these import is not part of a base install
+    from dragoman.evaluation.evaluate import Evaluation
+    from dragoman.evaluation.examples import Examples, Pairs
     from dragoman.inspection.explanation import Explanation
-    from dragoman.model.seq2seq import Seq2Seq
-    from dragoman.training.observer import Observer
+    from dragoman.model.folder import ModelFolder
+    from dragoman.training.observer import Event, Observer, StepShown
     from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
+"""One file of pairs, or two aligned files."""
 
 
+@naming_extras()
 def train(
     pairs: Paths,
     out: str | Path,
@@ -55,8 +49,8 @@ def train(
     learning rate.
 
     Args:
-        pairs: one file of pairs, or two aligned ones.
-        out: the model folder; made when it is not there.
+        pairs: one file of pairs, or two aligned files.
+        out: the model folder; it is made if it is not there.
         config: the options.
         console: where progress is shown (default: stderr).
         began: the monotonic clock when the command started, from which a time budget counts.
@@ -64,20 +58,20 @@ def train(
             :mod:`dragoman.training.observer`.
     """
     from dragoman.runs.documents import conclude, write_documents
-    from dragoman.training.observer import Event, StepShown, Validated
+    from dragoman.training.observer import StepShown, Validated
     from dragoman.training.run import train as run_training
 
-    files, folder, shown = _paths(pairs), Path(out), console or Console(stderr=True)
+    folder, shown = Path(out), console or Console(stderr=True)
 
     def observe(event: Event) -> None:
         match event:
-            case StepShown(model, prepared):
-                shown.print(_first_pairs(model, prepared))
+            case StepShown():
+                shown.print(_first_pairs(event))
             case Validated():
                 write_documents(folder)
 
     outcome = run_training(
-        files,
+        _paths(pairs),
         folder,
         config or Config(),
         console=shown,
@@ -89,31 +83,54 @@ def train(
     return outcome
 
 
-def _first_pairs(model: Seq2Seq, prepared: Prepared) -> Explanation:
-    """The first two training pairs on their way through a model in training."""
+def _first_pairs(event: StepShown) -> Explanation:
+    """Explain the first two training pairs by the model in training."""
+    from dragoman.data.batches import PairsInMemory
     from dragoman.inspection.explain import explain_pairs
 
+    prepared = event.prepared
     pairs = [prepared.train.pair(row) for row in range(min(2, len(prepared.train)))]
     ids = PairsInMemory(*zip(*pairs, strict=True))
     smoothing = prepared.config.training.label_smoothing
-    return explain_pairs(model, (prepared.source, prepared.target), ids, smoothing=smoothing)
+    return explain_pairs(event.model, (prepared.source, prepared.target), ids, smoothing=smoothing)
 
 
-def load(folder: str | Path, *others: str | Path) -> Model:
-    """Load a model folder, or several that answer together.
+@naming_extras()
+def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
+    """Load a model folder, or several that translate together (an ensemble).
+
+    Args:
+        folder: a model folder.
+        others: more model folders; each translation follows the mean of all their probabilities.
+        device: where the models run: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     Raises:
-        FolderError: a file of it is missing, damaged or foreign; or they cannot answer together.
+        FolderError: a file is missing or damaged, or the models have different vocabularies.
+        OptionError: this machine has no such device.
     """
-    return Model(load_folder(Path(folder)), [load_folder(Path(other)) for other in others])
+    from dragoman.model.folder import load_folder
+
+    models = [load_folder(Path(path), device) for path in (folder, *others)]
+    return Model(models[0], models[1:])
 
 
+@naming_extras()
 def average(
     folder: str | Path, out: str | Path, *, last: int = 0, steps: Sequence[int] = ()
 ) -> list[Path]:
-    """Write the mean of a run's checkpoints as the model folder ``out``; gives those it took.
+    """Write the mean of a run's checkpoints as the model folder ``out``.
 
-    See :func:`dragoman.training.averaging.average_checkpoints`.
+    Args:
+        folder: the model folder of a run.
+        out: the folder to write.
+        last: number of latest checkpoints to average; 0: all.
+        steps: the steps whose checkpoints to average, instead of the latest.
+
+    Returns:
+        The checkpoints that were averaged.
+
+    Raises:
+        UsageError: there are no such checkpoints, or ``out`` cannot be written.
     """
     from dragoman.training.averaging import average_checkpoints
 
@@ -121,20 +138,22 @@ def average(
 
 
 def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:
-    """Shorthand for ``load(folder).evaluate(pairs, **options)``."""
+    """Load a model and score it; ``options`` are those of :meth:`Model.evaluate`."""
     return load(folder).evaluate(pairs, **options)
 
 
 class Model:
-    """A trained model: text in, text out.
+    """A trained model; :func:`load` makes one.
 
     Args:
-        folder: what it was loaded from.
-        others: models that answer with it: the mean of their probabilities (Sutskever 2014).
-            Everything but translations and scores of targets is then of the first alone.
+        folder: the loaded model folder.
+        others: further models of an ensemble: each next token follows the mean of all their
+            probabilities (Sutskever 2014). An ensemble translates and scores; it explains nothing.
     """
 
     def __init__(self, folder: ModelFolder, others: Sequence[ModelFolder] = ()) -> None:
+        from dragoman.evaluation.confidence import load_confidence
+
         self.folder, self.others = folder, others
         self.config = folder.config
         self.confidence = None if others else load_confidence(folder.path)
@@ -145,6 +164,8 @@ class Model:
     def _translator(self, *, int8: bool) -> Translator:
         """The translator that multiplies 8-bit numbers, or the one that does not."""
         if int8 not in self._translators:
+            from dragoman.model.network import TorchNetwork
+
             scorers = [
                 BatchedScorer(TorchNetwork(one.model, int8=int8), member)
                 for member, one in enumerate((self.folder, *self.others))
@@ -159,8 +180,9 @@ class Model:
         return self._translators[int8]
 
     def _repr_html_(self) -> str:
-        """What the model is and how good, for notebooks."""
+        """The model's facts and scores, for notebooks."""
         from dragoman.runs.card import facts_html
+        from dragoman.runs.history import History
 
         return facts_html(History.of(self.folder.path))
 
@@ -172,14 +194,17 @@ class Model:
         dictionary: Mapping[str, str] | None = None,
         **options: Any,
     ) -> list[Translation]:
-        """Answer each line, in order.
+        """Translate each line, in order.
 
         Args:
-            lines: raw text, one sentence each, or a :class:`dragoman.Request` that says what its
-                answer must be like; an empty one gets an empty answer.
+            lines: raw text, one sentence each, or a :class:`dragoman.Request` with constraints on
+                the output. An empty line has an empty translation.
             attention: keep the attention weights of each hypothesis.
-            dictionary: words to say for source words, where the output has an unknown one.
+            dictionary: translations of source words, which replace unknown words of the output.
             options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
+
+        Raises:
+            OptionError: a wrong option, or a constraint that this vocabulary cannot meet.
         """
         return list(self.stream(lines, attention=attention, dictionary=dictionary, **options))
 
@@ -191,23 +216,35 @@ class Model:
         dictionary: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Iterator[Translation]:
-        """:meth:`translate`, giving back answers as they come (a couple of thousand at a time)."""
+        """Translate lines as they come, a couple of thousand at a time.
+
+        Arguments and errors are those of :meth:`translate`.
+        """
         search = self._search(options)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         translator = self._translator(int8=search.int8)
         return translator.translate(lines, search, attention=attention, dictionary=dictionary)
 
-    def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
-        """How probable the model finds the target of each pair.
+    def check(self, request: Request, **options: Any) -> None:
+        """Check that the constraints of a request can be met.
 
-        Its numbers are those of a translation with this text. An unknown target word counts as the
-        unknown word; a long source is read whole.
+        Raises:
+            OptionError: a word is outside the vocabulary, or constraints contradict each other.
+        """
+        search = self._search(options)
+        self._translator(int8=search.int8).check(request, search)
+
+    def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
+        """Compute how probable the target of each pair is, given its source.
+
+        The numbers are those of a translation with this text. A target word outside the vocabulary
+        counts as the unknown word. A long source is read whole.
         """
         search = self._search(options)
         return list(self._translator(int8=search.int8).score(pairs, search))
 
     def _search(self, options: Mapping[str, Any]) -> SearchOptions:
-        """The search options of the model folder, with ``options`` in their places; checked."""
+        """The search options of the model folder, with ``options`` in their places."""
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
         return search
@@ -217,7 +254,7 @@ class Model:
 
         Args:
             line: raw text.
-            target: what the decoder is to say; its own best output when not given.
+            target: the output to follow (default: the model's own best output).
             options: fields of :class:`dragoman.SearchOptions`.
 
         Raises:
@@ -245,6 +282,8 @@ class Model:
         Raises:
             UsageError: there is no pair, or this is an ensemble.
         """
+        from dragoman.data.batches import PairsInMemory
+        from dragoman.data.source import encode_pairs
         from dragoman.inspection.explain import explain_pairs
 
         self._require_one()
@@ -263,7 +302,7 @@ class Model:
             )
 
     def alignment(self, translation: Translation) -> str:
-        """Which word stands for which, ``0-0 1-2``, of a translation made with attention."""
+        """The aligned words of a translation made with attention, as ``0-0 1-2`` (source first)."""
         return pharaoh(translation, self.folder.source, self.folder.target)
 
     def evaluate(
@@ -278,14 +317,18 @@ class Model:
         """Score the model.
 
         Args:
-            pairs: a file of pairs, two aligned files, pairs of text, or None for those that its
+            pairs: a file of pairs, two aligned files, pairs of text, or None for the pairs that the
                 training held out.
-            reading: how files are read; as the training pairs were, when not given.
+            reading: how files are read (default: as the training pairs were).
             multiple_references: score each source once, against all its targets.
-            raw_references: leave the references as they stand, where the model was trained on
-                normalised ones.
+            raw_references: do not normalise the references as the training targets were.
             options: fields of :class:`dragoman.SearchOptions`.
         """
+        from dragoman.evaluation.baselines import training_pairs
+        from dragoman.evaluation.evaluate import evaluate_examples
+        from dragoman.evaluation.examples import Examples
+        from dragoman.evaluation.likelihood import teacher_forced
+
         search = self._search(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, reading=reading, multiple_references=multiple_references)
@@ -303,7 +346,7 @@ class Model:
         )
 
     def reading(self, files: Sequence[Path] = (), **changes: Any) -> DataOptions:
-        """How ``files`` are read: as the training pairs were, with ``changes``.
+        """The options with which ``files`` are read: those of the training, with ``changes``.
 
         Args:
             files: one file of pairs, or two aligned files.
@@ -324,15 +367,17 @@ class Model:
         multiple_references: bool = False,
         say: Callable[[str], None] = lambda text: None,
     ) -> Examples:
-        """Read a test set once, to score several models on it; see :meth:`evaluate`.
+        """Read a test set once, to score several models on it.
 
         Args:
-            pairs: a file of pairs, two aligned files, pairs of text, or None for those that the
+            pairs: a file of pairs, two aligned files, pairs of text, or None for the pairs that the
                 training held out.
-            reading: how files are read; as the training pairs were, when not given.
+            reading: how files are read (default: as the training pairs were).
             multiple_references: take each source once, with all its targets as references.
             say: receives each line that the user should read.
         """
+        from dragoman.evaluation.examples import examples_of, held_out_examples
+
         if pairs is None:
             return held_out_examples(self.folder.path, multiple_references=multiple_references)
         if _is_text(pairs):

@@ -545,6 +545,42 @@ def test_a_locale_that_is_not_utf_8_changes_nothing(folder: Path) -> None:
     assert found[0].stdout == found[1].stdout
 
 
+def test_a_wrong_request_leaves_the_other_lines_their_answers(folder: Path, tmp_path: Path) -> None:
+    lines = [
+        '{"source": "un chat", "must": ["cat"]}',
+        "",
+        '{"source": "un chat", "must": "cat"}',
+        '{"source": "un chat", "never": ["cat"]}',
+        '{"source": "un chat", "must": ["zebra\u00e9"]}',
+        '{"source": "deux chat"}',
+    ]
+    (tmp_path / "in").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    asked = ("translate", folder, "--requests", "--input", tmp_path / "in")
+    plain, as_json = dragoman(*asked), dragoman(*asked, "--json")
+    assert plain.returncode == as_json.returncode == 1
+    answers = plain.stdout.decode().split("\n")
+    assert [bool(answer) for answer in answers] == [True, False, False, True, False, True, False]
+    assert "cat" in answers[0] and "cat" not in answers[3]
+    found = [json.loads(line) for line in as_json.stdout.decode().splitlines()]
+    assert [row.get("text") for row in found] == [
+        answer if wrong not in (2, 4) else None for wrong, answer in enumerate(answers[:6])
+    ]
+    assert "in:3: field 'must' is 'cat', a list of texts is expected" in found[2]["error"]
+    assert "in:5: must: 'zebra\u00e9' is not in the target vocabulary" in found[4]["error"]
+    said = plain.stderr.decode().splitlines()
+    assert [line.split(": ")[1].rpartition("/")[2] for line in said] == ["in:3", "in:5"]
+
+
+def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
+    for device in ("cuda:99", "tpu", "meta", ""):
+        with pytest.raises(OptionError, match="device: '.*' is not a device of this machine"):
+            load(folder, device=device)
+    done = dragoman("translate", folder, "--device", "cuda:99", text="un\n")
+    assert done.returncode == 2 and b"cuda:99" in done.stderr and b"Traceback" not in done.stderr
+    plain, named = dragoman("translate", folder, text="un\n"), load(folder, device="cpu")
+    assert named.translate(["un"])[0].text == plain.stdout.decode().rstrip("\n")
+
+
 def test_scores_and_explanations_check_their_options(folder: Path) -> None:
     model = load(folder)
     with pytest.raises(OptionError, match="search.length_penalty: -1 is too small"):

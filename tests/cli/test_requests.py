@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from dragoman.cli.requests import read_requests
-from dragoman.errors import DataError
+from dragoman.errors import DataError, UsageError
 from dragoman.search.request import Request
 
 EVERY = Request("", "so", ("a",), ("b",))
 
 
-def read(*lines: str) -> list[Request | DataError]:
+def read(*lines: str) -> list[Request | UsageError]:
     return list(read_requests(lines, Path("in.jsonl"), EVERY))
 
 

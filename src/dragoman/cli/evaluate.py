@@ -51,6 +51,8 @@ class Evaluate:
     """Print JSON instead of a table."""
     outputs: OutputFile = None
     """Write the model's outputs into this file, one a line."""
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, cuda:1 or mps."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
     """Options that are not given are those of the training."""
     search: SearchOptions = field(default_factory=SearchOptions)
@@ -93,7 +95,7 @@ def _evaluate(
     """Load all models, then score each on the same examples."""
     from dragoman.api import load  # torch only now
 
-    first, *others = [load(folder) for folder in folders]
+    first, *others = [load(folder, device=asked.device) for folder in folders]
     examples = first.examples(
         files or None,
         reading=first.reading(files, **given.get("data", {})),

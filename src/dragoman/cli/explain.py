@@ -40,6 +40,8 @@ class Explain:
     beside: Path | None = None
     """With --attention: a second model folder, whose attention is drawn
     beside the first."""
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, cuda:1 or mps."""
     search: SearchOptions = field(default_factory=SearchOptions)
 
 
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     from dragoman.files import write_text
 
     folders = [asked.folder, *([asked.beside] if asked.beside else [])]
-    models = [load(folder) for folder in folders]
+    models = [load(folder, device=asked.device) for folder in folders]
     if asked.attention and any(model.config.model.attention == "none" for model in models):
         raise OptionError("there is a model without attention", place="--attention")
     options = given_options(asked, arguments).get("search", {})

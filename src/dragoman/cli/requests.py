@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dragoman.data.lines import place
-from dragoman.errors import DataError, did_you_mean
+from dragoman.errors import DataError, UsageError, did_you_mean
 from dragoman.files import parse_json
 from dragoman.search.request import Request
 
@@ -16,21 +16,28 @@ FIELDS = {"source": "text", "prefix": "text", "must": "a list of texts", "never"
 
 
 def read_requests(
-    lines: Iterable[str], path: Path, every: Request
-) -> Iterator[Request | DataError]:
+    lines: Iterable[str],
+    path: Path,
+    every: Request,
+    check: Callable[[Request], None] = lambda request: None,
+) -> Iterator[Request | UsageError]:
     """Turn each line into a request, or into the error that says what is wrong with it.
 
     Args:
         lines: JSON objects; a blank line is a request for an empty source.
         path: the file of the lines, for messages.
         every: constraints that hold for all lines; those of a line are added to them.
+        check: raises a UsageError when the constraints of a request cannot be met.
     """
     for number, line in enumerate(lines, 1):
-        where = place(path, number)
+        found: Request | UsageError = replace(every, source="")
         try:
-            yield _request(line, every, where) if line.strip() else replace(every, source="")
-        except DataError as error:
-            yield error
+            if line.strip():
+                found = _request(line, every, place(path, number))
+                check(found)
+        except UsageError as error:
+            found = error
+        yield found
 
 
 def _request(line: str, every: Request, where: str) -> Request:

@@ -34,6 +34,8 @@ class Score:
     json: bool = False
     """Print one JSON object a line, with the score by which search would
     rank the target and the log-probability of each token as well."""
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, cuda:1 or mps."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
     """Options that are not given are those of the training."""
     search: SearchOptions = field(default_factory=SearchOptions)
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     from dragoman.api import load  # torch only now
     from dragoman.data.readers import read_pairs
 
-    model, faults = load(asked.folder), Faults()
+    model, faults = load(asked.folder, device=asked.device), Faults()
     reading = model.reading(asked.pairs, **given.get("data", {}))
     pairs = list(read_pairs(asked.pairs, reading, faults))
     for said in (*faults.unread(), *faults.summary()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -18,7 +18,7 @@ from dragoman.cli.parse import given_options, parse
 from dragoman.cli.requests import read_requests
 from dragoman.config.options import Range, SearchOptions
 from dragoman.data.lines import STDIN, read_lines
-from dragoman.errors import DataError, DragomanError, OptionError
+from dragoman.errors import DragomanError, OptionError, UsageError
 from dragoman.files import replacing
 from dragoman.search.alignment import read_dictionary
 from dragoman.search.request import Request
@@ -68,6 +68,8 @@ class Translate:
     """Write into this file which source word each output word comes from, by
     attention: one line such as 0-0 1-2 for each input line, source first,
     words counted from 0 as spaces separate them."""
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, cuda:1 or mps."""
     search: SearchOptions = field(default_factory=SearchOptions)
 
 
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     dictionary = read_dictionary(asked.dictionary)
     from dragoman.api import load  # torch only now
 
-    model = load(asked.folder, *asked.others)
+    model = load(asked.folder, *asked.others, device=asked.device)
     if asked.min_confidence is not None and model.confidence is None:
         if asked.others:
             raise OptionError(
@@ -98,8 +100,8 @@ def main(arguments: Sequence[str]) -> int:
         which = "--attention" if asked.attention else "--alignments"
         raise OptionError("this model has no attention", place=which)
     typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
-    wrong: dict[int, DataError | OptionError] = {}
-    requests = _requests(asked, wrong)
+    wrong: dict[int, UsageError] = {}
+    requests = _requests(asked, wrong, lambda request: model.check(request, **options))
     blocks = ([request] for request in requests) if typed else [requests]
     answers = chain.from_iterable(
         model.stream(block, attention=looks, dictionary=dictionary, **options) for block in blocks
@@ -118,14 +120,23 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if wrong else 0
 
 
-def _requests(asked: Translate, wrong: dict[int, DataError | OptionError]) -> Iterator[Request]:
-    """The lines as requests; a line that is none is empty, and its error goes into ``wrong``."""
+def _requests(
+    asked: Translate, wrong: dict[int, UsageError], check: Callable[[Request], None]
+) -> Iterator[Request]:
+    """Yield a request for each line.
+
+    Args:
+        asked: the verb's options.
+        wrong: gains the number and the error of each line that cannot be answered, for which the
+            request is empty.
+        check: raises an OptionError when the constraints of a request cannot be met.
+    """
     every = Request("", asked.prefix, asked.must, asked.never)
     lines = read_lines(asked.input, _warn)
     if not asked.requests:
         yield from (replace(every, source=line) for line in lines)
         return
-    for number, request in enumerate(read_requests(lines, asked.input, every)):
+    for number, request in enumerate(read_requests(lines, asked.input, every, check)):
         if isinstance(request, Request):
             yield request
         else:
@@ -134,9 +145,7 @@ def _requests(asked: Translate, wrong: dict[int, DataError | OptionError]) -> It
             yield Request("")
 
 
-def _line(
-    asked: Translate, model: Model, answer: Translation, error: DataError | OptionError | None
-) -> str:
+def _line(asked: Translate, model: Model, answer: Translation, error: UsageError | None) -> str:
     """What is printed for one line."""
     if error is not None:
         return json.dumps({"error": str(error)}, ensure_ascii=False) if asked.json else ""

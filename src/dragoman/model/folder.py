@@ -21,7 +21,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.tokenizer_file import load_tokenizer
-from dragoman.errors import FolderError
+from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing, write_text
 from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
 from dragoman.model.seq2seq import Seq2Seq, build_model
@@ -69,12 +69,14 @@ def load_tokenizers(path: Path) -> tuple[Tokenizer, Tokenizer]:
     return source, target
 
 
-def load_folder(path: Path) -> ModelFolder:
-    """Load a model folder, whole.
+def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
+    """Load a model folder, whole, onto a device such as ``cpu``, ``cuda:1`` or ``mps``.
 
     Raises:
         FolderError: a file is missing, damaged, or from another model; the message says which.
+        OptionError: this machine has no such device.
     """
+    place = _device(device)
     config = load_config(path)
     source, target = load_tokenizers(path)
     tensors = _weights(path / WEIGHTS, {"source": source, "target": target})
@@ -83,7 +85,17 @@ def load_folder(path: Path) -> ModelFolder:
         _require_fit(build_model(config.model, **sizes), tensors, path / WEIGHTS)
     model = build_model(config.model, **sizes)
     fill(model, tensors, path / WEIGHTS)
-    return ModelFolder(path, config, model.eval(), source, target)
+    return ModelFolder(path, config, model.to(place).eval(), source, target)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        torch.zeros(1, device=name).item()  # "meta" and devices without a driver fail here
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:  # torch's, of several lines
+        raise OptionError(
+            f"{name!r} is not a device of this machine", place="device", cure="cpu, cuda or mps"
+        ) from error
 
 
 def _weights(path: Path, tokenizers: dict[str, Tokenizer]) -> dict[str, Tensor]:

@@ -141,6 +141,16 @@ class Translator:
                 parts = [(piece, next(found)) for piece in pieces]
                 yield self._answer(request, parts, options, dictionary or {})
 
+    def check(self, request: Request, options: SearchOptions) -> None:
+        """Check that the constraints of a request can be met.
+
+        Raises:
+            OptionError: what it asks for cannot be said with this vocabulary.
+        """
+        (pieces,) = self._reader.read([request.source], options.long)
+        for piece in pieces[:1]:
+            self._requests.constraints(request, piece, options)
+
     def score(self, pairs: Iterable[tuple[str, str]], options: SearchOptions) -> Iterator[Scored]:
         """How probable the target of each pair is, the end of the output included.
 
