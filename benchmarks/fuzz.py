@@ -49,8 +49,8 @@ from dragoman.data.vectors import read_vectors
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DragomanError
 from dragoman.layout import CARD
+from dragoman.model.build import build_model
 from dragoman.model.folder import save_setup, save_weights
-from dragoman.model.seq2seq import build_model
 from dragoman.runs.card import write_card
 from dragoman.runs.display import print_runs
 from dragoman.runs.history import History

@@ -30,8 +30,8 @@ from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DragomanError, OptionError
+from dragoman.model.build import build_model
 from dragoman.model.folder import load_folder, save_setup, save_weights
-from dragoman.model.seq2seq import build_model
 from dragoman.runs.rows import read_metrics
 from dragoman.training.checkpoint import load_checkpoint, save_checkpoint
 from dragoman.training.run import train

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from dragoman.config.options import ModelOptions
-from dragoman.model.seq2seq import Seq2Seq, build_model
+from dragoman.model.build import build_model
+from dragoman.model.seq2seq import Seq2Seq
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Real data, where the developers have it; never part of the project."""

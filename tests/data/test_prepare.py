@@ -14,8 +14,8 @@ from dragoman.data import text as text_module
 from dragoman.data.prepare import Prepared, prepare
 from dragoman.data.tokenizer import UNK
 from dragoman.errors import FolderError, OptionError
+from dragoman.model.build import build_model
 from dragoman.model.folder import save_setup, save_weights
-from dragoman.model.seq2seq import build_model
 
 WORD = {"level": "word", "vocabulary": 500}
 FRENCH = [f"le chat {'noir' if n % 2 else 'gris'} dort {n} fois" for n in range(60)]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dragoman.data.batches import make_batch
 from dragoman.data.tokenizer import BOS, EOS
-from dragoman.model.recurrence import Recurrent
+from dragoman.model.recurrent.layer import Layer
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from tiny import EMBEDDING, HIDDEN, TARGET, VOCABULARY, tiny_model
 
@@ -30,7 +30,7 @@ def one_file() -> ModuleType:
     return module
 
 
-def fill(gru: nn.GRU, layer: Recurrent) -> None:
+def fill(gru: nn.GRU, layer: Layer) -> None:
     """The package's layout of a GRU, as torch's: only the new gate has a bias inside."""
     for direction in range(layer.directions):
         end = "_reverse" if direction else ""

@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from dragoman.model.attention import Attention
+from dragoman.model.attention import Attention, in_cells, one_each
+from dragoman.model.linear import plain
+from dragoman.model.rows import Memory
 from tiny import BATCH, QUERIES, SOURCE, formula_weights
 
 WIDTH = 13
@@ -33,7 +35,9 @@ def test_weights_and_context_are_the_equations(score: str, mask: torch.Tensor) -
     formula_weights(attention)
     queries = torch.sin(torch.arange(BATCH * QUERIES * WIDTH).double()).view(BATCH, QUERIES, WIDTH)
     states = torch.cos(torch.arange(BATCH * SOURCE * WIDTH).double()).view(BATCH, SOURCE, WIDTH)
-    context, weights = attention(queries, attention.keys(states), states, mask)
+    memory = Memory(states, attention.keys(states), mask, mask[:, :0])
+    attend = attention.over(memory, attention.products(plain))
+    context, weights = attend(queries)
     for b in range(BATCH):
         real = int(mask[b].sum())
         for j in range(QUERIES):
@@ -46,3 +50,12 @@ def test_weights_and_context_are_the_equations(score: str, mask: torch.Tensor) -
             torch.testing.assert_close(context[b, j], seen, rtol=0, atol=1e-12)
         assert (weights[b, :, real:] == 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(BATCH, QUERIES).double())
+    for number in range(QUERIES):
+        one = one_each(attend)(queries[:, number])
+        for found, wanted in zip(one, (context, weights), strict=True):
+            torch.testing.assert_close(found, wanted[:, number])
+    # Some of the cells, in another order, one of them twice.
+    cells = torch.tensor([7, 0, 14, 7, 3])
+    some = in_cells(attend, cells, BATCH, QUERIES)(queries.flatten(0, 1)[cells])
+    for found, wanted in zip(some, (context, weights), strict=True):
+        torch.testing.assert_close(found, wanted.flatten(0, 1)[cells])

@@ -44,20 +44,20 @@ def naive_probs(
     assert model.copying is not None
     rows = []
     for b in range(len(source)):
-        memory = model.encode(source[b : b + 1], mask[b : b + 1], copies[b : b + 1])
-        state, probs = memory.start.unsqueeze(1), []
+        memory, state = model.encode(source[b : b + 1], mask[b : b + 1], copies[b : b + 1])
+        probs = []
         for t in range(target.shape[1]):
-            token = target[b : b + 1, t : t + 1]
+            token = target[b : b + 1, t]
             token = torch.where(token >= VOCABULARY, UNK, token)
             feature, state, weights = model.decoder.step(token, state, memory)
             assert weights is not None
-            gate = torch.sigmoid(model.copying.gate(feature[0, 0]))[0]
-            generated = torch.softmax(model.output.weight @ feature[0, 0] + model.output.bias, 0)
+            gate = torch.sigmoid(model.copying.gate(feature[0]))[0]
+            generated = torch.softmax(model.output.weight @ feature[0] + model.output.bias, 0)
             answer = int(answers[b, t])
             p = gate * generated[answer] if answer < VOCABULARY else torch.zeros(()).double()
             for i in range(source.shape[1]):
                 if int(copies[b, i]) == answer:
-                    p = p + (1 - gate) * weights[0, 0, i]
+                    p = p + (1 - gate) * weights[0, i]
             probs.append(p)
         rows.append(torch.stack(probs))
     return torch.stack(rows)
@@ -98,8 +98,8 @@ def test_smoothing_is_of_the_vocabulary_alone(
         batch = make_batch(source, mask, target, answers, everything, copies)
         return model(batch, Objective(smoothing)).total
 
-    memory = model.encode(source, mask, copies)
-    features, _ = model.unroll(target, memory)
+    memory, start = model.encode(source, mask, copies)
+    features, _ = model.unroll(target, start, memory)
     even = -model.output(features).mean(-1).sum()
     torch.testing.assert_close(loss(0.2), 0.8 * loss(0.0) + 0.2 * even, rtol=0, atol=1e-9)
     parameters = list(model.parameters())
@@ -115,20 +115,20 @@ def test_step_gives_one_distribution_over_both(
     options: dict[str, object], source: Tensor, mask: Tensor, target: Tensor, copies: Tensor
 ) -> None:
     model = tiny_model(copy=True, **options)
-    memory = model.encode(source, mask, copies)
-    token = torch.full((len(source), 1), VOCABULARY)  # a copied word is read as unknown
-    features, state, weights = model.step(token, memory.start.unsqueeze(1), memory)
+    memory, start = model.encode(source, mask, copies)
+    token = torch.full((len(source),), VOCABULARY)  # a copied word is read as unknown
+    features, state, weights = model.step(token, start, memory)
     log_probs = model.scores(features, weights, memory.copies)
     assert log_probs.shape[-1] == int(copies.max()) + 1
-    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(len(source), 1).double())
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(len(source)).double())
     unknown = torch.full_like(token, UNK)
-    expected, other, _ = model.step(unknown, memory.start.unsqueeze(1), memory)
+    expected, other, _ = model.step(unknown, start, memory)
     torch.testing.assert_close(features, expected)
-    torch.testing.assert_close(state, other)
+    torch.testing.assert_close(state.rows, other.rows)
     for answer in range(int(copies.max()) + 1):
         ids = torch.full((len(source), 1), answer)
         naive = naive_probs(model, source, mask, copies, torch.full_like(ids, UNK), ids)
-        shown = log_probs[:, 0, answer].exp()
+        shown = log_probs[:, answer].exp()
         torch.testing.assert_close(shown, naive[:, 0], rtol=0, atol=1e-12)
 
 

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import OptionError
-from dragoman.model import eight_bit
-from dragoman.model.eight_bit import EightBit, has_eight_bit, require_eight_bit
-from dragoman.model.products import Prepared, linear
+from dragoman.model import eight_bit as module
+from dragoman.model.eight_bit import _EightBit, eight_bit, has_eight_bit, require_eight_bit
 
 here = pytest.mark.skipif(
     not has_eight_bit(torch.device("cpu")), reason="this processor has no 8-bit products"
@@ -33,10 +32,10 @@ def test_it_is_the_product_of_rounded_numbers(rows: int, ins: int, outs: int, se
     bias = bias.astype(np.float32)
     (qx, sx), (qw, sw) = rounded(x), rounded(weight)
     expected = qx.astype(np.float64) @ qw.T * sx * sw.T
-    product = EightBit(torch.from_numpy(weight))
-    found = product(torch.from_numpy(x)).numpy()
+    there = torch.from_numpy(x)
+    found = _EightBit(torch.from_numpy(weight), None)(there).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
-    with_bias = product(torch.from_numpy(x), torch.from_numpy(bias)).numpy()
+    with_bias = _EightBit(torch.from_numpy(weight), torch.from_numpy(bias))(there).numpy()
     np.testing.assert_allclose(with_bias, expected + bias, rtol=1e-5, atol=1e-4)
     # and no further from the true product than half a step of every number allows
     exact = x.astype(np.float64) @ weight.T.astype(np.float64)
@@ -48,31 +47,31 @@ def test_it_is_the_product_of_rounded_numbers(rows: int, ins: int, outs: int, se
 def test_a_row_has_the_same_bits_in_any_company() -> None:
     torch.manual_seed(0)
     weight, bias, x = torch.randn(700, 48), torch.randn(700), torch.randn(40, 48)
-    with torch.inference_mode(), Prepared(int8=True).at_work():
-        whole = linear(x, weight, bias)
-        assert not torch.equal(whole, torch.nn.functional.linear(x, weight, bias))
-        for count in (1, 2, 8, 33):
-            assert torch.equal(linear(x[:count], weight, bias), whole[:count])
+    product = eight_bit(weight, bias)
+    whole = product(x)
+    assert not torch.equal(whole, torch.nn.functional.linear(x, weight, bias))
+    for count in (1, 2, 8, 33):
+        assert torch.equal(product(x[:count]), whole[:count])
 
 
 @here
-def test_a_single_input_is_multiplied_as_it_is() -> None:
-    x, weight = torch.randn(8, 1), torch.randn(5, 1)
-    with torch.inference_mode(), Prepared(int8=True).at_work():
-        torch.testing.assert_close(linear(x, weight), x * weight.t())
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 5), (5, 1)])
+def test_a_single_row_or_column_is_multiplied_in_fp32(inputs: int, outputs: int) -> None:
+    x, weight = torch.randn(8, inputs), torch.randn(outputs, inputs)
+    torch.testing.assert_close(eight_bit(weight)(x), x @ weight.t())
 
 
 @here
 def test_zeros_stay_zeros_and_what_is_no_number_is_not_hidden() -> None:
     x = torch.zeros(3, 16)
     x[1, 3], x[2, 5] = float("nan"), float("inf")
-    found = EightBit(torch.randn(8, 16))(x)
+    found = eight_bit(torch.randn(8, 16))(x)
     assert (found[0] == 0).all()
     assert not found[1:].isfinite().any()
 
 
 def test_a_machine_without_them_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eight_bit, "has_eight_bit", lambda device: False)
+    monkeypatch.setattr(module, "has_eight_bit", lambda device: False)
     with pytest.raises(OptionError, match="search.int8: this processor has no instructions"):
         require_eight_bit(torch.device("cpu"))
     with pytest.raises(OptionError, match="a graphics card has no"):

@@ -12,15 +12,15 @@ from dragoman.model.seq2seq import Objective
 from tiny import BATCH, TARGET, tiny_model
 
 
-@pytest.mark.parametrize("way", ["sequence", "token", "parallel"])
+@pytest.mark.parametrize("way", ["sequence", "token"])
 def test_no_guesses_is_teacher_forcing(
     way: str, source: Tensor, mask: Tensor, target: Tensor
 ) -> None:
     model = tiny_model()
-    memory = model.encode(source, mask)
-    expected, _ = model.decoder.unroll(target, memory)
+    memory, start = model.encode(source, mask)
+    expected, _ = model.decoder.unroll(target, start, memory)
     features, _ = features_with_guesses(
-        model.decoder, model.output, target, memory, way=way, share=0.0
+        model.decoder, model.output, target, start, memory, way=way, share=0.0
     )
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
 
@@ -30,16 +30,17 @@ def test_all_guesses_is_free_running(
     options: dict[str, object], source: Tensor, mask: Tensor, target: Tensor
 ) -> None:
     model = tiny_model(**options)
+    memory, start = model.encode(source, mask)
     for way in ("sequence", "token"):
         features, _ = features_with_guesses(
-            model.decoder, model.output, target, model.encode(source, mask), way=way, share=1.0
+            model.decoder, model.output, target, start, memory, way=way, share=1.0
         )
         for b in range(BATCH):
-            memory = model.encode(source[b : b + 1], mask[b : b + 1])
-            token, state = target[b : b + 1, :1], memory.start.unsqueeze(1)
+            alone, state = model.encode(source[b : b + 1], mask[b : b + 1])
+            token = target[b, :1]
             for t in range(TARGET):
-                feature, state, _ = model.decoder.step(token, state, memory)
-                torch.testing.assert_close(features[b, t], feature[0, 0], rtol=0, atol=1e-12)
+                feature, state, _ = model.decoder.step(token, state, alone)
+                torch.testing.assert_close(features[b, t], feature[0], rtol=0, atol=1e-12)
                 token = model.output(feature).argmax(-1)
 
 
@@ -52,17 +53,17 @@ def test_gradients_are_those_of_the_steps_one_by_one(
     gradients = []
     for naive in (True, False):
         model = tiny_model(**options)
-        memory = model.encode(source, mask)
+        memory, start = model.encode(source, mask)
         if naive:
-            token, state, rows = target[:, :1], memory.start.unsqueeze(1), []
+            token, state, rows = target[:, 0], start, []
             for _ in range(TARGET):
                 feature, state, _ = model.decoder.step(token, state, memory)
                 token = model.output(feature).argmax(-1)
                 rows.append(feature)
-            features = torch.cat(rows, 1)
+            features = torch.stack(rows, 1)
         else:
             features, _ = features_with_guesses(
-                model.decoder, model.output, target, memory, way="token", share=1.0
+                model.decoder, model.output, target, start, memory, way="token", share=1.0
             )
         model.output(features).square().sum().backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
@@ -71,33 +72,19 @@ def test_gradients_are_those_of_the_steps_one_by_one(
         torch.testing.assert_close(gradients[1][name], expected, rtol=1e-9, atol=1e-12, msg=name)
 
 
-def test_parallel_guesses_are_those_of_the_first_pass(
-    source: Tensor, mask: Tensor, target: Tensor
-) -> None:
-    model = tiny_model()
-    memory = model.encode(source, mask)
-    first = model.output(model.decoder.unroll(target, memory)[0]).argmax(-1)
-    mixed = torch.cat((target[:, :1], first[:, :-1]), 1)
-    features, _ = features_with_guesses(
-        model.decoder, model.output, target, memory, way="parallel", share=1.0
-    )
-    expected, _ = model.decoder.unroll(mixed, memory)
-    torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
-
-
 def test_a_share_of_sentences_or_tokens_is_guessed(source: Tensor, mask: Tensor) -> None:
     model = tiny_model()
     times = 300
     target = torch.full((BATCH, TARGET), 5)
     target[:, 0] = 2
-    memory = model.encode(source, mask)
-    forced, _ = model.decoder.unroll(target, memory)
+    memory, start = model.encode(source, mask)
+    forced, _ = model.decoder.unroll(target, start, memory)
     changed = {"sequence": 0, "token": 0}
     torch.manual_seed(1)
     for way in changed:
         for _ in range(times):
             features, _ = features_with_guesses(
-                model.decoder, model.output, target, memory, way=way, share=0.3
+                model.decoder, model.output, target, start, memory, way=way, share=0.3
             )
             changed[way] += int((features - forced).abs().amax((1, 2)).gt(1e-9).sum())
     of = times * BATCH
@@ -106,7 +93,7 @@ def test_a_share_of_sentences_or_tokens_is_guessed(source: Tensor, mask: Tensor)
     assert changed["token"] / of > 0.9
 
 
-@pytest.mark.parametrize("way", ["sequence", "token", "parallel"])
+@pytest.mark.parametrize("way", ["sequence", "token"])
 def test_the_loss_learns_through_the_features(
     way: str, source: Tensor, mask: Tensor, target: Tensor
 ) -> None:

@@ -15,8 +15,9 @@ from dragoman.config.options import Config, ModelOptions, SideOptions
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError
 from dragoman.files import replacing, write_text
+from dragoman.model.build import build_model
 from dragoman.model.folder import load_folder, save_setup, save_weights
-from dragoman.model.seq2seq import Seq2Seq, build_model
+from dragoman.model.seq2seq import Seq2Seq
 
 
 def make(path: Path, text: str = "a b c", **options: object) -> Seq2Seq:

@@ -6,19 +6,20 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from dragoman.model import kernels
-from dragoman.model.recurrence import Recurrent
+from dragoman.model.linear import plain
+from dragoman.model.recurrent import kernels
+from dragoman.model.recurrent.layer import Layer
 from tiny import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 
 CELLS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
 
-def layer_and_reference(cell: str, directions: int) -> tuple[Recurrent, torch.nn.RNNBase]:
+def layer_and_reference(cell: str, directions: int) -> tuple[Layer, torch.nn.RNNBase]:
     """The same weights in our layer and in torch's."""
     reference = CELLS[cell](EMBEDDING, HIDDEN, batch_first=True, bidirectional=directions == 2)
     reference = reference.double()
     formula_weights(reference)
-    ours = Recurrent(cell, EMBEDDING, HIDDEN, directions).double()
+    ours = Layer(cell, EMBEDDING, HIDDEN, directions).double()
     new_gate = slice(2 * HIDDEN, 3 * HIDDEN)
     for d, suffix in enumerate(("", "_reverse")[:directions]):
         ours.weight_input.data[d] = getattr(reference, f"weight_ih_l0{suffix}").data
@@ -72,7 +73,7 @@ def test_scan_is_torchs_packed_layer(
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_those_of_finite_differences(cell: str) -> None:
-    layer = Recurrent(cell, 3, 2, 2).double()
+    layer = Layer(cell, 3, 2, 2).double()
     formula_weights(layer)
     x = torch.sin(torch.arange(2 * 5 * 3).double()).view(2, 5, 3).requires_grad_()
     state = torch.cos(torch.arange(2 * layer.rows * 4).double()).view(2, layer.rows, 4)
@@ -90,7 +91,7 @@ def test_gradients_are_those_of_finite_differences(cell: str) -> None:
 
 
 class Scan(torch.nn.Module):
-    def __init__(self, layer: Recurrent) -> None:
+    def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.layer = layer
 
@@ -100,14 +101,15 @@ class Scan(torch.nn.Module):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_steps_are_the_scan(cell: str) -> None:
-    layer = Recurrent(cell, EMBEDDING, HIDDEN).double()
+    layer = Layer(cell, EMBEDDING, HIDDEN).double()
     formula_weights(layer)
     x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING).double()).view(BATCH, SOURCE, EMBEDDING)
     state = torch.cos(torch.arange(BATCH * layer.rows * HIDDEN).double())
     state = state.view(BATCH, layer.rows, HIDDEN)
     outputs, final = layer.scan(x, state)
+    products = layer.products(plain)
     for t in range(SOURCE):
-        state = layer.step(layer.project(x[:, t]), state)
+        state = layer.step(products.input(x[:, t]), state, products.hidden)
         torch.testing.assert_close(state[:, 0], outputs[:, t], rtol=0, atol=1e-12)
     torch.testing.assert_close(state, final, rtol=0, atol=1e-12)
 
@@ -118,7 +120,7 @@ def test_steps_are_the_scan(cell: str) -> None:
 def test_a_librarys_kernel_is_the_scan(
     cell: str, directions: int, masked: bool, mask: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer = Recurrent(cell, EMBEDDING, HIDDEN, directions).double()
+    layer = Layer(cell, EMBEDDING, HIDDEN, directions).double()
     formula_weights(layer)
     x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING).double()).view(BATCH, SOURCE, EMBEDDING)
     state = torch.cos(torch.arange(BATCH * layer.rows * directions * HIDDEN).double())
@@ -144,7 +146,7 @@ def test_a_librarys_kernel_is_the_scan(
 def test_a_librarys_kernel_is_the_scan_in_bf16(
     cell: str, masked: bool, mask: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer = Recurrent(cell, EMBEDDING, HIDDEN, 2)
+    layer = Layer(cell, EMBEDDING, HIDDEN, 2)
     formula_weights(layer)
     x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING) * 1.0).view(BATCH, SOURCE, EMBEDDING)
     known, found = mask if masked else None, []
@@ -161,20 +163,3 @@ def test_a_librarys_kernel_is_the_scan_in_bf16(
         found.append([outputs.detach().float(), last.detach().float(), *gradients])
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.03 * float(ours.abs().max()))
-
-
-def test_an_lstm_in_fp32_is_that_in_fp64() -> None:
-    found = []
-    for dtype in (torch.float64, torch.float32):
-        layer = Recurrent("lstm", EMBEDDING, HIDDEN, 2).to(dtype)
-        formula_weights(layer)
-        x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING).to(dtype))
-        x = x.view(BATCH, SOURCE, EMBEDDING).requires_grad_()
-        assert kernels.suits(layer, x, None) == (dtype == torch.float32)
-        outputs, last = layer.scan(x)
-        (outputs.sum() + (last * last).sum()).backward()
-        gradients = [p.grad for p in layer.parameters()]
-        parts = (outputs.detach(), last.detach(), x.grad, *gradients)
-        found.append([part.double() for part in parts])
-    for fine, coarse in zip(*found, strict=True):
-        torch.testing.assert_close(coarse, fine, rtol=1e-4, atol=1e-4 * float(fine.abs().max()))

@@ -5,26 +5,24 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dragoman.model.recurrence import Recurrent
-from dragoman.model.stack import Stack
+from dragoman.model.recurrent.layer import layers_of, stack
 from tiny import BATCH, HIDDEN, TARGET, formula_weights
 
 
-def stack(**options: bool) -> Stack:
-    layers = [Recurrent("rnn", HIDDEN, HIDDEN) for _ in range(3)]
-    built = Stack(layers, HIDDEN, **options).double()
+def built_stack(**options: bool) -> nn.ModuleList:
+    built = stack("rnn", (HIDDEN, HIDDEN, HIDDEN), 3, **options).double()
     formula_weights(built)
     return built
 
 
-def run(stack: Stack, x: torch.Tensor) -> torch.Tensor:
-    for number, layer in enumerate(stack):
-        x = stack.leave(x, layer.scan(stack.enter(x, number))[0], number)
+def run(built: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
+    for layer in layers_of(built):
+        x = layer.leave(x, layer.scan(layer.enter(x))[0])
     return x
 
 
 def test_residual_and_norm_are_those_of_the_papers() -> None:
-    built = stack(residual=True, layer_norm=True)
+    built = built_stack(residual=True, layer_norm=True)
     x = torch.sin(torch.arange(BATCH * TARGET * HIDDEN, dtype=torch.float64)).view(
         BATCH, TARGET, HIDDEN
     )
@@ -47,7 +45,7 @@ def test_residual_and_norm_are_those_of_the_papers() -> None:
 
 
 def test_without_options_layers_are_chained() -> None:
-    built = stack()
+    built = built_stack()
     x = torch.cos(torch.arange(BATCH * TARGET * HIDDEN, dtype=torch.float64)).view(
         BATCH, TARGET, HIDDEN
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dragoman.data.batches import make_batch
+from dragoman.model.linear import fixed
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from tiny import BATCH, HIDDEN, TARGET, tiny_model
 
@@ -44,18 +45,22 @@ def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor)
     rows = []
     for b in range(len(source)):
         real = int(mask[b].sum())
-        memory = model.encode(source[b : b + 1, :real], mask[b : b + 1, :real])
-        state = memory.start.unsqueeze(1)
+        memory, state = model.encode(source[b : b + 1, :real], mask[b : b + 1, :real])
         features = []
-        for t in range(target.shape[1]):
-            feature, state, weights = model.decoder.step(
-                target[b : b + 1, t : t + 1], state, memory
-            )
+        for token in target[b].split(1):
+            feature, state, weights = model.decoder.step(token, state, memory)
             features.append(feature)
             if weights is not None:
                 torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
-        rows.append(torch.cat(features, 1))
-    return torch.cat(rows)
+        rows.append(torch.cat(features))
+    return torch.stack(rows)
+
+
+def unroll(
+    model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    memory, state = model.encode(source, mask)
+    return model.decoder.unroll(target, state, memory)
 
 
 @pytest.mark.parametrize(("cell", "arrangement", "layers"), EVERY)
@@ -69,7 +74,7 @@ def test_unroll_is_the_chain_of_steps(
 ) -> None:
     model = build(cell, arrangement, layers)
     with torch.no_grad():
-        unrolled, _ = model.decoder.unroll(target, model.encode(source, mask))
+        unrolled, _ = unroll(model, source, mask, target)
         stepped = naive_features(model, source, mask, target)
     assert unrolled.shape == (BATCH, TARGET, HIDDEN)
     torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
@@ -95,7 +100,7 @@ def test_unroll_is_the_chain_of_steps_for_every_encoder(
 ) -> None:
     model = build(cell, ("luong", "general", False), 2, **more)
     with torch.no_grad():
-        unrolled, _ = model.decoder.unroll(target, model.encode(source, mask))
+        unrolled, _ = unroll(model, source, mask, target)
         stepped = naive_features(model, source, mask, target)
     torch.testing.assert_close(unrolled, stepped, rtol=0, atol=1e-10)
 
@@ -167,7 +172,7 @@ def test_fp32_takes_other_products_to_the_same_gradients(
         torch.testing.assert_close(gradients[1][name], fine, rtol=0, atol=bound, msg=name)
 
 
-@pytest.mark.parametrize("feeding", ["none", "token", "parallel"])
+@pytest.mark.parametrize("feeding", ["none", "token"])
 @pytest.mark.parametrize(
     ("cell", "arrangement", "layers"), [one for one in EVERY if one[0] != "rnn" and one[2] < 3]
 )
@@ -235,7 +240,45 @@ def test_a_decoder_deeper_than_its_encoder_repeats_the_last_layer(
     source: Tensor, mask: Tensor
 ) -> None:
     model = tiny_model(cell="lstm", encoder_layers=1, decoder_layers=3, bridge="copy")
-    start = model.encode(source, mask).start
+    start = model.encode(source, mask)[1].rows
     assert start.shape == (BATCH, 6, HIDDEN)
     torch.testing.assert_close(start[:, 2:4], start[:, :2])
     torch.testing.assert_close(start[:, 4:], start[:, :2])
+
+
+@pytest.mark.parametrize(("cell", "arrangement", "layers"), [one for one in EVERY if one[2] == 2])
+def test_steps_in_cells_are_those_of_one_hypothesis_a_sentence(
+    cell: str,
+    arrangement: tuple[str, str, bool],
+    layers: int,
+    source: Tensor,
+    mask: Tensor,
+    target: Tensor,
+) -> None:
+    """Any hypotheses of any sentences in any order, some of them more than one of a sentence."""
+    model, slots = build(cell, arrangement, layers), 3
+    sentences, numbers = torch.tensor([4, 0, 0, 2, 4, 0]), torch.tensor([0, 0, 2, 1, 2, 1])
+    cells, token = sentences * slots + numbers, torch.tensor([5, 6, 7, 6, 9, 5])
+    with torch.no_grad():
+        memory, start = model.encode(source, mask)
+        _, state, _ = model.step(target[:, 0], start, memory)
+        wide, after, looked = model.step(
+            token, state.select(sentences), memory, model.products(fixed), cells, slots
+        )
+        each, expected, weights = model.step(
+            token, state.select(sentences), memory.select(sentences.numpy())
+        )
+    torch.testing.assert_close(wide, each, rtol=0, atol=1e-12)
+    torch.testing.assert_close(after.rows, expected.rows, rtol=0, atol=1e-12)
+    if weights is not None:
+        torch.testing.assert_close(looked, weights, rtol=0, atol=1e-12)
+
+
+def test_rows_are_selected_and_joined(source: Tensor, mask: Tensor) -> None:
+    memory, state = build("lstm", ("luong", "general", False), 1).encode(source, mask)
+    chosen = state.select(torch.tensor([3, 3, 0]))
+    assert len(state) == len(memory) == BATCH and len(chosen) == 3
+    assert torch.equal(chosen.rows, state.rows[[3, 3, 0]])
+    both = memory.select(torch.tensor([1])).join(memory)
+    assert len(both) == BATCH + 1
+    assert torch.equal(both.keys[1:], memory.keys) and torch.equal(both.mask[0], memory.mask[1])

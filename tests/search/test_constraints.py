@@ -17,8 +17,8 @@ from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import OptionError
+from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
-from dragoman.model.seq2seq import build_model
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import constraints_of
 from dragoman.search.phrases import Banned, Phrases

@@ -14,10 +14,9 @@ from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.data.vocabulary import train_tokenizer
+from dragoman.model.build import build_model
 from dragoman.model.eight_bit import has_eight_bit
 from dragoman.model.network import TorchNetwork
-from dragoman.model.products import Prepared, linear
-from dragoman.model.seq2seq import build_model
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.reading import Reader
 from dragoman.search.request import Request
@@ -176,20 +175,6 @@ def test_a_target_scores_what_its_translation_scored(
             np.testing.assert_allclose(score.hypothesis.steps, hypothesis.steps, atol=1e-4)
             assert score.tokens == (*tokenizer.tokens(hypothesis.ids), "</s>")
     assert sum(answer.hypotheses[n].complete for answer, n in found) > 20
-
-
-def test_a_reordered_weight_gives_the_same_bits() -> None:
-    torch.manual_seed(0)
-    weight, bias, x = torch.randn(700, 48), torch.randn(700), torch.randn(40, 48)
-    with torch.inference_mode():
-        for some in (weight, weight[:, 3:30]):
-            rows = x[:, : some.shape[1]]
-            plain, prepared = linear(rows, some, bias), Prepared()
-            for count in (40, 8, 2, 1):
-                with prepared.at_work():
-                    found = linear(rows[:count], some, bias)
-                torch.testing.assert_close(found, plain[:count], rtol=0, atol=0)
-            assert len(prepared.known) == 1
 
 
 def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:

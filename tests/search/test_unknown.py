@@ -13,8 +13,8 @@ from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
+from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
-from dragoman.model.seq2seq import build_model
 from dragoman.search.alignment import copy_unknown, read_dictionary
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.hypotheses import Hypothesis

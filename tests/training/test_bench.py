@@ -21,8 +21,8 @@ from dragoman.config.toml import merge, to_toml
 from dragoman.data.batches import Batch, PairsInMemory
 from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
-from dragoman.model import kernels
-from dragoman.model.recurrence import Recurrent
+from dragoman.model.recurrent import kernels
+from dragoman.model.recurrent.layer import Layer
 from dragoman.runs.throughput import throughput_figure
 from dragoman.training import bench as room
 from dragoman.training.bench import (
@@ -87,7 +87,7 @@ def folder(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_products_of_a_librarys_kernel_are_counted(
     directions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer, x = Recurrent("lstm", 12, 8, directions), torch.randn(3, 5, 12, requires_grad=True)
+    layer, x = Layer("lstm", 12, 8, directions), torch.randn(3, 5, 12, requires_grad=True)
     counts = []
     for kernel in (False, True):
         monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)

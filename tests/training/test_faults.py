@@ -22,8 +22,9 @@ from dragoman.config.options import Config, ModelOptions, SideOptions
 from dragoman.config.toml import merge
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
+from dragoman.model.build import build_model
 from dragoman.model.folder import load_folder, save_setup, save_weights
-from dragoman.model.seq2seq import Seq2Seq, build_model
+from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from dragoman.training.run import train

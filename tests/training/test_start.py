@@ -15,8 +15,8 @@ from dragoman.config.toml import merge
 from dragoman.data.prepare import prepare
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import DragomanError
+from dragoman.model.build import build_model
 from dragoman.model.folder import load_folder
-from dragoman.model.seq2seq import build_model
 from dragoman.training import loop
 from dragoman.training.plan import resolve
 from dragoman.training.run import train

@@ -12,7 +12,8 @@ import torch
 from dragoman.config.options import ModelOptions, TrainingOptions
 from dragoman.data.batches import _BY_PAIR, PairsInMemory, assemble, make_batch
 from dragoman.data.source import Source
-from dragoman.model.seq2seq import Objective, build_model
+from dragoman.model.build import build_model
+from dragoman.model.seq2seq import Objective
 from dragoman.training.optimizer import clip
 
 MODELS: list[dict[str, Any]] = [

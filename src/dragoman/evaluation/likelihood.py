@@ -83,12 +83,12 @@ def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]
     found = np.zeros((len(corpus.target_lengths), 3))
     for rows in plan_batches(*lengths, _BATCH_TOKENS, seed=0, epoch=0):
         batch = assemble(corpus, rows).to(device)
-        memory = model.encode(batch.source, batch.source_mask, batch.copies)
-        features, weights = model.unroll(batch.target_in, memory)  # [B, T, H], [B, T, S]
+        memory, state = model.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
+        features, weights = model.unroll(batch.target_in, state, memory)  # [B, T, H], [B, T, S]
         for t in range(features.shape[1]):
-            now, real = slice(t, t + 1), batch.target_mask[:, t]
-            looked = None if weights is None else weights[:, now]
-            log_probs = model.scores(features[:, now], looked, memory.copies)[real, 0]  # [<= B, W]
+            real = batch.target_mask[:, t]
+            looked = None if weights is None else weights[:, t]
+            log_probs = model.scores(features[:, t], looked, batch.copies)[real]  # [<= B, W]
             answer = batch.target_out[real, t]
             loss = -log_probs.gather(1, answer.unsqueeze(1)).squeeze(1)
             right = log_probs.argmax(1) == answer

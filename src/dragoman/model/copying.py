@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.data.tokenizer import UNK
-from dragoman.model.products import Linear
+from dragoman.model.linear import Maker, Product
+from dragoman.model.protocols import Record, discard
 
 _LEAST = 1e-20
 """What stands for a probability of zero, whose logarithm is needed."""
@@ -46,14 +47,18 @@ class Copying(nn.Module):
 
     def __init__(self, hidden: int, vocabulary: int) -> None:
         super().__init__()
-        self.gate = Linear(hidden, 1)
+        self.gate = nn.Linear(hidden, 1)
         self.vocabulary = vocabulary
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)  # begins by generating three times out of four
 
-    def _gates(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def product(self, make: Maker) -> Product:
+        """The product that gives the gate."""
+        return make(self.gate.weight, self.gate.bias)
+
+    def _gates(self, features: Tensor, product: Product) -> tuple[Tensor, Tensor]:
         """log g and log(1 - g), in fp32 or finer: [..., H] -> two of [...]."""
-        raw = self.gate(features).squeeze(-1)
+        raw = product(features).squeeze(-1)
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         return F.logsigmoid(raw), F.logsigmoid(-raw)
 
@@ -68,14 +73,20 @@ class Copying(nn.Module):
             copies: the source words' ids in the target's vocabulary [N, S].
             targets: ids [N], from V on where the word can only be copied.
         """
-        generate, copy = self._gates(features)
+        generate, copy = self._gates(features, self.gate)
         same = copies == targets.unsqueeze(1)  # [N, S]
         copied = (weights.to(copy.dtype) * same).sum(1)
         copy = copy + copied.clamp_min(_LEAST).log()
         return Mixture(generate.masked_fill(targets >= self.vocabulary, -torch.inf), copy)
 
     def extend(
-        self, log_probs: Tensor, features: Tensor, weights: Tensor, copies: Tensor
+        self,
+        log_probs: Tensor,
+        features: Tensor,
+        weights: Tensor,
+        copies: Tensor,
+        product: Product | None = None,
+        record: Record = discard,
     ) -> Tensor:
         """Log-probabilities over the vocabulary and the source's own words.
 
@@ -84,12 +95,15 @@ class Copying(nn.Module):
             features: [..., H].
             weights: attention [..., S].
             copies: [..., S].
+            product: from :meth:`product`; a plain one by default.
+            record: receives the gate.
 
         Returns:
             [..., W], W as wide as the largest id needs; minus infinity for other sources' own
             words, and no other's below ``log(1e-20)``.
         """
-        generate, copy = self._gates(features)
+        generate, copy = self._gates(features, product or self.gate)
+        record("copying gate", "B T", generate.exp())
         width = max(self.vocabulary, int(copies.max()) + 1)
         probs = F.pad((log_probs + generate.unsqueeze(-1)).exp(), (0, width - self.vocabulary))
         shares = weights.to(probs.dtype) * copy.exp().unsqueeze(-1)

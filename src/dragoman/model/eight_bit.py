@@ -1,15 +1,15 @@
-"""Products of 8-bit numbers, for search: about four times as fast as in fp32.
+"""Products of 8-bit integers, for search: about four times as fast as in fp32.
 
     N rows   I inputs   O outputs
 
-Each row of a weight is scaled by its own largest value and rounded once, each row of an input when
-it comes:
+Each row of a weight is scaled by its own largest absolute value and rounded once; each row of an
+input is scaled and rounded when it comes:
 
     q(x) = round(127 x / max |x|)      x W' = max |x| max |w| q(x) q(w)' / 127^2
 
-(the symmetric scheme of Wu et al. 2020, section 3, with the input's range taken per row). Sums of
-integers are exact, so a row's numbers do not depend on its company. What it costs and gains is in
-``docs/log.md``.
+(the symmetric scheme of Wu et al. 2020, section 3, with the range of an input taken per row). Sums
+of integers are exact, so a row's numbers do not depend on the other rows. ``docs/log.md`` has what
+it costs and gains.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dragoman.errors import OptionError
+from dragoman.model.linear import Product, fixed
 
 _LARGEST = 127.0
 _TINY = 1e-30
@@ -25,19 +26,19 @@ _TINY = 1e-30
 
 
 def has_eight_bit(device: torch.device) -> bool:
-    """Whether it multiplies 8-bit numbers by instructions of its own (AVX-512 VNNI).
+    """Whether the device has instructions for products of 8-bit integers (AVX-512 VNNI).
 
-    Without them that is slow, and oneDNN may let sums run over.
+    Without them such products are slow, and oneDNN's sums may overflow.
     """
     supported = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
     return device.type == "cpu" and torch.backends.mkldnn.is_available() and bool(supported())
 
 
 def require_eight_bit(device: torch.device) -> None:
-    """Refuse to search with 8-bit numbers where that would be slow, or wrong.
+    """Refuse 8-bit search on a device where it would be slow or wrong.
 
     Raises:
-        OptionError: it would.
+        OptionError: the device has no instructions for it.
     """
     if not has_eight_bit(device):
         what = "this processor" if device.type == "cpu" else "a graphics card"
@@ -48,28 +49,35 @@ def require_eight_bit(device: torch.device) -> None:
         )
 
 
-class EightBit:
-    """Multiplies by one weight [O, I], which must not change; I > 1 (torch 2.13 is wrong at 1)."""
+def eight_bit(weight: Tensor, bias: Tensor | None = None) -> Product:
+    """The product with ``weight`` [O, I], plus ``bias`` [O], in 8-bit integers.
 
-    def __init__(self, weight: Tensor) -> None:
+    A weight with one row or one column takes fp32: one row is cheap, and torch 2.13 returns wrong
+    sums for one column.
+    """
+    return fixed(weight, bias) if 1 in weight.shape else _EightBit(weight, bias)
+
+
+class _EightBit:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         scale = _scale(weight)
         self.weight = (weight / scale).round_().to(torch.int8).t()  # [I, O]
-        self.scale = scale.squeeze(1)  # [O]
+        self.scale, self.bias = scale.squeeze(1), bias  # [O] both
 
-    def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """``x W' + b``: [..., I], [O] -> [..., O]."""
+    def __call__(self, x: Tensor) -> Tensor:
+        """``x W' + b``: [..., I] -> [..., O]."""
         rows = x.reshape(-1, x.shape[-1])
         scale = _scale(rows)
         whole = (rows / scale).round_().to(torch.int8)
         sums = torch._int_mm(whole, self.weight)  # [N, O]
         product = sums.view(torch.float32).copy_(sums).mul_(scale)  # in its place: it is large
-        if bias is None:
+        if self.bias is None:
             product.mul_(self.scale)
         else:
-            torch.addcmul(bias, product, self.scale, out=product)
+            torch.addcmul(self.bias, product, self.scale, out=product)
         return product.view(*x.shape[:-1], -1)
 
 
 def _scale(rows: Tensor) -> Tensor:
-    """What one step of the whole numbers stands for in each row: [N, I] -> [N, 1]."""
+    """The value of one integer step in each row: [N, I] -> [N, 1]."""
     return rows.abs().amax(1, keepdim=True).clamp_(min=_TINY).div_(_LARGEST)

@@ -24,7 +24,8 @@ from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing, write_text
 from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
-from dragoman.model.seq2seq import Seq2Seq, build_model
+from dragoman.model.build import build_model
+from dragoman.model.seq2seq import Seq2Seq
 
 
 @dataclass(frozen=True, slots=True)

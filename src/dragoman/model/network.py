@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Lock, Thread
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,51 +17,14 @@ from torch import Tensor
 from dragoman.data.batches import pad
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
-from dragoman.model.decoder import Memory, Part
-from dragoman.model.eight_bit import require_eight_bit
-from dragoman.model.products import Prepared
+from dragoman.model.eight_bit import eight_bit, require_eight_bit
+from dragoman.model.linear import Maker, fixed
+from dragoman.model.rows import Memory
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.network import Integers, Scores
 
 _PREPARING = Lock()
 """Held while a thread is prepared: torch's default number of threads is other for that moment."""
-
-
-class Encoded(NamedTuple):
-    """Encoded sentences, a row each."""
-
-    memory: Memory
-
-    def __len__(self) -> int:
-        return len(self.memory.mask)
-
-    def select(self, rows: Integers) -> Encoded:
-        """The sentences ``rows``."""
-        index = torch.from_numpy(rows).to(self.memory.mask.device)
-        return Encoded(Memory(*(part[index] for part in self.memory)))
-
-    def join(self, more: Encoded) -> Encoded:
-        """These sentences, then ``more``."""
-        parts = zip(self.memory, more.memory, strict=True)
-        return Encoded(Memory(*map(torch.cat, parts)))
-
-
-class States(NamedTuple):
-    """States of the decoder, a row for each hypothesis."""
-
-    rows: Tensor
-    """[N, K, H]."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def select(self, rows: Integers) -> States:
-        """The states ``rows``."""
-        return States(self.rows[torch.from_numpy(rows).to(self.rows.device)])
-
-    def join(self, more: States) -> States:
-        """These states, then ``more``."""
-        return States(torch.cat((self.rows, more.rows)))
 
 
 class TorchNetwork:
@@ -80,9 +43,10 @@ class TorchNetwork:
         self.device = next(model.parameters()).device
         if int8:
             require_eight_bit(self.device)
-        self.weights = Prepared(int8=int8)
+        self.make: Maker = eight_bit if int8 else fixed
+        self.products = model.products(self.make)
         self.copies = model.copying is not None
-        self.attends = model.decoder.attention is not None
+        self.attends = model.decoder.attends
 
     @property
     def concurrency(self) -> int:
@@ -103,38 +67,37 @@ class TorchNetwork:
             other.join()
 
     @torch.inference_mode()
-    def encode(self, sources: Sequence[Source], width: int) -> tuple[Encoded, States]:
+    def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, Any]:
         """Encode B sources, padded to ``width`` positions; their memories and first states."""
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
         copies = None
         if self.copies:
             words, _ = pad([source.copies for source in sources], multiple=width)
             copies = words.to(self.device)
-        with self.weights.at_work():
-            memory = self.model.encode(ids.to(self.device), mask.to(self.device), copies)
-        return Encoded(memory), States(memory.start)
+        there = ids.to(self.device), mask.to(self.device)
+        return self.model.encode(*there, copies, make=self.make)
 
     @torch.inference_mode()
     def step(
         self,
         tokens: Integers,
-        state: States,
-        memory: Encoded,
+        state: Any,
+        memory: Memory,
         cells: Integers,
         slots: int,
         top: int | None = None,
         never: Sequence[int] = (),
-    ) -> tuple[Scores, States]:
+    ) -> tuple[Scores, Any]:
         """Score what follows ``tokens`` [N]."""
-        token, at = self._tensor(tokens).unsqueeze(1), self._tensor(cells)
-        part = Part(memory.memory, torch.arange(len(at), device=self.device), at, slots)
-        with self.weights.at_work():
-            features, rows, weights = self.model.step(token, state.rows.unsqueeze(1), [part])
-            copies = memory.memory.copies[at // slots]
-            log_probs, words = self.model.best(features, weights, copies, top, never)
-        looked = None if weights is None else weights.squeeze(1).cpu().numpy()
+        at = self._tensor(cells)
+        features, state, weights = self.model.step(
+            self._tensor(tokens), state, memory, self.products, at, slots
+        )
+        copies = memory.copies[at // slots]
+        log_probs, words = self.model.best(features, weights, copies, top, never, self.products)
+        looked = None if weights is None else weights.cpu().numpy()
         best = None if words is None else words.cpu().numpy()
-        return Scores(log_probs.cpu().numpy(), best, looked), States(rows.squeeze(1))
+        return Scores(log_probs.cpu().numpy(), best, looked), state
 
     def _tensor(self, values: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(values).to(self.device)

@@ -18,14 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.model.copying import Mixture
-from dragoman.model.products import linear
+from dragoman.model.linear import Maker, Product
 
 CHUNK_ELEMENTS = 6_000_000
 """Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
-_BLOCK = 64
-"""Scores are searched for their largest in blocks of so many words."""
 _PRODUCT_ROWS = 256
-"""Tokens whose scores are formed at a time; a multiple of 8, see ``model/scorer.py``."""
+"""Tokens whose scores are formed at a time; a multiple of 8, so that no row depends on others."""
 _ROWS = 64
 """Tokens whose best words are looked for at a time."""
 
@@ -47,23 +45,43 @@ class Output(nn.Module):
         self.weight = weight
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
-    def forward(self, features: Tensor) -> Tensor:
+    def product(self, make: Maker) -> Product:
+        """The product that gives the scores of all words."""
+        return make(self.weight, self.bias)
+
+    def scores(self, features: Tensor) -> Tensor:
+        """[..., H] -> scores before normalisation, [..., V]."""
+        return F.linear(features, self.weight, self.bias)
+
+    def forward(self, features: Tensor, product: Product | None = None) -> Tensor:
         """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
-        scores = linear(features, self.weight, self.bias)
+        scores = (product or self.scores)(features)
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
     def best(
-        self, features: Tensor, count: int | None, never: Sequence[int] = ()
+        self,
+        features: Tensor,
+        count: int | None,
+        never: Sequence[int] = (),
+        product: Product | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """The most probable words but ``never``, best first, and their log-probabilities.
+        """The most probable words, best first, and their log-probabilities.
 
-        [N, H] -> log-probabilities and words, [N, C] both; with a count of None all words in their
-        order, [N, V], to the same bits. The scores of some rows at a time stay in the cache while
-        their sum and their largest are looked for.
+        The scores of a few rows at a time stay in the cache while their sum and the best words are
+        looked for.
+
+        Args:
+            features: [N, H].
+            count: how many words, C; None: all words in their order, with the same bits.
+            never: words that are left out.
+            product: from :meth:`product`; a plain one by default.
+
+        Returns:
+            Log-probabilities and words, [N, C] both; with a count of None [N, V], and None.
         """
-        found = []
+        product, found = product or self.scores, []
         for some in features.split(_PRODUCT_ROWS):
-            scores = linear(some, self.weight, self.bias)  # [N, V]
+            scores = product(some)  # [N, V]
             scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             found += [_best(rows, count, list(never)) for rows in scores.split(_ROWS)]
         log_probs, words = zip(*found, strict=True)
@@ -113,25 +131,6 @@ class Output(nn.Module):
         return total, plain, right
 
 
-def largest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The largest of each row, largest first, and their columns: [N, V] -> [N, C] twice.
-
-    They lie in the blocks with the largest maxima: only those are sorted.
-    """
-    rows, columns = values.shape
-    blocks, count = columns // _BLOCK, min(count, columns)
-    if blocks <= 2 * count:
-        best, places = values.topk(count, 1)
-        return best, places
-    whole = values[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK)
-    chosen = whole.amax(2).topk(count, 1, sorted=False).indices.unsqueeze(2)  # [N, C, 1]
-    inside = torch.arange(_BLOCK, device=values.device)
-    rest = torch.arange(blocks * _BLOCK, columns, device=values.device).expand(rows, -1)
-    near = torch.cat(((chosen * _BLOCK + inside).flatten(1), rest), 1)
-    best, places = values.gather(1, near).topk(count, 1)
-    return best, near.gather(1, places)
-
-
 def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, Tensor | None]:
     """:meth:`Output.best` of ``scores`` [N, V], which are used up."""
     barred = scores[:, never]
@@ -140,7 +139,7 @@ def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, 
         best, words = scores.clone(), None
         top = best.amax(1, keepdim=True)
     else:
-        best, words = largest(scores, count)
+        best, words = scores.topk(min(count, scores.shape[1]), 1)
         top = best[:, :1]
     top = torch.cat((top, barred), 1).amax(1, keepdim=True)
     # With the largest at hand and in place, half the time of a logsumexp.

@@ -1,29 +1,25 @@
-"""The whole model, and the one function that builds it.
+"""The whole model: encoder, bridge, decoder, output layer, and a pointer for models that copy.
 
-B batch   S source   T target   H hidden   V vocabulary   K rows of state
+B batch   N hypotheses   S source   T target   H hidden   V vocabulary   W words with copies
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from dragoman.config.options import ModelOptions
 from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import Ids
-from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
-from dragoman.model.decoder import Decoder, Memory, Part
-from dragoman.model.embedding import Embedding
-from dragoman.model.encoder import Encoder
 from dragoman.model.feeding import features_with_guesses
-from dragoman.model.output import Output, largest
-from dragoman.model.products import Linear
-from dragoman.model.recurrence import STATE_ROWS
+from dragoman.model.linear import Maker, Product, plain
+from dragoman.model.output import Output
+from dragoman.model.protocols import Decoder, Encoder, Record, Step, discard
+from dragoman.model.recurrent.bridge import Bridge
+from dragoman.model.rows import Memory
 from dragoman.model.sampled_softmax import sampled_loss
 
 
@@ -31,62 +27,38 @@ class Loss(NamedTuple):
     """Sums over the real tokens of a batch; divide once, by the global number of tokens."""
 
     total: Tensor
-    """What is minimised: cross-entropy with label smoothing, in nats, times the scale asked for."""
+    """What is minimised: smoothed cross-entropy, in nats, times the objective's scale."""
     plain: Tensor
     """Negative log-likelihood of the reference, in nats."""
     tokens: Tensor
-    """Real target tokens, the end of sentence included."""
+    """Real target tokens, end tokens included."""
     right: Tensor
-    """Of these, those whose reference was the most probable (of the sampled words, if they are)."""
+    """Real target tokens that are the most probable word (of the sampled words, if there are)."""
 
 
 class Objective(NamedTuple):
-    """What is minimised."""
+    """What is minimised; by default the cross-entropy of the reference."""
 
     smoothing: float = 0.0
     """Label smoothing; 0 with sampled words."""
     samples: int = 0
     """Words sampled for the softmax; 0: the whole vocabulary."""
     feeding: str = "none"
-    """Scheduled sampling: ``none``, ``sequence``, ``token`` or ``parallel``."""
+    """Scheduled sampling: ``none``, ``sequence`` or ``token``."""
     share: float = 0.0
-    """Share of its own guesses that the decoder reads."""
+    """Share of the decoder's input that is its own guesses."""
     scale: float | Tensor = 1.0
     """Factor of the sum that is minimised, such as one over the number of tokens."""
 
 
-class Bridge(nn.Module):
-    """The encoder's final state to the decoder's first: [B, K_e, H] -> [B, K_d, H].
+class Products(NamedTuple):
+    """What one step of search multiplies by; made once for many steps."""
 
-    ``copy`` hands the last layers over as they are, ``linear`` through ``tanh(W x + b)``
-    (Bahdanau 2015, appendix A.2.2), ``zero`` starts from nothing. When the decoder has more
-    layers than the encoder, the encoder's last layer is repeated.
-    """
-
-    def __init__(
-        self, kind: str, *, hidden: int, rows: int, encoder: int, decoder: int, extra: int
-    ) -> None:
-        super().__init__()
-        self.kind, self.extra = kind, extra
-        self.linear: nn.Linear | None = None
-        if kind == "linear":
-            self.linear = Linear(hidden, hidden)
-            nn.init.xavier_uniform_(self.linear.weight)
-            nn.init.zeros_(self.linear.bias)
-        last = range(max(0, encoder - decoder), encoder)
-        layers = [*last, *[encoder - 1] * max(0, decoder - encoder)]
-        self.order = [layer * rows + row for layer in layers for row in range(rows)]
-
-    def forward(self, final: Tensor) -> Tensor:
-        """[B, K_e, H] -> [B, K_d, H]."""
-        state = final[:, self.order]
-        if self.kind == "zero":
-            state = torch.zeros_like(state)
-        elif self.linear is not None:
-            state = torch.tanh(self.linear(state))
-        if self.extra:  # input feeding starts from a vector of zeros
-            state = torch.cat((state, torch.zeros_like(state[:, : self.extra])), 1)
-        return state
+    decoder: Any
+    """See :meth:`Decoder.products`."""
+    output: Product
+    gate: Product | None
+    """Of the pointer; None for a model that does not copy."""
 
 
 class Seq2Seq(nn.Module):
@@ -105,22 +77,35 @@ class Seq2Seq(nn.Module):
         self.copying = copying
 
     def encode(
-        self, source: Tensor, mask: Tensor, copies: Tensor | None = None, lengths: Ids | None = None
-    ) -> Memory:
-        """Read the source.
+        self,
+        source: Tensor,
+        mask: Tensor,
+        copies: Tensor | None = None,
+        lengths: Ids | None = None,
+        make: Maker | None = None,
+        record: Record = discard,
+    ) -> tuple[Memory, Any]:
+        """Encode sources.
 
         Args:
             source: ids [B, S].
             mask: [B, S], false on padding.
-            copies: ids [B, S] of the same words in the target's vocabulary, to copy them.
-            lengths: real tokens of each source, [B]: a GPU would have to be waited for to learn
-                them from the mask.
+            copies: ids [B, S] of the same words in the target's vocabulary, for a model that
+                copies.
+            lengths: real tokens of each source, [B]. None reads them off the mask, which makes
+                the program wait for a GPU.
+            make: makes the products; None takes those that are fastest in training.
+            record: receives intermediate values.
+
+        Returns:
+            What the decoder reads of the sources, and its first state.
         """
-        states, final = self.encoder(source, mask, lengths)
-        attention = self.decoder.attention
-        keys = states if attention is None else attention.keys(states)
+        states, final = self.encoder(source, mask, lengths, make, record)
+        summary = self.bridge(final, make or plain)
+        record("bridge", "B K H", summary)
         copies = source[:, :0] if copies is None else copies
-        return Memory(states, keys, mask, self.bridge(final), copies)
+        memory = self.decoder.remember(states, mask, copies, make or plain)
+        return memory, self.decoder.start(summary)
 
     def forward(self, batch: Batch, objective: Objective) -> Loss:
         """The loss of a batch with known targets; padding does not count.
@@ -129,27 +114,27 @@ class Seq2Seq(nn.Module):
             batch: B pairs, on the device of the weights.
             objective: what is minimised.
         """
-        memory = self.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
+        memory, state = self.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
         if objective.feeding == "none" or not objective.share:
-            features, weights = self.unroll(batch.target_in, memory)  # [B, T, H], [B, T, S]
+            features, weights = self.unroll(batch.target_in, state, memory)
         else:
             features, weights = features_with_guesses(
                 self.decoder,
                 self.output,
-                self._readable(batch.target_in),
+                self.readable(batch.target_in),
+                state,
                 memory,
                 way=objective.feeding,
                 share=objective.share,
-            )
-        real = batch.real
-        features = features.flatten(0, 1).index_select(0, real)  # [N, H]
-        answers = batch.target_out.flatten().index_select(0, real)
+            )  # [B, T, H] and [B, T, S]
+        features = features.flatten(0, 1).index_select(0, batch.real)  # [N, H], N real tokens
+        answers = batch.target_out.flatten().index_select(0, batch.real)
         mixture = None
         if self.copying is not None and weights is not None:
-            words = _every_position(memory.copies, weights)
-            looked, words = (x.flatten(0, 1).index_select(0, real) for x in (weights, words))
-            mixture = self.copying.mixture(features, looked, words, answers)  # [N, S] both
-        answers = self._readable(answers)
+            both = (weights, _every_position(memory.copies, weights))
+            looked, words = (x.flatten(0, 1).index_select(0, batch.real) for x in both)
+            mixture = self.copying.mixture(features, looked, words, answers)  # [N] both
+        answers = self.readable(answers)
         if objective.samples:
             total, plain, right = sampled_loss(
                 self.output, features, answers, objective.samples, mixture
@@ -161,29 +146,53 @@ class Seq2Seq(nn.Module):
             )
         return Loss(total, plain, batch.target_mask.sum(), right)
 
-    def unroll(self, target_in: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """Features [B, T, H] and attention weights [B, T, S] of a known target: ids [B, T]."""
-        return self.decoder.unroll(self._readable(target_in), memory)
+    def unroll(self, target: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """:meth:`Decoder.unroll` of ids [B, T] that may be words of a source's own."""
+        return self.decoder.unroll(self.readable(target), state, memory)
+
+    def products(self, make: Maker) -> Products:
+        """What :meth:`step` and :meth:`best` multiply by."""
+        gate = None if self.copying is None else self.copying.product(make)
+        return Products(self.decoder.products(make), self.output.product(make), gate)
 
     def step(
-        self, token: Tensor, state: Tensor, memory: Memory | Sequence[Part]
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """:meth:`Decoder.step` for tokens that may be words of a source's own."""
-        return self.decoder.step(self._readable(token), state, memory)
+        self,
+        token: Tensor,
+        state: Any,
+        memory: Memory,
+        products: Products | None = None,
+        cells: Tensor | None = None,
+        slots: int = 1,
+        record: Record = discard,
+    ) -> Step:
+        """:meth:`Decoder.step` of ids [N] that may be words of a source's own."""
+        made = None if products is None else products.decoder
+        return self.decoder.step(self.readable(token), state, memory, made, cells, slots, record)
 
-    def scores(self, features: Tensor, weights: Tensor | None, copies: Tensor) -> Tensor:
-        """Log-probabilities of what follows: [B, Q, W].
+    def scores(
+        self,
+        features: Tensor,
+        weights: Tensor | None,
+        copies: Tensor,
+        products: Products | None = None,
+        record: Record = discard,
+    ) -> Tensor:
+        """Log-probabilities of the next word, [..., W].
 
         Args:
-            features: [B, Q, H].
-            weights: [B, Q, S].
+            features: [B, H], or [B, T, H].
+            weights: attention, [B, S] or [B, T, S].
             copies: ids of the source's words in the target's vocabulary, [B, S].
+            products: from :meth:`products`; plain ones by default.
+            record: receives intermediate values.
         """
-        log_probs: Tensor = self.output(features)
+        output, gate = (None, None) if products is None else products[1:]
+        log_probs: Tensor = self.output(features, output)
         if self.copying is None or weights is None:
             return log_probs
-        words = _every_position(copies, weights)
-        return self.copying.extend(log_probs, features, weights, words)
+        return self.copying.extend(
+            log_probs, features, weights, _every_position(copies, weights), gate, record
+        )
 
     def best(
         self,
@@ -192,88 +201,36 @@ class Seq2Seq(nn.Module):
         copies: Tensor,
         count: int | None,
         never: Sequence[int] = (),
+        products: Products | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """The most probable words of :meth:`scores` but ``never``, and their log-probabilities.
+        """The most probable words of :meth:`scores`, best first, and their log-probabilities.
 
-        ``features`` are [N, 1, H], ``weights`` [N, 1, S], and ``copies`` [N, S].
+        Args:
+            features: [N, H].
+            weights: attention, [N, S].
+            copies: ids of the source's words in the target's vocabulary, [N, S].
+            count: how many words, C; None: all words in their order.
+            never: words that are left out.
+            products: from :meth:`products`; plain ones by default.
 
         Returns:
-            Log-probabilities and words, falling, [N, C] both; with a count of None all words in
-            their order, [N, W], and None.
+            Log-probabilities and words, [N, C] both; with a count of None [N, W], and None.
         """
         if self.copying is None:
-            return self.output.best(features.squeeze(1), count, never)
-        scores = self.scores(features, weights, copies).squeeze(1)
+            made = None if products is None else products.output
+            return self.output.best(features, count, never, made)
+        scores = self.scores(features, weights, copies, products)
         scores[:, list(never)] = -math.inf
-        return (scores, None) if count is None else largest(scores, count)
+        if count is None:
+            return scores, None
+        log_probs, words = scores.topk(min(count, scores.shape[1]), 1)
+        return log_probs, words
 
-    def _readable(self, ids: Tensor) -> Tensor:
+    def readable(self, ids: Tensor) -> Tensor:
+        """``ids`` as the decoder reads them: words of a source's own become the unknown word."""
         return ids if self.copying is None else self.copying.readable(ids)
 
 
 def _every_position(copies: Tensor, weights: Tensor) -> Tensor:
-    """[B, S] beside weights [B, Q, S]: the same for all Q."""
-    return copies.unsqueeze(1).expand_as(weights)
-
-
-def build_model(
-    options: ModelOptions, *, source_vocabulary: int, target_vocabulary: int
-) -> Seq2Seq:
-    """Build the model that ``options`` describe; the only reader of :class:`ModelOptions` here.
-
-    Weights are drawn from torch's global generator: seed it first.
-
-    Args:
-        options: without ``"auto"``.
-        source_vocabulary: number of source tokens.
-        target_vocabulary: number of target tokens, V.
-    """
-    embedding, hidden, dropout = options.embedding, options.hidden, options.dropout
-    assert embedding != "auto" and hidden != "auto" and dropout != "auto", "resolve options first"
-    source_table = Embedding(source_vocabulary, embedding, dropout)
-    target_table = (
-        source_table
-        if options.shared_embeddings
-        else Embedding(target_vocabulary, embedding, dropout)
-    )
-    attention = None
-    if options.attention != "none":
-        attention = Attention(options.score, hidden, hidden)
-    encoder = Encoder(
-        source_table,
-        cell=options.cell,
-        inputs=embedding,
-        hidden=hidden,
-        layers=options.encoder_layers,
-        bidirectional=options.bidirectional,
-        directions=options.directions,
-        reverse=options.reverse_source,
-        dropout=dropout,
-        residual=options.residual,
-        layer_norm=options.layer_norm,
-    )
-    decoder = Decoder(
-        target_table,
-        cell=options.cell,
-        inputs=embedding,
-        hidden=hidden,
-        layers=options.decoder_layers,
-        attention=attention,
-        before=options.attention == "bahdanau",
-        input_feeding=options.input_feeding,
-        dropout=dropout,
-        residual=options.residual,
-        layer_norm=options.layer_norm,
-    )
-    bridge = Bridge(
-        options.bridge,
-        hidden=hidden,
-        rows=STATE_ROWS[options.cell],
-        encoder=options.encoder_layers,
-        decoder=options.decoder_layers,
-        extra=int(options.input_feeding),
-    )
-    tied = target_table.weight if options.tied_output else None
-    output = Output(hidden, target_vocabulary, tied)
-    copying = Copying(hidden, target_vocabulary) if options.copy else None
-    return Seq2Seq(encoder, bridge, decoder, output, copying)
+    """Copies [B, S] in the shape of weights [B, S], or the same for all T of weights [B, T, S]."""
+    return copies if weights.dim() == 2 else copies.unsqueeze(1).expand_as(weights)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dragoman.config.toml import plain
 from dragoman.errors import FolderError, UsageError
 from dragoman.files import parse_json
 from dragoman.layout import CHECKPOINTS, STATE, WEIGHTS
@@ -114,7 +113,7 @@ def _read(path: Path, name: str) -> RunRecord:
             seconds=last["elapsed"],
             training_loss=losses[-1] if losses else None,
             best=_best(history),
-            options=plain(history.config),
+            options=history.options(),
             rows=history.rows,
         )
 

@@ -107,11 +107,19 @@ class History:
         """The values of a measure that is not of every row: a run that ends early has none."""
         return [float(row[name]) for row in self.rows if row.get(name) is not None]
 
+    def limits(self) -> Row:
+        """The options that may change between two commands, as the last command set them."""
+        return {n: v for start in self.kind("start") for n, v in start.get("limits", {}).items()}
+
+    def options(self) -> Row:
+        """Every option by dotted name, as the last command used it."""
+        return plain(self.config) | self.limits()
+
     def asked(self) -> Row:
         """The options that the user set to something else than the default, by dotted name."""
+        values = self.record.get("asked", {}) | self.limits()
         defaults = plain(Config())
-        values = self.record.get("asked", {}).items()
-        return {name: v for name, v in values if name in defaults and v != defaults[name]}
+        return {n: v for n, v in values.items() if n in defaults and v != defaults[n]}
 
     def command(self) -> str:
         """The command that repeats this run, for the shell and working directory of the first."""

@@ -126,8 +126,9 @@ def _options(history: History) -> list[tuple[str, Any, str]]:
     """Each option's name, value and origin: ``asked`` by the user, ``chosen`` from the data and the
     machine, or ``default``."""
     asked, defaults = history.asked(), plain(Config())
-    found = [
-        (name, v, "asked" if name in asked else "default" if v == defaults[name] else "chosen")
-        for name, v in plain(history.config).items()
-    ]
-    return sorted(found, key=lambda option: option[2])
+    values = history.options()
+    origin = {
+        name: "asked" if name in asked else "default" if value == defaults[name] else "chosen"
+        for name, value in values.items()
+    }
+    return sorted(((n, v, origin[n]) for n, v in values.items()), key=lambda option: option[2])

@@ -11,8 +11,8 @@ from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing_folder
+from dragoman.model.build import build_model
 from dragoman.model.folder import fill, load_tokenizers, read_tensors, save_setup, save_weights
-from dragoman.model.seq2seq import build_model
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.resume import open_run
 from dragoman.training.validation import fit_and_save_confidence

@@ -32,7 +32,7 @@ from dragoman.data.prepare import Say
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError, TrainingError
 from dragoman.files import write_text
-from dragoman.model.products import PACKED
+from dragoman.model.linear import MKL_LINEAR
 from dragoman.training.distributed import Processes
 from dragoman.training.machine import (
     cores,
@@ -79,8 +79,8 @@ _MORE_PRODUCTS |= {
     torch.ops.aten._cudnn_rnn: _layer,
     torch.ops.aten._cudnn_rnn_backward: _layer_backward,
 }
-if PACKED is not None:
-    _MORE_PRODUCTS[PACKED] = lambda x, packed, weight, *_, **__: 2 * math.prod(x) * weight[0]
+if MKL_LINEAR is not None:
+    _MORE_PRODUCTS[MKL_LINEAR] = lambda x, packed, weight, *_, **__: 2 * math.prod(x) * weight[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Run:
     """When the run would have begun if one process had done it all; monotonic clock, seconds."""
     stop: StopRequest
     stopped_by: int = 0
-    """The signal that all processes have heard of; 0 while there was none."""
+    """The signal that all processes know of; 0 while there was none."""
 
     @property
     def done(self) -> float:
@@ -121,9 +121,8 @@ def train_loop(run: Run) -> str:
 def ended(run: Run) -> str:
     """Why the run must end now; empty when it goes on."""
     state, options = run.state, run.config.training
-    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop.number
-    if stopped_by:
-        return f"stopped by {signal.Signals(stopped_by).name}"
+    if run.stopped_by:
+        return f"stopped by {signal.Signals(run.stopped_by).name}"
     if options.steps and state.step >= options.steps:
         return f"{state.step} steps done"
     if options.epochs and state.epoch >= options.epochs:

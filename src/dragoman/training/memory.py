@@ -12,7 +12,7 @@ from dragoman.data.batches import assemble
 from dragoman.data.plans import Rows, longest_batch, plan_epoch
 from dragoman.data.prepare import Prepared
 from dragoman.errors import OptionError
-from dragoman.model.seq2seq import build_model
+from dragoman.model.build import build_model
 from dragoman.training.machine import is_out_of_memory
 from dragoman.training.step import backward
 

@@ -21,8 +21,8 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, prepare
 from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, RECORD, REPORT, WEIGHTS
+from dragoman.model.build import build_model
 from dragoman.model.folder import save_setup
-from dragoman.model.seq2seq import build_model
 from dragoman.runs.display import clock
 from dragoman.runs.history import utf8_text
 from dragoman.runs.rows import MetricsLog

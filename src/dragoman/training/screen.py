@@ -33,7 +33,7 @@ class Screen:
                 case Validated(row):
                     for line in row_lines(row):
                         self._print(line)
-        except (OSError, SystemExit):  # rich ends the program when a pipe is closed
+        except OSError:
             self._console = Console(quiet=True)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The encoder: a source sentence to one state a position.
+"""The recurrent encoder: a source sentence to one state a position.
 
 B batch   S source   E embedding   H hidden   R rows of state   L layers
 """
@@ -10,23 +10,24 @@ from torch import Tensor, nn
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
-from dragoman.model.recurrence import Recurrent
-from dragoman.model.stack import Stack
+from dragoman.model.linear import Maker
+from dragoman.model.protocols import Record, discard
+from dragoman.model.recurrent.layer import layers_of, stack
 
 
-class Encoder(nn.Module):
+class RecurrentEncoder(nn.Module):
     """Layers of recurrence over the embedded source.
 
     Args:
         embedding: the source's table.
         cell: ``rnn``, ``gru`` or ``lstm``.
         inputs: width E of the embeddings.
-        hidden: width H of what comes out.
+        hidden: width H of the states that come out.
         layers: L.
         bidirectional: read in both directions.
         directions: ``concat`` (each direction has half of H) or ``sum`` (each has H).
         reverse: read the source from its last token to its first (Sutskever 2014, section 3.3).
-        dropout, residual, layer_norm: see :class:`Stack`.
+        dropout, residual, layer_norm: of the layers, see :func:`stack`.
     """
 
     def __init__(
@@ -47,25 +48,27 @@ class Encoder(nn.Module):
         super().__init__()
         ways = 2 if bidirectional else 1
         self.summed = bidirectional and directions == "sum"
-        width = hidden // ways if bidirectional and not self.summed else hidden
+        width = hidden if self.summed else hidden // ways
         self.embedding, self.reverse = embedding, reverse
-        self.layers = Stack(
-            [Recurrent(cell, hidden if n else inputs, width, ways) for n in range(layers)],
-            hidden,
+        self.layers = stack(
+            cell,
+            (inputs, width, hidden),
+            layers,
+            directions=ways,
             dropout=dropout,
             residual=residual,
             layer_norm=layer_norm,
         )
 
     def forward(
-        self, source: Tensor, mask: Tensor, lengths: Ids | None = None
+        self,
+        source: Tensor,
+        mask: Tensor,
+        lengths: Ids | None = None,
+        make: Maker | None = None,
+        record: Record = discard,
     ) -> tuple[Tensor, Tensor]:
-        """Encode.
-
-        Args:
-            source: ids [B, S].
-            mask: [B, S], false on padding.
-            lengths: real tokens of each source, [B], if they are known.
+        """Encode; see :class:`dragoman.model.protocols.Encoder` for the arguments.
 
         Returns:
             States [B, S, H] of the last layer, in the order of ``source``, and the final state of
@@ -76,18 +79,25 @@ class Encoder(nn.Module):
             source = source.gather(1, order)
         if lengths is None:
             lengths = mask.sum(1).cpu().numpy()
-        known = mask if (lengths < mask.shape[1]).any() else None  # None spares work
+        padded = mask if (lengths < mask.shape[1]).any() else None  # None spares work
         x = self.embedding(source)  # [B, S, E]
+        record("source embeddings", "B S E", x)
         finals = []
-        for number, layer in enumerate(self.layers):
-            y, final = layer.scan(self.layers.enter(x, number), mask=known, lengths=lengths)
+        for number, layer in enumerate(layers_of(self.layers), 1):
+            y, final = layer.scan(layer.enter(x), mask=padded, lengths=lengths, make=make)
+            for direction, one in enumerate(y.chunk(layer.directions, -1)):
+                way = ("forward", "backward")[direction]
+                record(f"encoder layer {number} {way}", "B S H", one)
             if self.summed:
                 y, final = torch.add(*y.chunk(2, -1)), torch.add(*final.chunk(2, -1))
-            x = self.layers.leave(x, y, number)
+            x = layer.leave(x, y)
             finals.append(final)
         if order is not None:
             x = x.gather(1, order.unsqueeze(-1).expand_as(x))
-        return x, torch.cat(finals, 1)
+        final = torch.cat(finals, 1)
+        record("encoder states", "B S H", x)
+        record("encoder final", "B K H", final)
+        return x, final
 
 
 def _reversal(mask: Tensor) -> Tensor:

@@ -1,0 +1,104 @@
+"""A recurrent layer over whole sequences by cuDNN.
+
+    B batch   T time   D directions   E input width   H hidden width   R rows of state
+
+The scans of :mod:`dragoman.model.recurrent.scans` launch several operations a step, and a GPU waits
+for each launch; cuDNN runs all steps at once. The numbers of real positions are the same; on
+padding cuDNN gives zeros.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from dragoman.data.tokenizer import Ids
+
+if TYPE_CHECKING:
+    from dragoman.model.recurrent.layer import Layer
+
+# The warning's advice is for torch's own modules; ours hold a layer's weights in three or four
+# tensors. The filter stays: one that is set for the moment of a call is not safe with threads.
+warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+_RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+
+
+def suits(x: Tensor) -> bool:
+    """Whether cuDNN is used for ``x``: in training, on a GPU."""
+    return torch.is_grad_enabled() and x.device.type == "cuda"
+
+
+def scan(
+    layer: Layer, x: Tensor, state: Tensor | None, mask: Tensor | None, lengths: Ids | None
+) -> tuple[Tensor, Tensor]:
+    """:meth:`Layer.scan` by torch's fused operators, with zeros on padding.
+
+    Args:
+        layer: whose weights are used.
+        x: [B, T, E].
+        state: the first state, [B, R, D x H]; zeros when not given.
+        mask: [B, T], false on padding.
+        lengths: real positions of each row, [B]. None reads them off the mask, which makes the
+            program wait for a GPU.
+    """
+    device, weights = x.device.type, _weights(layer)
+    if torch.is_autocast_enabled(device):  # autocast itself would give cuDNN fp16, never bf16
+        low = torch.get_autocast_dtype(device)
+        x, weights = x.to(low), [weight.to(low) for weight in weights]
+    batch, time, _ = x.shape
+    if state is None:
+        state = x.new_zeros(batch, layer.rows, layer.directions * layer.hidden)
+    rows = state.view(batch, layer.rows, layer.directions, layer.hidden).permute(1, 2, 0, 3)
+    first = [row.to(x.dtype).contiguous() for row in rows]  # R times [D, B, H]
+    # has biases, layers, dropout, training, two directions
+    options = (True, 1, 0.0, layer.training, layer.directions == 2)
+    with torch.autocast(device, enabled=False):
+        if mask is None:
+            outputs, *last = _RUN[layer.cell](x, _first(first), weights, *options, True)
+        else:
+            lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
+            order = np.argsort(-lengths, kind="stable")
+            there, back = (_moved(index, x.device) for index in (order, np.argsort(order)))
+            packed = pack_padded_sequence(
+                x.index_select(0, there), torch.from_numpy(lengths[order]), batch_first=True
+            )
+            first = [row.index_select(1, there) for row in first]
+            data, *last = _RUN[layer.cell](
+                packed.data, packed.batch_sizes, _first(first), weights, *options
+            )
+            outputs, _ = pad_packed_sequence(
+                PackedSequence(data, packed.batch_sizes), batch_first=True, total_length=time
+            )
+            outputs = outputs.index_select(0, back)
+            last = [row.index_select(1, back) for row in last]
+    return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
+
+
+def _moved(index: npt.NDArray[np.int64], device: torch.device) -> Tensor:
+    """``index`` on ``device``, without waiting for it."""
+    here = torch.from_numpy(index)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
+
+
+def _first(rows: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """The first state as torch's operators take it: one tensor, or h and c."""
+    return rows[0] if len(rows) == 1 else tuple(rows)
+
+
+def _weights(layer: Layer) -> list[Tensor]:
+    """W, U and two biases of each direction; only a GRU's new gate has a second one."""
+    weights = []
+    for direction in range(layer.directions):
+        bias = layer.bias[direction]
+        inner = torch.zeros_like(bias)
+        if layer.bias_new is not None:
+            inner = torch.cat((inner[: -layer.hidden], layer.bias_new[direction]))
+        weights += [layer.weight_input[direction], layer.weight_hidden[direction], bias, inner]
+    return weights

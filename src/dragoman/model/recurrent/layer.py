@@ -1,0 +1,243 @@
+"""One recurrent layer: tanh RNN, GRU or LSTM, over whole sequences or one step at a time.
+
+    B batch   N hypotheses   T time   D directions (1 or 2)   E input width   H hidden width
+    G gates   R rows of state
+
+The two ways give the same numbers: :meth:`Layer.scan` runs sequences, by the scans of
+:mod:`dragoman.model.recurrent.scans` or by cuDNN; :meth:`Layer.step` runs one step with plain
+autograd, for decoders that feed attention back and for search.
+
+The state of a layer is a tensor [B, R, H]: row 0 is the hidden vector h, and for an LSTM row 1 is
+the cell c (R = 2; otherwise R = 1).
+
+What enters a layer is normalised (Ba et al. 2016) and goes through dropout, and a residual
+connection leads around it (Wu et al. 2016, section 3.1): ``x' = x + RNN(dropout(norm(x)))``. The
+first layer of a stack has none of them: its input is the embeddings, which have their own dropout.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from dragoman.data.tokenizer import Ids
+from dragoman.model.dropout import dropout
+from dragoman.model.linear import Maker, Product, plain
+from dragoman.model.recurrent import kernels
+from dragoman.model.recurrent.cells import GATES, STATE_ROWS, gru_cell, lstm_cell
+from dragoman.model.recurrent.scans import GruScan, LstmScan, RnnScan, across
+
+
+class LayerProducts(NamedTuple):
+    """What one step of a layer multiplies by."""
+
+    input: Product
+    """W x + b, or for the first layer of a decoder its part for the embedded word."""
+    hidden: Product
+    """U h."""
+
+
+class Layer(nn.Module):
+    """A recurrent layer, in one direction or in both at once.
+
+    Args:
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        inputs: width E of the input.
+        hidden: width H of the state, for each direction.
+        directions: 1, or 2 to read the sequence backwards as well.
+        dropout: share of the input's values that dropout sets to zero.
+        residual: add the input to the output.
+        norm: normalise the input.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        inputs: int,
+        hidden: int,
+        directions: int = 1,
+        *,
+        dropout: float = 0.0,
+        residual: bool = False,
+        norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.cell, self.hidden, self.directions = cell, hidden, directions
+        self.rows, self.dropout, self.residual = STATE_ROWS[cell], dropout, residual
+        width = GATES[cell] * hidden
+        self.weight_input = nn.Parameter(torch.empty(directions, width, inputs))
+        self.weight_hidden = nn.Parameter(torch.empty(directions, width, hidden))
+        self.bias = nn.Parameter(torch.empty(directions, width))
+        # Only the GRU's new gate needs a bias inside its reset product; elsewhere two would add up.
+        self.bias_new = nn.Parameter(torch.empty(directions, hidden)) if cell == "gru" else None
+        self.norm = nn.LayerNorm(inputs) if norm else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Xavier for the input, orthogonal for the recurrence, zero biases, forget bias 1."""
+        for direction in range(self.directions):
+            for gate in range(GATES[self.cell]):
+                rows = slice(gate * self.hidden, (gate + 1) * self.hidden)
+                nn.init.xavier_uniform_(self.weight_input.data[direction, rows])
+                nn.init.orthogonal_(self.weight_hidden.data[direction, rows])
+        nn.init.zeros_(self.bias)
+        if self.cell == "lstm":
+            nn.init.ones_(self.bias.data[:, self.hidden : 2 * self.hidden])
+        if self.bias_new is not None:
+            nn.init.zeros_(self.bias_new)
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What the recurrence reads of the input [..., E]: normalised, and after dropout."""
+        if self.norm is not None:
+            x = self.norm(x)
+        return dropout(x, self.dropout, self.training)
+
+    def leave(self, x: Tensor, y: Tensor) -> Tensor:
+        """The layer's output, given its input ``x`` and what the recurrence made of it."""
+        return x + y if self.residual else y
+
+    def products(self, make: Maker, columns: slice = slice(None)) -> LayerProducts:
+        """The products of :meth:`step`, for direction 0.
+
+        Args:
+            make: makes each.
+            columns: the part of the input that ``LayerProducts.input`` is for.
+        """
+        weight = self.weight_input[0, :, columns]
+        return LayerProducts(make(weight, self.bias[0]), make(self.weight_hidden[0]))
+
+    def step(self, projected: Tensor, state: Tensor, hidden: Product) -> Tensor:
+        """One step of direction 0.
+
+        Args:
+            projected: W x + b, [N, GH].
+            state: [N, R, H].
+            hidden: ``LayerProducts.hidden``.
+
+        Returns:
+            The new state, [N, R, H].
+        """
+        h = state[:, 0]
+        across = hidden(h)  # [N, GH]
+        if self.bias_new is not None:
+            bias = self.bias_new[0].to(across.dtype)
+            return gru_cell(projected, across, h, bias).unsqueeze(1)
+        if self.cell == "lstm":
+            return torch.stack(lstm_cell(projected + across, state[:, 1]), 1)
+        return torch.tanh(projected + across).unsqueeze(1)  # Elman 1990
+
+    def scan(
+        self,
+        x: Tensor,
+        state: Tensor | None = None,
+        mask: Tensor | None = None,
+        lengths: Ids | None = None,
+        make: Maker | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Run whole sequences.
+
+        Args:
+            x: [B, T, E].
+            state: the first state, [B, R, D x H]; zeros when not given.
+            mask: [B, T], false on padding, which stands at the end of a sequence and neither
+                changes a state nor is read: the backward direction starts at the last real
+                position, and the final state is the one after it.
+            lengths: real positions of each sequence, [B], if they are known.
+            make: makes the products; None takes those that are fastest in training.
+
+        Returns:
+            Outputs [B, T, D x H] and the final state [B, R, D x H].
+        """
+        if make is None and kernels.suits(x):
+            return kernels.scan(self, x, state, mask, lengths)
+        batch = x.shape[0]
+        inputs = self._project(x.transpose(0, 1), mask, make or plain)  # [D, T, B, GH]
+        if state is None:
+            first = inputs.new_zeros(self.rows, self.directions, batch, self.hidden)
+        else:
+            split = state.view(batch, self.rows, self.directions, self.hidden)
+            first = split.permute(1, 2, 0, 3)
+        weight = self.weight_hidden.to(inputs.dtype)
+        multiply = across(weight, batch, make)
+        if self.bias_new is not None:
+            bias = self.bias_new.to(inputs.dtype).unsqueeze(1)
+            rows = (GruScan.apply(inputs, first[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
+        elif self.cell == "lstm":
+            rows = LstmScan.apply(inputs, first[0], first[1], weight, multiply)  # type: ignore[no-untyped-call]
+        else:
+            rows = (RnnScan.apply(inputs, first[0], weight, multiply),)  # type: ignore[no-untyped-call]
+        # Direction 1 ran from the last position to the first.
+        ways = [row.unbind(0) for row in rows]  # R times D of [T, B, H]
+        last = torch.stack([_final(row, mask) for row in ways], 1)  # [B, R, DH]
+        outputs = torch.cat((ways[0][0], ways[0][1].flip(0)), -1) if len(weight) > 1 else ways[0][0]
+        return outputs.transpose(0, 1), last
+
+    def _project(self, x: Tensor, mask: Tensor | None, make: Maker) -> Tensor:
+        """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
+
+        Padding is made harmless here, so that the scans need no mask: a gate that is fully shut
+        (GRU: update = 1; LSTM: forget = 1, input = 0) carries the state on exactly, and a tanh
+        RNN stays at its first state of zero until the backward direction meets a real position.
+        """
+        inputs = [
+            make(self.weight_input[d], self.bias[d])(x if d == 0 else x.flip(0))
+            for d in range(self.directions)
+        ]
+        stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
+        if mask is None:
+            return stacked
+        padding = ~mask.t()  # [T, B]
+        order = [padding if d == 0 else padding.flip(0) for d in range(self.directions)]
+        shut = torch.stack(order).unsqueeze(-1)  # [D, T, B, 1]
+        if self.cell == "rnn":
+            return stacked.masked_fill(shut, 0.0)
+        with torch.no_grad():  # the scan's gradient of a shut gate is zero already
+            first, second = stacked.split(self.hidden, -1)[:2]
+            second.masked_fill_(shut, math.inf)
+            if self.cell == "lstm":
+                first.masked_fill_(shut, -math.inf)
+        return stacked
+
+
+def stack(
+    cell: str,
+    widths: tuple[int, int, int],
+    layers: int,
+    *,
+    directions: int = 1,
+    dropout: float = 0.0,
+    residual: bool = False,
+    layer_norm: bool = False,
+) -> nn.ModuleList:
+    """Layers of recurrence one above another.
+
+    Args:
+        cell: see :class:`Layer`.
+        widths: of the first layer's input, of each direction's state, and of a layer's output.
+        layers: how many.
+        directions: see :class:`Layer`.
+        dropout, residual, layer_norm: of every layer but the first.
+    """
+    first, state, output = widths
+    above: dict[str, Any] = {"dropout": dropout, "residual": residual, "norm": layer_norm}
+    built = (Layer(cell, output, state, directions, **above) for _ in range(layers - 1))
+    return nn.ModuleList([Layer(cell, first, state, directions), *built])
+
+
+def layers_of(stack: nn.ModuleList) -> list[Layer]:
+    """The layers of a :func:`stack`, from the lowest."""
+    return cast(list[Layer], list(stack))
+
+
+def _final(ways: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
+    """One row of the state after the last real position, D x [T, B, H] -> [B, DH]."""
+    forward = ways[0]
+    if mask is None:
+        last = forward[-1]
+    else:
+        position = (mask.sum(1) - 1).clamp_(min=0)
+        last = forward[position, torch.arange(len(position), device=position.device)]
+    return torch.cat((last, *(way[-1] for way in ways[1:])), -1)
