@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -43,11 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     reading = DataOptions(**flat(asked.data))
     check_options(Config(data=reading))
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places
-    from dragoman.data.check.check import check_pairs  # Arrow only now: --help answers at once
+    from dragoman.data.check.check import check_pairs  # only now: --help answers at once
+    from dragoman.data.check.report import to_json
 
     report = check_pairs(asked.pairs, reading, against=asked.against, fix=asked.fix, shown=shown)
     if asked.json:
-        print(json.dumps(asdict(report), ensure_ascii=False, indent=1))
+        print(json.dumps(report, default=to_json, ensure_ascii=False, indent=1))
     else:
         print("\n".join(report.lines()))
     return 0

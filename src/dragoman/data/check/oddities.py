@@ -1,258 +1,158 @@
-"""What can be odd about one pair, how it is found in two columns of them, and its cure.
+"""What can be odd about one pair by itself.
 
 A column is searched by Arrow's regular expressions (RE2: time linear in the text, whatever it
-holds); only the few rows that are met are then looked at one by one.
+holds); only the few rows that match are then looked at one by one in Python.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from dragoman.data.check import letters
-from dragoman.data.check.report import Severity, excerpt
-from dragoman.data.invisible import INVISIBLE
-
-Column = Any
-"""An Arrow array of texts."""
-Mask = npt.NDArray[np.bool_]
-
-_TAG = (
-    "(?i)</?(?:a|b|big|blockquote|body|br|center|code|del|div|em|font|h[1-6]|head|hr|html|i|img|ins"
-    "|li|nowiki|ol|p|pre|ref|s|script|small|span|strong|style|sub|sup|t[dhr]|table|u|ul)"
-    "(?: [^<>]*)? ?/?>|<!--|\\{\\{[^{}]+\\}\\}|\\[\\[[^\\[\\]]+\\]\\]"
+from dragoman.data.check.clean import (
+    REPAIRS,
+    TWO_SCRIPTS,
+    UNSEEN,
+    Repair,
+    difference,
+    mixed_scripts,
 )
-_ADDRESS = "https?://|www\\.[A-Za-z0-9]|[A-Za-z0-9._-]@[A-Za-z0-9-]+\\.[A-Za-z]{2}"
+from dragoman.data.check.columns import Corpus
+from dragoman.data.check.kinds import ALWAYS
+from dragoman.data.check.report import Finding, excerpt
+
+_SPACES = "[\u00a0\u1680\u2000-\u200a\u202f\u205f]"
+_PATTERNS = {
+    "markup": (
+        "(?i)</?(?:a|b|big|blockquote|body|br|center|code|del|div|em|font|h[1-6]|head|hr|html|i|img"
+        "|ins|li|nowiki|ol|p|pre|ref|s|script|small|span|strong|style|sub|sup|t[dhr]|table|u|ul)"
+        "(?: [^<>]*)? ?/?>|<!--|\\{\\{[^{}]+\\}\\}|\\[\\[[^\\[\\]]+\\]\\]"
+    ),
+    "addresses": "https?://|www\\.[A-Za-z0-9]|[A-Za-z0-9._-]@[A-Za-z0-9-]+\\.[A-Za-z]{2}",
+    "unusual spaces": _SPACES,
+    "double spaces": "  ",
+}
+"""What is told and not changed."""
+_CLASSES = {"invisible characters": f"[{UNSEEN}]", "unusual spaces": _SPACES}
+"""Kinds that are a set of characters: each is counted by itself."""
+_RARE = 2
+"""A character of the private-use area that comes no oftener is no letter of anybody's script."""
 
 
-def leave_out(*_: str) -> None:
-    """Cure a pair that cannot be put right."""
+def oddities(corpus: Corpus) -> Iterator[Finding]:
+    """What single pairs have, text by text and side against side."""
+    for kind, repair in REPAIRS.items():
+        yield _in_texts(corpus, kind, repair.expression, partial(_changed, repair))
+    yield _in_texts(corpus, "mixed scripts", TWO_SCRIPTS, mixed_scripts)
+    for kind, expression in (_PATTERNS | _lost(corpus)).items():
+        yield _in_texts(corpus, kind, expression, partial(_matched, expression))
+    for kind, differ in (("wordless", _one_has_no_word), ("different digits", _digits_differ)):
+        show = excerpt if kind == "wordless" else _numbers
+        detail = partial(_both, corpus, show)
+        yield _unless_usual(corpus, kind, corpus.rows_where(differ), detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Oddity:
-    """``find`` tells which pairs of two columns have it, ``detail`` where it is in one pair."""
-
-    kind: str
-    severity: Severity
-    meaning: str
-    find: Callable[[Column, Column], Mask]
-    detail: Callable[[str, str], str]
-    where: Callable[[str], int] | None = None
-    """Its position in one text, -1 for none, where a text can have it by itself."""
-    repair: Callable[[str], str] | None = None
-    """A text without it."""
-    removable: bool = False
-    """A pair that cannot be repaired is better left out."""
-    may_be_usual: bool = False
-    """Where many pairs have it, it is in the data's nature, and no fault."""
-    characters: str = ""
-    """The class of characters that is looked for, if it is one: each is counted by itself."""
-
-    def cured(self) -> Callable[[str, str], tuple[str, str] | None] | None:
-        """What puts a pair right; None where nothing is done."""
-        if self.repair is None:
-            return leave_out if self.removable else None
-        return self._repaired
-
-    def _repaired(self, *sides: str) -> tuple[str, str] | None:
-        assert self.repair is not None
-        source, target = map(self.repair, sides)
-        if self.removable and self.where and max(self.where(source), self.where(target)) >= 0:
-            return None
-        return source, target
+def _both(corpus: Corpus, show: Callable[[str], str], row: int) -> str:
+    return " against ".join(map(show, corpus.text(row)))
 
 
-def matching(column: Column, expression: str) -> Mask:
-    """Which texts of ``column`` an expression (of RE2) is found in."""
-    found: Mask = pc.match_substring_regex(column, expression).to_numpy(zero_copy_only=False)
-    return found
+def several_apostrophes(corpus: Corpus) -> Finding:
+    """Sides that write the apostrophe in several ways, none of them rare."""
+    said = []
+    for name, side in (("source", corpus.source), ("target", corpus.target)):
+        counts = {c: int(side.alphabet[ord(c)]) for c in "'\u2019\u02bc"}
+        if sum(n >= 10 for n in counts.values()) > 1:
+            each = (f"U+{ord(c):04X} {n:,} times" for c, n in counts.items() if n)
+            said.append(f"{name} has {', '.join(each)}")
+    meaning = f"one would do: {'; '.join(said)}"
+    return Finding("several apostrophes", "note", len(said), meaning, unit="side")
 
 
-def _in_a_text(
-    kind: str,
-    severity: Severity,
-    meaning: str,
-    expression: str,
-    repair: Callable[[str], str] | None = None,
-    *,
-    where: Callable[[str], int] | None = None,
-    as_code: bool = True,
-    **more: Any,
-) -> Oddity:
-    """An oddity of one side by itself.
+def _lost(corpus: Corpus) -> dict[str, str]:
+    """Expressions for what stands in the place of lost characters, and for private letters."""
+    private = {c: n for c, n in corpus.alphabet.items() if "\ue000" <= c <= "\uf8ff"}
+    lost = "".join(c for c, n in private.items() if n <= _RARE)
+    letters = "".join(c for c, n in private.items() if n > _RARE)
+    found = {"lost characters": f"[\u0081\u008d\u008f\u0090\u009d\ufffd{lost}]"}
+    return found | ({"private characters": f"[{letters}]"} if letters else {})
 
-    Args:
-        kind: its name.
-        severity: how bad it is.
-        meaning: what it tells.
-        expression: every text that has it matches (RE2); no other is looked at.
-        repair: a text without it.
-        where: its position, -1 for none (default: the first change of ``repair``, or match).
-        as_code: name the character at that position by its number.
-        more: other fields of :class:`Oddity`.
-    """
-    at = where or (_changed(repair) if repair else _first(expression))
 
-    def find(source: Column, target: Column) -> Mask:
-        masks = []
-        for column in (source, target):
-            mask = np.array(matching(column, expression))
-            for row in np.flatnonzero(mask):
-                mask[row] = at(column[int(row)].as_py()) >= 0
-            masks.append(mask)
+def _in_texts(
+    corpus: Corpus, kind: str, expression: str, describe: Callable[[str], str]
+) -> Finding:
+    """Rows with a text that matches ``expression`` and that ``describe`` has words for."""
+
+    def mask(*columns: Any) -> npt.NDArray[np.bool_]:
+        masks = [_matching(column, expression) for column in columns]
+        for column, found in zip(columns, masks, strict=True):
+            for row in np.flatnonzero(found).tolist():
+                found[row] = bool(describe(column[row].as_py()))
         return masks[0] | masks[1]
 
-    def detail(*sides: str) -> str:
-        side, text = ("source", sides[0]) if at(sides[0]) >= 0 else ("target", sides[1])
-        place = at(text)
-        if as_code:
-            return f"{side} has U+{ord(text[place]):04X} in {excerpt(text, place)}"
-        return f"{side} has {excerpt(text, place)!r}"
+    def detail(row: int) -> str:
+        source, target = map(describe, corpus.text(row))
+        return f"source has {source}" if source else f"target has {target}"
 
-    return Oddity(kind, severity, meaning, find, detail, at, repair, **more)
+    return _unless_usual(corpus, kind, corpus.rows_where(mask), detail)
 
 
-def _first(expression: str) -> Callable[[str], int]:
-    search = re.compile(expression).search
-    return lambda text: found.start() if (found := search(text)) else -1
+def _unless_usual(corpus: Corpus, kind: str, rows: Any, detail: Callable[[int], str]) -> Finding:
+    """A finding; what many pairs have is in the data's nature, and no fault."""
+    found = corpus.finding(kind, rows, detail)
+    if kind in _CLASSES and found.count:
+        counts = corpus.alphabet.items()
+        seen = (f"U+{ord(c):04X} {n:,} times" for c, n in counts if re.match(_CLASSES[kind], c))
+        found = replace(found, meaning=f"{found.meaning}: {', '.join(seen)}")
+    if found.count <= corpus.usual or kind in ALWAYS:
+        return found
+    meaning = f"{found.meaning}; so many that it is how these data are"
+    return replace(found, severity="note", meaning=meaning, fixed=rows[:0])
 
 
-def _changed(repair: Callable[[str], str]) -> Callable[[str], int]:
-    """Where a repair begins."""
-
-    def where(text: str) -> int:
-        right = repair(text)
-        if right == text:
-            return -1
-        differ = (i for i, (a, b) in enumerate(zip(text, right, strict=False)) if a != b)
-        return next(differ, min(len(text), len(right)))
-
-    return where
+def _changed(repair: Repair, text: str) -> str:
+    """What a repair changes first; empty where it changes nothing."""
+    new, plan = repair.apply(text)
+    return difference(text, new, plan) if new != text else ""
 
 
-def _broken_at(text: str) -> int:
-    lost = re.search(letters.LOST, text)
-    return lost.start() if lost else _changed(letters.decoded_again)(text)
+def _matched(expression: str, text: str) -> str:
+    """What an expression matches; empty where it does not."""
+    found = re.search(expression, text)
+    if not found:
+        return ""
+    around = excerpt(text, found.start())
+    return repr(around) if found[0].isascii() else f"U+{ord(found[0][0]):04X} in {around}"
 
 
-def _wordless(source: Column, target: Column) -> Mask:
-    """One side has letters or digits, the other none."""
-    return matching(source, "[\\pL\\pN]") ^ matching(target, "[\\pL\\pN]")
+def _matching(column: Any, expression: str) -> npt.NDArray[np.bool_]:
+    """Which texts of ``column`` an expression (of RE2) is found in."""
+    found = pc.match_substring_regex(column, expression)
+    return np.array(found.to_numpy(zero_copy_only=False))
 
 
-def _digits(source: Column, target: Column) -> Mask:
-    columns = [pc.replace_substring_regex(side, "[^\\p{Nd}]+", "") for side in (source, target)]
-    mask: Mask = pc.not_equal(*columns).to_numpy(zero_copy_only=False).copy()
-    for row in np.flatnonzero(mask):
-        one, two = (sorted(map(int, column[int(row)].as_py())) for column in columns)
-        mask[row] = one != two
+def _one_has_no_word(source: Any, target: Any) -> npt.NDArray[np.bool_]:
+    return _matching(source, "[\\pL\\pN]") ^ _matching(target, "[\\pL\\pN]")
+
+
+def _digits_differ(*sides: Any) -> npt.NDArray[np.bool_]:
+    columns = [pc.replace_substring_regex(side, "[^\\p{Nd}]+", "") for side in sides]
+    mask = np.array(pc.not_equal(*columns).to_numpy(zero_copy_only=False))
+    for row in np.flatnonzero(mask).tolist():
+        # RE2 may know digits that this Python's tables do not: their value is unknown, -1.
+        one, two = (
+            sorted(unicodedata.decimal(c, -1) for c in column[row].as_py()) for column in columns
+        )
+        mask[row] = one != two and -1 not in (*one, *two)
     return mask
 
 
-def _digits_detail(*sides: str) -> str:
-    source, target = (excerpt(" ".join(re.findall(r"\d+", text))) or "none" for text in sides)
-    return f"{source} against {target}"
-
-
-ODDITIES: tuple[Oddity, ...] = (
-    _in_a_text(
-        "broken encoding",
-        "warning",
-        "decoded wrongly once",
-        f"{letters.MANGLED}|{letters.LOST}",
-        letters.decoded_again,
-        where=_broken_at,
-        removable=True,
-    ),
-    _in_a_text(
-        "invisible characters",
-        "warning",
-        "easily missed",
-        letters.UNSEEN,
-        letters.visible,
-        characters=f"[{INVISIBLE}]",
-    ),
-    _in_a_text(
-        "look-alike letters",
-        "warning",
-        "of another script than the word they stand in",
-        letters.FOREIGN,
-        letters.one_script,
-    ),
-    _in_a_text(
-        "mixed scripts",
-        "warning",
-        "two scripts in one word",
-        letters.FOREIGN,
-        where=letters.mixed_at,
-    ),
-    _in_a_text(
-        "decomposed letters",
-        "warning",
-        "not in Unicode's form NFC",
-        letters.DECOMPOSED,
-        letters.composed,
-    ),
-    _in_a_text(
-        "line ends inside",
-        "warning",
-        "tabs or line ends inside a text, read as spaces",
-        letters.LINE_ENDS,
-        letters.on_one_line,
-    ),
-    _in_a_text(
-        "entities",
-        "warning",
-        "HTML's names for characters",
-        letters.ENTITY,
-        letters.unescaped,
-        as_code=False,
-    ),
-    _in_a_text(
-        "markup", "warning", "tags of HTML or a wiki", _TAG, as_code=False, may_be_usual=True
-    ),
-    Oddity(
-        "wordless",
-        "warning",
-        "one side has no letter and no digit",
-        _wordless,
-        lambda *sides: " against ".join(map(excerpt, sides)),
-        removable=True,
-        may_be_usual=True,
-    ),
-    _in_a_text(
-        "addresses", "note", "of the web or of mail", _ADDRESS, as_code=False, may_be_usual=True
-    ),
-    _in_a_text(
-        "unusual spaces",
-        "note",
-        "not U+0020",
-        letters.SPACES,
-        letters.plainly_spaced,
-        characters=letters.SPACES,
-    ),
-    _in_a_text(
-        "loose spaces",
-        "note",
-        "at an end, or two together",
-        letters.LOOSE,
-        letters.tight,
-        as_code=False,
-    ),
-    Oddity(
-        "different digits",
-        "note",
-        "the two sides do not have the same digits",
-        _digits,
-        _digits_detail,
-        may_be_usual=True,
-    ),
-)
-"""All that is looked for; repairs are made in this order."""
+def _numbers(text: str) -> str:
+    return excerpt(" ".join(re.findall(r"\d+", text))) or "none"

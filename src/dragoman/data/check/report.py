@@ -1,13 +1,19 @@
-"""What ``dragoman check`` says: plain values that become lines for a terminal, or JSON."""
+"""What ``dragoman check`` reports: plain values that become lines for a terminal, or JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from dragoman.config.options import SideOptions
 from dragoman.data.levels import TextStatistics, choose_level
 
+Rows = npt.NDArray[Any]
+"""Row numbers of pairs, counted from 0 without the lines that are left out."""
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
 
@@ -21,14 +27,19 @@ _ENOUGH = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of oddity: how often, what it means, and where (``file:line: detail``)."""
+    """One kind of oddity: how often, what it means, where, and what is to be fixed."""
 
     kind: str
     severity: Severity
     count: int
     meaning: str
     places: tuple[str, ...] = ()
+    """``file:line: detail`` of the first ones."""
     unit: str = "pair"
+    fixed: Rows = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
+    """The rows that ``--fix`` changes or leaves out."""
+    detail: Callable[[int], str] = field(default=str, compare=False)
+    """What it is in one row, in words."""
 
     def __str__(self) -> str:
         """One line for the terminal."""
@@ -75,7 +86,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``dragoman check`` knows about a corpus; ``dataclasses.asdict`` makes it JSON."""
+    """What ``dragoman check`` knows about a corpus."""
 
     files: tuple[str, ...]
     total_lines: int
@@ -105,6 +116,11 @@ class Report:
             f"learnable: {counted(self.pairs, 'pair')}, {enough}; suggests {levels}",
             *([f"cleaned: {self.cleaned}"] if self.cleaned else []),
         ]
+
+
+def to_json(value: Report | Side | Finding) -> dict[str, Any]:
+    """What ``json.dumps`` writes of a report (its argument ``default``)."""
+    return {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
 
 
 def counted(number: int, noun: str) -> str:
