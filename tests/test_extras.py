@@ -61,6 +61,7 @@ def test_help_works_in_a_base_install(verb: str) -> None:
         ["explain", "{d}/m", "a"],
         ["average", "{d}/m", "--out", "{d}/n"],
         ["bench", "{d}/p.tsv"],
+        ["demo", "--out", "{d}/demo"],
     ],
 )
 def test_a_verb_that_needs_an_extra_names_the_command(arguments: list[str], tmp_path: Path) -> None:
@@ -73,6 +74,7 @@ def test_a_verb_that_needs_an_extra_names_the_command(arguments: list[str], tmp_
         r"\(pip install 'dragoman\[train\]'\)\n",
         done.stderr,
     ), done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"p.tsv", "m"}
 
 
 @pytest.mark.slow

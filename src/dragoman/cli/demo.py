@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from dragoman.cli.outputs import OutputFolder
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     training = replace(config.training, budget=asked.budget, seed=asked.seed, patience=0)
     config = replace(config, training=training)
     check_options(config)
+    import_module("dragoman.training.run")  # a base install ends here, before a file is written
     _clear(asked.out)
     from dragoman.api import load, train  # torch only now
     from dragoman.cli.check import main as check

@@ -54,8 +54,11 @@ class Evaluate:
     device: str = "cpu"
     """Where the model runs: cpu, cuda, cuda:1 or mps."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
-    """Options that are not given are those of the training."""
+    """How pairs are read. Options that are not given are those of the training,
+    whatever default stands here."""
     search: SearchOptions = field(default_factory=SearchOptions)
+    """How an output is searched for. Options that are not given are those of
+    the model folder, whatever default stands here."""
 
 
 def main(arguments: Sequence[str]) -> int:

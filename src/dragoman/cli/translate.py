@@ -71,6 +71,8 @@ class Translate:
     device: str = "cpu"
     """Where the model runs: cpu, cuda, cuda:1 or mps."""
     search: SearchOptions = field(default_factory=SearchOptions)
+    """How an output is searched for. Options that are not given are those of
+    the model folder, whatever default stands here."""
 
 
 def main(arguments: Sequence[str]) -> int:
