@@ -93,10 +93,11 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     longest = (config.source.max_tokens, config.target.max_tokens)
     tokenizers = (made.source, made.target)
     with _timed(level, "encoded") as row, CorpusWriter(place / "x", longest=longest) as corpus:
-        for sources, targets, lines, _ in text.rows():
-            encoded = zip(*encode_pairs(sources, targets, tokenizers, copy=False), strict=True)
-            for n, (source, target) in enumerate(encoded):
-                corpus.add(source, target, lines[n], (sources[n], targets[n]))
+        for rows, _ in text.rows():
+            texts = [pair.source for pair in rows], [pair.target for pair in rows]
+            encoded = encode_pairs(*texts, tokenizers, copy=False)
+            for pair, source, target in zip(rows, *encoded, strict=True):
+                corpus.add(pair, source, target)
     yield row
 
 

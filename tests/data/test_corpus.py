@@ -61,11 +61,10 @@ def build(
     path: Path, pairs: list[Pair], tokenizers: tuple[Tokenizer, Tokenizer], **options: Any
 ) -> CorpusWriter:
     """Write the corpus of ``pairs``; the writer tells what it left out."""
-    texts = [(pair.source, pair.target) for pair in pairs]
-    sources, targets = encode_pairs(*map(list, zip(*texts, strict=True)), tokenizers, copy=False)
+    texts = [pair.source for pair in pairs], [pair.target for pair in pairs]
     with CorpusWriter(path, **options) as writer:
-        for pair, source, target, text in zip(pairs, sources, targets, texts, strict=True):
-            writer.add(source, target, pair.line, text)
+        for row in zip(pairs, *encode_pairs(*texts, tokenizers, copy=False), strict=True):
+            writer.add(*row)
     return writer
 
 
@@ -77,15 +76,13 @@ def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
 
 def test_text_comes_back_in_order(tmp_path: Path) -> None:
     text = stored(tmp_path, PAIRS, validation=4)
-    rows = [
-        (Pair(s, t, n), part) for chunk in text.rows() for s, t, n, part in zip(*chunk, strict=True)
-    ]
+    rows = [row for chunk in text.rows() for row in zip(*chunk, strict=True)]
     assert [pair for pair, _ in rows] == PAIRS
     assert [part for _, part in rows] == text.parts.tolist()
     assert list(text.column("target", TRAIN)) == [p.target for p, part in rows if part == TRAIN]
     chosen = np.where(np.arange(50) == 9, HELD_OUT, LEFT_OUT).astype(np.int8)
-    ((sources, *_),) = text.rows(chosen)
-    assert sources == [PAIRS[9].source]
+    ((found, _),) = text.rows(chosen)
+    assert found == [PAIRS[9]]
 
 
 @given(

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dragoman.data.pairs import Pair
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.errors import FolderError
@@ -25,18 +25,10 @@ from dragoman.errors import FolderError
 CHUNK = 8192
 """Rows of a record batch; every batch but the last has exactly so many."""
 
-REASONS = (
-    "a side normalises to nothing",
-    "a side has too many tokens",
-    "a token is not in the vocabulary",
-)
-"""Why a pair may be left out of a corpus."""
-
 _LISTS = ("source", "target", "copies")
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
-_IDS_AND_TEXT = _IDS.append(pa.field("source_text", pa.string())).append(
-    pa.field("target_text", pa.string())
-)
+_TEXTS = pa.schema([(name, pa.string()) for name in ("source_text", "target_text")])
+_IDS_AND_TEXT = pa.unify_schemas([_IDS, _TEXTS])
 
 
 class Corpus:
@@ -174,24 +166,24 @@ class CorpusWriter:
         self._writer = pa.ipc.new_file(self._file, self._schema)
         self.rows, self.left_out = 0, Counter[str]()
 
-    def add(self, source: Source, target: Ids, line: int, texts: tuple[str, str]) -> None:
-        """Write one pair, or count why it is left out."""
+    def add(self, pair: Pair, source: Source, target: Ids) -> None:
+        """Write one pair as ids, or count why it is left out."""
         if reason := self._reason(source, target):
             self.left_out[reason] += 1
             return
-        self._chunk.append((source.ids, target, source.copies, line, *texts))
+        texts = pair.source, pair.target
+        self._chunk.append((source.ids, target, source.copies, pair.line, *texts))
         self.rows += 1
         if len(self._chunk) == CHUNK:
             self._write()
 
     def _reason(self, source: Source, target: Ids) -> str:
-        nothing, too_long, unknown = REASONS
         if not len(source) or not len(target):
-            return nothing
+            return "a side normalises to nothing"
         if self._longest and (len(source) > self._longest[0] or len(target) > self._longest[1]):
-            return too_long
+            return "a side has too many tokens"
         if self._drop_unknown and (UNK in source.ids or UNK in target):
-            return unknown
+            return "a token is not in the vocabulary"
         return ""
 
     def _write(self) -> None:
@@ -203,14 +195,9 @@ class CorpusWriter:
     def __enter__(self) -> CorpusWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._file, self._writer:
-            if self._chunk and error is None:
+            if self._chunk and not any(error):
                 self._write()
 
 

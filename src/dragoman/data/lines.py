@@ -14,10 +14,8 @@ import hashlib
 import io
 import re
 import stat
-import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,17 +30,6 @@ STDIN = Path("-")
 
 BLOCK = 1 << 16
 """Bytes that are read at a time."""
-_DAMAGED = (
-    EOFError,
-    IndexError,
-    NotImplementedError,
-    ValueError,
-    gzip.BadGzipFile,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What the libraries that unpack raise for a file that is none of theirs."""
 _HARMLESS, _MOST_PACKED = 1 << 27, 200
 """A packed file may unpack to the first number of bytes, or to the second number times its size:
 text packs to a quarter or a tenth of its size."""
@@ -85,8 +72,7 @@ def fingerprint(files: Sequence[Path]) -> str:
     for file in files:
         try:
             with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
+                hashlib.file_digest(stream, lambda: digest)
         except OSError as error:
             raise _unreadable(file, error) from error
     return digest.hexdigest()
@@ -216,12 +202,14 @@ def _opened(file: Path) -> Iterator[io.BufferedReader]:
     with ExitStack() as stack:
         try:
             yield _stream(file, stack)
-        except _DAMAGED as error:
+        except DataError:
+            raise
+        except Exception as error:  # the libraries that unpack raise a dozen kinds
+            if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+                raise _unreadable(file, error) from error
             cause = f"damaged, cut short, or not packed at all: {str(error).rstrip('.')}"
             cure = "fetch it again, or correct the ending of its name"
             raise DataError(cause, place=place(file), cure=cure) from error
-        except OSError as error:
-            raise _unreadable(file, error) from error
 
 
 def _stream(file: Path, stack: ExitStack) -> io.BufferedReader:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dragoman.config.options import Config
-from dragoman.data.corpus import REASONS, Corpus, CorpusWriter
+from dragoman.data.corpus import Corpus, CorpusWriter
 from dragoman.data.lines import require
 from dragoman.data.normalizer import build_normalizer
 from dragoman.data.pairs import Faults, Pair
@@ -177,14 +177,13 @@ def _encode(text: StoredText, found: Vocabularies, folder: Path, say: Say) -> bo
 def _send(rows: Iterable[Rows], corpora: Mapping[int, CorpusWriter], found: Vocabularies) -> None:
     """Encode ``rows`` and write each to the corpus of its part."""
     tokenizers, copy = (found.source, found.target), found.config.model.copy
-    for sources, targets, lines, parts in rows:
-        encoded = encode_pairs(sources, targets, tokenizers, copy=copy)
-        for row, (source, target) in enumerate(zip(*encoded, strict=True)):
-            texts = sources[row], targets[row]
-            corpora[int(parts[row])].add(source, target, lines[row], texts)
+    for pairs, parts in rows:
+        texts = [pair.source for pair in pairs], [pair.target for pair in pairs]
+        encoded = encode_pairs(*texts, tokenizers, copy=copy)
+        for pair, part, source, target in zip(pairs, parts.tolist(), *encoded, strict=True):
+            corpora[part].add(pair, source, target)
 
 
 def _report(corpus: CorpusWriter, what: str, say: Say) -> None:
-    for reason in REASONS:
-        if count := corpus.left_out[reason]:
-            say(f"{count} pairs left out of {what}: {reason}")
+    for reason, count in corpus.left_out.items():
+        say(f"{count} pairs left out of {what}: {reason}")

@@ -1,6 +1,6 @@
 """Reads pairs of text out of files, in one of the formats of ``data/formats``.
 
-A format is a file there with ``check``, ``sides`` and ``read``, and a line in ``_FORMATS`` here.
+A format is a file there with ``sides`` and ``read``, and its name in ``_FORMATS`` here.
 Unusable lines are counted by kind with their places and left out. Characters inside a line that
 some programs take for its end (U+2028, a lone ``\\r`` ...) become spaces: a pair stays on one line.
 """
@@ -16,7 +16,7 @@ from dragoman.config.options import DataOptions
 from dragoman.data.formats import aligned, jsonl, tsv
 from dragoman.data.invisible import BLANK
 from dragoman.data.lines import BLOCK, LINE_END, STDIN, decoded_lines, place, require
-from dragoman.data.pairs import Fault, Faults, Pair, Stream, Unusable
+from dragoman.data.pairs import Fault, Faults, Pair, Row, Stream, Unusable
 from dragoman.errors import DataError, OptionError
 
 _FORMATS: dict[str, ModuleType] = {"tsv": tsv, "aligned": aligned, "jsonl": jsonl}
@@ -50,10 +50,13 @@ def read_pairs(
     """
     files = list(files)
     form = _FORMATS[_format(files, options)]
-    form.check(options)
+    # Room for a JSON line whose every character is two \\u escapes, and for columns not wanted.
+    limit = BLOCK + 24 * options.max_characters
+    streams = [Stream(file, decoded_lines(file, limit, tolerant=as_is)) for file in files]
+    rows = form.read(streams, options, faults)
     for file in files:
         require(file)
-    return _pairs(files, form, options, faults, as_is)
+    return _pairs(files, rows, form.sides(options), options, faults, as_is=as_is)
 
 
 def _format(files: Sequence[Path], options: DataOptions) -> str:
@@ -73,13 +76,15 @@ def _format(files: Sequence[Path], options: DataOptions) -> str:
 
 
 def _pairs(
-    files: Sequence[Path], form: ModuleType, options: DataOptions, faults: Faults, as_is: bool
+    files: Sequence[Path],
+    rows: Iterator[Row],
+    names: tuple[str, str],
+    options: DataOptions,
+    faults: Faults,
+    *,
+    as_is: bool,
 ) -> Iterator[Pair]:
-    # Room for a JSON line whose every character is two \u escapes, and for columns not wanted.
-    limit = BLOCK + 24 * options.max_characters
-    streams = [Stream(file, decoded_lines(file, limit, tolerant=as_is)) for file in files]
-    names = form.sides(options)
-    for line, sides in form.read(streams, options, faults):
+    for line, sides in rows:
         faults.lines += 1
         found = sides if isinstance(sides, Unusable) else _cleaned(sides, names, options, as_is)
         if isinstance(found, Unusable):
@@ -100,26 +105,22 @@ def _cleaned(
     sides: tuple[str, str], names: tuple[str, str], options: DataOptions, as_is: bool
 ) -> tuple[str, str] | Unusable:
     """Both sides without line ends, or what is wrong with the first that cannot be used."""
-    first = _cleaned_side(sides[0], names[0], options.max_characters, as_is)
-    if isinstance(first, Unusable):
-        return first
-    second = _cleaned_side(sides[1], names[1], options.max_characters, as_is, file=1)
-    return second if isinstance(second, Unusable) else (first, second)
-
-
-def _cleaned_side(text: str, name: str, longest: int, as_is: bool, file: int = 0) -> str | Unusable:
-    if not text.isprintable():  # a quick look suffices for plain text, the usual case
-        text = text if as_is else LINE_END.sub(" ", text)
-        if found := _CONTROL.search(text):
-            detail = f"{name} has U+{ord(found[0]):04X} at character {found.start() + 1}"
-            cure = "delete these characters from the file"
-            return Unusable("control characters", detail, cure, file)
-    if len(text) > longest:
-        detail = f"{name} has {len(text):,} characters, {longest:,} are read at most"
-        return Unusable("too long", detail, "try --data.max_characters", file)
-    if not text.strip(BLANK):
-        return Unusable("empty", f"{name} is empty", file=file)
-    return text
+    cleaned = []
+    for file, (side, name) in enumerate(zip(sides, names, strict=True)):
+        text = side
+        if not side.isprintable():  # a quick look suffices for plain text, the usual case
+            text = side if as_is else LINE_END.sub(" ", side)
+            if found := _CONTROL.search(text):
+                detail = f"{name} has U+{ord(found[0]):04X} at character {found.start() + 1}"
+                cure = "delete these characters from the file"
+                return Unusable("control characters", detail, cure, file)
+        if len(text) > (longest := options.max_characters):
+            detail = f"{name} has {len(text):,} characters, {longest:,} are read at most"
+            return Unusable("too long", detail, "try --data.max_characters", file)
+        if not text.strip(BLANK):
+            return Unusable("empty", f"{name} is empty", file=file)
+        cleaned.append(text)
+    return cleaned[0], cleaned[1]
 
 
 def _too_many(files: Sequence[Path], faults: Faults) -> DataError:

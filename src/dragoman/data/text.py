@@ -25,10 +25,8 @@ CHUNK = 8192
 """Rows of a record batch."""
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 
-Columns = tuple[list[str], list[str], list[int]]
-"""A chunk of pairs: sources, targets and line numbers."""
-Rows = tuple[list[str], list[str], list[int], Parts]
-"""A chunk of pairs: sources, targets, line numbers, and the part that each pair goes to."""
+Rows = tuple[list[Pair], Parts]
+"""A chunk of pairs, and the part that each of them goes to."""
 
 
 class StoredText:
@@ -58,9 +56,8 @@ class StoredText:
         for batch, parts in self._chunks(chosen):
             wanted = parts != LEFT_OUT
             if wanted.any():
-                sources = _decoded(batch, "source", wanted)
-                targets = _decoded(batch, "target", wanted)
-                yield sources, targets, _decoded(batch, "line", wanted), parts[wanted]
+                columns = (_decoded(batch, name, wanted) for name in _SCHEMA.names)
+                yield list(map(Pair, *columns)), parts[wanted]
 
     def _chunks(self, parts: Parts | None = None) -> Iterator[tuple[Any, Parts]]:
         parts, at = self.parts if parts is None else parts, 0
@@ -81,16 +78,17 @@ def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
         DataError: no pair has the length that the options ask for.
     """
     data = config.data
-    limits = [_Limits(options) for options in (config.source, config.target)]
+    sides = config.source, config.target
     counts = (WordCount(), WordCount())
     if config.model.shared_embeddings:
         counts = (counts[0], counts[0])
-    automatic = [_is_automatic(options) for options in (config.source, config.target)]
+    automatic = ["auto" in (options.level, options.vocabulary) for options in sides]
     keys, fitting = [np.zeros(0, np.uint64)], [np.zeros(0, np.bool_)]
-    for sources, targets, _ in write_chunks(pairs, path):
+    for chunk in write_chunks(pairs, path):
+        sources, targets = [pair.source for pair in chunk], [pair.target for pair in chunk]
         if not data.validation_pairs:
             keys.append(split_keys(sources, data.split_seed))
-        fits = limits[0].fit(sources) & limits[1].fit(targets)
+        fits = _fit(sources, config.source) & _fit(targets, config.target)
         fitting.append(fits)
         for side, count, is_automatic in zip((sources, targets), counts, automatic, strict=True):
             if is_automatic:
@@ -108,11 +106,12 @@ def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     return text
 
 
-def write_chunks(pairs: Iterable[Pair], path: Path) -> Iterator[Columns]:
+def write_chunks(pairs: Iterable[Pair], path: Path) -> Iterator[list[Pair]]:
     """Write ``pairs`` to ``path`` while they are read; yields each chunk once it is written."""
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
         for chunk in _chunks(pairs):
-            writer.write_batch(pa.record_batch(list(chunk), schema=_SCHEMA))
+            columns = [[getattr(pair, name) for pair in chunk] for name in _SCHEMA.names]
+            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
             yield chunk
 
 
@@ -125,33 +124,20 @@ def open_batches(path: Path) -> list[Any]:
 def rows_of(pairs: Iterable[Pair], part: int) -> Iterator[Rows]:
     """Pairs that are not stored, a chunk at a time, all of one part."""
     for chunk in _chunks(pairs):
-        yield *chunk, np.full(len(chunk[0]), part, dtype=np.int8)
+        yield chunk, np.full(len(chunk), part, dtype=np.int8)
 
 
-class _Limits:
-    """The length that one side may have, in characters of normalised text."""
-
-    def __init__(self, options: SideOptions) -> None:
-        self._least, self._most = options.min_characters, options.max_characters
-        self._normalizer = build_normalizer(options)
-
-    def fit(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """Which of ``texts`` have such a length."""
-        if not self._least and not self._most:
-            return np.ones(len(texts), dtype=np.bool_)
-        lengths = np.array([len(self._normalizer.normalize_str(text)) for text in texts])
-        return (lengths >= self._least) & (lengths <= (self._most or np.inf))
+def _fit(texts: Sequence[str], options: SideOptions) -> npt.NDArray[np.bool_]:
+    """Which of ``texts`` have the length, in characters once normalised, that a side may have."""
+    least, most = options.min_characters, options.max_characters
+    if not least and not most:
+        return np.ones(len(texts), dtype=np.bool_)
+    normalize = build_normalizer(options).normalize_str
+    lengths = np.array([len(normalize(text)) for text in texts])
+    return (lengths >= least) & (lengths <= (most or np.inf))
 
 
-def _is_automatic(options: SideOptions) -> bool:
-    return "auto" in (options.level, options.vocabulary)
-
-
-def _chunks(pairs: Iterable[Pair]) -> Iterator[Columns]:
+def _chunks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
     pairs = iter(pairs)
     while chunk := list(islice(pairs, CHUNK)):
-        yield (
-            [pair.source for pair in chunk],
-            [pair.target for pair in chunk],
-            [pair.line for pair in chunk],
-        )
+        yield chunk

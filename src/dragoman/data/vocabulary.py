@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import trainers
 
@@ -52,26 +53,12 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
     return tokenizer
 
 
-def _trainer(options: SideOptions, vocabulary: int) -> trainers.Trainer:
+def _trainer(options: SideOptions, size: int) -> trainers.Trainer:
     special = special_tokens(options)
+    common: dict[str, Any] = {"vocab_size": size, "special_tokens": special, "show_progress": False}
     if options.level == "bpe":
-        return trainers.BpeTrainer(
-            vocab_size=vocabulary,
-            special_tokens=special,
-            show_progress=False,
-            min_frequency=max(2, options.min_count),
-            limit_alphabet=max(1, vocabulary - len(special)),
-        )
+        fewest, letters = max(2, options.min_count), max(1, size - len(special))
+        return trainers.BpeTrainer(**common, min_frequency=fewest, limit_alphabet=letters)
     if options.level == "unigram":
-        return trainers.UnigramTrainer(
-            vocab_size=vocabulary,
-            special_tokens=special,
-            show_progress=False,
-            unk_token=SPECIAL[UNK],
-        )
-    return trainers.WordLevelTrainer(
-        vocab_size=vocabulary,
-        special_tokens=special,
-        show_progress=False,
-        min_frequency=options.min_count,
-    )
+        return trainers.UnigramTrainer(**common, unk_token=SPECIAL[UNK])
+    return trainers.WordLevelTrainer(**common, min_frequency=options.min_count)

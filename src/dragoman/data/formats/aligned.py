@@ -15,10 +15,6 @@ _PEEK = 20
 """Lines that tell whether a file holds pairs by itself."""
 
 
-def check(options: DataOptions) -> None:
-    """Nothing can be wrong with the options that this format reads."""
-
-
 def sides(options: DataOptions) -> tuple[str, str]:
     """What messages call the two sides of a pair."""
     return "the line", "the line"

@@ -12,10 +12,6 @@ from dragoman.data.pairs import Faults, Row, Stream, Unusable, numbered
 _NOT_JSON = "is there one JSON object a line? try --data.format tsv"
 
 
-def check(options: DataOptions) -> None:
-    """Nothing can be wrong with the options that this format reads."""
-
-
 def sides(options: DataOptions) -> tuple[str, str]:
     """What messages call the two sides of a pair."""
     first, second = options.fields
@@ -24,8 +20,7 @@ def sides(options: DataOptions) -> tuple[str, str]:
 
 def read(streams: Sequence[Stream], options: DataOptions, faults: Faults) -> Iterator[Row]:
     """The two fields of each line."""
-    (stream,) = streams
-    for line, text in numbered(stream.lines):
+    for line, text in numbered(streams[0].lines):
         yield line, text if isinstance(text, Unusable) else _fields(text, options.fields)
 
 

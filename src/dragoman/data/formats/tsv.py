@@ -9,11 +9,11 @@ from dragoman.data.pairs import Faults, Row, Stream, Unusable, numbered
 from dragoman.errors import OptionError
 
 
-def check(options: DataOptions) -> None:
-    """Check the options that this format reads.
+def read(streams: Sequence[Stream], options: DataOptions, faults: Faults) -> Iterator[Row]:
+    """The two columns of each line; ``faults`` notes how many columns the first line has.
 
     Raises:
-        OptionError: a column below 1, or a separator that cannot separate columns.
+        OptionError: a column below 1, or a separator that cannot separate columns (at the call).
     """
     if (least := min(options.columns)) < 1:
         cause = f"there is no column {least}"
@@ -21,6 +21,7 @@ def check(options: DataOptions) -> None:
     if not options.separator or "\n" in options.separator:
         cause = f"{options.separator!r} cannot separate columns"
         raise OptionError(cause, place="data.separator", cure="the default is a tab")
+    return _rows(streams[0], options, faults)
 
 
 def sides(options: DataOptions) -> tuple[str, str]:
@@ -29,9 +30,7 @@ def sides(options: DataOptions) -> tuple[str, str]:
     return f"column {first}", f"column {second}"
 
 
-def read(streams: Sequence[Stream], options: DataOptions, faults: Faults) -> Iterator[Row]:
-    """The two columns of each line; ``faults`` notes how many columns the first line has."""
-    (stream,) = streams
+def _rows(stream: Stream, options: DataOptions, faults: Faults) -> Iterator[Row]:
     first, second = options.columns
     wanted = max(first, second)
     for line, text in numbered(stream.lines):
