@@ -19,7 +19,7 @@ import numpy as np
 from dragoman.config.options import DataOptions
 from dragoman.data.check.alignment import misplaced
 from dragoman.data.check.columns import Corpus
-from dragoman.data.check.fix import HEAD, refuse_to_overwrite, write_fixed
+from dragoman.data.check.fix import HEAD, write_fixed
 from dragoman.data.check.lengths import length_ratio, sorted_by_length
 from dragoman.data.check.oddities import oddities, several_apostrophes
 from dragoman.data.check.repeats import duplicates, overlap, shared, unknown_words, untranslated
@@ -53,8 +53,6 @@ def check_pairs(
         DataError: the files cannot be read as pairs, not one line is usable, or ``fix`` would
             leave nothing.
     """
-    if fix is not None:
-        refuse_to_overwrite(fix, [*files, *against])
     tolerant = replace(options, tolerance=1.0)
     with (
         tempfile.TemporaryDirectory(prefix="dragoman-") as name,

@@ -22,7 +22,7 @@ from dragoman.data.check.columns import Corpus
 from dragoman.data.check.kinds import ALWAYS, KINDS
 from dragoman.data.check.report import Finding, counted
 from dragoman.data.pairs import Fault, Faults
-from dragoman.errors import DataError, OptionError
+from dragoman.errors import DataError
 from dragoman.files import replacing
 
 CHANGES = ".changes.tsv"
@@ -30,20 +30,6 @@ CHANGES = ".changes.tsv"
 _ROUNDS = 50
 """Far more than are ever needed: a fault that comes back in every round must not go on for ever."""
 HEAD = "place\twhat\twhy\tdetail\n"
-
-
-def refuse_to_overwrite(out: Path, files: Sequence[Path]) -> None:
-    """Refuse an output that is one of the input files, a folder, or in no folder.
-
-    Raises:
-        OptionError: it is.
-    """
-    for file in files:
-        if file.exists() and out.exists() and file.samefile(out):
-            raise OptionError(f"{out} is a file of pairs", place="--fix", cure="another name")
-    if out.is_dir() or not out.parent.is_dir():
-        cause = f"{out} is a folder" if out.is_dir() else f"no such folder: {out.parent}"
-        raise OptionError(cause, place="--fix")
 
 
 def write_fixed(
