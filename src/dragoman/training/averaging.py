@@ -28,8 +28,8 @@ def average_checkpoints(
     Args:
         folder: a run.
         out: the new model folder; all of it appears at once.
-        last: so many latest checkpoints; 0: all that there are.
-        steps: the steps of the checkpoints to take instead.
+        last: number of latest checkpoints; 0: all.
+        steps: steps of the checkpoints to average instead.
 
     Returns:
         The checkpoints that were taken.

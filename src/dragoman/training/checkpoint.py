@@ -1,4 +1,4 @@
-"""Checkpoints: folders with all that a run needs to go on as if it had never stopped.
+"""Checkpoints: folders with everything that a run needs to continue to the same bits.
 
 checkpoints/step-00001000/
     model.safetensors      weights

@@ -1,4 +1,4 @@
-"""The machine that a run was made on, and how much of it the run uses."""
+"""Describes the machine, measures how much of it a run uses, and sets threads and determinism."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def environment(options: TrainingOptions) -> dict[str, str]:
-    """What the numbers of a run depend on beside its options."""
+    """Versions and hardware that a run's numbers and speed depend on, for its record."""
     found = {
         "dragoman": __version__,
         "python": platform.python_version(),
@@ -39,15 +39,16 @@ def environment(options: TrainingOptions) -> dict[str, str]:
 
 
 def cores() -> int:
-    """The processor's cores that this process may use."""
+    """Number of processor cores that this process may use."""
     known = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what a step frees for the next one, where it knows how (glibc).
+    """Let glibc keep freed memory for the next step; other C libraries are left as they are.
 
-    Else each large tensor of each step is mapped anew, page by page: some 5 % of a step's time.
+    Otherwise the system maps every large tensor anew, page by page, in each step, which costs
+    about 5 % of a step's time.
     """
     with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows
         set_option = ctypes.CDLL(None).mallopt
@@ -56,10 +57,10 @@ def keep_freed_memory() -> None:
 
 
 def keep_threads(begun_with: int) -> str:
-    """Compute with as many threads as the run did, if there are cores for them.
+    """Compute with as many threads as the run was begun with, if there are cores for them.
 
     Returns:
-        What to tell the user where there are not; else nothing.
+        A warning if there are too few cores; else nothing.
     """
     if begun_with <= cores():
         torch.set_num_threads(begun_with)
@@ -74,7 +75,7 @@ def keep_threads(begun_with: int) -> str:
 
 @contextmanager
 def threads_restored() -> Iterator[None]:
-    """Whatever number of threads torch is given within, afterwards it has the one from before."""
+    """Context manager and decorator: gives torch its number of threads back afterwards."""
     before = torch.get_num_threads()
     try:
         yield
@@ -84,7 +85,7 @@ def threads_restored() -> Iterator[None]:
 
 @contextmanager
 def fixed_order(asked: bool) -> Iterator[None]:
-    """Within, if ``asked``, torch takes only operations that add up in a fixed order."""
+    """Context manager: if ``asked``, torch uses only operations that add in a fixed order."""
     if not asked:
         yield
         return
@@ -103,7 +104,7 @@ def fixed_order(asked: bool) -> Iterator[None]:
 
 
 def device_utilisation(device: torch.device) -> list[float]:
-    """Share of the last moments in which a GPU computed, by NVML; nothing without it."""
+    """Share of the last second or so in which a GPU computed, by NVML; empty without NVML."""
     if device.type != "cuda":
         return []
     try:
@@ -113,7 +114,8 @@ def device_utilisation(device: torch.device) -> list[float]:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes that this process ever held, on a GPU there; None where nobody tells."""
+    """Largest number of bytes that this process has held, on ``device`` if it is a GPU; None if the
+    system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     try:
@@ -142,15 +144,15 @@ def _processor() -> str:
 
 
 class Usage:
-    """Memory and utilisation of this process; each answer is about the time since the last one."""
+    """Measures memory and utilisation of this process."""
 
     def __init__(self) -> None:
         self._process, self._cores = psutil.Process(), cores()
         self._mark = (time.monotonic(), time.process_time())
 
     def measure(self) -> dict[str, float]:
-        """Megabytes (10^6 bytes) now, and the share of its cores that was busy; the device's as
-        well, there the most memory so far."""
+        """``memory_mb`` (10^6 bytes, now) and ``utilisation`` (share of the cores' time that was
+        used since the last call); with a GPU, its largest memory so far and its utilisation."""
         now = (time.monotonic(), time.process_time())
         wall, worked = now[0] - self._mark[0], now[1] - self._mark[1]
         self._mark = now

@@ -1,4 +1,4 @@
-"""What ``"auto"`` becomes, once the data is known."""
+"""Chooses a value for each option that is ``"auto"``, from the data and the machine."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _has_end(options: TrainingOptions) -> bool:
 
 
 def _dropout(config: Config, tokens: int) -> float:
-    """Little for closed sets of words or letters, whose rules leave nothing to guess at."""
+    """Dropout: little for words and characters, where subwords would need more."""
     if config.target.level in ("word", "char"):
         return 0.1
     return 0.3 if tokens < 1_000_000 else 0.2

@@ -1,4 +1,4 @@
-"""How the learning rate moves over a run."""
+"""The learning rate and the share of scheduled sampling as functions of the step."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int
     Args:
         options: peak rate, schedule and warm-up.
         step: steps taken before this one.
-        done: share of the run that is over, in [0, 1]; of steps, epochs or time, whichever is
-            nearest to its end. A run without an end stays at 0.
+        done: share of the run that is over, in [0, 1], by the limit (steps, epochs or time) that is
+            nearest; 0 for a run without an end.
         cuts: times that validation has stopped improving (``plateau``).
     """
     warm = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0

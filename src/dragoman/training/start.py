@@ -1,4 +1,4 @@
-"""What a new model begins with: frequencies of words, word vectors, parts of another model."""
+"""Fills a new model with word frequencies, word vectors, and parts of another model."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output
 
 
 def fill_frequencies(model: Seq2Seq, train: Corpus) -> None:
-    """Let the output layer begin with the logarithms of the words' frequencies as its bias.
+    """Set the output layer's bias to the logarithms of the words' frequencies.
 
-    Else the first hundred steps would learn little more than how frequent each word is.
+    Without it the first hundred steps learn little more than these frequencies.
     """
     counts = torch.from_numpy(train.target_counts(len(model.output.bias))).double()
     with torch.no_grad():
@@ -78,7 +78,7 @@ def fill_parts(model: Seq2Seq, config: Config) -> list[str]:
 
 
 def freeze(model: Seq2Seq, config: Config, source: Tokenizer, target: Tokenizer) -> None:
-    """Let the weights that the options freeze learn nothing."""
+    """Exclude the weights from training that the options freeze."""
     if config.training.freeze and config.training.start_from:
         prefixes = tuple(prefix for part in config.training.parts for prefix in PREFIXES[part])
         for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""Experiment trackers, as Accelerate wraps them: TensorBoard, Weights & Biases, MLflow."""
+"""Sends options and curves to TensorBoard, Weights & Biases and MLflow, through Accelerate."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ class Trackers:
         self._each(lambda tracker: tracker.log(values, step=row["step"]))
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send what the trackers still hold, and end their runs."""
         self._each(lambda tracker: tracker.finish())
 
     def _each(self, send: Callable[[Any], None]) -> None:
         for name, tracker in list(self._trackers.items()):
             try:
                 send(tracker)
-            except Exception as error:  # a network that is down is no reason to stop learning
+            except Exception as error:  # such as a network that is down: training goes on
                 del self._trackers[name]
                 self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
 
 
 def _known(path: Path) -> dict[str, str]:
-    """What trackers call this run, from an earlier command."""
+    """Identifiers that trackers gave this run in an earlier command, by tracker."""
     try:
         return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
     except (ValueError, TypeError) as error:
@@ -100,7 +100,7 @@ def _known(path: Path) -> dict[str, str]:
 
 def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
     if name == "tensorboard":
-        # What a killed run logged after its last checkpoint is hidden: it is logged again.
+        # Hides what a killed run logged after its last checkpoint: it is logged again.
         purge = step + 1 if known else None
         return tracking.TensorBoardTracker("tensorboard", folder, purge_step=purge)
     if name == "wandb":
@@ -110,5 +110,5 @@ def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
 
 
 def _identity(name: str, run: Any) -> str:
-    """What a resumed run is found by; TensorBoard's files are found by their place."""
+    """The tracker's identifier of the run; TensorBoard's files are found by their folder."""
     return str(run.id if name == "wandb" else run.info.run_id if name == "mlflow" else "here")

@@ -1,4 +1,4 @@
-"""How good the model is now, on pairs that it does not learn from."""
+"""Scores the model on held-out pairs during training, and keeps some translations to show."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.translator import Translator
 
 SHOWN, WORST = 3, 10
-"""Held-out translations that are kept to be looked at: any, and those farthest from the mark."""
+"""Numbers of held-out translations that are kept: any, and those with the lowest chrF."""
 _LONGEST_SHOWN = 40
 """Tokens of a sentence whose attention is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One held-out pair and what the model makes of it; no reference for a watched sentence."""
+    """A source and its translation, with the reference of a held-out pair ("" if there is none)."""
 
     source: str
     reference: str
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Scores of one moment of a run."""
+    """Scores and translations of the weights as they are after one step."""
 
     scores: dict[str, float]
     """``loss`` (nats a token), ``perplexity``, ``token_accuracy`` (share, given the right tokens
@@ -59,11 +59,11 @@ class Validation:
     watched: tuple[Sample, ...]
     worst: tuple[Sample, ...]
     mistakes: dict[str, int]
-    """How many of the outputs are visibly wrong, by kind."""
+    """Numbers of outputs that are visibly wrong, by kind (:mod:`dragoman.evaluation.mistakes`)."""
     seconds: float
 
     def metric(self, name: str) -> float:
-        """The score that decides; higher is better."""
+        """The score ``name``, which chooses the best weights; higher is better."""
         return -self.scores["loss"] if name == "loss" else self.scores[name]
 
 
@@ -121,7 +121,7 @@ def _attended(
     references: Sequence[str],
     options: SearchOptions,
 ) -> tuple[Sample, ...]:
-    """Translate, with attention, what people will look at."""
+    """Translate sentences for the report, with their attention weights."""
     samples = []
     answers = translator.translate(sources, options, attention=True)
     for answer, reference in zip(answers, references, strict=True):
