@@ -74,3 +74,11 @@ def test_no_attention_no_alignment() -> None:
         nothing = SimpleNamespace(source="le chat", hypotheses=hypotheses)
         assert pharaoh(nothing, words, words) == ""  # type: ignore[arg-type]
     assert aligned("le chat", "", [2], words) == ""
+
+
+def test_a_line_that_was_cut_off_links_what_was_read() -> None:
+    words = tokenizer("word")
+    weights = np.eye(3, dtype=np.float32)  # two words were read, and the end
+    best = SimpleNamespace(ids=tuple(words.encode(["the cat"])[0].tolist()), weights=weights)
+    asked = SimpleNamespace(source="le chat noir dort", hypotheses=(best,))
+    assert pharaoh(asked, words, words) == "0-0 1-1"  # type: ignore[arg-type]

@@ -8,22 +8,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
+from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
-from dragoman.data.tokenizer import EOS, Tokenizer
-from dragoman.data.vocabulary import train_tokenizer
-from dragoman.errors import OptionError
-from dragoman.model.build import build_model
-from dragoman.model.network import TorchNetwork
-from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import constraints_of
 from dragoman.search.phrases import Banned, Phrases
-from dragoman.search.request import Request
-from dragoman.search.translator import Translator
 from table_network import WORDS, ShortNetwork, TableNetwork, outputs, plain, total
 
 LIMITED = SearchOptions(max_ratio=0.0, unknown="drop")  # 20 tokens at most
@@ -133,61 +124,3 @@ def test_an_output_ends_where_no_word_is_left() -> None:
         )[0]:
             assert sorted(hypothesis.ids) == [*WORDS] and hypothesis.complete
             assert np.isfinite(hypothesis.score)
-
-
-TEXT = ["the cat sat on a mat , near the dog .", "a category of cats", "dogs sit !"]
-
-
-def translator(level: str) -> Translator:
-    options = replace(SideOptions(), level=level, vocabulary=60)
-    tokenizer: Tokenizer = train_tokenizer(TEXT * 3, options)
-    torch.manual_seed(4)
-    small = replace(ModelOptions(), embedding=12, hidden=16, dropout=0.0)
-    model = build_model(small, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(3)
-        model.output.bias[EOS] = 1.0
-    return Translator(BatchedScorer(TorchNetwork(model)), tokenizer, tokenizer, longest=30)
-
-
-@pytest.mark.parametrize("level", ["word", "bpe", "char"])
-def test_words_in_the_text_of_every_level(level: str) -> None:
-    one, options = translator(level), SearchOptions(beam=4)
-    never = ("sat",) if level == "char" else ("cat", "dog", "a")
-    lines = [
-        Request(
-            f"the cat sat {n} on the mat",
-            prefix="a dog" if n % 2 and level == "char" else "",
-            must=("mat", "near the"),
-            never=never,
-        )
-        for n in range(12)
-    ]
-    for answer in one.translate(lines, options):
-        words = answer.text.replace(",", " ").replace(".", " ").replace("!", " ").split()
-        joined = " ".join(words)
-        assert "mat" in (joined if level == "char" else words), answer.text
-        assert "near the" in joined
-        for word in never:
-            assert word not in (joined if level == "char" else words), answer.text
-
-
-@pytest.mark.parametrize(
-    ("request_", "options", "message"),
-    [
-        ({"must": ("zebra",)}, {}, "must: 'zebra' is not in the target vocabulary"),
-        ({"prefix": "a zebra"}, {}, "prefix: 'a zebra' is not in the target vocabulary"),
-        ({"must": (" ",)}, {}, "must: ' ' is empty"),
-        ({"must": ("the cat",), "never": ("cat",)}, {}, "'the cat' cannot be there without 'cat'"),
-        ({"prefix": "the cat", "never": ("cat",)}, {}, "'the cat' cannot be there without 'cat'"),
-        ({"must": ("cat",)}, {"temperature": 1.0}, "must: it needs a search"),
-        ({"must": ("zebra",), "place": "in.jsonl:7"}, {}, "in.jsonl:7: must: 'zebra'"),
-    ],
-)
-def test_what_cannot_be_asked_is_refused(
-    request_: dict[str, object], options: dict[str, object], message: str
-) -> None:
-    asked = Request("the cat", **request_)  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match=message):
-        list(translator("word").translate([asked], SearchOptions(**options)))  # type: ignore[arg-type]

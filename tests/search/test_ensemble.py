@@ -12,7 +12,7 @@ from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
-from table_network import WORDS, TableNetwork, outputs
+from table_network import WORDS, TableNetwork, outputs, source
 
 OPTIONS = SearchOptions(beam=3, n_best=3, max_ratio=0.0, unknown="drop")
 
@@ -58,3 +58,21 @@ def test_models_that_do_not_agree_are_refused(
 
 def test_models_may_read_different_words() -> None:
     require_agreement([Member("a", "s", "t", False), Member("b", "other", "t", False)])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_word_that_no_member_can_say_stays_impossible(temperature: float) -> None:
+    class OfAnother(TableNetwork):
+        """The last word is another sentence's own, as in a batch of a copying model."""
+
+        def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
+            scores = super().log_probs(source, history)
+            scores[WORDS[-1]] = -np.inf
+            return scores
+
+    scorer = ensemble(OfAnother(1), OfAnother(2))
+    (scores, _) = scorer.step(np.array([2]), scorer.start([(source(1), source(1))], 1))
+    assert scores.log_probs[0, WORDS[-1]] == -np.inf and not np.isnan(scores.log_probs).any()
+    options = replace(OPTIONS, temperature=temperature)
+    for hypothesis in outputs(scorer, [(1, 1)], options)[0]:
+        assert np.isfinite(hypothesis.score) and {*hypothesis.ids} <= {*WORDS[:-1]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -167,11 +168,11 @@ def _json(answer: Translation, sure: float | None, unsure: bool | None) -> str:
     fields: dict[str, Any] = {
         "source": answer.source,
         "text": answer.text,
-        "score": round(answer.score, 6),
+        "score": _rounded(answer.score),
         "source_tokens": answer.source_tokens,
         "target_tokens": answer.target_tokens,
         "n_best": [
-            {"text": text, "score": round(h.score, 6), "log_prob": round(h.log_prob, 6)}
+            {"text": text, "score": _rounded(h.score), "log_prob": _rounded(h.log_prob)}
             for h, text in best
         ],
     }
@@ -179,7 +180,14 @@ def _json(answer: Translation, sure: float | None, unsure: bool | None) -> str:
         fields["confidence"] = round(sure, 4)
     if unsure is not None:
         fields["unsure"] = unsure
-    return json.dumps(fields, ensure_ascii=False)
+    if answer.unmet:
+        fields["unmet"] = answer.unmet
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False)
+
+
+def _rounded(value: float) -> float | None:
+    """Six decimals; None, as JSON has no infinity, where no output was found."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def _draw(answer: Translation, path: Path) -> None:
