@@ -214,6 +214,19 @@ def test_lines_that_are_all_shifted(tmp_path: Path) -> None:
     assert "1 line further up" in finding.places[0]
 
 
+def test_one_shift_is_one_run(tmp_path: Path) -> None:
+    """A line that is missing in the middle of one of two aligned files."""
+    pairs = sample_pairs("phrases", count=3001)
+    targets = [p.target for p in pairs]
+    del targets[2000]
+    (tmp_path / "a").write_text("".join(f"{p.source}\n" for p in pairs[:-1]), encoding="utf-8")
+    (tmp_path / "b").write_text("".join(f"{text}\n" for text in targets), encoding="utf-8")
+    report = check_pairs([tmp_path / "a", tmp_path / "b"], DataOptions())
+    (finding,) = (f for f in report.findings if f.kind == "shifted lines")
+    (place,) = finding.places
+    assert abs(finding.count - 1000) < 5 and place.endswith("1 line further up")
+
+
 def test_one_language_on_both_sides_is_neither_swapped_nor_shifted(tmp_path: Path) -> None:
     said = [p.target for p in sample_pairs("phrases", count=600)]
     text = "".join(f"{a}\t{b}\n" for a, b in pairwise(said))
