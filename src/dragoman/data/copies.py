@@ -1,9 +1,9 @@
-"""Which source words can be copied into the output, and under which ids.
+"""The ids under which a copying model puts words of the source into the target.
 
-A copying model (:mod:`dragoman.model.copying`) speaks of its source's words in the target's
-vocabulary of V tokens. A word that is not in it gets an id of its own for this one sentence: V for
-the first such word, V + 1 for the next other one. A target word that the vocabulary lacks but the
-source has is learned under that id.
+The model (:mod:`dragoman.model.copying`) reads every source word as an id of the target's
+vocabulary of V tokens. A word that is not in the vocabulary has an id for this one sentence: V for
+the first such word, V + 1 for the next different one. A target word that is not in the vocabulary
+but in the source has the same id.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
 
 
 def copy_ids(pieces: Sequence[str], target: Tokenizer) -> tuple[Ids, list[str]]:
-    """Ids of the source's tokens in the target's vocabulary, with its end token at the end.
+    """The source's tokens as ids of the target, with the end token at the end.
 
     Args:
         pieces: the source's tokens as text (:meth:`Tokenizer.pieces`).
         target: the target's tokenizer, V tokens.
 
     Returns:
-        Ids [S + 1], and the words of ids V, V + 1, ...
+        Ids [S + 1], and the words whose ids are V, V + 1, ...
     """
-    own: dict[str, int] = {}
+    beyond: dict[str, int] = {}
     ids = []
     for piece in pieces:
         known = target.token_id(piece)
-        ids.append(len(target) + own.setdefault(piece, len(own)) if known is None else known)
-    return np.array([*ids, EOS], dtype=np.int32), list(own)
+        ids.append(len(target) + beyond.setdefault(piece, len(beyond)) if known is None else known)
+    return np.array([*ids, EOS], dtype=np.int32), list(beyond)
 
 
 def extend_target(ids: Ids, pieces: Sequence[str], words: Sequence[str], vocabulary: int) -> Ids:

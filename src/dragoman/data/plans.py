@@ -1,7 +1,7 @@
-"""Which pairs make a batch: a whole epoch planned at once, in NumPy.
+"""Plans which pairs make each batch of an epoch.
 
-A plan is a function of the corpus, the seed and the epoch alone: to resume in the middle of an
-epoch, make the plan again and skip what was done.
+A plan depends on the corpus, the seed and the epoch only. To resume in the middle of an epoch, the
+plan is made again and the batches that were done are skipped.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Lengths = npt.NDArray[np.int32]
 LONGEST_SOURCE = 4
 """Most source positions of a batch, as a multiple of its target positions."""
 MOST_PADDING = 0.25
-"""A batch is cut before more of its source positions than this are padding, ..."""
+"""Largest share of a batch's source positions that is padding; the batch ends before it grows."""
 LEAST_FILLED = 0.25
-"""... unless it would hold less than this share of the tokens it may hold."""
+"""A batch that holds less than this share of ``batch_tokens`` may have more padding."""
 
 
 def plan_epoch(
@@ -48,7 +48,7 @@ def plan_batches(
 
     Args:
         source_lengths: tokens of each source, end token not counted.
-        target_lengths: the same of the targets.
+        target_lengths: tokens of each target, end token not counted.
         batch_tokens: most target positions of a batch, padding and end tokens included; a single
             longer pair is a batch of its own.
         seed, epoch: decide the order.
@@ -70,7 +70,15 @@ def plan_batches(
 def plan_sentences(
     source_lengths: Lengths, target_lengths: Lengths, count: int, *, seed: int, epoch: int
 ) -> list[Rows]:
-    """The same with ``count`` pairs a batch; only one batch may hold fewer."""
+    """Group all pairs into batches of ``count`` pairs of like lengths, in random order.
+
+    One batch holds fewer when ``count`` does not divide the number of pairs.
+
+    Args:
+        source_lengths, target_lengths: tokens of each pair.
+        count: pairs of a batch.
+        seed, epoch: decide the order.
+    """
     random = np.random.default_rng((seed, epoch))
     order = _by_length(source_lengths, target_lengths, random)
     batches = [order[start : start + count] for start in range(0, len(order), count)]
@@ -86,9 +94,10 @@ def plan_buckets(
     seed: int,
     epoch: int,
 ) -> list[Rows]:
-    """Draw a bucket uniformly, then ``count`` different pairs from it; again and again.
+    """Draw a bucket uniformly and ``count`` different pairs from it, for each batch.
 
-    An epoch is as many draws as would show every pair once. Pairs that fit no bucket are not used.
+    An epoch has as many batches as would hold every pair once. Pairs that fit no bucket are not
+    used.
 
     Args:
         source_lengths, target_lengths: tokens, end tokens not counted.
@@ -129,7 +138,7 @@ def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) ->
 
 
 def _take(source: Lengths, target: Lengths, batch_tokens: int) -> int:
-    """How many of the next pairs (``target`` rising) make one batch."""
+    """The number of pairs in the next batch; ``target`` lengths do not fall."""
     window = max(1, batch_tokens // int(target[0]))
     source, target = source[:window], target[:window]
     count = np.arange(1, len(target) + 1)

@@ -1,4 +1,4 @@
-"""Word vectors from text files: GloVe, word2vec and fastText, plain or ``.gz``.
+"""Reads word vectors from text files: GloVe, word2vec and fastText, plain or packed.
 
     V vocabulary   E width
 
@@ -16,30 +16,30 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.data.lines import decoded_lines, place, require
-from dragoman.data.tokenizer import EOS, Tokenizer
+from dragoman.data.tokenizer import EOS, SPACE, Tokenizer
 from dragoman.errors import DataError
 
-_MARK = "▁"
 _LONGEST = 1 << 16
-"""Bytes of a line, beside 64 for each number."""
+"""Most bytes of a line, beside 64 for each number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """What a file holds for one vocabulary."""
+    """The vectors that a file holds for the tokens of one vocabulary."""
 
     rows: npt.NDArray[np.int64]
     """Ids that have a vector, [K]."""
     values: npt.NDArray[np.float32]
     """Their vectors, [K, E]."""
     vocabulary: int
+    """Size of the vocabulary, V."""
     repeated: int
-    """Words that stood in the file again; the first counts."""
+    """Number of lines whose word the file had before; the first vector of a word is used."""
     unreadable: tuple[str, ...]
-    """The first places of lines that are no vectors."""
+    """Places (``file:line``) of the first three lines that are no vectors."""
 
     def summary(self) -> str:
-        """Coverage, and what was wrong: one line."""
+        """One line for the user: the share of the vocabulary with a vector, and what was wrong."""
         tokens = self.vocabulary - EOS - 1
         text = f"word vectors for {len(self.rows):,} of {tokens:,} tokens"
         if tokens:
@@ -93,11 +93,16 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
 
 
 def _spellings(tokenizer: Tokenizer) -> dict[str, list[tuple[int, bool]]]:
-    """Words to look for, with the ids that want them and whether that is their own spelling."""
+    """The words to look for in the file.
+
+    Returns:
+        For each word the tokens that can take its vector, and whether the word is spelt like the
+        token (else it is the token in lower case).
+    """
     wanted: dict[str, list[tuple[int, bool]]] = {}
     ids = range(EOS + 1, len(tokenizer))
     for token, text in zip(ids, tokenizer.tokens(ids), strict=True):
-        word = text.removeprefix(_MARK)
+        word = text.removeprefix(SPACE)
         wanted.setdefault(word, []).append((token, True))
         if word.lower() != word:
             wanted.setdefault(word.lower(), []).append((token, False))
@@ -105,10 +110,10 @@ def _spellings(tokenizer: Tokenizer) -> dict[str, list[tuple[int, bool]]]:
 
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.float32] | None]]:
-    """Line number, word and vector; None where a line is no vector.
+    """Line number, word and vector of each line; None where a line is no vector.
 
     Raises:
-        DataError: the first vector has another width: all will.
+        DataError: the first vector is not ``width`` wide.
     """
     first = True
     for line, raw in enumerate(decoded_lines(path, _LONGEST + 64 * width), 1):
