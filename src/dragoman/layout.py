@@ -17,7 +17,7 @@ fra-eng/
 from __future__ import annotations
 
 FORMAT = "1"
-"""Version of this layout; stands in the header of ``model.safetensors``."""
+"""Version of this layout; stands first in ``config.toml``, and in ``model.safetensors``."""
 
 CONFIG = "config.toml"
 WEIGHTS = "model.safetensors"

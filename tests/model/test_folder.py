@@ -130,6 +130,46 @@ def test_another_format(tmp_path: Path) -> None:
         load_folder(tmp_path)
 
 
+def test_a_newer_format_is_named_before_its_options(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = tmp_path / "config.toml"
+    text = path.read_text()
+    assert text.startswith('format = "1"\n')
+    path.write_text("new = 1\n" + text.replace('format = "1"', 'format = "2"'))
+    with pytest.raises(FolderError, match=r"config.toml: has format '2', this version reads '1'"):
+        load_folder(tmp_path)
+
+
+def test_a_folder_of_the_first_version_loads(tmp_path: Path) -> None:
+    """Without a format in config.toml, and with three entries in the header of the weights."""
+    model = make(tmp_path)
+    config, path = tmp_path / "config.toml", tmp_path / "model.safetensors"
+    config.write_text(config.read_text().replace('format = "1"\n', ""))
+    folder = load_folder(tmp_path)
+    header = {"format": "1", "source": folder.source.digest, "target": folder.target.digest}
+    save_file(load_file(path), path, metadata=header)
+    loaded = load_folder(tmp_path).model.state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in model.state_dict().items())
+
+
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    make(tmp_path)
+    folder = load_folder(tmp_path)
+    contents = set()
+    for _ in range(12):
+        save_weights(tmp_path, folder.model, folder.source, folder.target)
+        contents.add((tmp_path / "model.safetensors").read_bytes())
+    assert len(contents) == 1
+
+
+def test_facts_that_are_no_object_are_damage(tmp_path: Path) -> None:
+    make(tmp_path)
+    path = tmp_path / "model.safetensors"
+    save_file(load_file(path), path, metadata={"dragoman": "[1]"})
+    with pytest.raises(FolderError, match="is damaged or no safetensors file"):
+        load_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from dragoman.model.copying import Mixture
 from dragoman.model.output import Output
-from dragoman.model.sampled_softmax import draw, sampled_loss
+from dragoman.model.sampled_softmax import draw, frequency_ranks, sampled_loss
 from tiny import formula_weights
 
 TOKENS, HIDDEN, VOCABULARY, SAMPLES = 13, 7, 60, 25
+RANKS = torch.arange(VOCABULARY, dtype=torch.float32)
 
 
 @pytest.fixture
@@ -31,23 +33,42 @@ def test_draws_are_distinct_and_follow_the_log_uniform_ranks() -> None:
     torch.manual_seed(1)
     counts = torch.zeros(VOCABULARY)
     for _ in range(4000):
-        ids, log_inclusion = draw(VOCABULARY, 1, torch.device("cpu"))
+        ids, log_inclusion = draw(RANKS, 1)
         counts[ids] += 1
         assert (log_inclusion <= 0).all()
     rank = torch.arange(VOCABULARY)
     expected = torch.log((rank + 2.0) / (rank + 1)) / math.log(VOCABULARY + 1)
     statistic = ((counts - 4000 * expected) ** 2 / (4000 * expected)).sum()
     assert statistic < 103  # chi-squared, 59 degrees of freedom, p = 0.0003
-    ids, _ = draw(VOCABULARY, SAMPLES, torch.device("cpu"))
+    ids, _ = draw(RANKS, SAMPLES)
     assert len(set(ids.tolist())) == SAMPLES
 
 
-def test_the_estimate_of_a_sum_has_no_bias() -> None:
+def test_words_that_were_never_seen_are_hardly_drawn() -> None:
+    """As bytes, which a subword vocabulary numbers first and hardly needs."""
+    random = np.random.default_rng(0)
+    counts = random.integers(1, 10**6, 4000)
+    counts[4:260] = 0
+    ranks = frequency_ranks(counts)
+    assert sorted(ranks.tolist()) == list(range(4000))
+    assert counts[ranks.argsort().numpy()].tolist() == sorted(counts.tolist(), reverse=True)
+    torch.manual_seed(1)
+    draws = torch.cat([draw(ranks, 64)[0] for _ in range(100)])
+    never = ((draws >= 4) & (draws < 260)).double().mean()
+    assert never < 0.02  # by id, more than half of the draws were of these
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_the_estimate_of_a_sum_has_no_bias(seed: int | None) -> None:
+    """By id, or by a frequency that ids know nothing of."""
+    ranks = RANKS
+    if seed is not None:
+        ranks = frequency_ranks(np.random.default_rng(seed).integers(0, 50, VOCABULARY))
     torch.manual_seed(2)
     values = torch.exp(torch.sin(torch.arange(VOCABULARY).double()) * 3)
     estimates = []
     for _ in range(4000):
-        ids, log_inclusion = draw(VOCABULARY, SAMPLES, torch.device("cpu"))
+        ids, log_inclusion = draw(ranks, SAMPLES)
         estimates.append((values[ids] / log_inclusion.double().exp()).sum())
     drawn = torch.stack(estimates)
     error = drawn.std() / math.sqrt(len(drawn))
@@ -80,7 +101,7 @@ def test_right_is_what_no_sampled_word_beats(output: Output, pointer: bool) -> N
     counts = []
     for seed in range(20):
         torch.manual_seed(seed)
-        ids, log_inclusion = draw(VOCABULARY, SAMPLES, features.device)
+        ids, log_inclusion = draw(RANKS, SAMPLES)
         count = 0
         for n, target in enumerate(targets):
             exp = (features[n] @ output.weight.t() + output.bias).exp()
@@ -101,7 +122,7 @@ def test_weights_that_were_not_drawn_learn_nothing(output: Output) -> None:
     torch.manual_seed(4)
     features, targets = inputs()
     state = torch.get_rng_state()
-    ids, _ = draw(VOCABULARY, SAMPLES, torch.device("cpu"))
+    ids, _ = draw(RANKS, SAMPLES)
     torch.set_rng_state(state)
     sampled_loss(output, features, targets, SAMPLES)[0].backward()
     touched = set(output.bias.grad.nonzero().flatten().tolist())
@@ -113,3 +134,14 @@ def test_as_many_samples_as_words_are_the_full_softmax(output: Output) -> None:
     assert (
         sampled_loss(output, features, targets, VOCABULARY)[0] == output.loss(features, targets)[0]
     )
+
+
+def test_the_loss_samples_by_the_ranks_that_it_is_given(output: Output) -> None:
+    features, targets = inputs()
+    ranks = RANKS.flip(0)
+    torch.manual_seed(5)
+    ids, _ = draw(ranks, SAMPLES)
+    torch.manual_seed(5)
+    sampled_loss(output, features, targets, SAMPLES, ranks=ranks)[0].backward()
+    touched = set(output.bias.grad.nonzero().flatten().tolist())
+    assert touched == set(ids.tolist()) | set(targets.tolist())

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import tomli_w
 
 from dragoman.config.options import Config
-from dragoman.errors import OptionError, did_you_mean
+from dragoman.errors import FolderError, OptionError, did_you_mean
+from dragoman.layout import FORMAT
 
 Options = TypeVar("Options")
 _MOST_TOML = 1 << 20
@@ -35,14 +36,15 @@ def plain(config: Config) -> dict[str, Any]:
 
 
 def to_toml(config: Config) -> str:
-    """Write every option as TOML, one table a group; :func:`from_toml` reads it back unchanged."""
-    return tomli_w.dumps(dataclasses.asdict(config))
+    """Write the format's version and every option as TOML; :func:`from_toml` reads it back."""
+    return tomli_w.dumps({"format": FORMAT, **dataclasses.asdict(config)})
 
 
 def from_toml(path: Path, *, base: Config | None = None) -> Config:
     """Read a recipe or a ``config.toml``. Options that it does not name are those of ``base``.
 
     Raises:
+        FolderError: another version of Dragoman wrote it, in another format.
         OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
     """
     try:
@@ -57,6 +59,13 @@ def from_toml(path: Path, *, base: Config | None = None) -> Config:
         raise OptionError(f"is not TOML: {error}", place=str(path)) from error
     except RecursionError as error:
         raise OptionError("is not TOML: nested too deep", place=str(path)) from error
+    version = tree.pop("format", "1")  # read first: other formats may have other options
+    if version != FORMAT:
+        raise FolderError(
+            f"has format {version!r}, this version reads {FORMAT!r}",
+            place=str(path),
+            cure="use the version of Dragoman that wrote it",
+        )
     return merge(base or Config(), tree, place=str(path))
 
 

@@ -1,7 +1,8 @@
 """The model folder: saved, loaded, and checked for parts that do not belong together.
 
 ``model.safetensors`` carries in its header the format's version and the digests of both
-tokenizers, so that a file from another model is recognised.
+tokenizers, so that a file from another model is recognised. They are one entry, since the library
+writes several in an order of chance: equal models are equal files.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,6 +28,9 @@ from dragoman.files import replacing, write_text
 from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
 from dragoman.model.build import build_model
 from dragoman.model.seq2seq import Seq2Seq
+
+_FACTS = "dragoman"
+"""The header's entry: the format's version and both digests as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ def save_setup(path: Path, config: Config, source: Tokenizer, target: Tokenizer)
 
 def save_weights(path: Path, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:
     """Replace the weights; the old ones stay until the new ones are on disk."""
-    header = {"format": FORMAT, "source": source.digest, "target": target.digest}
+    facts = {"format": FORMAT, "source": source.digest, "target": target.digest}
+    header = {_FACTS: json.dumps(facts, sort_keys=True)}
     # Not save_file, whose file only its owner may read: a model is there to be shared.
     with replacing(path / WEIGHTS) as aside:
         aside.write_bytes(save(tensors_of(model), metadata=header))
@@ -101,15 +107,15 @@ def _device(name: str) -> torch.device:
 
 def _weights(path: Path, tokenizers: dict[str, Tokenizer]) -> dict[str, Tensor]:
     """Read the tensors of ``path``, after checking that it belongs to the tokenizers."""
-    tensors, header = read_tensors(path)
-    if header.get("format") != FORMAT:
+    tensors, facts = read_tensors(path)
+    if facts.get("format") != FORMAT:
         raise FolderError(
-            f"has format {header.get('format')!r}, this version reads {FORMAT!r}",
+            f"has format {facts.get('format')!r}, this version reads {FORMAT!r}",
             place=str(path),
             cure="use the version of Dragoman that wrote it",
         )
     for side, tokenizer in tokenizers.items():
-        if header.get(side) != tokenizer.digest:
+        if facts.get(side) != tokenizer.digest:
             raise FolderError(
                 f"was trained with another {side}.json",
                 place=str(path),
@@ -141,8 +147,9 @@ def _require_fit(model: Seq2Seq, tensors: dict[str, Tensor], path: Path) -> None
             )
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a safetensors file and its header's texts.
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors of a safetensors file, and the facts in its header (in entries of their own in
+    files of earlier versions).
 
     Raises:
         FolderError: there is no such file, or it is truncated or of another kind.
@@ -150,10 +157,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
+            facts = json.loads(header.get(_FACTS, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, {**header, **facts}
     except FileNotFoundError as error:
         raise FolderError("is missing", place=str(path), cure="copy the folder again") from error
-    except (SafetensorError, OSError, ValueError, struct.error, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, struct.error) as error:
         raise FolderError(
             f"is damaged or no safetensors file: {error}",
             place=str(path),

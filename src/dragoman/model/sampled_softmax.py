@@ -3,17 +3,19 @@
     N tokens   H hidden   V vocabulary   C sampled words
 
 The normaliser ``Z = sum over all words of exp(score)`` is estimated from the right word and C
-others, drawn without replacement from a log-uniform distribution over ranks (tokens are numbered
-from the frequent to the rare). Each sampled term is divided by its probability of being drawn
-(Jean et al. 2015, eq. 8-10), for which Kool et al. 2019 (section 4) give the exact form when the C
-largest of Gumbel-perturbed log-probabilities are taken: the estimate of Z has no bias, and its
-logarithm's bias falls with C.
+others, drawn without replacement from a log-uniform distribution over the words' ranks by frequency
+in the training pairs (ids of subwords are in no such order). Each sampled term is divided by its
+probability of being drawn (Jean et al. 2015, eq. 8-10), for which Kool et al. 2019 (section 4) give
+the exact form when the C largest of Gumbel-perturbed log-probabilities are taken: the estimate of Z
+has no bias, and its logarithm's bias falls with C.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,19 +24,24 @@ from dragoman.model.copying import Mixture
 from dragoman.model.output import Output
 
 
-def draw(vocabulary: int, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def frequency_ranks(counts: npt.NDArray[np.int64]) -> Tensor:
+    """The rank of each word by how often it was seen, 0 the most frequent: [V] -> [V], in fp32."""
+    ranks = np.empty(len(counts), np.float32)
+    ranks[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return torch.from_numpy(ranks)
+
+
+def draw(ranks: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Draw different words from the global generator.
 
     Args:
-        vocabulary: V.
+        ranks: from :func:`frequency_ranks`, [V], where the words are needed.
         count: C, below V.
-        device: where the words are needed.
 
     Returns:
         Ids [C], and the logarithm of each one's inclusion probability [C], in fp32.
     """
-    rank = torch.arange(vocabulary, device=device, dtype=torch.float32)
-    log_probs = torch.log(torch.log1p(1 / (rank + 1)) / math.log(vocabulary + 1))
+    log_probs = torch.log(torch.log1p(1 / (ranks + 1)) / math.log(len(ranks) + 1))
     noise = -torch.log(torch.empty_like(log_probs).exponential_())  # Gumbel(0)
     values, ids = torch.topk(log_probs + noise, count + 1)
     threshold, ids = values[-1], ids[:-1]
@@ -43,7 +50,12 @@ def draw(vocabulary: int, count: int, device: torch.device) -> tuple[Tensor, Ten
 
 
 def sampled_loss(
-    output: Output, features: Tensor, targets: Tensor, count: int, mixture: Mixture | None = None
+    output: Output,
+    features: Tensor,
+    targets: Tensor,
+    count: int,
+    mixture: Mixture | None = None,
+    ranks: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy with a sampled normaliser, summed over the tokens.
 
@@ -53,6 +65,7 @@ def sampled_loss(
         targets: ids [N].
         count: C; from V on, the full softmax is used.
         mixture: what a pointer adds (:mod:`dragoman.model.copying`).
+        ranks: of the words by frequency, [V]; None: the order of their ids.
 
     Returns:
         The loss, with a gradient; its value without one; and how many right tokens are at least
@@ -61,7 +74,9 @@ def sampled_loss(
     vocabulary = output.weight.shape[0]
     if count >= vocabulary:
         return output.loss(features, targets, mixture=mixture)
-    ids, log_inclusion = draw(vocabulary, count, features.device)
+    if ranks is None:
+        ranks = torch.arange(vocabulary, device=features.device, dtype=torch.float32)
+    ids, log_inclusion = draw(ranks, count)
     scores = F.linear(features, output.weight[ids], output.bias[ids])  # [N, C]
     wide = torch.promote_types(scores.dtype, torch.float32)
     # The right word stands for itself, with certainty, and not a second time among the sampled.

@@ -43,6 +43,8 @@ class Objective(NamedTuple):
     """Label smoothing; 0 with sampled words."""
     samples: int = 0
     """Words sampled for the softmax; 0: the whole vocabulary."""
+    ranks: Tensor | None = None
+    """Of the words by frequency, [V], for their sampling; None: the order of their ids."""
     feeding: str = "none"
     """Scheduled sampling: ``none``, ``sequence`` or ``token``."""
     share: float = 0.0
@@ -137,7 +139,7 @@ class Seq2Seq(nn.Module):
         answers = self.readable(answers)
         if objective.samples:
             total, plain, right = sampled_loss(
-                self.output, features, answers, objective.samples, mixture
+                self.output, features, answers, objective.samples, mixture, objective.ranks
             )
             total = total * objective.scale
         else:

@@ -54,6 +54,8 @@ class Run:
     began: float
     """When the run would have begun if one process had done it all; monotonic clock, seconds."""
     stop: StopRequest
+    ranks: torch.Tensor | None = None
+    """Ranks of the target's words by frequency, [V], for the sampled softmax."""
     stopped_by: int = 0
     """The signal that all processes know of; 0 while there was none."""
 

@@ -23,6 +23,7 @@ from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, RECORD, REPORT, WEIGHTS
 from dragoman.model.build import build_model
 from dragoman.model.folder import save_setup
+from dragoman.model.sampled_softmax import frequency_ranks
 from dragoman.runs.display import clock
 from dragoman.runs.history import utf8_text
 from dragoman.runs.rows import MetricsLog
@@ -230,6 +231,10 @@ def assemble_run(
     model.to(processes.device)
     optimizer = build_optimizer(model, config.training)
     state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
+    ranks = None
+    if config.training.objective == "sampled":
+        counts = prepared.train.target_counts(len(prepared.target))
+        ranks = frequency_ranks(counts).to(processes.device)
     return Run(
         folder=out,
         config=config,
@@ -242,6 +247,7 @@ def assemble_run(
         reporter=reporter,
         began=began - state.elapsed,
         stop=stop,
+        ranks=ranks,
     )
 
 

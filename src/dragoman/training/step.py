@@ -155,6 +155,7 @@ def objective(run: Run) -> Objective:
     return Objective(
         smoothing=options.label_smoothing,
         samples=options.samples if options.objective == "sampled" else 0,
+        ranks=run.ranks,
         feeding=options.scheduled_sampling,
         share=sampling_share(options, done=run.done),
     )
