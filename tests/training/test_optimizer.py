@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dragoman.config.options import TrainingOptions
+from dragoman.config.options import ModelOptions, TrainingOptions
+from dragoman.model.seq2seq import build_model
 from dragoman.training.optimizer import build_optimizer, clip, parts
 from dragoman.training.schedules import learning_rate, sampling_share
 from tiny import tiny_model
@@ -69,6 +70,20 @@ def test_decay_spares_biases() -> None:
     for name, p in model.named_parameters():
         factor = 1.0 if "bias" in name.rpartition(".")[2] else 1 - 0.1 * 0.5
         torch.testing.assert_close(p.detach(), before[name] * factor)
+
+
+def test_decay_spares_the_gains_of_layer_normalisation() -> None:
+    options = ModelOptions(embedding=6, hidden=10, dropout=0.0, layer_norm=True, encoder_layers=2)
+    model = build_model(options, source_vocabulary=11, target_vocabulary=11)
+    spared = {
+        p
+        for group in build_optimizer(model, replace(BASE, weight_decay=0.5)).param_groups
+        if group["weight_decay"] == 0
+        for p in group["params"]
+    }
+    gains = [p for n, p in model.named_parameters() if n.endswith("norm.weight")]
+    assert gains and all(gain in spared for gain in gains)
+    assert model.output.weight not in spared
 
 
 @pytest.mark.parametrize("by_parts", [False, True])

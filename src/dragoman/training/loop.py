@@ -57,7 +57,7 @@ class Run:
     ranks: torch.Tensor | None = None
     """Ranks of the target's words by frequency, [V], for the sampled softmax."""
     stopped_by: int = 0
-    """The signal that all processes know of; 0 while there was none."""
+    """The signal that all processes have heard of; 0 while there was none."""
 
     @property
     def done(self) -> float:
@@ -123,8 +123,9 @@ def train_loop(run: Run) -> str:
 def ended(run: Run) -> str:
     """Why the run must end now; empty when it goes on."""
     state, options = run.state, run.config.training
-    if run.stopped_by:
-        return f"stopped by {signal.Signals(run.stopped_by).name}"
+    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop.number
+    if stopped_by:
+        return f"stopped by {signal.Signals(stopped_by).name}"
     if options.steps and state.step >= options.steps:
         return f"{state.step} steps done"
     if options.epochs and state.epoch >= options.epochs:

@@ -33,7 +33,7 @@ class Screen:
                 case Validated(row):
                     for line in row_lines(row):
                         self._print(line)
-        except OSError:
+        except (OSError, SystemExit):  # rich ends the program when a pipe is closed
             self._console = Console(quiet=True)
 
     def close(self) -> None:

@@ -1,0 +1,95 @@
+"""Two processes that train one model: what they must agree on, and what must differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import json, os, signal, sys, time
+from pathlib import Path
+import torch
+from rich.console import Console
+from dragoman.config.options import Config
+from dragoman.config.toml import merge
+from dragoman.training import loop, run
+from dragoman.training.distributed import Processes
+
+place, what = Path(sys.argv[1]), sys.argv[2]
+rank = int(os.environ["RANK"])
+notes = {"dropped": [], "exchanges": 0}
+real_step, real_largest = loop.train_step, Processes.largest
+
+
+def step(now, batch):
+    if what == "signal" and now.state.step == 5 and rank == 1:
+        os.kill(os.getpid(), signal.SIGTERM)  # only one of them hears of it
+    result = real_step(now, batch)
+    notes["dropped"].append(torch.rand(()).item())
+    return result
+
+
+def largest(self, *numbers):
+    notes["exchanges"] += 1
+    return real_largest(self, *numbers)
+
+
+loop.train_step, Processes.largest = step, largest
+Processes.close = lambda self: None  # its connection is looked at below
+given = {"steps": 20, "batch_tokens": 60, "validate_every": 10, "report_every": 1,
+         "precision": "fp32", "validation_sample": 5, "threads": 1}
+tree = {"model": {"embedding": 8, "hidden": 8, "dropout": 0.5}, "training": given}
+outcome = run.train([place / "p.tsv"], place / "m", merge(Config(), tree, place="test"),
+                    console=Console(quiet=True))
+world = torch.distributed.group.WORLD._get_backend(torch.device("cpu"))
+notes |= {"timeout": world.options._timeout.total_seconds()}
+notes |= {"step": outcome.state.step, "reason": outcome.reason, "best": outcome.state.best}
+(place / f"{what}-{rank}.json").write_text(json.dumps(notes))
+"""
+
+
+def two_processes(place: Path, what: str) -> list[dict[str, Any]]:
+    """Train with two processes; what each of them noted."""
+    (place / "p.tsv").write_text(
+        "".join(f"a{i} b{j}\tB{j} A{i}\n" for i in range(12) for j in range(10)), "utf-8"
+    )
+    (place / "script.py").write_text(SCRIPT, "utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [*launch, str(place / "script.py"), str(place), what]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, capture_output=True, timeout=300, check=False, env=environment, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads((place / f"{what}-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def losses(place: Path) -> list[float]:
+    rows = [json.loads(line) for line in (place / "m" / "metrics.jsonl").open()]
+    return [row["loss"] for row in rows if row["kind"] == "train"]
+
+
+def test_two_processes_agree_stop_together_and_resume_exactly(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    one, other = two_processes(whole, "plain")
+    assert not set(one["dropped"]) & set(other["dropped"])
+    assert one["best"] == other["best"] and one["step"] == other["step"] == 20
+    assert one["exchanges"] == other["exchanges"] == 2 + 20 // 8  # the batch, the start, the loop
+    assert one["timeout"] == other["timeout"] == 24 * 3600
+
+    one, other = two_processes(parts, "signal")  # that one of them hears
+    assert one["reason"] == other["reason"] == "stopped by SIGTERM"
+    assert one["step"] == other["step"] == 8
+    one, other = two_processes(parts, "resumed")
+    assert one["reason"] == other["reason"] == "20 steps done"
+    assert losses(parts) == losses(whole)
