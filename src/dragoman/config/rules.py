@@ -10,9 +10,6 @@ from typing import get_type_hints
 from dragoman.config.options import Config, Range, seconds
 from dragoman.errors import OptionError
 
-Rules = list[tuple[bool, str]]
-"""Pairs of a condition that must not hold and the message for it."""
-
 
 def check_options(config: Config) -> None:
     """Refuse values out of range and options that contradict each other, all in one message.
@@ -20,10 +17,11 @@ def check_options(config: Config) -> None:
     Raises:
         OptionError: names every wrong option, what it may be, and the cure.
     """
-    rules = [*_model_rules(config), *_run_rules(config), *_search_rules(config)]
     wrong = [
         *(w for g in fields(config) for w in value_faults(getattr(config, g.name), f"{g.name}.")),
-        *(message for broken, message in rules if broken),
+        *_model_faults(config),
+        *_run_faults(config),
+        *_search_faults(config),
     ]
     if wrong:
         raise OptionError("; ".join(wrong))
@@ -53,115 +51,65 @@ def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def _model_rules(config: Config) -> Rules:
-    """Conditions between the options of the model and the text."""
+def _model_faults(config: Config) -> Iterator[str]:
+    """What the options of the model and the text say against each other."""
     model = config.model
+    widths = (model.embedding, model.hidden)
     levels = {config.source.level, config.target.level}
-    known = "auto" not in (model.embedding, model.hidden)
-    deepest = max(model.encoder_layers, model.decoder_layers)
-    halved = model.bidirectional and model.directions == "concat"
-    return [
-        (
-            model.input_feeding and model.attention != "luong",
-            f"model.input_feeding needs model.attention 'luong', not {model.attention!r}: "
-            "there is no attentional vector to feed",
-        ),
-        (
-            model.copy and model.attention == "none",
-            "model.copy needs attention: it copies what attention looks at",
-        ),
-        (
-            model.bridge == "zero" and model.attention == "none",
-            "model.bridge 'zero' needs attention: without it nothing of the source reaches the "
-            "decoder",
-        ),
-        (
-            model.copy
-            and bool(levels - {"word", "char", "auto"}),  # auto: chosen and checked later
-            "model.copy needs source.level and target.level 'word' or 'char': subwords spell "
-            "every word as it is",
-        ),
-        (
-            model.tied_output and known and model.embedding != model.hidden,
-            f"model.tied_output: embeddings of {model.embedding} cannot be the output layer of "
-            f"{model.hidden} units (make model.embedding and model.hidden equal)",
-        ),
-        (
-            halved and model.hidden != "auto" and model.hidden % 2 == 1,
-            f"model.hidden: {model.hidden} cannot be halved for two directions",
-        ),
-        (
-            (model.residual or model.layer_norm) and deepest == 1,
-            "model.residual and model.layer_norm stand between layers: raise "
-            "model.encoder_layers or model.decoder_layers",
-        ),
-        (
-            model.shared_embeddings and config.source != config.target,
-            "model.shared_embeddings needs the same options for [source] and [target]",
-        ),
-    ]
+    if model.input_feeding and model.attention != "luong":
+        yield "model.input_feeding needs model.attention 'luong': it feeds the attentional vector"
+    if model.copy and model.attention == "none":
+        yield "model.copy needs attention: it copies what attention looks at"
+    if model.copy and levels - {"word", "char", "auto"}:  # auto is checked once it is chosen
+        yield "model.copy needs source.level and target.level 'word' or 'char'"
+    if model.bridge == "zero" and model.attention == "none":
+        yield "model.bridge 'zero' needs attention: else nothing of the source reaches the decoder"
+    if model.tied_output and "auto" not in widths and model.embedding != model.hidden:
+        yield f"model.tied_output needs equal model.embedding and model.hidden, not {widths}"
+    if model.bidirectional and model.directions == "concat" and model.hidden != "auto":
+        if model.hidden % 2 == 1:
+            yield f"model.hidden: {model.hidden} cannot be halved for two directions"
+    if (model.residual or model.layer_norm) and model.encoder_layers == model.decoder_layers == 1:
+        yield "model.residual and model.layer_norm need encoder_layers or decoder_layers above 1"
+    if model.shared_embeddings and config.source != config.target:
+        yield "model.shared_embeddings needs the same options for [source] and [target]"
 
 
-def _run_rules(config: Config) -> Rules:
-    """Conditions between the options of data and training."""
+def _run_faults(config: Config) -> Iterator[str]:
+    """What the options of data and training say against each other."""
     data, training = config.data, config.training
-    limited = training.steps or training.epochs or seconds(training.budget) < math.inf
-    growing = training.scheduled_sampling != "none" and training.sampling_schedule != "constant"
-    return [
-        (
-            training.weight_decay > 0 and training.optimizer == "adam",
-            "training.weight_decay needs training.optimizer 'adamw'",
-        ),
-        (
-            training.momentum > 0 and training.optimizer not in ("sgd", "rmsprop"),
-            "training.momentum needs training.optimizer 'sgd' or 'rmsprop'",
-        ),
-        (
-            training.objective == "sampled" and training.label_smoothing > 0,
-            "training.objective 'sampled' needs training.label_smoothing 0",
-        ),
-        (
-            training.batching == "buckets" and not training.buckets,
-            "training.buckets: none is given",
-        ),
-        (
-            growing and not limited,
-            f"training.sampling_schedule {training.sampling_schedule!r} needs an end of the run: "
-            "training.steps, epochs or budget",
-        ),
-        (
-            training.validation_sample == 0 and training.metric != "loss",
-            f"training.metric {training.metric!r} needs translations: raise "
-            "training.validation_sample, or choose the metric 'loss'",
-        ),
-        (
-            training.freeze and not training.start_from,
-            "training.freeze needs training.start_from: there is nothing to freeze",
-        ),
-        (bool(training.start_from) and not training.parts, "training.parts: none is named"),
-        (seconds(training.budget) <= 0, "training.budget: no time at all"),
-        (not data.separator, "data.separator: it is empty"),
-        (len(data.validation_pairs) > 2, "data.validation_pairs: one file, or two aligned ones"),
-    ]
+    budget = seconds(training.budget)
+    if training.weight_decay > 0 and training.optimizer == "adam":
+        yield "training.weight_decay needs training.optimizer 'adamw'"
+    if training.momentum > 0 and training.optimizer not in ("sgd", "rmsprop"):
+        yield "training.momentum needs training.optimizer 'sgd' or 'rmsprop'"
+    if training.objective == "sampled" and training.label_smoothing > 0:
+        yield "training.objective 'sampled' needs training.label_smoothing 0"
+    if training.batching == "buckets" and not training.buckets:
+        yield "training.buckets: none is given"
+    if training.scheduled_sampling != "none" and training.sampling_schedule != "constant":
+        if not training.steps and not training.epochs and budget == math.inf:
+            yield "training.sampling_schedule needs an end of the run: steps, epochs or budget"
+    if training.validation_sample == 0 and training.metric != "loss":
+        yield f"training.metric {training.metric!r} needs training.validation_sample above 0"
+    if training.freeze and not training.start_from:
+        yield "training.freeze needs training.start_from: there is nothing to freeze"
+    if training.start_from and not training.parts:
+        yield "training.parts: none is named"
+    if budget <= 0:
+        yield "training.budget: no time at all"
+    if not data.separator:
+        yield "data.separator: it is empty"
+    if len(data.validation_pairs) > 2:
+        yield "data.validation_pairs: one file, or two aligned ones"
 
 
-def _search_rules(config: Config) -> Rules:
-    """Conditions between the options of search."""
+def _search_faults(config: Config) -> Iterator[str]:
+    """What the options of search say against each other."""
     search = config.search
-    drawn = search.temperature > 0
-    return [
-        (
-            search.n_best > search.beam and not drawn,
-            f"search.n_best: a beam of {search.beam} cannot give {search.n_best} outputs "
-            "(raise search.beam)",
-        ),
-        (
-            search.min_ratio > search.max_ratio,
-            f"search.min_ratio: {search.min_ratio:g} is above search.max_ratio",
-        ),
-        (
-            not drawn and (search.top_k > 0 or search.top_p < 1),
-            "search.top_k and search.top_p choose what is drawn from: they need a "
-            "search.temperature above 0",
-        ),
-    ]
+    if search.temperature == 0 and search.n_best > search.beam:
+        yield f"search.n_best: a beam of {search.beam} cannot give {search.n_best} outputs"
+    if search.temperature == 0 and (search.top_k > 0 or search.top_p < 1):
+        yield "search.top_k and search.top_p need a search.temperature above 0"
+    if search.min_ratio > search.max_ratio:
+        yield f"search.min_ratio: {search.min_ratio:g} is above search.max_ratio"
