@@ -1,4 +1,4 @@
-"""Every error that Dragoman raises on purpose.
+"""The errors that Dragoman raises.
 
     DragomanError                exit code 1: the run failed
     ├── TrainingError            the numbers or the machine stopped a training
@@ -19,7 +19,7 @@ from difflib import get_close_matches
 
 
 class DragomanError(Exception):
-    """The root: what is wrong, where, and what to do about it.
+    """What is wrong, where, and what to do about it; the class of all others.
 
     Args:
         cause: what is wrong, in one line.
@@ -41,7 +41,7 @@ class TrainingError(DragomanError):
 
 
 class UsageError(DragomanError):
-    """The request itself is at fault; nothing was written."""
+    """What was asked for cannot be done."""
 
     exit_code = 2
 
@@ -63,7 +63,7 @@ class MissingExtraError(UsageError):
 
 
 def did_you_mean(wrong: str, choices: Iterable[str]) -> str:
-    """A hint such as ``did you mean 'hidden'?``; without a near match, the choices."""
+    """Suggest the choice nearest to ``wrong``; without a near one, list the choices."""
     known = sorted(choices)
     near = get_close_matches(wrong, known, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else f"choices: {', '.join(known)}"

@@ -72,6 +72,7 @@ def test_tensorboard_has_options_and_curves_of_both_commands(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_mlflow_has_options_and_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
+
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "runs").as_uri())
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # its own local files, not its database
     trained(tmp_path, options(track=("mlflow",)))

@@ -1,4 +1,8 @@
-"""The command line: one file a verb, and this list of them."""
+"""The command line: a file for each verb, and the list of verbs.
+
+To add a verb, add a file with a dataclass of its options and ``main(arguments) -> exit code``, and
+its line in :data:`VERBS`.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,19 @@ from dragoman.errors import DragomanError, UsageError, did_you_mean
 from dragoman.extras import naming_extras
 
 VERBS = {
-    "demo": "the whole story on embedded data, in about two minutes",
-    "check": "what is in a file of pairs, and what is wrong with it",
-    "train": "from a file of pairs to a model folder; the same command again resumes",
-    "translate": "one line in, one line out",
-    "score": "how probable a model finds given targets",
-    "average": "a model of the mean of a run's checkpoints",
-    "evaluate": "scores of a model, each with its signature",
-    "compare": "runs side by side: options that differ, cost, losses, scores, curves",
-    "bench": "this machine: samples a second, memory and use of the hardware by batch size",
-    "explain": "the way of one sentence through a model, every value of it",
-    "runs": "the runs below a folder, where each stands, and its scores",
+    "demo": "train, score and use a model on sample phrases, in about two minutes",
+    "check": "what a file of pairs contains, and what is wrong with it",
+    "train": "train a model on a file of pairs; the same command again resumes",
+    "translate": "translate each line of a text",
+    "score": "how probable given targets are",
+    "average": "write the mean of a run's checkpoints as a model",
+    "evaluate": "score models on test pairs",
+    "compare": "compare runs: options that differ, cost, losses, scores, curves",
+    "bench": "measure how fast this machine trains, by batch size",
+    "explain": "follow one sentence through a model, with every value",
+    "runs": "list the runs in a folder, with their state and scores",
     "watch": "follow a run from another terminal",
-    "data": "list or write the embedded sample corpora",
+    "data": "list or write the sample corpora",
 }
 
 _ABOUT = """Dragoman trains small sequence-to-sequence models from a file of text pairs.
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage or input, 128 and the number of the signal
+        The exit code: 0 done, 1 failed, 2 wrong usage or input, 128 + the number of the signal
         that interrupted it (130 for Ctrl-C).
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -69,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one_line(text: str) -> str:
-    """``text`` without anything that would break its line or command a terminal."""
+    """Escape characters of ``text`` that would break its line or control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -83,7 +87,7 @@ def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise UsageError("there is no such verb", cure=did_you_mean(verb, VERBS))
     if threading.current_thread() is threading.main_thread():
-        # What tidies up after Ctrl-C tidies up after `kill` as well.
+        # `kill` ends a command as Ctrl-C does, so that files half-written are removed.
         signal.signal(signal.SIGTERM, _stop)
     return int(import_module(f"dragoman.cli.{verb}").main(arguments))
 
@@ -93,7 +97,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _prepare_streams() -> None:
-    """UTF-8 whatever the locale says; a stream that was closed is an empty one."""
+    """Use UTF-8 in any locale, and an empty stream in place of a closed one."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:

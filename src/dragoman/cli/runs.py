@@ -19,7 +19,7 @@ from dragoman.runs.history import find_runs
 
 @dataclass(frozen=True)
 class Runs:
-    """List the runs below some folders: where each stands, what it took, its best scores."""
+    """List the runs in some folders: the state of each, its time and its best scores."""
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path(),)
     """Where to look: model folders, or folders of them."""

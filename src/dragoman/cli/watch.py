@@ -32,7 +32,7 @@ class Watch:
     folder: Annotated[Path, tyro.conf.Positional]
     """The model folder."""
     once: bool = False
-    """Say where the run stands, and end."""
+    """Print the state of the run once, and end."""
 
 
 def main(arguments: Sequence[str]) -> int:
