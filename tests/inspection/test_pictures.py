@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html import unescape
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from dragoman.errors import DataError, DragomanError
 from dragoman.inspection.attention_map import AttentionMap, draw_maps
 from dragoman.runs.pictures import save_picture
-from dragoman.runs.rows import MetricsLog, read_metrics
 
 
 def draw_attention(source: list[str], target: list[str], weights: Any, path: Path) -> list[str]:
@@ -101,36 +99,6 @@ def test_what_matplotlib_raises_is_said_in_one_line(tmp_path: Path, error: Excep
     with pytest.raises(DragomanError, match=r"p\.png: cannot be drawn: no font cache") as caught:
         save_picture(draw, tmp_path / "p.png")
     assert caught.value.exit_code == 1 and not list(tmp_path.iterdir())
-
-
-ROWS = [
-    {"kind": "train", "step": 1, "loss": 4.0},
-    {"kind": "validation", "step": 1, "loss": 3.0, "bleu": 10.0, "chrf": 20.0, "exact": 1.0},
-    {"kind": "train", "step": 2, "loss": None},
-]
-
-
-def test_a_resumed_run_deletes_the_rows_of_steps_that_it_takes_again(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    log = MetricsLog(path, step=0, validated=-1)
-    for row in ROWS:
-        log.write(row | {"text": "é\u2028"})
-    with open(path, "a", encoding="utf-8") as file:
-        file.write('{"kind": "train", "step": 1, "lo')
-    MetricsLog(path, step=1, validated=1).write({"kind": "start", "step": 1})
-    kinds = [(row["kind"], row["step"]) for row in read_metrics(path)]
-    assert kinds == [("train", 1), ("validation", 1), ("start", 1)]
-    assert path.read_text("utf-8").count("\n") == 3
-
-
-def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    cut = '{"kind": "validation", "samples": [{"a": "b"}'
-    odd = ["[]", "null", '{"kind": "train"}', '{"step": 3}']
-    lines = [json.dumps(ROWS[0]), cut, *odd, json.dumps(ROWS[1] | {"text": "a\u2028b"})]
-    path.write_text("\n".join(lines) + "\n\xff", encoding="latin-1", errors="replace")
-    assert [row["step"] for row in read_metrics(path)] == [1, 1]
-    assert read_metrics(tmp_path / "nothing") == []
 
 
 def test_a_map_too_large_to_be_read_is_refused(tmp_path: Path) -> None:

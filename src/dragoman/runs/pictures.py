@@ -34,7 +34,7 @@ def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
 
         text_in_svg = matplotlib.rc_context({"svg.fonttype": "none"})
         with warnings.catch_warnings(record=True) as caught, text_in_svg:
-            warnings.simplefilter("always")
+            warnings.simplefilter("always", UserWarning)
             figure = draw()
             with replacing(path) as aside:
                 figure.savefig(aside, format=kind)
