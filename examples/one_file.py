@@ -26,7 +26,7 @@ EMBEDDING, HIDDEN, DROPOUT = 128, 256, 0.1
 
 
 class Vocabulary:
-    """Words by number: the four special ones first, then the frequent ones."""
+    """Numbers the words: the four special tokens first, then the most frequent words."""
 
     def __init__(self, lines: list[str], size: int = 8000) -> None:
         counts = Counter(word for line in lines for word in line.split())
@@ -65,7 +65,7 @@ def batches(pairs: list[tuple[Tensor, Tensor]], size: int) -> list[tuple[Tensor,
 
 
 class Encoder(nn.Module):
-    """A source sentence to one state a word, read in both directions."""
+    """Reads a source sentence in both directions and gives one state for each word."""
 
     def __init__(self, vocabulary: int, embedding: int, hidden: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The target so far and the encoded source to scores of the next word."""
+    """Scores the next target word, given the target so far and the encoded source."""
 
     def __init__(self, vocabulary: int, embedding: int, hidden: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Translator(nn.Module):
     def loss(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the known target [B, T], summed over its real words, and their number.
 
-        The decoder reads the target from the begin token on, and says it up to the end token.
+        The decoder reads the target behind a begin token and is scored on every word and the end.
         """
         begin = torch.full_like(target[:, :1], BOS)
         read = torch.cat((begin, target[:, :-1]), 1)
@@ -168,7 +168,7 @@ class Translator(nn.Module):
 
 
 def train(path: str, epochs: int = 10) -> None:
-    """Learn from a file of pairs, and say what the model makes of three that it has not seen."""
+    """Learn from a file of pairs; after each epoch, translate three pairs that were held out."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t")[:2] for line in lines]
     random.seed(1)
