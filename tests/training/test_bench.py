@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +17,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.cli import main
 from dragoman.config.folder import load_config
-from dragoman.config.options import Config
+from dragoman.config.options import Config, ModelOptions
 from dragoman.config.toml import merge, to_toml
-from dragoman.data.batches import Batch, PairsInMemory
+from dragoman.data.batches import Batch, PairsInMemory, assemble
 from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
-from dragoman.model.recurrent import kernels
-from dragoman.model.recurrent.layer import Layer
+from dragoman.model.build import build_model
+from dragoman.model.seq2seq import Objective
 from dragoman.runs.throughput import throughput_figure
 from dragoman.training import bench as room
 from dragoman.training.bench import (
-    _MORE_PRODUCTS,
+    _UNCOUNTED,
     Throughput,
     as_rows,
     bench,
@@ -83,19 +84,28 @@ def folder(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("directions", [1, 2])
-def test_products_of_a_librarys_kernel_are_counted(
-    directions: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layer, x = Layer("lstm", 12, 8, directions), torch.randn(3, 5, 12, requires_grad=True)
-    counts = []
-    for kernel in (False, True):
-        monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
-        with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
-            layer.scan(x)[0].sum().backward()
+def test_products_of_cudnns_layer_are_counted() -> None:
+    """An LSTM of 8 units over 3 x 5 positions of 12 values: four gates, from input and state."""
+    weights = [[32, 12], [32, 8], [32], [32]]
+    forward = _UNCOUNTED[torch.ops.aten._cudnn_rnn]([3, 5, 12], weights, 4)
+    assert forward == 2 * 15 * (12 + 8) * 4 * 8
+    assert _UNCOUNTED[torch.ops.aten._cudnn_rnn_backward]([3, 5, 12], weights, 4) == 2 * forward
+
+
+@pytest.mark.parametrize("model", [{"input_feeding": True}, {"tied_output": True}], ids=str)
+def test_every_product_of_a_step_is_counted(model: dict[str, Any]) -> None:
+    """As many as on a device that has no operators of its own."""
+    options = replace(ModelOptions(), embedding=16, hidden=16, dropout=0.2, **model)
+    ids = [np.arange(4, 9, dtype=np.int32)] * 3
+    batch, counts = assemble(PairsInMemory([Source(one) for one in ids], ids), np.arange(3)), []
+    for device in ("cpu", "meta"):
+        twin = build_model(options, source_vocabulary=30, target_vocabulary=30).to(device)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch, "is_autocast_enabled", lambda *_: False)  # it knows no meta device
+            with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
+                twin(batch.to(torch.device(device)), Objective(smoothing=0.1)).total.backward()
         counts.append(counter.get_total_flops())
-    # Input and state by four gates, forward once and backward twice.
-    assert counts == [3 * 2 * 15 * directions * (12 + 8) * 4 * 8] * 2
+    assert counts[0] == counts[1] > 0
 
 
 def test_samples_tokens_and_products_are_counted_exactly(folder: Path) -> None:

@@ -287,3 +287,10 @@ def test_sigterm_finishes_the_step_and_saves(
     one, other = (cast(Seq2Seq, load_folder(tmp_path / name).model) for name in ("parts", "whole"))
     for name, tensor in one.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_a_state_of_an_older_version_is_read() -> None:
+    values = TrainingState(step=3, best_scores={"loss": 1.0}).to_json()
+    assert TrainingState.from_json(values | {"returns": 2}) == TrainingState(
+        step=3, best_scores={"loss": 1.0}
+    )

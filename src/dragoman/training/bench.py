@@ -56,31 +56,20 @@ LEAST_ROUNDS = 3
 _KILLED = 9
 """The signal by which a system out of memory ends a process; not in ``signal`` everywhere."""
 
-# Products that torch's counter does not know: those that add to what is there, and packed ones.
-_MORE_PRODUCTS: dict[Any, Any] = dict.fromkeys(
-    (torch.ops.aten.addmm_, torch.ops.aten.baddbmm_),
-    lambda there, a, b, **_: 2 * math.prod(a) * b[-1],  # shapes [..., N, K] and [..., K, M]
-)
+
+def _cudnn(x: Any, weights: Any, *_: Any, **__: Any) -> int:
+    """Operations of a recurrent layer's forward pass: W and U times every position of ``x``."""
+    return int(2 * math.prod(x[:-1]) * sum(math.prod(w) for w in weights if len(w) == 2))
 
 
-def _layer(x: Any, *weights: Any, **_: Any) -> int:
-    """Of a recurrent layer's forward pass: W and U times every position of ``x``."""
-    given = weights[0] if weights and isinstance(weights[0][0], (tuple, list)) else weights[:2]
-    return int(2 * math.prod(x[:-1]) * sum(math.prod(w) for w in given if len(w) == 2))
-
-
-def _layer_backward(x: Any, *weights: Any, **_: Any) -> int:
-    return 2 * _layer(x, *weights)
-
-
-_MORE_PRODUCTS |= {
-    torch.ops.aten.mkldnn_rnn_layer: _layer,
-    torch.ops.aten.mkldnn_rnn_layer_backward: _layer_backward,
-    torch.ops.aten._cudnn_rnn: _layer,
-    torch.ops.aten._cudnn_rnn_backward: _layer_backward,
+# What torch's counter does not know, from the shapes of the operator's arguments.
+_UNCOUNTED: dict[Any, Any] = {
+    torch.ops.aten.addmm_: lambda there, a, b, **_: 2 * math.prod(a) * b[-1],
+    torch.ops.aten._cudnn_rnn: _cudnn,
+    torch.ops.aten._cudnn_rnn_backward: lambda *shapes, **_: 2 * _cudnn(*shapes),
 }
 if MKL_LINEAR is not None:
-    _MORE_PRODUCTS[MKL_LINEAR] = lambda x, packed, weight, *_, **__: 2 * math.prod(x) * weight[0]
+    _UNCOUNTED[MKL_LINEAR] = lambda x, ordered, weight, *_, **__: 2 * math.prod(x) * weight[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +205,7 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
         return time.perf_counter() - began
 
     with fixed_order(config.training.deterministic):
-        with FlopCounterMode(display=False, custom_mapping=_MORE_PRODUCTS) as counter:
+        with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
             play()  # the warm-up: every shape once
         train_step(run, assemble(train, longest)).read(run.state)
         took: list[float] = []
