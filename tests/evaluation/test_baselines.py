@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.config.options import SideOptions
-from dragoman.data.corpus import write_ids, write_text
+from dragoman.data.corpus import CorpusWriter
 from dragoman.data.pairs import Pair
+from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import UNK
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation import baselines
@@ -49,17 +49,10 @@ def stored(
     level = replace(SideOptions(), level="word", vocabulary=100)
     sides = [train_tokenizer([pair[side] for pair in pairs[:4]], level) for side in (0, 1)]
     (folder / "corpus").mkdir()
-    write_text((Pair(s, t, n) for n, (s, t) in enumerate(pairs)), folder / "text")
-    rows = np.ones(len(pairs), dtype=bool)
-    write_ids(
-        folder / "text",
-        rows,
-        (sides[0], sides[1]),
-        (99, 99),
-        folder / "corpus" / "train.arrow",
-        keep_text=False,
-        copy=copy,
-    )
+    encoded = encode_pairs(*map(list, zip(*pairs, strict=True)), (sides[0], sides[1]), copy=copy)
+    with CorpusWriter(folder / "corpus" / "train.arrow") as writer:
+        for n, ((s, t), source, target) in enumerate(zip(pairs, *encoded, strict=True)):
+            writer.add(Pair(s, t, n), source, target)
     return training_pairs(folder, *sides)
 
 

@@ -1,10 +1,10 @@
-"""The forward pass, listened to: what a model's parts give while it runs.
+"""Records the intermediate values of a forward pass.
 
     B batch   S source   T target   E embedding   H hidden   K rows of state
     V vocabulary, with the words of their own that sources add when they can be copied
 
-Nothing is computed a second time: a model's parts tell their values to a function that they are
-given (:data:`dragoman.model.protocols.Record`).
+Modules report their values to a function that they are given
+(:data:`dragoman.model.protocols.Record`), so that a new module needs no change here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RecordedValue(NamedTuple):
     array: npt.NDArray[Any]
 
     def summary(self) -> dict[str, Any]:
-        """Axes and shape; range and Euclidean norm of what is more than ids, masks and sums."""
+        """Axes and shape; of tensors of real numbers also their range and Euclidean norm."""
         facts: dict[str, Any] = {"axes": self.axes, "shape": list(self.array.shape)}
         if self.array.dtype.kind == "f" and self.axes:
             facts |= {"low": self.array.min(), "high": self.array.max()}
@@ -38,7 +38,7 @@ class RecordedValue(NamedTuple):
 
 
 Found = dict[str, tuple[str, Tensor]]
-"""Axes and tensor by name, in the order in which they come into being."""
+"""Axes and tensor by name, in the order in which they are computed."""
 
 
 @torch.inference_mode()
