@@ -175,6 +175,7 @@ def _train(
         state = run.state
         if state.finished and ended(run) and (out / WEIGHTS).exists():
             reporter.say(f"nothing to do: {state.finished}")
+            processes.close()
             return Outcome(out, state.finished, state, processes.is_main)
         if state.step:
             reporter.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
