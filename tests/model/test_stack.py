@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dragoman.model.recurrent.layer import layers_of, stack
+from dragoman.model.recurrent.layer import StackOptions, layers_of, stack
 from tiny import BATCH, HIDDEN, TARGET, formula_weights
 
 
 def built_stack(**options: bool) -> nn.ModuleList:
-    built = stack("rnn", (HIDDEN, HIDDEN, HIDDEN), 3, **options).double()
+    built = stack(StackOptions("rnn", HIDDEN, 3, **options), HIDDEN, HIDDEN).double()
     formula_weights(built)
     return built
 

@@ -1,4 +1,4 @@
-"""Batches of ids as tensors, assembled from the corpus one at a time.
+"""Batches of padded ids as tensors, read from a corpus one at a time.
 
 B batch   S source   T target
 """
@@ -62,18 +62,18 @@ class Batch:
     copies: Tensor
     """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
     lengths: Ids
-    """Real tokens of each source, [B]; no tensor, so that nobody brings it to a GPU."""
+    """Real tokens of each source, [B]; a NumPy array, which stays where the program reads it."""
     real: Tensor
-    """Places of the real targets in the flattened ``target_out``, [N]."""
+    """Indices of the real targets in the flattened ``target_out``, [N]."""
     target_tokens: int
     """Real target tokens, end tokens included."""
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on ``device``."""
+        """This batch with its tensors on ``device``."""
         return self._with(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> Batch:
-        """The same batch in memory that a GPU reads by itself."""
+        """This batch in pinned memory, which a GPU copies from without the program's help."""
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
@@ -146,9 +146,10 @@ def assemble(corpus: IdPairs, rows: Rows) -> Batch:
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """``items``, each made in a thread while the one before it is in use.
+    """Yield ``items``; a thread makes the next one while the caller uses the one before.
 
-    An error in making one is raised in its place; when the caller stops, so does the thread.
+    An error in making an item is raised when that item is asked for. The thread ends with the
+    iterator.
     """
     coming, end = iter(items), cast(Any, object())
     with ThreadPoolExecutor(1, "batches") as thread:

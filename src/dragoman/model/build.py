@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from dragoman.config.options import ModelOptions
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
@@ -14,16 +12,8 @@ from dragoman.model.recurrent.bridge import Bridge
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
 from dragoman.model.recurrent.encoder import RecurrentEncoder
+from dragoman.model.recurrent.layer import StackOptions
 from dragoman.model.seq2seq import Seq2Seq
-
-
-class _Sizes(NamedTuple):
-    """The options that may be "auto", resolved."""
-
-    embedding: int
-    hidden: int
-    dropout: float
-
 
 FAMILY = "recurrent"
 """The only family of encoders and decoders yet."""
@@ -32,40 +22,36 @@ FAMILY = "recurrent"
 def _recurrent_encoder(options: ModelOptions, embedding: Embedding, sizes: _Sizes) -> Encoder:
     return RecurrentEncoder(
         embedding,
-        cell=options.cell,
-        inputs=sizes.embedding,
-        hidden=sizes.hidden,
-        layers=options.encoder_layers,
+        _stack(options, options.encoder_layers, sizes),
         bidirectional=options.bidirectional,
         directions=options.directions,
         reverse=options.reverse_source,
-        dropout=sizes.dropout,
-        residual=options.residual,
-        layer_norm=options.layer_norm,
     )
 
 
 def _recurrent_decoder(
-    options: ModelOptions, embedding: Embedding, attention: Attention | None, sizes: _Sizes
+    options: ModelOptions, embedding: Embedding, sizes: _Sizes, attention: Attention | None
 ) -> Decoder:
     return RecurrentDecoder(
         embedding,
-        cell=options.cell,
-        inputs=sizes.embedding,
-        hidden=sizes.hidden,
-        layers=options.decoder_layers,
-        attention=attention,
+        _stack(options, options.decoder_layers, sizes),
+        attention,
         before=options.attention == "bahdanau",
         input_feeding=options.input_feeding,
-        dropout=sizes.dropout,
-        residual=options.residual,
-        layer_norm=options.layer_norm,
     )
 
 
+def _stack(options: ModelOptions, layers: int, sizes: _Sizes) -> StackOptions:
+    hidden, dropout = sizes
+    return StackOptions(options.cell, hidden, layers, dropout, options.residual, options.layer_norm)
+
+
+_Sizes = tuple[int, float]
+"""The hidden width and the share of dropout, when they are no longer "auto"."""
 ENCODERS = {FAMILY: _recurrent_encoder}
+"""What builds the encoder of each family."""
 DECODERS = {FAMILY: _recurrent_decoder}
-"""What builds the encoder and the decoder of each family."""
+"""What builds the decoder of each family."""
 
 
 def build_model(
@@ -90,9 +76,8 @@ def build_model(
     attention = None
     if options.attention != "none":
         attention = Attention(options.score, hidden, hidden)
-    sizes = _Sizes(embedding, hidden, dropout)
-    encoder = ENCODERS[FAMILY](options, source, sizes)
-    decoder = DECODERS[FAMILY](options, target, attention, sizes)
+    encoder = ENCODERS[FAMILY](options, source, (hidden, dropout))
+    decoder = DECODERS[FAMILY](options, target, (hidden, dropout), attention)
     bridge = Bridge(
         options.bridge,
         hidden=hidden,

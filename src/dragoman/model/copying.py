@@ -1,4 +1,4 @@
-"""Copying source words into the output: a pointer beside the generator.
+"""Copying of source words into the output by a pointer beside the generator.
 
     B batch   Q queries (target positions, or hypotheses)   S source   N tokens   H hidden
     V vocabulary   W the vocabulary with the words of its own that a batch's sources add (W >= V)
@@ -25,7 +25,7 @@ from dragoman.model.linear import Maker, Product
 from dragoman.model.protocols import Record, discard
 
 _LEAST = 1e-20
-"""What stands for a probability of zero, whose logarithm is needed."""
+"""Smallest copied probability, so that its logarithm is finite."""
 
 
 class Mixture(NamedTuple):

@@ -1,6 +1,7 @@
-"""Dropout, with random bits that cost little.
+"""Dropout with cheap random bits.
 
-Torch's own draws a number for every value, one after the other; that was 5 % of a training step.
+Torch's dropout draws one number for each value, one after the other, which took 5 % of a training
+step on a processor.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ _ALL = 1 << 16
 def dropout(x: Tensor, share: float, training: bool) -> Tensor:
     """Set a share of the values to zero and scale the others up (Srivastava et al. 2014, sec. 10).
 
-    On a processor sixteen random bits, of torch's generator, decide on a value: the share is
-    rounded to 1/65,536; the mean stays what it was (in bf16 as far as it can tell).
+    On a processor, sixteen random bits from torch's generator decide on each value, so the share is
+    rounded to a multiple of 1/65,536. The expected value stays the same, up to rounding in bf16.
 
     Args:
         x: of any shape.

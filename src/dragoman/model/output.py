@@ -25,7 +25,7 @@ CHUNK_ELEMENTS = 6_000_000
 _PRODUCT_ROWS = 256
 """Tokens whose scores are formed at a time; a multiple of 8, so that no row depends on others."""
 _ROWS = 64
-"""Tokens whose best words are looked for at a time."""
+"""Tokens whose best words are found at a time, so that their scores stay in the cache."""
 
 
 class Output(nn.Module):
@@ -106,8 +106,8 @@ class Output(nn.Module):
             targets: ids [N].
             smoothing: share spread over the vocabulary, in [0, 1).
             mixture: what a pointer adds (:mod:`dragoman.model.copying`).
-            scale: factor of the smoothed loss, which costs nothing here, where its gradient is
-                formed, and a pass over it later.
+            scale: factor of the smoothed loss. It costs nothing here, where the gradient is formed;
+                later it would cost a pass over the gradient.
 
         Returns:
             The smoothed loss times ``scale``, with a gradient; the plain negative log-likelihood,
@@ -132,7 +132,7 @@ class Output(nn.Module):
 
 
 def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, Tensor | None]:
-    """:meth:`Output.best` of ``scores`` [N, V], which are used up."""
+    """:meth:`Output.best` of ``scores`` [N, V], which are overwritten."""
     barred = scores[:, never]
     scores[:, never] = -math.inf
     if count is None:
@@ -142,7 +142,7 @@ def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, 
         best, words = scores.topk(min(count, scores.shape[1]), 1)
         top = best[:, :1]
     top = torch.cat((top, barred), 1).amax(1, keepdim=True)
-    # With the largest at hand and in place, half the time of a logsumexp.
+    # In place, with the largest already known: half the time of a logsumexp.
     mass = scores.sub_(top).exp_().sum(1, keepdim=True)
     mass += barred.sub_(top).exp_().sum(1, keepdim=True)
     return best - top - mass.log(), words
@@ -165,7 +165,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
         enabled: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
-        learn = enabled and any(ctx.needs_input_grad)  # which knows nothing of no_grad
+        learn = enabled and any(ctx.needs_input_grad)  # needs_input_grad ignores no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
         total, plain, unbeaten = torch.zeros(3, dtype=sums, device=weight.device)
@@ -187,7 +187,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
             scores = F.linear(x, low, low_bias).to(sums)  # [C, V]
             best, own = scores.amax(1, keepdim=True), scores.gather(1, y)  # [C, 1]
             mean = scores.mean(1, keepdim=True) if smoothing else own
-            exp = scores.sub_(best).exp_()  # in place: memory is what this loop waits for
+            exp = scores.sub_(best).exp_()  # in place: memory bandwidth limits this loop
             mass = exp.sum(1, keepdim=True)
             log_mass = best + mass.log()
             right = own = own - log_mass
@@ -231,10 +231,10 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """What the forward pass formed, times the gradient of the loss, which mostly is one."""
+        """The gradients of the forward pass, times that of the loss, which is mostly one."""
         scale = grads[0]
         formed = list(ctx.saved_tensors)
-        if scale.device.type != "cpu" or scale != 1:  # on a GPU the question would have to wait
+        if scale.device.type != "cpu" or scale != 1:  # to ask this of a GPU is to wait for it
             formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
         return (*formed, None, None, None, None)
 

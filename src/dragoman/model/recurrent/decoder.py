@@ -34,7 +34,7 @@ from dragoman.model.gathered import gathered, gathered_matmul
 from dragoman.model.linear import Maker, Product, matmul, plain
 from dragoman.model.protocols import Record, discard
 from dragoman.model.recurrent.cells import STATE_ROWS
-from dragoman.model.recurrent.layer import LayerProducts, layers_of, stack
+from dragoman.model.recurrent.layer import LayerProducts, StackOptions, layers_of, stack
 from dragoman.model.rows import Memory, Rows, stacked
 
 _FILL = 8
@@ -70,44 +70,27 @@ class RecurrentDecoder(nn.Module):
 
     Args:
         embedding: the target's table.
-        cell: ``rnn``, ``gru`` or ``lstm``.
-        inputs: width E of the embeddings.
-        hidden: width H.
-        layers: L.
+        options: of its layers.
         attention: where the context comes from; None for no attention.
         before: attention stands before the RNN (Bahdanau) instead of after it (Luong).
         input_feeding: the features enter the next step's input.
-        dropout: share of the values that are set to zero, between layers and in the features.
-        residual, layer_norm: of the layers, see :func:`stack`.
     """
 
     def __init__(
         self,
         embedding: Embedding,
-        *,
-        cell: str,
-        inputs: int,
-        hidden: int,
-        layers: int = 1,
+        options: StackOptions,
         attention: Attention | None = None,
+        *,
         before: bool = False,
         input_feeding: bool = False,
-        dropout: float = 0.0,
-        residual: bool = False,
-        layer_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.embedding, self.attention, self.dropout = embedding, attention, dropout
+        self.embedding, self.attention, self.dropout = embedding, attention, options.dropout
         self.before, self.input_feeding = before and attention is not None, input_feeding
-        self.inputs, self.rows = inputs, STATE_ROWS[cell]
-        self.layers = stack(
-            cell,
-            (inputs + hidden if self.loops else inputs, hidden, hidden),
-            layers,
-            dropout=dropout,
-            residual=residual,
-            layer_norm=layer_norm,
-        )
+        self.inputs, self.rows = embedding.weight.shape[1], STATE_ROWS[options.cell]
+        hidden = options.hidden
+        self.layers = stack(options, self.inputs + hidden * self.loops, hidden)
         self.combine = None
         if attention is not None:
             self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c

@@ -12,7 +12,7 @@ from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
 from dragoman.model.linear import Maker
 from dragoman.model.protocols import Record, discard
-from dragoman.model.recurrent.layer import layers_of, stack
+from dragoman.model.recurrent.layer import StackOptions, layers_of, stack
 
 
 class RecurrentEncoder(nn.Module):
@@ -20,45 +20,27 @@ class RecurrentEncoder(nn.Module):
 
     Args:
         embedding: the source's table.
-        cell: ``rnn``, ``gru`` or ``lstm``.
-        inputs: width E of the embeddings.
-        hidden: width H of the states that come out.
-        layers: L.
+        options: of its layers.
         bidirectional: read in both directions.
         directions: ``concat`` (each direction has half of H) or ``sum`` (each has H).
         reverse: read the source from its last token to its first (Sutskever 2014, section 3.3).
-        dropout, residual, layer_norm: of the layers, see :func:`stack`.
     """
 
     def __init__(
         self,
         embedding: Embedding,
+        options: StackOptions,
         *,
-        cell: str,
-        inputs: int,
-        hidden: int,
-        layers: int = 1,
         bidirectional: bool = True,
         directions: str = "concat",
         reverse: bool = False,
-        dropout: float = 0.0,
-        residual: bool = False,
-        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         ways = 2 if bidirectional else 1
         self.summed = bidirectional and directions == "sum"
-        width = hidden if self.summed else hidden // ways
+        width = options.hidden if self.summed else options.hidden // ways
         self.embedding, self.reverse = embedding, reverse
-        self.layers = stack(
-            cell,
-            (inputs, width, hidden),
-            layers,
-            directions=ways,
-            dropout=dropout,
-            residual=residual,
-            layer_norm=layer_norm,
-        )
+        self.layers = stack(options, embedding.weight.shape[1], width, ways)
 
     def forward(
         self,

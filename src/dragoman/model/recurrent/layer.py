@@ -18,7 +18,7 @@ first layer of a stack has none of them: its input is the embeddings, which have
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,6 @@ class Layer(nn.Module):
         inputs: int,
         hidden: int,
         directions: int = 1,
-        *,
         dropout: float = 0.0,
         residual: bool = False,
         norm: bool = False,
@@ -202,29 +201,38 @@ class Layer(nn.Module):
         return stacked
 
 
-def stack(
-    cell: str,
-    widths: tuple[int, int, int],
-    layers: int,
-    *,
-    directions: int = 1,
-    dropout: float = 0.0,
-    residual: bool = False,
-    layer_norm: bool = False,
-) -> nn.ModuleList:
+class StackOptions(NamedTuple):
+    """What the layers of an encoder or a decoder have in common."""
+
+    cell: str
+    """``rnn``, ``gru`` or ``lstm``."""
+    hidden: int
+    """Width H of a layer's output."""
+    layers: int = 1
+    """L."""
+    dropout: float = 0.0
+    """Share of a layer's input that dropout sets to zero, in every layer but the first."""
+    residual: bool = False
+    """Add the input to the output, in every layer but the first."""
+    layer_norm: bool = False
+    """Normalise the input, of every layer but the first."""
+
+
+def stack(options: StackOptions, inputs: int, width: int, directions: int = 1) -> nn.ModuleList:
     """Layers of recurrence one above another.
 
     Args:
-        cell: see :class:`Layer`.
-        widths: of the first layer's input, of each direction's state, and of a layer's output.
-        layers: how many.
+        options: what the layers have in common.
+        inputs: width of the first layer's input.
+        width: of each direction's state.
         directions: see :class:`Layer`.
-        dropout, residual, layer_norm: of every layer but the first.
     """
-    first, state, output = widths
-    above: dict[str, Any] = {"dropout": dropout, "residual": residual, "norm": layer_norm}
-    built = (Layer(cell, output, state, directions, **above) for _ in range(layers - 1))
-    return nn.ModuleList([Layer(cell, first, state, directions), *built])
+    cell, hidden, layers, dropout, residual, norm = options
+    built = [Layer(cell, inputs, width, directions)]
+    built += [
+        Layer(cell, hidden, width, directions, dropout, residual, norm) for _ in range(layers - 1)
+    ]
+    return nn.ModuleList(built)
 
 
 def layers_of(stack: nn.ModuleList) -> list[Layer]:
