@@ -10,7 +10,7 @@ import numpy as np
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS
-from dragoman.search.batched import BatchedScorer, Scorer
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import largest
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import Hypothesis
@@ -99,7 +99,7 @@ def plain(options: SearchOptions, number: int) -> Constraints:
 
 
 def outputs(
-    network: TableNetwork | Scorer,
+    network: TableNetwork | BatchedScorer,
     numbers: Sequence[int | tuple[int, ...]],
     options: SearchOptions,
     constraints: Sequence[Constraints] | None = None,

@@ -12,8 +12,7 @@ from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
-from dragoman.search.batched import BatchedScorer, Scorer
-from dragoman.search.ensemble import EnsembleScorer
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.translator import Translator
 
 TEXT = ["the cat sat on a mat , near the dog .", "a category of cats", "dogs sit !"]
@@ -40,7 +39,7 @@ def translator(
         scale: factor of the weights, for answers that are more or less sure.
     """
     tokens = train_tokenizer(TEXT * 3, replace(SideOptions(), level=level, vocabulary=60))  # type: ignore[arg-type]
-    scorers: list[Scorer] = []
+    networks = []
     for member in range(members):
         torch.manual_seed(4 + member)
         options = replace(ModelOptions(), embedding=12, hidden=16, dropout=0.0)
@@ -52,6 +51,6 @@ def translator(
             model.output.bias[EOS] = 1.0
             if copies is not None and model.copying is not None:
                 model.copying.gate.bias[:] = copies
-        scorers.append(BatchedScorer(TorchNetwork(model), member))
-    scorer = EnsembleScorer(scorers) if members > 1 else scorers[0]
+        networks.append(TorchNetwork(model))
+    scorer = BatchedScorer(*networks)
     return Translator(scorer, tokens, tokens, longest=longest, others=[tokens] * (members - 1))

@@ -17,7 +17,7 @@ from dragoman.errors import UsageError
 from dragoman.extras import naming_extras
 from dragoman.search.alignment import pharaoh
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
+from dragoman.search.ensemble import Member, require_agreement
 from dragoman.search.request import Request
 from dragoman.search.translator import Scored, Translation, Translator
 
@@ -166,12 +166,9 @@ class Model:
         if int8 not in self._translators:
             from dragoman.model.network import TorchNetwork
 
-            scorers = [
-                BatchedScorer(TorchNetwork(one.model, int8=int8), member)
-                for member, one in enumerate((self.folder, *self.others))
-            ]
+            members = (self.folder, *self.others)
             self._translators[int8] = Translator(
-                EnsembleScorer(scorers) if self.others else scorers[0],
+                BatchedScorer(*(TorchNetwork(one.model, int8=int8) for one in members)),
                 self.folder.source,
                 self.folder.target,
                 longest=self.config.source.max_tokens,

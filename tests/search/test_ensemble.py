@@ -11,26 +11,22 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.ensemble import EnsembleScorer, Member, require_agreement
+from dragoman.search.ensemble import Member, require_agreement
 from table_network import WORDS, TableNetwork, outputs, source
 
 OPTIONS = SearchOptions(beam=3, n_best=3, max_ratio=0.0, unknown="drop")
 
 
-def ensemble(*networks: TableNetwork) -> EnsembleScorer:
-    return EnsembleScorer([BatchedScorer(one, member) for member, one in enumerate(networks)])
-
-
 def test_one_model_twice_is_the_model() -> None:
     one = TableNetwork(4)
-    both = ensemble(one, TableNetwork(4))
+    both = BatchedScorer(one, TableNetwork(4))
     for options in (OPTIONS, replace(OPTIONS, no_repeat=2), replace(OPTIONS, temperature=1.0)):
         assert outputs(both, [(6, 6)], options) == outputs(one, [6], options)
 
 
 def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
     members = [TableNetwork(1), TableNetwork(2), TableNetwork(3)]
-    both = ensemble(*members)
+    both = BatchedScorer(*members)
     best = outputs(both, [(5, 6, 7)], OPTIONS)[0][0]
     history, total = (2,), 0.0
     for token in (*best.ids, EOS)[: len(best.steps)]:
@@ -70,7 +66,7 @@ def test_a_word_that_no_member_can_say_stays_impossible(temperature: float) -> N
             scores[WORDS[-1]] = -np.inf
             return scores
 
-    scorer = ensemble(OfAnother(1), OfAnother(2))
+    scorer = BatchedScorer(OfAnother(1), OfAnother(2))
     (scores, _) = scorer.step(np.array([2]), scorer.start([(source(1), source(1))], 1))
     assert scores.log_probs[0, WORDS[-1]] == -np.inf and not np.isnan(scores.log_probs).any()
     options = replace(OPTIONS, temperature=temperature)

@@ -1,10 +1,10 @@
-"""Scores next tokens with one network, many sentences at a time.
+"""Scores next tokens with one network or several, many sentences at a time.
 
     N hypotheses, those of a sentence side by side   B sentences   S source positions   V vocabulary
     C best words   Q slots: most hypotheses of a sentence
 
 The numbers of a hypothesis do not depend on which others are computed with it, as long as the
-network computes every row of a batch alike:
+networks compute every row of a batch alike:
 
 - A source is padded to a width that is a function of its own length, and computed only with
   sources of the same width: the others form groups of their own.
@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import PAD
+from dragoman.search.ensemble import mean
 from dragoman.search.network import Integers, Network, Rows, Scores
 
 GROUP = 16
@@ -36,69 +37,16 @@ _WORTH_LEAVING = 0.75
 """Encoded sentences are dropped when no more than this share of them is still needed."""
 
 
-class Scorer(Protocol):
-    """What search needs of a model. The states are values that search only hands back."""
-
-    @property
-    def copies(self) -> bool:
-        """It copies source words: words of a source's own have ids from V on."""
-        ...
-
-    @property
-    def attends(self) -> bool:
-        """Its steps give attention weights."""
-        ...
-
-    @property
-    def concurrency(self) -> int:
-        """How many batches may be searched at the same time, one thread each."""
-        ...
-
-    def prepare_thread(self) -> None:
-        """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
-        ...
-
-    def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> Any:
-        """Encode sentences, each as one source a model; the state has one hypothesis each.
-
-        Args:
-            sentences: what each model reads of each sentence.
-            slots: most hypotheses of a sentence at any later step.
-        """
-        ...
-
-    def step(
-        self, tokens: Integers, state: Any, top: int | None = None, never: Sequence[int] = ()
-    ) -> tuple[Scores, Any]:
-        """Score what follows the last tokens [N] of the hypotheses.
-
-        Args:
-            tokens: the last token of each hypothesis.
-            state: of these hypotheses.
-            top: score only the C most probable words; None: all.
-            never: words whose probability is set to zero.
-        """
-        ...
-
-    def select(self, state: Any, parents: Integers) -> Any:
-        """The state of hypotheses that continue ``parents`` [N'], in the order of sentences."""
-        ...
-
-    def join(self, state: Any, more: Any) -> Any:
-        """The hypotheses of one state, then those of another."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
     """The hypotheses of sentences that are padded to one width."""
 
-    memory: Rows
-    """Encoded sentences, filling included."""
-    states: Rows
-    """States of the hypotheses, filling included."""
+    memories: tuple[Rows, ...]
+    """Encoded sentences, for each network; filling included."""
+    states: tuple[Rows, ...]
+    """States of the hypotheses, for each network; filling included."""
     sentences: Integers
-    """Which row of ``memory`` each hypothesis reads, ascending; without filling."""
+    """Which row of the memories each hypothesis reads, ascending; without filling."""
     cells: Integers
     """Sentence x Q + number within the sentence, filling included."""
 
@@ -115,36 +63,44 @@ class BatchedState(NamedTuple):
 
 
 class BatchedScorer:
-    """A :class:`Scorer` over one network, whose weights must not change meanwhile.
+    """What search needs of a model: its states are values that search only hands back.
 
     Args:
-        network: computes encoded sentences and next tokens.
-        member: which of a sentence's sources it reads.
+        networks: compute encoded sentences and next tokens; several answer with the mean of their
+            probabilities, and with the attention of the first. Their weights must not change.
     """
 
-    def __init__(self, network: Network[Any, Any], member: int = 0) -> None:
-        self.network, self.member = network, member
-        self.copies, self.attends = network.copies, network.attends
+    def __init__(self, *networks: Network[Any, Any]) -> None:
+        self.networks = networks
+        self.copies, self.attends = networks[0].copies, networks[0].attends
 
     @property
     def concurrency(self) -> int:
-        """How many batches the network computes at the same time, one thread each."""
-        return self.network.concurrency
+        """How many batches may be searched at the same time, one thread each."""
+        return min(network.concurrency for network in self.networks)
 
     def prepare_thread(self) -> None:
-        """Prepare the calling thread for the network."""
-        self.network.prepare_thread()
+        """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
+        for network in self.networks:
+            network.prepare_thread()
 
     def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> BatchedState:
-        """Encode the sentences width by width; one hypothesis each."""
-        sources = [every[self.member] for every in sentences]
-        widths = np.array([_rounded_up(len(source) + 1, WIDTH) for source in sources])
+        """Encode sentences width by width; the state has one hypothesis each.
+
+        Args:
+            sentences: of each, what every network reads.
+            slots: most hypotheses of a sentence at any later step.
+        """
+        lengths = [max(map(len, sources)) for sources in sentences]
+        widths = np.array([_rounded_up(length + 1, WIDTH) for length in lengths])
         groups = {}
         for width in np.unique(widths).tolist():
             rows = np.flatnonzero(widths == width)
-            memory, states = self.network.encode([sources[i] for i in _filled(rows)], width)
+            sources = zip(*(sentences[i] for i in _filled(rows)), strict=True)
+            pairs = zip(self.networks, sources, strict=True)
+            memories, states = zip(*(n.encode(read, width) for n, read in pairs), strict=True)
             numbers = np.arange(len(rows))
-            groups[width] = _Group(memory, states, numbers, _filled(numbers * slots))
+            groups[width] = _Group(memories, states, numbers, _filled(numbers * slots))
         return BatchedState(groups, widths, slots)
 
     def step(
@@ -154,16 +110,25 @@ class BatchedScorer:
         top: int | None = None,
         never: Sequence[int] = (),
     ) -> tuple[Scores, BatchedState]:
-        """Score what follows ``tokens`` [N], by one call of the network for each width."""
+        """Score what follows the last tokens [N], by one call of each network for each width.
+
+        Args:
+            tokens: the last token of each hypothesis.
+            state: of these hypotheses.
+            top: score only the C most probable words; None: all.
+            never: words whose probability is set to zero.
+        """
+        alone = len(self.networks) == 1
+        asked = (top, never) if alone else (None, ())
         answers, places, groups = [], [], {}
         for width, group in state.groups.items():
             rows = np.flatnonzero(state.widths == width)
-            last = _filled(tokens if len(state.groups) == 1 else tokens[rows])
-            scores, states = self.network.step(
-                last, group.states, group.memory, group.cells, state.slots, top, never
-            )
-            groups[width] = replace(group, states=states)
-            answers.append(_first(scores, len(rows)))
+            last, more = _filled(tokens[rows]), (group.cells, state.slots, *asked)
+            parts = zip(self.networks, group.states, group.memories, strict=True)
+            steps = [n.step(last, states, memory, *more) for n, states, memory in parts]
+            found = [_first(scores, len(rows)) for scores, _ in steps]
+            groups[width] = replace(group, states=tuple(after for _, after in steps))
+            answers.append(found[0] if alone else mean(found, top, never))
             places.append(rows)
         return _merged(answers, places), state._replace(groups=groups)
 
@@ -184,12 +149,17 @@ class BatchedScorer:
         groups = state.groups | more.groups
         for width in state.groups.keys() & more.groups.keys():
             one, other = state.groups[width], more.groups[width]
-            sentences = np.concatenate((one.sentences, other.sentences + len(one.memory)))
+            sentences = np.concatenate((one.sentences, other.sentences + len(one.memories[0])))
             rows = np.arange(len(sentences))
-            rows[len(one.sentences) :] += len(one.states) - len(one.sentences)  # past the filling
-            states = one.states.join(other.states).select(_filled(rows))
-            cells = _cells(sentences, state.slots)
-            groups[width] = _Group(one.memory.join(other.memory), states, sentences, cells)
+            # the rows of the others stand after the filling of the first
+            rows[len(one.sentences) :] += len(one.states[0]) - len(one.sentences)
+            states = _joined(one.states, other.states)
+            groups[width] = _Group(
+                _joined(one.memories, other.memories),
+                tuple(part.select(_filled(rows)) for part in states),
+                sentences,
+                _cells(sentences, state.slots),
+            )
         return BatchedState(groups, np.concatenate((state.widths, more.widths)), state.slots)
 
 
@@ -197,12 +167,17 @@ def _selected(group: _Group, rows: Integers, slots: int) -> _Group:
     """The hypotheses ``rows`` of a group, without sentences that are no longer needed."""
     if np.array_equal(rows, np.arange(len(group.sentences))):
         return group
-    sentences, memory = group.sentences[rows], group.memory
+    sentences, memories = group.sentences[rows], group.memories
     left = sentences[np.diff(sentences, prepend=-1) > 0]
-    if _rounded_up(len(left), GROUP) <= _WORTH_LEAVING * len(memory):
-        memory, sentences = memory.select(_filled(left)), np.searchsorted(left, sentences)
-    states = group.states.select(_filled(rows))
-    return _Group(memory, states, sentences, _cells(sentences, slots))
+    if _rounded_up(len(left), GROUP) <= _WORTH_LEAVING * len(memories[0]):
+        memories = tuple(memory.select(_filled(left)) for memory in memories)
+        sentences = np.searchsorted(left, sentences)
+    states = tuple(part.select(_filled(rows)) for part in group.states)
+    return _Group(memories, states, sentences, _cells(sentences, slots))
+
+
+def _joined(parts: Sequence[Rows], more: Sequence[Rows]) -> tuple[Rows, ...]:
+    return tuple(one.join(other) for one, other in zip(parts, more, strict=True))
 
 
 def _cells(sentences: Integers, slots: int) -> Integers:

@@ -7,68 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from dragoman.data.source import Source
 from dragoman.errors import FolderError
-from dragoman.search.batched import Scorer
 from dragoman.search.choose import largest
-from dragoman.search.network import Integers, Scores
-
-States = tuple[Any, ...]
+from dragoman.search.network import Scores
 
 
-class EnsembleScorer:
-    """A :class:`Scorer` that gives the arithmetic mean of its members' probabilities.
+def mean(answers: Sequence[Scores], top: int | None, never: Sequence[int]) -> Scores:
+    """The logarithm of the arithmetic mean of the members' probabilities.
 
-    Attention is the first member's.
+    Args:
+        answers: what each member says of all words, [N, V]; attention is taken from the first.
+        top: keep only the C most probable words; None: all.
+        never: words whose probability is set to zero.
     """
-
-    def __init__(self, members: Sequence[Scorer]) -> None:
-        self.members = members
-        self.copies = any(member.copies for member in members)
-        self.attends = members[0].attends
-
-    @property
-    def concurrency(self) -> int:
-        """As many batches as every member computes at the same time."""
-        return min(member.concurrency for member in self.members)
-
-    def prepare_thread(self) -> None:
-        """Prepare the calling thread for every member."""
-        for member in self.members:
-            member.prepare_thread()
-
-    def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> States:
-        """Let every member encode its own source of each sentence."""
-        return tuple(member.start(sentences, slots) for member in self.members)
-
-    def step(
-        self, tokens: Integers, state: States, top: int | None = None, never: Sequence[int] = ()
-    ) -> tuple[Scores, States]:
-        """The logarithm of the mean probability of what follows ``tokens`` [N]."""
-        answers = [m.step(tokens, part) for m, part in zip(self.members, state, strict=True)]
-        parts = [scores.log_probs for scores, _ in answers]
-        # A word of another sentence's own is impossible for every member: keep -inf - -inf away.
-        highest = np.maximum(reduce(np.maximum, parts), np.finfo(parts[0].dtype).min)
-        shares = sum(np.exp(part - highest) for part in parts)
-        with np.errstate(divide="ignore"):
-            mean = highest + np.log(shares / len(parts))  # [N, V]
-        mean[:, list(never)] = -np.inf
-        words = None if top is None else largest(mean, top)
-        found = mean if words is None else np.take_along_axis(mean, words, 1)
-        return Scores(found, words, answers[0][0].weights), tuple(after for _, after in answers)
-
-    def select(self, state: States, parents: Integers) -> States:
-        """Go on with ``parents`` in every member."""
-        return tuple(m.select(part, parents) for m, part in zip(self.members, state, strict=True))
-
-    def join(self, state: States, more: States) -> States:
-        """The hypotheses of one state, then those of another, in every member."""
-        parts = zip(self.members, state, more, strict=True)
-        return tuple(member.join(part, other) for member, part, other in parts)
+    parts = [scores.log_probs for scores in answers]
+    # A word of another sentence's own is impossible for every member: keep -inf - -inf away.
+    highest = np.maximum(reduce(np.maximum, parts), np.finfo(parts[0].dtype).min)
+    shares = sum(np.exp(part - highest) for part in parts)
+    with np.errstate(divide="ignore"):
+        together = highest + np.log(shares / len(parts))
+    together[:, list(never)] = -np.inf
+    words = None if top is None else largest(together, top)
+    found = together if words is None else np.take_along_axis(together, words, 1)
+    return Scores(found, words, answers[0].weights)
 
 
 class Member(NamedTuple):

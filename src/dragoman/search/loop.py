@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
-from dragoman.search.batched import Scorer
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import Continuations, best_continuations, drawn_continuations
 from dragoman.search.constraints import Constraints, constrain
 from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
@@ -34,7 +34,7 @@ class Sentence(NamedTuple):
 
 
 def search(
-    scorer: Scorer,
+    scorer: BatchedScorer,
     sentences: Iterable[Sentence],
     options: SearchOptions,
     *,
@@ -105,7 +105,7 @@ class _Batch:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: BatchedScorer,
         waiting: Iterator[Sentence],
         options: SearchOptions,
         attention: bool,

@@ -14,7 +14,7 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.copies import extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.search.alignment import copy_unknown
-from dragoman.search.batched import Scorer
+from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import constraints_of
 from dragoman.search.hypotheses import Frontier, Hypothesis, joined
 from dragoman.search.loop import Sentence, search
@@ -92,7 +92,7 @@ class Translator:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: BatchedScorer,
         source: Tokenizer,
         target: Tokenizer,
         *,
