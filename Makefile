@@ -1,5 +1,5 @@
-# Two commands for people, and for the checks: `make demo` and `make test`.
-# Both make their own virtual environment in .venv first.
+# Three commands for people, and for the checks: `make demo`, `make test` and `make quick`.
+# Each makes the virtual environment .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,13 +7,17 @@ READY := .venv/.ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 
-.PHONY: demo test lint types layers extras units bench-peers bench-train bench-decode bench-quality \
+.PHONY: demo test quick lint types layers extras units bench-peers bench-train bench-decode bench-quality \
 	kill fuzz locked lock sbom audit clean
 
 demo: $(READY)
 	$(BIN)/dragoman demo
 
 test: lint types layers extras units
+
+# Everything but the tests that train or start processes.
+quick: lint types layers
+	$(BIN)/pytest -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check

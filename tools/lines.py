@@ -6,6 +6,7 @@ python tools/lines.py [BUDGET]
 from __future__ import annotations
 
 import ast
+import signal
 import sys
 from pathlib import Path
 
@@ -39,4 +40,6 @@ def main(budget: int) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # not on Windows
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program without a word
     sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 12_000))
