@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dragoman.config.options import ModelOptions, TrainingOptions
-from dragoman.model.seq2seq import build_model
+from dragoman.model.build import build_model
 from dragoman.training.optimizer import build_optimizer, clip, parts
 from dragoman.training.schedules import learning_rate, sampling_share
 from tiny import tiny_model
