@@ -18,8 +18,8 @@ from sacrebleu.metrics.ter import TER
 
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
-from dragoman.evaluation.measure import Metric
 from dragoman.evaluation.metrics import measures
+from dragoman.evaluation.significance import Metric
 
 OUTPUTS = ["The cat sat on the mat.", "A dog !", "", "It rains today, too."]
 REFERENCES = ["The cat sat on a mat.", "A dog!", "Nothing.", "It rains today, too."]

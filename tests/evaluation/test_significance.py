@@ -12,8 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
-from dragoman.evaluation.measure import Measure, percentage
-from dragoman.evaluation.metrics import measures
+from dragoman.evaluation.metrics import Measure, measures, percentage
 from dragoman.evaluation.significance import compare, scored
 
 TARGETS = [pair.target for pair in sample_pairs("phrases")[:211]]

@@ -3,8 +3,6 @@
 M training pairs   G distinct n-grams of all texts
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,13 +1,12 @@
 """Scores of parts of a test set: by source length, by rarest word, and of unseen sources."""
 
-from __future__ import annotations
-
-from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from dragoman.data.sameness import sentence_key
-from dragoman.evaluation.measure import Measure
+from dragoman.evaluation.metrics import Measure
 
 _LENGTHS = {0: "0–4", 5: "5–8", 9: "9–16", 17: "17–32", 33: "33+"}
 """Ranges of a source's length in tokens, by their first number."""
@@ -36,26 +35,20 @@ def breakdown(
         learned: the training sources; compared without case and punctuation. None: unknown, then
             lines are scored by length alone.
     """
-    found = {"source tokens": _parts(measures, _LENGTHS, lengths)}
+    numbers: dict[str, tuple[dict[int, str], Sequence[int]]] = {}
+    numbers["source tokens"] = _LENGTHS, lengths
     if learned is not None:
         known = [sentence_key(text) for text in learned]
         words = Counter(word for text in known for word in text.split())
         keys, seen = [sentence_key(text) for text in sources], set(known)
         rarest = [min((words[word] for word in key.split()), default=0) for key in keys]
-        found["rarest word"] = _parts(measures, _COUNTS, rarest)
-        found["source"] = _parts(measures, _SEEN, [key in seen for key in keys])
+        numbers |= {"rarest word": (_COUNTS, rarest), "source": (_SEEN, [k in seen for k in keys])}
+    found: Breakdown = {}
+    for kind, (ranges, values) in numbers.items():
+        places = np.searchsorted(list(ranges), values, "right") - 1
+        found[kind] = {}
+        for place, name in enumerate(ranges.values()):
+            if rows := np.flatnonzero(places == place).tolist():
+                scores = {measure.name: measure.value(rows) for measure in measures}
+                found[kind][name] = {"lines": len(rows), **scores}
     return found
-
-
-def _parts(
-    measures: Sequence[Measure], ranges: dict[int, str], numbers: Sequence[int]
-) -> dict[str, dict[str, float]]:
-    """Number of lines and scores of each range; ``numbers`` has one number for each line."""
-    rows: dict[str, list[int]] = {name: [] for name in ranges.values()}
-    for row, number in enumerate(numbers):
-        rows[list(rows)[bisect(list(ranges), number) - 1]].append(row)
-    return {
-        name: {"lines": len(some), **{m.name: m.value(some) for m in measures}}
-        for name, some in rows.items()
-        if some
-    }

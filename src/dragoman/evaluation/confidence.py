@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dragoman.config.options import SearchOptions
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, write_text
 from dragoman.layout import CONFIDENCE
+from dragoman.search.translator import Translation, Translator
 
 if TYPE_CHECKING:
-    from dragoman.config.options import SearchOptions
-    from dragoman.evaluation.measure import Measure
-    from dragoman.search.translator import Translation, Translator
+    from dragoman.evaluation.metrics import Measure
 
 FEWEST = 50
 """Fewest answers that are fitted to."""
@@ -81,9 +81,8 @@ def load_confidence(folder: Path) -> Confidence | None:
         numbers = (float(tree[name]) for name in ("exponent", "slope", "offset"))
         return Confidence(str(tree["right"]), *numbers)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FolderError(
-            "is damaged", place=str(path), cure="delete it, or copy it again"
-        ) from error
+        cure = "delete it, or copy it again"
+        raise FolderError("is damaged", place=str(path), cure=cure) from error
 
 
 def fit_confidence(
@@ -124,15 +123,11 @@ def calibration(
     said = np.array([confidence.of(answer) for answer in answers])
     right = _right(measures, confidence.right)
     ranges = np.minimum((said * _BINS).astype(int), _BINS - 1)
-    bins = [
-        {
-            "lines": int(some.sum()),
-            "confidence": float(said[some].mean()),
-            "right": float(right[some].mean()),
-        }
-        for some in (ranges == number for number in range(_BINS))
-        if some.any()
-    ]
+    bins = []
+    for number in np.unique(ranges):
+        some = ranges == number
+        mean, share = float(said[some].mean()), float(right[some].mean())
+        bins.append({"lines": int(some.sum()), "confidence": mean, "right": share})
     error = sum(b["lines"] * abs(b["confidence"] - b["right"]) for b in bins) / len(said)
     return {"right": confidence.right, "error": error, "bins": bins}
 

@@ -1,7 +1,5 @@
 """Evaluates a model on a test set: scores, baselines, parts, mistakes, calibration."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -16,10 +14,9 @@ from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.confidence import Confidence, calibration
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.measure import Measure, Metric, plain
-from dragoman.evaluation.metrics import measures
+from dragoman.evaluation.metrics import Measure, measures, plain
 from dragoman.evaluation.mistakes import MISTAKES, mistakes
-from dragoman.evaluation.significance import scored
+from dragoman.evaluation.significance import Metric, scored
 from dragoman.search.translator import Translator
 
 
@@ -124,11 +121,11 @@ def evaluate_examples(
     outputs = tuple(answer.text for answer in answers)
     found = (*compare(outputs), *more)
     sources = list(map(translator.source.normalize, examples.sources))
-    others = {"copy": list(map(form, examples.sources))}
-    others |= {} if training is None else training.baselines(sources)
+    others, learned = {"copy": list(map(form, examples.sources))}, None
+    if training is not None:
+        others, learned = others | training.baselines(sources), training.sources
     ids = translator.source.encode(examples.sources)
-    lengths = [len(row) for row in ids]
-    parts = breakdown(found, sources, lengths, None if training is None else training.sources)
+    parts = breakdown(found, sources, list(map(len, ids)), learned)
     complete = [all(h.complete for h in answer.hypotheses[:1]) for answer in answers]
     wrong = mistakes(judged, outputs, complete, [UNK in row for row in ids], characters=characters)
     edits = next(m.statistics[:, 0] for m in found if m.key == "errors")

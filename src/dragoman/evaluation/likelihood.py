@@ -3,8 +3,6 @@
 B batch   T target   V vocabulary   H hidden   S source
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -16,7 +14,7 @@ from dragoman.data.plans import plan_batches
 from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.measure import Measure, percentage
+from dragoman.evaluation.metrics import Measure, Sums, percentage
 from dragoman.model.seq2seq import Seq2Seq
 
 _BATCH_TOKENS = 4096
@@ -35,16 +33,14 @@ def teacher_forced(
     sums = np.zeros((len(examples.sources), 3))
     np.add.at(sums, owners, pair_likelihoods(model, PairsInMemory(*encoded)))
     signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}{'|copy' * copy}"
+
+    def perplexity(sums: Sums) -> float:
+        return _perplexity(float(sums[0] / sums[1]))
+
+    losses, name = sums[:, [0, 2]], "perplexity"
     return (
         Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], percentage),
-        Measure(
-            "perplexity",
-            "perplexity",
-            signature,
-            sums[:, [0, 2]],
-            lambda sums: _perplexity(float(sums[0] / sums[1])),
-            higher=False,
-        ),
+        Measure(name, name, signature, losses, perplexity, higher=False),
     )
 
 
@@ -56,12 +52,9 @@ def likelihood(model: Seq2Seq, corpus: IdPairs) -> dict[str, float]:
         its exponential. ``token_accuracy``: share of tokens that are the most probable one after
         the right tokens before them.
     """
-    loss, right, tokens = pair_likelihoods(model, corpus).sum(0).tolist()
-    return {
-        "loss": loss / tokens,
-        "perplexity": _perplexity(loss / tokens),
-        "token_accuracy": right / tokens,
-    }
+    total, right, tokens = pair_likelihoods(model, corpus).sum(0).tolist()
+    loss, share = total / tokens, right / tokens
+    return {"loss": loss, "perplexity": _perplexity(loss), "token_accuracy": share}
 
 
 def _perplexity(loss: float) -> float:
@@ -76,12 +69,11 @@ def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]
     Returns:
         Negative log-likelihood in nats, number of right tokens, number of tokens: [pairs, 3].
     """
-    device = next(model.parameters()).device
-    training = model.training
+    device, training = next(model.parameters()).device, model.training
     model.eval()
-    lengths = (corpus.source_lengths, corpus.target_lengths)
-    found = np.zeros((len(corpus.target_lengths), 3))
-    for rows in plan_batches(*lengths, _BATCH_TOKENS, seed=0, epoch=0):
+    sources, targets = corpus.source_lengths, corpus.target_lengths
+    found = np.zeros((len(targets), 3))
+    for rows in plan_batches(sources, targets, _BATCH_TOKENS, seed=0, epoch=0):
         batch = assemble(corpus, rows).to(device)
         memory, state = model.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
         features, weights = model.unroll(batch.target_in, state, memory)  # [B, T, H], [B, T, S]

@@ -1,13 +1,11 @@
 """Finds outputs that are visibly wrong, whatever their score."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 
 from dragoman.data.sameness import sentence_key
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.measure import symbols
+from dragoman.evaluation.metrics import symbols
 
 MISTAKES = {
     "loop": "repeats a phrase three times, or a syllable four times, more often than a reference",
@@ -45,12 +43,11 @@ def mistakes(
         characters: count lengths and repetitions in characters instead of words.
     """
     found: dict[str, list[int]] = {kind: [] for kind in MISTAKES}
+    found["cut off"] = [line for line, ended in enumerate(complete) if not ended]
+    found["unknown"] = [line for line, some in enumerate(unknown) if some]
     triples = zip(examples.sources, outputs, examples.references, strict=True)
-    for line, triple in enumerate(triples):
-        kinds = set(_kinds(*triple, characters))
-        kinds |= {"cut off"} if not complete[line] else set()
-        kinds |= {"unknown"} if unknown[line] else set()
-        for kind in kinds:
+    for line, (source, output, references) in enumerate(triples):
+        for kind in _kinds(source, output, references, characters):
             found[kind].append(line)
     return found
 
@@ -60,7 +57,9 @@ def _kinds(source: str, output: str, references: Sequence[str], characters: bool
     if not said:
         yield "blank"
         return
-    if _loops(output, said, references, right):
+    times, syllable = repetitions(said), _REPEATED_SYLLABLE.search
+    repeats = times >= 3 and times > max(map(repetitions, right))
+    if repeats or (syllable(output) and not any(map(syllable, references))):
         yield "loop"
     key = sentence_key(output)
     if key == sentence_key(source) and key not in map(sentence_key, references):
@@ -72,17 +71,6 @@ def _kinds(source: str, output: str, references: Sequence[str], characters: bool
     shared = set.intersection(*map(_names_and_numbers, (source, *references)))
     if shared - _names_and_numbers(output):
         yield "lost"
-
-
-def _loops(
-    output: str, said: Sequence[str], references: Sequence[str], right: Sequence[Sequence[str]]
-) -> bool:
-    times = repetitions(said)
-    if times >= 3 and times > max(map(repetitions, right)):
-        return True
-    return bool(_REPEATED_SYLLABLE.search(output)) and not any(
-        map(_REPEATED_SYLLABLE.search, references)
-    )
 
 
 def repetitions(tokens: Sequence[str]) -> int:

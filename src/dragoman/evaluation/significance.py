@@ -7,8 +7,6 @@ Resamples are drawn with sacreBLEU's generator and seed, so that intervals are t
 both, and counts a difference equal to the observed one, so that equal outputs have p = 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,13 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.errors import DataError
-from dragoman.evaluation.measure import Measure, Metric
+from dragoman.evaluation.metrics import Measure
 
 SEED, RESAMPLES = 12345, 1000
 _CLOSE = 1e-9
 """Differences that are nearer to each other than this are equal, except for rounding."""
 
 Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The value of one score."""
+
+    name: str
+    value: float
+    """In percent, except perplexity."""
+    signature: str
+    """How it was computed; in sacreBLEU's notation where the score is sacreBLEU's."""
+    interval: tuple[float, float] | None = None
+    """Bounds of the middle 95 % of bootstrap resamples; None where they were not computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +74,13 @@ def compare(first: Sequence[Measure], second: Sequence[Measure]) -> tuple[Differ
     if not ours:
         return ()
     others = [theirs[m.key, m.signature] for m in ours]
-    rows = zip(ours, others, _resampled(others) - _resampled(ours), strict=True)
-    return tuple(_difference(a, b, differences) for a, b, differences in rows)
-
-
-def _difference(first: Measure, second: Measure, differences: Values) -> Difference:
-    """From two scores and their differences in each resample [R]."""
-    value = second.value() - first.value()
-    chance = np.abs(differences - differences.mean()) >= abs(value) - _CLOSE
-    p = (int(chance.sum()) + 1) / (len(differences) + 1)
-    return Difference(first.name, value, _middle(differences), p)
+    found = []
+    for a, b, differences in zip(ours, others, _resampled(others) - _resampled(ours), strict=True):
+        value = b.value() - a.value()
+        chance = np.abs(differences - differences.mean()) >= abs(value) - _CLOSE
+        p = (int(chance.sum()) + 1) / (len(differences) + 1)
+        found.append(Difference(a.name, value, _middle(differences), p))
+    return tuple(found)
 
 
 def _resampled(measures: Sequence[Measure]) -> Values:

@@ -15,8 +15,7 @@ from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.examples import examples_of
 from dragoman.evaluation.likelihood import likelihood
-from dragoman.evaluation.measure import Measure
-from dragoman.evaluation.metrics import measures
+from dragoman.evaluation.metrics import Measure, measures
 from dragoman.evaluation.mistakes import mistakes
 from dragoman.model.folder import load_folder
 from dragoman.model.network import TorchNetwork

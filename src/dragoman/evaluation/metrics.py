@@ -1,0 +1,152 @@
+"""Scores of output text against references.
+
+    N sentences   K statistics of a sentence
+
+A score is a :class:`Measure`: the statistics that each sentence adds, apart from the formula that
+scores their sum. So the score of all sentences, of some, and of bootstrap resamples come from one
+computation (the design of sacreBLEU, Post 2018). To add a score, add it to :func:`measures`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from dragoman.errors import DataError
+
+TEXT_SCORES = ("bleu", "chrf", "ter", "exact", "errors")
+"""The keys of all scores of text, in the order in which they are shown."""
+_MOST_TER_WORK = 2e7
+"""Largest sum of cubed line lengths. TER tries to shift every span of words, which takes about half
+a microsecond times this sum."""
+
+Sums = npt.NDArray[np.float64]
+References = Sequence[Sequence[str]]
+"""For each sentence the texts that are right, at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A score of N sentences before their statistics are added up."""
+
+    key: str
+    """Its name in options and files: ``bleu``."""
+    name: str
+    """Its name for people: ``BLEU``."""
+    signature: str
+    """How it is computed; in sacreBLEU's notation where the score is sacreBLEU's."""
+    statistics: Sums
+    """What each sentence adds, [N, K]."""
+    formula: Callable[[Sums], float]
+    """The score of added statistics [K]."""
+    higher: bool = True
+    """Whether higher is better."""
+
+    def value(self, rows: Sequence[int] | slice = slice(None)) -> float:
+        """The score of the chosen sentences (default: all); in percent, except perplexity."""
+        return self.formula(self.statistics[rows].sum(0))
+
+
+def measures(
+    outputs: Sequence[str],
+    references: References,
+    keys: Sequence[str] = TEXT_SCORES,
+    *,
+    characters: bool = False,
+) -> tuple[Measure, ...]:
+    """Compare outputs with references.
+
+    BLEU (Papineni et al. 2002), chrF (Popović 2015) and TER (Snover et al. 2006) are sacreBLEU's.
+    TER is left out where lines are so long that it would take minutes.
+
+    Args:
+        outputs: what a model answered, as text.
+        references: the texts that are right, for each output.
+        keys: the scores that are wanted, of :data:`TEXT_SCORES`.
+        characters: count edits in characters, instead of words between spaces.
+
+    Raises:
+        DataError: there are not as many outputs as references, or there are none.
+    """
+    if len(outputs) != len(references):
+        raise DataError(f"{len(outputs)} outputs for {len(references)} references")
+    if not outputs:
+        raise DataError("there is nothing to score")
+    found = []
+    if "bleu" in keys:
+        found.append(_sacrebleu("bleu", "BLEU", BLEU(force=True), outputs, references))
+    if "chrf" in keys:
+        found.append(_sacrebleu("chrf", "chrF", CHRF(), outputs, references))
+    if "ter" in keys and _ter_work(outputs, references) <= _MOST_TER_WORK:
+        found.append(_sacrebleu("ter", "TER", TER(), outputs, references))
+    if "exact" in keys:
+        found.append(_exact(outputs, references))
+    if "errors" in keys:
+        found.append(_errors(outputs, references, characters))
+    return tuple(found)
+
+
+def _sacrebleu(
+    key: str, name: str, metric: Any, outputs: Sequence[str], references: References
+) -> Measure:
+    """A metric of sacreBLEU, with its numbers and its signature."""
+    ragged = [list(column) for column in zip_longest(*references)]  # None where there are fewer
+    statistics = np.array(metric._extract_corpus_statistics(list(outputs), ragged), float)
+
+    def formula(sums: Sums) -> float:
+        return float(metric._compute_score_from_stats(sums.tolist()).score)
+
+    signature = str(metric.get_signature())
+    return Measure(key, name, signature, statistics, formula, higher=key != "ter")
+
+
+def _ter_work(outputs: Sequence[str], references: References) -> int:
+    """The sum of cubed line lengths, in words."""
+    pairs = zip(outputs, references, strict=True)
+    lines = ((output, text) for output, right in pairs for text in right)
+    return sum(max(len(output.split()), len(text.split())) ** 3 for output, text in lines)
+
+
+def _exact(outputs: Sequence[str], references: References) -> Measure:
+    """Share of outputs that equal a reference: a sentence adds 1 if it does, and 1 to the total."""
+    pairs = zip(outputs, references, strict=True)
+    same = [(plain(output) in map(plain, right), 1) for output, right in pairs]
+    how = "whole lines, but for white space"
+    return Measure("exact", "exact match", how, np.array(same, float), percentage)
+
+
+def _errors(outputs: Sequence[str], references: References, characters: bool) -> Measure:
+    """Error rate: edits (Levenshtein 1966) as percent of the reference's length.
+
+    A sentence adds its edits to the nearest reference (the first of several) and its length.
+    """
+    edits = []
+    for output, right in zip(outputs, references, strict=True):
+        said, texts = symbols(output, characters), [symbols(text, characters) for text in right]
+        distances = [(Levenshtein.distance(said, text), len(text)) for text in texts]
+        edits.append(min(distances, key=lambda pair: pair[0]))
+    unit, cut = ("character", "characters") if characters else ("token", "split at white space")
+    how, statistics = f"to the nearest reference, {cut}", np.array(edits, float)
+    return Measure("errors", f"{unit} error rate", how, statistics, percentage, higher=False)
+
+
+def percentage(sums: Sums) -> float:
+    """The first statistic as percent of the second; 0 where that is 0."""
+    return 100 * float(sums[0] / sums[1]) if sums[1] else 0.0
+
+
+def plain(text: str) -> str:
+    """``text`` with single spaces between words and none at its ends."""
+    return " ".join(text.split())
+
+
+def symbols(text: str, characters: bool) -> list[str]:
+    """Split a text into what errors and lengths are counted in: characters, or words."""
+    return list(plain(text)) if characters else text.split()
