@@ -160,7 +160,7 @@ def test_a_target_scores_what_its_translation_scored(
     tokenizer: Tokenizer, options: dict[str, object]
 ) -> None:
     one = translator(tokenizer, int8="int8" in options)
-    one.scorer.network.model.output.bias.data[EOS] += 6  # type: ignore[attr-defined]
+    one.scorer.networks[0].model.output.bias.data[EOS] += 6  # type: ignore[attr-defined]
     text = [line for line in lines(40) if 0 < len(line.split()) <= 30]
     search = SearchOptions(beam=4, n_best=4, max_ratio=0.1, unknown="drop", **options)  # type: ignore[arg-type]
     found = [(a, n) for a in one.translate(text, search) for n in range(len(a.texts))]
