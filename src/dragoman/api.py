@@ -261,17 +261,8 @@ class Model:
         from dragoman.inspection.explain import explain_line
 
         self._require_one()
-        smoothing = self.config.training.label_smoothing
         search = self._search(options)
-        return explain_line(
-            self.folder.model,
-            self._translator(int8=search.int8),
-            line,
-            target,
-            search,
-            longest_target=self.config.target.max_tokens,
-            smoothing=smoothing,
-        )
+        return explain_line(self.folder, self._translator(int8=search.int8), line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
         """Every value between a batch of sources and given targets, with its padding and losses.

@@ -13,11 +13,9 @@ from dragoman.errors import DataError
 from dragoman.runs.pictures import as_label, save_picture
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
-    from dragoman.inspection.explanation import Explanation
+    from dragoman.inspection.explanation import Explanation  # torch
 
 END = "</s>"
 _INCHES = 0.33
@@ -65,11 +63,8 @@ def draw_maps(maps: Sequence[AttentionMap], path: Path) -> list[str]:
     """
     longest = max(max(len(one.source) + 1, len(one.weights)) for one in maps)
     if longest > _MOST:
-        raise DataError(
-            f"a map of {longest} words cannot be read",
-            place=str(path),
-            cure=f"give a sentence of at most {_MOST}",
-        )
+        cure = f"give a sentence of at most {_MOST}"
+        raise DataError(f"a map of {longest} words cannot be read", place=str(path), cure=cure)
     warnings = save_picture(lambda: _figure(maps), path)
     if warnings:
         warnings.append("an .svg keeps its text, so that the fonts of its reader show it")
@@ -80,34 +75,28 @@ def _figure(maps: Sequence[AttentionMap]) -> Figure:
     from matplotlib.figure import Figure
 
     across = [len(one.source) + 1 for one in maps]
-    size = (
-        2.5 * len(maps) + _INCHES * sum(across),
-        1.8 + _INCHES * max(len(one.weights) for one in maps),
-    )
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    width = 2.5 * len(maps) + _INCHES * sum(across)
+    height = 1.8 + _INCHES * max(len(one.weights) for one in maps)
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     grid = figure.subplots(1, len(maps), squeeze=False, width_ratios=across)[0]
-    images = [_draw(one, axes) for one, axes in zip(maps, grid, strict=True)]
-    figure.colorbar(images[-1], ax=list(grid), label="attention weight", shrink=0.8)
+    for one, axes in zip(maps, grid, strict=True):
+        columns = list(map(as_label, [*one.source, END]))
+        rows = list(map(as_label, [*one.target, END][: len(one.weights)]))
+        shown = one.weights[:, : len(columns)]
+        image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="equal")
+        slanted = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(columns)), columns, **slanted)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.xaxis.tick_top()
+        for axis, cells in ((axes.xaxis, len(columns)), (axes.yaxis, len(rows))):
+            axis.set_ticks([cell - 0.5 for cell in range(1, cells)], minor=True)
+        axes.grid(which="minor", color="0.5", linewidth=0.3)
+        axes.tick_params(which="minor", length=0)
+        axes.set(xlabel="source", ylabel="output", title=as_label(one.title))
+        if is_right_to_left("".join(one.source)):
+            axes.invert_xaxis()
+    figure.colorbar(image, ax=list(grid), label="attention weight", shrink=0.8)
     return figure
-
-
-def _draw(one: AttentionMap, axes: Axes) -> AxesImage:
-    across, down = [*one.source, END], [*one.target, END][: len(one.weights)]
-    shown = one.weights[:, : len(across)]
-    image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="equal")
-    axes.set_xticks(
-        range(len(across)), map(as_label, across), rotation=60, ha="left", rotation_mode="anchor"
-    )
-    axes.set_yticks(range(len(down)), map(as_label, down))
-    axes.xaxis.tick_top()
-    for axis, cells in ((axes.xaxis, len(across)), (axes.yaxis, len(down))):
-        axis.set_ticks([cell - 0.5 for cell in range(1, cells)], minor=True)
-    axes.grid(which="minor", color="0.5", linewidth=0.3)
-    axes.tick_params(which="minor", length=0)
-    axes.set(xlabel="source", ylabel="output", title=as_label(one.title))
-    if is_right_to_left("".join(one.source)):
-        axes.invert_xaxis()
-    return image
 
 
 def is_right_to_left(text: str) -> bool:

@@ -3,8 +3,6 @@
 B batch   S source positions   T target positions   V vocabulary
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +17,7 @@ from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Example, Explanation, OpenHypothesis, Step, Token
 from dragoman.inspection.recording import RecordedValue, record
+from dragoman.model.folder import ModelFolder
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.hypotheses import Frontier
 from dragoman.search.translator import Translator
@@ -35,34 +34,29 @@ _MEASURES = {
 
 
 def explain_line(
-    model: Seq2Seq,
+    folder: ModelFolder,
     translator: Translator,
     line: str,
     target: str | None,
     options: SearchOptions,
-    *,
-    longest_target: int,
-    smoothing: float = 0.0,
 ) -> Explanation:
     """Explain one sentence, followed to ``target``, or to the model's own output if that is None.
 
     Args:
-        model: the model.
-        translator: the same model with its tokenizers.
+        folder: the model.
+        translator: searches with this model.
         line: the source as raw text.
         target: raw text.
         options: how to search for the model's own output.
-        longest_target: maximum number of target tokens that the model learned from.
-        smoothing: label smoothing of the training loss.
 
     Raises:
         DataError: a text has no tokens, or more than the model reads at a time.
     """
-    sides = translator.source, translator.target
-    (source,), (ids,) = encode_pairs([line], [target or ""], sides, copy=model.copying is not None)
+    sides, config = (folder.source, folder.target), folder.config
+    (source,), (ids,) = encode_pairs([line], [target or ""], sides, copy=config.model.copy)
     _check("the sentence", source.ids, translator.longest)
     if target is not None:
-        _check("the target", ids, longest_target)
+        _check("the target", ids, config.target.max_tokens)
     options = replace(options, n_best=options.beam)
     frontiers: list[Frontier] = []
     (answer,) = translator.translate([line], options, observer=frontiers.append)
@@ -73,11 +67,14 @@ def explain_line(
     if target is None and best.ids and not best.complete:
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
-    values = record(model, batch, smoothing=smoothing)
+    values = record(folder.model, batch, smoothing=config.training.label_smoothing)
     examples = _examples(values, sides, [line])
     words = _source_words(values, 0, examples[0].source)
-    beam = tuple(_open_hypotheses(frontier, sides[1], words) for frontier in frontiers)
-    return Explanation(examples, values, target is not None, answer, beam)
+    beam = []
+    for step in frontiers:
+        last, log_probs = _tokens(sides[1], step.tokens, words=words), step.log_probs.tolist()
+        beam.append(tuple(map(OpenHypothesis, last, log_probs, step.parents.tolist())))
+    return Explanation(examples, values, target is not None, answer, tuple(beam))
 
 
 def explain_pairs(
@@ -112,10 +109,8 @@ def _check(what: str, ids: Ids, longest: int) -> None:
     if not len(ids):
         raise DataError(f"nothing is left of {what}", cure="look at the normalising options")
     if len(ids) > longest:
-        raise DataError(
-            f"{what} has {len(ids)} tokens, the model takes at most {longest}",
-            cure="give a part of it",
-        )
+        said = f"{what} has {len(ids)} tokens, the model takes at most {longest}"
+        raise DataError(said, cure="give a part of it")
 
 
 def _examples(
@@ -139,14 +134,6 @@ def _source_words(
     return {int(i): one.stands_for or one.text for i, one in zip(copies, source, strict=False)}
 
 
-def _open_hypotheses(
-    frontier: Frontier, tokenizer: Tokenizer, words: Mapping[int, str]
-) -> tuple[OpenHypothesis, ...]:
-    last = _tokens(tokenizer, frontier.tokens, words=words)
-    log_probs, parents = frontier.log_probs.tolist(), frontier.parents.tolist()
-    return tuple(map(OpenHypothesis, last, log_probs, parents))
-
-
 def _steps(
     arrays: Mapping[str, npt.NDArray[Any]], tokenizer: Tokenizer, words: Mapping[int, str]
 ) -> tuple[Step, ...]:
@@ -159,6 +146,7 @@ def _steps(
     """
     reads = _tokens(tokenizer, arrays["target input ids"], words=words)
     expected = _tokens(tokenizer, arrays["target ids"], words=words)
+    measures = {label: arrays[name] for label, name in _MEASURES.items() if name in arrays}
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
@@ -170,11 +158,7 @@ def _steps(
                 real=bool(arrays["target mask"][t]),
                 loss=float(arrays["loss"][t]),
                 candidates=tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True)),
-                measures={
-                    label: float(np.linalg.norm(arrays[name][t]))
-                    for label, name in _MEASURES.items()
-                    if name in arrays
-                },
+                measures={n: float(np.linalg.norm(array[t])) for n, array in measures.items()},
                 energies=arrays["energies"][t] if "energies" in arrays else None,
                 weights=arrays["weights"][t] if "weights" in arrays else None,
             )
@@ -198,11 +182,8 @@ def _tokens(
     """
     unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
     names = tokenizer.tokens(np.where(ids < len(tokenizer), ids, UNK))
-    return tuple(
-        Token(
-            int(i),
-            (words or {}).get(int(i), name) if i >= len(tokenizer) else name,
-            unknown[n] if i == UNK and n < len(unknown) else "",
-        )
-        for n, (i, name) in enumerate(zip(ids, names, strict=True))
-    )
+    words, tokens = words or {}, []
+    for n, (i, name) in enumerate(zip(ids.tolist(), names, strict=True)):
+        stands_for = unknown[n] if i == UNK and n < len(unknown) else ""
+        tokens.append(Token(i, words.get(i, name) if i >= len(tokenizer) else name, stands_for))
+    return tuple(tokens)

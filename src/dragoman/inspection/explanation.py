@@ -1,26 +1,34 @@
-"""An explanation: examples on their way through a model as data, for terminal, page and JSON.
+"""An explanation: examples on their way through a model, as data, JSON, page and terminal view.
 
 B batch   S source positions   T target positions   V vocabulary
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Mapping
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import numpy.typing as npt
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
 
 from dragoman.inspection.recording import RecordedValue
 from dragoman.search.translator import Translation
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 _PAGE = Path(__file__).with_suffix(".html")
+_BAR = 24
+"""Columns of a bar for a weight of 1."""
+_LEAST = 0.02
+"""Source words with less attention than this share one line."""
+_LEFT_TO_RIGHT = "\u200e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +106,19 @@ class Explanation:
     def to_json(self, *, arrays: bool = True) -> str:
         """Everything as JSON: each value in full (unless it is over the vocabulary), or, without
         ``arrays``, only its shape and range."""
-        fields: dict[str, Any] = {
+        values = {name: value.summary() for name, value in self.values.items()}
+        for name, value in self.values.items():
+            if arrays and "V" not in value.axes:
+                values[name]["values"] = value.array
+        fields = {
             "loss": self["batch loss"],
             "minimised": self["minimised"],
             "given": self.given,
             "examples": [asdict(example) for example in self.examples],
             "answer": self.answer and asdict(self.answer),
             "beam": [[asdict(hypothesis) for hypothesis in step] for step in self.beam],
-            "values": {},
+            "values": values,
         }
-        for name, value in self.values.items():
-            fields["values"][name] = value.summary()
-            if arrays and "V" not in value.axes:
-                fields["values"][name]["values"] = value.array
         return json.dumps(fields, ensure_ascii=False, default=lambda array: array.tolist())
 
     def to_html(self) -> str:
@@ -123,6 +131,126 @@ class Explanation:
         return f'<iframe srcdoc="{page}" style="width: 100%; height: 40rem; border: 0"></iframe>'
 
     def __rich__(self) -> RenderableType:
-        from dragoman.inspection.terminal import view
+        """Every stage of the batch; of a single sentence also each step, and the search."""
+        parts: list[RenderableType] = []
+        for number, example in enumerate(self.examples, 1):
+            of = "" if self.answer else f" of pair {number}"
+            parts += [_rule(f"Text{of}"), _texts(example, self["source mask"][number - 1])]
+            if self.answer:
+                parts += [_rule("Step by step"), *_steps(example)]
+            if self.given:
+                parts += [_rule(f"Loss{of}"), _losses(example)]
+        parts += [_rule("Values"), _values(self.values)]
+        if self.given:
+            plain, smoothed = float(self["batch loss"]), float(self["minimised"])
+            more = f"; with label smoothing {smoothed:.4f}" if smoothed != plain else ""
+            count = int(self["target mask"].sum())
+            parts.append(Text(f"\nbatch loss {plain:.4f} nats, mean of {count} tokens{more}"))
+        if self.answer:
+            parts += [_rule("Search: hypotheses before each step"), _beam(self.beam)]
+            parts += [_rule("Search: outputs"), _outputs(self.answer)]
+        return Group(*parts)
 
-        return view(self)
+
+def _rule(title: str) -> Rule:
+    return Rule(title, align="left", style="dim")
+
+
+def _word(token: Token, *, number: bool = False) -> Text:
+    """A token; marks keep one of a right-to-left script from turning its line around."""
+    text = f"{token.text} ({token.stands_for})" if token.stands_for else token.text
+    if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text):
+        text = f"{_LEFT_TO_RIGHT}{text}{_LEFT_TO_RIGHT}"
+    shown = Text(text, "yellow" if token.stands_for else "")
+    return Text.assemble(shown, (f" {token.id}", "dim")) if number else shown
+
+
+def _texts(example: Example, mask: npt.NDArray[np.bool_]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_row("text", Text(example.text))
+    table.add_row("normalised", Text(example.normalized))
+    table.add_row("tokens", Text(" · ").join(_word(one, number=True) for one in example.source))
+    table.add_row("mask", " ".join(str(int(real)) for real in mask))
+    return table
+
+
+def _table(left: Sequence[str], right: Sequence[str]) -> Table:
+    """An empty table with columns of words on the left and of numbers on the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in left:
+        table.add_column(name, max_width=24, no_wrap=True)
+    for name in right:
+        table.add_column(name, justify="right", min_width=6, no_wrap=True)
+    return table
+
+
+def _values(values: Mapping[str, RecordedValue]) -> Table:
+    table = _table(("value", "axes", "shape"), ("from", "to", "norm"))
+    for name, value in values.items():
+        if value.axes:
+            facts = value.summary()
+            numbers = [f"{facts[n]:.3f}" for n in ("low", "high", "norm") if n in facts]
+            table.add_row(name, value.axes, " x ".join(map(str, value.array.shape)), *numbers)
+    return table
+
+
+def _steps(example: Example) -> Iterator[RenderableType]:
+    """The real steps, each with its attention as bars, the most probable tokens, and norms."""
+    for number, step in enumerate(example.steps, 1):
+        if not step.real:
+            continue
+        probability = f"   p {math.exp(-step.loss):.3f}"
+        output = _word(step.expected, number=True)
+        yield Text.assemble(f"{number:2d} ", _word(step.reads), " → ", output, probability)
+        bars = Table.grid(padding=(0, 1))
+        bars.add_column(max_width=24, no_wrap=True)
+        bars.add_column(max_width=_BAR, no_wrap=True, overflow="crop")
+        if step.weights is not None and step.energies is not None:
+            columns = zip(example.source, step.weights, step.energies, strict=True)
+            for token, weight, energy in columns:
+                if weight >= _LEAST:
+                    bar = Text("█" * round(float(weight) * _BAR), "cyan")
+                    facts = f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim")
+                    bars.add_row(_word(token), bar, *facts)
+            rest = step.weights[step.weights < _LEAST].sum()
+            bars.add_row(Text("others", "dim"), "", f"{rest:.3f}")
+        likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
+        guesses = Text("likely  ", "dim") + Text("  ").join(likely)
+        measures = ", ".join(f"{name} {value:.3f}" for name, value in step.measures.items())
+        yield Padding(Group(bars, guesses, Text(measures, "dim")), (0, 0, 0, 3))
+
+
+def _losses(example: Example) -> Table:
+    table = _table(("", "reads", "reference", "prediction"), ("loss", "mask", "masked"))
+    for number, step in enumerate(example.steps, 1):
+        guess, _ = step.candidates[0]
+        words = [_word(token, number=True) for token in (step.reads, step.expected, guess)]
+        if step.real:
+            words[2].stylize("green" if guess.id == step.expected.id else "red")
+        losses = f"{step.loss:.4f}", str(int(step.real)), f"{step.loss * step.real:.4f}"
+        table.add_row(str(number), *words, *losses, style="" if step.real else "dim")
+    return table
+
+
+def _beam(beam: Sequence[Sequence[OpenHypothesis]]) -> Table:
+    """A line for each step: last tokens, log-probabilities, and the hypotheses they continue."""
+    table = Table.grid(padding=(0, 1))
+    for number, step in enumerate(beam[1:], 1):
+        line = []
+        for place, one in enumerate(step, 1):
+            more = f" {one.log_prob:.3f} after {one.parent + 1}"
+            line.append(Text.assemble((f"{place} ", "bold"), _word(one.token), (more, "dim")))
+        table.add_row(f"{number:2d}", Text("   ").join(line))
+    return table
+
+
+def _outputs(answer: Translation) -> Table:
+    """The outputs that search found, best first."""
+    table = _table(("output",), ("log-probability", "score"))
+    table.columns[0].max_width, table.columns[0].no_wrap = None, False
+    for text, hypothesis in zip(answer.texts, answer.hypotheses, strict=True):
+        cut = "" if hypothesis.complete else " (cut at the length limit)"
+        shown = Text((text or "(empty)") + cut)
+        table.add_row(shown, f"{hypothesis.log_prob:.3f}", f"{hypothesis.score:.3f}")
+    return table

@@ -7,8 +7,6 @@ Modules report their values to a function that they are given
 (:data:`dragoman.model.protocols.Record`), so that a new module needs no change here.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from dragoman.data.batches import Batch
 from dragoman.model.rows import Memory
-from dragoman.model.seq2seq import Loss, Objective, Seq2Seq
+from dragoman.model.seq2seq import Objective, Seq2Seq
 
 
 class RecordedValue(NamedTuple):
@@ -37,10 +35,6 @@ class RecordedValue(NamedTuple):
         return facts
 
 
-Found = dict[str, tuple[str, Tensor]]
-"""Axes and tensor by name, in the order in which they are computed."""
-
-
 @torch.inference_mode()
 def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str, RecordedValue]:
     """Send a batch with known targets through ``model``, without dropout: its values by name.
@@ -52,7 +46,7 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
     """
     training = model.training
     model.eval()
-    found: Found = {}
+    found: dict[str, tuple[str, Tensor]] = {}  # axes and tensor
 
     def keep(name: str, axes: str, value: Tensor) -> None:
         found[name] = axes, value
@@ -66,40 +60,36 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
         memory, state = model.encode(
             batch.source, batch.source_mask, batch.copies, batch.lengths, record=keep
         )
-        found |= _decoding(model, batch, memory, state)
+        keep("target input ids", "B T", batch.target_in)
+        for name, (axes, values) in _steps(model, batch.target_in, memory, state).items():
+            keep(name, axes, torch.cat(values, 1))
         unrolled = model.unroll(batch.target_in, state, memory)
         log_probs = model.scores(*unrolled, batch.copies, record=keep)  # [B, T, V]
-        found |= _losses(log_probs, batch, model(batch, Objective(smoothing)))
+        loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
+        keep("log-probabilities", "B T V", log_probs)
+        keep("target ids", "B T", batch.target_out)
+        keep("target mask", "B T", batch.target_mask)
+        keep("loss", "B T", loss)
+        keep("masked loss", "B T", loss * batch.target_mask)
+        sums = model(batch, Objective(smoothing))
+        keep("batch loss", "", sums.plain / sums.tokens)
+        keep("minimised", "", sums.total / sums.tokens)
     finally:
         model.train(training)
-    return {
-        name: RecordedValue(axes, tensor.cpu().numpy()) for name, (axes, tensor) in found.items()
-    }
+    return {name: RecordedValue(axes, value.cpu().numpy()) for name, (axes, value) in found.items()}
 
 
-def _decoding(model: Seq2Seq, batch: Batch, memory: Memory, state: Any) -> Found:
-    """The values of all steps, with an axis T where a step has hypotheses N or queries Q."""
-    steps: dict[str, list[Tensor]] = {}
-    axes: dict[str, str] = {}
+def _steps(
+    model: Seq2Seq, tokens: Tensor, memory: Memory, state: Any
+) -> dict[str, tuple[str, list[Tensor]]]:
+    """Axes and values of all steps, with an axis T where a step has hypotheses N or queries Q."""
+    steps: dict[str, tuple[str, list[Tensor]]] = {}
 
     def keep(name: str, letters: str, value: Tensor) -> None:
-        steps.setdefault(name, []).append(value if "Q" in letters else value.unsqueeze(1))
-        axes[name] = letters.replace("Q", "T").replace("N", "B T")
+        axes = letters.replace("Q", "T").replace("N", "B T")
+        _, values = steps.setdefault(name, (axes, []))
+        values.append(value if "Q" in letters else value.unsqueeze(1))
 
-    for token in batch.target_in.unbind(1):
+    for token in tokens.unbind(1):
         _, state, _ = model.step(token, state, memory, record=keep)
-    found: Found = {"target input ids": ("B T", batch.target_in)}
-    return found | {name: (axes[name], torch.cat(values, 1)) for name, values in steps.items()}
-
-
-def _losses(log_probs: Tensor, batch: Batch, sums: Loss) -> Found:
-    loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
-    return {
-        "log-probabilities": ("B T V", log_probs),
-        "target ids": ("B T", batch.target_out),
-        "target mask": ("B T", batch.target_mask),
-        "loss": ("B T", loss),
-        "masked loss": ("B T", loss * batch.target_mask),
-        "batch loss": ("", sums.plain / sums.tokens),
-        "minimised": ("", sums.total / sums.tokens),
-    }
+    return steps
