@@ -32,7 +32,7 @@ from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DragomanError, OptionError
 from dragoman.model.build import build_model
 from dragoman.model.folder import load_folder, save_setup, save_weights
-from dragoman.runs.rows import read_metrics
+from dragoman.runs.history import read_metrics
 from dragoman.training.checkpoint import load_checkpoint, save_checkpoint
 from dragoman.training.run import train
 from dragoman.training.state import TrainingState

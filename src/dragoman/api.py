@@ -57,7 +57,7 @@ def train(
         observers: functions that receive the events of the training, see
             :mod:`dragoman.training.observer`.
     """
-    from dragoman.runs.documents import conclude, write_documents
+    from dragoman.runs.documents import write_documents
     from dragoman.training.observer import StepShown, Validated
     from dragoman.training.run import train as run_training
 
@@ -79,7 +79,7 @@ def train(
         observers=[observe, *observers],
     )
     if outcome.is_main_process:
-        conclude(folder, shown)
+        write_documents(folder, shown)
     return outcome
 
 

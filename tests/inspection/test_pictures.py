@@ -12,7 +12,7 @@ import pytest
 
 from dragoman.errors import DataError, DragomanError
 from dragoman.inspection.attention_map import AttentionMap, draw_maps
-from dragoman.runs.pictures import save_picture
+from dragoman.runs.figures import save_picture
 
 
 def draw_attention(source: list[str], target: list[str], weights: Any, path: Path) -> list[str]:

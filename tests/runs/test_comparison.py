@@ -19,7 +19,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import to_toml
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.runs.comparison import short_names
-from dragoman.runs.curves import comparison_figure
+from dragoman.runs.figures import comparison_figure
 
 Row = dict[str, Any]
 

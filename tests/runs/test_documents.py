@@ -28,7 +28,7 @@ def test_no_failure_of_report_or_card_ends_a_run(
     folder = make_run(tmp_path / "m", [train_row(50), validation_row(50)])
     monkeypatch.setattr(documents, "write_report", fail)
     console = Console(file=io.StringIO(), width=200)
-    documents.conclude(folder, console)
+    documents.write_documents(folder, console)
     said = capsys.readouterr().err
     assert f"dragoman: report.html is not written: {type(error).__name__}: " in said
     assert (folder / "README.md").exists()
@@ -41,7 +41,7 @@ def test_a_damaged_run_is_concluded_all_the_same(
     folder = make_run(
         tmp_path / "m", [{"kind": "validation", "step": 1, "best": True, "loss": "x"}]
     )
-    documents.conclude(folder, Console(file=io.StringIO()))
+    documents.write_documents(folder, Console(file=io.StringIO()))
     assert "dragoman: the run cannot be shown: FolderError: " in capsys.readouterr().err
 
 

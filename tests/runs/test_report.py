@@ -17,7 +17,7 @@ from dragoman.config.toml import merge
 from dragoman.errors import FolderError
 from dragoman.runs.card import write_card
 from dragoman.runs.history import History
-from dragoman.runs.report import MOST_BYTES, report_data, report_page, write_report
+from dragoman.runs.report import MOST_BYTES, report_data, write_report
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
 ROWS = [
@@ -53,7 +53,7 @@ def test_the_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
 
 
 def test_no_sentence_ends_the_script(tmp_path: Path) -> None:
-    page = report_page(History.of(make_run(tmp_path / "<i>{data}{title}", ROWS)))
+    page = write_report(make_run(tmp_path / "<i>{data}{title}", ROWS)).read_text("utf-8")
     assert page.count("</script>") == 2 and "<img" not in page and "<i>" not in page
     assert "<title>&lt;i&gt;{data}{title} · Dragoman</title>" in page
     assert embedded(page)["samples"][0]["source"] == HOSTILE
@@ -97,7 +97,7 @@ def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:
         )
         for step in range(1, 400)
     ]
-    page = report_page(History.of(make_run(tmp_path, rows)))
+    page = write_report(make_run(tmp_path, rows)).read_text("utf-8")
     assert len(page.encode()) <= MOST_BYTES
     data = embedded(page)
     assert data["train"]["step"][-1] == 6000 and 100 < len(data["train"]["step"]) <= 1001

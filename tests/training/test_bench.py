@@ -24,7 +24,7 @@ from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
 from dragoman.model.build import build_model
 from dragoman.model.seq2seq import Objective
-from dragoman.runs.throughput import throughput_figure
+from dragoman.runs.figures import throughput_figure
 from dragoman.training import bench as room
 from dragoman.training.bench import (
     _UNCOUNTED,

@@ -16,8 +16,7 @@ from rich.table import Table
 from dragoman.cli.outputs import Picture
 from dragoman.cli.parse import AllOptions, parse, with_recipe
 from dragoman.config.options import Config
-from dragoman.runs.pictures import save_picture
-from dragoman.runs.throughput import throughput_figure
+from dragoman.runs.figures import save_picture, throughput_figure
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from dragoman.cli.outputs import Picture
 from dragoman.cli.parse import parse
 from dragoman.errors import OptionError
 from dragoman.runs.comparison import RunRecord, compare, different_data, differing
-from dragoman.runs.curves import comparison_figure
-from dragoman.runs.pictures import save_picture
+from dragoman.runs.figures import comparison_figure, save_picture
 from dragoman.runs.scores import SCORES, score_text
 
 Grid = list[list[str]]

@@ -18,8 +18,7 @@ from dragoman.errors import FolderError
 from dragoman.layout import METRICS
 from dragoman.lock import is_locked
 from dragoman.runs.display import print_runs, row_lines
-from dragoman.runs.history import History, damage_refused
-from dragoman.runs.rows import read_metrics
+from dragoman.runs.history import History, damage_refused, read_metrics
 
 SECONDS = 0.5
 """Between two looks at the folder."""

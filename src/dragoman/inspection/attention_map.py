@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy.typing as npt
 
 from dragoman.errors import DataError
-from dragoman.runs.pictures import as_label, save_picture
+from dragoman.runs.figures import as_label, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,8 +4,6 @@ What only the author knows (licence, languages, intended use) stands there as a 
 that somebody has edited is kept: the last line of a card holds a digest of the text above it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shlex
@@ -18,8 +16,7 @@ from textwrap import indent
 from dragoman.files import write_text
 from dragoman.layout import CARD
 from dragoman.runs.display import clock
-from dragoman.runs.history import History, damage_refused
-from dragoman.runs.rows import Row
+from dragoman.runs.history import History, Row, damage_refused
 from dragoman.runs.scores import SCORES, number_text, score_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
@@ -159,9 +156,8 @@ def _data(history: History) -> str:
 
 
 def _training(history: History) -> str:
-    starts, last = history.kind("start"), history.last
-    machine = starts[-1].get("environment", {}) if starts else {}
-    on = ", ".join(f"{name} {value}" for name, value in machine.items())
+    last = history.last
+    on = ", ".join(f"{name} {value}" for name, value in history.environment.items())
     took = f"{last.get('step', 0):,} steps in {clock(last.get('elapsed', 0))}"
     return f"{took}{f' on {_escaped(on)}' if on else ''}. This command repeats the training:"
 

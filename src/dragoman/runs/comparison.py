@@ -1,7 +1,5 @@
 """Compares runs: their options, costs and scores, read from their folders without torch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +9,7 @@ from typing import Any
 from dragoman.errors import FolderError, UsageError
 from dragoman.files import parse_json
 from dragoman.layout import CHECKPOINTS, STATE, WEIGHTS
-from dragoman.runs.history import History, damage_refused
-from dragoman.runs.rows import Row
+from dragoman.runs.history import History, Row, damage_refused
 from dragoman.runs.scores import TRANSLATION_SCORES
 
 

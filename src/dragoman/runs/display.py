@@ -1,7 +1,5 @@
 """Shows runs and their rows in a terminal."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -9,8 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.runs.history import History
-from dragoman.runs.rows import Row
+from dragoman.runs.history import History, Row
 from dragoman.runs.scores import SCORES, score_text, scores_line
 
 

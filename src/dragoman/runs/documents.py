@@ -1,7 +1,5 @@
 """Writes what a run leaves for people. A failure here is reported and never ends a training."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +13,23 @@ from dragoman.runs.history import History
 from dragoman.runs.report import write_report
 
 
-def write_documents(folder: Path) -> None:
-    """Write the report and the model card from what the folder holds now."""
-    _attempt(f"{REPORT} is not written", lambda: write_report(folder))
-    _attempt(f"{CARD} is not written", lambda: write_card(folder))
+def write_documents(folder: Path, console: Console | None = None) -> None:
+    """Write the report and the model card from what a run's folder holds now.
 
-
-def conclude(folder: Path, console: Console) -> None:
-    """Write the documents of a run that has ended, and print its scores and the report's path."""
-    write_documents(folder)
-    _attempt("the run cannot be shown", lambda: print_runs([History.of(folder)], console))
-    console.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _attempt(failure: str, act: Callable[[], object]) -> None:
-    try:
-        act()
-    except Exception as error:
-        print(f"dragoman: {failure}: {type(error).__name__}: {error}", file=sys.stderr)
+    Args:
+        folder: of the run.
+        console: of a run that has ended, where its scores and the report's path are printed.
+    """
+    acts: dict[str, Callable[[Path], object]] = {
+        f"{REPORT} is not written": write_report,
+        f"{CARD} is not written": write_card,
+    }
+    if console is not None:
+        acts["the run cannot be shown"] = lambda at: print_runs([History.of(at)], console)
+    for failure, act in acts.items():
+        try:
+            act(folder)
+        except Exception as error:
+            print(f"dragoman: {failure}: {type(error).__name__}: {error}", file=sys.stderr)
+    if console is not None:
+        console.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)

@@ -1,7 +1,13 @@
-"""Reads a run's folder back: its options, what it was begun with, and what it measured."""
+"""Writes and reads what a run leaves: its options, what it was begun with, and what it measured.
+
+``metrics.jsonl`` holds the measurements, one JSON object (a row) a line. Every row has ``kind``,
+``step``, ``epoch`` and ``elapsed`` (seconds). The kinds are ``start`` and ``end`` (of each command
+that the run took), ``train`` (each report interval) and ``validation``.
+"""
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +19,55 @@ from typing import Any
 from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, plain
 from dragoman.errors import DragomanError, FolderError
-from dragoman.files import parse_json, refuse_ways_out
+from dragoman.files import parse_json, refuse_ways_out, write_text
 from dragoman.layout import CONFIG, METRICS, RECORD
 from dragoman.lock import is_locked
-from dragoman.runs.rows import Row, read_metrics
 from dragoman.runs.scores import SCORES
+
+Row = dict[str, Any]
+
+
+class MetricsLog:
+    """Appends rows to a run's ``metrics.jsonl``.
+
+    Args:
+        path: the file.
+        step: the step from which the run continues.
+        validated: the last step whose validation it knows of. Rows of later steps and of later
+            validations are deleted, because the run will measure them again.
+    """
+
+    def __init__(self, path: Path, *, step: int, validated: int) -> None:
+        self._path, last = path, {"validation": validated}
+        if path.exists():
+            rows = read_metrics(path)
+            kept = [row for row in rows if row["step"] <= last.get(row["kind"], step)]
+            write_text(path, "".join(map(_line, kept)))
+
+    def write(self, row: Row) -> None:
+        """Append one row."""
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(_line(row))
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Read the rows, oldest first; none where there is no file.
+
+    A line that is not a JSON object with a kind and a step is left out: a crash may have cut it.
+    """
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text("utf-8", errors="replace").split("\n"):
+        with suppress(ValueError):
+            row = parse_json(line)
+            if isinstance(row, dict) and "kind" in row and isinstance(row.get("step"), int):
+                rows.append(row)
+    return rows
+
+
+def _line(row: Row) -> str:
+    return f"{json.dumps(row, ensure_ascii=False)}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +108,12 @@ class History:
         return [row for row in self.rows if row["kind"] == kind]
 
     @property
+    def environment(self) -> Row:
+        """The machine and the libraries of the last command."""
+        starts = self.kind("start")
+        return dict(starts[-1].get("environment", {})) if starts else {}
+
+    @property
     def last(self) -> Row:
         """The latest row of any kind but ``start``; empty when nothing was measured."""
         return next((r for r in reversed(self.rows) if r["kind"] != "start"), {})
@@ -89,7 +145,11 @@ class History:
             FolderError: the rows are damaged.
         """
         with damage_refused(self.folder):
-            speeds, memory = self._costs("tokens_per_second"), self._costs("memory_mb")
+            # A run that ends early has neither of these.
+            speeds, memory = (
+                [float(row[name]) for row in self.rows if row.get(name) is not None]
+                for name in ("tokens_per_second", "memory_mb")
+            )
             best = self.best
             return {
                 "folder": utf8_text(self.folder),
@@ -102,10 +162,6 @@ class History:
                 "best_step": best.get("step"),
                 "best": {n: float(best[n]) for n in SCORES if best.get(n) is not None},
             }
-
-    def _costs(self, name: str) -> list[float]:
-        """The values of a measure that is not of every row: a run that ends early has none."""
-        return [float(row[name]) for row in self.rows if row.get(name) is not None]
 
     def limits(self) -> Row:
         """The options that may change between two commands, as the last command set them."""

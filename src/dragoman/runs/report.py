@@ -4,8 +4,6 @@
 of the data becomes a text node, so that no sentence is read as markup.
 """
 
-from __future__ import annotations
-
 import json
 from html import escape
 from importlib.resources import files
@@ -17,8 +15,7 @@ from dragoman.config.toml import plain
 from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
 from dragoman.layout import REPORT
-from dragoman.runs.history import History, damage_refused
-from dragoman.runs.rows import Row
+from dragoman.runs.history import History, Row, damage_refused
 
 MOST_BYTES = 2_000_000
 """Largest size of a page."""
@@ -31,38 +28,32 @@ _MOST_CHARACTERS = 600
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` into a run's folder, and return its path.
 
+    Of a long run the page holds only every n-th measurement, so that it fits into 2 MB.
+
     Raises:
         FolderError: it is no model folder, or its rows or record are damaged.
     """
-    write_text(folder / REPORT, report_page(History.of(folder)))
-    return folder / REPORT
-
-
-def report_page(history: History) -> str:
-    """The page; of a long run it holds only every n-th measurement, so that it fits into 2 MB.
-
-    Raises:
-        FolderError: the rows or the record are damaged.
-    """
+    history = History.of(folder)
     template = files("dragoman.runs").joinpath("report.html").read_text("utf-8")
     before, _, rest = template.partition("{title}")
     between, _, after = rest.partition("{data}")
     most = _MOST_ROWS
     while True:
-        with damage_refused(history.folder):
+        with damage_refused(folder):
             shown = report_data(history, most)
         data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
         safe = data.replace("<", "\\u003c")
         page = f"{before}{escape(history.name)}{between}{safe}{after}"
         if len(page.encode()) <= MOST_BYTES or most < 10:
-            return page
+            write_text(folder / REPORT, page)
+            return folder / REPORT
         most //= 2
 
 
 def report_data(history: History, most: int) -> Row:
     """The JSON that the page draws, with at most ``most`` + 1 points of each curve."""
     train, validations = history.kind("train"), history.kind("validation")
-    starts, now = history.kind("start"), validations[-1] if validations else {}
+    now = validations[-1] if validations else {}
     return {
         "name": history.name,
         "state": history.reason or "still in training when this report was written",
@@ -80,8 +71,8 @@ def report_data(history: History, most: int) -> Row:
         "facts": history.record.get("facts", {}),
         "notes": history.record.get("notes", []),
         "options": _clipped(_options(history)),
-        "environment": starts[-1].get("environment", {}) if starts else {},
-        "commands": len(starts),
+        "environment": history.environment,
+        "commands": len(history.kind("start")),
         "command": history.command(),
     }
 

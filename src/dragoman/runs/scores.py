@@ -1,7 +1,5 @@
 """The scores of a validation: their names, and how they are shown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

@@ -25,8 +25,7 @@ from dragoman.model.build import build_model
 from dragoman.model.folder import save_setup
 from dragoman.model.sampled_softmax import frequency_ranks
 from dragoman.runs.display import clock
-from dragoman.runs.history import utf8_text
-from dragoman.runs.rows import MetricsLog
+from dragoman.runs.history import MetricsLog, utf8_text
 from dragoman.runs.scores import scores_line
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.claim import claimed

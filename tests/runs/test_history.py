@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dragoman.runs.rows import MetricsLog, read_metrics
+from dragoman.runs.history import MetricsLog, read_metrics
 
 ROWS = [
     {"kind": "train", "step": 1, "loss": 4.0},

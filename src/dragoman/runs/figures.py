@@ -1,0 +1,125 @@
+"""Draws figures of runs and benchmarks with matplotlib, and writes them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dragoman.errors import DragomanError
+from dragoman.files import replacing
+from dragoman.runs.history import Row
+from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+THROUGHPUT = (
+    ("a second", 1, "log", {"samples_per_second": "samples", "tokens_per_second": "tokens"}),
+    ("peak memory (MB)", 1e-6, "linear", {"memory": "peak memory"}),
+    ("%", 100, "linear", {"utilisation": "utilisation", "share_of_limit": "share of the limit"}),
+)
+"""Of each panel of :func:`throughput_figure`: unit, factor, scale, and the measures that it shows
+with their labels."""
+
+
+def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
+    """Draw a figure and write it in the format that the ending of ``path`` names.
+
+    Args:
+        draw: imports matplotlib and makes the figure.
+        path: a file, such as ``curves.png``, ``.svg`` or ``.pdf``.
+
+    Returns:
+        What matplotlib warned of, each once, such as characters that its font lacks. Text in SVG
+        stays text, so that its reader's fonts show it: then the list is empty.
+
+    Raises:
+        DragomanError: matplotlib failed, for example because it cannot write its font cache.
+    """
+    kind = path.suffix.lower().lstrip(".") or "png"
+    try:
+        import matplotlib
+
+        text_in_svg = matplotlib.rc_context({"svg.fonttype": "none"})
+        with warnings.catch_warnings(record=True) as caught, text_in_svg:
+            warnings.simplefilter("always", UserWarning)
+            figure = draw()
+            with replacing(path) as aside:
+                figure.savefig(aside, format=kind)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DragomanError(f"cannot be drawn: {error}", place=str(path)) from error
+    messages = dict.fromkeys(str(warning.message) for warning in caught)
+    return [] if kind == "svg" else list(messages)
+
+
+def as_label(text: str) -> str:
+    """Escape dollar signs, which would start a formula in a label of matplotlib."""
+    return text.replace("$", r"\$")
+
+
+def comparison_figure(runs: Mapping[str, Sequence[Row]]) -> Figure:
+    """Draw the curves of several runs over steps (above) and over wall time (below).
+
+    Args:
+        runs: the rows of each run, by the run's name.
+
+    Returns:
+        A figure with a column for each measure that at least one run has: training loss, held-out
+        loss, translation scores. Each run has one colour, and a line in every column.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    titles = {("train", "loss"): "training loss (nats a token)"}
+    titles["validation", "loss"] = "held-out loss (nats a token)"
+    titles |= {
+        ("validation", name): f"held-out {SCORES[name].label}" for name in TRANSLATION_SCORES
+    }
+    points = {key: [_points(rows, *key) for rows in runs.values()] for key in titles}
+    shown = [key for key in titles if any(points[key])]
+    figure = Figure(figsize=(4.5 * len(shown), 8), dpi=120, layout="constrained")
+    colours = colormaps["tab10" if len(runs) <= 10 else "turbo"].resampled(max(10, len(runs)))
+    grid = figure.subplots(2, len(shown), squeeze=False)
+    for column, key in enumerate(shown):
+        marker = "o" if key[0] == "validation" else ""
+        for row, across in enumerate(("step", "wall time (minutes)")):
+            axes = grid[row, column]
+            for number, found in enumerate(points[key]):
+                x, y = [p[row] for p in found], [p[2] for p in found]
+                axes.plot(x, y, color=colours(number), marker=marker, markersize=3)
+            scale = "log" if key[1] == "loss" else "linear"
+            axes.set(xlabel=across, ylabel=titles[key], yscale=scale)
+            axes.grid(alpha=0.3)
+    names = [f" {as_label(name)}" for name in runs]  # matplotlib's legend hides names with "_"
+    figure.legend(grid[0, 0].lines, names, loc="outside lower center", ncols=min(4, len(names)))
+    return figure
+
+
+def _points(rows: Sequence[Row], kind: str, name: str) -> list[tuple[float, float, float]]:
+    """Step, minutes and value of each row that has the value."""
+    return [
+        (row["step"], row["elapsed"] / 60, row[name])
+        for row in rows
+        if row["kind"] == kind and row.get(name) is not None and "elapsed" in row
+    ]
+
+
+def throughput_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw :func:`dragoman.training.bench.as_rows` over the number of sentences in a batch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 4), dpi=120, layout="constrained")
+    for axes, (unit, factor, scale, lines) in zip(figure.subplots(1, 3), THROUGHPUT, strict=True):
+        for name, label in lines.items():
+            known = [row for row in rows if row[name] is not None]
+            x, y = [row["sentences"] for row in known], [row[name] * factor for row in known]
+            axes.plot(x, y, marker="o", label=label)
+        axes.set(xlabel="sentences a batch", ylabel=unit, yscale=scale)
+        axes.set_xscale("log", base=2)
+        if scale == "linear":
+            axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
