@@ -1,7 +1,5 @@
 """Replaces files and folders atomically; checks folders that others made."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -21,65 +19,43 @@ _MOST_FILES = 10_000
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Context manager; yields a path to write to, whose file replaces ``path`` at the end.
+def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """Context manager; yields a path to write to, which replaces ``path`` at the end.
 
     The new file is written beside the old one, forced to disk and renamed, so that ``path`` is at
     every instant the whole old file or the whole new one. When the block raises, the new file is
     removed and the old one stays. A symbolic link stays: the file that it points to is replaced. A
     device or a pipe cannot be replaced: then the path yielded is ``path`` itself.
+
+    Args:
+        path: the file or folder to replace.
+        folder: the path yielded is an empty folder. The old folder is removed just before the
+            renaming: for an instant there is none.
     """
-    if _is_stream(path):
-        with _naming(path):
+    try:
+        if not folder and _is_stream(path):
             yield path
-        return
-    path = Path(os.path.realpath(path))
-    aside = _beside(path)
-    with _naming(path):
-        aside.unlink(missing_ok=True)  # a link would be written through
+            return
+        path = Path(os.path.realpath(path))
+        aside = _beside(path)
+        _remove(aside)  # a link would be written through
         try:
+            if folder:
+                aside.mkdir()
             yield aside
-            with open(aside, "rb") as file:
-                os.fsync(file.fileno())
+            for written in (*aside.iterdir(), aside) if folder else (aside,):
+                sync(written)
+            if folder:
+                shutil.rmtree(path, ignore_errors=True)
             os.replace(aside, path)
         except BaseException:
             with suppress(OSError):
-                aside.unlink(missing_ok=True)
+                _remove(aside)
             raise
-        sync_folder(path.parent)
-
-
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """Context manager; yields an empty folder, which replaces the folder ``path`` at the end.
-
-    It is written beside ``path``, forced to disk and renamed. An old folder at ``path`` is removed
-    just before the renaming: for an instant there is none.
-    """
-    aside = _beside(path)
-    with _naming(path):
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        try:
-            yield aside
-            for file in aside.iterdir():
-                with open(file, "rb") as written:
-                    os.fsync(written.fileno())
-            sync_folder(aside)
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(aside, path)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        sync_folder(path.parent)
-
-
-def remove_folder(path: Path) -> None:
-    """Remove a folder; it is whole until it is gone. A folder that cannot be removed stays."""
-    aside = path.with_name(f"{path.name}{ASIDE}")
-    with suppress(OSError):
-        os.replace(path, aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        sync(path.parent)
+    except OSError as error:  # a full disk does not say the file's name
+        error.filename = error.filename or str(path)
+        raise
 
 
 def final_name(name: str) -> str:
@@ -101,32 +77,28 @@ def _beside(path: Path) -> Path:
             if left.name.endswith(ASIDE) and final_name(left.name) == path.name:
                 owner = left.name[len(path.name) + 1 : -len(ASIDE)]
                 if not owner or not _is_running(owner):
-                    is_folder = left.is_dir() and not left.is_symlink()
-                    shutil.rmtree(left) if is_folder else left.unlink(missing_ok=True)
+                    _remove(left)
     return path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
 
 
 def _is_running(process: str) -> bool:
-    if os.name == "nt":  # os.kill would end the process there
-        return True
+    """Whether a process with this number exists. On Windows, where asking would end it: true."""
     try:
-        os.kill(int(process), 0)
+        if os.name != "nt":
+            os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):  # no system counts so far
         return False
     except PermissionError:  # another user's
-        return True
+        pass
     return True
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Context manager; adds the file's name to an error of the system, such as a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if not error.filename:
-            error.filename = str(path)
-        raise
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -135,11 +107,11 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def sync_folder(folder: Path) -> None:
-    """Force the names in ``folder`` to disk, where the system can do that."""
-    if os.name == "nt":  # a folder cannot be opened there
+def sync(path: Path) -> None:
+    """Force a file, or the names in a folder, to disk, where the system can do that."""
+    if os.name == "nt" and path.is_dir():  # a folder cannot be opened there
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -165,19 +137,16 @@ def refuse_ways_out(folder: Path) -> None:
         FolderError: it holds a link that leads out of it, something that is neither a file nor a
             folder (reading a pipe might never end), or more files than a model folder ever has.
     """
-    home, seen = folder.resolve(), 0
+    home, seen, what = folder.resolve(), 0, ""
     for place, folders, files in os.walk(folder):
         for path in (Path(place, name) for name in (*folders, *files)):
-            seen += 1
-            what = ""
-            if path.is_symlink() and home not in Path(os.path.realpath(path)).parents:
-                what = "is a link that leads out of the model folder"
-            elif not path.is_symlink() and stat.S_IFMT(path.lstat().st_mode) not in (
-                stat.S_IFREG,
-                stat.S_IFDIR,
-            ):
-                what = "is neither a file nor a folder"
-            elif seen > _MOST_FILES:
+            seen, mode = seen + 1, path.lstat().st_mode
+            if seen > _MOST_FILES:
                 what = f"is one of more than {_MOST_FILES:,} files: no model folder has so many"
+            elif stat.S_ISLNK(mode):
+                if home not in Path(os.path.realpath(path)).parents:
+                    what = "is a link that leads out of the model folder"
+            elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                what = "is neither a file nor a folder"
             if what:
                 raise FolderError(what, place=str(path), cure="remove it, if you know what it is")

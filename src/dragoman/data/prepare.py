@@ -27,7 +27,7 @@ from dragoman.data.text import Rows, StoredText, rows_of, store_text
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabularies import Vocabularies, learn_vocabularies, taken_tokenizers
 from dragoman.errors import DataError
-from dragoman.files import replacing_folder
+from dragoman.files import replacing
 from dragoman.layout import CORPUS
 from dragoman.layout import TRAIN as TRAIN_FILE
 from dragoman.layout import VALIDATION as VALIDATION_FILE
@@ -88,7 +88,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         FolderError: the model to start from is missing or damaged.
     """
     made = folder / CORPUS
-    with replacing_folder(made) as aside:
+    with replacing(made, folder=True) as aside:
         found, held_out = _build(files, aside, config, say)
     return open_prepared(made, found.config, found.source, found.target, held_out=held_out)
 

@@ -10,7 +10,7 @@ import torch
 from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.errors import FolderError, OptionError
-from dragoman.files import replacing_folder
+from dragoman.files import replacing
 from dragoman.model.build import build_model
 from dragoman.model.folder import fill, load_tokenizers, read_tensors, save_setup, save_weights
 from dragoman.training.checkpoint import checkpoints, step_of
@@ -56,7 +56,7 @@ def average_checkpoints(
     with torch.no_grad():
         for total, parameter in zip(sums, parameters, strict=True):
             parameter.copy_(total / len(chosen))
-    with replacing_folder(out) as aside:
+    with replacing(out, folder=True) as aside:
         save_setup(aside, config, source, target)
         save_weights(aside, model, source, target)
     _fit_confidence(folder, out, config)

@@ -9,7 +9,9 @@ checkpoints/step-00001000/
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,14 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dragoman.errors import FolderError
-from dragoman.files import (
-    ASIDE,
-    parse_json,
-    remove_folder,
-    replacing_folder,
-    sync_folder,
-    write_text,
-)
+from dragoman.files import ASIDE, parse_json, replacing, sync, write_text
 from dragoman.layout import CHECKPOINTS, OPTIMIZER, STATE, WEIGHTS
 from dragoman.model.folder import fill, read_tensors, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
@@ -44,7 +39,7 @@ def save_checkpoint(
     place = folder / CHECKPOINTS
     if not place.exists():
         place.mkdir()
-        sync_folder(folder)
+        sync(folder)
     made = place / f"step-{state.step:08d}"
     text = json.dumps(state.to_json(), indent=1)
     if made.exists():  # saved at this step before: only the counters can differ
@@ -52,12 +47,13 @@ def save_checkpoint(
         return
     rest = _optimizer_tensors(model, optimizer) | _random_states()
     contents = {WEIGHTS: save(tensors_of(model)), OPTIMIZER: save(rest), STATE: text.encode()}
-    with replacing_folder(made) as aside:
+    with replacing(made, folder=True) as aside:
         for name, content in contents.items():
             (aside / name).write_bytes(content)
     for old in checkpoints(folder)[:-keep]:
-        remove_folder(old)
-    for left in place.glob(f"*{ASIDE}"):  # by a crash
+        with suppress(OSError):  # renamed first, so that it is whole until it is gone
+            os.replace(old, f"{old}{ASIDE}")
+    for left in place.glob(f"*{ASIDE}"):  # these, and what a crash left
         shutil.rmtree(left, ignore_errors=True)
 
 
