@@ -50,10 +50,10 @@ def test_toml_gives_the_options_back(config: Config, tmp_path: Path) -> None:
 def test_a_recipe_changes_what_it_names(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_text("[training]\nlearning_rate = 1e-4\nclip = 5\n")
-    config = from_toml(path, base=changed(model__hidden=64))
+    config = from_toml(path)
     assert config.training.learning_rate == 1e-4
     assert config.training.clip == 5.0 and isinstance(config.training.clip, float)
-    assert config.model.hidden == 64
+    assert config == changed(training__learning_rate=1e-4, training__clip=5.0)
 
 
 @pytest.mark.parametrize(

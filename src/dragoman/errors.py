@@ -12,8 +12,6 @@ A message is one line: the place, the cause, the cure:
 ``pairs.tsv:118: 1 column, 2 expected (is the separator a tab? try --data.separator)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 

@@ -1,7 +1,5 @@
 """Names the command that installs a missing package of an optional dependency group."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

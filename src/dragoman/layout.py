@@ -14,8 +14,6 @@ fra-eng/
   skipped/                 the pairs of steps whose gradient was not finite
 """
 
-from __future__ import annotations
-
 FORMAT = "1"
 """Version of this layout; stands first in ``config.toml``, and in ``model.safetensors``."""
 

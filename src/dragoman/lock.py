@@ -1,7 +1,5 @@
 """Locks a model folder for one training; the system drops the lock when the process ends."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -16,9 +16,8 @@ from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.cli import main
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config, ModelOptions
-from dragoman.config.toml import merge, to_toml
+from dragoman.config.toml import load_config, merge, to_toml
 from dragoman.data.batches import Batch, PairsInMemory, assemble
 from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError

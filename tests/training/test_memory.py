@@ -13,9 +13,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
-from dragoman.config.toml import merge
+from dragoman.config.toml import load_config, merge
 from dragoman.data.plans import longest_batch, plan_batches
 from dragoman.errors import OptionError
 from dragoman.model.folder import load_folder

@@ -19,9 +19,8 @@ import torch
 from rich.console import Console
 
 import dragoman
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
-from dragoman.config.toml import merge, to_toml
+from dragoman.config.toml import load_config, merge, to_toml
 from dragoman.data.batches import Batch
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder

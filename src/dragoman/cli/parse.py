@@ -6,7 +6,7 @@ import inspect
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import MISSING, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -56,7 +56,7 @@ def parse(command: type[Command], arguments: Sequence[str], *, verb: str) -> Com
         message = " ".join(takewhile(lambda line: line.strip("─╯╰"), inside))
         raise OptionError(message, cure=f"see dragoman {verb} --help") from None
     asked: Command = _decoded(parsed)
-    if faults := list(_faults(asked)):
+    if faults := list(value_faults(asked, "--")):
         raise OptionError("; ".join(faults))
     check_outputs(asked)
     return asked
@@ -176,12 +176,3 @@ def _utf8(text: str) -> str:
         return os.fsencode(text).decode()
     except UnicodeError:  # not UTF-8, or decoded before
         return text
-
-
-def _faults(asked: Any) -> Iterator[str]:
-    """What is wrong with single values; a whole ``Config`` is checked once its recipe is read."""
-    yield from value_faults(asked, "--")
-    for item in fields(asked):
-        value = getattr(asked, item.name)
-        if is_dataclass(value) and not isinstance(value, Config):
-            yield from value_faults(value, f"{item.name}.")

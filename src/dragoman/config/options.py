@@ -8,8 +8,6 @@ A :class:`Range` in an annotation says which numbers an option takes; ``rules.py
 several options mean together stands in ``rules.py`` as well.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass, field

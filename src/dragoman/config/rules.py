@@ -1,11 +1,9 @@
 """Checks options: each number against its range, and what several options mean together."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
-from dataclasses import fields
-from typing import get_type_hints
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
 
 from dragoman.config.options import Config, Range, seconds
 from dragoman.errors import OptionError
@@ -18,7 +16,7 @@ def check_options(config: Config) -> None:
         OptionError: names every wrong option, what it may be, and the cure.
     """
     wrong = [
-        *(w for g in fields(config) for w in value_faults(getattr(config, g.name), f"{g.name}.")),
+        *value_faults(config),
         *_model_faults(config),
         *_run_faults(config),
         *_search_faults(config),
@@ -27,28 +25,25 @@ def check_options(config: Config) -> None:
         raise OptionError("; ".join(wrong))
 
 
-def value_faults(options: object, prefix: str) -> Iterator[str]:
+def value_faults(options: Any, prefix: str = "") -> Iterator[str]:
     """What is wrong with each single value: numbers outside their range, text that is not UTF-8.
 
     Args:
-        options: a dataclass; the :class:`Range` in a field's annotation is that field's.
-        prefix: what stands before the names of its fields.
+        options: a dataclass; the :class:`Range` in a field's annotation is that field's. A field
+            may be a group of options.
+        prefix: what stands before the names of its fields; ``--`` for those of a verb.
     """
     hints = get_type_hints(type(options), include_extras=True)
-    for item in fields(options):  # type: ignore[arg-type]
-        value, name = getattr(options, item.name), prefix + item.name
-        name = name.replace("_", "-") if prefix == "--" else name
-        ranges = [r for r in getattr(hints[item.name], "__metadata__", ()) if isinstance(r, Range)]
+    for key, value in vars(options).items():
+        name = f"--{key.replace('_', '-')}" if prefix == "--" else prefix + key
+        ranges = [r for r in getattr(hints[key], "__metadata__", ()) if isinstance(r, Range)]
         for one in value if isinstance(value, tuple) else (value,):
-            if isinstance(one, str) and not _is_utf8(one):
-                yield f"{name}: it is not UTF-8"
+            if is_dataclass(one):
+                yield from value_faults(one, "" if isinstance(one, Config) else f"{key}.")
+            elif isinstance(one, str) and any("\ud800" <= c <= "\udfff" for c in one):
+                yield f"{name}: it is not UTF-8"  # Python's sign of it: lone surrogates
             elif isinstance(one, (int, float)):
                 yield from (f"{name}: {fault}" for r in ranges if (fault := r.fault(one)))
-
-
-def _is_utf8(text: str) -> bool:
-    """Arguments that are not UTF-8 reach Python with lone surrogates in their places."""
-    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _model_faults(config: Config) -> Iterator[str]:

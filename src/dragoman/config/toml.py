@@ -1,19 +1,20 @@
-"""Turns options into flat names or TOML and back; checks the types of what it reads."""
-
-from __future__ import annotations
+"""Turns options into flat names or TOML and back; checks what it reads."""
 
 import dataclasses
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tomli_w
 
 from dragoman.config.options import Config
+from dragoman.config.rules import check_options
 from dragoman.errors import FolderError, OptionError, did_you_mean
-from dragoman.layout import FORMAT
+from dragoman.files import refuse_ways_out
+from dragoman.layout import CONFIG, FORMAT
 
 Options = TypeVar("Options")
 _MOST_TOML = 1 << 20
@@ -40,8 +41,8 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps({"format": FORMAT, **dataclasses.asdict(config)})
 
 
-def from_toml(path: Path, *, base: Config | None = None) -> Config:
-    """Read a recipe or a ``config.toml``. Options that it does not name are those of ``base``.
+def from_toml(path: Path) -> Config:
+    """Read a recipe or a ``config.toml``. Options that it does not name have their defaults.
 
     Raises:
         FolderError: another version of Dragoman wrote it, in another format.
@@ -66,7 +67,38 @@ def from_toml(path: Path, *, base: Config | None = None) -> Config:
             place=str(path),
             cure="use the version of Dragoman that wrote it",
         )
-    return merge(base or Config(), tree, place=str(path))
+    return merge(Config(), tree, place=str(path))
+
+
+def load_config(path: Path) -> Config:
+    """Read the options of a model folder.
+
+    Raises:
+        FolderError: there is no such folder, it is not a model folder, or its options are damaged.
+    """
+    if not path.is_dir():
+        cause = "is a file, a model folder is expected" if path.exists() else "no such folder"
+        raise FolderError(cause, place=str(path))
+    refuse_ways_out(path)
+    if not (path / CONFIG).exists():
+        raise FolderError(
+            f"is not a model folder: it has no {CONFIG}",
+            place=str(path),
+            cure="make one with dragoman train PAIRS --out DIR",
+        )
+    try:
+        config = from_toml(path / CONFIG)
+        check_options(config)
+    except OptionError as error:
+        raise FolderError(str(error), cure="copy the folder again") from error
+    for name, value in flat(config.model, "model.").items():
+        if value == "auto":
+            raise FolderError(
+                f"{name} is 'auto', a trained model's is a number",
+                place=str(path / CONFIG),
+                cure="copy the folder again",
+            )
+    return config
 
 
 def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str = "") -> Options:
@@ -97,27 +129,25 @@ def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
     Raises:
         OptionError: it has another type, or is none of the choices.
     """
+    kinds = get_args(wanted)
     if get_origin(wanted) is Literal:
-        if value in get_args(wanted):
+        if value in kinds:
             return value
-        cure = did_you_mean(str(value), map(str, get_args(wanted)))
+        cure = did_you_mean(str(value), map(str, kinds))
         raise OptionError(f"{name} cannot be {value!r}", place=place, cure=cure)
     if get_origin(wanted) is tuple:
-        kinds = get_args(wanted)
-        if isinstance(value, (list, tuple)) and (kinds[-1] is ... or len(kinds) == len(value)):
+        if isinstance(value, (list, tuple)):
             kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
-            return tuple(
-                _typed(item, kind, name, place) for item, kind in zip(value, kinds, strict=True)
-            )
-    elif wanted in (int, float, str, bool):
+            if len(kinds) == len(value):
+                pairs = zip(value, kinds, strict=True)
+                return tuple(_typed(item, kind, name, place) for item, kind in pairs)
+    elif not kinds:
         if type(value) is wanted or (wanted is float and type(value) is int and abs(value) < 1e15):
             return wanted(value)
     else:  # a union such as int | Literal["auto"]
-        for choice in get_args(wanted):
-            try:
+        for choice in kinds:
+            with suppress(OptionError):
                 return _typed(value, choice, name, place)
-            except OptionError:
-                continue
     raise OptionError(f"{name} cannot be {value!r}", place=place, cure=f"it takes {_kind(wanted)}")
 
 
@@ -126,12 +156,10 @@ _KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool:
 
 def _kind(wanted: Any) -> str:
     """Say an annotation in words: ``a whole number or 'auto'``."""
-    if wanted in _KINDS:
-        return _KINDS[wanted]
     parts = get_args(wanted)
     if get_origin(wanted) is tuple:
         count = "a list" if parts[-1] is ... else f"a list of {len(parts)}"
         return f"{count}: {_kind(parts[0])}" if parts[0] is not str else f"{count} of texts"
     if get_origin(wanted) is Literal:
         return " or ".join(map(repr, parts))
-    return " or ".join(map(_kind, parts))
+    return " or ".join(map(_kind, parts)) if parts else _KINDS[wanted]

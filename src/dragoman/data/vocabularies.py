@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
+from dragoman.config.toml import load_config
 from dragoman.data.levels import WordCount, choose_level
 from dragoman.data.split import TRAIN
 from dragoman.data.text import StoredText

@@ -18,9 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
-from dragoman.config.toml import to_toml
+from dragoman.config.toml import load_config, to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.errors import FolderError, OptionError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
+from dragoman.config.toml import load_config
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing
 from dragoman.model.build import build_model

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
+from dragoman.config.toml import load_config
 from dragoman.data.batches import IdPairs, assemble
 from dragoman.data.plans import Rows, longest_batch, plan_sentences
 from dragoman.data.prepare import Say

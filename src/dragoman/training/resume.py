@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config
-from dragoman.config.toml import merge, plain, to_toml
+from dragoman.config.toml import load_config, merge, plain, to_toml
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, open_prepared
 from dragoman.errors import FolderError, OptionError

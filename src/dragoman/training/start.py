@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dragoman.config.folder import load_config
 from dragoman.config.options import Config, SideOptions
-from dragoman.config.toml import flat
+from dragoman.config.toml import flat, load_config
 from dragoman.data.corpus import Corpus
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
