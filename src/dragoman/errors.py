@@ -60,8 +60,8 @@ class MissingExtraError(UsageError):
     """A part of Dragoman needs a package that is not installed."""
 
 
-def did_you_mean(wrong: str, choices: Iterable[str]) -> str:
-    """Suggest the choice nearest to ``wrong``; without a near one, list the choices."""
+def did_you_mean(wrong: str, choices: Iterable[str], *, otherwise: str = "") -> str:
+    """Suggest the choice nearest to ``wrong``; without one, say ``otherwise`` or list them all."""
     known = sorted(choices)
     near = get_close_matches(wrong, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"choices: {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else otherwise or f"choices: {', '.join(known)}"

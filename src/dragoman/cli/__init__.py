@@ -49,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong usage or input, 128 + the number of the signal
         that interrupted it (130 for Ctrl-C).
     """
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":
+        if os.environ.get("PYTHONUTF8") != "1":  # arguments and file names are UTF-8 in any locale
+            os.environ["PYTHONUTF8"] = "1"
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     given = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
     verb = given[0] if given else ""

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dragoman.cli.outputs import Picture
-from dragoman.cli.parse import AllOptions, parse, with_recipe
+from dragoman.cli.parse import AllOptions, parse, training_options
 from dragoman.config.options import Config
 from dragoman.runs.figures import save_picture, throughput_figure
 
@@ -45,7 +45,7 @@ class Measure:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Measure, arguments, verb="bench")
-    options = with_recipe(asked.recipe, asked, arguments)
+    options = training_options(asked, arguments)
     from dragoman.training.bench import as_rows, bench  # torch only now
 
     found = []

@@ -1,8 +1,6 @@
 """Refuses outputs that cannot be written or that would overwrite what a verb reads."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -41,54 +39,36 @@ def check_outputs(asked: Any) -> None:
             read, or is the file of another output.
     """
     hints = get_type_hints(type(asked), include_extras=True)
-    outputs: dict[str, tuple[Path, Writes]] = {}
+    outputs: list[tuple[str, Path, Writes]] = []
     inputs: list[Path] = []
-    for item in fields(asked):
-        value = getattr(asked, item.name)
-        paths = [
-            p for p in (value if isinstance(value, tuple) else (value,)) if isinstance(p, Path)
-        ]
-        marks = [m for m in getattr(hints[item.name], "__metadata__", ()) if isinstance(m, Writes)]
-        if not marks:
-            inputs += paths
-        elif paths:
-            outputs[f"--{item.name.replace('_', '-')}"] = (paths[0], marks[0])
+    for name, value in vars(asked).items():
+        values = value if isinstance(value, tuple) else (value,)
+        paths = [path for path in values if isinstance(path, Path)]
+        marks = [m for m in getattr(hints[name], "__metadata__", ()) if isinstance(m, Writes)]
+        for mark in marks:
+            outputs += [(f"--{name.replace('_', '-')}", path, mark) for path in paths]
+        inputs += [] if marks else paths
     options: dict[Path, str] = {}
-    for option, (path, kind) in outputs.items():
-        _require_writable(path, option, kind)
+    for option, path, kind in outputs:
+        if str(path) == "-" and not kind.dash:
+            what = "folder" if kind.folder else "file"
+            cause = f"- is no {what}: standard output is taken"
+            raise OptionError(cause, place=option, cure=f"name a {what}")
         if kind.folder or str(path) == "-":
             continue
+        if kind.endings and path.suffix.lower() not in kind.endings:
+            cause = f"{path.name!r} has no ending of a picture"
+            raise OptionError(cause, place=option, cure=f"one of {', '.join(kind.endings)}")
+        if path.is_dir():
+            raise OptionError(f"{path} is a folder", place=option)
+        if not path.parent.is_dir():
+            raise OptionError(f"no such folder: {path.parent}", place=option)
         for read in inputs:
             if _overwrites(path, read):
-                raise OptionError(
-                    f"{path} would overwrite {read}, which is read",
-                    place=option,
-                    cure="another file",
-                )
+                cause = f"{path} would overwrite {read}, which is read"
+                raise OptionError(cause, place=option, cure="another file")
         if (other := options.setdefault(path.resolve(), option)) != option:
             raise OptionError(f"{path} is the file of {other} as well", place=option)
-
-
-def _require_writable(path: Path, option: str, kind: Writes) -> None:
-    if str(path) == "-":
-        if kind.dash:
-            return
-        what = "folder" if kind.folder else "file"
-        raise OptionError(
-            f"- is no {what}: standard output is taken", place=option, cure=f"name a {what}"
-        )
-    if kind.folder:
-        return
-    if kind.endings and path.suffix.lower() not in kind.endings:
-        raise OptionError(
-            f"{path.name!r} has no ending of a picture",
-            place=option,
-            cure=f"one of {', '.join(kind.endings)}",
-        )
-    if path.is_dir():
-        raise OptionError(f"{path} is a folder", place=option)
-    if not path.parent.is_dir():
-        raise OptionError(f"no such folder: {path.parent}", place=option)
 
 
 def _overwrites(path: Path, read: Path) -> bool:

@@ -1,17 +1,12 @@
 """Reads the command line of every verb into its dataclass."""
 
-from __future__ import annotations
-
 import inspect
 import io
-import os
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import MISSING, fields, is_dataclass, replace
-from difflib import get_close_matches
+from dataclasses import MISSING, fields, is_dataclass
 from itertools import takewhile
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
@@ -19,8 +14,8 @@ import tyro
 from dragoman.cli.outputs import check_outputs
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options, value_faults
-from dragoman.config.toml import flat, from_toml
-from dragoman.errors import OptionError
+from dragoman.config.toml import flat, from_toml, merge
+from dragoman.errors import OptionError, did_you_mean
 
 Command = TypeVar("Command")
 AllOptions = Annotated[Config, tyro.conf.arg(name="")]
@@ -42,7 +37,7 @@ def parse(command: type[Command], arguments: Sequence[str], *, verb: str) -> Com
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            parsed = tyro.cli(
+            asked = tyro.cli(
                 command,
                 prog=f"dragoman {verb}",
                 description=inspect.getdoc(command),
@@ -55,7 +50,6 @@ def parse(command: type[Command], arguments: Sequence[str], *, verb: str) -> Com
         inside = (line.strip("│ ") for line in said.getvalue().splitlines()[1:])
         message = " ".join(takewhile(lambda line: line.strip("─╯╰"), inside))
         raise OptionError(message, cure=f"see dragoman {verb} --help") from None
-    asked: Command = _decoded(parsed)
     if faults := list(value_faults(asked, "--")):
         raise OptionError("; ".join(faults))
     check_outputs(asked)
@@ -68,25 +62,23 @@ def given_options(asked: object, arguments: Sequence[str]) -> Given:
     What is not given has its value from elsewhere: a recipe, or the model folder.
     """
     found: Given = {}
-    groups = getattr(asked, "options", asked)
-    for argument in lengthen(type(asked), arguments):
-        group, dot, name = argument.partition("=")[0].removeprefix("--").partition(".")
-        if argument.startswith("--") and dot:
-            options, name = getattr(groups, group), name.replace("-", "_")
+    for argument in takewhile(lambda one: one != "--", lengthen(type(asked), arguments)):
+        if dotted := re.match(r"--(\w+)\.([\w-]+)", argument):
+            group, name = dotted[1], dotted[2].replace("-", "_")
+            options = getattr(getattr(asked, "options", asked), group)
             name = name if hasattr(options, name) else name.removeprefix("no_")
             found.setdefault(group, {})[name] = getattr(options, name)
     return found
 
 
-def with_recipe(recipe: Path | None, asked: object, arguments: Sequence[str]) -> Config:
-    """The options of a recipe (or the defaults), overridden by those of the command line.
+def training_options(asked: Any, arguments: Sequence[str]) -> Config:
+    """The options of the recipe ``asked.recipe`` (or the defaults), under those of ``arguments``.
 
     Raises:
         OptionError: the recipe cannot be read, or options contradict each other.
     """
-    config = from_toml(recipe) if recipe else Config()
-    given = given_options(asked, arguments)
-    config = replace(config, **{g: replace(getattr(config, g), **given[g]) for g in given})
+    recipe = from_toml(asked.recipe) if asked.recipe else Config()
+    config = merge(recipe, given_options(asked, arguments), place="")
     check_options(config)
     return config
 
@@ -102,30 +94,21 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
     for at, argument in enumerate(arguments):
         if argument == "--":
             return [*whole, *arguments[at:]]
+        name, equals, value = argument.partition("=")
         if not re.match(r"-[^\d.]", argument) or argument in ("-h", "--help"):
             whole.append(argument)
-            continue
-        name, equals, value = argument.partition("=")
-        if not name.startswith("--"):
-            raise OptionError(
-                "there is no such option",
-                place=argument,
-                cure=f"./{argument} if it is a file; put -- before text that starts with a dash",
-            )
-        known = spellings.get(name[2:].replace("_", "-"), [])
-        if len(known) != 1:
-            raise OptionError(
-                "several options end so" if known else "there is no such option",
-                place=name,
-                cure=" or ".join(f"--{one}" for one in known) or _nearest(name[2:], spellings),
-            )
-        whole.append(f"--{known[0]}{equals}{value}")
+        elif not name.startswith("--"):
+            cure = f"./{argument} if it is a file; put -- before text that starts with a dash"
+            raise OptionError("there is no such option", place=argument, cure=cure)
+        else:
+            known = spellings.get(name[2:].replace("_", "-"), [])
+            if len(known) != 1:
+                cause = "several options end so" if known else "there is no such option"
+                near = did_you_mean(name[2:], spellings, otherwise="see --help")
+                cure = " or ".join(f"--{one}" for one in known) or near
+                raise OptionError(cause, place=name, cure=cure)
+            whole.append(f"--{known[0]}{equals}{value}")
     return whole
-
-
-def _nearest(wrong: str, names: dict[str, list[str]]) -> str:
-    near = get_close_matches(wrong, names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else "see --help"
 
 
 def _spellings(command: type) -> dict[str, list[str]]:
@@ -135,44 +118,17 @@ def _spellings(command: type) -> dict[str, list[str]]:
     ``no-reverse`` for ``data.no-reverse``. An option of the verb itself hides options of groups
     that end so.
     """
-    found: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
     for item in fields(command):
-        group: Any = item.default_factory
-        if group is not MISSING and is_dataclass(group):
-            values |= flat(group(), "" if group is Config else f"{item.name}.")  # type: ignore[operator]
-        else:
-            values[item.name] = item.default
+        default = item.default if item.default_factory is MISSING else item.default_factory()
+        prefix = "" if isinstance(default, Config) else f"{item.name}."
+        values |= flat(default, prefix) if is_dataclass(default) else {item.name: default}
+    found: dict[str, list[str]] = {}
     for dotted, value in values.items():
-        group_, dot, last = dotted.replace("_", "-").rpartition(".")
-        for prefix in ("", "no-") if isinstance(value, bool) else ("",):
-            name = f"{group_}{dot}{prefix}{last}"
+        group, dot, last = dotted.replace("_", "-").rpartition(".")
+        for no in ("", "no-") if isinstance(value, bool) else ("",):
+            name = f"{group}{dot}{no}{last}"
             found.setdefault(name, []).append(name)
             if dot and last.replace("-", "_") not in values:
-                found.setdefault(prefix + last, []).append(name)
+                found.setdefault(no + last, []).append(name)
     return found
-
-
-def _decoded(asked: Any) -> Any:
-    """Decode texts as UTF-8 where the locale is another, such as ``LC_ALL=C``.
-
-    Python hands such arguments over with lone surrogates. A ``Path`` keeps them, because the
-    system's calls turn them back into the bytes of the file's name.
-    """
-    changes: dict[str, Any] = {}
-    for item in fields(asked):
-        value = getattr(asked, item.name)
-        if is_dataclass(value):
-            changes[item.name] = _decoded(value)
-        elif isinstance(value, str):
-            changes[item.name] = _utf8(value)
-        elif isinstance(value, tuple):
-            changes[item.name] = tuple(_utf8(v) if isinstance(v, str) else v for v in value)
-    return replace(asked, **changes)
-
-
-def _utf8(text: str) -> str:
-    try:
-        return os.fsencode(text).decode()
-    except UnicodeError:  # not UTF-8, or decoded before
-        return text

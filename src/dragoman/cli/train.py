@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from dragoman.cli.outputs import OutputFolder
-from dragoman.cli.parse import AllOptions, parse, with_recipe
+from dragoman.cli.parse import AllOptions, parse, training_options
 from dragoman.config.options import Config
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     began = time.monotonic()  # a time budget counts the imports as well
     asked = parse(Train, arguments, verb="train")
-    options = with_recipe(asked.recipe, asked, arguments)
+    options = training_options(asked, arguments)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
 
     outcome = train(asked.pairs, asked.out, options, began=began)
