@@ -59,6 +59,7 @@ def lines(count: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beam", [1, 5])
 @pytest.mark.parametrize(
     "options",
@@ -102,6 +103,7 @@ def test_what_is_asked_of_another_line_changes_nothing(
         assert [(h.ids, h.score) for h in a.hypotheses] == [(h.ids, h.score) for h in b.hypotheses]
 
 
+@pytest.mark.slow
 def test_an_odd_size_does_not_depend_on_company(tokenizer: Tokenizer) -> None:
     one = translator(tokenizer, hidden=17, bidirectional=False)
     options = SearchOptions(beam=4, n_best=4, max_ratio=0.5)

@@ -117,6 +117,7 @@ def test_a_word_of_the_source_can_be_asked_for_where_it_can_be_copied() -> None:
         answer(copying(), Request("dog zebra", must=("gnu",)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["bpe", "char"])
 def test_after_a_prefix_with_a_space_a_new_word_begins(level: str) -> None:
     one = translator(level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
+import pytest
 import torch
 
 from dragoman.config.options import SearchOptions
@@ -13,6 +14,7 @@ from tiny_translator import translator
 LINES = [f"the cat sat {n % 7} on {'a ' * (n % 11)}dog" for n in range(60)]
 
 
+@pytest.mark.slow
 def test_threads_translate_at_once_what_one_translates_alone() -> None:
     one, options = translator("char"), SearchOptions(beam=3, batch_size=8)
     alone = [[(h.ids, h.score) for h in a.hypotheses] for a in one.translate(LINES, options)]

@@ -222,6 +222,7 @@ def test_a_size_is_measured_in_a_process_of_its_own(folder: Path) -> None:
     assert found.sentences == 4 and found.samples_per_second > 0
 
 
+@pytest.mark.slow
 def test_the_command_measures_the_sizes_asked_for(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,6 +151,7 @@ def count_operations(run: Run) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE])
 def test_an_error_at_any_operation_leaves_a_whole_folder(tmp_path: Path, code: int) -> None:
     torch.manual_seed(1)
@@ -181,6 +182,7 @@ def test_an_error_at_any_operation_leaves_a_whole_folder(tmp_path: Path, code: i
     assert failed > operations // 2
 
 
+@pytest.mark.slow
 def test_a_disk_that_stays_full(tmp_path: Path) -> None:
     torch.manual_seed(1)
     run = Run(tmp_path / "m")
@@ -201,6 +203,7 @@ def test_a_disk_that_stays_full(tmp_path: Path) -> None:
         run.require_old_or_new(run.folder)
 
 
+@pytest.mark.slow
 def test_power_cut_at_any_operation_leaves_a_whole_folder(tmp_path: Path) -> None:
     """Each snapshot is what a disk holds then: content that was not forced to it is lost."""
     torch.manual_seed(1)
