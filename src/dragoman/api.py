@@ -378,7 +378,7 @@ class Model:
             " ".join(map(str, files)),
             multiple_references=multiple_references,
         )
-        for line in faults.unread():
+        for line in faults.notes:
             say(line)
         return replace(made, left_out=faults.total)
 

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     model, faults = load(asked.folder, device=asked.device), Faults()
     reading = model.reading(asked.pairs, **given.get("data", {}))
     pairs = list(read_pairs(asked.pairs, reading, faults))
-    for said in (*faults.unread(), *faults.summary()):
+    for said in (*faults.notes, *faults.summary()):
         print(f"dragoman score: {said}", file=sys.stderr)
     texts = [(pair.source, pair.target) for pair in pairs]
     scored = model.score(texts, **given.get("search", {}))

@@ -128,7 +128,7 @@ def _read(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
     """The pairs of ``files``; after the last, what was left out is said."""
     faults = Faults()
     yield from read_pairs(files, config.data, faults)
-    for line in (*faults.unread(), *faults.summary()):
+    for line in (*faults.notes, *faults.summary()):
         say(line)
 
 

@@ -1,25 +1,20 @@
-"""Reads pairs of text out of files, in one of the formats of ``data/formats``.
+"""Reads pairs of text out of files, in one of the formats of ``data/formats.py``.
 
-A format is a file there with ``sides`` and ``read``, and its name in ``_FORMATS`` here.
 Unusable lines are counted by kind with their places and left out. Characters inside a line that
 some programs take for its end (U+2028, a lone ``\\r`` ...) become spaces: a pair stays on one line.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 from dragoman.config.options import DataOptions
-from dragoman.data.formats import aligned, jsonl, tsv
+from dragoman.data.formats import FORMATS
 from dragoman.data.invisible import BLANK
 from dragoman.data.lines import BLOCK, LINE_END, STDIN, decoded_lines, place, require
-from dragoman.data.pairs import Fault, Faults, Pair, Row, Stream, Unusable
+from dragoman.data.pairs import Fault, Faults, Pair, Row
 from dragoman.errors import DataError, OptionError
-
-_FORMATS: dict[str, ModuleType] = {"tsv": tsv, "aligned": aligned, "jsonl": jsonl}
 
 _EARLY = 1000
 """Lines after which too many faults end the reading at once, not only at the end."""
@@ -49,18 +44,14 @@ def read_pairs(
             lines is above ``options.tolerance``.
     """
     files = list(files)
-    form = _FORMATS[_format(files, options)]
-    # Room for a JSON line whose every character is two \\u escapes, and for columns not wanted.
-    limit = BLOCK + 24 * options.max_characters
-    streams = [Stream(file, decoded_lines(file, limit, tolerant=as_is)) for file in files]
-    rows = form.read(streams, options, faults)
+    form = _format(files, options)
     for file in files:
         require(file)
-    return _pairs(files, rows, form.sides(options), options, faults, as_is=as_is)
+    return _pairs(files, form, options, faults, as_is=as_is)
 
 
 def _format(files: Sequence[Path], options: DataOptions) -> str:
-    """The name of the format; a number of files that does not fit it is refused."""
+    """The name of the format; a number of files or options that do not fit it are refused."""
     form: str = options.format
     if form == "auto" and len(files) == 1:
         name = files[0].name.lower().removesuffix(".gz").removesuffix(".zip")
@@ -72,62 +63,88 @@ def _format(files: Sequence[Path], options: DataOptions) -> str:
         raise OptionError(cause, cure="give one file, or two aligned ones")
     if form == "aligned" and files[0] == STDIN == files[1]:
         raise OptionError("standard input can be read only once", cure="save one side to a file")
+    if form == "tsv" and min(options.columns) < 1:
+        cause = f"there is no column {min(options.columns)}"
+        raise OptionError(cause, place="data.columns", cure="columns are counted from 1")
+    if form == "tsv" and (not options.separator or "\n" in options.separator):
+        cause = f"{options.separator!r} cannot separate columns"
+        raise OptionError(cause, place="data.separator", cure="the default is a tab")
     return form
 
 
 def _pairs(
-    files: Sequence[Path],
-    rows: Iterator[Row],
-    names: tuple[str, str],
-    options: DataOptions,
-    faults: Faults,
-    *,
-    as_is: bool,
+    files: Sequence[Path], form: str, options: DataOptions, faults: Faults, *, as_is: bool
 ) -> Iterator[Pair]:
-    for line, sides in rows:
+    # Room for a JSON line whose every character is two \\u escapes, and for columns not wanted.
+    limit = BLOCK + 24 * options.max_characters
+    streams = [(file, decoded_lines(file, limit)) for file in files]
+    rows = _without_last_blank(FORMATS[form](streams, options, faults))
+    places = [place(file) for file in files]
+    names = ["the line", "the line"]
+    if form != "aligned":
+        columns = [f"column {column}" for column in options.columns]
+        names = columns if form == "tsv" else [f"field {field!r}" for field in options.fields]
+    sides = [(names[0], places[0]), (names[1], places[-1])]
+    for line, row in enumerate(rows, 1):
         faults.lines += 1
-        found = sides if isinstance(sides, Unusable) else _cleaned(sides, names, options, as_is)
-        if isinstance(found, Unusable):
-            file = files[min(found.file, len(files) - 1)]
-            faults.add(Fault(found.kind, place(file), line, found.detail, found.cure))
-            if faults.lines >= _EARLY and faults.total > options.tolerance * faults.lines:
-                raise _too_many(files, faults)
-        else:
+        found = _cleaned(row, sides, options, as_is) if isinstance(row, tuple) else row
+        if isinstance(found, tuple):
             first, second = found
             yield Pair(second, first, line) if options.reverse else Pair(first, second, line)
+            continue
+        fault = replace(found, file=found.file or places[0], line=line)
+        if fault.kind == "encoding" and not as_is:
+            raise DataError(fault.detail, place=f"{fault.file}:{line}", cure=fault.cure)
+        faults.add(fault)
+        if faults.lines >= _EARLY and faults.total > options.tolerance * faults.lines:
+            raise _too_many(places, faults)
     if not faults.lines:
-        raise DataError("is empty", place=place(files[0]), cure="one pair a line is expected")
+        raise DataError("is empty", place=places[0], cure="one pair a line is expected")
     if faults.total > min(options.tolerance * faults.lines, faults.lines - 1):
-        raise _too_many(files, faults)
+        raise _too_many(places, faults)
+
+
+def _without_last_blank(rows: Iterator[Row]) -> Iterator[tuple[str, str] | Fault]:
+    """``rows`` with a fault for every blank line but the last, which editors leave there."""
+    blank = False
+    for row in rows:
+        if blank:
+            yield Fault("empty", "the line is blank")
+        blank = row is None
+        if row is not None:
+            yield row
 
 
 def _cleaned(
-    sides: tuple[str, str], names: tuple[str, str], options: DataOptions, as_is: bool
-) -> tuple[str, str] | Unusable:
-    """Both sides without line ends, or what is wrong with the first that cannot be used."""
+    texts: tuple[str, str], sides: Sequence[tuple[str, str]], options: DataOptions, as_is: bool
+) -> tuple[str, str] | Fault:
+    """Both texts without line ends, or what is wrong with the first that cannot be used.
+
+    ``sides`` are the name and the file of each, for messages.
+    """
     cleaned = []
-    for file, (side, name) in enumerate(zip(sides, names, strict=True)):
-        text = side
-        if not side.isprintable():  # a quick look suffices for plain text, the usual case
-            text = side if as_is else LINE_END.sub(" ", side)
+    for raw, (name, file) in zip(texts, sides, strict=True):
+        text = raw
+        if not raw.isprintable():  # a quick look suffices for plain text, the usual case
+            text = raw if as_is else LINE_END.sub(" ", raw)
             if found := _CONTROL.search(text):
                 detail = f"{name} has U+{ord(found[0]):04X} at character {found.start() + 1}"
                 cure = "delete these characters from the file"
-                return Unusable("control characters", detail, cure, file)
+                return Fault("control characters", detail, cure, file)
         if len(text) > (longest := options.max_characters):
             detail = f"{name} has {len(text):,} characters, {longest:,} are read at most"
-            return Unusable("too long", detail, "try --data.max_characters", file)
+            return Fault("too long", detail, "try --data.max_characters", file)
         if not text.strip(BLANK):
-            return Unusable("empty", f"{name} is empty", file=file)
+            return Fault("empty", f"{name} is empty", file=file)
         cleaned.append(text)
     return cleaned[0], cleaned[1]
 
 
-def _too_many(files: Sequence[Path], faults: Faults) -> DataError:
+def _too_many(places: Sequence[str], faults: Faults) -> DataError:
     kind = faults.counts.most_common(1)[0][0]
-    cure = faults.cures[kind]
+    cure = faults.first[kind][0].cure
     return DataError(
         f"{faults.total:,} of {faults.lines:,} lines cannot be used: {'; '.join(faults.summary())}",
-        place=" and ".join(place(file) for file in files),
+        place=" and ".join(places),
         cure=f"{cure}; or raise --data.tolerance" if faults.total < faults.lines else cure,
     )
