@@ -59,6 +59,21 @@ def test_the_forward_pass_gives_probabilities() -> None:
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))
 
 
+@pytest.mark.parametrize("vocabulary", [5, 640, 1003])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_the_best_words_are_those_of_a_full_sort(count: int, vocabulary: int) -> None:
+    layer = Output(HIDDEN, vocabulary)
+    torch.manual_seed(1)
+    torch.nn.init.normal_(layer.weight)
+    features = torch.randn(70, HIDDEN)
+    log_probs, words = layer.best(features, count, never=[2])
+    expected = layer(features)
+    expected[:, 2] = -torch.inf
+    best, order = expected.sort(1, descending=True)
+    assert torch.equal(words, order[:, :count])
+    torch.testing.assert_close(log_probs, best[:, :count])
+
+
 def test_the_scale_is_a_factor_of_loss_and_gradients() -> None:
     layer = Output(HIDDEN, VOCABULARY).double()
     formula_weights(layer)

@@ -24,6 +24,8 @@ CHUNK_ELEMENTS = 6_000_000
 """Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
 _PRODUCT_ROWS = 256
 """Tokens whose scores are formed at a time; a multiple of 8, so that no row depends on others."""
+_BLOCK = 64
+"""Neighbouring words whose best one is found first, when the best words of all are looked for."""
 _ROWS = 64
 """Tokens whose best words are found at a time, so that their scores stay in the cache."""
 
@@ -139,13 +141,32 @@ def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, 
         best, words = scores.clone(), None
         top = best.amax(1, keepdim=True)
     else:
-        best, words = scores.topk(min(count, scores.shape[1]), 1)
+        best, words = _topk(scores, min(count, scores.shape[1]))
         top = best[:, :1]
     top = torch.cat((top, barred), 1).amax(1, keepdim=True)
     # In place, with the largest already known: half the time of a logsumexp.
     mass = scores.sub_(top).exp_().sum(1, keepdim=True)
     mass += barred.sub_(top).exp_().sum(1, keepdim=True)
     return best - top - mass.log(), words
+
+
+def _topk(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """``values.topk(count, 1)`` for [N, V], several times as fast on a processor.
+
+    The largest values lie in the blocks with the largest maxima: only those are sorted.
+    """
+    rows, columns = values.shape
+    blocks = columns // _BLOCK
+    if blocks <= 2 * count:
+        best, words = values.topk(count, 1)
+        return best, words
+    maxima = values[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK).amax(2)
+    chosen = maxima.topk(count, 1, sorted=False).indices.unsqueeze(2)  # [N, C, 1]
+    inside = (chosen * _BLOCK + torch.arange(_BLOCK, device=values.device)).flatten(1)
+    rest = torch.arange(blocks * _BLOCK, columns, device=values.device).expand(rows, -1)
+    near = torch.cat((inside, rest), 1)
+    best, places = values.gather(1, near).topk(count, 1)
+    return best, near.gather(1, places)
 
 
 class _FusedCrossEntropy(torch.autograd.Function):
