@@ -59,6 +59,7 @@ def test_the_forward_pass_gives_probabilities() -> None:
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize("vocabulary", [5, 640, 1003])
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_the_best_words_are_those_of_a_full_sort(count: int, vocabulary: int) -> None:
