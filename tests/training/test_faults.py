@@ -271,7 +271,7 @@ def test_sigterm_finishes_the_step_and_saves(
     config = merge(Config(), {"model": small, "training": limits}, place="test")
     real = loop.train_step
 
-    def asked_to_end(run: loop.Run, batch: Any) -> Any:
+    def asked_to_end(run: Any, batch: Any) -> Any:
         if run.state.step == 4:
             os.kill(os.getpid(), signal.SIGTERM)
         return real(run, batch)

@@ -19,10 +19,10 @@ from dragoman.data.plans import longest_batch, plan_batches
 from dragoman.errors import OptionError
 from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Seq2Seq
-from dragoman.training import memory
 from dragoman.training import run as room
-from dragoman.training.loop import Run
+from dragoman.training import start
 from dragoman.training.run import train
+from dragoman.training.state import Run
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_a_model_that_memory_does_not_hold_is_refused(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     little = SimpleNamespace(total=1000)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: little)
+    monkeypatch.setattr(start.psutil, "virtual_memory", lambda: little)
     with pytest.raises(OptionError, match="model: this model needs 0 GB to be trained"):
         go(pairs, tmp_path / "m", options())
 

@@ -10,8 +10,7 @@ import torch
 
 from dragoman.config.options import ModelOptions, TrainingOptions
 from dragoman.model.build import build_model
-from dragoman.training.optimizer import build_optimizer, clip, parts
-from dragoman.training.schedules import learning_rate, sampling_share
+from dragoman.training.optimizer import build_optimizer, clip, learning_rate, parts, sampling_share
 from tiny import tiny_model
 
 BASE = TrainingOptions(learning_rate=0.1)

@@ -16,9 +16,11 @@ from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, merge
 from dragoman.errors import FolderError, OptionError
 from dragoman.layout import STATE
-from dragoman.training import loop, resume
+from dragoman.training import folder as room
+from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
+from dragoman.training.state import Run
 
 pytestmark = pytest.mark.slow
 
@@ -128,8 +130,8 @@ def test_other_changes_are_refused_and_change_nothing(
 
 
 def test_every_changeable_option_is_one(pairs: Path) -> None:
-    known = set(resume.plain(Config()))
-    for group, names in resume.CHANGEABLE.items():
+    known = set(room.plain(Config()))
+    for group, names in room.CHANGEABLE.items():
         assert {f"{group}.{name}" for name in names} <= known
 
 
@@ -157,7 +159,7 @@ def test_tokenizers_of_another_run_are_refused(pairs: Path, tmp_path: Path) -> N
 def test_a_change_that_was_cut_short_is_made_and_noted(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:
-    out, real = tmp_path / "m", resume.write_text
+    out, real = tmp_path / "m", room.write_text
     train([pairs], out, options(steps=1), console=QUIET)
 
     def killed(path: Path, text: str) -> None:
@@ -165,7 +167,7 @@ def test_a_change_that_was_cut_short_is_made_and_noted(
             raise KeyboardInterrupt
         real(path, text)
 
-    monkeypatch.setattr(resume, "write_text", killed)
+    monkeypatch.setattr(room, "write_text", killed)
     with pytest.raises(KeyboardInterrupt):
         train([pairs], out, options(steps=1, clip=0.5), console=QUIET)
     monkeypatch.undo()
@@ -235,7 +237,7 @@ def test_weights_of_a_run_that_is_not_validated_are_its_last(pairs: Path, tmp_pa
     assert last[2] != last[4]
 
 
-def _stop_at(run: loop.Run, step: int) -> str:
+def _stop_at(run: Run, step: int) -> str:
     return "stopped by SIGTERM" if run.state.step >= step else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.config.options import TrainingOptions
-from dragoman.training.schedules import learning_rate
+from dragoman.training.optimizer import learning_rate
 
 
 @pytest.mark.parametrize(

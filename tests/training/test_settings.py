@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,11 +25,10 @@ from dragoman.config.toml import merge, to_toml
 from dragoman.errors import OptionError
 from dragoman.training import loop
 from dragoman.training.distributed import Processes
-from dragoman.training.observer import Ended, Event, Message, Reported, Started, Validated
+from dragoman.training.loop import stop_on_signals
+from dragoman.training.observer import Ended, Event, Message, Reported, Screen, Started, Validated
 from dragoman.training.plan import patience
 from dragoman.training.run import train
-from dragoman.training.screen import Screen
-from dragoman.training.stop import stop_on_signals
 
 QUIET = Console(quiet=True)
 
@@ -224,13 +224,14 @@ def test_a_closed_terminal_stops_a_run_that_goes_on_later(pairs: Path, tmp_path:
 def test_an_ignored_signal_is_still_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        with stop_on_signals() as request:
+        request = SimpleNamespace(stop=0)
+        with stop_on_signals(request):
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(0.01)
-            assert request.number == 0
+            assert request.stop == 0
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.01)
-            assert request.number == signal.SIGTERM
+            assert request.stop == signal.SIGTERM
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -21,6 +21,7 @@ from dragoman.training import loop
 from dragoman.training.plan import resolve
 from dragoman.training.run import train
 from dragoman.training.start import fill_frequencies
+from dragoman.training.state import Run
 
 pytestmark = pytest.mark.slow
 
@@ -185,7 +186,7 @@ def test_every_way_to_train_resumes_exactly(
     run(pairs, tmp_path / "whole", config)
     real = loop.train_step
 
-    def dying(now: loop.Run, batch: object) -> object:
+    def dying(now: Run, batch: object) -> object:
         if now.state.step == 17:
             raise KeyboardInterrupt
         return real(now, batch)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ import dragoman
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, merge, to_toml
 from dragoman.data.batches import Batch
+from dragoman.data.prepare import Prepared
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Objective, Seq2Seq
@@ -29,6 +30,7 @@ from dragoman.training import loop
 from dragoman.training import run as run_room
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
+from dragoman.training.state import Run
 from dragoman.training.validation import free_accuracy
 
 pytestmark = pytest.mark.slow
@@ -111,7 +113,7 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
 
     real = loop.train_step
 
-    def dying(now: loop.Run, batch: object) -> object:
+    def dying(now: Run, batch: object) -> object:
         if now.state.step == stop:
             raise KeyboardInterrupt
         return real(now, batch)  # type: ignore[arg-type]
@@ -223,10 +225,10 @@ def test_the_best_weights_are_kept_not_the_last(
     real = loop.validate
     kept: list[dict[str, torch.Tensor]] = []
 
-    def scripted(model: Seq2Seq, *rest: object, **more: object) -> object:
-        result = real(model, *rest, **more)  # type: ignore[arg-type]
+    def scripted(model: Seq2Seq, prepared: Prepared) -> object:
+        found, facts = real(model, prepared)
         kept.append({k: v.clone() for k, v in model.state_dict().items()})
-        return replace(result, scores=result.scores | {"chrf": next(scores)})
+        return found | {"chrf": next(scores)}, facts
 
     monkeypatch.setattr(loop, "validate", scripted)
     run(pairs, tmp_path / "m", options(steps=30))
@@ -240,7 +242,7 @@ def test_numbers_that_are_read_a_step_later_are_the_same(
 ) -> None:
     real = loop.train_step
 
-    def spoiling(now: loop.Run, batch: Batch) -> object:
+    def spoiling(now: Run, batch: Batch) -> object:
         if now.state.step in spoilt:
             now.model.output.bias.grad = torch.full_like(now.model.output.bias, math.nan)
         return real(now, batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +23,7 @@ from dragoman.runs.figures import save_picture, throughput_figure
 class Measure:
     """Measure how fast this machine trains at each batch size, with the real training step.
 
-    Memory is a whole process's, the longest batch included; utilisation is the cores' time used;
-    the limit is the rate of large matrix products alone.
+    Memory is a whole process's, the longest batch included; utilisation is the cores' time used.
     """
 
     pairs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
@@ -46,13 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Measure, arguments, verb="bench")
     options = training_options(asked, arguments)
-    from dragoman.training.bench import as_rows, bench  # torch only now
+    from dragoman.training.bench import bench  # torch only now
 
     found = []
     for row in bench(asked.pairs, options, sizes=asked.sizes, seconds=asked.seconds, say=_say):
         _say(f"{row.sentences} sentences a batch: {row.samples_per_second:,.0f} samples/s")
         found.append(row)
-    rows = as_rows(found)
+    rows = [asdict(row) for row in found]
     if asked.plot is not None:
         for warning in save_picture(lambda: throughput_figure(rows), asked.plot):
             _say(f"--plot: {warning}")
@@ -61,9 +60,9 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"rows": rows, "fastest": best.sentences}, indent=1))
         return 0
     table = Table()
-    for head in ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation", "of limit"):
+    for head in ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation"):
         table.add_column(head, justify="right")
-    for row, values in zip(found, rows, strict=True):
+    for row in found:
         table.add_row(
             f"{row.sentences}",
             f"{row.samples_per_second:,.0f}",
@@ -71,7 +70,6 @@ def main(arguments: Sequence[str]) -> int:
             f"{row.tokens_per_second:,.0f}",
             _shown(row.memory, 1e6, ",.0f"),
             _shown(row.utilisation, 1, ".0%"),
-            f"{values['share_of_limit']:.0%}",
         )
     Console().print(table)
     print(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 THROUGHPUT = (
     ("a second", 1, "log", {"samples_per_second": "samples", "tokens_per_second": "tokens"}),
     ("peak memory (MB)", 1e-6, "linear", {"memory": "peak memory"}),
-    ("%", 100, "linear", {"utilisation": "utilisation", "share_of_limit": "share of the limit"}),
+    ("%", 100, "linear", {"utilisation": "utilisation"}),
 )
 """Of each panel of :func:`throughput_figure`: unit, factor, scale, and the measures that it shows
 with their labels."""
@@ -107,7 +107,7 @@ def _points(rows: Sequence[Row], kind: str, name: str) -> list[tuple[float, floa
 
 
 def throughput_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw :func:`dragoman.training.bench.as_rows` over the number of sentences in a batch."""
+    """Draw the rows of :func:`dragoman.bench` over the number of sentences in a batch."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 4), dpi=120, layout="constrained")

@@ -1,20 +1,19 @@
 """The mean of a run's last checkpoints as a model of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from dragoman.config.options import Config
 from dragoman.config.toml import load_config
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing
+from dragoman.layout import WEIGHTS
 from dragoman.model.build import build_model
 from dragoman.model.folder import fill, load_tokenizers, read_tensors, save_setup, save_weights
 from dragoman.training.checkpoint import checkpoints, step_of
-from dragoman.training.resume import open_run
+from dragoman.training.folder import open_run
 from dragoman.training.validation import fit_and_save_confidence
 
 
@@ -38,39 +37,29 @@ def average_checkpoints(
         FolderError: ``folder`` is no run, has no such checkpoints, or one is damaged.
         OptionError: ``out`` is there already, or cannot be made.
     """
-    config, tokenizers = load_config(folder), load_tokenizers(folder)
+    config, (source, target) = load_config(folder), load_tokenizers(folder)
     if out.exists():
         raise OptionError("is there already", place=str(out), cure="choose another --out")
     if not out.parent.is_dir():
         raise OptionError(f"no such folder: {out.parent}", place="--out")
     chosen = _chosen(folder, last, steps)
-    source, target = tokenizers
     model = build_model(config.model, source_vocabulary=len(source), target_vocabulary=len(target))
-    parameters = list(model.parameters())
-    sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in parameters]
-    for path in chosen:
-        weights = path / "model.safetensors"
-        fill(model, read_tensors(weights)[0], weights)
-        for total, parameter in zip(sums, parameters, strict=True):
-            total.add_(parameter.detach())
+    sums = [torch.zeros_like(weight, dtype=torch.float64) for weight in model.parameters()]
     with torch.no_grad():
-        for total, parameter in zip(sums, parameters, strict=True):
+        for path in chosen:
+            fill(model, read_tensors(path / WEIGHTS)[0], path / WEIGHTS)
+            for total, parameter in zip(sums, model.parameters(), strict=True):
+                total.add_(parameter)
+        for total, parameter in zip(sums, model.parameters(), strict=True):
             parameter.copy_(total / len(chosen))
     with replacing(out, folder=True) as aside:
         save_setup(aside, config, source, target)
         save_weights(aside, model, source, target)
-    _fit_confidence(folder, out, config)
-    return chosen
-
-
-def _fit_confidence(folder: Path, out: Path, config: Config) -> None:
-    """Fit the averaged model's confidence, if ``folder`` has held-out pairs."""
-    try:
+    with suppress(FolderError):  # the corpus was deleted
         prepared = open_run(folder)
-    except FolderError:  # the corpus was deleted
-        return
-    if prepared.held_out:
-        fit_and_save_confidence(out, prepared, config)
+        if prepared.held_out:
+            fit_and_save_confidence(out, prepared)
+    return chosen
 
 
 def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
@@ -79,11 +68,7 @@ def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
     missing = sorted({*steps} - {*there})
     if missing or last > len(there) or not there:
         asked = f"no checkpoint of step {missing[0]}" if missing else f"{len(there)} checkpoints"
-        if last > len(there):
-            asked += f", {last} asked for"
-        raise FolderError(
-            f"has {asked} (there: {known})",
-            place=str(folder),
-            cure="training keeps as many as training.keep says",
-        )
+        more = f", {last} asked for" if last > len(there) else ""
+        cure = "training keeps as many as training.keep says"
+        raise FolderError(f"has {asked}{more} (there: {known})", place=str(folder), cure=cure)
     return [there[step] for step in sorted({*steps})] or list(there.values())[-last:]

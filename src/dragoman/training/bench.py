@@ -6,14 +6,13 @@ spread over the lengths in the corpus; the same round is run again and again, so
 between rounds is the machine.
 """
 
-from __future__ import annotations
-
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,32 +20,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.config.toml import load_config
 from dragoman.data.batches import IdPairs, assemble
 from dragoman.data.plans import Rows, longest_batch, plan_sentences
 from dragoman.data.prepare import Say
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError, TrainingError
 from dragoman.files import write_text
-from dragoman.model.linear import MKL_LINEAR
 from dragoman.training.distributed import Processes
-from dragoman.training.machine import (
-    cores,
-    device_utilisation,
-    fixed_order,
-    is_out_of_memory,
-    peak_memory,
-)
-from dragoman.training.observer import Observers
-from dragoman.training.reporter import Reporter
-from dragoman.training.resume import open_run
-from dragoman.training.run import assemble_run, begin
+from dragoman.training.folder import begin, open_run
+from dragoman.training.machine import Usage, fixed_order, is_out_of_memory
+from dragoman.training.start import assemble_run
 from dragoman.training.step import train_step
-from dragoman.training.stop import StopRequest
 
 SIZES = tuple(2**power for power in range(10))
 """Sentences of a batch that are tried when none are named."""
@@ -55,21 +42,6 @@ ROUND = 8
 LEAST_ROUNDS = 3
 _KILLED = 9
 """The signal by which a system out of memory ends a process; not in ``signal`` everywhere."""
-
-
-def _cudnn(x: Any, weights: Any, *_: Any, **__: Any) -> int:
-    """Operations of a recurrent layer's forward pass: W and U times every position of ``x``."""
-    return int(2 * math.prod(x[:-1]) * sum(math.prod(w) for w in weights if len(w) == 2))
-
-
-# What torch's counter does not know, from the shapes of the operator's arguments.
-_UNCOUNTED: dict[Any, Any] = {
-    torch.ops.aten.addmm_: lambda there, a, b, **_: 2 * math.prod(a) * b[-1],
-    torch.ops.aten._cudnn_rnn: _cudnn,
-    torch.ops.aten._cudnn_rnn_backward: lambda *shapes, **_: 2 * _cudnn(*shapes),
-}
-if MKL_LINEAR is not None:
-    _UNCOUNTED[MKL_LINEAR] = lambda x, ordered, weight, *_, **__: 2 * math.prod(x) * weight[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +60,6 @@ class Throughput:
     None where the system does not tell."""
     utilisation: float | None
     """Share of the cores' time that was used; on a GPU NVML's, None without nvidia-ml-py."""
-    products_per_second: float
-    """Floating-point operations of the step's matrix products, padding included."""
-    limit: float
-    """The same of large square products alone, at their best beside this size."""
-
-
-def as_rows(found: Sequence[Throughput]) -> list[dict[str, Any]]:
-    """Plain values, with the share of the highest limit that was met beside any size."""
-    limit = max(row.limit for row in found)
-    return [asdict(row) | {"share_of_limit": row.products_per_second / limit} for row in found]
 
 
 def bench(
@@ -144,19 +106,15 @@ def bench(
         if max(sizes, default=1) > there:
             raise OptionError(f"there are only {there} pairs to learn from", place="--sizes")
         asked = sorted(set(sizes)) or [size for size in SIZES if size <= there]
-        yield from measured(folder, asked, seconds, say)
-
-
-def measured(folder: Path, sizes: Sequence[int], seconds: float, say: Say) -> Iterator[Throughput]:
-    """The rows of :func:`bench` for a run that was begun in ``folder``, which is only read."""
-    for size in sizes:
-        found = in_own_process(measure, folder, size, seconds)
-        if found is None and size == sizes[0]:
-            raise TrainingError(f"memory does not hold {size} sentences", cure="a smaller model")
-        if found is None:
-            say(f"{size} sentences a batch: memory does not hold them, the table ends before")
-            return
-        yield found
+        for size in asked:
+            found = in_own_process(measure, folder, size, seconds)
+            if found is None and size == asked[0]:
+                cause = f"memory does not hold {size} sentences"
+                raise TrainingError(cause, cure="a smaller model")
+            if found is None:
+                say(f"{size} sentences a batch: memory does not hold them, the table ends before")
+                return
+            yield found
 
 
 def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -174,28 +132,26 @@ def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
             given = pool.submit(work, *arguments)
             (own,) = (process for process in active_children() if process not in others)
             return given.result()
-    except BrokenProcessPool as error:
-        if own.exitcode == -_KILLED:
-            return None
-        raise TrainingError(
-            f"the process that measured ended with exit code {own.exitcode}",
-            cure="see what it printed",
-        ) from error
     except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or own.exitcode == -_KILLED:
             return None
+        if isinstance(error, BrokenProcessPool):
+            cause = f"the process that measured ended with exit code {own.exitcode}"
+            raise TrainingError(cause, cure="see what it printed") from error
         raise
 
 
 def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
-    """Measure one size in this process; see :func:`measured`."""
-    config = load_config(folder)
-    torch.set_num_threads(int(config.training.threads))
+    """Measure one size in this process, for a run that was begun in ``folder``, which is only read.
+
+    Raises:
+        MemoryError: memory does not hold a batch of so many sentences.
+    """
     prepared, processes = open_run(folder), Processes()
-    train, device = prepared.train, processes.device
-    quiet = Reporter(Observers(), config.training)
-    run = assemble_run(folder, prepared, processes, quiet, StopRequest(), time.monotonic())
-    batches, longest = choose_batches(train, sentences, config.training.seed)
+    train, device, options = prepared.train, processes.device, prepared.config.training
+    torch.set_num_threads(int(options.threads))
+    run = assemble_run(folder, prepared, processes, [], time.monotonic())
+    batches, longest = choose_batches(train, sentences, options.seed)
 
     def play() -> float:
         began = time.perf_counter()
@@ -204,34 +160,26 @@ def measure(folder: Path, sentences: int, seconds: float) -> Throughput:
         step.read(run.state)  # waits for the device
         return time.perf_counter() - began
 
-    with fixed_order(config.training.deterministic):
-        with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
-            play()  # the warm-up: every shape once
+    with fixed_order(options.deterministic):
+        play()  # the warm-up: every shape once
         train_step(run, assemble(train, longest)).read(run.state)
         took: list[float] = []
-        used: list[float] = []
-        began, processor = time.perf_counter(), time.process_time()
+        began, usage = time.perf_counter(), Usage()
         while len(took) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
             took.append(play())
-            used += device_utilisation(device)
-    if device.type != "cuda":
-        wall = time.perf_counter() - began
-        used = [(time.process_time() - processor) / wall / cores()]
+    used = usage.measure()
     if run.state.positions:
         raise MemoryError("a batch was taken in parts")
-    memory = peak_memory(device)
     low, middle, high = (float(part) for part in np.percentile(took, (25, 50, 75)))
     tokens = sum(int((train.target_lengths[rows] + 1).sum()) for rows in batches)
     return Throughput(
         sentences,
-        tokens / len(batches),
-        sentences * len(batches) / middle,
-        tokens / middle,
-        (high - low) / 2 / middle,
-        memory,
-        float(np.mean(used)) if used else None,
-        counter.get_total_flops() / middle,
-        product_rate(device, config.training.precision),
+        batch_tokens=tokens / len(batches),
+        samples_per_second=sentences * len(batches) / middle,
+        tokens_per_second=tokens / middle,
+        spread=(high - low) / 2 / middle,
+        memory=_peak_memory(device),
+        utilisation=used.get("device_utilisation" if device.type == "cuda" else "utilisation"),
     )
 
 
@@ -245,14 +193,12 @@ def choose_batches(train: IdPairs, sentences: int, seed: int) -> tuple[list[Rows
     return [whole[int(at)] for at in middles], longest_batch(whole, source, target)
 
 
-def product_rate(device: torch.device, precision: str) -> float:
-    """Floating-point operations a second of large square products: the fastest of many."""
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    best = 0.0
-    for size in (4096, 8192) if device.type == "cuda" else (512, 1024):
-        a, b = torch.randn(2, size, size, device=device).to(kind)
-        for _ in range(10):
-            began = time.perf_counter()
-            float(torch.mm(a, b)[0, 0])  # waits for the device
-            best = max(best, 2 * size**3 / (time.perf_counter() - began))
-    return best
+def _peak_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    status = Path("/proc/self/status")
+    if not status.exists():  # not Linux
+        return None
+    # Not getrusage's: that counts what the parent held when it started this process.
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text("ascii"))
+    return int(found[1]) * 1024 if found else None

@@ -6,8 +6,6 @@ checkpoints/step-00001000/
     state.json             counters and the position in the data
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -16,7 +14,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from dragoman.errors import FolderError
 from dragoman.files import ASIDE, parse_json, replacing, sync, write_text
@@ -45,7 +42,13 @@ def save_checkpoint(
     if made.exists():  # saved at this step before: only the counters can differ
         write_text(made / STATE, text)
         return
-    rest = _optimizer_tensors(model, optimizer) | _random_states()
+    rest = {f"{_RANDOM}cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        rest[f"{_RANDOM}cuda"] = torch.cuda.get_rng_state()
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, torch.Tensor):
+                rest[f"{name}::{key}"] = value.detach().contiguous().cpu()
     contents = {WEIGHTS: save(tensors_of(model)), OPTIMIZER: save(rest), STATE: text.encode()}
     with replacing(made, folder=True) as aside:
         for name, content in contents.items():
@@ -87,29 +90,12 @@ def _load(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> Train
     fill(model, weights, path / WEIGHTS)
     tensors, _ = read_tensors(path / OPTIMIZER)
     for name, parameter in model.named_parameters():
-        own = {
-            k.removeprefix(f"{name}::"): t for k, t in tensors.items() if k.startswith(f"{name}::")
-        }
-        if any(tensor.ndim and tensor.shape != parameter.shape for tensor in own.values()):
-            raise ValueError(f"the optimizer's tensors of {name} have another shape than it")
-        optimizer.state[parameter] = {key: t.to(parameter.device) for key, t in own.items()}
+        for key in [key for key in tensors if key.startswith(f"{name}::")]:
+            tensor = tensors[key].to(parameter.device)
+            if tensor.ndim and tensor.shape != parameter.shape:
+                raise ValueError(f"the optimizer's tensors of {name} have another shape than it")
+            optimizer.state[parameter][key.removeprefix(f"{name}::")] = tensor
     torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
     if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
         torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
     return TrainingState.from_json(parse_json((path / STATE).read_text("utf-8")))
-
-
-def _optimizer_tensors(model: Seq2Seq, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {
-        f"{name}::{key}": value.detach().contiguous().cpu()
-        for name, parameter in model.named_parameters()
-        for key, value in optimizer.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
-
-
-def _random_states() -> dict[str, Tensor]:
-    states = {f"{_RANDOM}cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states[f"{_RANDOM}cuda"] = torch.cuda.get_rng_state()
-    return states

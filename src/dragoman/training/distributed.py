@@ -4,8 +4,6 @@ Every process holds the whole model and learns from its own share of the batches
 (rank 0) prepares the data, validates, and writes all files; the others wait for it.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import TypeVar
 
@@ -13,12 +11,7 @@ import numpy as np
 import torch
 import torch.distributed
 from accelerate import Accelerator
-from accelerate.utils import (
-    DistributedType,
-    GradientAccumulationPlugin,
-    InitProcessGroupKwargs,
-    broadcast_object_list,
-)
+from accelerate.utils import DistributedType, GradientAccumulationPlugin, InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from dragoman.errors import OptionError
@@ -50,10 +43,9 @@ class Processes:
         )
         kind = self._accelerator.distributed_type
         if kind not in SUPPORTED:
-            raise OptionError(
-                f"Accelerate is configured for {kind.value}, which this program does not support",
-                cure="use torchrun, or choose plain data parallelism in accelerate config",
-            )
+            cause = f"Accelerate is configured for {kind.value}, which is not supported here"
+            cure = "use torchrun, or choose plain data parallelism in accelerate config"
+            raise OptionError(cause, cure=cure)
         self.rank = int(self._accelerator.process_index)
         self.count = int(self._accelerator.num_processes)
         self.device: torch.device = self._accelerator.device
@@ -96,7 +88,7 @@ class Processes:
         if self.count == 1:
             return value
         box = [value]
-        broadcast_object_list(box)
+        torch.distributed.broadcast_object_list(box, device=self.device)
         return box[0]
 
     def seed_step(self, seed: int, step: int) -> None:

@@ -1,80 +1,41 @@
 """The training loop: batches in, better weights out."""
 
-from __future__ import annotations
-
-import math
+import json
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
 
-import torch
-
-from dragoman.config.options import Config, seconds
+from dragoman.config.options import seconds
 from dragoman.data.plans import Rows
-from dragoman.data.prepare import Prepared
 from dragoman.errors import TrainingError
-from dragoman.layout import CONFIDENCE, WEIGHTS
+from dragoman.files import write_text
+from dragoman.layout import CONFIDENCE, SKIPPED, WEIGHTS
 from dragoman.model.folder import save_weights
-from dragoman.model.seq2seq import Seq2Seq
+from dragoman.runs.scores import scores_line
+from dragoman.training.batches import batches_of_epoch
 from dragoman.training.checkpoint import save_checkpoint
-from dragoman.training.distributed import Processes
-from dragoman.training.epoch import batches_of_epoch
-from dragoman.training.observer import Skipped, StepShown
+from dragoman.training.observer import Reported, StepShown, Validated
 from dragoman.training.plan import patience
-from dragoman.training.reporter import Reporter
-from dragoman.training.state import TrainingState
+from dragoman.training.state import Run
 from dragoman.training.step import StepResult, train_step
-from dragoman.training.stop import StopRequest
 from dragoman.training.validation import fit_and_save_confidence, validate
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, the request of a job scheduler, and a terminal that was closed."""
 DELAY = {"cuda": 1}
 """Steps that a kind of device still works at while the results before them are read."""
 MOST_SKIPPED = 20
-"""Steps in a row without a finite gradient after which a run ends."""
+"""Steps in a row without a finite gradient after which a run ends, and steps of a run whose pairs
+are kept in ``skipped/``."""
 EXCHANGE_EVERY = 8
 """Steps between two exchanges of clocks and signals, where several processes train together."""
 
-
-@dataclass(slots=True)
-class Run:
-    """Everything that the loop works on."""
-
-    folder: Path
-    config: Config
-    prepared: Prepared
-    processes: Processes
-    model: Seq2Seq
-    learner: torch.nn.Module
-    """The model, wrapped so that several processes exchange gradients."""
-    optimizer: torch.optim.Optimizer
-    state: TrainingState
-    reporter: Reporter
-    began: float
-    """When the run would have begun if one process had done it all; monotonic clock, seconds."""
-    stop: StopRequest
-    ranks: torch.Tensor | None = None
-    """Ranks of the target's words by frequency, [V], for the sampled softmax."""
-    stopped_by: int = 0
-    """The signal that all processes have heard of; 0 while there was none."""
-
-    @property
-    def done(self) -> float:
-        """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
-        state, options = self.state, self.config.training
-        shares = [state.elapsed / max(1e-9, seconds(options.budget) - self.reserve)]
-        if options.steps:
-            shares.append(state.step / options.steps)
-        if options.epochs:
-            shares.append((state.epoch + state.batch / max(1, state.batches)) / options.epochs)
-        return min(1.0, max(shares))
-
-    @property
-    def reserve(self) -> float:
-        """Seconds of a time budget that are kept for the last validation and save."""
-        budget = seconds(self.config.training.budget)
-        return min(self.state.reserve, 0.3 * budget) if math.isfinite(budget) else 0.0
+Launched = deque[tuple[Rows, StepResult]]
+"""Steps whose results are not read yet, with the rows of their batches."""
 
 
 def train_loop(run: Run) -> str:
@@ -84,13 +45,13 @@ def train_loop(run: Run) -> str:
         TrainingError: gradients stay non-finite, or memory does not hold one pair.
     """
     options = run.config.training
-    launched: deque[tuple[Rows, StepResult]] = deque()
+    launched: Launched = deque()
     _exchange(run)
     reason = ended(run)
     while not reason:
         for rows, batch in batches_of_epoch(run):
             if options.show_every and run.state.step % options.show_every == 0:
-                run.reporter.notify(StepShown(run.model, run.prepared))
+                run.tell(StepShown(run.model, run.prepared))
             result = train_step(run, batch)
             launched.append((rows, result))
             if run.processes.count == 1 or run.state.step % EXCHANGE_EVERY == 0:
@@ -100,7 +61,7 @@ def train_loop(run: Run) -> str:
             saves = _is_due(options.save_every, run)
             _read(run, launched, to_the_end=reports or validates or saves)
             if reports:
-                run.reporter.reported(run.state, result, run.done)
+                _report(run, result)
             if validates:
                 validate_and_keep(run)
             if saves:
@@ -123,7 +84,7 @@ def train_loop(run: Run) -> str:
 def ended(run: Run) -> str:
     """Why the run must end now; empty when it goes on."""
     state, options = run.state, run.config.training
-    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop.number
+    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop
     if stopped_by:
         return f"stopped by {signal.Signals(stopped_by).name}"
     if options.steps and state.step >= options.steps:
@@ -137,16 +98,43 @@ def ended(run: Run) -> str:
     return ""
 
 
+@contextmanager
+def stop_on_signals(run: Run) -> Iterator[None]:
+    """Note the first signal in ``run.stop``; a second one acts as it does without this.
+
+    A signal that the process ignores (SIGHUP under ``nohup``) is still ignored. Outside of the main
+    thread Python handles no signals, and nothing changes.
+    """
+    before: dict[int, Any] = {}
+
+    def ask(number: int, _: FrameType | None) -> None:
+        run.stop = number
+        signal.signal(number, before[number])
+
+    with suppress(ValueError):  # not the main thread
+        for name in SIGNALS:
+            number = getattr(signal, name, None)  # Windows has two of them
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.getsignal(number)
+                signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def validate_and_keep(run: Run) -> None:
     """Score the weights; the best so far go into the model folder."""
     if run.processes.is_main:
         state, options = run.state, run.config.training
-        result = validate(run.model, run.prepared, run.config)
-        value = result.metric(options.metric)
+        scores, facts = validate(run.model, run.prepared)
+        value = -scores["loss"] if options.metric == "loss" else scores[options.metric]
         better = value > state.best or not (run.folder / WEIGHTS).exists()
         if better:
             state.best, state.best_step, state.waited = value, state.step, 0
-            state.best_scores = result.scores
+            state.best_scores = scores
             save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
         else:
             state.waited += 1
@@ -155,15 +143,16 @@ def validate_and_keep(run: Run) -> None:
                 state.cuts += 1
         state.validated = state.step
         # Saving and drawing included, and a search with the run's own beam for the confidence.
-        state.reserve = (1.5 + 0.5 * run.config.search.beam) * result.seconds + 4.0
+        state.reserve = (1.5 + 0.5 * run.config.search.beam) * facts["seconds"] + 4.0
         state.elapsed = time.monotonic() - run.began
-        run.reporter.validated(state, result, better=better)
+        run.tell(Validated(run.row("validation", {"best": better, **scores, **facts})))
+        run.reported = (time.monotonic(), state.tokens)
     run.state = run.processes.from_main(run.state)
 
 
 def _exchange(run: Run) -> None:
     """Take the time and look for signals; every process then knows the same."""
-    elapsed, number = run.processes.largest(time.monotonic() - run.began, run.stop.number)
+    elapsed, number = run.processes.largest(time.monotonic() - run.began, run.stop)
     run.state.elapsed, run.stopped_by = elapsed, int(number)
 
 
@@ -178,7 +167,7 @@ def _must_learn_its_cost(run: Run) -> bool:
     return run.state.validated < 0 and run.state.elapsed > 0.15 * budget
 
 
-def _read(run: Run, launched: deque[tuple[Rows, StepResult]], *, to_the_end: bool) -> None:
+def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
     """Read the results of steps, but on a GPU not yet of those that it still works at.
 
     Raises:
@@ -193,8 +182,9 @@ def _read(run: Run, launched: deque[tuple[Rows, StepResult]], *, to_the_end: boo
             continue
         state.skipped += 1
         state.skipped_in_a_row += 1
-        run.reporter.say(f"step {result.number}: the gradient is not finite; step skipped")
-        run.reporter.notify(Skipped(result.number, rows))
+        run.say(f"step {result.number}: the gradient is not finite; step skipped")
+        if run.processes.is_main:
+            _note_pairs(run, result.number, rows)
         if state.skipped_in_a_row == MOST_SKIPPED:
             raise TrainingError(
                 f"{MOST_SKIPPED} steps in a row had no finite gradient",
@@ -202,6 +192,45 @@ def _read(run: Run, launched: deque[tuple[Rows, StepResult]], *, to_the_end: boo
                 cure="go on from the last checkpoint with a lower --training.learning-rate or "
                 "--training.precision fp32; skipped/ has the pairs of these steps",
             )
+
+
+def _note_pairs(run: Run, step: int, rows: Rows) -> None:
+    """Write ``skipped/step-*.json``, where a user can look for the cause in the data: the lines of
+    the pairs in the file of pairs, and their ids."""
+    place, corpus = run.folder / SKIPPED, run.prepared.train
+    place.mkdir(exist_ok=True)
+    if len(list(place.iterdir())) < MOST_SKIPPED:
+        pairs = []
+        for row in sorted(map(int, rows)):
+            source, target = corpus.pair(row)
+            ids = {"source": source.ids.tolist(), "target": target.tolist()}
+            pairs.append({"line": corpus.line(row), **ids})
+        write_text(place / f"step-{step:08d}.json", json.dumps({"step": step, "pairs": pairs}))
+
+
+def _report(run: Run, step: StepResult) -> None:
+    """Report the steps since the last report, of which ``step`` is the last."""
+    state, done, now = run.state, run.done, time.monotonic()
+    then, tokens = run.reported
+    run.reported = (now, state.tokens)
+    encoder, decoder, total = step.norms
+    values = {
+        "loss": state.window_loss / max(1, state.window_tokens),
+        "accuracy": state.window_right / max(1, state.window_tokens),
+        "gradient_norm": total,
+        "gradient_norm_encoder": encoder,
+        "gradient_norm_decoder": decoder,
+        "learning_rate": step.rate,
+        "tokens": state.tokens,
+        "tokens_per_second": round((state.tokens - tokens) / max(1e-9, now - then), 1),
+        **run.usage.measure(),
+        "done": round(done, 5),
+        "remaining": round(state.elapsed * (1 - done) / done, 1) if done else None,
+    }
+    state.window_loss, state.window_tokens, state.window_right = 0.0, 0, 0
+    metric = run.config.training.metric
+    best = scores_line({metric: state.best_scores.get(metric)})
+    run.tell(Reported(run.row("train", values), best))
 
 
 def _save(run: Run) -> None:
@@ -219,8 +248,8 @@ def _finish(run: Run, reason: str) -> None:
         save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
     if not stopped and is_main and run.prepared.held_out:
         try:
-            fit_and_save_confidence(run.folder, run.prepared, run.config)
+            fit_and_save_confidence(run.folder, run.prepared)
         except Exception as error:  # the training is done, it must be saved
-            run.reporter.say(f"{CONFIDENCE} is not written: {error}")
+            run.say(f"{CONFIDENCE} is not written: {error}")
     run.state.finished = "" if stopped else reason
     _save(run)

@@ -1,11 +1,8 @@
-"""Describes the machine, measures how much of it a run uses, and sets threads and determinism."""
-
-from __future__ import annotations
+"""Describes and measures the machine, and sets it up: threads, order of additions, freed memory."""
 
 import ctypes
 import os
 import platform
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,11 +25,15 @@ def environment(options: TrainingOptions) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": platform.platform(terse=True),
-        "processor": _processor(),
+        "processor": platform.processor() or platform.machine(),
         "cores": str(cores()),
         "threads": str(torch.get_num_threads()),
         "precision": options.precision,
     }
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+        name = next(line for line in lines if line.startswith("model name"))
+        found["processor"] = name.partition(":")[2].strip()
     if torch.cuda.is_available():
         found["device"] = torch.cuda.get_device_name()
     return found
@@ -65,12 +66,11 @@ def keep_threads(begun_with: int) -> str:
     if begun_with <= cores():
         torch.set_num_threads(begun_with)
     now = torch.get_num_threads()
-    if now == begun_with:
-        return ""
-    return (
+    told = (
         f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
         "not, to the bit, those of an unbroken run"
     )
+    return "" if now == begun_with else told
 
 
 @contextmanager
@@ -90,40 +90,15 @@ def fixed_order(asked: bool) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
-    cudnn, memory = torch.backends.cudnn, torch.utils.deterministic
-    before = torch.are_deterministic_algorithms_enabled(), cudnn.benchmark
+    before, memory = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
     filled = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True)
-    cudnn.benchmark = memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        cudnn.benchmark = before[1]
+        torch.use_deterministic_algorithms(before)
         memory.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
-
-
-def device_utilisation(device: torch.device) -> list[float]:
-    """Share of the last second or so in which a GPU computed, by NVML; empty without NVML."""
-    if device.type != "cuda":
-        return []
-    try:
-        return [torch.cuda.utilization(device) / 100]
-    except (ModuleNotFoundError, RuntimeError):
-        return []
-
-
-def peak_memory(device: torch.device) -> int | None:
-    """Largest number of bytes that this process has held, on ``device`` if it is a GPU; None if the
-    system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device)
-    try:
-        # Not getrusage's: that counts what the parent held when it started this process.
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
-    except OSError:  # not Linux
-        return None
-    return int(found[1]) * 1024 if found else None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -136,13 +111,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _processor() -> str:
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
-        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
-    return platform.processor() or platform.machine()
-
-
 class Usage:
     """Measures memory and utilisation of this process."""
 
@@ -152,7 +120,11 @@ class Usage:
 
     def measure(self) -> dict[str, float]:
         """``memory_mb`` (10^6 bytes, now) and ``utilisation`` (share of the cores' time that was
-        used since the last call); with a GPU, its largest memory so far and its utilisation."""
+        used since the last call).
+
+        With a GPU also ``device_memory_mb``, the most so far, and ``device_utilisation``, the share
+        of the last second or so in which it computed, if nvidia-ml-py is installed.
+        """
         now = (time.monotonic(), time.process_time())
         wall, worked = now[0] - self._mark[0], now[1] - self._mark[1]
         self._mark = now
@@ -162,6 +134,6 @@ class Usage:
         }
         if torch.cuda.is_available():
             found["device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
-            for share in device_utilisation(torch.device("cuda")):
-                found["device_utilisation"] = share
+            with suppress(ModuleNotFoundError, RuntimeError):
+                found["device_utilisation"] = torch.cuda.utilization() / 100
         return found

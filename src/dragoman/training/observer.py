@@ -1,4 +1,4 @@
-"""The events of a training and the observers that receive them.
+"""The events of a training, the observers that receive them, and the one that prints.
 
 An observer is a function of one event. It is called in the main process, in the thread that trains,
 in the order in which things happen. It matches the events that it needs and ignores the others::
@@ -9,15 +9,16 @@ in the order in which things happen. It matches the events that it needs and ign
                 print(row["step"], row["loss"])
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dragoman.data.plans import Rows
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
 from dragoman.data.prepare import Prepared
 from dragoman.model.seq2seq import Seq2Seq
+from dragoman.runs.display import row_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,6 @@ class StepShown:
 
     model: Seq2Seq
     prepared: Prepared
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A step changed nothing, because its gradient was not finite."""
-
-    step: int
-    rows: Rows
-    """Rows of its batch in the training corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +70,58 @@ class Ended:
 
 Measured = Started | Reported | Validated | Ended
 """Events with a row of ``metrics.jsonl``."""
-Event = Message | StepShown | Skipped | Measured
+Event = Message | StepShown | Measured
 Observer = Callable[[Event], None]
 
 
-class Observers:
-    """Several observers as one; each event goes to all, in the order in which they were added."""
+class Screen:
+    """An observer that prints; on a terminal, progress is a bar that stays in its place.
 
-    def __init__(self, observers: Iterable[Observer] = ()) -> None:
-        self._observers = list(observers)
+    A console that fails (the terminal was closed, the pipe's reader ended) is left alone from then
+    on, so that the training is not ended by it.
+    """
 
-    def add(self, *observers: Observer) -> None:
-        """Let these receive what happens from now on."""
-        self._observers += observers
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
 
     def __call__(self, event: Event) -> None:
-        """Pass on one event."""
-        for observer in self._observers:
-            observer(event)
+        """Print what the user should read."""
+        try:
+            match event:
+                case Message(text):
+                    self._print(text)
+                case Reported(row, best):
+                    self._progress(row, best)
+                case Validated(row):
+                    for line in row_lines(row):
+                        self._print(line)
+        except (OSError, SystemExit):  # rich ends the program when a pipe is closed
+            self._console = Console(quiet=True)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _progress(self, row: dict[str, Any], best: str) -> None:
+        (facts,) = row_lines(row, best and f"best {best}")
+        if not self._console.is_terminal:
+            self._print(facts)
+            return
+        if self._bar is None:
+            self._bar = Progress(
+                BarColumn(10),
+                TextColumn("{task.fields[facts]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.add_task("training", total=None, facts="")
+            self._bar.start()
+        (task,) = self._bar.task_ids
+        done = row["done"]
+        self._bar.update(task, completed=done, total=1.0 if done else None, facts=facts)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,7 +1,6 @@
-"""The optimizer and the clipping of gradients, over the two parts of a model."""
+"""The optimizer, its learning rate, and the clipping of gradients over the two parts of a model."""
 
-from __future__ import annotations
-
+import math
 from typing import Any
 
 import torch
@@ -29,19 +28,18 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     """
     norms = [m for m in model.modules() if isinstance(m, nn.LayerNorm)]
     gains = {p for norm in norms for p in norm.parameters()}
-    groups: list[dict[str, Any]] = []
+    chosen: dict[tuple[float, float], list[nn.Parameter]] = {}
     for part, named in parts(model).items():
         scale = options.decoder_rate if part == "decoder" else 1.0
-        for spared in (False, True):
-            chosen = [
-                p
-                for n, p in named
-                if p.requires_grad
-                and (n.rpartition(".")[2].startswith("bias") or p in gains) == spared
-            ]
+        for name, parameter in named:
+            spared = parameter in gains or name.rpartition(".")[2].startswith("bias")
             decay = 0.0 if spared else options.weight_decay
-            if chosen:
-                groups.append({"params": chosen, "scale": scale, "weight_decay": decay})
+            if parameter.requires_grad:
+                chosen.setdefault((scale, decay), []).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "scale": scale, "weight_decay": decay}
+        for (scale, decay), weights in chosen.items()
+    ]
     rate, momentum = float(options.learning_rate), options.momentum
     if options.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, fused=True)
@@ -60,21 +58,18 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
     Returns:
         The norms before clipping: of each part, and ``total``; scalars where the gradients are.
     """
-    gradients = {
-        part: [p for _, p in named if p.grad is not None] for part, named in parts(model).items()
-    }
-    norms = {
-        part: nn.utils.get_total_norm([p.grad for p in weights if p.grad is not None])
-        for part, weights in gradients.items()
-    }
-    device = next(model.parameters()).device
-    norms = {part: norm.to(device) for part, norm in norms.items()}  # of no gradients at all: 0
+    norms: dict[str, Tensor] = {}
+    both, device = parts(model), next(model.parameters()).device
+    for part, named in both.items():
+        gradients = [p.grad for _, p in named if p.grad is not None]
+        norms[part] = nn.utils.get_total_norm(gradients).to(device)  # of no gradients at all: 0
     norms["total"] = torch.stack(list(norms.values())).norm()
     if options.clip:
-        for part, weights in gradients.items():
+        for part, named in both.items():
             norm = norms[part if options.clip_parts else "total"]
             # A GPU multiplies by one sooner than it would tell whether it needs to.
             if device.type != "cpu" or norm > options.clip:
+                weights = [p for _, p in named]
                 nn.utils.clip_grads_with_norm_(weights, options.clip, norm.float())
     return norms
 
@@ -90,3 +85,42 @@ def update(optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
         optimizer.step()
     elif norm.isfinite():
         optimizer.step()
+
+
+def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int) -> float:
+    """The learning rate of one step.
+
+    Args:
+        options: peak rate, schedule and warm-up.
+        step: steps taken before this one.
+        done: share of the run that is over, in [0, 1], by the limit (steps, epochs or time) that is
+            nearest; 0 for a run without an end.
+        cuts: times that validation has stopped improving (``plateau``).
+    """
+    warm = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
+    if options.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, without restarts
+        shape = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    elif options.schedule == "linear":
+        shape = 1 - min(1.0, done)
+    elif options.schedule == "inverse_sqrt":  # Vaswani 2017, eq. 3, scaled to the peak rate
+        shape = math.sqrt(max(1, options.warmup) / max(step + 1, options.warmup, 1))
+    elif options.schedule == "step":
+        shape = options.decay ** (step // options.decay_every)
+    elif options.schedule == "plateau":
+        shape = 0.5**cuts
+    else:
+        shape = 1.0
+    assert options.learning_rate != "auto", "resolve options first"
+    return options.learning_rate * warm * shape
+
+
+def sampling_share(options: TrainingOptions, *, done: float) -> float:
+    """The share of the decoder's input that is its own guesses (Bengio et al. 2015, section 2.4).
+
+    ``inverse_sigmoid`` is their curve over the run, steepest in its middle.
+    """
+    if options.sampling_schedule == "linear":
+        return options.sampling_share * done
+    if options.sampling_schedule == "inverse_sigmoid":
+        return options.sampling_share / (1 + math.exp(10 * (0.5 - done)))
+    return options.sampling_share

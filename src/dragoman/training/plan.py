@@ -1,7 +1,5 @@
 """Chooses a value for each option that is ``"auto"``, from the data and the machine."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from typing import Literal
@@ -23,28 +21,27 @@ def resolve(config: Config, train: Corpus) -> Config:
     tokens = int(train.target_lengths.sum()) + len(train)
     width = 64 if tokens < 20_000 else 128 if tokens < 250_000 else 256
     model, training = config.model, config.training
-    hidden = model.hidden
+    embedding, hidden, dropout = model.embedding, model.hidden, model.dropout
     if hidden == "auto":
-        tied = model.tied_output and model.embedding != "auto"
-        hidden = model.embedding if tied and model.embedding != "auto" else 2 * width
-    embedding = width if model.embedding == "auto" else model.embedding
-    if model.tied_output and model.embedding == "auto":
-        embedding = hidden
-    dropout = _dropout(config, tokens) if model.dropout == "auto" else model.dropout
+        hidden = embedding if model.tied_output and embedding != "auto" else 2 * width
+    if embedding == "auto":
+        embedding = hidden if model.tied_output else width
+    if dropout == "auto":  # little for words and characters, where subwords need more
+        subwords = 0.3 if tokens < 1_000_000 else 0.2
+        dropout = 0.1 if config.target.level in ("word", "char") else subwords
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
     asked = training.batch_tokens
     batch = max(64, min(1000, tokens // 200)) if asked == "auto" else asked
-    batches = math.ceil(tokens / batch)  # of an epoch, about
     every = training.validate_every
     if every == "auto":
-        every = max(100, min(1000, batches // 2))
-    schedule = training.schedule
-    if schedule == "auto":
-        schedule = "cosine" if _has_end(training) else "plateau"
+        every = max(100, min(1000, math.ceil(tokens / batch) // 2))  # half an epoch, about
     rate = training.learning_rate
     if rate == "auto":
         rate = 2e-3 if hidden <= 512 else 1e-3
+    schedule = training.schedule
+    if schedule == "auto":
+        schedule = "cosine" if _has_end(training) else "plateau"
     training = replace(
         training,
         batch_tokens=batch,
@@ -70,13 +67,6 @@ def patience(options: TrainingOptions) -> int:
 
 def _has_end(options: TrainingOptions) -> bool:
     return bool(options.steps or options.epochs or seconds(options.budget) < math.inf)
-
-
-def _dropout(config: Config, tokens: int) -> float:
-    """Dropout: little for words and characters, where subwords would need more."""
-    if config.target.level in ("word", "char"):
-        return 0.1
-    return 0.3 if tokens < 1_000_000 else 0.2
 
 
 def best_precision() -> Literal["fp32", "bf16"]:

@@ -1,12 +1,9 @@
 """A whole training: from files of pairs to a model folder, begun or resumed."""
 
-from __future__ import annotations
-
-import json
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,32 +14,20 @@ from rich.console import Console
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import to_toml
-from dragoman.data.lines import fingerprint
-from dragoman.data.prepare import Prepared, Say, prepare
+from dragoman.data.prepare import Prepared
 from dragoman.files import write_text
-from dragoman.layout import CONFIDENCE, CONFIG, METRICS, RECORD, REPORT, WEIGHTS
-from dragoman.model.build import build_model
-from dragoman.model.folder import save_setup
-from dragoman.model.sampled_softmax import frequency_ranks
+from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
 from dragoman.runs.display import clock
-from dragoman.runs.history import MetricsLog, utf8_text
+from dragoman.runs.history import MetricsLog
 from dragoman.runs.scores import scores_line
-from dragoman.training.checkpoint import checkpoints, load_checkpoint
-from dragoman.training.claim import claimed
+from dragoman.training.batches import fit_batches
 from dragoman.training.distributed import Processes
-from dragoman.training.loop import Run, ended, train_loop
-from dragoman.training.machine import fixed_order, keep_freed_memory, keep_threads, threads_restored
-from dragoman.training.memory import fit_batches, require_memory
-from dragoman.training.observer import Event, Measured, Message, Observer, Observers
-from dragoman.training.optimizer import build_optimizer
-from dragoman.training.plan import resolve
-from dragoman.training.reporter import Reporter
-from dragoman.training.resume import add_notes, asked_for, can_be_read_again, open_run, reopen
-from dragoman.training.screen import Screen
-from dragoman.training.skipped import note_skipped
-from dragoman.training.start import fill_frequencies, fill_parts, fill_vectors, freeze
+from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
+from dragoman.training.loop import ended, stop_on_signals, train_loop
+from dragoman.training.machine import environment, fixed_order, keep_threads, threads_restored
+from dragoman.training.observer import Ended, Event, Measured, Message, Observer, Screen, Started
+from dragoman.training.start import assemble_run
 from dragoman.training.state import TrainingState
-from dragoman.training.stop import StopRequest, stop_on_signals
 from dragoman.training.trackers import Trackers, require_trackers
 
 
@@ -103,162 +88,73 @@ def train(
     processes = Processes()
     if not processes.is_main:
         processes.wait()  # until the main process has prepared the folder
-        return _train(open_run(out), {}, out, Observers(), processes, began)
+        return _train(out, open_run(out), {}, processes, [], began)
     with claimed(out), closing(Screen(console or Console(stderr=True))) as screen:
-        notify = Observers([screen])
-        prepared, changed = _open(list(files), out, config, notify)
+
+        def say(text: str) -> None:
+            screen(Message(text))
+
+        changed: dict[str, Any] = {}
+        if not (out / CONFIG).exists():
+            prepared = begin(list(files), out, config, say)
+        else:
+            prepared, changed = reopen(list(files), out, config, say)
+            if warning := keep_threads(int(prepared.config.training.threads)):
+                say(warning)
+        say(_summary(prepared))
         processes.wait()
-        return _train(prepared, changed, out, notify, processes, began, observers)
-
-
-def _open(
-    files: list[Path], out: Path, config: Config, notify: Observer
-) -> tuple[Prepared, dict[str, Any]]:
-    """Begin a run in ``out``, or reopen the one that is there."""
-
-    def say(text: str) -> None:
-        notify(Message(text))
-
-    if not (out / CONFIG).exists():
-        prepared, changed = begin(files, out, config, say), dict[str, Any]()
-    else:
-        prepared, changed = reopen(files, out, config, say)
-        if warning := keep_threads(int(prepared.config.training.threads)):
-            say(warning)
-    say(_summary(prepared))
-    return prepared, changed
-
-
-def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
-    """Prepare the data and write everything that a model folder has before its weights."""
-    digest = fingerprint(files) if can_be_read_again(files) else "a stream"
-    notes: list[str] = []
-
-    def note(text: str) -> None:
-        say(text)
-        notes.append(utf8_text(text))
-
-    prepared = prepare(files, out, config, note)
-    resolved = resolve(prepared.config, prepared.train)
-    check_options(resolved)
-    record = {
-        "asked": asked_for(config),
-        "data": digest,
-        "held_out": prepared.held_out,
-        "tokenizers": [prepared.source.digest, prepared.target.digest],
-        "files": [utf8_text(file) for file in files],
-        "out": utf8_text(out),
-        "facts": prepared.facts(),
-        "notes": notes,
-    }
-    write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
-    # config.toml comes last: a folder that has it has all the rest.
-    save_setup(out, resolved, prepared.source, prepared.target)
-    return replace(prepared, config=resolved)
+        return _train(out, prepared, changed, processes, [screen, *observers], began)
 
 
 def _train(
+    out: Path,
     prepared: Prepared,
     changed: dict[str, Any],
-    out: Path,
-    notify: Observers,
     processes: Processes,
+    observers: list[Observer],
     began: float,
-    observers: Sequence[Observer] = (),
 ) -> Outcome:
     """Train what was prepared or reopened, up to its end or a signal."""
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_signals())
-        reporter = Reporter(notify, prepared.config.training)
-        run = assemble_run(out, prepared, processes, reporter, stop, began)
-        state = run.state
+        run = assemble_run(out, prepared, processes, observers, began)
+        stack.enter_context(stop_on_signals(run))
+        state, is_main = run.state, processes.is_main
         if state.finished and ended(run) and (out / WEIGHTS).exists():
-            reporter.say(f"nothing to do: {state.finished}")
+            run.say(f"nothing to do: {state.finished}")
             processes.close()
-            return Outcome(out, state.finished, state, processes.is_main)
+            return Outcome(out, state.finished, state, is_main)
         if state.step:
-            reporter.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
+            run.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
         state.finished = ""
         stack.enter_context(fixed_order(run.config.training.deterministic))
         if not ended(run) and (note := fit_batches(run)):
-            reporter.say(note)
-            if processes.is_main:
+            run.say(note)
+            if is_main:
                 write_text(out / CONFIG, to_toml(run.config))
                 add_notes(out, [note])
-        if processes.is_main:
+        if is_main:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
-            trackers = Trackers(out, run.config, state.step, reporter.say)
+            trackers = Trackers(out, run.config, state.step, run.say)
             stack.callback(trackers.close)
-            log = _log_rows(MetricsLog(out / METRICS, step=state.step, validated=state.validated))
-            skipped = note_skipped(out, prepared.train)
-            notify.add(log, trackers, skipped, *observers)
-        reporter.started(state, changed)
+            log = MetricsLog(out / METRICS, step=state.step, validated=state.validated)
+
+            def log_row(event: Event) -> None:
+                if isinstance(event, Measured):
+                    log.write(event.row)
+
+            run.observers = [log_row, trackers, *observers]  # others may read what was logged
+        facts = {"environment": environment(run.config.training), "changed": changed}
+        run.tell(Started(run.row("start", facts)))
+        run.reported = (time.monotonic(), state.tokens)
         reason = train_loop(run)
-        state = run.state
-        reporter.ended(state, reason, interrupted=reason.startswith("stopped by"))
+        outcome = Outcome(out, reason, run.state, is_main)
+        end = {"reason": reason, "interrupted": outcome.interrupted}
+        run.tell(Ended(run.row("end", end)))
+    state = outcome.state
     scores = scores_line(state.best_scores) or "not validated yet"
-    reporter.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
+    run.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
     processes.close()
-    return Outcome(out, reason, state, processes.is_main)
-
-
-def assemble_run(
-    out: Path,
-    prepared: Prepared,
-    processes: Processes,
-    reporter: Reporter,
-    stop: StopRequest,
-    began: float,
-) -> Run:
-    """Build model and optimizer, from the last checkpoint if there is one.
-
-    Raises:
-        OptionError: memory does not hold the model, or parts of another model do not fit.
-        FolderError: the checkpoint is damaged.
-    """
-    config = prepared.config
-    require_memory(prepared)
-    keep_freed_memory()
-    torch.manual_seed(config.training.seed)
-    model = build_model(config.model, **prepared.sizes)
-    saved = checkpoints(out)
-    tokenizers = (prepared.source, prepared.target)
-    if not saved:
-        fill_frequencies(model, prepared.train)
-        for line in [*fill_vectors(model, config, *tokenizers), *fill_parts(model, config)]:
-            reporter.say(line)
-    freeze(model, config, *tokenizers)
-    model.to(processes.device)
-    optimizer = build_optimizer(model, config.training)
-    state = load_checkpoint(saved[-1], model, optimizer) if saved else TrainingState()
-    ranks = None
-    if config.training.objective == "sampled":
-        counts = prepared.train.target_counts(len(prepared.target))
-        ranks = frequency_ranks(counts).to(processes.device)
-    return Run(
-        folder=out,
-        config=config,
-        prepared=prepared,
-        processes=processes,
-        model=model,
-        learner=processes.wrap(model),
-        optimizer=optimizer,
-        state=state,
-        reporter=reporter,
-        began=began - state.elapsed,
-        stop=stop,
-        ranks=ranks,
-    )
-
-
-def _log_rows(log: MetricsLog) -> Observer:
-    """An observer that appends every row to ``metrics.jsonl``."""
-
-    def observe(event: Event) -> None:
-        if isinstance(event, Measured):
-            log.write(event.row)
-
-    return observe
+    return outcome
 
 
 def _summary(prepared: Prepared) -> str:

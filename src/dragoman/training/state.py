@@ -1,16 +1,24 @@
-"""Where a training stands: what a checkpoint keeps beside weights, optimizer and random states."""
-
-from __future__ import annotations
+"""A training: its model, data and options, and where it stands."""
 
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from dragoman.config.options import Config, seconds
+from dragoman.data.prepare import Prepared
+from dragoman.model.seq2seq import Seq2Seq
+from dragoman.training.distributed import Processes
+from dragoman.training.machine import Usage
+from dragoman.training.observer import Event, Message, Observer
 
 
 @dataclass(slots=True)
 class TrainingState:
-    """Counters of a run; plain numbers, so that they are stored as JSON."""
+    """Counters that a checkpoint keeps beside weights, optimizer and random states, as JSON."""
 
     step: int = 0
     """Optimizer steps taken."""
@@ -58,7 +66,7 @@ class TrainingState:
         return values
 
     @classmethod
-    def from_json(cls, values: dict[str, object]) -> TrainingState:
+    def from_json(cls, values: dict[str, object]) -> Self:
         """The state of its JSON; names that only another version knows are ignored.
 
         Raises:
@@ -71,3 +79,72 @@ class TrainingState:
             if not isinstance(found, (int, float) if kind is float else kind):
                 raise TypeError(f"{item.name} is {found!r}")
         return state
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that the training loop works on."""
+
+    folder: Path
+    prepared: Prepared
+    """The data, and the options of the run."""
+    processes: Processes
+    model: Seq2Seq
+    learner: torch.nn.Module
+    """The model, wrapped so that several processes exchange gradients."""
+    optimizer: torch.optim.Optimizer
+    state: TrainingState
+    observers: list[Observer]
+    """Receive the events of the training; in the main process only."""
+    began: float
+    """When the run would have begun if one process had done it all; monotonic clock, seconds."""
+    ranks: torch.Tensor | None = None
+    """Ranks of the target's words by frequency, [V], for the sampled softmax."""
+    stop: int = 0
+    """The signal that asked this process to stop; 0 while there was none."""
+    stopped_by: int = 0
+    """The signal that all processes have heard of; 0 while there was none."""
+    usage: Usage = field(default_factory=Usage)
+    reported: tuple[float, int] = (0.0, 0)
+    """When the speed was last measured, and ``state.tokens`` then."""
+
+    @property
+    def config(self) -> Config:
+        """The options."""
+        return self.prepared.config
+
+    @property
+    def done(self) -> float:
+        """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
+        state, options = self.state, self.config.training
+        shares = [state.elapsed / max(1e-9, seconds(options.budget) - self.reserve)]
+        if options.steps:
+            shares.append(state.step / options.steps)
+        if options.epochs:
+            shares.append((state.epoch + state.batch / max(1, state.batches)) / options.epochs)
+        return min(1.0, max(shares))
+
+    @property
+    def reserve(self) -> float:
+        """Seconds of a time budget that are kept for the last validation and save."""
+        budget = seconds(self.config.training.budget)
+        return min(self.state.reserve, 0.3 * budget) if math.isfinite(budget) else 0.0
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to every observer, in the order in which they were added."""
+        for observer in self.observers:
+            observer(event)
+
+    def say(self, text: str) -> None:
+        """Tell the user one line."""
+        self.tell(Message(text))
+
+    def row(self, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+        """A row of ``metrics.jsonl``; JSON has no infinity and no NaN, they become null."""
+        state = self.state
+        when = {"step": state.step, "epoch": state.epoch, "elapsed": round(state.elapsed, 3)}
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
+        return {"kind": kind, **when, **finite}

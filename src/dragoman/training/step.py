@@ -6,10 +6,8 @@ background, and :meth:`StepResult.read` takes them when they have come. (Optimiz
 do ask whether the gradient is finite.)
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,12 +16,11 @@ from dragoman.data.batches import Batch
 from dragoman.errors import TrainingError
 from dragoman.model.seq2seq import Loss, Objective
 from dragoman.training.machine import is_out_of_memory
-from dragoman.training.optimizer import clip, update
-from dragoman.training.schedules import learning_rate, sampling_share
+from dragoman.training.optimizer import clip, learning_rate, sampling_share, update
+from dragoman.training.state import Run, TrainingState
 
-if TYPE_CHECKING:
-    from dragoman.training.loop import Run
-    from dragoman.training.state import TrainingState
+SMALLER_PAIRS = "lower source.max_tokens and target.max_tokens, or the model's sizes"
+"""What helps where memory does not hold one pair."""
 
 
 class StepResult:
@@ -32,45 +29,35 @@ class StepResult:
     Args:
         number: steps taken before this one.
         rate: the learning rate.
-        batch: what this process learned from.
-        norms: of the gradients before clipping: ``encoder``, ``decoder``, ``total``.
-        loss: sums over the batch.
-        tokens: real target tokens of all processes.
+        target_tokens: real target tokens of this process's batch.
+        values: scalars on the device: the gradients' norms before clipping (of the encoder, the
+            decoder and all), the sums of the batch's loss and of its right tokens, and the real
+            target tokens of all processes.
     """
 
     def __init__(
-        self,
-        number: int,
-        rate: float,
-        batch: Batch,
-        norms: dict[str, Tensor],
-        loss: Loss,
-        tokens: Tensor,
+        self, number: int, rate: float, target_tokens: int, values: Sequence[Tensor]
     ) -> None:
-        self.number, self.rate, self.target_tokens = number, rate, batch.target_tokens
-        self.norms = dict.fromkeys(norms, math.nan)
-        """Known once the result has been read."""
-        numbers = (*norms.values(), loss.plain, loss.right, tokens)
-        values = torch.stack([number.float() for number in numbers])
-        self._copied: torch.cuda.Event | None = None
-        if values.device.type == "cuda":
-            here = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-            values = here.copy_(values, non_blocking=True)
+        self.number, self.rate, self._target_tokens = number, rate, target_tokens
+        self.norms: list[float] = []
+        """Of encoder, decoder and all; known once the result has been read."""
+        self._values, self._copied = torch.stack([value.float() for value in values]), None
+        if self._values.device.type == "cuda":
+            here = torch.empty(self._values.shape, pin_memory=True)
+            self._values = here.copy_(self._values, non_blocking=True)
             self._copied = torch.cuda.Event()
             self._copied.record()
-        self._values = values
 
     def read(self, state: TrainingState) -> bool:
         """Wait for the numbers and add them to ``state``; False if the gradient was not finite."""
         if self._copied is not None:
             self._copied.synchronize()
-        *norms, plain, right, tokens = self._values.tolist()
-        self.norms = dict(zip(self.norms, norms, strict=True))
+        *self.norms, plain, right, tokens = self._values.tolist()
         state.tokens += round(tokens)
         state.window_loss += plain
-        state.window_tokens += self.target_tokens
+        state.window_tokens += self._target_tokens
         state.window_right += round(right)
-        return math.isfinite(self.norms["total"])
+        return math.isfinite(self.norms[-1])
 
 
 def train_step(run: Run, batch: Batch) -> StepResult:
@@ -89,73 +76,64 @@ def train_step(run: Run, batch: Batch) -> StepResult:
     processes.seed_step(options.seed, state.step)
     batch = batch.to(processes.device)
     tokens = processes.sum(batch.target_mask.sum())
-    scale = processes.count / tokens
-    if processes.count == 1:
-        loss = _in_parts(run, batch, scale)
-    else:  # the other processes do not know of parts
-        loss = backward(run, run.learner, scale, batch)
+    loss = _learn(run, batch, processes.count / tokens)
     norms = clip(run.model, options)
     update(run.optimizer, norms["total"])
     run.optimizer.zero_grad(set_to_none=True)
-    result = StepResult(state.step, rate, batch, norms, loss, tokens)
+    values = (*norms.values(), loss.plain, loss.right, tokens)
+    result = StepResult(state.step, rate, batch.target_tokens, values)
     state.step += 1
     state.batch += 1
     return result
 
 
-def _in_parts(run: Run, batch: Batch, scale: Tensor) -> Loss:
-    """Forward and backward of a whole batch, or of as many parts as memory asks for.
+def _learn(run: Run, batch: Batch, scale: Tensor) -> Loss:
+    """Forward and backward pass of a whole batch, or of as many parts as memory asks for.
 
-    ``state.positions``, the most positions that memory held, is halved at each failure.
+    ``state.positions``, the most positions that memory held, is halved at each failure. Where
+    several processes train, the others do not know of parts: the batch stays whole.
 
     Raises:
         TrainingError: memory does not hold one pair.
     """
-    state, pairs = run.state, len(batch.source)
+    state, pairs, alone = run.state, len(batch.source), run.processes.count == 1
     positions = batch.source.numel() + batch.target_in.numel()
     while True:
-        parts = min(pairs, -(-positions // state.positions) if state.positions else 1)
+        parts = min(pairs, -(-positions // state.positions)) if state.positions and alone else 1
         try:
             losses = [backward(run, run.learner, scale, part) for part in batch.split(parts)]
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not (alone and is_out_of_memory(error)):
                 raise
             run.optimizer.zero_grad(set_to_none=True)
             if parts >= pairs:
-                raise TrainingError(
-                    f"memory does not hold one pair of {positions // pairs:,} tokens",
-                    place=f"step {state.step}",
-                    cure="lower source.max_tokens and target.max_tokens, or the model's sizes",
-                ) from error
+                cause = f"memory does not hold one pair of {positions // pairs:,} tokens"
+                place = f"step {state.step}"
+                raise TrainingError(cause, place=place, cure=SMALLER_PAIRS) from error
         else:
-            return losses[0] if parts == 1 else Loss(*map(_total, zip(*losses, strict=True)))
+            if parts == 1:
+                return losses[0]
+            return Loss(*(torch.stack(numbers).sum() for numbers in zip(*losses, strict=True)))
         state.positions = max(1, positions // (2 * parts))
-        run.reporter.say(
+        run.say(
             f"step {state.step}: out of memory; batches are learned from in parts of "
             f"{state.positions:,} tokens from here on"
         )
 
 
-def _total(numbers: tuple[Tensor, ...]) -> Tensor:
-    return torch.stack(numbers).sum()
-
-
 def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> Loss:
     """Forward and backward pass: adds the gradients of the summed loss times ``scale``."""
-    low = run.config.training.precision == "bf16"
-    with torch.autocast(run.processes.device.type, torch.bfloat16, enabled=low):
-        loss: Loss = model(batch, objective(run)._replace(scale=scale))
-    loss.total.backward()
-    return Loss(*(number.detach() for number in loss))  # frees the graph
-
-
-def objective(run: Run) -> Objective:
-    """What the next step minimises."""
     options = run.config.training
-    return Objective(
+    objective = Objective(
+        scale=scale,
         smoothing=options.label_smoothing,
         samples=options.samples if options.objective == "sampled" else 0,
         ranks=run.ranks,
         feeding=options.scheduled_sampling,
         share=sampling_share(options, done=run.done),
     )
+    low = options.precision == "bf16"
+    with torch.autocast(run.processes.device.type, torch.bfloat16, enabled=low):
+        loss: Loss = model(batch, objective)
+    loss.total.backward()
+    return Loss(*(number.detach() for number in loss))  # frees the graph

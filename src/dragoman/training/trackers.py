@@ -1,7 +1,5 @@
 """Sends options and curves to TensorBoard, Weights & Biases and MLflow, through Accelerate."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -43,37 +41,34 @@ class Trackers:
         self._say = say
         self._trackers: dict[str, Any] = {}
         path = folder / TRACKERS
-        known = _known(path)
-        options = {
-            name: value if isinstance(value, (bool, int, float)) else str(value)
-            for name, value in flat(config).items()
-        }
+        try:  # the identifiers that trackers gave this run in an earlier command
+            known = dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+        except (ValueError, TypeError) as error:
+            cure = "delete it: trackers begin a new run"
+            raise TrainingError("is damaged", place=str(path), cure=cure) from error
+        options = {n: v if isinstance(v, (int, float)) else str(v) for n, v in flat(config).items()}
         for name in config.training.track:
             try:
-                tracker = _build(name, folder, step, known.get(name))
+                tracker = self._trackers[name] = _build(name, folder, step, known.get(name))
                 tracker.start()
                 if name not in known:
                     tracker.store_init_configuration(options)
                     known[name] = _identity(name, tracker.tracker)
                     write_text(path, json.dumps(known, indent=1))
             except Exception as error:
-                cause = " ".join(str(error).split())
-                raise TrainingError(
-                    f"{name} does not start: {cause}", cure="set it up, or resume without it"
-                ) from error
-            self._trackers[name] = tracker
+                cause, cure = " ".join(str(error).split()), "set it up, or resume without it"
+                raise TrainingError(f"{name} does not start: {cause}", cure=cure) from error
 
     def __call__(self, event: Event) -> None:
         """Send the numbers of a row of ``metrics.jsonl``."""
-        if not isinstance(event, Measured):
-            return
-        row = event.row
-        values = {
-            f"{row['kind']}/{name}": value
-            for name, value in row.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "step"
-        }
-        self._each(lambda tracker: tracker.log(values, step=row["step"]))
+        if isinstance(event, Measured):
+            row = event.row
+            values = {
+                f"{row['kind']}/{name}": value
+                for name, value in row.items()
+                if type(value) in (int, float) and name != "step"
+            }
+            self._each(lambda tracker: tracker.log(values, step=row["step"]))
 
     def close(self) -> None:
         """Send what the trackers still hold, and end their runs."""
@@ -86,16 +81,6 @@ class Trackers:
             except Exception as error:  # such as a network that is down: training goes on
                 del self._trackers[name]
                 self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
-
-
-def _known(path: Path) -> dict[str, str]:
-    """Identifiers that trackers gave this run in an earlier command, by tracker."""
-    try:
-        return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
-    except (ValueError, TypeError) as error:
-        raise TrainingError(
-            "is damaged", place=str(path), cure="delete it: trackers begin a new run"
-        ) from error
 
 
 def _build(name: str, folder: Path, step: int, known: str | None) -> Any:

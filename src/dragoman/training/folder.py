@@ -1,0 +1,213 @@
+"""The folder of a run: claimed, begun, and opened again with the same data and options."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import load_config, merge, plain, to_toml
+from dragoman.data.lines import fingerprint
+from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
+from dragoman.errors import FolderError, OptionError, UsageError
+from dragoman.files import final_name, parse_json, refuse_ways_out, write_text
+from dragoman.layout import CONFIG, CORPUS, LOCK, METRICS, RECORD, SOURCE, TARGET
+from dragoman.lock import locked
+from dragoman.model.folder import load_tokenizers, save_setup
+from dragoman.runs.history import utf8_text
+from dragoman.training.checkpoint import checkpoints, step_of
+from dragoman.training.plan import resolve
+
+CHANGEABLE = {
+    "model": ("dropout",),
+    "training": (
+        # when the run ends
+        *("steps", "epochs", "budget", "patience"),
+        # how it learns
+        *("learning_rate", "decoder_rate", "schedule", "decay", "decay_every", "weight_decay"),
+        *("clip", "clip_parts", "batch_tokens", "batch_sentences"),
+        *("label_smoothing", "sampling_share", "precision", "threads", "deterministic"),
+        # what it saves and shows
+        *("validate_every", "validation_sample", "save_every", "keep"),
+        *("report_every", "show_every", "watch", "track"),
+    ),
+}
+"""Options that may change between two commands of one run, by group. The weights, the data, and
+what the scores mean stay the same."""
+_BEGUN = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
+"""What a run that was killed while it prepared its data may have left."""
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make the folder ``out`` if it is not there, and lock it.
+
+    If the block refuses a new run before it has trained, all that was not there before is removed,
+    so that the corrected command finds the place as the first one did.
+
+    Raises:
+        OptionError: ``out`` is a file, or holds what no training of ours has written.
+        FolderError: another training writes there.
+    """
+    _refuse_foreign(out)
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        before = {path.name for path in out.iterdir()} - {LOCK}
+        is_new = not (out / CONFIG).exists()
+        try:
+            yield
+        except BaseException as error:
+            refused = isinstance(error, UsageError) and not (out / METRICS).exists()
+            if is_new and (refused or not (out / CONFIG).exists()):
+                with suppress(OSError):  # it is in use, or somebody else has put it there
+                    for path in out.iterdir():
+                        if path.name not in before:
+                            shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    for path in made:
+                        path.rmdir()
+            raise
+
+
+def _refuse_foreign(out: Path) -> None:
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            expected = "is a file, a folder is expected"
+            raise OptionError(expected, place=str(path), cure="another --out")
+    if not out.is_dir():
+        return
+    refuse_ways_out(out)
+    foreign = sorted({final_name(path.name) for path in out.iterdir()} - _BEGUN)
+    if foreign and not (out / CONFIG).exists():
+        cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
+        raise OptionError(cause, place=str(out), cure="choose another --out")
+
+
+def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
+    """Prepare the data and write everything that a model folder has before its weights."""
+    # Pipes and standard input cannot be read again, to be compared at a resume.
+    digest = fingerprint(files) if all(file.is_file() for file in files) else "a stream"
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        say(text)
+        notes.append(utf8_text(text))
+
+    prepared = prepare(files, out, config, note)
+    resolved = resolve(prepared.config, prepared.train)
+    check_options(resolved)
+    record = {
+        "asked": asked_for(config),
+        "data": digest,
+        "held_out": prepared.held_out,
+        "tokenizers": [prepared.source.digest, prepared.target.digest],
+        "files": [utf8_text(file) for file in files],
+        "out": utf8_text(out),
+        "facts": prepared.facts(),
+        "notes": notes,
+    }
+    write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+    # config.toml comes last: a folder that has it has all the rest.
+    save_setup(out, resolved, prepared.source, prepared.target)
+    return replace(prepared, config=resolved)
+
+
+def asked_for(config: Config) -> dict[str, Any]:
+    """The options that are not at their default, by dotted name, as JSON.
+
+    They identify a run, so that new options and other defaults of a later version do not make
+    another run of it.
+    """
+    usual = plain(Config())
+    return {name: value for name, value in plain(config).items() if value != usual[name]}
+
+
+def open_run(folder: Path) -> Prepared:
+    """The data of a run that was begun in ``folder``, with its options.
+
+    Raises:
+        FolderError: there is no such run, or it is damaged.
+    """
+    record = _read_record(folder)
+    config, tokenizers = load_config(folder), load_tokenizers(folder)
+    if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
+        cause = f"{SOURCE} or {TARGET} is not the run's own"
+        cure = "put them back, or choose another --out"
+        raise FolderError(cause, place=str(folder), cure=cure)
+    return open_prepared(folder / CORPUS, config, *tokenizers, held_out=record["held_out"])
+
+
+def reopen(
+    files: list[Path], out: Path, asked: Config, say: Say
+) -> tuple[Prepared, dict[str, Any]]:
+    """Open a run that was begun, after making sure that it is this one.
+
+    Args:
+        files: its pairs, which must be what they were.
+        out: its folder.
+        asked: the options that it was begun with; those that are :data:`CHANGEABLE` may differ, and
+            the run then goes on with them.
+        say: receives a line about each change.
+
+    Returns:
+        The data, and the changed options by dotted name with their new values.
+
+    Raises:
+        OptionError: another option or the data differ from what the run was begun with.
+        FolderError: the folder is damaged.
+    """
+    record = _read_record(out)
+    usual = plain(Config())
+    was, now = usual | record["asked"], plain(asked)
+    differ = [name for name in usual if was[name] != now[name]]
+    again = "give the same {} to resume it, or another --out"
+    changeable = {f"{group}.{name}" for group, names in CHANGEABLE.items() for name in names}
+    if refused := [name for name in differ if name not in changeable]:
+        said = "; ".join(f"{name} was {was[name]!r}, now {now[name]!r}" for name in refused)
+        cause, cure = f"holds a run with other options: {said}", again.format("options")
+        raise OptionError(cause, place=str(out), cure=cure)
+    if all(file.is_file() for file in files) and fingerprint(files) != record["data"]:
+        cure = again.format("pairs")
+        raise OptionError("holds a run on other data", place=str(out), cure=cure)
+    prepared = open_run(out)
+    if not differ:
+        return prepared, {}
+    saved = checkpoints(out)
+    step = step_of(saved[-1]) if saved else 0
+    notes = [f"From step {step:,} on: {n} {now[n]} (before: {was[n]})." for n in differ]
+    for note in notes:
+        say(note)
+    tree: dict[str, dict[str, Any]] = {}
+    for name in differ:
+        group, _, last = name.partition(".")
+        tree.setdefault(group, {})[last] = now[name]
+    changed = resolve(merge(prepared.config, tree, place=str(out)), prepared.train)
+    # The record comes last: killed before it, the same command makes the same changes.
+    write_text(out / CONFIG, to_toml(changed))
+    add_notes(out, notes, asked=asked_for(asked))
+    return open_run(out), {name: now[name] for name in differ}
+
+
+def add_notes(folder: Path, notes: Sequence[str], **facts: Any) -> None:
+    """Add lines to the notes of a run's record, and replace others of its facts."""
+    record = _read_record(folder) | facts
+    record["notes"] += notes
+    write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
+
+
+def _read_record(out: Path) -> dict[str, Any]:
+    try:
+        record = dict(parse_json((out / RECORD).read_text("utf-8")))
+        notes = record.setdefault("notes", [])
+        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
+        wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]
+        if wrong or not all(isinstance(note, str) for note in notes):
+            raise TypeError(f"{wrong or 'notes'}")
+        return record
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        cause = f"cannot be resumed: {RECORD} is missing or damaged"
+        raise FolderError(cause, place=str(out), cure="choose another --out") from error
