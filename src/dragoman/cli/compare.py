@@ -1,10 +1,8 @@
 """``dragoman compare``"""
 
-from __future__ import annotations
-
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -52,17 +50,24 @@ def main(arguments: Sequence[str]) -> int:
             print(f"dragoman compare: --plot: {warning}", file=sys.stderr)
     warning = different_data(runs)
     if asked.json:
-        facts: list[dict[str, Any]] = [asdict(run) for run in runs]
-        for fact in facts:
-            del fact["options"], fact["rows"]
+        facts = [
+            {name: value for name, value in asdict(run).items() if name not in ("options", "rows")}
+            for run in runs
+        ]
         whole = {"differing": differing(runs), "different_data": warning, "runs": facts}
         print(json.dumps(whole, indent=1))
     else:
         console = Console()
         if warning:
             console.print(Text(warning))
-        for block in layout(grid(runs), console.width):
-            console.print(_table(block))
+        for labels, *columns in layout(grid(runs), console.width):
+            table = Table()
+            table.add_column(Text(labels[0]), overflow="fold")
+            for column in columns:
+                table.add_column(Text(column[0]), justify="right", overflow="fold")
+            for cells in zip(labels[1:], *(column[1:] for column in columns), strict=True):
+                table.add_row(*map(Text, cells))
+            console.print(table)
     return 0
 
 
@@ -80,43 +85,33 @@ def grid(runs: Sequence[RunRecord]) -> Grid:
         ["training loss", *(_shown(run.training_loss, ".3f") for run in runs)],
     ]
     for name, form in SCORES.items():
-        found = [run.best.get(name) for run in runs]
-        if any(found):
-            cells = [
-                f"{score_text({name: f['value']}, name)} at {f['step']:,}" if f else "–"
-                for f in found
-            ]
+        cells = []
+        for run in runs:
+            best = run.best.get(name, {})
+            text = score_text({name: best.get("value")}, name)
+            cells.append(f"{text} at {best['step']:,}" if best else "–")
+        if any(name in run.best for run in runs):
             rows.append([f"best {form.label}", *cells])
     return rows
 
 
-def layout(rows: Grid, width: int) -> Iterator[Grid]:
+def layout(rows: Grid, width: int) -> list[Grid]:
     """The columns of each table to print: one for each run where that fits ``width``, else a line
     for each run in as many tables as it takes."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     if sum(map(_width, columns)) >= width:
         columns = [[row[0].replace(".", ".\n").replace(" ", "\n"), *row[1:]] for row in rows]
-    block = columns[:1]
+    blocks = [columns[:1]]
     for column in columns[1:]:
-        if len(block) > 1 and sum(map(_width, [*block, column])) >= width:
-            yield block
-            block = columns[:1]
-        block.append(column)
-    yield block
+        if len(blocks[-1]) > 1 and sum(map(_width, [*blocks[-1], column])) >= width:
+            blocks.append(columns[:1])
+        blocks[-1].append(column)
+    return blocks
 
 
 def _width(column: list[str]) -> int:
     """Columns of a terminal, with the space and the line beside them."""
     return 3 + max(cell_len(line) for cell in column for line in cell.split("\n"))
-
-
-def _table(columns: Grid) -> Table:
-    table = Table()
-    for number, (head, *_) in enumerate(columns):
-        table.add_column(Text(head), justify="right" if number else "left", overflow="fold")
-    for cells in zip(*(column[1:] for column in columns), strict=True):
-        table.add_row(*map(Text, cells))
-    return table
 
 
 def _shown(value: Any, form: str = "") -> str:

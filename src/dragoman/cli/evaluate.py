@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dragoman.cli.outputs import OutputFile
-from dragoman.cli.parse import Given, given_options, parse
+from dragoman.cli.parse import given_options, parse
 from dragoman.config.options import Count, ReadingOptions, SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
@@ -24,7 +24,6 @@ from dragoman.runs.scores import number_text
 
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation
-    from dragoman.evaluation.significance import Difference
 
 
 @dataclass(frozen=True)
@@ -62,58 +61,53 @@ class Evaluate:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the verb."""
+    """Load all models, score each on the same examples, and compare them with the first."""
     asked = parse(Evaluate, arguments, verb="evaluate")
     folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
+    files = [path for path in asked.test if not path.is_dir()]
     if asked.outputs is not None and len(folders) > 1:
         raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
-    files = [path for path in asked.test if not path.is_dir()]
-    results = _evaluate(asked, folders, files, given_options(asked, arguments))
-    for note in dict.fromkeys(note for result in results for note in result.notes):
-        _warn(note)
-    if asked.outputs is not None:
-        write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
+    from dragoman.api import load  # torch only now
     from dragoman.evaluation.significance import compare
 
-    models = list(zip(map(str, folders), results, strict=True))
-    against = {name: compare(results[0].measures, r.measures) for name, r in models[1:]}
-    if asked.json:
-        trees = [{"folder": name} | result.tree(asked.cases) for name, result in models]
-        apart = {name: [asdict(d) for d in rows] for name, rows in against.items()}
-        whole = {"models": trees, "against_first": apart} if against else trees[0]
-        print(json.dumps(whole, ensure_ascii=False, indent=1))
-        return 0
-    for name, result in models:
-        _show(f"{name}: " if against else "", result, asked)
-    for name, differences in against.items():
-        _show_differences(f"{name} against {folders[0]}", differences)
-    for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
-        print(line)
-    return 0
-
-
-def _evaluate(
-    asked: Evaluate, folders: Sequence[Path], files: Sequence[Path], given: Given
-) -> list[Evaluation]:
-    """Load all models, then score each on the same examples."""
-    from dragoman.api import load  # torch only now
-
-    first, *others = [load(folder, device=asked.device) for folder in folders]
-    examples = first.examples(
-        files or None,
-        reading=first.reading(files, **given.get("data", {})),
-        multiple_references=asked.multiple_references,
-        say=_warn,
+    given = given_options(asked, arguments)
+    models = [load(folder, device=asked.device) for folder in folders]
+    reading = models[0].reading(files, **given.get("data", {}))
+    several = asked.multiple_references
+    examples = models[0].examples(
+        files or None, reading=reading, multiple_references=several, say=_warn
     )
-    forms = {examples.with_references(m.folder.target.normalize) for m in (first, *others)}
-    raw = asked.raw_references or len(forms) > 1
-    if raw and not asked.raw_references:
+    raw, options = asked.raw_references, given.get("search", {})
+    if not raw and len({examples.with_references(m.folder.target.normalize) for m in models}) > 1:
+        raw = True
         _warn(
             "the models were trained on differently normalised targets: references are compared "
             "as they stand"
         )
-    options = given.get("search", {})
-    return [m.evaluate(examples, raw_references=raw, **options) for m in (first, *others)]
+    results = [model.evaluate(examples, raw_references=raw, **options) for model in models]
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        _warn(note)
+    if asked.outputs is not None:
+        write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
+    found = list(zip(map(str, folders), results, strict=True))
+    against = {name: compare(results[0].measures, r.measures) for name, r in found[1:]}
+    if asked.json:
+        trees = [{"folder": name} | result.tree(asked.cases) for name, result in found]
+        apart = {name: [asdict(d) for d in rows] for name, rows in against.items()}
+        whole = {"models": trees, "against_first": apart} if against else trees[0]
+        print(json.dumps(whole, ensure_ascii=False, indent=1))
+        return 0
+    for name, result in found:
+        _show(f"{name}: " if against else "", result, asked)
+    for name, differences in against.items():
+        table = _table("difference", "95 % interval", "p")
+        for d in differences:
+            interval = " – ".join(f"{bound:+.2f}" for bound in d.interval)
+            table.add_row(d.name, f"{d.value:+.2f}", interval, f"{d.p:.4f}")
+        _print(f"{name} against {folders[0]}", table)
+    for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
+        print(line)
+    return 0
 
 
 def _warn(text: str) -> None:
@@ -121,52 +115,45 @@ def _warn(text: str) -> None:
 
 
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
-    console = Console()
-    title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
-    console.print(Text(title), soft_wrap=True)
-    table = _table("", "score", "95 % interval", *result.baselines)
+    table = _table("score", "95 % interval", *result.baselines)
     for measure, m in zip(result.measures, result.metrics, strict=True):
-        cells = (scores.get(m.name) for scores in result.baselines.values())
-        table.add_row(
-            f"{m.name} {'↑' if measure.higher else '↓'}",
-            number_text(m.value),
-            " – ".join(map(number_text, m.interval or ())),
-            *("" if cell is None else number_text(cell) for cell in cells),
-        )
-    console.print(table)
+        interval = " – ".join(map(number_text, m.interval or ()))
+        cells = [scores.get(m.name) for scores in result.baselines.values()]
+        others = ["" if cell is None else number_text(cell) for cell in cells]
+        arrow = "↑" if measure.higher else "↓"
+        table.add_row(f"{m.name} {arrow}", number_text(m.value), interval, *others)
+    title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
+    _print(title, table)
     if asked.breakdown:
         names = [m.name for m in result.measures if m.key in ("bleu", "chrf", "exact", "errors")]
-        table = _table("", "lines", *names)
+        table = _table("lines", *names)
         for kind, parts in result.breakdown.items():
             for part, scores in parts.items():
                 row = (f"{scores[name]:.1f}" for name in names)
                 table.add_row(f"{kind}: {part}", str(scores["lines"]), *row)
             table.add_section()
-        console.print(table)
+        Console().print(table)
     counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
-    console.print(Text(f"mistakes: {counts}"))
+    Console().print(Text(f"mistakes: {counts}"))
     if found := result.calibration:
         print(f"confidence: calibration error {found['error']:.3f}, right is: {found['right']}")
     for kind, lines in result.mistakes.items():
         for line in lines[: asked.cases]:
             case = result.case(line)
-            rows = [("source", case["source"]), ("output", case["output"])]
-            rows += [("reference", text) for text in case["references"]]
-            print(f"{kind}, line {case['line']}:", *(f"  {k}: {v}" for k, v in rows), sep="\n")
+            print(f"{kind}, line {case['line']}:")
+            print(f"  source: {case['source']}\n  output: {case['output']}")
+            for text in case["references"]:
+                print(f"  reference: {text}")
 
 
-def _table(first: str, *columns: str) -> Table:
-    table = Table(first, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _table(*columns: str) -> Table:
+    table = Table("", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, justify="right")
     return table
 
 
-def _show_differences(title: str, differences: Sequence[Difference]) -> None:
+def _print(title: str, table: Table) -> None:
     console = Console()
     console.print(Text(title), soft_wrap=True)
-    table = _table("", "difference", "95 % interval", "p")
-    for d in differences:
-        interval = " – ".join(f"{bound:+.2f}" for bound in d.interval)
-        table.add_row(d.name, f"{d.value:+.2f}", interval, f"{d.p:.4f}")
     console.print(table)

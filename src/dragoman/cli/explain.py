@@ -1,22 +1,20 @@
 """``dragoman explain``"""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
+from rich.console import Console
 
 from dragoman.cli.outputs import OutputFile, Picture
 from dragoman.cli.parse import given_options, parse
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
-
-if TYPE_CHECKING:
-    from dragoman.inspection.explanation import Explanation
+from dragoman.files import write_text
+from dragoman.inspection.attention_map import draw_maps, map_of
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Explain, arguments, verb="explain")
     if asked.beside and not asked.attention:
         raise OptionError("there is no picture to draw in", place="--beside", cure="--attention")
-    from rich.console import Console
-
     from dragoman.api import load  # torch only now
-    from dragoman.files import write_text
 
-    folders = [asked.folder, *([asked.beside] if asked.beside else [])]
+    folders = [asked.folder, asked.beside] if asked.beside else [asked.folder]
     models = [load(folder, device=asked.device) for folder in folders]
     if asked.attention and any(model.config.model.attention == "none" for model in models):
         raise OptionError("there is a model without attention", place="--attention")
@@ -70,13 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     elif not (asked.html or asked.attention):
         Console().print(found[0])
     if asked.attention:
-        _draw(found, folders, asked.attention)
+        titles = [str(folder) if asked.beside else "" for folder in folders]
+        maps = [map_of(*one) for one in zip(found, titles, strict=True)]
+        for warning in draw_maps(maps, asked.attention):
+            print(f"dragoman explain: --attention: {warning}", file=sys.stderr)
     return 0
-
-
-def _draw(found: Sequence[Explanation], folders: Sequence[Path], path: Path) -> None:
-    from dragoman.inspection.attention_map import draw_maps, map_of
-
-    titles = [str(folder) if len(folders) > 1 else "" for folder in folders]
-    for warning in draw_maps([map_of(*one) for one in zip(found, titles, strict=True)], path):
-        print(f"dragoman explain: --attention: {warning}", file=sys.stderr)

@@ -1,7 +1,5 @@
 """``dragoman runs``"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +34,6 @@ def main(arguments: Sequence[str]) -> int:
     runs = find_runs(*asked.folders)
     if asked.json:
         print(json.dumps([run.summary() for run in runs], ensure_ascii=False, indent=1))
-        return 0
-    print_runs(runs, Console())
+    else:
+        print_runs(runs, Console())
     return 0

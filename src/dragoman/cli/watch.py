@@ -1,7 +1,5 @@
 """``dragoman watch``"""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -49,7 +47,7 @@ def _watch(folder: Path, *, once: bool) -> None:
         time.sleep(SECONDS)  # the data is being prepared
     history = History.of(folder)
     # What is already there is told by its last rows; the next ones as they come.
-    rows = [*history.kind("validation")[-1:], *history.kind("train")[-1:]]
+    rows = [row for kind in ("validation", "train") if (row := history.latest(kind))]
     seen, running = len(history.rows), not once
     while rows or running:
         with damage_refused(folder):

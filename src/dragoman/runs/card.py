@@ -34,18 +34,17 @@ def write_card(folder: Path) -> None:
     """
     path = folder / CARD
     if not path.exists() or is_unedited(path.read_text("utf-8", errors="replace")):
-        text = card_text(History.of(folder))
-        write_text(path, text + _MARK.format(_digest(text)))
+        write_text(path, _marked(card_text(History.of(folder))))
 
 
 def is_unedited(card: str) -> bool:
     """Whether a card is as :func:`write_card` wrote it."""
-    text, _, _ = card.rpartition(_MARK.partition("{")[0])
-    return card == text + _MARK.format(_digest(text))
+    return card == _marked(card.rpartition(_MARK.partition("{")[0])[0])
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _marked(text: str) -> str:
+    """A card with its last line, which holds a digest of the text above it."""
+    return text + _MARK.format(hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def card_text(history: History) -> str:
@@ -55,52 +54,39 @@ def card_text(history: History) -> str:
         FolderError: the rows or the record are damaged.
     """
     template = files("dragoman.runs").joinpath("card.md").read_text("utf-8")
-    name = history.name
     with damage_refused(history.folder):
-        example = _example(history)
+        # A source that the last validation translated, and that a shell reads as it stands.
+        sources = [row["source"] for row in history.latest("validation").get("samples", ())]
+        example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
+        shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
         return template.format(
             front=_front(history),
-            name=_escaped(name),
+            title=_escaped(history.name),
             what=_what(history),
+            shell=indent(shell, _CODE),
+            name=history.name,
+            example=example,
             scores=_scores(history),
             data=_data(history),
             training=_training(history),
             command=indent(history.command(), _CODE),
-            shell=indent(f'echo "{example}" | dragoman translate {shlex.quote(name)}', _CODE),
-            python=indent(
-                f"import dragoman\n\nmodel = dragoman.load({name!r})\n"
-                f"print(model.translate([{example!r}])[0].text)",
-                _CODE,
-            ),
         )
 
 
 def facts_html(history: History) -> str:
     """The model and its scores in a small table, for notebooks."""
-    best = history.best
-    scores = [(SCORES[n].label, score_text(best, n)) for n in SCORES if n in best]
-    rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-        for name, value in [("folder", history.name), ("model", _what(history)), *scores]
-    )
-    return f"<table>{rows}</table>"
-
-
-def _example(history: History) -> str:
-    """A source that the last validation translated, and that a shell reads as it stands."""
-    last = history.kind("validation")[-1:]
-    sources = [sample["source"] for row in last for sample in row.get("samples", ())]
-    return next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
+    facts = {"folder": history.name, "model": _what(history)}
+    facts |= {SCORES[n].label: score_text(history.best, n) for n in SCORES if n in history.best}
+    cells = (f"<th>{escape(name)}</th><td>{escape(value)}</td>" for name, value in facts.items())
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
 
 def _front(history: History) -> str:
     """The metadata that the hub reads; the values are JSON, which YAML includes."""
-    model, best = history.config.model, history.best
-    found = [
-        {"type": hub, "value": round(best[name], 2), "name": SCORES[name].label}
-        for name, hub in _HUB.items()
-        if best.get(name) is not None
-    ]
+    model, best, found = history.config.model, history.best, []
+    for name, hub in _HUB.items():
+        if best.get(name) is not None:
+            found.append({"type": hub, "value": round(best[name], 2), "name": SCORES[name].label})
     front: Row = {
         "library_name": "dragoman",
         "tags": ["seq2seq", "rnn", model.cell, f"attention-{model.attention}"],
@@ -124,15 +110,14 @@ def _what(history: History) -> str:
 
 
 def _scores(history: History) -> str:
-    best = history.best
+    best, rows = history.best, []
     if not best:
         return "None yet: the run has not been validated."
+    for name, form in SCORES.items():
+        if best.get(name) is not None:
+            signature = best.get("signatures", {}).get(name, "")
+            rows.append((form.label, number_text(form.factor * best[name]), signature))
     held = history.record.get("held_out", True)
-    rows = [
-        (form.label, number_text(form.factor * best[n]), best.get("signatures", {}).get(n, ""))
-        for n, form in SCORES.items()
-        if best.get(n) is not None
-    ]
     pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
     return (
         f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
@@ -156,10 +141,10 @@ def _data(history: History) -> str:
 
 
 def _training(history: History) -> str:
-    last = history.last
-    on = ", ".join(f"{name} {value}" for name, value in history.environment.items())
+    last, machine = history.last, history.latest("start").get("environment", {})
+    on = _escaped(", ".join(f"{name} {value}" for name, value in machine.items()))
     took = f"{last.get('step', 0):,} steps in {clock(last.get('elapsed', 0))}"
-    return f"{took}{f' on {_escaped(on)}' if on else ''}. This command repeats the training:"
+    return f"{took} on {on}" if on else took
 
 
 def _table(*heads: str, rows: Sequence[tuple[str, ...]]) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,22 +94,23 @@ def _read(path: Path, name: str) -> RunRecord:
     history = History.of(path)
     with damage_refused(path):
         saved = sorted(path.glob(f"{CHECKPOINTS}/step-*[0-9]"))
-        marks = [*history.rows, *map(_state, saved[-1:])]
-        last = {
-            key: max((mark[key] for mark in marks if mark.get(key)), default=0)
-            for key in ("step", "tokens", "elapsed")
-        }
-        losses = [row.get("loss") for row in history.kind("train")]
+        counted = list(history.rows)
+        with suppress(OSError, ValueError, TypeError, IndexError):
+            counted.append(dict(parse_json((saved[-1] / STATE).read_text("utf-8"))))
+
+        def latest(counter: str) -> Any:
+            return max((row[counter] for row in counted if row.get(counter)), default=0)
+
         return RunRecord(
             name=name,
             folder=str(path),
             data=history.record.get("data"),
             pairs=history.record.get("facts", {}).get("pairs"),
             parameters=_parameters([path, *saved[::-1]]),
-            steps=last["step"],
-            tokens=last["tokens"],
-            seconds=last["elapsed"],
-            training_loss=losses[-1] if losses else None,
+            steps=latest("step"),
+            tokens=latest("tokens"),
+            seconds=latest("elapsed"),
+            training_loss=history.latest("train").get("loss"),
             best=_best(history),
             options=history.options(),
             rows=history.rows,
@@ -124,14 +126,6 @@ def _best(history: History) -> dict[str, dict[str, float]]:
             row = (min if score == "loss" else max)(rows, key=lambda row: row[score])
             best[score] = {"value": row[score], "step": row["step"]}
     return best
-
-
-def _state(checkpoint: Path) -> dict[str, Any]:
-    """The counters of a checkpoint; empty where they cannot be read."""
-    try:
-        return dict(parse_json((checkpoint / STATE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _parameters(folders: Sequence[Path]) -> int | None:

@@ -1,7 +1,8 @@
 """Writes what a run leaves for people. A failure here is reported and never ends a training."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -18,18 +19,21 @@ def write_documents(folder: Path, console: Console | None = None) -> None:
 
     Args:
         folder: of the run.
-        console: of a run that has ended, where its scores and the report's path are printed.
+        console: of a run that has ended: its scores and the report's path are printed there.
     """
-    acts: dict[str, Callable[[Path], object]] = {
-        f"{REPORT} is not written": write_report,
-        f"{CARD} is not written": write_card,
-    }
+    with _reported(f"{REPORT} is not written"):
+        write_report(folder)
+    with _reported(f"{CARD} is not written"):
+        write_card(folder)
     if console is not None:
-        acts["the run cannot be shown"] = lambda at: print_runs([History.of(at)], console)
-    for failure, act in acts.items():
-        try:
-            act(folder)
-        except Exception as error:
-            print(f"dragoman: {failure}: {type(error).__name__}: {error}", file=sys.stderr)
-    if console is not None:
+        with _reported("the run cannot be shown"):
+            print_runs([History.of(folder)], console)
         console.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _reported(failure: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        print(f"dragoman: {failure}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -107,11 +107,9 @@ class History:
         """The rows of one kind."""
         return [row for row in self.rows if row["kind"] == kind]
 
-    @property
-    def environment(self) -> Row:
-        """The machine and the libraries of the last command."""
-        starts = self.kind("start")
-        return dict(starts[-1].get("environment", {})) if starts else {}
+    def latest(self, kind: str) -> Row:
+        """The last row of one kind; empty when there is none."""
+        return next((row for row in reversed(self.rows) if row["kind"] == kind), {})
 
     @property
     def last(self) -> Row:
@@ -124,19 +122,16 @@ class History:
         return next((r for r in reversed(self.kind("validation")) if r.get("best")), {})
 
     @property
-    def reason(self) -> str:
-        """Why the last command ended; empty while it runs, and when it was killed."""
-        last = self.rows[-1] if self.rows else {}
-        return str(last["reason"]) if last.get("kind") == "end" else ""
+    def end(self) -> Row:
+        """How the last command ended; empty while it runs, and when it was killed."""
+        return next((row for row in self.rows[-1:] if row["kind"] == "end"), {})
 
     @property
     def state(self) -> str:
         """``running``, ``finished``, or ``interrupted`` (stopped, killed or crashed)."""
         if is_locked(self.folder):
             return "running"
-        last = self.rows[-1] if self.rows else {}
-        finished = last.get("kind") == "end" and not last.get("interrupted")
-        return "finished" if finished else "interrupted"
+        return "finished" if self.end and not self.end.get("interrupted") else "interrupted"
 
     def summary(self) -> Row:
         """The run in a few values: state, step, costs, best scores.
@@ -145,23 +140,23 @@ class History:
             FolderError: the rows are damaged.
         """
         with damage_refused(self.folder):
-            # A run that ends early has neither of these.
-            speeds, memory = (
-                [float(row[name]) for row in self.rows if row.get(name) is not None]
-                for name in ("tokens_per_second", "memory_mb")
-            )
-            best = self.best
+            speeds, memory = self._numbers("tokens_per_second"), self._numbers("memory_mb")
+            best, last = self.best, self.last
             return {
                 "folder": utf8_text(self.folder),
                 "state": self.state,
-                "step": self.last.get("step", 0),
-                "seconds": float(self.last.get("elapsed", 0)),
+                "step": last.get("step", 0),
+                "seconds": float(last.get("elapsed", 0)),
                 "tokens_per_second": median(speeds) if speeds else None,
                 "memory_mb": max(memory, default=None),
                 "metric": self.config.training.metric,
                 "best_step": best.get("step"),
                 "best": {n: float(best[n]) for n in SCORES if best.get(n) is not None},
             }
+
+    def _numbers(self, name: str) -> list[float]:
+        """The values of a measure that some rows lack: a run that ends early has none."""
+        return [float(row[name]) for row in self.rows if row.get(name) is not None]
 
     def limits(self) -> Row:
         """The options that may change between two commands, as the last command set them."""

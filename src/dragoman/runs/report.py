@@ -35,15 +35,13 @@ def write_report(folder: Path) -> Path:
     """
     history = History.of(folder)
     template = files("dragoman.runs").joinpath("report.html").read_text("utf-8")
-    before, _, rest = template.partition("{title}")
-    between, _, after = rest.partition("{data}")
     most = _MOST_ROWS
     while True:
         with damage_refused(folder):
             shown = report_data(history, most)
         data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
-        safe = data.replace("<", "\\u003c")
-        page = f"{before}{escape(history.name)}{between}{safe}{after}"
+        page = template.replace("{data}", data.replace("<", "\\u003c"), 1)
+        page = page.replace("{title}", escape(history.name), 1)  # which stands before the data
         if len(page.encode()) <= MOST_BYTES or most < 10:
             write_text(folder / REPORT, page)
             return folder / REPORT
@@ -53,10 +51,10 @@ def write_report(folder: Path) -> Path:
 def report_data(history: History, most: int) -> Row:
     """The JSON that the page draws, with at most ``most`` + 1 points of each curve."""
     train, validations = history.kind("train"), history.kind("validation")
-    now = validations[-1] if validations else {}
+    now = history.latest("validation")
     return {
         "name": history.name,
-        "state": history.reason or "still in training when this report was written",
+        "state": history.end.get("reason") or "still in training when this report was written",
         "metric": history.config.training.metric,
         "held_out": history.record.get("held_out", True),
         "best": _numbers(history.best),
@@ -71,7 +69,7 @@ def report_data(history: History, most: int) -> Row:
         "facts": history.record.get("facts", {}),
         "notes": history.record.get("notes", []),
         "options": _clipped(_options(history)),
-        "environment": history.environment,
+        "environment": history.latest("start").get("environment", {}),
         "commands": len(history.kind("start")),
         "command": history.command(),
     }
@@ -116,10 +114,8 @@ def _clipped(value: Any) -> Any:
 def _options(history: History) -> list[tuple[str, Any, str]]:
     """Each option's name, value and origin: ``asked`` by the user, ``chosen`` from the data and the
     machine, or ``default``."""
-    asked, defaults = history.asked(), plain(Config())
-    values = history.options()
-    origin = {
-        name: "asked" if name in asked else "default" if value == defaults[name] else "chosen"
-        for name, value in values.items()
-    }
-    return sorted(((n, v, origin[n]) for n, v in values.items()), key=lambda option: option[2])
+    asked, defaults, found = history.asked(), plain(Config()), []
+    for name, value in history.options().items():
+        origin = "default" if value == defaults[name] else "chosen"
+        found.append((name, value, "asked" if name in asked else origin))
+    return sorted(found, key=lambda option: option[2])
