@@ -138,7 +138,7 @@ def test_right_text_stays_as_it_is(text: str) -> None:
         ("donâ€™t", "don’t", "(encode sloppy-windows-1252, decode utf-8)"),
         ("naïve cœur cafÃ©", "naïve cœur café", "(apply decode_inconsistent_utf8)"),
         ("it\x92s", "it’s", "'it<U+0092>s' → 'it’s' (encode latin-1, decode windows-1252)"),
-        ("&amp;amp;", "&", "'&amp;amp;' → '&' (apply unescape_html, apply unescape_html)"),
+        ("&amp;amp;", "&", "'&amp;amp;' → '&amp;' (apply unescape_html)"),
         ("a&NewLine;b", "a b", "'a&NewLine;b' → 'a<U+000A>b' (apply unescape_html)"),
         ("\u00e0 \u200b!", "\u00e0 !", "'à <U+200B>!' → 'à !'"),
         ("Mосква", "Москва", "'Mосква' → 'Москва'"),

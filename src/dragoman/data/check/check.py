@@ -6,12 +6,9 @@ The pairs are put on disk as Arrow columns, where every search runs over columns
                            └──────► fixed pairs ─► columns ─► findings ... until nothing changes
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +16,9 @@ import numpy as np
 from dragoman.config.options import DataOptions
 from dragoman.data.check.alignment import misplaced
 from dragoman.data.check.columns import Corpus
-from dragoman.data.check.fix import HEAD, write_fixed
+from dragoman.data.check.fix import write_fixed
 from dragoman.data.check.lengths import length_ratio, sorted_by_length
-from dragoman.data.check.oddities import oddities, several_apostrophes
+from dragoman.data.check.oddities import oddities
 from dragoman.data.check.repeats import duplicates, overlap, shared, unknown_words, untranslated
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity
 from dragoman.data.lines import place
@@ -53,26 +50,21 @@ def check_pairs(
         DataError: the files cannot be read as pairs, not one line is usable, or ``fix`` would
             leave nothing.
     """
-    tolerant = replace(options, tolerance=1.0)
-    with (
-        tempfile.TemporaryDirectory(prefix="dragoman-") as name,
-        Path(name, "changes.tsv").open("w", encoding="utf-8", newline="\n") as log,
-    ):
+    tolerant, left_out = replace(options, tolerance=1.0), list[Fault]()
+    faults, test = Faults(shown, tell=left_out.append if fix else None), None
+    with tempfile.TemporaryDirectory(prefix="dragoman-") as name:
         folder = Path(name)
-        log.write(HEAD)
-
-        def tell(fault: Fault) -> None:
-            log.write(f"{fault.file}:{fault.line}\tremoved\t{fault.kind}\t{fault.detail}\n")
-
-        faults, cleaned = Faults(remembered=shown, tell=tell), ""
         corpus = Corpus.read(files, tolerant, folder / "pairs", faults)
-        find = _findings
         if against:
-            test = Corpus.read(against, tolerant, folder / "test", Faults(remembered=shown))
-            find = partial(_findings, test=test)
+            test = Corpus.read(against, tolerant, folder / "test", Faults(shown))
+
+        def find(corpus: Corpus) -> list[Finding]:
+            return _findings(corpus, test)
+
         findings = find(corpus)
+        cleaned = ""
         if fix:
-            cleaned = write_fixed(corpus, findings, find, tolerant, log, fix)
+            cleaned = write_fixed(corpus, findings, left_out, find, tolerant, fix)
         return Report(
             files=tuple(map(place, files)),
             total_lines=faults.lines,
@@ -81,12 +73,11 @@ def check_pairs(
             source=corpus.source.side(),
             target=corpus.target.side(),
             findings=tuple(findings),
-            sorted_by_length=any(finding.kind == "sorted by length" for finding in findings),
             cleaned=cleaned,
         )
 
 
-def _findings(corpus: Corpus, test: Corpus | None = None) -> list[Finding]:
+def _findings(corpus: Corpus, test: Corpus | None) -> list[Finding]:
     """Everything that is odd about the usable pairs, most severe first."""
     swapped, shifted, two_languages = misplaced(corpus)
     found = [
@@ -99,7 +90,6 @@ def _findings(corpus: Corpus, test: Corpus | None = None) -> list[Finding]:
         length_ratio(corpus, np.concatenate([swapped.fixed, shifted.fixed])),
         *shared(corpus),
         sorted_by_length(corpus),
-        several_apostrophes(corpus),
     ]
     found = [finding for finding in found if finding.count]
     return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count))

@@ -1,7 +1,5 @@
 """Every kind of oddity: how bad it is, what it means, and what ``--fix`` does about it."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 from dragoman.data.check.report import Severity
@@ -24,9 +22,7 @@ KINDS = {
     "untranslated": Kind("warning", "source and target are the same", "remove"),
     "swapped sides": Kind("warning", "the source reads like a target, and vice versa", "swap"),
     "shifted lines": Kind("warning", "the targets of other lines", "remove"),
-    "length ratio": Kind(
-        "warning", "one side is unusually long for the other; misaligned?", "remove"
-    ),
+    "length ratio": Kind("warning", "one side unusually long for the other; misaligned?", "remove"),
     "lost characters": Kind("warning", "in the place of others that are lost", "remove"),
     "wordless": Kind("warning", "one side has no letter and no digit", "remove"),
     "broken encoding": Kind("warning", "decoded wrongly once", "clean"),
@@ -42,7 +38,7 @@ KINDS = {
     "markup": Kind("warning", "tags of HTML or a wiki"),
     "addresses": Kind("note", "of the web or of mail"),
     "unusual spaces": Kind("note", "not U+0020"),
-    "private characters": Kind("note", "of no script that others know"),
+    "private characters": Kind("note", "of no script that others know; a font's own?"),
     "different digits": Kind("note", "the two sides do not have the same digits"),
 }
 ALWAYS = ("line ends inside", "byte order marks")

@@ -1,10 +1,8 @@
 """Lengths of texts that tell something: of one side against the other, and their order."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from dragoman.data.check.columns import Corpus, numbers
+from dragoman.data.check.columns import Corpus
 from dragoman.data.check.report import Finding, Rows
 
 
@@ -14,25 +12,22 @@ def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
     ``--fix`` leaves out those far beyond the limit; the others may be abbreviations. Rows that
     are known to be ``misplaced`` are not told again.
     """
-    source, target = numbers(corpus.source.characters), numbers(corpus.target.characters)
+    source, target = corpus.source.characters, corpus.target.characters
     # Five characters more on each side: for short texts a large ratio says little.
-    ratios = np.log((target + 5.0) / (source + 5.0))
+    ratios = np.log((target + 5) / (source + 5))
     low, middle, high = np.percentile(ratios, [16, 50, 84])
     limit = max(3 * (high - low), np.log(2.5))
     far = np.abs(ratios - middle)
     far[misplaced] = 0.0
     worst = np.argsort(-far, kind="stable")
-    return corpus.finding(
-        "length ratio",
-        worst[: np.count_nonzero(far > limit)],
-        lambda row: f"{source[row]} against {target[row]} characters",
-        fixed=worst[: np.count_nonzero(far > 1.5 * limit)],
-    )
+    rows, fixed = worst[: (far > limit).sum()], worst[: (far > 1.5 * limit).sum()]
+    detail = "{} against {} characters".format
+    return corpus.finding("length ratio", rows, lambda row: detail(source[row], target[row]), fixed)
 
 
 def sorted_by_length(corpus: Corpus) -> Finding:
     """Whether short sources come first, or last."""
-    lengths = numbers(corpus.source.characters)
+    lengths = corpus.source.characters
     tenths = [float(part.mean()) for part in np.array_split(lengths, 10) if part.size >= 5]
     if not tenths or tenths[0] > tenths[-1]:
         tenths.reverse()

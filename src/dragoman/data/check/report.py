@@ -1,16 +1,11 @@
 """What ``dragoman check`` reports: plain values that become lines for a terminal, or JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from dragoman.config.options import SideOptions
-from dragoman.data.levels import TextStatistics, choose_level
 
 Rows = npt.NDArray[Any]
 """Row numbers of pairs, counted from 0 without the lines that are left out."""
@@ -23,6 +18,7 @@ _ENOUGH = (
     (1_000, "enough only for a narrow, regular task such as spelling, dates or commands"),
     (0, "too few to do more than repeat them"),
 )
+"""Fewest pairs, and what so many suffice for."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Finding:
     fixed: Rows = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
     """The rows that ``--fix`` changes or leaves out."""
     detail: Callable[[int], str] = field(default=str, compare=False)
-    """What it is in one row, in words."""
+    """Says in words what one row has."""
 
     def __str__(self) -> str:
         """One line for the terminal."""
@@ -61,13 +57,9 @@ class Side:
     tokens_a_line: tuple[int, int, int]
     """Median, 95th percentile, maximum."""
     characters_a_line: tuple[int, int, int]
-
-    lines: int
-
-    def suggested_level(self) -> str:
-        """The unit of text that training would choose."""
-        statistics = TextStatistics(self.lines, self.tokens, self.distinct_tokens, self.characters)
-        return choose_level(SideOptions(), statistics).level
+    """Median, 95th percentile, maximum."""
+    level: str
+    """The unit of text that training would choose."""
 
     def __str__(self) -> str:
         """The numbers in one line."""
@@ -97,7 +89,6 @@ class Report:
     target: Side
     findings: tuple[Finding, ...]
     """What is odd about the usable pairs, most severe first."""
-    sorted_by_length: bool
     cleaned: str = ""
     """What ``--fix`` wrote."""
 
@@ -105,7 +96,7 @@ class Report:
         """Plain text for a terminal: the size, what is wrong, what to expect."""
         lines, pairs = counted(self.total_lines, "line"), counted(self.pairs, "usable pair")
         enough = next(text for limit, text in _ENOUGH if self.pairs >= limit)
-        source, target = self.source.suggested_level(), self.target.suggested_level()
+        source, target = self.source.level, self.target.level
         levels = source if source == target else f"{source} for the source, {target} for the target"
         return [
             f"{' and '.join(self.files)}: {lines}, {pairs}",
@@ -119,7 +110,7 @@ class Report:
 
 
 def to_json(value: Report | Side | Finding) -> dict[str, Any]:
-    """What ``json.dumps`` writes of a report (its argument ``default``)."""
+    """Turn a report into what ``json.dumps`` writes of it (its argument ``default``)."""
     return {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
 
 
