@@ -32,15 +32,14 @@ class _Trigrams(NamedTuple):
 
     ids: Numbers
     """A hash of each trigram, [W]."""
-    rows: Numbers
-    """The row of each trigram, [W]."""
+    bounds: Numbers
+    """Row n has the trigrams from ``bounds[n]`` to ``bounds[n + 1]``, [N + 1]."""
     seen: Numbers
     """How often each hash comes, [H]."""
 
     def sums(self, table: Numbers) -> Numbers:
         """Sum of what ``table`` [H, D] has for the trigrams of each row: [N, D]."""
-        columns = [np.bincount(self.rows, column[self.ids]) for column in table.T]
-        return np.stack(columns, axis=1).astype(np.float32)
+        return _sums(table, self.ids, self.bounds[:-1])
 
 
 def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
@@ -57,7 +56,7 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
         wrong, two_languages = _swapped(*sides)
         # With one language on both sides, a text is likest to itself: dialogues would seem shifted.
         if two_languages and len(corpus.lines) > 2 * _WINDOW:
-            runs = list(_shifted(*sides))
+            runs = list(_shifted(len(corpus.lines), *sides))
     starts = np.array([first for first, _, _ in runs], np.int64)
     rows = np.concatenate([starts[:0], *(np.arange(first, last + 1) for first, last, _ in runs)])
 
@@ -71,19 +70,24 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
     return swapped, replace(shifted, count=len(rows)), two_languages
 
 
+def _sums(table: Numbers, rows: Numbers, starts: Numbers) -> Numbers:
+    """Sum of the ``rows`` of ``table`` from each of the ``starts`` to the next."""
+    columns = np.ascontiguousarray(table.T)
+    return np.stack([np.add.reduceat(column[rows], starts) for column in columns], axis=1)
+
+
 def _trigrams(texts: Any) -> _Trigrams:
-    """Cut the texts of a column; each begins and ends with a character U+0000."""
-    ids, lengths, odd = [], list[int](), np.uint64(0x9E3779B97F4A7C15)
+    """Cut the texts of a column; two characters U+0000 stand around each."""
+    ids, lengths, odd = [], [0], np.uint64(0x9E3779B97F4A7C15)
     for chunk in texts.chunks:
         lines = chunk.to_pylist()
-        joined = "\0".join(["", *lines, "", ""]).encode("utf-32-le")
+        joined = "\0\0".join(["", *lines, ""]).encode("utf-32-le")
         codes = np.frombuffer(joined, np.uint32).astype(np.uint64)
         mixed = ((codes[:-2] * odd + codes[1:-1]) * odd + codes[2:]) * odd
-        ids.append((mixed >> np.uint64(48)).astype(np.uint16))
-        lengths.extend(len(line) + 1 for line in lines)
+        ids.append((mixed >> np.uint64(48)).astype(np.int64))
+        lengths += (len(line) + 2 for line in lines)
     every = np.concatenate(ids)
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    return _Trigrams(every, rows, np.bincount(every, minlength=_HASHES))
+    return _Trigrams(every, np.cumsum(lengths), np.bincount(every, minlength=_HASHES))
 
 
 def _swapped(*sides: _Trigrams) -> tuple[Rows, bool]:
@@ -92,27 +96,28 @@ def _swapped(*sides: _Trigrams) -> tuple[Rows, bool]:
     Naive Bayes, each text judged by the others. The second value tells whether nearly every text
     clearly belongs to a side.
     """
-    counts = np.stack([side.seen for side in sides])
+    counts = np.stack([side.seen for side in sides]) + 0.5
     prior = math.log(counts[0].sum() / counts[1].sum())
-    odds = []
-    for number, side in enumerate(sides):
-        seen = [counts[n][side.ids] - (n == number) + 0.5 for n in (0, 1)]
-        odds.append(np.bincount(side.rows, np.log(seen[0] / seen[1]) - prior))
-    wrong = (odds[0] < -_SURE) & (odds[1] > _SURE)
-    right = (odds[0] > _SURE) & (odds[1] < -_SURE)
+    others = [np.log(np.maximum(counts - own, 0.5)) for own in ([[1], [0]], [[0], [1]])]
+    source, target = (
+        side.sums((logs[0] - logs[1] - prior)[:, None])[:, 0]
+        for side, logs in zip(sides, others, strict=True)
+    )
+    wrong = (source < -_SURE) & (target > _SURE)
+    right = (source > _SURE) & (target < -_SURE)
     if (wrong | right).mean() <= 0.9 or wrong.mean() >= 0.3:
         return np.zeros(0, np.int64), False
     # Once more without both texts of the pair: then it is right when its sides are exchanged.
     rows = []
     for row in np.flatnonzero(wrong).tolist():
-        texts = [side.ids[slice(*np.searchsorted(side.rows, (row, row + 1)))] for side in sides]
-        rest = counts - [np.bincount(text, minlength=_HASHES) for text in texts] + 0.5
-        source, target = ((np.log(rest[0] / rest[1])[text] - prior).sum() for text in texts)
-        rows += [row] if source < -_SURE and target > _SURE else []
+        texts = [side.ids[slice(*side.bounds[row : row + 2])] for side in sides]
+        rest = np.log(counts - [np.bincount(text, minlength=_HASHES) for text in texts])
+        odds = [(rest[0] - rest[1] - prior)[text].sum() for text in texts]
+        rows += [row] if odds[0] < -_SURE and odds[1] > _SURE else []
     return np.array(rows, np.int64), True
 
 
-def _shifted(source: _Trigrams, target: _Trigrams) -> Iterator[tuple[int, int, int]]:
+def _shifted(size: int, source: _Trigrams, target: _Trigrams) -> Iterator[tuple[int, int, int]]:
     """First and last row of runs whose right targets stand some rows further, and how many.
 
     Each trigram of the targets has a random direction, a text the sum of its trigrams', a trigram
@@ -120,7 +125,6 @@ def _shifted(source: _Trigrams, target: _Trigrams) -> Iterator[tuple[int, int, i
     Kristoferson and Holst 2000). A source then points where its target points; it is judged by
     the other pairs alone.
     """
-    size = target.rows[-1] + 1
     directions = np.random.default_rng(0).standard_normal((_HASHES, _WIDTH), np.float32)
     directions *= np.log1p(size / np.maximum(1, target.seen))[:, None]
     points = _unit(target.sums(directions) - target.seen @ directions / size)
@@ -141,10 +145,16 @@ def _fits(source: _Trigrams, points: Numbers, belongs: int) -> tuple[Numbers, fl
     around = np.pad(points, ((_FARTHEST, _FARTHEST), (0, 0)))
     near = [around[by : by + len(points)] for by in range(2 * _FARTHEST + 1)]
     own = near[_FARTHEST + belongs]
-    learned = [np.bincount(source.ids, column[source.rows], _HASHES) for column in own.T]
-    trust = np.log1p(len(points) / np.maximum(1, source.seen)) / (source.seen + 3)
-    meant = source.sums(np.stack([*learned, np.ones(_HASHES)], axis=1) * trust[:, None])
-    meant = _unit(meant[:, :-1] - own * meant[:, -1:])
+    found, order = (
+        np.flatnonzero(source.seen),
+        np.argsort(source.ids.astype(np.uint16), stable=True),
+    )
+    rows = np.repeat(np.arange(len(own)), np.diff(source.bounds))[order]
+    seen, learned = source.seen[found], np.zeros((_HASHES, _WIDTH), np.float32)
+    learned[found] = _sums(own, rows, np.cumsum(seen) - seen)
+    trust = np.log1p(len(own) / np.maximum(1, source.seen)) / (source.seen + 3)
+    trust = trust.astype(np.float32)[:, None]
+    meant = _unit(source.sums(learned * trust) - own * source.sums(trust))
     fits = np.stack([(meant * other).sum(1) for other in near])
     chance = (meant * np.roll(own, len(own) // 2, axis=0)).sum(1)
     return fits, float(fits[_FARTHEST + belongs].mean()), float(chance.std())
