@@ -57,7 +57,7 @@ def train(
         observers: functions that receive the events of the training, see
             :mod:`dragoman.training.observer`.
     """
-    from dragoman.runs.documents import write_documents
+    from dragoman.runs.report import write_documents
     from dragoman.training.observer import StepShown, Validated
     from dragoman.training.run import train as run_training
 

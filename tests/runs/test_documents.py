@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dragoman.runs import documents
+from dragoman.runs import report
 from made_runs import make_run, train_row, validation_row
 
 
@@ -26,9 +26,9 @@ def test_no_failure_of_report_or_card_ends_a_run(
         raise error
 
     folder = make_run(tmp_path / "m", [train_row(50), validation_row(50)])
-    monkeypatch.setattr(documents, "write_report", fail)
+    monkeypatch.setattr(report, "write_report", fail)
     console = Console(file=io.StringIO(), width=200)
-    documents.write_documents(folder, console)
+    report.write_documents(folder, console)
     said = capsys.readouterr().err
     assert f"dragoman: report.html is not written: {type(error).__name__}: " in said
     assert (folder / "README.md").exists()
@@ -41,7 +41,7 @@ def test_a_damaged_run_is_concluded_all_the_same(
     folder = make_run(
         tmp_path / "m", [{"kind": "validation", "step": 1, "best": True, "loss": "x"}]
     )
-    documents.write_documents(folder, Console(file=io.StringIO()))
+    report.write_documents(folder, Console(file=io.StringIO()))
     assert "dragoman: the run cannot be shown: FolderError: " in capsys.readouterr().err
 
 

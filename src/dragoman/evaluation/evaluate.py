@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -125,11 +125,10 @@ def evaluate_examples(
     if training is not None:
         others, learned = others | training.baselines(sources), training.sources
     ids = translator.source.encode(examples.sources)
-    parts = breakdown(found, sources, list(map(len, ids)), learned)
     complete = [all(h.complete for h in answer.hypotheses[:1]) for answer in answers]
     wrong = mistakes(judged, outputs, complete, [UNK in row for row in ids], characters=characters)
     edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
-    return Evaluation(
+    result = Evaluation(
         judged,
         outputs,
         found,
@@ -137,11 +136,11 @@ def evaluate_examples(
         took,
         search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
-        breakdown=parts,
+        breakdown=breakdown(found, sources, list(map(len, ids)), learned),
         mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
         calibration=None if confidence is None else calibration(confidence, answers, found),
-        notes=tuple(_notes(examples, judged, found, parts, training)),
     )
+    return replace(result, notes=tuple(_notes(examples, result, training)))
 
 
 def signature(options: SearchOptions) -> str:
@@ -158,13 +157,7 @@ def signature(options: SearchOptions) -> str:
     )
 
 
-def _notes(
-    examples: Examples,
-    judged: Examples,
-    found: Sequence[Measure],
-    parts: Breakdown,
-    training: TrainingPairs | None,
-) -> Iterator[str]:
+def _notes(examples: Examples, result: Evaluation, training: TrainingPairs | None) -> Iterator[str]:
     """What was changed in the test set, what of it was in training, and what was left out."""
     lines = len(examples.sources)
     if examples.left_out:
@@ -175,13 +168,13 @@ def _notes(
             "(--multiple-references scores a source once, against all its targets)"
         )
     before = [plain(text) for right in examples.references for text in right]
-    after = [plain(text) for right in judged.references for text in right]
+    after = [plain(text) for right in result.examples.references for text in right]
     if changed := sum(a != b for a, b in zip(before, after, strict=True)):
         yield (
             f"{changed} of {len(after)} references were normalised as the model's training targets "
             "were (--raw-references compares with the references as they are)"
         )
-    if all(m.key != "ter" for m in found):
+    if all(m.key != "ter" for m in result.measures):
         yield "TER was left out: on lines this long it would take minutes"
     if training is None:
         yield (
@@ -190,7 +183,7 @@ def _notes(
         )
     elif len(training.sources) < training.total:
         yield f"{len(training.sources)} of {training.total} training pairs were read"
-    if seen := int(parts.get("source", {}).get("seen", {}).get("lines", 0)):
+    if seen := int(result.breakdown.get("source", {}).get("seen", {}).get("lines", 0)):
         yield (
             f"{seen} of {lines} sources ({seen / lines:.1%}) are training sources, except for case "
             "and punctuation (--breakdown scores the others apart)"

@@ -68,14 +68,11 @@ def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Exa
     """
     path, name = folder / CORPUS / VALIDATION, "validation pairs of the training run"
     if not path.exists():
-        raise DataError(
-            "holds no held-out pairs", place=str(folder), cure="name a file of test pairs"
-        )
+        cure = "name a file of test pairs"
+        raise DataError("holds no held-out pairs", place=str(folder), cure=cure)
     from dragoman.data.corpus import Corpus  # pyarrow
 
     with suppress(OSError, ValueError, KeyError, TypeError):
-        held_out = parse_json((folder / RECORD).read_text("utf-8"))["held_out"]
-        name = (
-            "held-out pairs of the training run" if held_out else "TRAINING pairs (none held out)"
-        )
+        held = parse_json((folder / RECORD).read_text("utf-8"))["held_out"]
+        name = "held-out pairs of the training run" if held else "TRAINING pairs (none held out)"
     return examples_of(Corpus(path).texts(), name, multiple_references=multiple_references)

@@ -4,7 +4,8 @@
 
 A score is a :class:`Measure`: the statistics that each sentence adds, apart from the formula that
 scores their sum. So the score of all sentences, of some, and of bootstrap resamples come from one
-computation (the design of sacreBLEU, Post 2018). To add a score, add it to :func:`measures`.
+computation (the design of sacreBLEU, Post 2018). To add a score, call it in
+:func:`measures` and name it in :data:`TEXT_SCORES`.
 """
 
 from collections.abc import Callable, Sequence

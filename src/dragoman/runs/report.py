@@ -1,20 +1,29 @@
 """Writes a run's report: one HTML file that shows everything about it in any browser.
 
+:func:`write_documents` writes it with the model card, during a training and at its end.
+
 ``report.html`` beside this file is the page. It draws the JSON that is put into it, and every text
 of the data becomes a text node, so that no sentence is read as markup.
 """
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
-from dragoman.layout import REPORT
+from dragoman.layout import CARD, REPORT
+from dragoman.runs.card import write_card
+from dragoman.runs.display import print_runs
 from dragoman.runs.history import History, Row, damage_refused
 
 MOST_BYTES = 2_000_000
@@ -23,6 +32,33 @@ _MOST_ROWS = 1000
 """Most points of a curve."""
 _MOST_CHARACTERS = 600
 """Longer texts are cut."""
+
+
+def write_documents(folder: Path, console: Console | None = None) -> None:
+    """Write the report and the model card from what a run's folder holds now.
+
+    A failure is printed on stderr and never ends a training.
+
+    Args:
+        folder: of the run.
+        console: of a run that has ended: its scores and the report's path are printed there.
+    """
+    with _reported(f"{REPORT} is not written"):
+        write_report(folder)
+    with _reported(f"{CARD} is not written"):
+        write_card(folder)
+    if console is not None:
+        with _reported("the run cannot be shown"):
+            print_runs([History.of(folder)], console)
+        console.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _reported(failure: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        print(f"dragoman: {failure}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def write_report(folder: Path) -> Path:
