@@ -16,12 +16,11 @@ from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, SKIPPED, WEIGHTS
 from dragoman.model.folder import save_weights
 from dragoman.runs.scores import scores_line
-from dragoman.training.batches import batches_of_epoch
 from dragoman.training.checkpoint import save_checkpoint
 from dragoman.training.observer import Reported, StepShown, Validated
 from dragoman.training.plan import patience
 from dragoman.training.state import Run
-from dragoman.training.step import StepResult, train_step
+from dragoman.training.step import StepResult, batches_of_epoch, train_step
 from dragoman.training.validation import fit_and_save_confidence, validate
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -57,7 +56,9 @@ def train_loop(run: Run) -> str:
             if run.processes.count == 1 or run.state.step % EXCHANGE_EVERY == 0:
                 _exchange(run)
             reports = _is_due(options.report_every, run)
-            validates = _is_due(options.validate_every, run) or _must_learn_its_cost(run)
+            # Once early, to know what the last validation of a time budget will take.
+            early = run.state.validated < 0 and run.state.elapsed > 0.15 * seconds(options.budget)
+            validates = early or _is_due(options.validate_every, run)
             saves = _is_due(options.save_every, run)
             _read(run, launched, to_the_end=reports or validates or saves)
             if reports:
@@ -159,12 +160,6 @@ def _exchange(run: Run) -> None:
 def _is_due(every: int | str, run: Run) -> bool:
     """Whether something happens after this step; what happens every epoch does so at its end."""
     return not isinstance(every, str) and run.state.step % every == 0
-
-
-def _must_learn_its_cost(run: Run) -> bool:
-    """A run with a time budget validates once early, to know what the last validation will take."""
-    budget = seconds(run.config.training.budget)
-    return run.state.validated < 0 and run.state.elapsed > 0.15 * budget
 
 
 def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:

@@ -20,7 +20,6 @@ from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
 from dragoman.runs.display import clock
 from dragoman.runs.history import MetricsLog
 from dragoman.runs.scores import scores_line
-from dragoman.training.batches import fit_batches
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
 from dragoman.training.loop import ended, stop_on_signals, train_loop
@@ -28,6 +27,7 @@ from dragoman.training.machine import environment, fixed_order, keep_threads, th
 from dragoman.training.observer import Ended, Event, Measured, Message, Observer, Screen, Started
 from dragoman.training.start import assemble_run
 from dragoman.training.state import TrainingState
+from dragoman.training.step import fit_batches
 from dragoman.training.trackers import Trackers, require_trackers
 
 
