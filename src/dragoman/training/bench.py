@@ -46,7 +46,7 @@ _KILLED = 9
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What one batch size gives; rates a second are medians over the rounds."""
+    """The speed and memory of one batch size; rates a second are medians over the rounds."""
 
     sentences: int
     batch_tokens: float
@@ -118,7 +118,7 @@ def bench(
 
 
 def in_own_process(work: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``work`` gives in a new process; None when memory does not hold it.
+    """Call ``work`` in a new process; returns its result, or None when memory does not hold it.
 
     A system that runs out of memory kills the process, and nothing else is expected to.
 

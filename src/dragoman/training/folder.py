@@ -39,7 +39,7 @@ CHANGEABLE = {
 """Options that may change between two commands of one run, by group. The weights, the data, and
 what the scores mean stay the same."""
 _BEGUN = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
-"""What a run that was killed while it prepared its data may have left."""
+"""Files that a run may have left that was killed while it prepared its data."""
 
 
 @contextmanager

@@ -90,14 +90,16 @@ def fixed_order(asked: bool) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
-    before, memory = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
+    cudnn, memory = torch.backends.cudnn, torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), cudnn.benchmark
     filled = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True)
-    memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    cudnn.benchmark = memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0])
+        cudnn.benchmark = before[1]
         memory.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 

@@ -23,7 +23,7 @@ from dragoman.training.optimizer import clip, learning_rate, sampling_share, upd
 from dragoman.training.state import Run, TrainingState
 
 SMALLER_PAIRS = "lower source.max_tokens and target.max_tokens, or the model's sizes"
-"""What helps where memory does not hold one pair."""
+"""The cure where memory does not hold one pair."""
 
 
 class StepResult:
