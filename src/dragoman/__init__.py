@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragoman.api import Model as Model
-    from dragoman.api import average as average
     from dragoman.api import evaluate as evaluate
     from dragoman.api import load as load
     from dragoman.api import train as train
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from dragoman.runs.comparison import compare as compare
     from dragoman.runs.history import find_runs as find_runs
     from dragoman.search.request import Request as Request
+    from dragoman.training.averaging import average as average
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
@@ -48,7 +48,7 @@ _HOMES = {
     "SearchOptions": "config.options",
     "SideOptions": "config.options",
     "TrainingOptions": "config.options",
-    "average": "api",
+    "average": "training.averaging",
     "bench": "training.bench",
     "compare": "runs.comparison",
     "evaluate": "api",

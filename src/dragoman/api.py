@@ -15,7 +15,6 @@ from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import UsageError
 from dragoman.extras import naming_extras
-from dragoman.search.alignment import pharaoh
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.ensemble import Member, require_agreement
 from dragoman.search.request import Request
@@ -26,7 +25,7 @@ if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.evaluation.examples import Examples, Pairs
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.folder import ModelFolder
-    from dragoman.training.observer import Event, Observer, StepShown
+    from dragoman.training.observer import Event, Observer
     from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
@@ -57,42 +56,30 @@ def train(
         observers: functions that receive the events of the training, see
             :mod:`dragoman.training.observer`.
     """
+    from dragoman.data.batches import PairsInMemory
+    from dragoman.inspection.explain import explain_pairs
     from dragoman.runs.report import write_documents
     from dragoman.training.observer import StepShown, Validated
     from dragoman.training.run import train as run_training
 
-    folder, shown = Path(out), console or Console(stderr=True)
+    folder, shown, config = Path(out), console or Console(stderr=True), config or Config()
 
     def observe(event: Event) -> None:
         match event:
-            case StepShown():
-                shown.print(_first_pairs(event))
+            case StepShown(model, data):
+                pairs = [data.train.pair(row) for row in range(min(2, len(data.train)))]
+                ids, sides = PairsInMemory(*zip(*pairs, strict=True)), (data.source, data.target)
+                smoothing = data.config.training.label_smoothing
+                shown.print(explain_pairs(model, sides, ids, smoothing=smoothing))
             case Validated():
                 write_documents(folder)
 
-    outcome = run_training(
-        _paths(pairs),
-        folder,
-        config or Config(),
-        console=shown,
-        began=began,
-        observers=[observe, *observers],
-    )
+    told = [observe, *observers]
+    files = _paths(pairs)
+    outcome = run_training(files, folder, config, console=shown, began=began, observers=told)
     if outcome.is_main_process:
         write_documents(folder, shown)
     return outcome
-
-
-def _first_pairs(event: StepShown) -> Explanation:
-    """Explain the first two training pairs by the model in training."""
-    from dragoman.data.batches import PairsInMemory
-    from dragoman.inspection.explain import explain_pairs
-
-    prepared = event.prepared
-    pairs = [prepared.train.pair(row) for row in range(min(2, len(prepared.train)))]
-    ids = PairsInMemory(*zip(*pairs, strict=True))
-    smoothing = prepared.config.training.label_smoothing
-    return explain_pairs(event.model, (prepared.source, prepared.target), ids, smoothing=smoothing)
 
 
 @naming_extras()
@@ -112,29 +99,6 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
 
     models = [load_folder(Path(path), device) for path in (folder, *others)]
     return Model(models[0], models[1:])
-
-
-@naming_extras()
-def average(
-    folder: str | Path, out: str | Path, *, last: int = 0, steps: Sequence[int] = ()
-) -> list[Path]:
-    """Write the mean of a run's checkpoints as the model folder ``out``.
-
-    Args:
-        folder: the model folder of a run.
-        out: the folder to write.
-        last: number of latest checkpoints to average; 0: all.
-        steps: the steps whose checkpoints to average, instead of the latest.
-
-    Returns:
-        The checkpoints that were averaged.
-
-    Raises:
-        UsageError: there are no such checkpoints, or ``out`` cannot be written.
-    """
-    from dragoman.training.averaging import average_checkpoints
-
-    return average_checkpoints(Path(folder), Path(out), last=last, steps=steps)
 
 
 def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:
@@ -161,20 +125,25 @@ class Model:
             require_agreement([_member(folder), *map(_member, others)])
         self._translators: dict[bool, Translator] = {}
 
-    def _translator(self, *, int8: bool) -> Translator:
-        """The translator that multiplies 8-bit numbers, or the one that does not."""
-        if int8 not in self._translators:
+    def _translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
+        """The search options of the folder with ``options`` in their places, and who follows them.
+
+        A model has two translators: one multiplies 8-bit numbers, the other does not.
+        """
+        search = replace(self.config.search, **options)
+        check_options(Config(search=search))
+        if search.int8 not in self._translators:
             from dragoman.model.network import TorchNetwork
 
             members = (self.folder, *self.others)
-            self._translators[int8] = Translator(
-                BatchedScorer(*(TorchNetwork(one.model, int8=int8) for one in members)),
+            self._translators[search.int8] = Translator(
+                BatchedScorer(*(TorchNetwork(one.model, int8=search.int8) for one in members)),
                 self.folder.source,
                 self.folder.target,
                 longest=self.config.source.max_tokens,
                 others=[other.source for other in self.others],
             )
-        return self._translators[int8]
+        return self._translators[search.int8], search
 
     def _repr_html_(self) -> str:
         """The model's facts and scores, for notebooks."""
@@ -183,15 +152,19 @@ class Model:
 
         return facts_html(History.of(self.folder.path))
 
-    def translate(
+    def translate(self, lines: Iterable[str | Request], **options: Any) -> list[Translation]:
+        """Translate each line, in order. Arguments and errors are those of :meth:`stream`."""
+        return list(self.stream(lines, **options))
+
+    def stream(
         self,
         lines: Iterable[str | Request],
         *,
         attention: bool = False,
         dictionary: Mapping[str, str] | None = None,
         **options: Any,
-    ) -> list[Translation]:
-        """Translate each line, in order.
+    ) -> Iterator[Translation]:
+        """Translate each line, in order, as they come: a couple of thousand at a time.
 
         Args:
             lines: raw text, one sentence each, or a :class:`dragoman.Request` with constraints on
@@ -203,23 +176,8 @@ class Model:
         Raises:
             OptionError: a wrong option, or a constraint that this vocabulary cannot meet.
         """
-        return list(self.stream(lines, attention=attention, dictionary=dictionary, **options))
-
-    def stream(
-        self,
-        lines: Iterable[str | Request],
-        *,
-        attention: bool = False,
-        dictionary: Mapping[str, str] | None = None,
-        **options: Any,
-    ) -> Iterator[Translation]:
-        """Translate lines as they come, a couple of thousand at a time.
-
-        Arguments and errors are those of :meth:`translate`.
-        """
-        search = self._search(options)
+        translator, search = self._translator(options)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
-        translator = self._translator(int8=search.int8)
         return translator.translate(lines, search, attention=attention, dictionary=dictionary)
 
     def check(self, request: Request, **options: Any) -> None:
@@ -228,8 +186,8 @@ class Model:
         Raises:
             OptionError: a word is outside the vocabulary, or constraints contradict each other.
         """
-        search = self._search(options)
-        self._translator(int8=search.int8).check(request, search)
+        translator, search = self._translator(options)
+        translator.check(request, search)
 
     def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
         """Compute how probable the target of each pair is, given its source.
@@ -237,14 +195,8 @@ class Model:
         The numbers are those of a translation with this text. A target word outside the vocabulary
         counts as the unknown word. A long source is read whole.
         """
-        search = self._search(options)
-        return list(self._translator(int8=search.int8).score(pairs, search))
-
-    def _search(self, options: Mapping[str, Any]) -> SearchOptions:
-        """The search options of the model folder, with ``options`` in their places."""
-        search = replace(self.config.search, **options)
-        check_options(Config(search=search))
-        return search
+        translator, search = self._translator(options)
+        return list(translator.score(pairs, search))
 
     def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
         """Every value between a sentence and its translation, or a given ``target``.
@@ -261,8 +213,8 @@ class Model:
         from dragoman.inspection.explain import explain_line
 
         self._require_one()
-        search = self._search(options)
-        return explain_line(self.folder, self._translator(int8=search.int8), line, target, search)
+        translator, search = self._translator(options)
+        return explain_line(self.folder, translator, line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
         """Every value between a batch of sources and given targets, with its padding and losses.
@@ -278,20 +230,14 @@ class Model:
         lines, sides = [source for source, _ in pairs], (self.folder.source, self.folder.target)
         copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
         ids = encode_pairs(lines, [target for _, target in pairs], sides, copy=copy)
-        rows = PairsInMemory(*ids)
-        return explain_pairs(self.folder.model, sides, rows, lines, smoothing=smoothing)
+        read = PairsInMemory(*ids)
+        return explain_pairs(self.folder.model, sides, read, lines, smoothing=smoothing)
 
     def _require_one(self) -> None:
         if self.others:
-            raise UsageError(
-                f"an ensemble of {1 + len(self.others)} models cannot be explained",
-                place=str(self.folder.path),
-                cure="explain one of its models",
-            )
-
-    def alignment(self, translation: Translation) -> str:
-        """The aligned words of a translation made with attention, as ``0-0 1-2`` (source first)."""
-        return pharaoh(translation, self.folder.source, self.folder.target)
+            cause = f"an ensemble of {1 + len(self.others)} models cannot be explained"
+            cure = "explain one of its models"
+            raise UsageError(cause, place=str(self.folder.path), cure=cure)
 
     def evaluate(
         self,
@@ -317,13 +263,13 @@ class Model:
         from dragoman.evaluation.examples import Examples
         from dragoman.evaluation.likelihood import teacher_forced
 
-        search = self._search(options)
+        translator, search = self._translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, reading=reading, multiple_references=multiple_references)
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
         return evaluate_examples(
-            self._translator(int8=search.int8),
+            translator,
             pairs,
             search,
             raw_references=raw_references,
@@ -373,11 +319,8 @@ class Model:
             return examples_of(pairs, name, multiple_references=multiple_references)
         files, faults = _paths(pairs), Faults()  # type: ignore[arg-type]
         found = read_pairs(files, reading or self.reading(files), faults)
-        made = examples_of(
-            ((pair.source, pair.target) for pair in found),
-            " ".join(map(str, files)),
-            multiple_references=multiple_references,
-        )
+        texts, name = ((pair.source, pair.target) for pair in found), " ".join(map(str, files))
+        made = examples_of(texts, name, multiple_references=multiple_references)
         for line in faults.notes:
             say(line)
         return replace(made, left_out=faults.total)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from dragoman.cli.requests import read_requests
-from dragoman.errors import DataError, UsageError
+from dragoman.cli.requests import read_request
+from dragoman.errors import DataError
 from dragoman.search.request import Request
 
 EVERY = Request("", "so", ("a",), ("b",))
 
 
-def read(*lines: str) -> list[Request | UsageError]:
-    return list(read_requests(lines, Path("in.jsonl"), EVERY))
-
-
 def test_constraints_of_a_line_are_added_to_those_of_all() -> None:
-    (found,) = read('{"source": "x", "prefix": "p", "must": ["c d"], "never": ["e"]}')
+    line = '{"source": "x", "prefix": "p", "must": ["c d"], "never": ["e"]}'
+    found = read_request(line, EVERY, "in.jsonl:1")
     assert found == Request("x", "p", ("a", "c d"), ("b", "e"), "in.jsonl:1")
 
 
@@ -36,10 +31,11 @@ def test_constraints_of_a_line_are_added_to_those_of_all() -> None:
         ("[" * 100_000, "not JSON: nested too deep"),
     ],
 )
-def test_a_wrong_line_is_named_and_the_others_are_read(line: str, message: str) -> None:
-    first, wrong, blank, last = read('{"source": "1"}', line, "  ", '{"source": "4"}')
-    assert isinstance(wrong, DataError)
-    assert str(wrong).startswith(f"in.jsonl:2: {message}")
-    assert isinstance(first, Request) and first.source == "1"
-    assert isinstance(blank, Request) and blank.source == ""
-    assert isinstance(last, Request) and last.place == "in.jsonl:4"
+def test_a_wrong_line_is_named(line: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_request(line, EVERY, "in.jsonl:2")
+    assert str(caught.value).startswith(f"in.jsonl:2: {message}")
+
+
+def test_a_blank_line_asks_for_an_empty_source() -> None:
+    assert read_request("  ", EVERY, "in.jsonl:1") == Request("", "so", ("a",), ("b",))

@@ -1,7 +1,5 @@
 """``dragoman average``"""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parse(Average, arguments, verb="average")
     if asked.last and asked.checkpoints:
         raise OptionError("--last and --checkpoints are both given", cure="give one of them")
-    from dragoman.api import average  # torch only now
+    from dragoman.training.averaging import average  # torch only now
 
     taken = average(asked.folder, asked.out, last=asked.last, steps=asked.checkpoints)
     print(f"{asked.out}: the mean of {', '.join(path.name for path in taken)}", file=sys.stderr)

@@ -1,7 +1,5 @@
 """``dragoman bench``"""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence
@@ -62,26 +60,18 @@ def main(arguments: Sequence[str]) -> int:
     table = Table()
     for head in ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation"):
         table.add_column(head, justify="right")
-    for row in found:
-        table.add_row(
-            f"{row.sentences}",
-            f"{row.samples_per_second:,.0f}",
-            f"{row.spread:.0%}",
-            f"{row.tokens_per_second:,.0f}",
-            _shown(row.memory, 1e6, ",.0f"),
-            _shown(row.utilisation, 1, ".0%"),
-        )
+    memory = ["–" if row.memory is None else f"{row.memory / 1e6:,.0f}" for row in found]
+    for row, megabytes in zip(found, memory, strict=True):
+        samples, tokens = f"{row.samples_per_second:,.0f}", f"{row.tokens_per_second:,.0f}"
+        share = "–" if row.utilisation is None else f"{row.utilisation:.0%}"
+        table.add_row(str(row.sentences), samples, f"{row.spread:.0%}", tokens, megabytes, share)
     Console().print(table)
     print(
         f"fastest: {best.sentences} sentences a batch ({best.batch_tokens:,.0f} target tokens): "
-        f"{best.tokens_per_second:,.0f} tokens/s in {_shown(best.memory, 1e6, ',.0f')} MB"
+        f"{best.tokens_per_second:,.0f} tokens/s in {memory[found.index(best)]} MB"
     )
     return 0
 
 
 def _say(text: str) -> None:
     print(f"dragoman bench: {text}", file=sys.stderr, flush=True)
-
-
-def _shown(value: float | None, unit: float, form: str) -> str:
-    return "–" if value is None else format(value / unit, form)

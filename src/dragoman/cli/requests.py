@@ -1,46 +1,28 @@
 """Reads ``--requests``: one JSON object a line, with a source and constraints on its output."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from dragoman.data.lines import place
-from dragoman.errors import DataError, UsageError, did_you_mean
+from dragoman.errors import DataError, did_you_mean
 from dragoman.files import parse_json
 from dragoman.search.request import Request
 
 FIELDS = {"source": "text", "prefix": "text", "must": "a list of texts", "never": "a list of texts"}
 
 
-def read_requests(
-    lines: Iterable[str],
-    path: Path,
-    every: Request,
-    check: Callable[[Request], None] = lambda request: None,
-) -> Iterator[Request | UsageError]:
-    """Turn each line into a request, or into the error that says what is wrong with it.
+def read_request(line: str, every: Request, where: str) -> Request:
+    """Turn a line into a request.
 
     Args:
-        lines: JSON objects; a blank line is a request for an empty source.
-        path: the file of the lines, for messages.
-        every: constraints that hold for all lines; those of a line are added to them.
-        check: raises a UsageError when the constraints of a request cannot be met.
+        line: a JSON object; a blank line is a request for an empty source.
+        every: constraints that hold for all lines; those of the line are added to them.
+        where: the file and the number of the line, for messages.
+
+    Raises:
+        DataError: it is not JSON, has unknown fields or other values than :data:`FIELDS` says.
     """
-    for number, line in enumerate(lines, 1):
-        found: Request | UsageError = replace(every, source="")
-        try:
-            if line.strip():
-                found = _request(line, every, place(path, number))
-                check(found)
-        except UsageError as error:
-            found = error
-        yield found
-
-
-def _request(line: str, every: Request, where: str) -> Request:
+    if not line.strip():
+        return replace(every, source="")
     try:
         fields = parse_json(line)
     except ValueError as error:

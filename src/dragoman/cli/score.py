@@ -69,13 +69,12 @@ def _shown(scored: Scored, as_json: bool) -> str:
     mean = found.log_prob / len(found.steps)
     if not as_json:
         return f"{found.log_prob:.6f}\t{mean:.6f}"
-    steps = zip(scored.tokens, (round(step, 6) for step in found.steps), strict=True)
     fields = {
         "source": scored.source,
         "target": scored.target,
         "log_prob": round(found.log_prob, 6),
         "per_token": round(mean, 6),
         "score": round(found.score, 6),
-        "tokens": list(steps),
+        "tokens": [(t, round(p, 6)) for t, p in zip(scored.tokens, found.steps, strict=True)],
     }
     return json.dumps(fields, ensure_ascii=False)

@@ -1,7 +1,5 @@
 """``dragoman train``"""
 
-from __future__ import annotations
-
 import signal
 import sys
 import time

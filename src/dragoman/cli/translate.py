@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -16,12 +15,12 @@ import tyro
 
 from dragoman.cli.outputs import OutputFile, Picture
 from dragoman.cli.parse import given_options, parse
-from dragoman.cli.requests import read_requests
+from dragoman.cli.requests import read_request
 from dragoman.config.options import Range, SearchOptions
-from dragoman.data.lines import STDIN, read_lines
+from dragoman.data.lines import STDIN, place, read_lines
 from dragoman.errors import DragomanError, OptionError, UsageError
-from dragoman.files import replacing
-from dragoman.search.alignment import read_dictionary
+from dragoman.files import write_text
+from dragoman.search.alignment import pharaoh, read_dictionary
 from dragoman.search.request import Request
 
 if TYPE_CHECKING:
@@ -87,83 +86,64 @@ def main(arguments: Sequence[str]) -> int:
 
     model = load(asked.folder, *asked.others, device=asked.device)
     if asked.min_confidence is not None and model.confidence is None:
+        cause = f"{asked.folder} has no confidence.json, which is fitted to held-out pairs"
+        cure = "train or average a run with at least 50 pairs held out"
         if asked.others:
-            raise OptionError(
-                "an ensemble has no confidence: confidence.json is fitted to one model",
-                place="--min-confidence",
-                cure="translate with one model",
-            )
-        raise OptionError(
-            f"{asked.folder} has no confidence.json, which is fitted to held-out pairs",
-            place="--min-confidence",
-            cure="train or average a run with at least 50 pairs held out",
-        )
+            cause = "an ensemble has no confidence: confidence.json is fitted to one model"
+            cure = "translate with one model"
+        raise OptionError(cause, place="--min-confidence", cure=cure)
     looks = asked.attention is not None or asked.alignments is not None
     if looks and model.config.model.attention == "none":
         which = "--attention" if asked.attention else "--alignments"
         raise OptionError("this model has no attention", place=which)
     typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
     wrong: dict[int, UsageError] = {}
-    requests = _requests(asked, wrong, lambda request: model.check(request, **options))
+    requests = _requests(asked, model, options, wrong)
     blocks = ([request] for request in requests) if typed else [requests]
     answers = chain.from_iterable(
         model.stream(block, attention=looks, dictionary=dictionary, **options) for block in blocks
     )
-    with ExitStack() as stack:
-        links = None
+    links = []
+    for number, answer in enumerate(answers):
+        print(_line(asked, model, answer, wrong.get(number)), flush=typed)
+        if number == 0 and asked.attention is not None:
+            _draw(answer, asked.attention)
         if asked.alignments is not None:
-            aside = stack.enter_context(replacing(asked.alignments))
-            links = stack.enter_context(open(aside, "w", encoding="utf-8"))
-        for number, answer in enumerate(answers):
-            print(_line(asked, model, answer, wrong.get(number)), flush=typed)
-            if number == 0 and asked.attention is not None:
-                _draw(answer, asked.attention)
-            if links is not None:
-                links.write(f"{model.alignment(answer)}\n")
+            links.append(f"{pharaoh(answer, model.folder.source, model.folder.target)}\n")
+    if asked.alignments is not None:
+        write_text(asked.alignments, "".join(links))
     return 1 if wrong else 0
 
 
 def _requests(
-    asked: Translate, wrong: dict[int, UsageError], check: Callable[[Request], None]
+    asked: Translate, model: Model, options: dict[str, Any], wrong: dict[int, UsageError]
 ) -> Iterator[Request]:
     """Yield a request for each line.
 
-    Args:
-        asked: the verb's options.
-        wrong: gains the number and the error of each line that cannot be answered, for which the
-            request is empty.
-        check: raises an OptionError when the constraints of a request cannot be met.
+    ``wrong`` gains the number and the error of each line that cannot be answered, for which the
+    request is empty.
     """
     every = Request("", asked.prefix, asked.must, asked.never)
-    lines = read_lines(asked.input, _warn)
-    if not asked.requests:
-        yield from (replace(every, source=line) for line in lines)
-        return
-    for number, request in enumerate(read_requests(lines, asked.input, every, check)):
-        if isinstance(request, Request):
-            yield request
-        else:
-            wrong[number] = request
-            _warn(str(request))
-            yield Request("")
+    for number, line in enumerate(read_lines(asked.input, _warn)):
+        request = replace(every, source=line)
+        if asked.requests:
+            try:
+                request = read_request(line, every, place(asked.input, number + 1))
+                model.check(request, **options)
+            except UsageError as error:
+                request, wrong[number] = Request(""), error
+                _warn(str(error))
+        yield request
 
 
 def _line(asked: Translate, model: Model, answer: Translation, error: UsageError | None) -> str:
-    """What is printed for one line."""
+    """What is printed for one line: its answer, or why it has none."""
     if error is not None:
         return json.dumps({"error": str(error)}, ensure_ascii=False) if asked.json else ""
     sure = None if model.confidence is None else model.confidence.of(answer)
-    unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
-    if asked.json:
-        return _json(answer, sure, unsure)
-    return f"{UNSURE if unsure else ''}{answer.text}"
-
-
-def _warn(text: str) -> None:
-    print(f"dragoman translate: {text}", file=sys.stderr)
-
-
-def _json(answer: Translation, sure: float | None, unsure: bool | None) -> str:
+    unsure = asked.min_confidence is not None and (sure or 0.0) < asked.min_confidence
+    if not asked.json:
+        return f"{UNSURE if unsure else ''}{answer.text}"
     best = zip(answer.hypotheses, answer.texts, strict=True)
     fields: dict[str, Any] = {
         "source": answer.source,
@@ -178,7 +158,7 @@ def _json(answer: Translation, sure: float | None, unsure: bool | None) -> str:
     }
     if sure is not None:
         fields["confidence"] = round(sure, 4)
-    if unsure is not None:
+    if asked.min_confidence is not None:
         fields["unsure"] = unsure
     if answer.unmet:
         fields["unmet"] = answer.unmet
@@ -191,17 +171,20 @@ def _rounded(value: float) -> float | None:
 
 
 def _draw(answer: Translation, path: Path) -> None:
+    """Draw the attention of the first line. What is wrong with it does not end the command."""
     from dragoman.inspection.attention_map import AttentionMap, draw_maps
 
-    if not answer.hypotheses or answer.hypotheses[0].weights is None:
-        _warn("--attention: the first line is empty or too long to be drawn")
-        return
-    weights = answer.hypotheses[0].weights
-    try:
-        warnings = draw_maps(
-            [AttentionMap(answer.source_tokens, answer.target_tokens, weights)], path
-        )
-    except DragomanError as error:  # the other lines are still to be answered
-        warnings = [str(error)]
+    weights = answer.hypotheses[0].weights if answer.hypotheses else None
+    warnings = ["the first line is empty or too long to be drawn"]
+    if weights is not None:
+        drawn = AttentionMap(answer.source_tokens, answer.target_tokens, weights)
+        try:
+            warnings = draw_maps([drawn], path)
+        except DragomanError as error:
+            warnings = [str(error)]
     for warning in warnings:
         _warn(f"--attention: {warning}")
+
+
+def _warn(text: str) -> None:
+    print(f"dragoman translate: {text}", file=sys.stderr)

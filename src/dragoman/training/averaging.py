@@ -17,8 +17,8 @@ from dragoman.training.folder import open_run
 from dragoman.training.validation import fit_and_save_confidence
 
 
-def average_checkpoints(
-    folder: Path, out: Path, *, last: int = 0, steps: Sequence[int] = ()
+def average(
+    folder: str | Path, out: str | Path, *, last: int = 0, steps: Sequence[int] = ()
 ) -> list[Path]:
     """Write the mean of the weights of some checkpoints of ``folder`` as the model folder ``out``.
 
@@ -37,6 +37,7 @@ def average_checkpoints(
         FolderError: ``folder`` is no run, has no such checkpoints, or one is damaged.
         OptionError: ``out`` is there already, or cannot be made.
     """
+    folder, out = Path(folder), Path(out)
     config, (source, target) = load_config(folder), load_tokenizers(folder)
     if out.exists():
         raise OptionError("is there already", place=str(out), cure="choose another --out")
