@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,10 +50,9 @@ def main(arguments: Sequence[str]) -> int:
             print(f"dragoman compare: --plot: {warning}", file=sys.stderr)
     warning = different_data(runs)
     if asked.json:
-        facts = [
-            {name: value for name, value in asdict(run).items() if name not in ("options", "rows")}
-            for run in runs
-        ]
+        facts = [asdict(replace(run, options={}, rows=[])) for run in runs]
+        for fact in facts:
+            del fact["options"], fact["rows"]
         whole = {"differing": differing(runs), "different_data": warning, "runs": facts}
         print(json.dumps(whole, indent=1))
     else:

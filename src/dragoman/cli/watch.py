@@ -38,11 +38,11 @@ def main(arguments: Sequence[str]) -> int:
     if not asked.folder.is_dir():
         raise FolderError("no such folder", place=str(asked.folder))
     with suppress(KeyboardInterrupt):
-        _watch(asked.folder, once=asked.once)
+        _watch(asked.folder, asked.once)
     return 0
 
 
-def _watch(folder: Path, *, once: bool) -> None:
+def _watch(folder: Path, once: bool) -> None:
     while not once and is_locked(folder) and not (folder / METRICS).exists():
         time.sleep(SECONDS)  # the data is being prepared
     history = History.of(folder)

@@ -31,29 +31,24 @@ def row_lines(row: Row, best: str = "") -> Iterator[str]:
     validation row gives its scores, and each sample's source, reference and output.
     """
     if row["kind"] == "train":
-        yield _progress(row, best)
+        done, left = row.get("done"), row.get("remaining")
+        least = "at least " if row.get("open_end") else ""
+        parts = (  # the most important first: a narrow terminal cuts the others off
+            f"{100 * done:.0f} %" if done else "",
+            f"{least}{clock(left)} left" if left is not None else "",
+            f"{clock(row.get('elapsed') or 0)} gone, step {row['step']}",
+            scores_line({"loss": row.get("loss")}),
+            best,
+            f"{row.get('tokens_per_second') or 0:,.0f} tokens/s",
+            f"{row['memory_mb']:,.0f} MB" if "memory_mb" in row else "",
+        )
+        yield ", ".join(filter(None, parts))
     elif row["kind"] == "validation":
         yield f"step {row['step']}: {scores_line(row)}{' (best)' if row.get('best') else ''}"
         for sample in (*(row.get("samples") or ()), *(row.get("watched") or ())):
             for mark, name in ((">", "source"), ("=", "reference"), ("<", "output")):
                 if sample.get(name) or name != "reference":
                     yield f"  {mark} {visible(str(sample[name]))}"
-
-
-def _progress(row: Row, best: str) -> str:
-    """The most important parts come first: a narrow terminal cuts the others off."""
-    done, left = row.get("done"), row.get("remaining")
-    least = "at least " if row.get("open_end") else ""
-    parts = (
-        f"{100 * done:.0f} %" if done else "",
-        f"{least}{clock(left)} left" if left is not None else "",
-        f"{clock(row.get('elapsed') or 0)} gone, step {row['step']}",
-        scores_line({"loss": row.get("loss")}),
-        best,
-        f"{row.get('tokens_per_second') or 0:,.0f} tokens/s",
-        f"{row['memory_mb']:,.0f} MB" if "memory_mb" in row else "",
-    )
-    return ", ".join(filter(None, parts))
 
 
 def print_runs(runs: Sequence[History], console: Console) -> None:
