@@ -44,9 +44,8 @@ from dragoman.data.lines import LINE_END
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import Tokenizer
-from dragoman.data.tokenizer_file import load_tokenizer
 from dragoman.data.vectors import read_vectors
-from dragoman.data.vocabulary import train_tokenizer
+from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import DragomanError
 from dragoman.layout import CARD
 from dragoman.model.build import build_model

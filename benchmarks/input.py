@@ -80,7 +80,7 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     from dragoman.data.prepare import prepare
     from dragoman.data.readers import read_pairs
     from dragoman.data.source import encode_pairs
-    from dragoman.data.text import store_text
+    from dragoman.data.text import TRAIN, chunks, store_text
 
     side = {"level": level, "vocabulary": vocabulary}
     config = merge(Config(), {"source": side, "target": side}, place="benchmark")
@@ -93,7 +93,7 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     longest = (config.source.max_tokens, config.target.max_tokens)
     tokenizers = (made.source, made.target)
     with _timed(level, "encoded") as row, CorpusWriter(place / "x", longest=longest) as corpus:
-        for rows, _ in text.rows():
+        for rows in chunks(text.pairs(TRAIN)):
             texts = [pair.source for pair in rows], [pair.target for pair in rows]
             encoded = encode_pairs(*texts, tokenizers, copy=False)
             for pair, source, target in zip(rows, *encoded, strict=True):

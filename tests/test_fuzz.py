@@ -14,7 +14,7 @@ from dragoman.config.options import DataOptions, SideOptions
 from dragoman.config.toml import from_toml
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.data.tokenizer_file import load_tokenizer
+from dragoman.data.vocabulary import load_tokenizer
 from dragoman.errors import DragomanError
 
 EXAMPLES = {

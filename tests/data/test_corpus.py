@@ -19,7 +19,6 @@ from dragoman.data import corpus as corpus_module
 from dragoman.data import text as text_module
 from dragoman.data.batches import assemble, pad
 from dragoman.data.corpus import Corpus, CorpusWriter
-from dragoman.data.levels import TextStatistics
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import (
     LEAST_FILLED,
@@ -30,8 +29,15 @@ from dragoman.data.plans import (
 )
 from dragoman.data.sameness import sentence_key
 from dragoman.data.source import encode_pairs
-from dragoman.data.split import HELD_OUT, LEFT_OUT, TRAIN, held_out_rows, split_keys
-from dragoman.data.text import StoredText, store_text
+from dragoman.data.text import (
+    HELD_OUT,
+    LEFT_OUT,
+    TRAIN,
+    StoredText,
+    held_out_rows,
+    split_keys,
+    store_text,
+)
 from dragoman.data.tokenizer import BOS, EOS, PAD, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError, FolderError
@@ -76,13 +82,12 @@ def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
 
 def test_text_comes_back_in_order(tmp_path: Path) -> None:
     text = stored(tmp_path, PAIRS, validation=4)
-    rows = [row for chunk in text.rows() for row in zip(*chunk, strict=True)]
-    assert [pair for pair, _ in rows] == PAIRS
-    assert [part for _, part in rows] == text.parts.tolist()
-    assert list(text.column("target", TRAIN)) == [p.target for p, part in rows if part == TRAIN]
-    chosen = np.where(np.arange(50) == 9, HELD_OUT, LEFT_OUT).astype(np.int8)
-    ((found, _),) = text.rows(chosen)
-    assert found == [PAIRS[9]]
+    parts = dict(zip(range(1, 51), text.parts.tolist(), strict=True))
+    for part in (TRAIN, HELD_OUT, LEFT_OUT):
+        expected = [pair for pair in PAIRS if parts[pair.line] == part]
+        assert list(text.pairs(part)) == expected
+        assert list(text.column("target", part)) == [pair.target for pair in expected]
+    assert sorted(set(parts.values())) == [TRAIN, HELD_OUT]
 
 
 @given(
@@ -135,11 +140,7 @@ def test_one_pass_finds_what_a_pass_for_each_would(
         [pair[n] for pair, part in zip(pairs, expected, strict=True) if part == TRAIN]
         for n in (0, 1)
     ]
-    if shared:
-        sides = [sides[0] + sides[1]] * 2
-    assert [count.statistics() for count in text.counts] == [
-        TextStatistics.of(side) for side in sides
-    ]
+    assert [list(text.column(name, TRAIN)) for name in ("source", "target")] == sides
 
 
 def test_ids_are_those_of_the_rows(tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:

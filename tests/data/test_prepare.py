@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.data import text as text_module
 from dragoman.data.prepare import Prepared, prepare
+from dragoman.data.text import StoredText
 from dragoman.data.tokenizer import UNK
 from dragoman.errors import FolderError, OptionError
 from dragoman.model.build import build_model
@@ -48,30 +50,39 @@ PAIRS = list(zip(FRENCH, ENGLISH, strict=True))
 OTHER = [(target, source) for source, target in PAIRS]
 
 
+@pytest.mark.parametrize("automatic", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
-def test_the_text_is_read_at_most_three_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+def test_each_part_of_the_text_is_decoded_only_where_it_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool, automatic: bool
 ) -> None:
-    opened, decoded = list[Path](), list[int]()
-    real_open, real_decoded = text_module.open_batches, text_module._decoded
+    opened, decoded = list[Path](), list[str]()
+    real_open, real_column = text_module.open_batches, StoredText.column
 
     def counted_open(path: Path) -> list[Any]:
         opened.append(path)
         return real_open(path)
 
-    def counted_decoded(batch: Any, column: str, wanted: Any) -> list[Any]:
-        values = real_decoded(batch, column, wanted)
-        decoded.append(len(values) * (column != "line"))
-        return values
+    def counted_column(text: StoredText, name: str, part: int) -> Iterator[Any]:
+        for value in real_column(text, name, part):
+            decoded.append(name)
+            yield value
 
     monkeypatch.setattr(text_module, "open_batches", counted_open)
-    monkeypatch.setattr(text_module, "_decoded", counted_decoded)
-    tree = {"data": {"validation": 5}, "model": {"shared_embeddings": shared}}
+    monkeypatch.setattr(StoredText, "column", counted_column)
+    side = {} if automatic else WORD
+    tree = {
+        "data": {"validation": 5},
+        "model": {"shared_embeddings": shared},
+        "source": side,
+        "target": side,
+    }
     found = prepared(tmp_path / "p", tree, PAIRS)
     assert len(opened) == 1 and len(found.train) == 55 and len(found.validation) == 5
-    # Two sides of 60 pairs: once to learn from (but held-out pairs, which leave the statistics),
-    # and once to be encoded. The file of pairs itself is the third.
-    assert sum(decoded) == 2 * (2 * 60)
+    # Each side: the training pairs once to learn from and, where the level is to be chosen, once
+    # before to count words; all pairs once to be encoded.
+    counts = (2 if shared else 1) * automatic
+    for name in ("source", "target"):
+        assert decoded.count(name) == counts * 55 + 55 + 60
     assert not (tmp_path / "p" / "corpus" / "text.arrow").exists()
 
 

@@ -17,8 +17,7 @@ from dragoman.data.levels import TextStatistics, choose_level
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
-from dragoman.data.tokenizer_file import load_tokenizer
-from dragoman.data.vocabulary import train_tokenizer
+from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import DataError, FolderError, OptionError
 
 TEXT = [

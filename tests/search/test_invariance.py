@@ -12,8 +12,7 @@ import torch
 
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer
-from dragoman.data.tokenizer_file import load_tokenizer
-from dragoman.data.vocabulary import train_tokenizer
+from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.model.build import build_model
 from dragoman.model.eight_bit import has_eight_bit
 from dragoman.model.network import TorchNetwork

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from dragoman.config.options import SideOptions
 from dragoman.data.tokenizer import BYTES
@@ -30,35 +29,12 @@ class TextStatistics:
     @classmethod
     def of(cls, texts: Iterable[str]) -> TextStatistics:
         """Count in one pass."""
-        count = WordCount()
-        count.add(list(texts))
-        return count.statistics()
-
-
-@dataclass(slots=True)
-class WordCount:
-    """Counts the words of lines; lines can be taken out of the count again."""
-
-    lines: int = 0
-    characters: int = 0
-    words: Counter[str] = field(default_factory=Counter)
-
-    def add(self, texts: Sequence[str]) -> None:
-        """Count these lines."""
-        self.lines += len(texts)
-        self.characters += sum(map(len, texts))
-        self.words.update(chain.from_iterable(map(str.split, texts)))
-
-    def remove(self, texts: Sequence[str]) -> None:
-        """Take lines out that were counted."""
-        self.lines -= len(texts)
-        self.characters -= sum(map(len, texts))
-        self.words.subtract(chain.from_iterable(map(str.split, texts)))
-
-    def statistics(self) -> TextStatistics:
-        """The numbers of the lines counted so far."""
-        distinct = sum(count > 0 for count in self.words.values())
-        return TextStatistics(self.lines, self.words.total(), distinct, self.characters)
+        words, lines, characters = Counter[str](), 0, 0
+        for text in texts:
+            lines += 1
+            characters += len(text)
+            words.update(text.split())
+        return cls(lines, words.total(), len(words), characters)
 
 
 def choose_level(

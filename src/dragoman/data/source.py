@@ -31,11 +31,7 @@ class Source:
 
 
 def encode_pairs(
-    sources: Sequence[str],
-    targets: Sequence[str],
-    tokenizers: tuple[Tokenizer, Tokenizer],
-    *,
-    copy: bool,
+    sources: Sequence[str], targets: Sequence[str], tokenizers: Sequence[Tokenizer], *, copy: bool
 ) -> tuple[list[Source], list[Ids]]:
     """Encode pairs of text.
 

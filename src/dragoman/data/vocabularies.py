@@ -1,21 +1,18 @@
 """The tokenizers of a run: taken from the model that it starts from, or learned from its text."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import load_config
-from dragoman.data.levels import WordCount, choose_level
-from dragoman.data.split import TRAIN
-from dragoman.data.text import StoredText
+from dragoman.data.levels import TextStatistics, choose_level
+from dragoman.data.text import TRAIN, StoredText
 from dragoman.data.tokenizer import Tokenizer
-from dragoman.data.tokenizer_file import load_tokenizer
-from dragoman.data.vocabulary import train_tokenizer
+from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import OptionError
 from dragoman.layout import SOURCE, TARGET
 
@@ -23,15 +20,6 @@ _OF_PART = {"encoder": ("source", SOURCE), "decoder": ("target", TARGET)}
 """The side that a part of a model reads or writes, and the file of its tokenizer."""
 _OF_THIS_RUN = ("max_tokens", "min_characters", "max_characters", "vectors", "freeze_vectors")
 """Options of a side that do not belong to its tokenizer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabularies:
-    """Both tokenizers, and the options with the levels and sizes that these have."""
-
-    config: Config
-    source: Tokenizer
-    target: Tokenizer
 
 
 def taken_tokenizers(
@@ -64,44 +52,47 @@ def taken_tokenizers(
                 place=str(folder),
                 cure="leave out model.shared_embeddings, or start from a model that has it",
             )
-        shared = next(iter(taken.values()))
-        taken = {"source": shared, "target": shared}
-    changes = {}
+        taken = dict.fromkeys(("source", "target"), next(iter(taken.values())))
     for side in taken:
         asked, has = getattr(config, side), getattr(other, side)
         if asked.level not in ("auto", has.level):
             say(f"{side}.level is {has.level!r}, as in {folder}: its tokenizer is taken")
         own = {name: getattr(asked, name) for name in _OF_THIS_RUN}
-        changes[side] = replace(has, **own)
-    return replace(config, **changes), taken
+        config = replace(config, **{side: replace(has, **own)})
+    return config, taken
 
 
-def learn_vocabularies(
+def learn_tokenizers(
     text: StoredText, config: Config, taken: dict[str, Tokenizer]
-) -> Vocabularies:
+) -> tuple[Config, Tokenizer, Tokenizer]:
     """Choose what is left to be chosen, and learn the tokenizers that are not taken.
+
+    Returns:
+        The options without "auto" in the level and the vocabulary of a side; the tokenizers of
+        source and target.
 
     Raises:
         DataError: no text is left to learn from.
         OptionError: a vocabulary is too small, or the model cannot use such a level.
     """
-    config = _choose_levels(config, text.counts)
+    sides, shared = ("source", "target"), config.model.shared_embeddings
+
+    def training_text(side: str) -> Iterator[str]:
+        columns = sides if shared else (side,)
+        return chain.from_iterable(text.column(name, TRAIN) for name in columns)
+
+    chosen: dict[str, Any] = {}
+    for side in sides:
+        options = getattr(config, side)
+        is_automatic = "auto" in (options.level, options.vocabulary)
+        statistics = TextStatistics.of(training_text(side) if is_automatic else ())
+        chosen[side] = choose_level(options, statistics, whole_words=config.model.copy)
+    config = replace(config, **chosen)
     check_options(config)
-    if config.model.shared_embeddings:
-        both = chain(text.column("source", TRAIN), text.column("target", TRAIN))
-        shared = taken.get("source") or train_tokenizer(both, config.source)
-        return Vocabularies(config, shared, shared)
-    source, target = (
-        taken.get(side) or train_tokenizer(text.column(side, TRAIN), options, side)
-        for side, options in (("source", config.source), ("target", config.target))
-    )
-    return Vocabularies(config, source, target)
-
-
-def _choose_levels(config: Config, counts: tuple[WordCount, WordCount]) -> Config:
-    """``config`` without "auto" in the level and the vocabulary of a side."""
-    source, target = (
-        choose_level(options, count.statistics(), whole_words=config.model.copy)
-        for options, count in zip((config.source, config.target), counts, strict=True)
-    )
-    return replace(config, source=source, target=target)
+    found = dict(taken)
+    for side in sides:
+        if shared and "source" in found:
+            found["target"] = found["source"]
+        if side not in found:
+            found[side] = train_tokenizer(training_text(side), getattr(config, side), side)
+    return config, found["source"], found["target"]

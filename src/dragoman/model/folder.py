@@ -21,7 +21,7 @@ from torch import Tensor
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, to_toml
 from dragoman.data.tokenizer import Tokenizer
-from dragoman.data.tokenizer_file import load_tokenizer
+from dragoman.data.vocabulary import load_tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing, write_text
 from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
