@@ -381,9 +381,9 @@ def test_word_vectors_without_line_ends_are_not_held(tmp_path: Path) -> None:
 
 
 def test_a_corpus_that_points_beyond_its_end(tmp_path: Path) -> None:
-    lists = [(name, pa.list_(pa.int32())) for name in ("source", "target")]
+    lists = [(name, pa.list_(pa.int32())) for name in ("source", "target", "copies")]
     schema = pa.schema([*lists, ("line", pa.int32())])
-    batch = pa.record_batch([[[1, 2, 3]] * 8, [[7, 8, 9]] * 8, [1] * 8], schema=schema)
+    batch = pa.record_batch([[[1, 2, 3]] * 8, [[7, 8, 9]] * 8, [[]] * 8, [1] * 8], schema=schema)
     with pa.OSFile(str(tmp_path / "c"), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         writer.write_batch(batch)
     raw = (tmp_path / "c").read_bytes()

@@ -6,12 +6,9 @@ source's tokens in the target's vocabulary for a copying model, else empty; see
 ``source_text`` and ``target_text``.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,25 +45,28 @@ class Corpus:
         self._path = path
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            if reader.schema not in (_IDS, _IDS_AND_TEXT):
+                raise ValueError(
+                    f"its columns are {', '.join(reader.schema.names)}, or of other types"
+                )
+            self._has_text = reader.schema == _IDS_AND_TEXT
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-            _require_columns(reader.schema)
             for batch in self._batches:
                 batch.validate()  # every buffer has the size that its rows need
             if any(len(batch) != CHUNK for batch in self._batches[:-1]):
                 raise ValueError(f"not every batch but the last has {CHUNK} rows")
             self._columns = [
-                tuple(_rows_within(batch.column(name)) for name in _LISTS if _has(batch, name))
-                for batch in self._batches
+                [_rows(batch.column(name)) for name in _LISTS] for batch in self._batches
             ]
-            self.source_lengths, self.target_lengths = self._lengths(0), self._lengths(1)
         except OSError as error:
             raise FolderError(f"cannot be read: {error}", place=str(path)) from error
         except (pa.ArrowException, ValueError) as error:
-            raise _damaged(path, error) from error
-
-    def _lengths(self, side: int) -> npt.NDArray[np.int32]:
-        parts = [np.diff(columns[side][0]) for columns in self._columns]
-        return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
+            raise self._damaged(error) from error
+        empty = np.zeros(0, np.int32)
+        self.source_lengths, self.target_lengths = (
+            np.concatenate([empty, *(np.diff(columns[side][0]) for columns in self._columns)])
+            for side in (0, 1)
+        )
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -74,8 +74,8 @@ class Corpus:
     def pair(self, row: int) -> tuple[Source, Ids]:
         """Source and target ids of one row, as views of the file."""
         columns, at = self._columns[row // CHUNK], row % CHUNK
-        source, target, *copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
-        return Source(source, *copies), target
+        source, target, copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
+        return Source(source, copies), target
 
     def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
         """How often each target token comes, the end once a row: int64 [V]."""
@@ -97,32 +97,24 @@ class Corpus:
         Raises:
             FolderError: it holds no text, or the text is damaged.
         """
+        if not self._has_text:
+            raise FolderError("holds no text", cure="name a file of test pairs")
         rows: list[tuple[str, str]] = []
         for batch in self._batches:
-            if not _has(batch, "source_text") or not _has(batch, "target_text"):
-                raise FolderError("holds no text", cure="name a file of test pairs")
             try:
                 batch.validate(full=True)  # text that lies beyond the file would end the program
             except pa.ArrowException as error:
-                raise _damaged(self._path, error) from error
-            sources, targets = batch.column("source_text"), batch.column("target_text")
-            rows += zip(sources.to_pylist(), targets.to_pylist(), strict=True)
+                raise self._damaged(error) from error
+            columns = (batch.column(name).to_pylist() for name in _TEXTS.names)
+            rows += zip(*columns, strict=True)
         return rows
 
-
-def _require_columns(schema: Any) -> None:
-    for field in _IDS_AND_TEXT:
-        if field.name in ("source", "target", "line") and field.name not in schema.names:
-            raise ValueError(f"it has no column {field.name}")
-        if field.name in schema.names and schema.field(field.name).type != field.type:
-            raise ValueError(f"its column {field.name} is of another type")
+    def _damaged(self, error: Exception) -> FolderError:
+        cause = f"is not a corpus: {error}"
+        return FolderError(cause, place=str(self._path), cure="choose another --out")
 
 
-def _has(batch: Any, column: str) -> bool:
-    return column in batch.schema.names
-
-
-def _rows_within(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
+def _rows(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
     """Offsets and ids of a column of lists, once every row is known to lie within the ids.
 
     This reads the offsets alone; Arrow's own full validation reads all ids as well.
@@ -131,10 +123,6 @@ def _rows_within(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
     if len(starts) and (starts[0] < 0 or starts[-1] > len(ids) or (np.diff(starts) < 0).any()):
         raise ValueError("a row lies beyond its end")
     return starts, ids
-
-
-def _damaged(path: Path, error: Exception) -> FolderError:
-    return FolderError(f"is not a corpus: {error}", place=str(path), cure="choose another --out")
 
 
 class CorpusWriter:
@@ -168,41 +156,36 @@ class CorpusWriter:
 
     def add(self, pair: Pair, source: Source, target: Ids) -> None:
         """Write one pair as ids, or count why it is left out."""
-        if reason := self._reason(source, target):
-            self.left_out[reason] += 1
-            return
-        texts = pair.source, pair.target
-        self._chunk.append((source.ids, target, source.copies, pair.line, *texts))
-        self.rows += 1
-        if len(self._chunk) == CHUNK:
-            self._write()
-
-    def _reason(self, source: Source, target: Ids) -> str:
-        if not len(source) or not len(target):
-            return "a side normalises to nothing"
-        if self._longest and (len(source) > self._longest[0] or len(target) > self._longest[1]):
-            return "a side has too many tokens"
-        if self._drop_unknown and (UNK in source.ids or UNK in target):
-            return "a token is not in the vocabulary"
-        return ""
+        sizes, longest = (len(source), len(target)), self._longest
+        if not all(sizes):
+            self.left_out["a side normalises to nothing"] += 1
+        elif longest and (sizes[0] > longest[0] or sizes[1] > longest[1]):
+            self.left_out["a side has too many tokens"] += 1
+        elif self._drop_unknown and (UNK in source.ids or UNK in target):
+            self.left_out["a token is not in the vocabulary"] += 1
+        else:
+            texts = pair.source, pair.target
+            self._chunk.append((source.ids, target, source.copies, pair.line, *texts))
+            self.rows += 1
+            if len(self._chunk) == CHUNK:
+                self._write()
 
     def _write(self) -> None:
+        arrays = []
         columns = list(zip(*self._chunk, strict=True))[: len(self._schema)]
-        arrays = [*map(_lists, columns[: len(_LISTS)]), *columns[len(_LISTS) :]]
+        for values, field in zip(columns, self._schema, strict=True):
+            if field.name in _LISTS:
+                starts = np.cumsum([0, *map(len, values)], dtype=np.int32)
+                arrays.append(pa.ListArray.from_arrays(starts, np.concatenate(values)))
+            else:
+                arrays.append(pa.array(values, field.type))
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._chunk = []
 
-    def __enter__(self) -> CorpusWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         with self._file, self._writer:
             if self._chunk and not any(error):
                 self._write()
-
-
-def _lists(rows: Sequence[Ids]) -> Any:
-    """A column of lists of ids."""
-    starts = np.zeros(len(rows) + 1, dtype=np.int32)
-    np.cumsum([len(row) for row in rows], out=starts[1:])
-    return pa.ListArray.from_arrays(starts, np.concatenate(rows))

@@ -4,8 +4,6 @@ A plan depends on the corpus, the seed and the epoch only. To resume in the midd
 plan is made again and the batches that were done are skipped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +14,7 @@ from dragoman.errors import DataError
 
 Rows = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
+Buckets = Sequence[tuple[int, int]]
 
 LONGEST_SOURCE = 4
 """Most source positions of a batch, as a multiple of its target positions."""
@@ -28,27 +27,32 @@ LEAST_FILLED = 0.25
 def plan_epoch(
     source: Lengths, target: Lengths, options: TrainingOptions, *, epoch: int
 ) -> list[Rows]:
-    """The batches of one epoch, as ``options.batching`` asks for them."""
-    seed = options.seed
+    """The batches of one epoch, as ``options.batching`` asks for them.
+
+    Args:
+        source, target: tokens of each pair, end tokens not counted.
+        options: the kind and the size of batches, and the seed of their order.
+        epoch: with the seed it decides the order.
+
+    Raises:
+        DataError: no pair fits a bucket.
+    """
+    seed, count = options.seed, options.batch_sentences
     if options.batching == "sentences":
-        count = options.batch_sentences
         return plan_sentences(source, target, count, seed=seed, epoch=epoch)
     if options.batching == "buckets":
-        count = options.batch_sentences
         return plan_buckets(source, target, options.buckets, count, seed=seed, epoch=epoch)
-    tokens = options.batch_tokens
-    assert not isinstance(tokens, str), "resolve options first"
-    return plan_batches(source, target, tokens, seed=seed, epoch=epoch)
+    assert not isinstance(options.batch_tokens, str), "resolve options first"
+    return plan_batches(source, target, options.batch_tokens, seed=seed, epoch=epoch)
 
 
 def plan_batches(
-    source_lengths: Lengths, target_lengths: Lengths, batch_tokens: int, *, seed: int, epoch: int
+    source: Lengths, target: Lengths, batch_tokens: int, *, seed: int, epoch: int
 ) -> list[Rows]:
     """Group all pairs into batches of like lengths, in random order.
 
     Args:
-        source_lengths: tokens of each source, end token not counted.
-        target_lengths: tokens of each target, end token not counted.
+        source, target: tokens of each pair, end tokens not counted.
         batch_tokens: most target positions of a batch, padding and end tokens included; a single
             longer pair is a batch of its own.
         seed, epoch: decide the order.
@@ -57,8 +61,8 @@ def plan_batches(
         The rows of each batch.
     """
     random = np.random.default_rng((seed, epoch))
-    order = _by_length(source_lengths, target_lengths, random)
-    source, target = source_lengths[order] + 1, target_lengths[order] + 1
+    order = _by_length(source, target, random)
+    source, target = source[order] + 1, target[order] + 1
     batches, start = [], 0
     while start < len(order):
         end = start + _take(source[start:], target[start:], batch_tokens)
@@ -68,31 +72,25 @@ def plan_batches(
 
 
 def plan_sentences(
-    source_lengths: Lengths, target_lengths: Lengths, count: int, *, seed: int, epoch: int
+    source: Lengths, target: Lengths, count: int, *, seed: int, epoch: int
 ) -> list[Rows]:
     """Group all pairs into batches of ``count`` pairs of like lengths, in random order.
 
     One batch holds fewer when ``count`` does not divide the number of pairs.
 
     Args:
-        source_lengths, target_lengths: tokens of each pair.
+        source, target: tokens of each pair.
         count: pairs of a batch.
         seed, epoch: decide the order.
     """
     random = np.random.default_rng((seed, epoch))
-    order = _by_length(source_lengths, target_lengths, random)
+    order = _by_length(source, target, random)
     batches = [order[start : start + count] for start in range(0, len(order), count)]
     return [batches[i] for i in random.permutation(len(batches))]
 
 
 def plan_buckets(
-    source_lengths: Lengths,
-    target_lengths: Lengths,
-    buckets: Sequence[tuple[int, int]],
-    count: int,
-    *,
-    seed: int,
-    epoch: int,
+    source: Lengths, target: Lengths, buckets: Buckets, count: int, *, seed: int, epoch: int
 ) -> list[Rows]:
     """Draw a bucket uniformly and ``count`` different pairs from it, for each batch.
 
@@ -100,7 +98,7 @@ def plan_buckets(
     used.
 
     Args:
-        source_lengths, target_lengths: tokens, end tokens not counted.
+        source, target: tokens of each pair, end tokens not counted.
         buckets: most source and target tokens of each; a pair belongs to the first that it fits.
         count: pairs a batch, or all of a smaller bucket.
         seed, epoch: decide the draws.
@@ -109,17 +107,15 @@ def plan_buckets(
         DataError: no pair fits any bucket.
     """
     random = np.random.default_rng((seed, epoch))
-    fits = [(source_lengths <= s) & (target_lengths <= t) for s, t in buckets]
+    fits = [(source <= s) & (target <= t) for s, t in buckets]
     first = np.where(np.any(fits, axis=0), np.argmax(fits, axis=0), -1)
     members = [np.flatnonzero(first == number) for number in range(len(buckets))]
     members = [rows for rows in members if len(rows)]
     if not members:
         raise DataError("no pair fits a bucket", cure="raise training.buckets")
     steps = -(-int((first >= 0).sum()) // count)
-    return [
-        random.choice(rows, min(count, len(rows)), replace=False)
-        for rows in (members[i] for i in random.integers(len(members), size=steps))
-    ]
+    drawn = [members[i] for i in random.integers(len(members), size=steps)]
+    return [random.choice(rows, min(count, len(rows)), replace=False) for rows in drawn]
 
 
 def longest_batch(plan: Sequence[Rows], source: Lengths, target: Lengths) -> Rows:

@@ -6,8 +6,7 @@ A line is a word and E numbers, separated by single spaces; word2vec and fastTex
 of two numbers first.
 """
 
-from __future__ import annotations
-
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +39,8 @@ class Vectors:
 
     def summary(self) -> str:
         """One line for the user: the share of the vocabulary with a vector, and what was wrong."""
-        tokens = self.vocabulary - EOS - 1
-        text = f"word vectors for {len(self.rows):,} of {tokens:,} tokens"
-        if tokens:
-            text += f" ({100 * len(self.rows) / tokens:.1f} %)"
+        found, tokens = len(self.rows), self.vocabulary - EOS - 1
+        text = f"word vectors for {found:,} of {tokens:,} tokens ({100 * found / tokens:.1f} %)"
         if self.repeated:
             text += f"; {self.repeated} repeated words passed over"
         if self.unreadable:
@@ -66,9 +63,14 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
         DataError: there is no such file, it has vectors of another width, or none that is needed.
     """
     require(path)
-    wanted = _spellings(tokenizer)
-    exact: dict[int, npt.NDArray[np.float32]] = {}
-    folded: dict[int, npt.NDArray[np.float32]] = {}
+    exact, folded = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+    ids = range(EOS + 1, len(tokenizer))
+    for token, text in zip(ids, tokenizer.tokens(ids), strict=True):
+        word = text.removeprefix(SPACE)
+        exact[word].append(token)
+        folded[word.lower()].append(token)
+    found: dict[int, npt.NDArray[np.float32]] = {}
+    in_lower_case: dict[int, npt.NDArray[np.float32]] = {}
     seen: set[str] = set()
     repeated, unreadable = 0, list[str]()
     for line, word, numbers in _lines(path, width):
@@ -78,9 +80,9 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
             repeated += 1
         else:
             seen.add(word)
-            for token, is_exact in wanted.get(word, ()):
-                (exact if is_exact else folded).setdefault(token, numbers)
-    found = folded | exact
+            found |= dict.fromkeys(exact.get(word, ()), numbers)
+            in_lower_case |= dict.fromkeys(folded.get(word, ()), numbers)
+    found = in_lower_case | found
     if not found:
         raise DataError(
             "has no vector for any token of the vocabulary",
@@ -92,23 +94,6 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
     return Vectors(rows, values, len(tokenizer), repeated, tuple(unreadable))
 
 
-def _spellings(tokenizer: Tokenizer) -> dict[str, list[tuple[int, bool]]]:
-    """The words to look for in the file.
-
-    Returns:
-        For each word the tokens that can take its vector, and whether the word is spelt like the
-        token (else it is the token in lower case).
-    """
-    wanted: dict[str, list[tuple[int, bool]]] = {}
-    ids = range(EOS + 1, len(tokenizer))
-    for token, text in zip(ids, tokenizer.tokens(ids), strict=True):
-        word = text.removeprefix(SPACE)
-        wanted.setdefault(word, []).append((token, True))
-        if word.lower() != word:
-            wanted.setdefault(word.lower(), []).append((token, False))
-    return wanted
-
-
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.float32] | None]]:
     """Line number, word and vector of each line; None where a line is no vector.
 
@@ -117,22 +102,16 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.fl
     """
     first = True
     for line, raw in enumerate(decoded_lines(path, _LONGEST + 64 * width), 1):
-        if not isinstance(raw, str):
-            yield line, "", None
-            continue
         # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
-        parts = raw.rstrip().split(" ")
+        parts = raw.rstrip().split(" ") if isinstance(raw, str) else []
         if line == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
             continue
-        if first and len(parts) - 1 != width and _numbers(parts[1:]) is not None:
-            raise DataError(
-                f"has vectors of {len(parts) - 1} numbers, the embeddings are {width} wide",
-                place=place(path, line),
-                cure=f"set --model.embedding {len(parts) - 1}",
-            )
+        has = len(parts) - 1
+        if first and 0 < has != width and _numbers(parts[1:]) is not None:
+            cause = f"has vectors of {has} numbers, the embeddings are {width} wide"
+            raise DataError(cause, place=place(path, line), cure=f"set --model.embedding {has}")
         first = False
-        numbers = _numbers(parts[-width:]) if len(parts) > width else None
-        yield line, " ".join(parts[:-width]), numbers
+        yield line, " ".join(parts[:-width]), _numbers(parts[-width:]) if has >= width else None
 
 
 def _numbers(parts: list[str]) -> npt.NDArray[np.float32] | None:
