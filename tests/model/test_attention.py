@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from dragoman.model.attention import Attention, in_cells, one_each
+from dragoman.model.attention import Attention, of_hypotheses
 from dragoman.model.linear import plain
-from dragoman.model.rows import Memory
+from dragoman.model.protocols import Cells, Memory
 from tiny import BATCH, QUERIES, SOURCE, formula_weights
 
 WIDTH = 13
@@ -51,11 +51,11 @@ def test_weights_and_context_are_the_equations(score: str, mask: torch.Tensor) -
         assert (weights[b, :, real:] == 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(BATCH, QUERIES).double())
     for number in range(QUERIES):
-        one = one_each(attend)(queries[:, number])
+        one = of_hypotheses(attend, memory)(queries[:, number])
         for found, wanted in zip(one, (context, weights), strict=True):
             torch.testing.assert_close(found, wanted[:, number])
     # Some of the cells, in another order, one of them twice.
     cells = torch.tensor([7, 0, 14, 7, 3])
-    some = in_cells(attend, cells, BATCH, QUERIES)(queries.flatten(0, 1)[cells])
+    some = of_hypotheses(attend, memory, Cells(cells, QUERIES))(queries.flatten(0, 1)[cells])
     for found, wanted in zip(some, (context, weights), strict=True):
         torch.testing.assert_close(found, wanted.flatten(0, 1)[cells])

@@ -49,7 +49,7 @@ def naive_probs(
         for t in range(target.shape[1]):
             token = target[b : b + 1, t]
             token = torch.where(token >= VOCABULARY, UNK, token)
-            feature, state, weights = model.decoder.step(token, state, memory)
+            feature, state, weights = model.step(token, state, memory)
             assert weights is not None
             gate = torch.sigmoid(model.copying.gate(feature[0]))[0]
             generated = torch.softmax(model.output.weight @ feature[0] + model.output.bias, 0)

@@ -120,7 +120,7 @@ def test_what_learns_nothing_costs_nothing(frozen: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(
         output_module,
         "_add_product",
-        lambda total, left, right, first: formed.append(torch.mm(left.t(), right, out=total)),
+        lambda total, left, right: formed.append(torch.mm(left.t(), right, out=total)),
     )
     for learns in (True, False):
         getattr(layer, frozen).requires_grad_(learns)

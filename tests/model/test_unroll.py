@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from dragoman.data.batches import make_batch
 from dragoman.model.linear import fixed
+from dragoman.model.protocols import Cells
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from tiny import BATCH, HIDDEN, TARGET, tiny_model
 
@@ -48,7 +49,7 @@ def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor)
         memory, state = model.encode(source[b : b + 1, :real], mask[b : b + 1, :real])
         features = []
         for token in target[b].split(1):
-            feature, state, weights = model.decoder.step(token, state, memory)
+            feature, state, weights = model.step(token, state, memory)
             features.append(feature)
             if weights is not None:
                 torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
@@ -263,7 +264,7 @@ def test_steps_in_cells_are_those_of_one_hypothesis_a_sentence(
         memory, start = model.encode(source, mask)
         _, state, _ = model.step(target[:, 0], start, memory)
         wide, after, looked = model.step(
-            token, state.select(sentences), memory, model.products(fixed), cells, slots
+            token, state.select(sentences), memory, model.products(fixed), Cells(cells, slots)
         )
         each, expected, weights = model.step(
             token, state.select(sentences), memory.select(sentences.numpy())

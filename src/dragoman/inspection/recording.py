@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import Batch
-from dragoman.model.rows import Memory
+from dragoman.model.protocols import Memory
 from dragoman.model.seq2seq import Objective, Seq2Seq
 
 

@@ -9,10 +9,8 @@ Energies compare a decoder state q with an encoder state s:
     general     q . W s                    Luong 2015, eq. 8
     concat      v . tanh(W_q q + W_s s)    Bahdanau 2015, appendix A.1.2; Luong 2015, eq. 8
 
-The part that depends on the source alone (W s, W_s s) is formed once a sentence: the *keys*.
+The part that depends on the source alone (W s, W_s s) is computed once a sentence: the *keys*.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -22,21 +20,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dragoman.model.gathered import gathered, gathered_matmul
 from dragoman.model.linear import Maker, Product, matmul, plain
-from dragoman.model.protocols import Record, discard
-from dragoman.model.rows import Memory
+from dragoman.model.protocols import Cells, Memory, Record, discard
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Queries to contexts and weights."""
+"""Computes the contexts and the weights of queries."""
 
 
 class AttentionProducts(NamedTuple):
-    """What every query is multiplied by; only concat has any."""
+    """What queries and weights are multiplied by."""
 
-    query: Product
-    """W_q."""
-    energy: Product
-    """v."""
+    matmul: Callable[[Tensor], Product]
+    """Makes the products with keys and with states, one matrix a sentence."""
+    concat: tuple[Product, Product] | None
+    """W_q and v; None for the other scores."""
 
 
 class Attention(nn.Module):
@@ -64,33 +62,30 @@ class Attention(nn.Module):
             return make(self.key.weight)(states)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
-    def products(self, make: Maker) -> AttentionProducts | None:
-        """The products of every query; None where there are none."""
+    def products(self, make: Maker) -> AttentionProducts:
+        """The products with the weights; with ``gathered`` those with a memory are gathered too."""
+        multiply = gathered_matmul if make is gathered else matmul
         if self.query is None or self.energy is None:
-            return None
-        return AttentionProducts(make(self.query.weight, self.query.bias), make(self.energy.weight))
+            return AttentionProducts(multiply, None)
+        concat = make(self.query.weight, self.query.bias), make(self.energy.weight)
+        return AttentionProducts(multiply, concat)
 
-    def over(
-        self,
-        memory: Memory,
-        products: AttentionProducts | None,
-        multiply: Callable[[Tensor], Product] = matmul,
-        record: Record = discard,
-    ) -> Attend:
+    def over(self, memory: Memory, products: AttentionProducts, record: Record = discard) -> Attend:
         """Attention over the sentences of one memory.
 
         Args:
-            memory: B sentences; those of :meth:`keys` among it.
+            memory: B sentences, with their :meth:`keys`.
             products: from :meth:`products`.
-            multiply: makes the products with keys and states, one matrix a sentence.
             record: receives intermediate values.
 
         Returns:
             A function of queries [B, Q, H] that gives contexts [B, Q, M] and weights [B, Q, S],
             in fp32 or finer; each row of weights sums to 1 and is 0 on padding.
         """
-        compare = self._comparison(memory.keys, products, multiply)
+        multiply, concat = products
         average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
+        keys = memory.keys
+        compare = _concat(keys, *concat) if concat else multiply(keys.transpose(1, 2))
 
         def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
             energies = compare(queries)
@@ -104,49 +99,34 @@ class Attention(nn.Module):
 
         return attend
 
-    @staticmethod
-    def _comparison(
-        keys: Tensor, products: AttentionProducts | None, multiply: Callable[[Tensor], Product]
-    ) -> Product:
-        """Energies before masking, of queries: [B, Q, H] -> [B, Q, S]."""
-        if products is None:
-            return multiply(keys.transpose(1, 2))
-        query, energy = products
 
-        def concat(queries: Tensor) -> Tensor:
-            both = torch.tanh(query(queries).unsqueeze(2) + keys.unsqueeze(1))  # [B, Q, S, H]
-            return energy(both).squeeze(-1)
+def _concat(keys: Tensor, query: Product, energy: Product) -> Product:
+    """Energies of concat before masking: queries [B, Q, H] -> [B, Q, S]."""
 
-        return concat
+    def compare(queries: Tensor) -> Tensor:
+        both = torch.tanh(query(queries).unsqueeze(2) + keys.unsqueeze(1))  # [B, Q, S, H]
+        return energy(both).squeeze(-1)
+
+    return compare
 
 
-def one_each(attend: Attend) -> Attend:
-    """Attention of one query a sentence, [B, H] -> [B, M] and [B, S]."""
-
-    def attend_once(queries: Tensor) -> tuple[Tensor, Tensor]:
-        context, weights = attend(queries.unsqueeze(1))
-        return context.squeeze(1), weights.squeeze(1)
-
-    return attend_once
-
-
-def in_cells(attend: Attend, cells: Tensor, sentences: int, slots: int) -> Attend:
-    """Attention of N hypotheses of fewer sentences, [N, H] -> [N, M] and [N, S].
-
-    Every sentence has room for ``slots`` queries, whether they are taken or not, so that the
-    products have the same sizes, and a row of them the same bits, at every step of a search.
+def of_hypotheses(attend: Attend, memory: Memory, cells: Cells | None = None) -> Attend:
+    """Attention of N hypotheses: [N, H] -> [N, M] and [N, S].
 
     Args:
-        attend: for queries [B, Q, H].
-        cells: sentence x ``slots`` + number within the sentence, [N].
-        sentences: B.
-        slots: Q.
+        attend: over the sentences of ``memory``, for queries [B, Q, H].
+        memory: B sentences.
+        cells: the sentence of each hypothesis. None: hypothesis n belongs to sentence n.
     """
 
-    def attend_in_cells(queries: Tensor) -> tuple[Tensor, Tensor]:
-        grid = queries.new_zeros(sentences * slots, queries.shape[-1])
-        grid[cells] = queries
-        context, weights = attend(grid.view(sentences, slots, -1))
-        return context.flatten(0, 1)[cells], weights.flatten(0, 1)[cells]
+    def attend_once(queries: Tensor) -> tuple[Tensor, Tensor]:
+        if cells is None:
+            context, weights = attend(queries.unsqueeze(1))
+            return context.squeeze(1), weights.squeeze(1)
+        places, slots = cells
+        grid = queries.new_zeros(len(memory) * slots, queries.shape[-1])
+        grid[places] = queries
+        context, weights = attend(grid.view(len(memory), slots, -1))
+        return context.flatten(0, 1)[places], weights.flatten(0, 1)[places]
 
-    return attend_in_cells
+    return attend_once

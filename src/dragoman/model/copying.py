@@ -1,18 +1,16 @@
 """Copying of source words into the output by a pointer beside the generator.
 
     B batch   Q queries (target positions, or hypotheses)   S source   N tokens   H hidden
-    V vocabulary   W the vocabulary with the words of its own that a batch's sources add (W >= V)
+    V vocabulary   W the vocabulary and the words that only the sources of a batch have (W >= V)
 
 The next word is generated with probability g, or copied from the source position where attention
 looks (See et al. 2017, eq. 8-9, after Gulcehre et al. 2016):
 
     p(w) = g p_vocabulary(w) + (1 - g) sum of the attention on every i whose source word is w
 
-A source word that the target vocabulary lacks has an id of its own in its sentence, from V on
-(:mod:`dragoman.data.copies`). It can be copied; to the decoder it reads as the unknown word.
+A source word that the target vocabulary lacks gets an id from V on, which holds in its sentence
+only (:mod:`dragoman.data.copies`). It can be copied; the decoder reads it as the unknown word.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -29,7 +27,7 @@ _LEAST = 1e-20
 
 
 class Mixture(NamedTuple):
-    """What the pointer adds to the loss of N tokens."""
+    """Probabilities of N right tokens with a pointer: p(right) = g p_vocabulary + exp(copy)."""
 
     generate: Tensor
     """log g, [N]; minus infinity where the token can only be copied."""
@@ -41,7 +39,7 @@ class Copying(nn.Module):
     """The gate g between generating and copying.
 
     Args:
-        hidden: width H of the decoder's features, which know state, input and context.
+        hidden: width H of the decoder's features.
         vocabulary: V.
     """
 
@@ -50,7 +48,7 @@ class Copying(nn.Module):
         self.gate = nn.Linear(hidden, 1)
         self.vocabulary = vocabulary
         nn.init.zeros_(self.gate.weight)
-        nn.init.ones_(self.gate.bias)  # begins by generating three times out of four
+        nn.init.ones_(self.gate.bias)  # at first it generates three times out of four
 
     def product(self, make: Maker) -> Product:
         """The product that gives the gate."""
@@ -65,7 +63,7 @@ class Copying(nn.Module):
     def mixture(
         self, features: Tensor, weights: Tensor, copies: Tensor, targets: Tensor
     ) -> Mixture:
-        """The pointer's share of known targets.
+        """The gate and the copied probability of known targets.
 
         Args:
             features: [N, H].
@@ -88,19 +86,19 @@ class Copying(nn.Module):
         product: Product | None = None,
         record: Record = discard,
     ) -> Tensor:
-        """Log-probabilities over the vocabulary and the source's own words.
+        """Log-probabilities of the vocabulary and of the words that only the sources have.
 
         Args:
             log_probs: of the generator, [..., V].
             features: [..., H].
             weights: attention [..., S].
-            copies: [..., S].
-            product: from :meth:`product`; a plain one by default.
+            copies: ids of the source's words in the target's vocabulary, [..., S].
+            product: from :meth:`product`; None makes a plain one.
             record: receives the gate.
 
         Returns:
-            [..., W], W as wide as the largest id needs; minus infinity for other sources' own
-            words, and no other's below ``log(1e-20)``.
+            [..., W], W as wide as the largest id needs. A word that only other sources have gets
+            minus infinity; no other word is below ``log(1e-20)``.
         """
         generate, copy = self._gates(features, product or self.gate)
         record("copying gate", "B T", generate.exp())
@@ -108,10 +106,11 @@ class Copying(nn.Module):
         probs = F.pad((log_probs + generate.unsqueeze(-1)).exp(), (0, width - self.vocabulary))
         shares = weights.to(probs.dtype) * copy.exp().unsqueeze(-1)
         found = probs.scatter_add(-1, copies, shares).clamp_min(_LEAST).log()
+        if width == self.vocabulary:
+            return found
         last = copies.amax(-1, keepdim=True).clamp_min(self.vocabulary - 1)
-        ids = torch.arange(found.shape[-1], device=found.device)
-        return found.masked_fill(ids > last, -torch.inf) if width > self.vocabulary else found
+        return found.masked_fill(torch.arange(width, device=found.device) > last, -torch.inf)
 
     def readable(self, ids: Tensor) -> Tensor:
-        """``ids`` as the decoder reads them: words of a source's own become the unknown word."""
+        """``ids`` as the decoder reads them: from V on they become the unknown word."""
         return ids.masked_fill(ids >= self.vocabulary, UNK)

@@ -4,8 +4,6 @@ Torch's dropout draws one number for each value, one after the other, which took
 step on a processor.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -12,8 +12,6 @@ of integers are exact, so a row's numbers do not depend on the other rows. ``doc
 it costs and gains.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 E embedding   V vocabulary
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,42 +1,33 @@
 """Scheduled sampling: in training the decoder reads some of its own guesses (Bengio et al. 2015).
 
-    B batch   T target   N positions
+    B batch   T target   H hidden   S source
 
-It prepares a model for its own mistakes. Two ways to choose what is guessed:
+The model learns to continue after its own mistakes. There are two ways to choose the input:
 
     sequence   a sentence is read from the reference, or wholly from the model's own guesses
-    token      each token by itself
+    token      each token is chosen by itself
 """
-
-from __future__ import annotations
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dragoman.model.output import Output
-from dragoman.model.protocols import Decoder
-from dragoman.model.rows import Memory, stacked
+from dragoman.model.linear import Product
+from dragoman.model.protocols import Features, Stepper
 
 
 def features_with_guesses(
-    decoder: Decoder,
-    output: Output,
-    target: Tensor,
-    state: Any,
-    memory: Memory,
-    *,
-    way: str,
-    share: float,
-) -> tuple[Tensor, Tensor | None]:
+    step: Stepper, scores: Product, target: Tensor, state: Any, way: str, share: float
+) -> Features:
     """The decoder's features where a share of its input is its own guesses.
 
     Args:
-        decoder, output: give the guesses, the most probable tokens, found without a gradient.
+        step: the decoder over the encoded source.
+        scores: features to the scores of all words; the best word, found without a gradient, is
+            the guess.
         target: the reference as input, ids [B, T]; the begin token stays.
         state: the decoder's first state.
-        memory: the encoded source.
         way: ``sequence`` or ``token``.
         share: probability that a sentence (or a token) is guessed, in [0, 1].
 
@@ -47,15 +38,14 @@ def features_with_guesses(
     drawn = drawn.expand(target.shape).clone()  # [B, T]
     drawn[:, 0] = False
     guessed, any_guessed = drawn.to(target.device, non_blocking=True), drawn.any(0).tolist()
-    step = decoder.stepper(memory)
-    features, weights = list[Tensor](), list[Tensor | None]()
-    for t in range(target.shape[1]):
-        token = target[:, t]
+    features, weights = list[Tensor](), list[Tensor]()
+    for t, token in enumerate(target.unbind(1)):
+        read = token
         if any_guessed[t]:
             with torch.no_grad():
-                guess = output.scores(features[-1]).argmax(-1)
-            token = torch.where(guessed[:, t], guess, token)
-        feature, state, looked = step(token, state)
+                read = torch.where(guessed[:, t], scores(features[-1]).argmax(-1), token)
+        feature, state, looked = step(read, state)
         features.append(feature)
-        weights.append(looked)
-    return torch.stack(features, 1), stacked(weights)
+        if looked is not None:
+            weights.append(looked)
+    return torch.stack(features, 1), torch.stack(weights, 1) if weights else None

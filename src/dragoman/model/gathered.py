@@ -11,22 +11,24 @@ pass keeps its two factors, and one product over all steps forms the gradient at
 That makes training of such decoders 19 % faster (``docs/log.md``).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dragoman.model.linear import Product, plain, reordered
+from dragoman.model.linear import Product, matmul, plain, reordered
 
 _Factors = list[tuple[Tensor, Tensor]]
 """x [..., N, I] and the gradient of its product [..., N, O], of each step."""
 
 
 def gathered(weight: Tensor, bias: Tensor | None = None) -> Product:
-    """A product with ``weight`` [O, I], plus ``bias`` [O], for the steps of one sequence."""
-    if len(weight) == 1:  # its gradient is small, and the factors would be large
+    """A product with ``weight`` [O, I], plus ``bias`` [O], for the steps of one sequence.
+
+    Without gradients it is a plain product.
+    """
+    # A gradient of one row is small, and its factors would be large.
+    if len(weight) == 1 or not torch.is_grad_enabled():
         return plain(weight, bias)
     multiply = gathered_matmul(weight.t())
     if bias is None:
@@ -35,8 +37,11 @@ def gathered(weight: Tensor, bias: Tensor | None = None) -> Product:
 
 
 def gathered_matmul(matrix: Tensor) -> Product:
-    """``x M`` for the steps of one sequence, with a matrix [I, O] or [B, I, O]."""
-    return _GatheredMatmul(matrix)
+    """``x M`` for the steps of one sequence, with a matrix [I, O] or [B, I, O].
+
+    Without gradients it is a plain product.
+    """
+    return _GatheredMatmul(matrix) if torch.is_grad_enabled() else matmul(matrix)
 
 
 class _GatheredMatmul:

@@ -18,8 +18,6 @@ All private operators of torch that the package needs for products are looked up
 installation lacks one, torch's public operator takes its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol

@@ -19,7 +19,7 @@ from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
 from dragoman.model.eight_bit import eight_bit, require_eight_bit
 from dragoman.model.linear import Maker, fixed
-from dragoman.model.rows import Memory
+from dragoman.model.protocols import Cells, Memory
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.network import Integers, Scores
 
@@ -89,11 +89,10 @@ class TorchNetwork:
         never: Sequence[int] = (),
     ) -> tuple[Scores, Any]:
         """Score what follows ``tokens`` [N]."""
-        at = self._tensor(cells)
-        features, state, weights = self.model.step(
-            self._tensor(tokens), state, memory, self.products, at, slots
-        )
-        copies = memory.copies[at // slots]
+        at = Cells(self._tensor(cells), slots)
+        token = self._tensor(tokens)
+        features, state, weights = self.model.step(token, state, memory, self.products, at)
+        copies = memory.copies[at.places // slots]
         log_probs, words = self.model.best(features, weights, copies, top, never, self.products)
         looked = None if weights is None else weights.cpu().numpy()
         best = None if words is None else words.cpu().numpy()

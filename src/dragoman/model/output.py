@@ -2,12 +2,10 @@
 
     N tokens   H hidden   V vocabulary   C tokens of a chunk
 
-The scores of all tokens would be a tensor [N, V], the largest of the whole step. It is never
-kept: the loss and its gradients are formed chunk by chunk in the forward pass, and the backward
-pass only scales them.
+The scores of all tokens would be a tensor [N, V], the largest of a training step. To save memory,
+the forward pass computes the loss and its gradients for C tokens at a time and keeps no scores; the
+backward pass only scales the gradients.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.model.copying import Mixture
-from dragoman.model.linear import Maker, Product
+from dragoman.model.linear import Maker, Product, plain
 
 CHUNK_ELEMENTS = 6_000_000
 """Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
@@ -51,37 +49,28 @@ class Output(nn.Module):
         """The product that gives the scores of all words."""
         return make(self.weight, self.bias)
 
-    def scores(self, features: Tensor) -> Tensor:
-        """[..., H] -> scores before normalisation, [..., V]."""
-        return F.linear(features, self.weight, self.bias)
-
     def forward(self, features: Tensor, product: Product | None = None) -> Tensor:
         """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
-        scores = (product or self.scores)(features)
+        scores = (product or self.product(plain))(features)
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
     def best(
-        self,
-        features: Tensor,
-        count: int | None,
-        never: Sequence[int] = (),
-        product: Product | None = None,
+        self, features: Tensor, count: int | None, never: Sequence[int], product: Product
     ) -> tuple[Tensor, Tensor | None]:
         """The most probable words, best first, and their log-probabilities.
 
-        The scores of a few rows at a time stay in the cache while their sum and the best words are
-        looked for.
+        It works on a few rows at a time, whose scores stay in the cache.
 
         Args:
             features: [N, H].
             count: how many words, C; None: all words in their order, with the same bits.
             never: words that are left out.
-            product: from :meth:`product`; a plain one by default.
+            product: from :meth:`product`.
 
         Returns:
             Log-probabilities and words, [N, C] both; with a count of None [N, V], and None.
         """
-        product, found = product or self.scores, []
+        found = []
         for some in features.split(_PRODUCT_ROWS):
             scores = product(some)  # [N, V]
             scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
@@ -100,16 +89,16 @@ class Output(nn.Module):
         """Cross-entropy with label smoothing (Szegedy 2016, section 7), summed over the tokens.
 
         The target distribution is ``(1 - smoothing)`` on the right token and ``smoothing / V`` on
-        every token. With a pointer, ``p(right)`` is the mixture of both; smoothing is then of the
-        vocabulary's part.
+        every token. With a pointer, ``p(right)`` is the mixture of both; smoothing then applies to
+        the probabilities of the vocabulary.
 
         Args:
-            features: [N, H], padding already taken out.
+            features: [N, H], without padding.
             targets: ids [N].
             smoothing: share spread over the vocabulary, in [0, 1).
-            mixture: what a pointer adds (:mod:`dragoman.model.copying`).
-            scale: factor of the smoothed loss. It costs nothing here, where the gradient is formed;
-                later it would cost a pass over the gradient.
+            mixture: the pointer's part (:mod:`dragoman.model.copying`); None: only generate.
+            scale: factor of the smoothed loss. It costs nothing here, where the gradient is
+                computed; later it would cost a pass over the gradient.
 
         Returns:
             The smoothed loss times ``scale``, with a gradient; the plain negative log-likelihood,
@@ -118,19 +107,19 @@ class Output(nn.Module):
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))
-        generate, copy = mixture or (None, None)
-        total, plain, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            features,
-            self.weight,
-            self.bias,
-            generate,
-            copy,
-            targets,
-            smoothing,
-            scale,
-            torch.is_grad_enabled(),
+        if mixture is None:
+            sure = torch.zeros(len(features), dtype=_sums(self.weight), device=features.device)
+            mixture = Mixture(sure, sure - math.inf)
+        options = smoothing, scale, torch.is_grad_enabled()
+        total, log_loss, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            features, self.weight, self.bias, *mixture, targets, options
         )
-        return total, plain, right
+        return total, log_loss, right
+
+
+def _sums(weight: Tensor) -> torch.dtype:
+    """The type in which scores are summed: fp32, or fp64 for weights in fp64."""
+    return torch.promote_types(weight.dtype, torch.float32)
 
 
 def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, Tensor | None]:
@@ -178,94 +167,80 @@ class _FusedCrossEntropy(torch.autograd.Function):
         features: Tensor,
         weight: Tensor,
         bias: Tensor,
-        generate: Tensor | None,
-        copy: Tensor | None,
+        generate: Tensor,
+        copy: Tensor,
         targets: Tensor,
-        smoothing: float,
-        scale: float | Tensor,
-        enabled: bool,
+        options: tuple[float, float | Tensor, bool],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32."""
-        learn = enabled and any(ctx.needs_input_grad)  # needs_input_grad ignores no_grad
+        """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32.
+
+        ``options`` are smoothing, scale, and whether gradients are enabled.
+        """
+        smoothing, scale, enabled = options
+        learns = [enabled and asked for asked in ctx.needs_input_grad]  # which ignores no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
-        sums = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        total, plain, unbeaten = torch.zeros(3, dtype=sums, device=weight.device)
-        d_features, d_weight, d_bias = (
-            make(given) if learn and asked else None
-            for make, given, asked in zip(
-                (torch.empty_like, torch.empty_like, torch.zeros_like),
-                (features, weight, bias),
-                ctx.needs_input_grad[:3],
-                strict=True,
-            )
-        )
-        shares = []  # of the generator in the probability of each right token
+        total, plain, unbeaten = torch.zeros(3, dtype=_sums(weight), device=weight.device)
+        d_features = torch.empty_like(features) if learns[0] else None
+        d_weight = torch.zeros_like(weight) if learns[1] else None
+        d_bias = torch.zeros_like(bias) if learns[2] else None
+        shares = torch.empty_like(generate)  # of the generator in the probability of each token
+        most = (1 - smoothing) * scale
         chunks = max(1, -(-features.shape[0] * weight.shape[0] // CHUNK_ELEMENTS))
         rows = -(-features.shape[0] // chunks)  # about as many in every chunk
         for chunk in range(chunks):
             now = slice(chunk * rows, (chunk + 1) * rows)
             x, y = features[now], targets[now].unsqueeze(1)
-            scores = F.linear(x, low, low_bias).to(sums)  # [C, V]
+            g, c = generate[now].unsqueeze(1), copy[now].unsqueeze(1)
+            scores = F.linear(x, low, low_bias).to(total.dtype)  # [C, V]
             best, own = scores.amax(1, keepdim=True), scores.gather(1, y)  # [C, 1]
             mean = scores.mean(1, keepdim=True) if smoothing else own
             exp = scores.sub_(best).exp_()  # in place: memory bandwidth limits this loop
             mass = exp.sum(1, keepdim=True)
             log_mass = best + mass.log()
-            right = own = own - log_mass
-            best = best - log_mass
-            share: Tensor | float = 1.0
-            if generate is not None and copy is not None:
-                own = right + generate[now].unsqueeze(1)
-                right = torch.logaddexp(own, copy[now].unsqueeze(1))
-                best = best + generate[now].unsqueeze(1)
-                share = (own - right).exp_()
-                shares.append(share)
+            generated = own - log_mass + g
+            right = torch.logaddexp(generated, c)
+            share = (generated - right).exp_()
+            shares[now] = share.squeeze(1)
             plain -= right.sum()
-            unbeaten += (right >= best).sum()
+            unbeaten += (right >= best - log_mass + g).sum()
             total -= (1 - smoothing) * right.sum()
             if smoothing:
                 total -= smoothing * (mean - log_mass).sum()
-            if learn:
-                # d loss / d score = (share (1 - smoothing) + smoothing) p
-                #                   - share (1 - smoothing) [right] - smoothing / V
-                # all times the scale
-                held = (1 - smoothing) * scale * share
-                d_scores = exp.mul_((held + smoothing * scale) / mass)
-                if smoothing:
-                    d_scores -= smoothing * scale / weight.shape[0]
-                d_scores.scatter_add_(1, y, -held * torch.ones_like(right))
-                d_low = d_scores.to(features.dtype)
-                if d_features is not None:
-                    torch.mm(d_low, low, out=d_features[now])
-                if d_weight is not None:
-                    _add_product(d_weight, d_low, x, first=not chunk)
-                if d_bias is not None:
-                    d_bias += d_scores.sum(0)
-        if learn:
-            # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
-            most = (1 - smoothing) * scale
-            pointed = most * torch.cat(shares).squeeze(1) if shares else None
-            d_pointer = (None, None) if pointed is None else (-pointed, pointed - most)
-            ctx.save_for_backward(d_features, d_weight, d_bias, *d_pointer)
+            if not any(learns):
+                continue
+            # d loss / d score = (share (1 - smoothing) + smoothing) p
+            #                   - share (1 - smoothing) [right] - smoothing / V
+            # all times the scale
+            held = most * share
+            d_scores = exp.mul_((held + smoothing * scale) / mass)
+            if smoothing:
+                d_scores -= smoothing * scale / weight.shape[0]
+            d_scores.scatter_add_(1, y, -held)
+            d_low = d_scores.to(features.dtype)
+            if d_features is not None:
+                torch.mm(d_low, low, out=d_features[now])
+            if d_weight is not None:
+                _add_product(d_weight, d_low, x)
+            if d_bias is not None:
+                d_bias += d_scores.sum(0)
+        # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
+        held = most * shares
+        ctx.save_for_backward(d_features, d_weight, d_bias, -held, held - most)
         ctx.mark_non_differentiable(plain, unbeaten)
         return total * scale, plain, unbeaten
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the forward pass, times that of the loss, which is mostly one."""
-        scale = grads[0]
-        formed = list(ctx.saved_tensors)
+        scale, formed = grads[0], list(ctx.saved_tensors)
         if scale.device.type != "cpu" or scale != 1:  # to ask this of a GPU is to wait for it
             formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
-        return (*formed, None, None, None, None)
+        return (*formed, None, None)
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool) -> None:
-    """``total += left' right``; the first product is written over what is there."""
-    if total.dtype != left.dtype:
-        product = left.t() @ right
-        total.copy_(product) if first else total.add_(product)
-    elif first:
-        torch.mm(left.t(), right, out=total)
-    else:
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """``total += left' right``."""
+    if total.dtype == left.dtype:
         total.addmm_(left.t(), right)
+    else:
+        total += left.t() @ right

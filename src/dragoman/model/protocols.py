@@ -1,52 +1,92 @@
-"""What a family of models gives: an encoder and a decoder that fit those of any other family.
+"""What the parts of a model exchange, and what a family of encoders and decoders provides.
 
     B sentences   N hypotheses   S source   T target   H hidden   K rows of a state
+    M width of the encoder's states
 
-A family is a package beside this file (:mod:`dragoman.model.recurrent`);
-:mod:`dragoman.model.build` chooses families by name.
+A family is a package beside this file, such as :mod:`dragoman.model.recurrent`. The encoder of one
+family works with the decoder of any other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
 from dragoman.model.linear import Maker
-from dragoman.model.rows import Memory
 
 Record = Callable[[str, str, Tensor], None]
 """Receives an intermediate value: its name, a letter for each axis ("B S H"), and the tensor."""
 
 
 def discard(name: str, axes: str, value: Tensor) -> None:
-    """Ignores an intermediate value."""
+    """A :data:`Record` that ignores every value."""
 
 
-class State(Protocol):
-    """Where the decoder stands in each of N hypotheses; a value, never changed in place."""
+@dataclass(frozen=True)
+class Rows:
+    """A value with one entry a row; a subclass names its fields, which are tensors [N, ...]."""
 
-    def __len__(self) -> int: ...
+    def _tensors(self) -> list[Tensor]:
+        return [getattr(self, field.name) for field in fields(self)]
+
+    def __len__(self) -> int:
+        return len(self._tensors()[0])
 
     def select(self, rows: Tensor | npt.NDArray[Any]) -> Self:
         """The entries of ``rows``, integers [N'], which may repeat or leave out any."""
-        ...
+        index = torch.as_tensor(rows, device=self._tensors()[0].device)
+        return type(self)(*(tensor.index_select(0, index) for tensor in self._tensors()))
 
     def join(self, more: Self) -> Self:
-        """These entries, then those of ``more``."""
-        ...
+        """The entries of this value, then those of ``more``."""
+        pairs = zip(self._tensors(), more._tensors(), strict=True)
+        return type(self)(*(torch.cat(pair) for pair in pairs))
 
 
+@dataclass(frozen=True)
+class Memory(Rows):
+    """B encoded sentences, as the decoder reads them at every step."""
+
+    states: Tensor
+    """Encoder states, [B, S, M]."""
+    keys: Tensor
+    """What attention compares its queries with, [B, S, H]; the states themselves without it."""
+    mask: Tensor
+    """False on padding, [B, S]."""
+    copies: Tensor
+    """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] for a model that does
+    not copy."""
+
+
+class Cells(NamedTuple):
+    """Which sentence of a memory each of N hypotheses belongs to.
+
+    Every sentence has a fixed number of slots, and attention is computed for all B x ``slots``
+    cells, so that the numbers of a hypothesis do not depend on how many slots are taken.
+    """
+
+    places: Tensor
+    """Sentence x ``slots`` + number of the hypothesis within its sentence, [N]."""
+    slots: int
+    """Most hypotheses of a sentence."""
+
+
+Features = tuple[Tensor, Tensor | None]
+"""What the decoder computes of whole targets: features [B, T, H], from which the next tokens are
+scored, and attention weights [B, T, S] (None without attention)."""
 Step = tuple[Tensor, Any, Tensor | None]
-"""Features [N, H], the new state, and attention weights [N, S] (None without attention)."""
+"""Features [N, H], the new state (:class:`Rows`), and attention weights [N, S] or None."""
+Stepper = Callable[[Tensor, Any], Step]
+"""Reads one more token of each of N hypotheses: (ids [N], state) -> :data:`Step`."""
 
 
 class Encoder(Protocol):
-    """Source sentences to one state a position."""
+    """Computes one state for every position of source sentences."""
 
     embedding: Embedding
 
@@ -63,81 +103,60 @@ class Encoder(Protocol):
         Args:
             source: ids [B, S].
             mask: [B, S], false on padding.
-            lengths: real tokens of each source, [B]. Without them they are read off the mask,
-                which makes the program wait for a GPU.
+            lengths: real tokens of each source, [B]. None reads them off the mask, which makes
+                the program wait for a GPU.
             make: makes the products; None takes those that are fastest in training.
             record: receives intermediate values.
 
         Returns:
-            States [B, S, H], and a summary of each sentence [B, K, H] for the decoder's first
+            States [B, S, M], and a summary of each sentence [B, K, H] for the decoder's first
             state.
         """
         ...
 
 
 class Decoder(Protocol):
-    """Target tokens so far and the encoded source to features of the next token."""
+    """Computes features of the next token from the target tokens so far and the encoded source."""
 
     embedding: Embedding
-
-    @property
-    def attends(self) -> bool:
-        """Steps give attention weights."""
-        ...
+    attends: bool
+    """Its steps give attention weights."""
 
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor, make: Maker = ...) -> Memory:
-        """What the steps need of encoder states [B, S, H]; see :class:`Memory`."""
+        """Compute what every step needs of encoder states [B, S, M]; see :class:`Memory`."""
         ...
 
     def start(self, summary: Tensor) -> Any:
         """The first state, from the summary of each sentence [B, K, H]."""
         ...
 
-    def unroll(self, target: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Tensor | None]:
+    def unroll(self, target: Tensor, state: Any, memory: Memory) -> Features:
         """Read whole known targets, as training does.
 
         Args:
             target: the decoder's input, ids [B, T]; padding at the end is computed and ignored.
             state: the first state of each sentence.
             memory: the encoded sentences.
-
-        Returns:
-            Features [B, T, H], and attention weights [B, T, S] or None.
-        """
-        ...
-
-    def stepper(self, memory: Memory) -> Callable[[Tensor, Any], Step]:
-        """A function (ids [B], state) -> :data:`Step`, to read targets of B sentences in a loop.
-
-        Like :meth:`step` for one hypothesis a sentence; gradients are cheaper.
         """
         ...
 
     def products(self, make: Maker) -> Any:
-        """What :meth:`step` multiplies by; search makes it once."""
+        """The products with the weights of a step, made once for many steps."""
         ...
 
-    def step(
+    def stepper(
         self,
-        token: Tensor,
-        state: Any,
         memory: Memory,
         products: Any = None,
-        cells: Tensor | None = None,
-        slots: int = 1,
+        cells: Cells | None = None,
         record: Record = discard,
-    ) -> Step:
-        """Read one more token of each hypothesis.
+    ) -> Stepper:
+        """A function that reads one more token of each hypothesis.
 
         Args:
-            token: ids [N].
-            state: of N hypotheses.
             memory: the encoded sentences.
-            products: from :meth:`products`; plain ones by default.
-            cells: sentence x ``slots`` + number of the hypothesis within its sentence, [N].
-                Attention is computed for all B x ``slots`` cells, so that its numbers do not
-                depend on how many of them are taken. None: row n of the memory is hypothesis n's.
-            slots: most hypotheses of a sentence.
+            products: from :meth:`products`; None makes plain ones.
+            cells: the sentence of each hypothesis. None: hypothesis n belongs to sentence n.
             record: receives intermediate values.
         """
         ...

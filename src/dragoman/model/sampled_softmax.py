@@ -10,8 +10,6 @@ the exact form when the C largest of Gumbel-perturbed log-probabilities are take
 has no bias, and its logarithm's bias falls with C.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -61,10 +59,10 @@ def sampled_loss(
 
     Args:
         output: the output layer.
-        features: [N, H], padding already taken out.
+        features: [N, H], without padding.
         targets: ids [N].
         count: C; from V on, the full softmax is used.
-        mixture: what a pointer adds (:mod:`dragoman.model.copying`).
+        mixture: the pointer's part (:mod:`dragoman.model.copying`); None: only generate.
         ranks: of the words by frequency, [V]; None: the order of their ids.
 
     Returns:

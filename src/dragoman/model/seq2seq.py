@@ -3,8 +3,6 @@
 B batch   N hypotheses   S source   T target   H hidden   V vocabulary   W words with copies
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,11 +13,20 @@ from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import Ids
 from dragoman.model.copying import Copying
 from dragoman.model.feeding import features_with_guesses
+from dragoman.model.gathered import gathered
 from dragoman.model.linear import Maker, Product, plain
 from dragoman.model.output import Output
-from dragoman.model.protocols import Decoder, Encoder, Record, Step, discard
+from dragoman.model.protocols import (
+    Cells,
+    Decoder,
+    Encoder,
+    Features,
+    Memory,
+    Record,
+    Step,
+    discard,
+)
 from dragoman.model.recurrent.bridge import Bridge
-from dragoman.model.rows import Memory
 from dragoman.model.sampled_softmax import sampled_loss
 
 
@@ -54,17 +61,17 @@ class Objective(NamedTuple):
 
 
 class Products(NamedTuple):
-    """What one step of search multiplies by; made once for many steps."""
+    """The products of one step of search with the weights, made once for many steps."""
 
     decoder: Any
-    """See :meth:`Decoder.products`."""
+    """From :meth:`Decoder.products`."""
     output: Product
     gate: Product | None
     """Of the pointer; None for a model that does not copy."""
 
 
 class Seq2Seq(nn.Module):
-    """Encoder, bridge, decoder with attention, and output layer."""
+    """Encoder, bridge, decoder, output layer, and a pointer for a model that copies."""
 
     def __init__(
         self,
@@ -116,44 +123,42 @@ class Seq2Seq(nn.Module):
             batch: B pairs, on the device of the weights.
             objective: what is minimised.
         """
+
+        def real(x: Tensor) -> Tensor:
+            """The real tokens among all positions: [B, T, ...] -> [N, ...]."""
+            return x.flatten(0, 1).index_select(0, batch.real)
+
         memory, state = self.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
-        if objective.feeding == "none" or not objective.share:
-            features, weights = self.unroll(batch.target_in, state, memory)
+        way, share = objective.feeding, objective.share
+        if way == "none" or not share:
+            unrolled, weights = self.unroll(batch.target_in, state, memory)
         else:
-            features, weights = features_with_guesses(
-                self.decoder,
-                self.output,
-                self.readable(batch.target_in),
-                state,
-                memory,
-                way=objective.feeding,
-                share=objective.share,
-            )  # [B, T, H] and [B, T, S]
-        features = features.flatten(0, 1).index_select(0, batch.real)  # [N, H], N real tokens
-        answers = batch.target_out.flatten().index_select(0, batch.real)
-        mixture = None
+            step = self.decoder.stepper(memory, self.decoder.products(gathered))
+            target, guess = self.readable(batch.target_in), self.output.product(plain)
+            unrolled, weights = features_with_guesses(step, guess, target, state, way, share)
+        features, answers, mixture = real(unrolled), real(batch.target_out), None
         if self.copying is not None and weights is not None:
-            both = (weights, _every_position(memory.copies, weights))
-            looked, words = (x.flatten(0, 1).index_select(0, batch.real) for x in both)
-            mixture = self.copying.mixture(features, looked, words, answers)  # [N] both
+            words = real(_every_position(memory.copies, weights))
+            mixture = self.copying.mixture(features, real(weights), words, answers)
         answers = self.readable(answers)
         if objective.samples:
-            total, plain, right = sampled_loss(
+            sums = sampled_loss(
                 self.output, features, answers, objective.samples, mixture, objective.ranks
             )
-            total = total * objective.scale
+            sums = sums[0] * objective.scale, *sums[1:]
         else:
-            total, plain, right = self.output.loss(
+            sums = self.output.loss(
                 features, answers, objective.smoothing, mixture, objective.scale
             )
-        return Loss(total, plain, batch.target_mask.sum(), right)
+        total, log_loss, right = sums
+        return Loss(total, log_loss, batch.target_mask.sum(), right)
 
-    def unroll(self, target: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """:meth:`Decoder.unroll` of ids [B, T] that may be words of a source's own."""
+    def unroll(self, target: Tensor, state: Any, memory: Memory) -> Features:
+        """:meth:`Decoder.unroll` of ids [B, T], which may be words of a source's own."""
         return self.decoder.unroll(self.readable(target), state, memory)
 
     def products(self, make: Maker) -> Products:
-        """What :meth:`step` and :meth:`best` multiply by."""
+        """The products of :meth:`step` and :meth:`best`."""
         gate = None if self.copying is None else self.copying.product(make)
         return Products(self.decoder.products(make), self.output.product(make), gate)
 
@@ -163,13 +168,12 @@ class Seq2Seq(nn.Module):
         state: Any,
         memory: Memory,
         products: Products | None = None,
-        cells: Tensor | None = None,
-        slots: int = 1,
+        cells: Cells | None = None,
         record: Record = discard,
     ) -> Step:
-        """:meth:`Decoder.step` of ids [N] that may be words of a source's own."""
+        """One call of :meth:`Decoder.stepper`, for ids [N] that may be words of a source's own."""
         made = None if products is None else products.decoder
-        return self.decoder.step(self.readable(token), state, memory, made, cells, slots, record)
+        return self.decoder.stepper(memory, made, cells, record)(self.readable(token), state)
 
     def scores(
         self,
@@ -185,16 +189,15 @@ class Seq2Seq(nn.Module):
             features: [B, H], or [B, T, H].
             weights: attention, [B, S] or [B, T, S].
             copies: ids of the source's words in the target's vocabulary, [B, S].
-            products: from :meth:`products`; plain ones by default.
+            products: from :meth:`products`; None makes plain ones.
             record: receives intermediate values.
         """
         output, gate = (None, None) if products is None else products[1:]
         log_probs: Tensor = self.output(features, output)
         if self.copying is None or weights is None:
             return log_probs
-        return self.copying.extend(
-            log_probs, features, weights, _every_position(copies, weights), gate, record
-        )
+        words = _every_position(copies, weights)
+        return self.copying.extend(log_probs, features, weights, words, gate, record)
 
     def best(
         self,
@@ -202,8 +205,8 @@ class Seq2Seq(nn.Module):
         weights: Tensor | None,
         copies: Tensor,
         count: int | None,
-        never: Sequence[int] = (),
-        products: Products | None = None,
+        never: Sequence[int],
+        products: Products,
     ) -> tuple[Tensor, Tensor | None]:
         """The most probable words of :meth:`scores`, best first, and their log-probabilities.
 
@@ -213,14 +216,13 @@ class Seq2Seq(nn.Module):
             copies: ids of the source's words in the target's vocabulary, [N, S].
             count: how many words, C; None: all words in their order.
             never: words that are left out.
-            products: from :meth:`products`; plain ones by default.
+            products: from :meth:`products`.
 
         Returns:
             Log-probabilities and words, [N, C] both; with a count of None [N, W], and None.
         """
         if self.copying is None:
-            made = None if products is None else products.output
-            return self.output.best(features, count, never, made)
+            return self.output.best(features, count, never, products.output)
         scores = self.scores(features, weights, copies, products)
         scores[:, list(never)] = -math.inf
         if count is None:

@@ -3,8 +3,6 @@
 B batch   H hidden   K rows of state, of the encoder (K_e) or the decoder (K_d)
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +24,7 @@ class Bridge(nn.Module):
         decoder: layers of the decoder.
     """
 
-    def __init__(self, kind: str, *, hidden: int, rows: int, encoder: int, decoder: int) -> None:
+    def __init__(self, kind: str, hidden: int, rows: int, encoder: int, decoder: int) -> None:
         super().__init__()
         self.kind = kind
         self.linear: nn.Linear | None = None

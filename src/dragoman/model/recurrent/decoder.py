@@ -4,8 +4,8 @@
     R rows of state a layer   L layers   K = R x L (+ 1 with input feeding)   G gates
 
 :meth:`RecurrentDecoder.unroll` reads whole known targets, as training does;
-:meth:`RecurrentDecoder.step` reads one token of every hypothesis, as search does. Both give the
-same numbers.
+:meth:`RecurrentDecoder.stepper` reads one token of every hypothesis, as search does. Both compute
+the same numbers.
 
 Three arrangements (``y`` the embedded token, ``s`` encoder states, ``a(h, s)`` the context):
 
@@ -18,44 +18,33 @@ Luong 2015 eq. 5 and section 3.3; Bahdanau 2015 section 3.1, with Luong's eq. 5 
 Only the last two feed attention back into the RNN and must loop over time.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from dragoman.model.attention import Attend, Attention, AttentionProducts, in_cells, one_each
+from dragoman.model.attention import Attend, Attention, AttentionProducts, of_hypotheses
 from dragoman.model.dropout import dropout
 from dragoman.model.embedding import Embedding
-from dragoman.model.gathered import gathered, gathered_matmul
-from dragoman.model.linear import Maker, Product, matmul, plain
-from dragoman.model.protocols import Record, discard
+from dragoman.model.gathered import gathered
+from dragoman.model.linear import Maker, Product, plain
+from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.layer import LayerProducts, StackOptions, layers_of, stack
-from dragoman.model.rows import Memory, Rows, stacked
-
-_FILL = 8
-"""Embedded words of a step are filled up to a multiple of this, so that a row of their product has
-the same bits whatever the others are."""
 
 
 @dataclass(frozen=True)
 class RecurrentState(Rows):
-    """Where the decoder stands in each of N hypotheses."""
+    """State of the decoder in each of N hypotheses."""
 
     rows: Tensor
     """[N, K, H]: the rows of layer 0, of layer 1, ..., and with input feeding the last features."""
 
 
-_Step = tuple[Tensor, RecurrentState, Tensor | None]
-"""Features [N, H], the new state, and attention weights [N, S] or None."""
-
-
 class DecoderProducts(NamedTuple):
-    """What one step multiplies by."""
+    """The products of one step with the weights."""
 
     layers: tuple[LayerProducts, ...]
     feedback: Product | None
@@ -87,27 +76,19 @@ class RecurrentDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding, self.attention, self.dropout = embedding, attention, options.dropout
-        self.before, self.input_feeding = before and attention is not None, input_feeding
+        self.attends = attention is not None
+        self.before, self.input_feeding = before and self.attends, input_feeding
+        self.loops = self.before or input_feeding  # attention feeds back: training is step by step
         self.inputs, self.rows = embedding.weight.shape[1], STATE_ROWS[options.cell]
         hidden = options.hidden
         self.layers = stack(options, self.inputs + hidden * self.loops, hidden)
         self.combine = None
-        if attention is not None:
+        if self.attends:
             self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c
             nn.init.xavier_uniform_(self.combine.weight)
 
-    @property
-    def attends(self) -> bool:
-        """Steps give attention weights."""
-        return self.attention is not None
-
-    @property
-    def loops(self) -> bool:
-        """Attention feeds back into the RNN, so that training must go step by step."""
-        return self.before or self.input_feeding
-
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor, make: Maker = plain) -> Memory:
-        """What the steps need of encoder states [B, S, H]; see :class:`Memory`."""
+        """Compute what every step needs of encoder states [B, S, H]; see :class:`Memory`."""
         keys = states if self.attention is None else self.attention.keys(states, make)
         return Memory(states, keys, mask, copies)
 
@@ -115,140 +96,100 @@ class RecurrentDecoder(nn.Module):
         """The first state, from the rows of all layers [B, RL, H]; with no features before it."""
         return self._state(summary, torch.zeros_like(summary[:, 0]))
 
-    def unroll(
-        self, target: Tensor, state: RecurrentState, memory: Memory
-    ) -> tuple[Tensor, Tensor | None]:
-        """Features for every position of known targets.
-
-        Args:
-            target: the decoder's input, ids [B, T]; padding at the end is computed and ignored.
-            state: the first state of each sentence.
-            memory: the encoded sentences.
-
-        Returns:
-            Features [B, T, H], and attention weights [B, T, S] or None.
-        """
-        x = self.embedding(target)  # [B, T, E]
-        if self.loops:
-            return self._loop(x, state, memory)
-        for number, layer in enumerate(layers_of(self.layers)):
-            first = state.rows[:, number * self.rows : (number + 1) * self.rows]
-            y, _ = layer.scan(layer.enter(x), first)
-            x = layer.leave(x, y)
-        products = self.products(plain)
-        return self._features(x, None, self._over(memory, products), products)
-
-    def _loop(
-        self, x: Tensor, state: RecurrentState, memory: Memory
-    ) -> tuple[Tensor, Tensor | None]:
-        """:meth:`unroll` where attention feeds back; what no step needs is done for all at once."""
-        products, attend = self._loop_products(memory)
-        projected = products.layers[0].input(x).unbind(1)  # T times [B, GH]
-        tops, weights, contexts = [], [], []
-        for one in projected:
-            if self.input_feeding:
-                top, state, looked = self._step(one, state, attend, products)
-                weights.append(looked)
-            else:
-                top, rows, found = self._advance(one, state, attend, products)
-                state = RecurrentState(rows)
-                contexts.append(found)
-            tops.append(top)
-        if self.input_feeding:
-            return torch.stack(tops, 1), stacked(weights)
-        together = tuple(torch.stack(each, 1) for each in zip(*contexts, strict=True))
-        return self._features(torch.stack(tops, 1), together, None, products)
-
-    def stepper(self, memory: Memory) -> Callable[[Tensor, RecurrentState], _Step]:
-        """A function (ids [B], state) -> features, state, weights, to read targets in a loop."""
-        products, attend = self._loop_products(memory)
-
-        def step(token: Tensor, state: RecurrentState) -> _Step:
-            projected = products.layers[0].input(self.embedding(token))
-            return self._step(projected, state, attend, products)
-
-        return step
-
     def products(self, make: Maker) -> DecoderProducts:
-        """What :meth:`step` multiplies by."""
+        """The products with the weights of a step, made once for many steps."""
         first, *others = layers_of(self.layers)
-        feedback = first.weight_input[0, :, self.inputs :]
+        layers = first.products(make, self.inputs), *(layer.products(make) for layer in others)
         return DecoderProducts(
-            (
-                first.products(make, slice(0, self.inputs)),
-                *(layer.products(make) for layer in others),
-            ),
-            make(feedback) if self.loops else None,
+            layers,
+            make(first.weight_input[0, :, self.inputs :]) if self.loops else None,
             None if self.attention is None else self.attention.products(make),
             None if self.combine is None else make(self.combine.weight),
         )
 
-    def step(
+    def unroll(self, target: Tensor, state: RecurrentState, memory: Memory) -> Features:
+        """Read whole known targets; :class:`dragoman.model.protocols.Decoder` has the arguments."""
+        x = self.embedding(target)  # [B, T, E]
+        if self.loops:
+            return self._loop(x, state, memory)
+        firsts = state.rows.split(self.rows, 1)
+        for layer, first in zip(layers_of(self.layers), firsts, strict=True):
+            x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
+        products = self.products(plain)
+        attend = self._attend(memory, products)
+        return self._features(x, attend and attend(x), products)
+
+    def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
+        """Unroll where attention feeds back; what no step needs is computed for all at once."""
+        products = self.products(gathered)
+        attend = self._attend(memory, products)
+        attend = attend and of_hypotheses(attend, memory)
+        tops, looked = list[Tensor](), list[Any]()
+        for projected in products.layers[0].input(x).unbind(1):  # T times [B, GH]
+            if self.input_feeding:
+                top, state, weights = self._step(projected, state, attend, products)
+                looked.append(weights)
+            else:
+                top, rows, found = self._advance(projected, state, attend, products)
+                state = RecurrentState(rows)
+                looked.append(found)
+            tops.append(top)
+        features = torch.stack(tops, 1)
+        if self.input_feeding:
+            return features, torch.stack(looked, 1)
+        contexts = [torch.stack(each, 1) for each in zip(*looked, strict=True)]
+        return self._features(features, contexts, products)
+
+    def stepper(
         self,
-        token: Tensor,
-        state: RecurrentState,
         memory: Memory,
         products: DecoderProducts | None = None,
-        cells: Tensor | None = None,
-        slots: int = 1,
+        cells: Cells | None = None,
         record: Record = discard,
-    ) -> _Step:
-        """Read one more token of each hypothesis; arguments as in :class:`protocols.Decoder`."""
+    ) -> Stepper:
+        """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
         products = products or self.products(plain)
-        attend = self._over(memory, products, record=record)
-        if attend is not None:
-            grid = None if cells is None else in_cells(attend, cells, len(memory), slots)
-            attend = grid or one_each(attend)
-        # Hypotheses of a beam often end in the same word: each is multiplied once.
-        words, at = token.unique(return_inverse=True)
-        embedded = self.embedding(torch.cat((words, words[:1].expand(-len(words) % _FILL))))
-        projected = products.layers[0].input(embedded)[at]
-        if record is not discard:
-            record("target embeddings", "N E", embedded[at])
-        features, state, weights = self._step(projected, state, attend, products)
-        record("decoder states", "N K H", state.rows)
-        record("attentional vector" if self.attends else "features", "N H", features)
-        return features, state, weights
+        attend = self._attend(memory, products, record)
+        attend = attend and of_hypotheses(attend, memory, cells)
 
-    def _loop_products(self, memory: Memory) -> tuple[DecoderProducts, Attend | None]:
-        """What a loop over the tokens of B sentences multiplies by, and its attention."""
-        learns = torch.is_grad_enabled()
-        products = self.products(gathered if learns else plain)
-        attend = self._over(memory, products, gathered_matmul if learns else matmul)
-        return products, attend and one_each(attend)
+        def step(token: Tensor, state: RecurrentState) -> Step:
+            embedded = self.embedding(token)
+            record("target embeddings", "N E", embedded)
+            projected = products.layers[0].input(embedded)
+            features, state, weights = self._step(projected, state, attend, products)
+            record("decoder states", "N K H", state.rows)
+            record("attentional vector" if self.attends else "features", "N H", features)
+            return features, state, weights
 
-    def _over(
-        self,
-        memory: Memory,
-        products: DecoderProducts,
-        multiply: Callable[[Tensor], Product] = matmul,
-        record: Record = discard,
+        return step
+
+    def _attend(
+        self, memory: Memory, products: DecoderProducts, record: Record = discard
     ) -> Attend | None:
-        """See :meth:`Attention.over`; None without attention."""
-        if self.attention is None:
+        """Attention over the sentences of a memory; None for a decoder without attention."""
+        if self.attention is None or products.attention is None:
             return None
-        return self.attention.over(memory, products.attention, multiply, record)
+        return self.attention.over(memory, products.attention, record)
 
     def _step(
-        self,
-        projected: Tensor,
-        state: RecurrentState,
-        attend: Attend | None,
-        products: DecoderProducts,
-    ) -> _Step:
-        """One token of each hypothesis, whose part of the input product is given: [N, GH]."""
-        top, rows, found = self._advance(projected, state, attend, products)
-        features, weights = self._features(top, found, attend, products)
+        self, x: Tensor, state: RecurrentState, attend: Attend | None, products: DecoderProducts
+    ) -> Step:
+        """One token of each hypothesis; ``x`` is its part of the input product, [N, GH]."""
+        top, rows, found = self._advance(x, state, attend, products)
+        found = found or (attend and attend(top))
+        features, weights = self._features(top, found, products)
         return features, self._state(rows, features), weights
 
     def _advance(
-        self,
-        projected: Tensor,
-        state: RecurrentState,
-        attend: Attend | None,
-        products: DecoderProducts,
+        self, x: Tensor, state: RecurrentState, attend: Attend | None, products: DecoderProducts
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
         """One step of the recurrence, for every arrangement.
+
+        Args:
+            x: the token's part of the input product, [N, GH].
+            state: of N hypotheses.
+            attend: attention of hypotheses.
+            products: from :meth:`products`.
 
         Returns:
             The last layer's output [N, H]; the rows of all layers [N, RL, H]; and, if attention
@@ -259,33 +200,27 @@ class RecurrentDecoder(nn.Module):
             found = attend(state.rows[:, self.rows * (len(self.layers) - 1)])  # the last layer's h
         if products.feedback is not None:
             fed = state.rows[:, -1] if found is None else found[0]
-            projected = projected + products.feedback(fed)
-        news, x = [], projected
-        for number, layer in enumerate(layers_of(self.layers)):
-            multiply = products.layers[number]
-            inner = multiply.input(layer.enter(x)) if number else x
-            before = state.rows[:, number * self.rows : (number + 1) * self.rows]
+            x = x + products.feedback(fed)
+        news, y = list[Tensor](), x  # y: input of a layer, then its output
+        befores = state.rows.split(self.rows, 1)  # a last one holds the features that are fed
+        for layer, multiply, before in zip(
+            layers_of(self.layers), products.layers, befores, strict=False
+        ):
+            inner = multiply.input(layer.enter(y)) if news else x
             news.append(layer.step(inner, before, multiply.hidden))
-            x = layer.leave(x, news[-1][:, 0])
-        return x, torch.cat(news, 1), found
+            y = layer.leave(y, news[-1][:, 0])
+        return y, torch.cat(news, 1), found
 
     def _features(
-        self,
-        x: Tensor,
-        found: tuple[Tensor, ...] | None,
-        attend: Attend | None,
-        products: DecoderProducts,
-    ) -> tuple[Tensor, Tensor | None]:
+        self, x: Tensor, found: Sequence[Tensor] | None, products: DecoderProducts
+    ) -> Features:
         """Outputs of the recurrence [..., H] to features [..., H], and attention weights.
 
         Args:
             x: [..., H].
-            found: context and weights, if attention stood before the recurrence.
-            attend: otherwise, attention over the source.
+            found: contexts and weights of attention.
             products: of the decoder.
         """
-        if found is None and attend is not None:
-            found = attend(x)
         weights = None
         if found is not None and products.combine is not None:
             context, weights = found

@@ -3,8 +3,6 @@
 B batch   S source   E embedding   H hidden   R rows of state   L layers
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

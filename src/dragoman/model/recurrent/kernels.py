@@ -7,11 +7,9 @@ for each launch; cuDNN runs all steps at once. The numbers of real positions are
 padding cuDNN gives zeros.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +18,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dragoman.data.tokenizer import Ids
-
-if TYPE_CHECKING:
-    from dragoman.model.recurrent.layer import Layer
+from dragoman.model.recurrent.cells import STATE_ROWS
 
 # The warning's advice is for torch's own modules; ours hold a layer's weights in three or four
 # tensors. The filter stays: one that is set for the moment of a call is not safe with threads.
@@ -36,32 +32,42 @@ def suits(x: Tensor) -> bool:
 
 
 def scan(
-    layer: Layer, x: Tensor, state: Tensor | None, mask: Tensor | None, lengths: Ids | None
+    cell: str,
+    weights: list[Tensor],
+    x: Tensor,
+    state: Tensor | None,
+    mask: Tensor | None,
+    lengths: Ids | None,
 ) -> tuple[Tensor, Tensor]:
-    """:meth:`Layer.scan` by torch's fused operators, with zeros on padding.
+    """Run whole sequences by torch's fused operators, with zeros on padding.
 
     Args:
-        layer: whose weights are used.
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        weights: W, U and two biases of each direction.
         x: [B, T, E].
         state: the first state, [B, R, D x H]; zeros when not given.
-        mask: [B, T], false on padding.
+        mask: [B, T], false on padding; None where there is none.
         lengths: real positions of each row, [B]. None reads them off the mask, which makes the
             program wait for a GPU.
+
+    Returns:
+        Outputs [B, T, D x H] and the final state [B, R, D x H].
     """
-    device, weights = x.device.type, _weights(layer)
+    device = x.device.type
     if torch.is_autocast_enabled(device):  # autocast itself would give cuDNN fp16, never bf16
         low = torch.get_autocast_dtype(device)
         x, weights = x.to(low), [weight.to(low) for weight in weights]
     batch, time, _ = x.shape
+    directions, hidden = len(weights) // 4, weights[1].shape[1]
     if state is None:
-        state = x.new_zeros(batch, layer.rows, layer.directions * layer.hidden)
-    rows = state.view(batch, layer.rows, layer.directions, layer.hidden).permute(1, 2, 0, 3)
+        state = x.new_zeros(batch, STATE_ROWS[cell], directions * hidden)
+    rows = state.view(batch, -1, directions, hidden).permute(1, 2, 0, 3)
     first = [row.to(x.dtype).contiguous() for row in rows]  # R times [D, B, H]
-    # has biases, layers, dropout, training, two directions
-    options = (True, 1, 0.0, layer.training, layer.directions == 2)
+    # has biases, layers, dropout, keeps what the backward pass needs, two directions
+    options = (True, 1, 0.0, True, directions == 2)
     with torch.autocast(device, enabled=False):
         if mask is None:
-            outputs, *last = _RUN[layer.cell](x, _first(first), weights, *options, True)
+            outputs, *last = _RUN[cell](x, _first(first), weights, *options, True)
         else:
             lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
             order = np.argsort(-lengths, kind="stable")
@@ -70,7 +76,7 @@ def scan(
                 x.index_select(0, there), torch.from_numpy(lengths[order]), batch_first=True
             )
             first = [row.index_select(1, there) for row in first]
-            data, *last = _RUN[layer.cell](
+            data, *last = _RUN[cell](
                 packed.data, packed.batch_sizes, _first(first), weights, *options
             )
             outputs, _ = pad_packed_sequence(
@@ -82,23 +88,11 @@ def scan(
 
 
 def _moved(index: npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    """``index`` on ``device``, without waiting for it."""
+    """``index`` on ``device``; the program does not wait for a GPU."""
     here = torch.from_numpy(index)
     return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
 
 
 def _first(rows: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
-    """The first state as torch's operators take it: one tensor, or h and c."""
+    """The first state in the form of torch's operators: one tensor, or h and c."""
     return rows[0] if len(rows) == 1 else tuple(rows)
-
-
-def _weights(layer: Layer) -> list[Tensor]:
-    """W, U and two biases of each direction; only a GRU's new gate has a second one."""
-    weights = []
-    for direction in range(layer.directions):
-        bias = layer.bias[direction]
-        inner = torch.zeros_like(bias)
-        if layer.bias_new is not None:
-            inner = torch.cat((inner[: -layer.hidden], layer.bias_new[direction]))
-        weights += [layer.weight_input[direction], layer.weight_hidden[direction], bias, inner]
-    return weights

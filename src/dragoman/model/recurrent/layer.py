@@ -15,8 +15,6 @@ connection leads around it (Wu et al. 2016, section 3.1): ``x' = x + RNN(dropout
 first layer of a stack has none of them: its input is the embeddings, which have their own dropout.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple, cast
 
@@ -98,14 +96,15 @@ class Layer(nn.Module):
         """The layer's output, given its input ``x`` and what the recurrence made of it."""
         return x + y if self.residual else y
 
-    def products(self, make: Maker, columns: slice = slice(None)) -> LayerProducts:
+    def products(self, make: Maker, width: int | None = None) -> LayerProducts:
         """The products of :meth:`step`, for direction 0.
 
         Args:
             make: makes each.
-            columns: the part of the input that ``LayerProducts.input`` is for.
+            width: number of values of the input that ``LayerProducts.input`` takes, the first
+                ones; None: all.
         """
-        weight = self.weight_input[0, :, columns]
+        weight = self.weight_input[0, :, :width]
         return LayerProducts(make(weight, self.bias[0]), make(self.weight_hidden[0]))
 
     def step(self, projected: Tensor, state: Tensor, hidden: Product) -> Tensor:
@@ -151,14 +150,13 @@ class Layer(nn.Module):
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
         if make is None and kernels.suits(x):
-            return kernels.scan(self, x, state, mask, lengths)
+            return kernels.scan(self.cell, self._weights(), x, state, mask, lengths)
         batch = x.shape[0]
         inputs = self._project(x.transpose(0, 1), mask, make or plain)  # [D, T, B, GH]
         if state is None:
-            first = inputs.new_zeros(self.rows, self.directions, batch, self.hidden)
-        else:
-            split = state.view(batch, self.rows, self.directions, self.hidden)
-            first = split.permute(1, 2, 0, 3)
+            state = inputs.new_zeros(batch, self.rows, self.directions * self.hidden)
+        shape = batch, self.rows, self.directions, self.hidden
+        first = state.view(shape).permute(1, 2, 0, 3)  # [R, D, B, H]
         weight = self.weight_hidden.to(inputs.dtype)
         multiply = across(weight, batch, make)
         if self.bias_new is not None:
@@ -173,6 +171,16 @@ class Layer(nn.Module):
         last = torch.stack([_final(row, mask) for row in ways], 1)  # [B, R, DH]
         outputs = torch.cat((ways[0][0], ways[0][1].flip(0)), -1) if len(weight) > 1 else ways[0][0]
         return outputs.transpose(0, 1), last
+
+    def _weights(self) -> list[Tensor]:
+        """W, U and two biases of each direction; only a GRU's new gate has a second one."""
+        weights = []
+        for direction, bias in enumerate(self.bias):
+            inner = torch.zeros_like(bias)
+            if self.bias_new is not None:
+                inner = torch.cat((inner[: -self.hidden], self.bias_new[direction]))
+            weights += [self.weight_input[direction], self.weight_hidden[direction], bias, inner]
+        return weights
 
     def _project(self, x: Tensor, mask: Tensor | None, make: Maker) -> Tensor:
         """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].

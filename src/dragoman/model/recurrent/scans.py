@@ -12,8 +12,6 @@ Every function takes U as ``weight`` [D, GH, H] twice: as a tensor, for its grad
 ``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH].
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
