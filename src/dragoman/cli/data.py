@@ -1,7 +1,5 @@
 """``dragoman data``"""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,9 +39,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{name:10}  {sample.description}")
         return 0
     if not asked.name:
-        raise OptionError(
-            "name a corpus to get", place="data get", cure=f"choices: {', '.join(SAMPLES)}"
-        )
+        cure = f"choices: {', '.join(SAMPLES)}"
+        raise OptionError("name a corpus to get", place="data get", cure=cure)
     pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
     text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)
     if asked.out == Path("-"):

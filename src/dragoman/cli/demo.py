@@ -1,9 +1,7 @@
 """``dragoman demo``"""
 
-from __future__ import annotations
-
+import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -13,11 +11,10 @@ from dragoman.cli.outputs import OutputFolder
 from dragoman.cli.parse import parse
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.errors import DragomanError, OptionError
+from dragoman.errors import OptionError
 
-PAIRS = "phrases.tsv"
+FILES = ("phrases.tsv", "questions.txt", "attention.png")
 MODEL = "model"
-PICTURE = "attention.png"
 ASKED = (
     "Est-ce que tu as un vieux chat blanc ?",
     "Nous ne mangeons pas de pain.",
@@ -40,36 +37,29 @@ class Demo:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
-    asked = parse(Demo, arguments, verb="demo")
-    config = Config()
-    training = replace(config.training, budget=asked.budget, seed=asked.seed, patience=0)
-    config = replace(config, training=training)
-    check_options(config)
+    asked, config = parse(Demo, arguments, verb="demo"), Config()
+    check_options(replace(config, training=replace(config.training, budget=asked.budget)))
     import_module("dragoman.training.run")  # a base install ends here, before a file is written
     _clear(asked.out)
-    from dragoman.api import load, train  # torch only now
-    from dragoman.cli.check import main as check
-    from dragoman.cli.data import main as data
-    from dragoman.cli.evaluate import main as evaluate
-
-    pairs, model, picture = asked.out / PAIRS, asked.out / MODEL, asked.out / PICTURE
-    _say(f"dragoman data get phrases --out {pairs} --seed {asked.seed}")
-    data(["get", "phrases", "--out", str(pairs), "--seed", str(asked.seed)])
-    _say(f"dragoman check {pairs}")
-    check([str(pairs)])
-    _say(f"dragoman train {pairs} --out {model} --budget {asked.budget} --patience 0")
-    if train(pairs, model, config).interrupted:
-        return 130
-    _say(f"dragoman evaluate {model}")
-    evaluate([str(model)])
-    _say(f"dragoman translate {model} --attention {picture}")
-    _show(load(model), picture)
+    pairs, text, picture = (asked.out / name for name in FILES)
+    model, seed = asked.out / MODEL, ("--seed", asked.seed)
+    limits = ("--budget", asked.budget, "--patience", 0)
+    text.write_text("".join(f"{line}\n" for line in ASKED), encoding="utf-8")
+    for command in (
+        ("data", "get", "phrases", "--out", pairs, *seed),
+        ("check", pairs),
+        ("train", pairs, "--out", model, *limits, *seed),
+        ("evaluate", model),
+        ("translate", model, "--input", text, "--attention", picture),
+    ):
+        words = [str(word) for word in command]
+        print(f"\n$ dragoman {shlex.join(words)}", flush=True)
+        if words[0] == "translate":
+            print(*(f"> {line}" for line in ASKED), sep="\n", flush=True)
+        if code := import_module(f"dragoman.cli.{words[0]}").main(words[1:]):
+            return int(code)
     print(f"\nReport: {model / 'report.html'}   attention: {picture}")
     return 0
-
-
-def _say(command: str) -> None:
-    print(f"\n$ {command}", flush=True)
 
 
 def _clear(out: Path) -> None:
@@ -77,28 +67,10 @@ def _clear(out: Path) -> None:
     if out.is_file():
         raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
     out.mkdir(parents=True, exist_ok=True)
-    foreign = sorted({path.name for path in out.iterdir()} - {PAIRS, MODEL, PICTURE})
+    foreign = sorted({path.name for path in out.iterdir()} - {*FILES, MODEL})
     if foreign:
-        raise OptionError(
-            f"is not a demo's folder: it holds {foreign[0]!r}", place=str(out), cure="another --out"
-        )
-    for name in (PAIRS, PICTURE):
+        cause = f"is not a demo's folder: it holds {foreign[0]!r}"
+        raise OptionError(cause, place=str(out), cure="another --out")
+    for name in FILES:
         (out / name).unlink(missing_ok=True)
     shutil.rmtree(out / MODEL, ignore_errors=True)
-
-
-def _show(model: object, picture: Path) -> None:
-    from dragoman.api import Model
-    from dragoman.inspection.attention_map import AttentionMap, draw_maps
-
-    assert isinstance(model, Model)
-    answers = model.translate(ASKED, attention=True)
-    for answer in answers:
-        print(f"> {answer.source}\n< {answer.text}")
-    first = answers[0]
-    weights = first.hypotheses[0].weights
-    assert weights is not None
-    try:
-        draw_maps([AttentionMap(first.source_tokens, first.target_tokens, weights)], picture)
-    except DragomanError as error:  # the model is whole without its picture
-        print(f"dragoman demo: {error}", file=sys.stderr)

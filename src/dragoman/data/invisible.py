@@ -1,7 +1,5 @@
 """Characters without ink: one list for reading, comparing, checking and normalising text."""
 
-from __future__ import annotations
-
 import re
 
 INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"

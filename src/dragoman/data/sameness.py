@@ -1,7 +1,5 @@
 """When two sentences count as the same: for the split by source, and for what ``check`` reports."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

@@ -4,20 +4,15 @@ The pairs of ``phrases`` are stored (``python -m tools.phrases`` draws them from
 those of ``dates`` are drawn when they are asked for.
 """
 
-from __future__ import annotations
-
 import bz2
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from random import Random
-from types import MappingProxyType
 
 from dragoman.data.pairs import Pair
 from dragoman.data.samples.dates import draw_dates
 from dragoman.errors import DataError, did_you_mean
-
-__all__ = ["SAMPLES", "Sample", "sample_pairs"]
 
 
 def _draw_phrases(count: int, rng: Random) -> list[tuple[str, str]]:
@@ -42,22 +37,12 @@ class Sample:
     """Pairs that can be asked for."""
 
 
-SAMPLES: Mapping[str, Sample] = MappingProxyType(
-    {
-        "phrases": Sample(
-            "French sentences and their English: a small grammar with agreement and word order",
-            _draw_phrases,
-            count=25_000,
-            largest=25_000,
-        ),
-        "dates": Sample(
-            "dates as written in seven languages, and their ISO form",
-            draw_dates,
-            count=20_000,
-            largest=200_000,
-        ),
-    }
-)
+_PHRASES = "French sentences and their English: a small grammar with agreement and word order"
+_DATES = "dates as written in seven languages, and their ISO form"
+SAMPLES = {
+    "phrases": Sample(_PHRASES, _draw_phrases, count=25_000, largest=25_000),
+    "dates": Sample(_DATES, draw_dates, count=20_000, largest=200_000),
+}
 
 
 def sample_pairs(name: str, *, count: int | None = None, seed: int = 1) -> list[Pair]:
@@ -66,14 +51,12 @@ def sample_pairs(name: str, *, count: int | None = None, seed: int = 1) -> list[
     Raises:
         DataError: there is no such sample, or it has fewer pairs.
     """
-    sample = SAMPLES.get(name)
-    if sample is None:
+    if name not in SAMPLES:
         raise DataError(f"no sample {name!r}", cure=did_you_mean(name, SAMPLES))
+    sample = SAMPLES[name]
     count = sample.count if count is None else count
     if not 1 <= count <= sample.largest:
-        raise DataError(
-            f"the sample {name!r} has {sample.largest:,} pairs, {count:,} asked for",
-            cure=f"ask for 1 to {sample.largest:,}",
-        )
+        cause = f"the sample {name!r} has {sample.largest:,} pairs, {count:,} asked for"
+        raise DataError(cause, cure=f"ask for 1 to {sample.largest:,}")
     texts = sample.draw(count, Random(seed))
     return [Pair(source, target, line) for line, (source, target) in enumerate(texts, start=1)]

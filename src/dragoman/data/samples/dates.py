@@ -5,8 +5,6 @@ the figures mean day, month, year; a leading year means year, month, day. Slashe
 after a year, since ``03/04/1999`` is read differently on the two sides of the Atlantic.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -39,15 +37,7 @@ def _draw_date(rng: Random) -> tuple[str, str]:
     month = language["months"].split()[day.month - 1]
     # French and Italian write an ordinal for the first day of the month only: 1er mars.
     ordinals = language.get("nth", "").split()
-    text = pattern.format(
-        d=day.day,
-        dd=f"{day.day:02}",
-        m=day.month,
-        mm=f"{day.month:02}",
-        y=f"{day.year:04}",
-        nth=ordinals[day.day - 1] if day.day <= len(ordinals) else day.day,
-        month=month,
-        short=month[:3],
-        weekday=language["weekdays"].split()[day.weekday()],
-    )
+    nth = ordinals[day.day - 1] if day.day <= len(ordinals) else day.day
+    weekday = language["weekdays"].split()[day.weekday()]
+    text = pattern.format(d=day.day, m=day.month, y=day.year, month=month, nth=nth, weekday=weekday)
     return rng.choice(_CASES)(text), day.isoformat()
