@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.cli.translate import _json
+from dragoman.cli.translate import to_json
 from dragoman.config.options import SearchOptions
 from dragoman.search.request import Request
 from tiny_translator import translator
@@ -124,7 +124,7 @@ def test_settings_work_together(case: Case) -> None:
     requests = [Request(line, **asked) for line in LINES]
     answers = list(one.translate(requests, options, attention=True))
     for request, answer in zip(requests, answers, strict=True):
-        fields = json.loads(_json(answer, None, None), parse_constant=pytest.fail)
+        fields = json.loads(to_json(answer, None, None), parse_constant=pytest.fail)
         assert fields["score"] is not None
         assert len({*answer.texts}) == len(answer.texts) <= options.n_best
         assert bool(answer.texts) == bool(request.source)

@@ -144,6 +144,11 @@ def _line(asked: Translate, model: Model, answer: Translation, error: UsageError
     unsure = asked.min_confidence is not None and (sure or 0.0) < asked.min_confidence
     if not asked.json:
         return f"{UNSURE if unsure else ''}{answer.text}"
+    return to_json(answer, sure, unsure if asked.min_confidence is not None else None)
+
+
+def to_json(answer: Translation, confidence: float | None, unsure: bool | None) -> str:
+    """An answer as one line of JSON; what is None is left out."""
     best = zip(answer.hypotheses, answer.texts, strict=True)
     fields: dict[str, Any] = {
         "source": answer.source,
@@ -156,9 +161,9 @@ def _line(asked: Translate, model: Model, answer: Translation, error: UsageError
             for h, text in best
         ],
     }
-    if sure is not None:
-        fields["confidence"] = round(sure, 4)
-    if asked.min_confidence is not None:
+    if confidence is not None:
+        fields["confidence"] = round(confidence, 4)
+    if unsure is not None:
         fields["unsure"] = unsure
     if answer.unmet:
         fields["unmet"] = answer.unmet
