@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from dragoman.model import output as output_module
+from dragoman.model.linear import plain
 from dragoman.model.output import Output
 from tiny import formula_weights
 
@@ -67,7 +68,7 @@ def test_the_best_words_are_those_of_a_full_sort(count: int, vocabulary: int) ->
     torch.manual_seed(1)
     torch.nn.init.normal_(layer.weight)
     features = torch.randn(70, HIDDEN)
-    log_probs, words = layer.best(features, count, never=[2])
+    log_probs, words = layer.best(features, count, [2], layer.product(plain))
     expected = layer(features)
     expected[:, 2] = -torch.inf
     best, order = expected.sort(1, descending=True)

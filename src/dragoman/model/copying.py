@@ -109,7 +109,8 @@ class Copying(nn.Module):
         if width == self.vocabulary:
             return found
         last = copies.amax(-1, keepdim=True).clamp_min(self.vocabulary - 1)
-        return found.masked_fill(torch.arange(width, device=found.device) > last, -torch.inf)
+        ids = torch.arange(found.shape[-1], device=found.device)
+        return found.masked_fill(ids > last, -torch.inf)
 
     def readable(self, ids: Tensor) -> Tensor:
         """``ids`` as the decoder reads them: from V on they become the unknown word."""
