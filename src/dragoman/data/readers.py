@@ -87,7 +87,7 @@ def _pairs(
     sides = [(names[0], places[0]), (names[1], places[-1])]
     for line, row in enumerate(rows, 1):
         faults.lines += 1
-        found = _cleaned(row, sides, options, as_is) if isinstance(row, tuple) else row
+        found = usable(row, sides, options, as_is=as_is) if isinstance(row, tuple) else row
         if isinstance(found, tuple):
             first, second = found
             yield Pair(second, first, line) if options.reverse else Pair(first, second, line)
@@ -115,12 +115,16 @@ def _without_last_blank(rows: Iterator[Row]) -> Iterator[tuple[str, str] | Fault
             yield row
 
 
-def _cleaned(
-    texts: tuple[str, str], sides: Sequence[tuple[str, str]], options: DataOptions, as_is: bool
+def usable(
+    texts: tuple[str, str], sides: Sequence[tuple[str, str]], options: DataOptions, *, as_is: bool
 ) -> tuple[str, str] | Fault:
     """Both texts without line ends, or what is wrong with the first that cannot be used.
 
-    ``sides`` are the name and the file of each, for messages.
+    Args:
+        texts: source and target as they stand in the file.
+        sides: the name and the file of each, for messages.
+        options: how pairs are read.
+        as_is: line ends inside a text stay.
     """
     cleaned = []
     for raw, (name, file) in zip(texts, sides, strict=True):

@@ -3,8 +3,8 @@
 The texts stay on disk: two are the same when their 64-bit hashes are, about 60 bytes a pair.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dragoman.config.options import DataOptions, SideOptions
-from dragoman.data.check.kinds import KINDS
-from dragoman.data.check.report import Finding, Rows, Side
+from dragoman.config.options import SideOptions
+from dragoman.data.check.report import KINDS, Finding, Rows, Side
 from dragoman.data.levels import TextStatistics, choose_level
-from dragoman.data.lines import place
-from dragoman.data.pairs import Faults
-from dragoman.data.readers import read_pairs
+from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.text import open_batches, write_chunks
+from dragoman.errors import DataError
 
 Numbers = npt.NDArray[Any]
 
@@ -90,18 +88,24 @@ class Corpus:
     """Places that are told of each finding."""
 
     @classmethod
-    def read(
-        cls, files: Sequence[Path], options: DataOptions, path: Path, faults: Faults
-    ) -> "Corpus":
-        """Put the pairs of ``files`` into the new file ``path`` as Arrow columns, and count them.
+    def store(cls, pairs: Iterable[Pair], file: str, path: Path, shown: int) -> "Corpus":
+        """Put ``pairs`` into the new file ``path`` as Arrow columns, and count them.
+
+        Args:
+            pairs: the pairs.
+            file: the name of the file that they come from.
+            path: the file to write.
+            shown: places that are told of each finding.
 
         Raises:
-            DataError: the files cannot be read as pairs, or not one line is usable.
+            DataError: there is no pair.
         """
-        deque(write_chunks(read_pairs(files, options, faults, as_is=True), path), maxlen=0)
+        if not sum(map(len, write_chunks(pairs, path))):
+            cure = "look at what is found without --fix"
+            raise DataError("no pair would be left", place=file, cure=cure)
         table = pa.Table.from_batches(open_batches(path))
         sides = Column.count(table["source"]), Column.count(table["target"])
-        return cls(place(files[0]), table["line"].to_numpy(), *sides, faults.remembered)
+        return cls(file, table["line"].to_numpy(), *sides, shown)
 
     def text(self, row: int) -> tuple[str, str]:
         """Source and target of one row."""

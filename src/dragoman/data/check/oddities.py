@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 
 from dragoman.data.check.clean import REPAIRS, TWO_SCRIPTS, changed, mixed_scripts
 from dragoman.data.check.columns import Corpus
-from dragoman.data.check.kinds import ALWAYS
-from dragoman.data.check.report import Finding, Rows, excerpt
+from dragoman.data.check.report import ALWAYS, Finding, Rows, excerpt
 
 _PATTERNS = {
     "markup": (

@@ -1,6 +1,6 @@
-"""What comes more than once: in the pairs, on both sides of one, or in the test as well.
+"""What pairs show beside others: repetitions, overlap with a test, unusual lengths, their order.
 
-All is judged by hashes of whole texts, with or without case, punctuation and spaces.
+Repetitions are judged by hashes of whole texts, with or without case, punctuation and spaces.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,28 @@ from dataclasses import replace
 import numpy as np
 
 from dragoman.data.check.columns import Corpus, Numbers
-from dragoman.data.check.report import Finding, excerpt
+from dragoman.data.check.report import Finding, Rows, excerpt
+
+
+def comparisons(
+    corpus: Corpus, test: Corpus | None, misplaced: Rows, *, two_languages: bool
+) -> Iterator[Finding]:
+    """Findings about pairs beside others.
+
+    Args:
+        corpus: the pairs.
+        test: the pairs that they must have nothing in common with.
+        misplaced: rows that are known to be swapped or shifted.
+        two_languages: the sides are of two languages.
+    """
+    if test:
+        yield from overlap(corpus, test)
+        yield unknown_words(corpus, test)
+    yield duplicates(corpus)
+    yield untranslated(corpus, two_languages=two_languages)
+    yield length_ratio(corpus, misplaced)
+    yield from shared(corpus)
+    yield sorted_by_length(corpus)
 
 
 def duplicates(corpus: Corpus) -> Finding:
@@ -89,3 +110,34 @@ def unknown_words(train: Corpus, test: Corpus) -> Finding:
     meaning = "of {} are not in these pairs: {:.1f} % in its sources, {:.1f} % in its targets"
     meaning = meaning.format(test.file, *shares)
     return Finding("unknown words", "note", sum(new), meaning, unit="token")
+
+
+def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
+    """Pairs whose lengths stand in another proportion than those of the rest, farthest first.
+
+    ``--fix`` leaves out those far beyond the limit; the others may be abbreviations. Rows that
+    are known to be ``misplaced`` are not told again.
+    """
+    source, target = corpus.source.characters, corpus.target.characters
+    # Five characters more on each side: for short texts a large ratio says little.
+    ratios = np.log((target + 5) / (source + 5))
+    low, middle, high = np.percentile(ratios, [16, 50, 84])
+    limit = max(3 * (high - low), np.log(2.5))
+    far = np.abs(ratios - middle)
+    far[misplaced] = 0.0
+    worst = np.argsort(-far, kind="stable")
+    rows, fixed = worst[: (far > limit).sum()], worst[: (far > 1.5 * limit).sum()]
+    detail = "{} against {} characters".format
+    return corpus.finding("length ratio", rows, lambda row: detail(source[row], target[row]), fixed)
+
+
+def sorted_by_length(corpus: Corpus) -> Finding:
+    """Whether short sources come first, or last."""
+    lengths = corpus.source.characters
+    tenths = [float(part.mean()) for part in np.array_split(lengths, 10) if part.size >= 5]
+    if not tenths or tenths[0] > tenths[-1]:
+        tenths.reverse()
+    found = len(tenths) == 10 and tenths == sorted(tenths) and 2 * tenths[0] < tenths[-1]
+    span = f"{tenths[0]:.0f} to {tenths[-1]:.0f}" if found else ""
+    meaning = f"on average from {span} characters a line; shuffle before cutting a subset"
+    return Finding("sorted by length", "note", len(lengths) if found else 0, meaning)
