@@ -28,7 +28,7 @@ def aligned(source: str, output: str, looks: list[int], tokens: Tokenizer) -> st
     weights[np.arange(len(looks)), looks] += 0.9
     weights[:, width:] = 0  # padding
     best = SimpleNamespace(ids=tuple(ids.tolist()), weights=weights)
-    return pharaoh(SimpleNamespace(source=source, hypotheses=(best,)), tokens, tokens)  # type: ignore[arg-type]
+    return pharaoh(source, (best,), tokens, tokens)  # type: ignore[arg-type]
 
 
 def test_words_as_they_stand() -> None:
@@ -71,8 +71,7 @@ def test_unknown_words_and_odd_spaces_have_their_places() -> None:
 def test_no_attention_no_alignment() -> None:
     words = tokenizer("word")
     for hypotheses in ((), (SimpleNamespace(ids=(5,), weights=None),)):
-        nothing = SimpleNamespace(source="le chat", hypotheses=hypotheses)
-        assert pharaoh(nothing, words, words) == ""  # type: ignore[arg-type]
+        assert pharaoh("le chat", hypotheses, words, words) == ""  # type: ignore[arg-type]
     assert aligned("le chat", "", [2], words) == ""
 
 
@@ -80,5 +79,4 @@ def test_a_line_that_was_cut_off_links_what_was_read() -> None:
     words = tokenizer("word")
     weights = np.eye(3, dtype=np.float32)  # two words were read, and the end
     best = SimpleNamespace(ids=tuple(words.encode(["the cat"])[0].tolist()), weights=weights)
-    asked = SimpleNamespace(source="le chat noir dort", hypotheses=(best,))
-    assert pharaoh(asked, words, words) == "0-0 1-1"  # type: ignore[arg-type]
+    assert pharaoh("le chat noir dort", (best,), words, words) == "0-0 1-1"  # type: ignore[arg-type]

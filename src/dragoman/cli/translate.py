@@ -109,7 +109,8 @@ def main(arguments: Sequence[str]) -> int:
         if number == 0 and asked.attention is not None:
             _draw(answer, asked.attention)
         if asked.alignments is not None:
-            links.append(f"{pharaoh(answer, model.folder.source, model.folder.target)}\n")
+            tokenizers = model.folder.source, model.folder.target
+            links.append(f"{pharaoh(answer.source, answer.hypotheses, *tokenizers)}\n")
     if asked.alignments is not None:
         write_text(asked.alignments, "".join(links))
     return 1 if wrong else 0

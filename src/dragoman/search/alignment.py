@@ -9,9 +9,8 @@ T target tokens   S source positions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,23 +20,24 @@ from dragoman.data.readers import read_pairs
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.search.hypotheses import Hypothesis
 
-if TYPE_CHECKING:
-    from dragoman.search.translator import Translation
 
-
-def pharaoh(translation: Translation, source: Tokenizer, target: Tokenizer) -> str:
+def pharaoh(line: str, output: Sequence[Hypothesis], source: Tokenizer, target: Tokenizer) -> str:
     """Links of words in Pharaoh's format: ``0-0 1-2``, source first, words counted from 0.
 
     Words are what white space cuts, of the line as it came in and of the output as it goes out,
     whatever tokens they consist of. Each output word is linked to the source word that its tokens
     give most attention to; to none when they give most to the end of the sentence. The text is
     empty where there is no attention: an empty line, or one that was translated in pieces.
+
+    Args:
+        line: raw source text.
+        output: the hypotheses of its translation, the best one first.
+        source, target: the tokenizers.
     """
-    best = translation.hypotheses[0] if translation.hypotheses else None
+    best = output[0] if output else None
     if best is None or best.weights is None:
         return ""
-    line, read = translation.source, best.weights.shape[1] - 1
-    spans = source.spans(line)[:read]  # a line may have been cut off
+    spans = source.spans(line)[: best.weights.shape[1] - 1]  # a line may have been cut off
     reads = [_last_word(line[:end]) for _, end in spans]
     says = [_last_word(target.decode(best.ids[: n + 1])) for n in range(len(best.ids))]
     weights = best.weights[: len(says), : len(reads) + 1]
