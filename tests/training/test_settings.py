@@ -212,9 +212,13 @@ def test_a_closed_terminal_stops_a_run_that_goes_on_later(pairs: Path, tmp_path:
             os.kill(os.getpid(), signal.SIGHUP)
 
     config = options(steps=9)
-    outcome = train(
-        [pairs], tmp_path / "m", config, console=Console(file=Gone()), observers=[hang_up]
-    )
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored
+    try:
+        outcome = train(
+            [pairs], tmp_path / "m", config, console=Console(file=Gone()), observers=[hang_up]
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert outcome.interrupted and outcome.reason == "stopped by SIGHUP"
     assert outcome.state.step == 3
     assert train([pairs], tmp_path / "m", config, console=QUIET).state.step == 9
