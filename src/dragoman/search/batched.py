@@ -31,7 +31,7 @@ from dragoman.search.network import Integers, Network, Rows, Scores
 
 GROUP = 16
 """Sentences and hypotheses are filled to a multiple of this many rows."""
-WIDTH = 8
+WIDTH = 16
 """Sources are padded to a multiple of this many positions."""
 _WORTH_LEAVING = 0.75
 """Encoded sentences are dropped when no more than this share of them is still needed."""

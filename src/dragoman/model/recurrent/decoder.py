@@ -153,9 +153,14 @@ class RecurrentDecoder(nn.Module):
         attend = attend and of_hypotheses(attend, memory, cells)
 
         def step(token: Tensor, state: RecurrentState) -> Step:
-            embedded = self.embedding(token)
-            record("target embeddings", "N E", embedded)
-            projected = products.layers[0].input(embedded)
+            if self.training:  # dropout differs from row to row
+                projected = products.layers[0].input(self.embedding(token))
+            else:  # in search many hypotheses end in the same few words
+                words, rows = token.unique(return_inverse=True)
+                filling = words[:1].expand(-len(words) % 16)  # see dragoman.search.batched
+                words = torch.cat((words, filling))
+                projected = products.layers[0].input(self.embedding(words))[rows]
+            record("target embeddings", "N E", self.embedding(token))
             features, state, weights = self._step(projected, state, attend, products)
             record("decoder states", "N K H", state.rows)
             record("attentional vector" if self.attends else "features", "N H", features)
