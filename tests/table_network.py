@@ -14,7 +14,7 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import largest
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import Hypothesis
-from dragoman.search.loop import Sentence, search
+from dragoman.search.loop import search
 from dragoman.search.network import Scores
 
 VOCABULARY = 8  # four special tokens and four words
@@ -109,7 +109,7 @@ def outputs(
     scorer = BatchedScorer(network) if isinstance(network, TableNetwork) else network
     sources = [tuple(map(source, (n,) if isinstance(n, int) else n)) for n in numbers]
     asked = constraints or [constraints_of(options, first) for first, *_ in sources]
-    found = dict(search(scorer, map(Sentence, sources, asked), options, **more))
+    found = dict(search(scorer, zip(sources, asked, strict=True), options, **more))
     assert sorted(found) == [*range(len(numbers))]
     return [found[number] for number in range(len(numbers))]
 

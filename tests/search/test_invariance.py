@@ -17,7 +17,7 @@ from dragoman.model.build import build_model
 from dragoman.model.eight_bit import has_eight_bit
 from dragoman.model.network import TorchNetwork
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.reading import Reader
+from dragoman.search.reading import read_pieces
 from dragoman.search.request import Request
 from dragoman.search.translator import Translator
 
@@ -123,8 +123,9 @@ def test_a_long_line_is_cut_where_sentences_end(tokenizer: Tokenizer) -> None:
     one = translator(tokenizer)
     sentence = "la maison est grande , oui ."
     line = " ".join([sentence] * 9)
-    (pieces,) = Reader([tokenizer], tokenizer, 30, copies=False).read([line])
+    pieces = read_pieces(["", line], [tokenizer], None, 30)
     assert [len(piece.ids) for piece in pieces] == [28, 28, 7]
+    assert {piece.line for piece in pieces} == {1}
     assert "".join(piece.text for piece in pieces) == line
     ids = tokenizer.encode([line])[0]
     assert np.array_equal(np.concatenate([piece.ids for piece in pieces]), ids)

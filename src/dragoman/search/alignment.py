@@ -7,8 +7,6 @@ through a dictionary where it knows the word, else as it stands.
 T target tokens   S source positions
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -15,8 +15,6 @@ networks compute every row of a batch alike:
 ``tests/search/test_invariance.py`` holds this bit for bit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -126,20 +124,24 @@ class BatchedScorer:
             last, more = _filled(tokens[rows]), (group.cells, state.slots, *asked)
             parts = zip(self.networks, group.states, group.memories, strict=True)
             steps = [n.step(last, states, memory, *more) for n, states, memory in parts]
-            found = [_first(scores, len(rows)) for scores, _ in steps]
-            groups[width] = replace(group, states=tuple(after for _, after in steps))
+            found, after = zip(*steps, strict=True)
+            groups[width] = replace(group, states=after)
             answers.append(found[0] if alone else mean(found, top, never))
             places.append(rows)
-        return _merged(answers, places), state._replace(groups=groups)
+        log_probs, words, weights = zip(*answers, strict=True)
+        scores = Scores(
+            _merged(log_probs, places, -np.inf),
+            None if words[0] is None else _merged(words, places, PAD),
+            None if weights[0] is None else _merged(weights, places, 0.0),
+        )
+        return scores, state._replace(groups=groups)
 
     def select(self, state: BatchedState, parents: Integers) -> BatchedState:
         """Go on with hypotheses that continue ``parents`` [N']; their sentences stay in order."""
         widths, groups = state.widths[parents], {}
         for width, group in state.groups.items():
-            rows = parents
-            if len(state.groups) > 1:
-                within = state.widths == width
-                rows = (np.cumsum(within) - 1)[parents[within[parents]]]
+            within = state.widths == width
+            rows = (np.cumsum(within) - 1)[parents[within[parents]]]
             if len(rows):
                 groups[width] = _selected(group, rows, state.slots)
         return BatchedState(groups, widths, state.slots)
@@ -149,17 +151,15 @@ class BatchedScorer:
         groups = state.groups | more.groups
         for width in state.groups.keys() & more.groups.keys():
             one, other = state.groups[width], more.groups[width]
-            sentences = np.concatenate((one.sentences, other.sentences + len(one.memories[0])))
-            rows = np.arange(len(sentences))
+            rows = np.arange(len(one.sentences) + len(other.sentences))
             # the rows of the others stand after the filling of the first
             rows[len(one.sentences) :] += len(one.states[0]) - len(one.sentences)
-            states = _joined(one.states, other.states)
-            groups[width] = _Group(
-                _joined(one.memories, other.memories),
-                tuple(part.select(_filled(rows)) for part in states),
-                sentences,
-                _cells(sentences, state.slots),
+            sentences = np.concatenate((one.sentences, other.sentences + len(one.memories[0])))
+            memories, states = (
+                tuple(part.join(added) for part, added in zip(*parts, strict=True))
+                for parts in ((one.memories, other.memories), (one.states, other.states))
             )
+            groups[width] = _group(memories, states, rows, sentences, state.slots)
         return BatchedState(groups, np.concatenate((state.widths, more.widths)), state.slots)
 
 
@@ -172,51 +172,39 @@ def _selected(group: _Group, rows: Integers, slots: int) -> _Group:
     if _rounded_up(len(left), GROUP) <= _WORTH_LEAVING * len(memories[0]):
         memories = tuple(memory.select(_filled(left)) for memory in memories)
         sentences = np.searchsorted(left, sentences)
-    states = tuple(part.select(_filled(rows)) for part in group.states)
-    return _Group(memories, states, sentences, _cells(sentences, slots))
+    return _group(memories, group.states, rows, sentences, slots)
 
 
-def _joined(parts: Sequence[Rows], more: Sequence[Rows]) -> tuple[Rows, ...]:
-    return tuple(one.join(other) for one, other in zip(parts, more, strict=True))
-
-
-def _cells(sentences: Integers, slots: int) -> Integers:
-    """The cell of each hypothesis, filled, from its sentence (ascending)."""
+def _group(
+    memories: tuple[Rows, ...],
+    states: tuple[Rows, ...],
+    rows: Integers,
+    sentences: Integers,
+    slots: int,
+) -> _Group:
+    """The group of the hypotheses ``rows`` of ``states``, of these ``sentences`` (ascending)."""
     first = np.flatnonzero(np.diff(sentences, prepend=-1))
     number = np.arange(len(sentences)) - np.repeat(first, np.diff(first, append=len(sentences)))
-    return _filled(sentences * slots + number)
+    chosen = tuple(part.select(_filled(rows)) for part in states)
+    return _Group(memories, chosen, sentences, _filled(sentences * slots + number))
 
 
-def _first(scores: Scores, rows: int) -> Scores:
-    """The scores without those of filling rows."""
-    log_probs, tokens, weights = scores
-    return Scores(
-        log_probs[:rows],
-        None if tokens is None else tokens[:rows],
-        None if weights is None else weights[:rows],
-    )
-
-
-def _merged(answers: Sequence[Scores], places: Sequence[Integers]) -> Scores:
-    """The answers of all groups, those of group n at the rows ``places[n]``."""
-    if len(answers) == 1:
-        return answers[0]
-    log_probs, tokens, weights = zip(*answers, strict=True)
-    return Scores(
-        _scattered(log_probs, places, -np.inf),
-        None if tokens[0] is None else _scattered(tokens, places, PAD),
-        None if weights[0] is None else _scattered(weights, places, 0.0),
-    )
-
-
-def _scattered(
+def _merged(
     parts: Sequence[npt.NDArray[Any]], places: Sequence[Integers], filling: float
 ) -> npt.NDArray[Any]:
-    """One array with the rows of each part at its places, filled up on the right."""
-    shape = sum(map(len, parts)), max(part.shape[1] for part in parts)
+    """One array from those of all groups, filled up on the right.
+
+    Args:
+        parts: of each group, with filling rows at the end.
+        places: where the rows of each group belong.
+        filling: what stands beside the rows of a narrower group.
+    """
+    if len(parts) == 1:
+        return parts[0][: len(places[0])]
+    shape = sum(map(len, places)), max(part.shape[1] for part in parts)
     whole = np.full(shape, filling, parts[0].dtype)
     for part, rows in zip(parts, places, strict=True):
-        whole[rows, : part.shape[1]] = part
+        whole[rows, : part.shape[1]] = part[: len(rows)]
     return whole
 
 

@@ -4,21 +4,16 @@ B sentences   N hypotheses   Q at most so many of one sentence   C candidates of
 M continuations that are kept   V vocabulary
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
 from dragoman.search.constraints import Constraints
 from dragoman.search.hypotheses import NOTHING, Frontier
-from dragoman.search.network import Integers, Scores
-
-Numbers = npt.NDArray[np.floating[Any]]
-Histories = list[tuple[int, ...]]
+from dragoman.search.network import Integers, Numbers, Scores
+from dragoman.search.phrases import Tokens
 
 _BLOCK = 64
 """Scores are searched for their largest in blocks of so many."""
@@ -27,7 +22,7 @@ _BLOCK = 64
 class Continuations(NamedTuple):
     """Hypotheses with one token more, in the order of sentences."""
 
-    log_probs: npt.NDArray[np.float64]
+    log_probs: Numbers
     """[M]."""
     parents: Integers
     """Which hypothesis each continues, [M]."""
@@ -53,13 +48,12 @@ def best_continuations(
         history: tokens of the hypotheses [N, t], needed where words must come.
         options: with the beam and ``diversity``.
     """
-    constrained, said, wanted = [], Histories(), list[Sequence[int]]()
+    said, wanted = dict[int, Tokens](), dict[int, list[int]]()  # by hypothesis
     if history is not None:
-        constrained = [i for i, c in enumerate(constraints) if c.phrases]
-    if constrained and history is not None:
-        said = [tuple(i for i in row if i != NOTHING) for row in history.tolist()]
-        mine = [constraints[i].phrases for i in frontier.sentences]
-        wanted = [p.lacking(ids)[1] if p else [] for p, ids in zip(mine, said, strict=True)]
+        for n, sentence in enumerate(frontier.sentences.tolist()):
+            if phrases := constraints[sentence].phrases:
+                said[n] = tuple(i for i in history[n].tolist() if i != NOTHING)
+                wanted[n] = phrases.lacking(said[n])[1]
     tokens, steps = _candidates(scores, options.beam, wanted)
     totals = frontier.log_probs[:, None] + steps  # [N, C]
     first = np.flatnonzero(np.diff(frontier.sentences, prepend=-1))
@@ -73,14 +67,12 @@ def best_continuations(
     flat = grid.reshape(len(first), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, : options.beam]
     kept = np.isfinite(np.take_along_axis(flat, order, 1))
-    for i in np.flatnonzero(np.isin(frontier.sentences[first], constrained)):
-        rows, asked = (
-            slice(first[i], first[i] + counts[i]),
-            constraints[frontier.sentences[first[i]]],
-        )
-        assert asked.phrases is not None
-        left = asked.max_length - len(said[first[i]])
-        ranked = asked.phrases.ranked(totals[rows], tokens[rows], said[rows], left)[: options.beam]
+    for i, start in enumerate(first.tolist() if said else ()):
+        asked, mine = constraints[frontier.sentences[start]], range(start, start + counts[i])
+        if asked.phrases is None:
+            continue
+        left, histories = asked.max_length - len(said[start]), [said[n] for n in mine]
+        ranked = asked.phrases.ranked(totals[mine], tokens[mine], histories, left)[: options.beam]
         kept[i] = np.arange(order.shape[1]) < len(ranked)
         order[i, : len(ranked)] = ranked
     kept &= np.arange(order.shape[1]) < room[frontier.sentences[first], None]
@@ -91,15 +83,15 @@ def best_continuations(
 
 
 def _candidates(
-    scores: Scores, count: int, wanted: Sequence[Sequence[int]]
+    scores: Scores, count: int, wanted: Mapping[int, Sequence[int]]
 ) -> tuple[Integers, Numbers]:
     """The ``count`` best next tokens of each hypothesis and those it lacks: [N, C], [N, C]."""
     steps, tokens = scores.log_probs, scores.tokens
     if tokens is not None:
         return tokens, steps
     tokens = largest(steps, count)
-    more = np.zeros((len(tokens), max(map(len, wanted), default=0)), np.int64)
-    for row, lacking in enumerate(wanted):
+    more = np.zeros((len(tokens), max(map(len, wanted.values()), default=0)), np.int64)
+    for row, lacking in wanted.items():
         new = [token for token in dict.fromkeys(lacking) if token not in tokens[row]]
         more[row, : len(new)] = new
     tokens = np.concatenate((tokens, more), 1)

@@ -3,21 +3,17 @@
 N hypotheses   V vocabulary and a source's own words   t tokens so far
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, UNK
 from dragoman.search.hypotheses import NOTHING, Frontier
-from dragoman.search.network import Integers
+from dragoman.search.network import Integers, Numbers
 from dragoman.search.phrases import Banned, Phrases, Tokens
 
 
@@ -59,7 +55,7 @@ def constraints_of(options: SearchOptions, source: Source) -> Constraints:
 
 
 def constrain(
-    log_probs: npt.NDArray[np.floating[Any]],
+    log_probs: Numbers,
     frontier: Frontier,
     history: Integers,
     constraints: Sequence[Constraints],
@@ -100,10 +96,7 @@ def constrain(
 
 
 def _forbid_repeats(
-    log_probs: npt.NDArray[np.floating[Any]],
-    history: Integers,
-    constraints: Sequence[Constraints],
-    size: int,
+    log_probs: Numbers, history: Integers, constraints: Sequence[Constraints], size: int
 ) -> None:
     """Forbid the last words of n-grams that are there; what must come may come again."""
     grams = np.lib.stride_tricks.sliding_window_view(history, size, axis=1)  # [N, t - n + 1, n]

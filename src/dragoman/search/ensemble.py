@@ -3,8 +3,6 @@
 N hypotheses   V vocabulary   C most probable words
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple

@@ -3,31 +3,26 @@
 N hypotheses   t tokens so far, of the longest of them   S source positions   T target tokens
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
-from dragoman.search.network import Integers
+from dragoman.search.network import Integers, Numbers
 
-Weights = npt.NDArray[np.floating[Any]]
-Number = TypeVar("Number", float, npt.NDArray[np.floating[Any]])
+Number = TypeVar("Number", float, Numbers)
 
 NOTHING = -1
 """Stands before the first token of a hypothesis that is shorter than others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
+class Frontier(NamedTuple):
     """The open hypotheses before one step, those of a sentence side by side."""
 
     sentences: Integers
-    """Position of each one's sentence among those at work, [N], ascending."""
-    log_probs: npt.NDArray[np.float64]
+    """The number of each one's sentence, [N], ascending."""
+    log_probs: Numbers
     """Log-probability of the tokens so far, [N]."""
     lengths: Integers
     """Number of tokens so far, [N]; sentences need not have begun together."""
@@ -42,7 +37,7 @@ class Trail:
 
     def __init__(self) -> None:
         self.steps: list[Frontier] = []
-        self.weights: list[Weights | None] = []
+        self.weights: list[Numbers | None] = []
         """Attention of each step, [N, S]; None where it is not kept, or there is none."""
 
     def add(self, frontier: Frontier) -> None:
@@ -52,7 +47,7 @@ class Trail:
         past = len(self.steps) - 1 - int(frontier.lengths.max(initial=0))
         del self.steps[:past], self.weights[:past]
 
-    def path(self, row: int) -> list[tuple[Frontier, Weights | None, int]]:
+    def path(self, row: int) -> list[tuple[Frontier, Numbers | None, int]]:
         """The steps of one of the latest hypotheses, first one first, and its row in each."""
         found = []
         for step, weights in zip(reversed(self.steps), reversed(self.weights), strict=True):
@@ -88,7 +83,7 @@ class Hypothesis:
     """It ended by the end token, not at the length limit."""
     steps: tuple[float, ...]
     """Log-probability of each token: T + 1 numbers, or T where it is not complete."""
-    weights: Weights | None = None
+    weights: Numbers | None = None
     """Attention over the source at each of its tokens and, if it is complete, the end: [T + 1, S]
     or [T, S]. None unless it was asked for, or is needed to copy an unknown word."""
 
@@ -109,7 +104,7 @@ def normalized(log_prob: Number, length: Number, options: SearchOptions) -> Numb
     return divided
 
 
-def coverage(weights: Weights, source: int, options: SearchOptions) -> float:
+def coverage(weights: Numbers, source: int, options: SearchOptions) -> float:
     """The coverage penalty of Wu 2016, eq. 14: sum over source tokens of log min(attention, 1).
 
     It is never above 0 and only rises while a hypothesis grows.

@@ -3,15 +3,11 @@
 B sentences at work   N open hypotheses   S source positions
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
@@ -21,16 +17,11 @@ from dragoman.search.choose import Continuations, best_continuations, drawn_cont
 from dragoman.search.constraints import Constraints, constrain
 from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
 
+Sentence = tuple[tuple[Source, ...], Constraints]
+"""What each model reads of one sentence, and what its output must be like."""
+
 _WORTH_FILLING = 0.25
 """Sentences begin when there is place for this share of the beams that fit in."""
-
-
-class Sentence(NamedTuple):
-    """One sentence to search an output for."""
-
-    sources: tuple[Source, ...]
-    """What each model reads of it."""
-    constraints: Constraints
 
 
 def search(
@@ -60,41 +51,31 @@ def search(
         The number of a sentence and its hypotheses, best first, as soon as it is done. At least
         one, and all that ended: of these ``options.n_best`` are the best that there are.
     """
-    by_history = options.no_repeat > 0
     top = (options.top_k or None) if options.temperature > 0 else options.beam
     never = [PAD, BOS, UNK]
     if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
         never.remove(UNK)
+    looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"
     batch = _Batch(scorer, iter(sentences), options, attention, batch_size)
     while batch.fill():
         frontier, constraints = batch.frontier, batch.constraints
         if observer is not None:
             observer(frontier)
         history = None
-        if by_history or batch.by_history:
+        if options.no_repeat or batch.by_history:
             history = batch.trail.history()
         scores, batch.state = scorer.step(
             frontier.tokens, batch.state, top if history is None else None, never
         )
         if history is not None:
             constrain(scores.log_probs, frontier, history, constraints, options.no_repeat)
-        if batch.looks_back:
+        if looks_back:
             batch.trail.weights[-1] = scores.weights
         if options.temperature > 0:
             chosen = drawn_continuations(scores, frontier, batch.random, options)
         else:
             chosen = best_continuations(scores, frontier, batch.room, constraints, history, options)
         yield from batch.advance(chosen)
-
-
-@dataclass(slots=True)
-class _AtWork:
-    """A sentence whose outputs are being searched for."""
-
-    number: int
-    constraints: Constraints
-    ended: list[Hypothesis] = field(default_factory=list)
-    """Best first."""
 
 
 class _Batch:
@@ -113,73 +94,57 @@ class _Batch:
     ) -> None:
         self.scorer, self.waiting, self.options = scorer, waiting, options
         self.attention, self.batch_size = attention, batch_size
-        self.looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"
-        self.begun = 0
-        self.exhausted = False
         self.state: Any = None
         none = np.zeros(0, np.int64)
         self.frontier = Frontier(none, np.zeros(0), none, none, none)
         self.trail = Trail()
-        self.sentences: list[_AtWork] = []
-        self.constraints: list[Constraints] = []
-        self.random: list[np.random.Generator] = []
-        """Of the random draws of each sentence."""
         self.by_history = False
         """Whether the constraints of a sentence at work depend on its tokens so far."""
-        self.open = np.zeros(0, np.bool_)
-        """Whether each sentence still has open hypotheses, [B]; the others leave at a filling."""
+        # By the number of a sentence, for all that have begun:
+        self.constraints: list[Constraints] = []
+        self.random: list[np.random.Generator] = []
+        self.ended: list[list[Hypothesis]] = []
+        """Best first; cleared when the sentence is done."""
         self.room = none
-        """How many hypotheses each sentence may still have, [B]; 0 where none is open."""
+        """How many hypotheses the sentence may still have; 0 when it is done."""
         self.max_length = none
         self.threshold = np.zeros(0)
-        """The score of the worst hypothesis that is wanted, [B]; minus infinity: not yet enough."""
+        """The score of the worst hypothesis that is wanted; minus infinity: not yet enough."""
 
     def fill(self) -> bool:
         """Begin sentences where there is place for a good many; False when all are done."""
-        beam, count = self.options.hypotheses, None
-        at_work = len(self.frontier.sentences) > 0
+        count = None
         if self.batch_size is not None:
-            count = self.batch_size - -(-int(self.room.sum()) // beam)
-            enough = max(1, self.batch_size * _WORTH_FILLING) if at_work else 1
-            count = count if count >= enough else 0
-        if not self.exhausted and count != 0:
-            more = list(islice(self.waiting, count))
-            self.exhausted = count is None or len(more) < count
-            if more:
-                self._begin(more)
+            count = self.batch_size - -(-int(self.room.sum()) // self.options.hypotheses)
+            at_work = len(self.frontier.sentences) > 0
+            if count < (max(1, self.batch_size * _WORTH_FILLING) if at_work else 1):
+                count = 0
+        if more := list(islice(self.waiting, count)):
+            self._begin(more)
         self.trail.add(self.frontier)
         return len(self.frontier.sentences) > 0
 
-    def _begin(self, more: list[Sentence]) -> None:
-        """Give the sentences that are still at work new positions, and ``more`` the next ones."""
-        options, now, still = self.options, self.frontier, np.flatnonzero(self.open)
-        self.sentences = [self.sentences[i] for i in still]
-        for position, sentence in enumerate(more, self.begun):
-            self.sentences.append(_AtWork(position, sentence.constraints))
-        self.begun += len(more)
-        self.constraints = [one.constraints for one in self.sentences]
-        self.by_history = any(constraints.by_history for constraints in self.constraints)
-        if options.temperature > 0:
-            seeds = [constraints.seed for _, constraints in more]
-            self.random = [self.random[i] for i in still] + list(map(np.random.default_rng, seeds))
-        self.open = np.ones(len(self.sentences), np.bool_)
-        self.room = np.concatenate((self.room[still], np.full(len(more), options.hypotheses)))
-        self.max_length = np.array([constraints.max_length for constraints in self.constraints])
-        self.threshold = np.concatenate((self.threshold[still], np.full(len(more), -np.inf)))
-        copies = options.hypotheses if options.temperature > 0 else 1  # drawn apart from the start
-        rows = np.repeat(np.arange(len(more)), copies)
+    def _begin(self, more: Sequence[Sentence]) -> None:
+        """Give ``more`` sentences the next numbers, and their first hypotheses."""
+        options, now, begun = self.options, self.frontier, len(self.constraints)
+        asked = [constraints for _, constraints in more]
+        self.constraints += asked
+        self.ended += [[] for _ in more]
+        self.room = np.append(self.room, np.full(len(more), options.hypotheses))
+        self.max_length = np.append(self.max_length, [one.max_length for one in asked])
+        self.threshold = np.append(self.threshold, np.full(len(more), -np.inf))
         state = self.scorer.start([sources for sources, _ in more], options.hypotheses)
-        if copies > 1:
+        rows = np.arange(len(more))
+        if options.temperature > 0:  # drawn apart from the start
+            self.random += [np.random.default_rng(one.seed) for one in asked]
+            rows = rows.repeat(options.hypotheses)
             state = self.scorer.select(state, rows)
         self.state = self.scorer.join(self.state, state) if len(now.sentences) else state
-        size = len(rows)
-        self.frontier = Frontier(
-            np.concatenate((np.searchsorted(still, now.sentences), len(still) + rows)),
-            np.concatenate((now.log_probs, np.zeros(size))),
-            np.concatenate((now.lengths, np.zeros(size, np.int64))),
-            np.concatenate((now.tokens, np.full(size, BOS))),
-            np.concatenate((now.parents, np.full(size, -1))),
-        )
+        nothing = np.zeros(len(rows), np.int64)
+        first = Frontier(begun + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
+        self.frontier = Frontier._make(map(np.concatenate, zip(now, first, strict=True)))
+        at_work = {*self.frontier.sentences.tolist()}
+        self.by_history = any(self.constraints[i].by_history for i in at_work)
 
     def advance(self, chosen: Continuations) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Put aside what ends here, and go on with the others; gives the sentences now done."""
@@ -190,7 +155,13 @@ class _Batch:
             self._end(chosen, ending, int(sentences[ending]))
         goes_on = ~ends
         if not self.options.temperature:
-            goes_on &= self._may_win(chosen.log_probs, sentences, goes_on)
+            # Log-probabilities only fall, and coverage is never above 0: the best that can come of
+            # an open hypothesis is today's log-probability at the greatest length. A sentence goes
+            # on while one of its hypotheses can still be among the wanted ones.
+            bounds = normalized(chosen.log_probs, self.max_length[sentences] + 1.0, self.options)
+            best = np.full(len(self.room), -np.inf)
+            np.maximum.at(best, sentences, np.where(goes_on, bounds, -np.inf))
+            goes_on &= (best > self.threshold)[sentences]
         parents = chosen.parents[goes_on]
         self.frontier = Frontier(
             sentences[goes_on],
@@ -200,51 +171,31 @@ class _Batch:
             parents,
         )
         self.state = self.scorer.select(self.state, parents) if len(parents) else None
-        still = np.zeros_like(self.open)
-        still[self.frontier.sentences] = True
-        done = np.flatnonzero(self.open & ~still)
-        self.open, self.room[done] = still, 0
-        for i in done.tolist():
-            sentence = self.sentences[i]
-            yield sentence.number, sentence.ended or [NONE_FOUND]
-
-    def _may_win(
-        self,
-        log_probs: npt.NDArray[np.float64],
-        sentences: npt.NDArray[np.int64],
-        goes_on: npt.NDArray[np.bool_],
-    ) -> npt.NDArray[np.bool_]:
-        """Whether an open hypothesis of the same sentence can still be among the wanted ones.
-
-        Log-probabilities only fall, and coverage is never above 0: the best that can come of an
-        open hypothesis is today's log-probability at the greatest length.
-        """
-        bounds = normalized(log_probs, self.max_length[sentences] + 1.0, self.options)
-        best = np.full(len(self.room), -np.inf)
-        np.maximum.at(best, sentences, np.where(goes_on, bounds, -np.inf))
-        return np.asarray((best > self.threshold)[sentences])
+        done = sorted({*now.sentences.tolist()} - {*self.frontier.sentences.tolist()})
+        self.room[done] = 0
+        for number in done:
+            found, self.ended[number] = self.ended[number], []
+            yield number, found or [NONE_FOUND]
 
     def _end(self, chosen: Continuations, i: int, sentence: int) -> None:
         """Put aside the finished hypothesis ``i`` of the chosen ones."""
-        ended, wanted = self.sentences[sentence].ended, self.options.n_best
-        ended.append(self._hypothesis(chosen, i, self.constraints[sentence].source_length))
-        ended.sort(key=lambda hypothesis: -hypothesis.score)
-        self.room[sentence] -= 1
-        if len(ended) >= wanted:
-            self.threshold[sentence] = ended[wanted - 1].score
-
-    def _hypothesis(self, chosen: Continuations, i: int, source: int) -> Hypothesis:
+        options, source = self.options, self.constraints[sentence].source_length
         path, token = self.trail.path(int(chosen.parents[i])), int(chosen.tokens[i])
         ids = [int(step.tokens[row]) for step, _, row in path[1:]]
         totals = [float(step.log_probs[row]) for step, _, row in path]
         ids += [] if token == EOS else [token]
         log_prob = float(chosen.log_probs[i])
-        score = normalized(log_prob, float(len(path)), self.options)
+        score = normalized(log_prob, float(len(path)), options)
         steps = tuple(after - before for before, after in pairwise([*totals, log_prob]))
         weights = None
-        if self.attention or self.options.coverage_penalty or UNK in ids:
+        if self.attention or options.coverage_penalty or UNK in ids:
             known = [weights[row, : source + 1] for _, weights, row in path if weights is not None]
             if known:
                 weights = np.stack(known)
-                score += coverage(weights, source, self.options)
-        return Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights)
+                score += coverage(weights, source, options)
+        ended = self.ended[sentence]
+        ended.append(Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights))
+        ended.sort(key=lambda hypothesis: -hypothesis.score)
+        self.room[sentence] -= 1
+        if len(ended) >= options.n_best:
+            self.threshold[sentence] = ended[options.n_best - 1].score

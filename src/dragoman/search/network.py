@@ -7,8 +7,6 @@ which sentences are encoded together, which hypotheses are stepped together, and
 a batch, so that the numbers of a hypothesis do not depend on its company.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -18,6 +16,7 @@ import numpy.typing as npt
 from dragoman.data.source import Source
 
 Integers = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.floating[Any]]
 
 
 class Rows(Protocol):
@@ -37,11 +36,11 @@ class Rows(Protocol):
 class Scores(NamedTuple):
     """What one step says of every hypothesis; the caller may write into it."""
 
-    log_probs: npt.NDArray[np.floating[Any]]
+    log_probs: Numbers
     """Natural logarithms: of every next word, [N, V], or of the words in ``tokens``, [N, C]."""
     tokens: Integers | None
     """The most probable words, best first, [N, C]; None: all words in their order."""
-    weights: npt.NDArray[np.floating[Any]] | None
+    weights: Numbers | None
     """Attention over the source, [N, S], zero on padding; None for a network without it."""
 
 

@@ -7,14 +7,12 @@ end before it lacks nothing, and never takes a token that leaves too few for wha
 Q hypotheses of a sentence   C candidates of each   V vocabulary
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from dragoman.data.tokenizer import EOS
+from dragoman.search.network import Integers, Numbers
 
 Tokens = tuple[int, ...]
 
@@ -42,10 +40,9 @@ class Phrases:
         for phrase in self.phrases:
             if self.holds(history, phrase):
                 continue
-            reach = min(len(phrase) - 1, len(history))
-            there = next(
-                n for n in range(reach, -1, -1) if history[len(history) - n :] == phrase[:n]
-            )
+            there = min(len(phrase) - 1, len(history))
+            while history[len(history) - there :] != phrase[:there]:
+                there -= 1
             lacking, begun = lacking + len(phrase), max(begun, there)
             following.append(phrase[there])
         return lacking - begun, following
@@ -60,12 +57,8 @@ class Phrases:
         )
 
     def ranked(
-        self,
-        totals: npt.NDArray[np.float64],
-        tokens: npt.NDArray[np.int64],
-        histories: Sequence[Tokens],
-        left: int,
-    ) -> npt.NDArray[np.int64]:
+        self, totals: Numbers, tokens: Integers, histories: Sequence[Tokens], left: int
+    ) -> Integers:
         """Candidates in the order in which they get a place in the beam.
 
         Args:
@@ -110,19 +103,15 @@ class Banned:
     def __init__(self, pieces: Sequence[str], texts: Sequence[str]) -> None:
         self._pieces, self._texts = pieces, tuple(texts)
         self._longest = max(map(len, texts))
-        self._ends = [
-            (
-                text[:cut],
-                text[cut:],
-                [i for i, piece in enumerate(pieces) if begins(piece, text[cut:])],
-            )
-            for text in texts
-            for cut in range(len(text))
-        ]
+        self._ends = []
+        for text in texts:
+            for cut in range(len(text)):
+                ends = [i for i, piece in enumerate(pieces) if begins(piece, text[cut:])]
+                self._ends.append((text[:cut], text[cut:], ends))
         self._apart = [i for i, piece in enumerate(pieces) if not piece[:1].isalnum()]
 
     def following(
-        self, history: npt.NDArray[np.int64], own: Sequence[str], wanted: Collection[int]
+        self, history: Integers, own: Sequence[str], wanted: Collection[int]
     ) -> list[int]:
         """Tokens that may not follow ``history`` [t]: those that complete one of the texts.
 

@@ -1,12 +1,10 @@
 """Turns lines of text into sources: whole lines, or pieces of long ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dragoman.data.copies import copy_ids
-from dragoman.data.source import Source
+from dragoman.data.source import NONE, Source
 from dragoman.data.tokenizer import Ids, Tokenizer, without_surrogates
 
 _SENTENCE_ENDS = tuple(".!?。！？…")
@@ -17,6 +15,8 @@ _PAUSES = tuple(",;:、，；：")
 class Piece:
     """What is read at a time: a line, or a part of a long one."""
 
+    line: int
+    """The number of its line among those that were read with it, from 0."""
     text: str
     sources: tuple[Source, ...]
     """What each model reads: several for an ensemble."""
@@ -30,63 +30,51 @@ class Piece:
         return self.sources[0].ids
 
 
-class Reader:
-    """Turns lines into pieces.
+def read_pieces(
+    lines: Sequence[str],
+    sources: Sequence[Tokenizer],
+    target: Tokenizer | None,
+    longest: int,
+    long: str = "split",
+) -> list[Piece]:
+    """The pieces of all lines, in order; none of a line of which nothing is left.
 
     Args:
+        lines: raw text.
         sources: the source tokenizer of every model that reads.
-        target: the tokenizer of what they say.
+        target: the tokenizer of what they say, for models that copy source words; else None.
         longest: maximum number of source tokens that the first model reads at a time.
-        copies: the models copy source words.
+        long: ``split`` a longer line, ``truncate`` it, or read it ``whole``; then every line,
+            also an empty one, is one piece.
     """
+    lines = [without_surrogates(line) for line in lines]
+    numbers, texts = list[int](), list[str]()
+    for number, (line, ids) in enumerate(zip(lines, sources[0].encode(lines), strict=True)):
+        fits = len(ids) <= longest or long == "whole"
+        parts = [line] if fits else _parts(line, sources[0], longest, long)
+        numbers += [number] * len(parts)
+        texts += parts
+    pieces = []
+    every = zip(*(tokenizer.encode(texts) for tokenizer in sources), strict=True)
+    for number, text, encoded in zip(numbers, texts, every, strict=True):
+        copies, own = (NONE, []) if target is None else copy_ids(sources[0].pieces(text), target)
+        read = tuple(Source(ids, copies) for ids in encoded)
+        if len(read[0]) or long == "whole":
+            pieces.append(Piece(number, text, read, tuple(own)))
+    return pieces
 
-    def __init__(
-        self, sources: Sequence[Tokenizer], target: Tokenizer, longest: int, *, copies: bool
-    ) -> None:
-        self.sources, self.target = sources, target
-        self.longest, self.copies = longest, copies
 
-    def read(self, lines: Sequence[str], long: str = "split") -> list[list[Piece]]:
-        """The pieces of each line; none where nothing is left of it.
-
-        Args:
-            lines: raw text.
-            long: ``split`` a long line, ``truncate`` it, or read it ``whole``.
-        """
-        lines = [without_surrogates(line) for line in lines]
-        texts: list[str] = []
-        counts = []
-        for line, ids in zip(lines, self.sources[0].encode(lines), strict=True):
-            fits = len(ids) <= self.longest or long == "whole"
-            parts = [line] if fits else self._parts(line, long)
-            texts += parts
-            counts.append(len(parts))
-        pieces = iter(self._pieces(texts))
-        read = [[next(pieces) for _ in range(count)] for count in counts]
-        return read if long == "whole" else [[p for p in line if len(p.ids)] for line in read]
-
-    def _pieces(self, texts: list[str]) -> list[Piece]:
-        every = zip(*(tokenizer.encode(texts) for tokenizer in self.sources), strict=True)
-        if not self.copies:
-            sources = [tuple(map(Source, ids)) for ids in every]
-            return list(map(Piece, texts, sources))
-        pieces = []
-        for text, ids in zip(texts, every, strict=True):
-            copies, own = copy_ids(self.sources[0].pieces(text), self.target)
-            pieces.append(Piece(text, tuple(Source(one, copies) for one in ids), tuple(own)))
-        return pieces
-
-    def _parts(self, line: str, way: str) -> list[str]:
-        """Cut a long line where a sentence ends, else at a pause, else anywhere; or cut it off."""
-        spans = self.sources[0].spans(line)
-        if way == "truncate":
-            return [line[: spans[self.longest - 1][1]]]
-        cuts, begun = [0], 0
-        while len(spans) - begun > self.longest:
-            words = [line[slice(*span)] for span in spans[begun : begun + self.longest]]
-            begun += _last(words, _SENTENCE_ENDS) or _last(words, _PAUSES) or self.longest
-            cuts.append(spans[begun][0])
-        return [line[start:end] for start, end in zip(cuts, [*cuts[1:], None], strict=True)]
+def _parts(line: str, source: Tokenizer, longest: int, way: str) -> list[str]:
+    """Cut a long line where a sentence ends, else at a pause, else anywhere; or cut it off."""
+    spans = source.spans(line)
+    if way == "truncate":
+        return [line[: spans[longest - 1][1]]]
+    cuts, begun = [0], 0
+    while len(spans) - begun > longest:
+        words = [line[slice(*span)] for span in spans[begun : begun + longest]]
+        begun += _last(words, _SENTENCE_ENDS) or _last(words, _PAUSES) or longest
+        cuts.append(spans[begun][0])
+    return [line[start:end] for start, end in zip(cuts, [*cuts[1:], None], strict=True)]
 
 
 def _last(words: Sequence[str], marks: tuple[str, ...]) -> int:

@@ -1,7 +1,5 @@
 """A line to be translated with what its answer must be like, and how that becomes constraints."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -39,7 +37,7 @@ class RequestReader:
     def __init__(self, target: Tokenizer) -> None:
         self.target = target
         # Most lines ask for the same words, and a ban looks through the whole vocabulary.
-        self._bans = lru_cache(256)(self._banned)
+        self._ban = lru_cache(256)(lambda texts: Banned(target.texts, texts))
 
     def constraints(self, request: Request, piece: Piece, options: SearchOptions) -> Constraints:
         """What the output for ``piece`` of the request's line must be like.
@@ -54,42 +52,36 @@ class RequestReader:
         plain = constraints_of(options, piece.sources[0])
         if not (request.prefix or request.must or request.never):
             return plain
-        try:
-            if request.must and options.temperature > 0:
-                raise OptionError("it needs a search", place="must", cure="temperature 0")
-            own = tuple(map(self.target.text_of, piece.own))
-            prefix = self._ids(request.prefix, "prefix", piece) if request.prefix else ()
-            must = {text: self._ids(text, "must", piece) for text in request.must}
-            never = {text: self._spelt(text) for text in request.never}
-            for text, ids in {request.prefix: prefix, **must}.items():
-                for other, spelt in never.items():
-                    if contains(self._said(ids, own), spelt):
-                        cause = f"{text!r} cannot be there without {other!r}"
-                        raise OptionError(cause, place="never")
-            phrases = Phrases(list(must.values()), self.target.starts) if must else None
-            return replace(
-                plain,
-                max_length=max(plain.max_length, len(prefix) + len(phrases or ())),
-                prefix=prefix,
-                not_after_prefix=self._inside(own) if request.prefix[-1:].isspace() else None,
-                phrases=phrases,
-                banned=self._bans(tuple(never.values())) if never else None,
-                own=own,
-            )
-        except OptionError as error:
-            place = f"{request.place}: {error.place}" if request.place else error.place
-            raise OptionError(error.cause, place=place, cure=error.cure) from None
+        at = f"{request.place}: " if request.place else ""
+        if request.must and options.temperature > 0:
+            raise OptionError("it needs a search", place=f"{at}must", cure="temperature 0")
+        own = tuple(map(self.target.text_of, piece.own))
+        prefix = self._ids(request.prefix, f"{at}prefix", piece) if request.prefix else ()
+        must = {text: self._ids(text, f"{at}must", piece) for text in request.must}
+        never = {text: self._spelt(text, f"{at}never") for text in request.never}
+        for text, ids in {request.prefix: prefix, **must}.items():
+            for other, spelt in never.items():
+                if contains(self._said(ids, own), spelt):
+                    cause = f"{text!r} cannot be there without {other!r}"
+                    raise OptionError(cause, place=f"{at}never")
+        phrases = Phrases(list(must.values()), self.target.starts) if must else None
+        return replace(
+            plain,
+            max_length=max(plain.max_length, len(prefix) + len(phrases or ())),
+            prefix=prefix,
+            not_after_prefix=self._inside(own) if request.prefix[-1:].isspace() else None,
+            phrases=phrases,
+            banned=self._ban(tuple(never.values())) if never else None,
+            own=own,
+        )
 
     def unmet(self, request: Request, piece: Piece, ids: Tokens) -> tuple[str, ...]:
         """Texts that must be in the output for ``piece`` and are not in ``ids``."""
         if not request.must:
             return ()
-        phrases = {text: self._ids(text, "must", piece) for text in request.must}
-        every = Phrases(list(phrases.values()), self.target.starts)
-        return tuple(text for text, phrase in phrases.items() if not every.holds(ids, phrase))
-
-    def _banned(self, texts: tuple[str, ...]) -> Banned:
-        return Banned(self.target.texts, texts)
+        must = {text: self._ids(text, "must", piece) for text in request.must}
+        phrases = Phrases(list(must.values()), self.target.starts)
+        return tuple(text for text, phrase in must.items() if not phrases.holds(ids, phrase))
 
     def _inside(self, own: Sequence[str]) -> Integers:
         """The tokens that carry a word on: those before which no space stands."""
@@ -97,9 +89,9 @@ class RequestReader:
         inside = [i for i, text in enumerate(texts) if i != EOS and text[:1] not in (" ", "▁")]
         return np.array(inside, np.int64)
 
-    def _spelt(self, text: str) -> str:
+    def _spelt(self, text: str, place: str) -> str:
         """How a banned text is spelt by tokens, or by copied words where the tokens lack it."""
-        ids = self._encode(text, "never")
+        ids = self._encode(text, place)
         if UNK in ids:
             return "".join(map(self.target.text_of, self.target.pieces(text)))
         return self._said(ids, ())

@@ -1,7 +1,5 @@
 """Translates lines of text: answer n is that of line n."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +16,7 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import constraints_of
 from dragoman.search.hypotheses import Frontier, Hypothesis, joined
 from dragoman.search.loop import Sentence, search
-from dragoman.search.reading import Piece, Reader
+from dragoman.search.reading import Piece, read_pieces
 from dragoman.search.request import Request, RequestReader
 
 Item = TypeVar("Item")
@@ -58,13 +56,8 @@ class Translation:
 
     def _repr_html_(self) -> str:
         """For notebooks: the source, and each hypothesis with its score."""
-        rows = [
-            ("", self.source),
-            *(
-                (f"{h.score:.3f}", text)
-                for h, text in zip(self.hypotheses, self.texts, strict=True)
-            ),
-        ]
+        scores = ["", *(f"{hypothesis.score:.3f}" for hypothesis in self.hypotheses)]
+        rows = zip(scores, (self.source, *self.texts), strict=True)
         cells = (f'<tr><th>{n}</th><td dir="auto">{escape(text)}</td></tr>' for n, text in rows)
         return f"<table>{''.join(cells)}</table>"
 
@@ -100,8 +93,7 @@ class Translator:
         others: Sequence[Tokenizer] = (),
     ) -> None:
         self.scorer, self.source, self.target, self.longest = scorer, source, target, longest
-        self._reader = Reader([source, *others], target, longest, copies=scorer.copies)
-        self._requests = RequestReader(target)
+        self._sources, self._requests = [source, *others], RequestReader(target)
 
     def translate(
         self,
@@ -128,18 +120,21 @@ class Translator:
         """
         for block in _blocks(lines):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
-            read = self._reader.read([request.source for request in requests], options.long)
-            sentences = []
-            for request, pieces in zip(requests, read, strict=True):
-                later = replace(request, prefix="", must=())
-                for number, piece in enumerate(pieces):
-                    asked = later if number else request
-                    constraints = self._requests.constraints(asked, piece, options)
-                    sentences.append(Sentence(piece.sources, constraints))
-            found = iter(self._search(sentences, options, attention, observer))
-            for request, pieces in zip(requests, read, strict=True):
-                parts = [(piece, next(found)) for piece in pieces]
-                yield self._answer(request, parts, options, dictionary or {})
+            pieces = self._read([request.source for request in requests], options.long)
+            sentences, seen = list[Sentence](), -1
+            for piece in pieces:
+                request = requests[piece.line]
+                if piece.line == seen:  # a later piece
+                    request = replace(request, prefix="", must=())
+                seen = piece.line
+                constraints = self._requests.constraints(request, piece, options)
+                sentences.append((piece.sources, constraints))
+            found = self._search(sentences, options, attention, observer)
+            parts: list[list[tuple[Piece, list[Hypothesis]]]] = [[] for _ in requests]
+            for piece, hypotheses in zip(pieces, found, strict=True):
+                parts[piece.line].append((piece, hypotheses))
+            for request, mine in zip(requests, parts, strict=True):
+                yield self._answer(request, mine, options, dictionary or {})
 
     def check(self, request: Request, options: SearchOptions) -> None:
         """Check that the constraints of a request can be met.
@@ -147,8 +142,7 @@ class Translator:
         Raises:
             OptionError: what it asks for cannot be said with this vocabulary.
         """
-        (pieces,) = self._reader.read([request.source], options.long)
-        for piece in pieces[:1]:
+        for piece in self._read([request.source], options.long)[:1]:
             self._requests.constraints(request, piece, options)
 
     def score(self, pairs: Iterable[tuple[str, str]], options: SearchOptions) -> Iterator[Scored]:
@@ -159,20 +153,24 @@ class Translator:
         """
         options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
         for block in _blocks(pairs):
-            pieces = [piece for (piece,) in self._reader.read([s for s, _ in block], "whole")]
+            pieces = self._read([source for source, _ in block], "whole")
             targets = self.target.encode([target for _, target in block])
-            sentences = []
+            sentences = list[Sentence]()
             for number, (piece, (_, target)) in enumerate(zip(pieces, block, strict=True)):
                 if piece.own:
                     words = self.target.pieces(target), piece.own
                     targets[number] = extend_target(targets[number], *words, len(self.target))
                 plain, prefix = constraints_of(options, piece.sources[0]), targets[number].tolist()
                 asked = replace(plain, min_length=0, max_length=len(prefix), prefix=(*prefix, EOS))
-                sentences.append(Sentence(piece.sources, asked))
+                sentences.append((piece.sources, asked))
             found = self._search(sentences, options)
             for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
                 tokens = self.target.tokens([*ids, EOS], piece.own)
                 yield Scored(*pair, hypothesis, tuple(tokens))
+
+    def _read(self, lines: Sequence[str], long: str) -> list[Piece]:
+        target = self.target if self.scorer.copies else None
+        return read_pieces(lines, self._sources, target, self.longest, long)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -188,22 +186,20 @@ class Translator:
         observer: Observer | None = None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence; every thread has long ones and short ones."""
-        order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i].sources[0]))
-        workers = self.scorer.concurrency
-        shares = [order[start::workers] for start in range(min(workers, len(order)))]
+        order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
+        workers = min(self.scorer.concurrency, len(order))
         size: int | str = options.batch_size
         if isinstance(size, str):
             size = max(1, _HYPOTHESES // options.hypotheses)
         ask = partial(search, attention=attention, batch_size=size, observer=observer)
+        found: list[list[Hypothesis]] = [[]] * len(sentences)
 
-        def run(share: list[int]) -> list[tuple[int, list[Hypothesis]]]:
-            found = ask(self.scorer, (sentences[i] for i in share), options)
-            return [(share[number], hypotheses) for number, hypotheses in found]
+        def run(share: list[int]) -> None:
+            answers = ask(self.scorer, (sentences[i] for i in share), options)
+            for number, hypotheses in answers:
+                found[share[number]] = hypotheses
 
-        found = [list[Hypothesis]()] * len(sentences)
-        for results in self._pool.map(run, shares):
-            for i, hypotheses in results:
-                found[i] = hypotheses
+        list(self._pool.map(run, (order[start::workers] for start in range(workers))))
         return found
 
     def _answer(
@@ -218,8 +214,7 @@ class Translator:
         bests = [self._tokens(found[0], piece, options, dictionary) for piece, found in parts]
         (first, others), *later = parts
         text = " ".join(filter(None, map(self.target.join, bests)))
-        whole = joined([found[0] for _, found in parts], options) if later else others[0]
-        by_text = {text: whole}
+        by_text = {text: joined([found[0] for _, found in parts], options) if later else others[0]}
         for hypothesis in [] if later else others[1:]:
             if len(by_text) == options.n_best:
                 break
@@ -230,7 +225,9 @@ class Translator:
             text,
             tuple(by_text.values()),
             tuple(by_text),
-            tuple(token for piece, _ in parts for token in self.source.tokens(piece.ids)),
+            tuple(
+                token for piece, _ in parts for token in self.source.tokens(piece.sources[0].ids)
+            ),
             tuple(token for best in bests for token in best),
             self._requests.unmet(request, first, others[0].ids),
         )
