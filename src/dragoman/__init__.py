@@ -39,34 +39,28 @@ if TYPE_CHECKING:
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
-    "Config": "config.options",
-    "DataOptions": "config.options",
-    "DragomanError": "errors",
-    "Model": "api",
-    "ModelOptions": "config.options",
-    "Request": "search.request",
-    "SearchOptions": "config.options",
-    "SideOptions": "config.options",
-    "TrainingOptions": "config.options",
-    "average": "training.averaging",
-    "bench": "training.bench",
-    "compare": "runs.comparison",
-    "evaluate": "api",
-    "find_runs": "runs.history",
-    "load": "api",
-    "train": "api",
+    "api": "Model evaluate load train",
+    "config.options": "Config DataOptions ModelOptions SearchOptions SideOptions TrainingOptions",
+    "errors": "DragomanError",
+    "runs.comparison": "compare",
+    "runs.history": "find_runs",
+    "search.request": "Request",
+    "training.averaging": "average",
+    "training.bench": "bench",
 }
+"""The modules that hold the names of the Python API."""
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __version__ = "0.1.0"
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
+    if name in _HOME_OF:
         from dragoman.extras import naming_extras
 
         with naming_extras():
-            return getattr(import_module(f"dragoman.{_HOMES[name]}"), name)
+            return getattr(import_module(f"dragoman.{_HOME_OF[name]}"), name)
     raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -56,7 +56,6 @@ def train(
         observers: functions that receive the events of the training, see
             :mod:`dragoman.training.observer`.
     """
-    from dragoman.data.batches import PairsInMemory
     from dragoman.inspection.explain import explain_pairs
     from dragoman.runs.report import write_documents
     from dragoman.training.observer import StepShown, Validated
@@ -67,15 +66,12 @@ def train(
     def observe(event: Event) -> None:
         match event:
             case StepShown(model, data):
-                pairs = [data.train.pair(row) for row in range(min(2, len(data.train)))]
-                ids, sides = PairsInMemory(*zip(*pairs, strict=True)), (data.source, data.target)
-                smoothing = data.config.training.label_smoothing
-                shown.print(explain_pairs(model, sides, ids, smoothing=smoothing))
+                sides, smoothing = (data.source, data.target), data.config.training.label_smoothing
+                shown.print(explain_pairs(model, sides, data.train, most=2, smoothing=smoothing))
             case Validated():
                 write_documents(folder)
 
-    told = [observe, *observers]
-    files = _paths(pairs)
+    told, files = [observe, *observers], _paths(pairs)
     outcome = run_training(files, folder, config, console=shown, began=began, observers=told)
     if outcome.is_main_process:
         write_documents(folder, shown)
@@ -227,11 +223,11 @@ class Model:
         from dragoman.inspection.explain import explain_pairs
 
         self._require_one()
-        lines, sides = [source for source, _ in pairs], (self.folder.source, self.folder.target)
+        model, sides = self.folder.model, (self.folder.source, self.folder.target)
         copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
-        ids = encode_pairs(lines, [target for _, target in pairs], sides, copy=copy)
-        read = PairsInMemory(*ids)
-        return explain_pairs(self.folder.model, sides, read, lines, smoothing=smoothing)
+        lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
+        ids = PairsInMemory(*encode_pairs(lines, targets, sides, copy=copy))
+        return explain_pairs(model, sides, ids, lines, smoothing=smoothing)
 
     def _require_one(self) -> None:
         if self.others:
@@ -243,7 +239,6 @@ class Model:
         self,
         pairs: Paths | Pairs | Examples | None = None,
         *,
-        reading: DataOptions | None = None,
         multiple_references: bool = False,
         raw_references: bool = False,
         **options: Any,
@@ -251,9 +246,8 @@ class Model:
         """Score the model.
 
         Args:
-            pairs: a file of pairs, two aligned files, pairs of text, or None for the pairs that the
-                training held out.
-            reading: how files are read (default: as the training pairs were).
+            pairs: a test set, or what :meth:`examples` makes one of: a file of pairs, two aligned
+                files, pairs of text, or None for the pairs that the training held out.
             multiple_references: score each source once, against all its targets.
             raw_references: do not normalise the references as the training targets were.
             options: fields of :class:`dragoman.SearchOptions`.
@@ -265,7 +259,7 @@ class Model:
 
         translator, search = self._translator(options)
         if not isinstance(pairs, Examples):
-            pairs = self.examples(pairs, reading=reading, multiple_references=multiple_references)
+            pairs = self.examples(pairs, multiple_references=multiple_references)
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
         return evaluate_examples(
@@ -273,7 +267,7 @@ class Model:
             pairs,
             search,
             raw_references=raw_references,
-            training=training_pairs(folder.path, folder.source, folder.target),
+            training=training_pairs(folder.path, *tokenizers),
             confidence=self.confidence,
             characters=self.config.target.level == "char",
             more=() if self.others else teacher_forced(folder.model, tokenizers, pairs, copy=copy),
@@ -297,29 +291,31 @@ class Model:
         self,
         pairs: Paths | Pairs | None = None,
         *,
-        reading: DataOptions | None = None,
         multiple_references: bool = False,
         say: Callable[[str], None] = lambda text: None,
+        **reading: Any,
     ) -> Examples:
         """Read a test set once, to score several models on it.
 
         Args:
             pairs: a file of pairs, two aligned files, pairs of text, or None for the pairs that the
                 training held out.
-            reading: how files are read (default: as the training pairs were).
             multiple_references: take each source once, with all its targets as references.
             say: receives each line that the user should read.
+            reading: fields of :class:`dragoman.DataOptions`, such as ``columns=(1, 3)``; the
+                others are as the training pairs were read.
         """
         from dragoman.evaluation.examples import examples_of, held_out_examples
 
         if pairs is None:
             return held_out_examples(self.folder.path, multiple_references=multiple_references)
-        if _is_text(pairs):
-            name = f"{len(pairs)} pairs"
-            return examples_of(pairs, name, multiple_references=multiple_references)
-        files, faults = _paths(pairs), Faults()  # type: ignore[arg-type]
-        found = read_pairs(files, reading or self.reading(files), faults)
-        texts, name = ((pair.source, pair.target) for pair in found), " ".join(map(str, files))
+        items = [pairs] if isinstance(pairs, (str, Path)) else pairs
+        if texts := [item for item in items if isinstance(item, tuple)]:
+            name = f"{len(texts)} pairs"
+            return examples_of(texts, name, multiple_references=multiple_references)
+        files, faults = [Path(item) for item in items if not isinstance(item, tuple)], Faults()
+        found = read_pairs(files, self.reading(files, **reading), faults)
+        texts, name = [(pair.source, pair.target) for pair in found], " ".join(map(str, files))
         made = examples_of(texts, name, multiple_references=multiple_references)
         for line in faults.notes:
             say(line)
@@ -333,7 +329,3 @@ def _member(folder: ModelFolder) -> Member:
 
 def _paths(pairs: Paths) -> list[Path]:
     return [Path(pairs)] if isinstance(pairs, (str, Path)) else [Path(p) for p in pairs]
-
-
-def _is_text(pairs: Paths | Pairs) -> TypeGuard[Pairs]:
-    return not isinstance(pairs, (str, Path)) and all(isinstance(p, tuple) for p in pairs)

@@ -407,7 +407,7 @@ def test_some_bad_lines_are_counted_and_said(
         (["evaluate", "{f}", "p", "p"], "--validation-pairs p to validate on it"),
         (["train", "p", "--out", "m", "--source.keep-only", "z-a"], "is not a set of characters"),
         (["data", "get", "phrase"], "did you mean 'phrases'"),
-        (["data", "get"], "name a corpus to get (choices: "),
+        (["data", "get"], "no sample '' (choices: "),
         (["check", "{d}/nothing"], "no such file"),
     ],
 )

@@ -33,7 +33,7 @@ class Parrot:
         complete = [SimpleNamespace(complete=True)]
         for line in lines:
             text = self.answers.get(line, line)
-            yield SimpleNamespace(text=text, hypotheses=complete if text else [])
+            yield SimpleNamespace(source=line, text=text, hypotheses=complete if text else [])
 
 
 def evaluate(parrot: Parrot, pairs: list[tuple[str, str]], **more: Any) -> Evaluation:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.evaluation.examples import Examples
+from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.mistakes import MISTAKES, mistakes, repetitions
+
+KNOWN, UNKNOWN = np.array([UNK + 9, UNK + 8]), np.array([UNK + 9, UNK])
+
+
+def answer(source: str, text: str, *complete: bool) -> Any:
+    hypotheses = [SimpleNamespace(complete=ended) for ended in complete]
+    return SimpleNamespace(source=source, text=text, hypotheses=hypotheses)
 
 
 def kinds(source: str, output: str, *references: str, characters: bool = False) -> set[str]:
-    examples = Examples("", (source,), (references,))
-    found = mistakes(examples, [output], [True], [False], characters=characters)
+    said = [answer(source, output, True)]
+    found = mistakes(said, [references], [KNOWN], characters=characters)
     assert set(found) == set(MISTAKES)
     return {kind for kind, lines in found.items() if lines}
 
@@ -50,9 +61,11 @@ def test_spelt_targets_are_measured_in_characters() -> None:
 
 
 def test_what_the_model_says_itself() -> None:
-    examples = Examples("", ("a", "b"), (("x",), ("x",)))
-    found = mistakes(examples, ["x", "x"], [True, False], [True, False], characters=False)
-    assert {k: v for k, v in found.items() if v} == {"cut off": [1], "unknown": [0]}
+    # The first of several hypotheses counts; an empty line has none and is not cut off.
+    said = [answer("a", "x", True, False), answer("b", "x", False, True), answer("", "")]
+    found = mistakes(said, [["x"]] * 3, [UNKNOWN, KNOWN, KNOWN[:0]], characters=False)
+    expected = {"cut off": [1], "unknown": [0], "blank": [2]}
+    assert {k: v for k, v in found.items() if v} == expected
 
 
 def slow_repetitions(tokens: str) -> int:

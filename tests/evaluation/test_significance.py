@@ -13,7 +13,7 @@ from sacrebleu.metrics.chrf import CHRF
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
 from dragoman.evaluation.metrics import Measure, measures, percentage
-from dragoman.evaluation.significance import compare, scored
+from dragoman.evaluation.significance import compare, with_intervals
 
 TARGETS = [pair.target for pair in sample_pairs("phrases")[:211]]
 REFERENCES = [(text,) for text in TARGETS]
@@ -29,27 +29,27 @@ def shares(values: list[float]) -> Measure:
 
 
 def test_intervals_are_sacrebleus() -> None:
-    found = scored(measures(spoiled(3), REFERENCES, ("bleu", "chrf")))
+    found = with_intervals(measures(spoiled(3), REFERENCES, ("bleu", "chrf")))
     for metric, theirs in zip(found, (BLEU(force=True), CHRF()), strict=True):
         expected = theirs.corpus_score(spoiled(3), [TARGETS], n_bootstrap=1000)
-        assert metric.value == expected.score
+        assert metric.value() == expected.score
         # Theirs are sums in float32.
         assert metric.interval is not None
         low, high = metric.interval
         assert (high - low) / 2 == pytest.approx(expected._ci, rel=1e-4)
-        assert low < metric.value < high
+        assert low < metric.value() < high
 
 
 def test_an_interval_by_hand() -> None:
     # 36 of 100: the binomial's standard deviation is 4.8 points, 1.96 of them are 9.4.
-    (metric,) = scored([shares([1] * 36 + [0] * 64)])
-    assert metric.value == 36.0
+    (metric,) = with_intervals([shares([1] * 36 + [0] * 64)])
+    assert metric.value() == 36.0
     assert metric.interval == (pytest.approx(36 - 9.4, abs=1.1), pytest.approx(36 + 9.4, abs=1.1))
 
 
 def test_one_sentence_has_no_interval() -> None:
-    (metric,) = scored([shares([1])])
-    assert metric.value == 100.0 and metric.interval is None
+    (metric,) = with_intervals([shares([1])])
+    assert metric.value() == 100.0 and metric.interval is None
 
 
 def test_a_difference_is_sacrebleus_and_its_p_value_that_of_one_loop() -> None:

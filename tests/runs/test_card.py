@@ -103,14 +103,14 @@ def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
     config = merge(Config(), {"model": small, "training": training}, place="test")
     outcome = dragoman.train(tmp_path / "p.tsv", tmp_path / "m", config)
     model = dragoman.load(tmp_path / "m")
-    found = {m.name: m for m in model.evaluate(beam=1).metrics}
+    found = {m.name: m for m in model.evaluate(beam=1).measures}
     card = (tmp_path / "m" / "README.md").read_text("utf-8")
     entry = yaml.safe_load(card.split("---\n")[1])["model-index"][0]["results"][0]
     scores = {m["type"]: m["value"] for m in entry["metrics"]}
-    assert scores["bleu"] == pytest.approx(found["BLEU"].value, abs=0.006)
-    assert scores["chrf"] == pytest.approx(found["chrF"].value, abs=0.006)
-    assert scores["exact_match"] == pytest.approx(found["exact match"].value, abs=0.006)
-    assert scores["perplexity"] == pytest.approx(found["perplexity"].value, rel=0.002)
+    assert scores["bleu"] == pytest.approx(found["BLEU"].value(), abs=0.006)
+    assert scores["chrf"] == pytest.approx(found["chrF"].value(), abs=0.006)
+    assert scores["exact_match"] == pytest.approx(found["exact match"].value(), abs=0.006)
+    assert scores["perplexity"] == pytest.approx(found["perplexity"].value(), rel=0.002)
     for name in ("BLEU", "chrF"):
         assert found[name].signature.replace("|", "\\|") in card
     history = History.of(tmp_path / "m")

@@ -90,9 +90,9 @@ def test_a_training_learns_its_task_and_leaves_a_model(pairs: Path, tmp_path: Pa
     answers = model.translate(["trois deux un un", "", "cinq cinq quatre deux"])
     assert [a.text for a in answers] == ["one one two three", "", "two four five five"]
     result = model.evaluate()
-    assert {m.name: m.value for m in result.metrics}["exact match"] == 100.0
+    assert {m.name: m.value() for m in result.measures}["exact match"] == 100.0
     assert len(result.outputs) == 25  # a tenth
-    scores = {m.name: m.value for m in result.metrics}
+    scores = {m.name: m.value() for m in result.measures}
     best = [r for r in metrics(tmp_path / "m", "validation") if r["best"]][-1]
     assert scores["token accuracy"] == pytest.approx(100 * best["token_accuracy"])  # type: ignore[operator]
     assert scores["perplexity"] == pytest.approx(best["perplexity"], rel=1e-5)

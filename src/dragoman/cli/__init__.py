@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 from dragoman import __version__
 from dragoman.errors import DragomanError, UsageError, did_you_mean
@@ -62,23 +61,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except DragomanError as error:
-        print(_one_line(f"dragoman {verb}: {error}"), file=sys.stderr)
+        say(verb, str(error))
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        what = f"{error.filename or 'output'}: {error.strerror or error}"
-        print(_one_line(f"dragoman {verb}: {what}"), file=sys.stderr)
+        say(verb, f"{error.filename or 'output'}: {error.strerror or error}")
         return 1
     except KeyboardInterrupt as stop:
-        print(f"dragoman {verb}: interrupted", file=sys.stderr)
+        say(verb, "interrupted")
         return 128 + int(stop.args[0] if stop.args else signal.SIGINT)
 
 
-def _one_line(text: str) -> str:
-    """Escape characters of ``text`` that would break its line or control a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def say(verb: str, text: str) -> None:
+    """Print a line on stderr; characters that would break it or control a terminal are escaped."""
+    line = f"dragoman {verb}: {text}"
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print("".join(shown), file=sys.stderr, flush=True)
 
 
 def _run(verb: str, arguments: list[str]) -> int:
@@ -96,7 +96,7 @@ def _run(verb: str, arguments: list[str]) -> int:
     return int(import_module(f"dragoman.cli.{verb}").main(arguments))
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, frame: object) -> None:
     raise KeyboardInterrupt(number)
 
 

@@ -3,13 +3,9 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from dragoman.cli.outputs import OutputFolder
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import Input, OutputFolder
 from dragoman.config.options import Count
 from dragoman.errors import OptionError
 
@@ -21,7 +17,7 @@ class Average:
     Train with --keep to have several checkpoints.
     """
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Input
     """The model folder of a run."""
     out: OutputFolder
     """The model folder to write."""

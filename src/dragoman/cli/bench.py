@@ -1,20 +1,21 @@
 """``dragoman bench``"""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from dragoman.cli.outputs import Picture
+from dragoman.cli import say
 from dragoman.cli.parse import AllOptions, parse, training_options
+from dragoman.cli.paths import Inputs, Picture
 from dragoman.config.options import Config
 from dragoman.runs.figures import save_picture, throughput_figure
+
+_say = partial(say, "bench")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Measure:
     Memory is a whole process's, the longest batch included; utilisation is the cores' time used.
     """
 
-    pairs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    pairs: Inputs = ()
     """One file of pairs, or two aligned; without any, the sample "phrases"."""
     sizes: tuple[int, ...] = ()
     """Sentences of a batch (default: 1 2 4 ... 512)."""
@@ -57,9 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     if asked.json:
         print(json.dumps({"rows": rows, "fastest": best.sentences}, indent=1))
         return 0
-    table = Table()
-    for head in ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation"):
-        table.add_column(head, justify="right")
+    heads = ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation")
+    table = Table(*(Column(head, justify="right") for head in heads))
     memory = ["–" if row.memory is None else f"{row.memory / 1e6:,.0f}" for row in found]
     for row, megabytes in zip(found, memory, strict=True):
         samples, tokens = f"{row.samples_per_second:,.0f}", f"{row.tokens_per_second:,.0f}"
@@ -71,7 +71,3 @@ def main(arguments: Sequence[str]) -> int:
         f"{best.tokens_per_second:,.0f} tokens/s in {memory[found.index(best)]} MB"
     )
     return 0
-
-
-def _say(text: str) -> None:
-    print(f"dragoman bench: {text}", file=sys.stderr, flush=True)

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
-from dragoman.cli.outputs import OutputFile
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import Inputs, OutputFile
 from dragoman.config.options import Config, DataOptions, Range, ReadingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat
@@ -19,7 +17,7 @@ from dragoman.config.toml import flat
 class Check:
     """Say what is in a file of pairs and what is wrong with it, with file and line."""
 
-    pairs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    pairs: Inputs
     """One file of pairs (TSV or JSON lines; .gz, .zip; - for standard
     input), or two aligned."""
     against: tuple[Path, ...] = ()

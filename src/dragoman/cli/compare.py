@@ -1,21 +1,19 @@
 """``dragoman compare``"""
 
 import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from dragoman.cli.outputs import Picture
+from dragoman.cli import say
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import Inputs, Picture
 from dragoman.errors import OptionError
 from dragoman.runs.comparison import RunRecord, compare, different_data, differing
 from dragoman.runs.figures import comparison_figure, save_picture
@@ -29,7 +27,7 @@ class Compare:
     """Put two or more runs side by side: the options that differ, what each cost, its losses and
     best scores with the steps that reached them."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    runs: Inputs
     """The runs' folders; they may still be in training."""
     plot: Picture = None
     """Draw the runs' curves, over steps and over wall time, into this file
@@ -47,26 +45,23 @@ def main(arguments: Sequence[str]) -> int:
             raise OptionError("there is nothing to draw: no run has measured yet", place="--plot")
         rows = {run.name: run.rows for run in runs}
         for warning in save_picture(lambda: comparison_figure(rows), asked.plot):
-            print(f"dragoman compare: --plot: {warning}", file=sys.stderr)
+            say("compare", f"--plot: {warning}")
     warning = different_data(runs)
     if asked.json:
-        facts = [asdict(replace(run, options={}, rows=[])) for run in runs]
-        for fact in facts:
-            del fact["options"], fact["rows"]
+        hidden = ("options", "rows")
+        facts = [{k: v for k, v in asdict(run).items() if k not in hidden} for run in runs]
         whole = {"differing": differing(runs), "different_data": warning, "runs": facts}
         print(json.dumps(whole, indent=1))
-    else:
-        console = Console()
-        if warning:
-            console.print(Text(warning))
-        for labels, *columns in layout(grid(runs), console.width):
-            table = Table()
-            table.add_column(Text(labels[0]), overflow="fold")
-            for column in columns:
-                table.add_column(Text(column[0]), justify="right", overflow="fold")
-            for cells in zip(labels[1:], *(column[1:] for column in columns), strict=True):
-                table.add_row(*map(Text, cells))
-            console.print(table)
+        return 0
+    console = Console()
+    if warning:
+        console.print(Text(warning))
+    for columns in layout(grid(runs), console.width):
+        table = Table(*(Column(Text(c[0]), justify="right", overflow="fold") for c in columns))
+        table.columns[0].justify = "left"
+        for cells in zip(*(column[1:] for column in columns), strict=True):
+            table.add_row(*map(Text, cells))
+        console.print(table)
     return 0
 
 
@@ -84,11 +79,10 @@ def grid(runs: Sequence[RunRecord]) -> Grid:
         ["training loss", *(_shown(run.training_loss, ".3f") for run in runs)],
     ]
     for name, form in SCORES.items():
-        cells = []
-        for run in runs:
-            best = run.best.get(name, {})
-            text = score_text({name: best.get("value")}, name)
-            cells.append(f"{text} at {best['step']:,}" if best else "–")
+        cells = ["–"] * len(runs)
+        for number, run in enumerate(runs):
+            if best := run.best.get(name):
+                cells[number] = f"{score_text({name: best['value']}, name)} at {best['step']:,}"
         if any(name in run.best for run in runs):
             rows.append([f"best {form.label}", *cells])
     return rows

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
+from tyro.conf import Positional
 
-from dragoman.cli.outputs import Writes
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import Writes
 from dragoman.data.samples import SAMPLES, sample_pairs
-from dragoman.errors import OptionError
 from dragoman.files import write_text
 
 
@@ -19,9 +18,9 @@ from dragoman.files import write_text
 class Data:
     """List the sample corpora, or write one of them as TSV: dragoman data get phrases."""
 
-    action: Annotated[Literal["list", "get"], tyro.conf.Positional]
+    action: Positional[Literal["list", "get"]]
     """What to do."""
-    name: Annotated[str, tyro.conf.Positional] = ""
+    name: Positional[str] = ""
     """Which corpus to get."""
     out: Annotated[Path, Writes(dash=True)] = Path("-")
     """The file to write; - is standard output."""
@@ -38,9 +37,6 @@ def main(arguments: Sequence[str]) -> int:
         for name, sample in SAMPLES.items():
             print(f"{name:10}  {sample.description}")
         return 0
-    if not asked.name:
-        cure = f"choices: {', '.join(SAMPLES)}"
-        raise OptionError("name a corpus to get", place="data get", cure=cure)
     pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
     text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)
     if asked.out == Path("-"):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from dragoman.cli.outputs import OutputFolder
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import OutputFolder
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.errors import OptionError
@@ -40,9 +40,16 @@ def main(arguments: Sequence[str]) -> int:
     asked, config = parse(Demo, arguments, verb="demo"), Config()
     check_options(replace(config, training=replace(config.training, budget=asked.budget)))
     import_module("dragoman.training.run")  # a base install ends here, before a file is written
-    _clear(asked.out)
-    pairs, text, picture = (asked.out / name for name in FILES)
-    model, seed = asked.out / MODEL, ("--seed", asked.seed)
+    out = asked.out
+    if out.is_file():
+        raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    if foreign := sorted({path.name for path in out.iterdir()} - {*FILES, MODEL}):
+        cause = f"is not a demo's folder: it holds {foreign[0]!r}"
+        raise OptionError(cause, place=str(out), cure="another --out")
+    shutil.rmtree(out / MODEL, ignore_errors=True)  # a run there would be resumed
+    pairs, text, picture, model = (out / name for name in (*FILES, MODEL))
+    seed = ("--seed", asked.seed)
     limits = ("--budget", asked.budget, "--patience", 0)
     text.write_text("".join(f"{line}\n" for line in ASKED), encoding="utf-8")
     for command in (
@@ -60,17 +67,3 @@ def main(arguments: Sequence[str]) -> int:
             return int(code)
     print(f"\nReport: {model / 'report.html'}   attention: {picture}")
     return 0
-
-
-def _clear(out: Path) -> None:
-    """Remove an earlier demo, and nothing else."""
-    if out.is_file():
-        raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    foreign = sorted({path.name for path in out.iterdir()} - {*FILES, MODEL})
-    if foreign:
-        cause = f"is not a demo's folder: it holds {foreign[0]!r}"
-        raise OptionError(cause, place=str(out), cure="another --out")
-    for name in FILES:
-        (out / name).unlink(missing_ok=True)
-    shutil.rmtree(out / MODEL, ignore_errors=True)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from dragoman.cli.outputs import OutputFile
+from dragoman.cli import say
 from dragoman.cli.parse import given_options, parse
+from dragoman.cli.paths import Input, Inputs, OutputFile
 from dragoman.config.options import Count, ReadingOptions, SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
@@ -25,14 +25,16 @@ from dragoman.runs.scores import number_text
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation
 
+_say = partial(say, "evaluate")
+
 
 @dataclass(frozen=True)
 class Evaluate:
     """Score a model on pairs of text; without a file, on the pairs that its training held out."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Input
     """The model folder."""
-    test: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    test: Inputs = ()
     """One file of pairs, or two aligned files (source, target). More model
     folders may stand before it; each is compared with the first."""
     multiple_references: bool = False
@@ -63,7 +65,7 @@ class Evaluate:
 def main(arguments: Sequence[str]) -> int:
     """Load all models, score each on the same examples, and compare them with the first."""
     asked = parse(Evaluate, arguments, verb="evaluate")
-    folders = [asked.folder, *(path for path in asked.test if path.is_dir())]
+    folders = [asked.folder, *filter(Path.is_dir, asked.test)]
     files = [path for path in asked.test if not path.is_dir()]
     if asked.outputs is not None and len(folders) > 1:
         raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
@@ -72,21 +74,15 @@ def main(arguments: Sequence[str]) -> int:
 
     given = given_options(asked, arguments)
     models = [load(folder, device=asked.device) for folder in folders]
-    reading = models[0].reading(files, **given.get("data", {}))
-    several = asked.multiple_references
-    examples = models[0].examples(
-        files or None, reading=reading, multiple_references=several, say=_warn
-    )
-    raw, options = asked.raw_references, given.get("search", {})
+    several, raw, reading = asked.multiple_references, asked.raw_references, given.get("data", {})
+    examples = models[0].examples(files or None, multiple_references=several, say=_say, **reading)
     if not raw and len({examples.with_references(m.folder.target.normalize) for m in models}) > 1:
         raw = True
-        _warn(
-            "the models were trained on differently normalised targets: references are compared "
-            "as they stand"
-        )
+        _say("models of differently normalised targets: references are compared as they stand")
+    options = given.get("search", {})
     results = [model.evaluate(examples, raw_references=raw, **options) for model in models]
     for note in dict.fromkeys(note for result in results for note in result.notes):
-        _warn(note)
+        _say(note)
     if asked.outputs is not None:
         write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
     found = list(zip(map(str, folders), results, strict=True))
@@ -105,23 +101,19 @@ def main(arguments: Sequence[str]) -> int:
             interval = " – ".join(f"{bound:+.2f}" for bound in d.interval)
             table.add_row(d.name, f"{d.value:+.2f}", interval, f"{d.p:.4f}")
         _print(f"{name} against {folders[0]}", table)
-    for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.metrics):
+    for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.measures):
         print(line)
     return 0
 
 
-def _warn(text: str) -> None:
-    print(f"dragoman evaluate: {text}", file=sys.stderr)
-
-
 def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     table = _table("score", "95 % interval", *result.baselines)
-    for measure, m in zip(result.measures, result.metrics, strict=True):
+    for m in result.measures:
         interval = " – ".join(map(number_text, m.interval or ()))
         cells = [scores.get(m.name) for scores in result.baselines.values()]
         others = ["" if cell is None else number_text(cell) for cell in cells]
-        arrow = "↑" if measure.higher else "↓"
-        table.add_row(f"{m.name} {arrow}", number_text(m.value), interval, *others)
+        name = f"{m.name} {'↑' if m.higher else '↓'}"
+        table.add_row(name, number_text(m.value()), interval, *others)
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     _print(title, table)
     if asked.breakdown:
@@ -147,10 +139,8 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
 
 
 def _table(*columns: str) -> Table:
-    table = Table("", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+    right = (Column(name, justify="right") for name in columns)
+    return Table("", *right, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _print(title: str, table: Table) -> None:

@@ -1,16 +1,15 @@
 """``dragoman explain``"""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
+from tyro.conf import Positional
 
-from dragoman.cli.outputs import OutputFile, Picture
+from dragoman.cli import say
 from dragoman.cli.parse import given_options, parse
+from dragoman.cli.paths import Input, OutputFile, Picture
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
@@ -21,9 +20,9 @@ from dragoman.inspection.attention_map import draw_maps, map_of
 class Explain:
     """Show the way of one sentence through a model: tokens, states, attention, search, loss."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Input
     """The model folder."""
-    sentence: Annotated[str, tyro.conf.Positional]
+    sentence: Positional[str]
     """The source text."""
     target: str | None = None
     """Follow the way to this output, and show its loss (default: the model's
@@ -68,5 +67,5 @@ def main(arguments: Sequence[str]) -> int:
         titles = [str(folder) if asked.beside else "" for folder in folders]
         maps = [map_of(*one) for one in zip(found, titles, strict=True)]
         for warning in draw_maps(maps, asked.attention):
-            print(f"dragoman explain: --attention: {warning}", file=sys.stderr)
+            say("explain", f"--attention: {warning}")
     return 0

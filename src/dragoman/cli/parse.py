@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from dragoman.cli.outputs import check_outputs
+from dragoman.cli.paths import check_outputs
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options, value_faults
 from dragoman.config.toml import flat, from_toml, merge
@@ -34,22 +34,18 @@ def parse(command: type[Command], arguments: Sequence[str], *, verb: str) -> Com
         OptionError: an unknown option, a value of the wrong type or out of range, or an output
             that would overwrite an input.
     """
-    said = io.StringIO()
+    said, program, whole = io.StringIO(), f"dragoman {verb}", lengthen(command, arguments)
     try:
         with redirect_stderr(said):
-            asked = tyro.cli(
-                command,
-                prog=f"dragoman {verb}",
-                description=inspect.getdoc(command),
-                args=lengthen(command, arguments),
-            )
+            about = inspect.getdoc(command)
+            asked = tyro.cli(command, prog=program, description=about, args=whole)
     except SystemExit as end:
         if not end.code:  # help was asked for
             raise
         # Tyro draws boxes: the message is what stands above the first line across.
         inside = (line.strip("│ ") for line in said.getvalue().splitlines()[1:])
         message = " ".join(takewhile(lambda line: line.strip("─╯╰"), inside))
-        raise OptionError(message, cure=f"see dragoman {verb} --help") from None
+        raise OptionError(message, cure=f"see {program} --help") from None
     if faults := list(value_faults(asked, "--")):
         raise OptionError("; ".join(faults))
     check_outputs(asked)

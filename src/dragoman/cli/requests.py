@@ -1,7 +1,6 @@
 """Reads ``--requests``: one JSON object a line, with a source and constraints on its output."""
 
 from dataclasses import replace
-from typing import Any
 
 from dragoman.errors import DataError, did_you_mean
 from dragoman.files import parse_json
@@ -32,7 +31,8 @@ def read_request(line: str, every: Request, where: str) -> Request:
     for name, value in fields.items():
         if name not in FIELDS:
             raise DataError(f"unknown field {name!r}", place=where, cure=did_you_mean(name, FIELDS))
-        if not (isinstance(value, str) if FIELDS[name] == "text" else _is_texts(value)):
+        texts = [value] if FIELDS[name] == "text" else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise _wrong(f"field {name!r} is {value!r}, {FIELDS[name]} is expected", where)
     if "source" not in fields:
         raise _wrong("field 'source' is missing", where)
@@ -43,10 +43,6 @@ def read_request(line: str, every: Request, where: str) -> Request:
         (*every.never, *fields.get("never", ())),
         where,
     )
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _wrong(cause: str, where: str) -> DataError:

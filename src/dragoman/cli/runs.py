@@ -4,12 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import Inputs
 from dragoman.errors import OptionError
 from dragoman.runs.display import print_runs
 from dragoman.runs.history import find_runs
@@ -19,7 +18,7 @@ from dragoman.runs.history import find_runs
 class Runs:
     """List the runs in some folders: the state of each, its time and its best scores."""
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional] = (Path(),)
+    folders: Inputs = (Path(),)
     """Where to look: model folders, or folders of them."""
     json: bool = False
     """Print a JSON list instead of a table."""

@@ -1,22 +1,17 @@
 """``dragoman score``"""
 
-from __future__ import annotations
-
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
+from dragoman.api import load
+from dragoman.cli import say
 from dragoman.cli.parse import given_options, parse
+from dragoman.cli.paths import Input, Inputs
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.data.pairs import Faults
-
-if TYPE_CHECKING:
-    from dragoman.search.translator import Scored
+from dragoman.data.readers import read_pairs
+from dragoman.search.translator import Scored
 
 
 @dataclass(frozen=True)
@@ -27,9 +22,9 @@ class Score:
     target's tokens, the end token included. It is empty for a line that is not a pair.
     """
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Input
     """The model folder."""
-    pairs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    pairs: Inputs
     """One file of pairs, or two aligned files (source, target)."""
     json: bool = False
     """Print one JSON object a line, with the score by which search would
@@ -48,14 +43,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Score, arguments, verb="score")
     given = given_options(asked, arguments)
-    from dragoman.api import load  # torch only now
-    from dragoman.data.readers import read_pairs
-
     model, faults = load(asked.folder, device=asked.device), Faults()
     reading = model.reading(asked.pairs, **given.get("data", {}))
     pairs = list(read_pairs(asked.pairs, reading, faults))
-    for said in (*faults.notes, *faults.summary()):
-        print(f"dragoman score: {said}", file=sys.stderr)
+    for note in (*faults.notes, *faults.summary()):
+        say("score", note)
     texts = [(pair.source, pair.target) for pair in pairs]
     scored = model.score(texts, **given.get("search", {}))
     answers = dict(zip((pair.line for pair in pairs), scored, strict=True))

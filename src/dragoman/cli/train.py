@@ -6,12 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from dragoman.cli.outputs import OutputFolder
 from dragoman.cli.parse import AllOptions, parse, training_options
+from dragoman.cli.paths import Inputs, OutputFolder
 from dragoman.config.options import Config
 
 
@@ -25,7 +22,7 @@ class Train:
     --reverse.
     """
 
-    pairs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    pairs: Inputs
     """One file of pairs (TSV or JSON lines; plain, .gz or .zip; - for
     standard input), or two aligned files."""
     out: OutputFolder

@@ -1,42 +1,40 @@
 """``dragoman translate``"""
 
-from __future__ import annotations
-
 import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import tyro
+from tyro.conf import UseAppendAction
 
-from dragoman.cli.outputs import OutputFile, Picture
+from dragoman.api import Model, load
+from dragoman.cli import say
 from dragoman.cli.parse import given_options, parse
+from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
 from dragoman.cli.requests import read_request
 from dragoman.config.options import Range, SearchOptions
 from dragoman.data.lines import STDIN, place, read_lines
-from dragoman.errors import DragomanError, OptionError, UsageError
+from dragoman.errors import DataError, DragomanError, OptionError, UsageError
 from dragoman.files import write_text
 from dragoman.search.alignment import pharaoh, read_dictionary
 from dragoman.search.request import Request
+from dragoman.search.translator import Translation
 
-if TYPE_CHECKING:
-    from dragoman.api import Model
-    from dragoman.search.translator import Translation
-
-UNSURE = "[unsure] "
+_say = partial(say, "translate")
 
 
 @dataclass(frozen=True)
 class Translate:
     """Translate each line of standard input (or --input) into one line of standard output."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Input
     """The model folder."""
-    others: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    others: Inputs = ()
     """More model folders: all translate together, by the mean of their
     probabilities (an ensemble). They need the same target vocabulary."""
     input: Path = Path("-")
@@ -46,9 +44,9 @@ class Translate:
     output: prefix (text), must and never (lists of words)."""
     prefix: str = ""
     """Text with which every output begins."""
-    must: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    must: UseAppendAction[tuple[str, ...]] = ()
     """A word or phrase that every output contains."""
-    never: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    never: UseAppendAction[tuple[str, ...]] = ()
     """A word or phrase that no output contains."""
     dictionary: Path | None = None
     """A file of source words and their translations, with a tab between. An
@@ -82,8 +80,6 @@ def main(arguments: Sequence[str]) -> int:
     if options.get("n_best", 1) > 1 and not asked.json:
         raise OptionError("more than one output for a line needs --json", place="--n-best")
     dictionary = read_dictionary(asked.dictionary)
-    from dragoman.api import load  # torch only now
-
     model = load(asked.folder, *asked.others, device=asked.device)
     if asked.min_confidence is not None and model.confidence is None:
         cause = f"{asked.folder} has no confidence.json, which is fitted to held-out pairs"
@@ -125,7 +121,7 @@ def _requests(
     request is empty.
     """
     every = Request("", asked.prefix, asked.must, asked.never)
-    for number, line in enumerate(read_lines(asked.input, _warn)):
+    for number, line in enumerate(read_lines(asked.input, _say)):
         request = replace(every, source=line)
         if asked.requests:
             try:
@@ -133,7 +129,7 @@ def _requests(
                 model.check(request, **options)
             except UsageError as error:
                 request, wrong[number] = Request(""), error
-                _warn(str(error))
+                _say(str(error))
         yield request
 
 
@@ -144,7 +140,7 @@ def _line(asked: Translate, model: Model, answer: Translation, error: UsageError
     sure = None if model.confidence is None else model.confidence.of(answer)
     unsure = asked.min_confidence is not None and (sure or 0.0) < asked.min_confidence
     if not asked.json:
-        return f"{UNSURE if unsure else ''}{answer.text}"
+        return f"{'[unsure] ' if unsure else ''}{answer.text}"
     return to_json(answer, sure, unsure if asked.min_confidence is not None else None)
 
 
@@ -181,16 +177,12 @@ def _draw(answer: Translation, path: Path) -> None:
     from dragoman.inspection.attention_map import AttentionMap, draw_maps
 
     weights = answer.hypotheses[0].weights if answer.hypotheses else None
-    warnings = ["the first line is empty or too long to be drawn"]
-    if weights is not None:
+    try:
+        if weights is None:
+            raise DataError("the first line is empty or too long to be drawn")
         drawn = AttentionMap(answer.source_tokens, answer.target_tokens, weights)
-        try:
-            warnings = draw_maps([drawn], path)
-        except DragomanError as error:
-            warnings = [str(error)]
+        warnings = draw_maps([drawn], path)
+    except DragomanError as error:
+        warnings = [str(error)]
     for warning in warnings:
-        _warn(f"--attention: {warning}")
-
-
-def _warn(text: str) -> None:
-    print(f"dragoman translate: {text}", file=sys.stderr)
+        _say(f"--attention: {warning}")

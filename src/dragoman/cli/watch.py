@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 
 from dragoman.cli.parse import parse
+from dragoman.cli.paths import Input
 from dragoman.errors import FolderError
 from dragoman.layout import METRICS
 from dragoman.lock import is_locked
@@ -26,7 +24,7 @@ SECONDS = 0.5
 class Watch:
     """Follow a run from another terminal until it ends; Ctrl-C stops watching, not the run."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Input
     """The model folder."""
     once: bool = False
     """Print the state of the run once, and end."""
@@ -35,27 +33,24 @@ class Watch:
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
     asked = parse(Watch, arguments, verb="watch")
-    if not asked.folder.is_dir():
-        raise FolderError("no such folder", place=str(asked.folder))
+    folder, running = asked.folder, not asked.once
+    if not folder.is_dir():
+        raise FolderError("no such folder", place=str(folder))
     with suppress(KeyboardInterrupt):
-        _watch(asked.folder, asked.once)
+        while running and is_locked(folder) and not (folder / METRICS).exists():
+            time.sleep(SECONDS)  # the data is being prepared
+        history = History.of(folder)
+        # What is already there is told by its last rows; the next ones as they come.
+        rows = [row for kind in ("validation", "train") if (row := history.latest(kind))]
+        seen = len(history.rows)
+        while rows or running:
+            with damage_refused(folder):
+                for line in chain.from_iterable(map(row_lines, rows)):
+                    print(line, flush=True)
+            if running:
+                time.sleep(SECONDS)
+                running = is_locked(folder)  # before reading, so that the last rows are read
+            known = read_metrics(folder / METRICS)
+            rows, seen = known[seen:], len(known)
+        print_runs([History.of(folder)], Console())
     return 0
-
-
-def _watch(folder: Path, once: bool) -> None:
-    while not once and is_locked(folder) and not (folder / METRICS).exists():
-        time.sleep(SECONDS)  # the data is being prepared
-    history = History.of(folder)
-    # What is already there is told by its last rows; the next ones as they come.
-    rows = [row for kind in ("validation", "train") if (row := history.latest(kind))]
-    seen, running = len(history.rows), not once
-    while rows or running:
-        with damage_refused(folder):
-            for line in chain.from_iterable(map(row_lines, rows)):
-                print(line, flush=True)
-        if running:
-            time.sleep(SECONDS)
-            running = is_locked(folder)  # asked first: what was written until then is still read
-        known = read_metrics(folder / METRICS)
-        rows, seen = known[seen:], len(known)
-    print_runs([History.of(folder)], Console())

@@ -36,7 +36,6 @@ _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Powers of the length that are tried."""
 _EPSILON = 1e-3
 """Is added to d, which may be zero, before its logarithm is taken."""
-_BINS = 10
 
 Values = npt.NDArray[np.float64]
 
@@ -74,15 +73,14 @@ def load_confidence(folder: Path) -> Confidence | None:
         FolderError: the file is damaged.
     """
     path = folder / CONFIDENCE
-    if not path.exists():
-        return None
     try:
         tree = parse_json(path.read_text("utf-8"))
         numbers = (float(tree[name]) for name in ("exponent", "slope", "offset"))
         return Confidence(str(tree["right"]), *numbers)
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        cure = "delete it, or copy it again"
-        raise FolderError("is damaged", place=str(path), cure=cure) from error
+        raise FolderError("is damaged", place=str(path), cure="delete or replace it") from error
 
 
 def fit_confidence(
@@ -122,22 +120,21 @@ def calibration(
     """
     said = np.array([confidence.of(answer) for answer in answers])
     right = _right(measures, confidence.right)
-    ranges = np.minimum((said * _BINS).astype(int), _BINS - 1)
+    ranges = np.minimum((said * 10).astype(int), 9)
     bins = []
     for number in np.unique(ranges):
         some = ranges == number
-        mean, share = float(said[some].mean()), float(right[some].mean())
-        bins.append({"lines": int(some.sum()), "confidence": mean, "right": share})
+        means = {"confidence": float(said[some].mean()), "right": float(right[some].mean())}
+        bins.append({"lines": int(some.sum()), **means})
     error = sum(b["lines"] * abs(b["confidence"] - b["right"]) for b in bins) / len(said)
     return {"right": confidence.right, "error": error, "bins": bins}
 
 
 def _right(measures: Sequence[Measure], kind: str) -> Values:
     """1 for each answer that is right, else 0: [N]."""
-    by_key = {m.key: m for m in measures}
+    chrf, exact = (next(m for m in measures if m.key == key) for key in ("chrf", "exact"))
     if kind == _EXACT:
-        return by_key["exact"].statistics[:, 0]
-    chrf = by_key["chrf"]
+        return exact.statistics[:, 0]
     return np.array([chrf.formula(row) >= CLOSE for row in chrf.statistics], float)
 
 

@@ -3,20 +3,19 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from dragoman.config.options import SearchOptions
 from dragoman.config.toml import flat
-from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.baselines import TrainingPairs
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.confidence import Confidence, calibration
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, measures, plain
 from dragoman.evaluation.mistakes import MISTAKES, mistakes
-from dragoman.evaluation.significance import Metric, scored
+from dragoman.evaluation.significance import with_intervals
 from dragoman.search.translator import Translator
 
 
@@ -28,9 +27,7 @@ class Evaluation:
     """The test set, with references in the form that outputs were compared with."""
     outputs: tuple[str, ...]
     measures: tuple[Measure, ...]
-    """The scores, from which those of any lines can be computed."""
-    metrics: tuple[Metric, ...]
-    """The scores of all lines, with intervals."""
+    """The scores, with intervals; those of some lines can be computed from them as well."""
     seconds: float
     """Wall-clock time of the search."""
     search: str
@@ -61,6 +58,10 @@ class Evaluation:
 
     def tree(self, cases: int) -> dict[str, Any]:
         """All but the outputs as JSON values, with ``cases`` lines of each kind of mistake."""
+        scores = {}
+        for m in self.measures:
+            facts = {"name": m.name, "value": m.value(), "signature": m.signature}
+            scores[m.name] = facts | {"interval": m.interval}
         return {
             "test": self.examples.name,
             "lines": len(self.outputs),
@@ -68,7 +69,7 @@ class Evaluation:
             "left_out": self.examples.left_out,
             "search": self.search,
             "seconds": round(self.seconds, 3),
-            "scores": {m.name: asdict(m) for m in self.metrics},
+            "scores": scores,
             "baselines": self.baselines,
             "breakdown": self.breakdown,
             "mistakes": {
@@ -125,14 +126,12 @@ def evaluate_examples(
     if training is not None:
         others, learned = others | training.baselines(sources), training.sources
     ids = translator.source.encode(examples.sources)
-    complete = [all(h.complete for h in answer.hypotheses[:1]) for answer in answers]
-    wrong = mistakes(judged, outputs, complete, [UNK in row for row in ids], characters=characters)
+    wrong = mistakes(answers, judged.references, ids, characters=characters)
     edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
     result = Evaluation(
         judged,
         outputs,
-        found,
-        scored(found),
+        with_intervals(found),
         took,
         search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},

@@ -34,13 +34,10 @@ def teacher_forced(
     np.add.at(sums, owners, pair_likelihoods(model, PairsInMemory(*encoded)))
     signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}{'|copy' * copy}"
 
-    def perplexity(sums: Sums) -> float:
-        return _perplexity(float(sums[0] / sums[1]))
-
     losses, name = sums[:, [0, 2]], "perplexity"
     return (
         Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], percentage),
-        Measure(name, name, signature, losses, perplexity, higher=False),
+        Measure(name, name, signature, losses, _perplexity, higher=False),
     )
 
 
@@ -52,14 +49,14 @@ def likelihood(model: Seq2Seq, corpus: IdPairs) -> dict[str, float]:
         its exponential. ``token_accuracy``: share of tokens that are the most probable one after
         the right tokens before them.
     """
-    total, right, tokens = pair_likelihoods(model, corpus).sum(0).tolist()
-    loss, share = total / tokens, right / tokens
-    return {"loss": loss, "perplexity": _perplexity(loss), "token_accuracy": share}
+    sums = pair_likelihoods(model, corpus).sum(0)
+    loss, share = float(sums[0] / sums[2]), float(sums[1] / sums[2])
+    return {"loss": loss, "perplexity": _perplexity(sums[[0, 2]]), "token_accuracy": share}
 
 
-def _perplexity(loss: float) -> float:
-    """``exp(loss)``; at most the largest floating-point number."""
-    return math.exp(min(loss, 709.0))
+def _perplexity(sums: Sums) -> float:
+    """The exponential of loss / tokens; at most about the largest floating-point number."""
+    return math.exp(min(sums[0] / sums[1], 709.0))
 
 
 @torch.inference_mode()

@@ -49,6 +49,8 @@ class Measure:
     """The score of added statistics [K]."""
     higher: bool = True
     """Whether higher is better."""
+    interval: tuple[float, float] | None = None
+    """Bounds of the middle 95 % of bootstrap resamples; None: not computed."""
 
     def value(self, rows: Sequence[int] | slice = slice(None)) -> float:
         """The score of the chosen sentences (default: all); in percent, except perplexity."""
@@ -81,12 +83,10 @@ def measures(
     if not outputs:
         raise DataError("there is nothing to score")
     found = []
-    if "bleu" in keys:
-        found.append(_sacrebleu("bleu", "BLEU", BLEU(force=True), outputs, references))
-    if "chrf" in keys:
-        found.append(_sacrebleu("chrf", "chrF", CHRF(), outputs, references))
-    if "ter" in keys and _ter_work(outputs, references) <= _MOST_TER_WORK:
-        found.append(_sacrebleu("ter", "TER", TER(), outputs, references))
+    for name, metric in (("BLEU", BLEU(force=True)), ("chrF", CHRF()), ("TER", TER())):
+        if (key := name.lower()) in keys:
+            if key != "ter" or _ter_work(outputs, references) <= _MOST_TER_WORK:
+                found.append(_sacrebleu(name, metric, outputs, references))
     if "exact" in keys:
         found.append(_exact(outputs, references))
     if "errors" in keys:
@@ -94,9 +94,7 @@ def measures(
     return tuple(found)
 
 
-def _sacrebleu(
-    key: str, name: str, metric: Any, outputs: Sequence[str], references: References
-) -> Measure:
+def _sacrebleu(name: str, metric: Any, outputs: Sequence[str], references: References) -> Measure:
     """A metric of sacreBLEU, with its numbers and its signature."""
     ragged = [list(column) for column in zip_longest(*references)]  # None where there are fewer
     statistics = np.array(metric._extract_corpus_statistics(list(outputs), ragged), float)
@@ -105,7 +103,7 @@ def _sacrebleu(
         return float(metric._compute_score_from_stats(sums.tolist()).score)
 
     signature = str(metric.get_signature())
-    return Measure(key, name, signature, statistics, formula, higher=key != "ter")
+    return Measure(name.lower(), name, signature, statistics, formula, higher=name != "TER")
 
 
 def _ter_work(outputs: Sequence[str], references: References) -> int:
@@ -118,9 +116,8 @@ def _ter_work(outputs: Sequence[str], references: References) -> int:
 def _exact(outputs: Sequence[str], references: References) -> Measure:
     """Share of outputs that equal a reference: a sentence adds 1 if it does, and 1 to the total."""
     pairs = zip(outputs, references, strict=True)
-    same = [(plain(output) in map(plain, right), 1) for output, right in pairs]
-    how = "whole lines, but for white space"
-    return Measure("exact", "exact match", how, np.array(same, float), percentage)
+    same = np.array([(plain(output) in map(plain, right), 1) for output, right in pairs], float)
+    return Measure("exact", "exact match", "whole lines, but for white space", same, percentage)
 
 
 def _errors(outputs: Sequence[str], references: References, characters: bool) -> Measure:
@@ -134,8 +131,8 @@ def _errors(outputs: Sequence[str], references: References, characters: bool) ->
         distances = [(Levenshtein.distance(said, text), len(text)) for text in texts]
         edits.append(min(distances, key=lambda pair: pair[0]))
     unit, cut = ("character", "characters") if characters else ("token", "split at white space")
-    how, statistics = f"to the nearest reference, {cut}", np.array(edits, float)
-    return Measure("errors", f"{unit} error rate", how, statistics, percentage, higher=False)
+    name, how = f"{unit} error rate", f"to the nearest reference, {cut}"
+    return Measure("errors", name, how, np.array(edits, float), percentage, higher=False)
 
 
 def percentage(sums: Sums) -> float:

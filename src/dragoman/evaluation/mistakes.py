@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dragoman.data.sameness import sentence_key
-from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.metrics import symbols
+from dragoman.data.tokenizer import UNK, Ids
+from dragoman.evaluation.metrics import References, symbols
+from dragoman.search.translator import Translation
 
 MISTAKES = {
     "loop": "repeats a phrase three times, or a syllable four times, more often than a reference",
@@ -26,34 +27,30 @@ _NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
 
 
 def mistakes(
-    examples: Examples,
-    outputs: Sequence[str],
-    complete: Sequence[bool],
-    unknown: Sequence[bool],
-    *,
-    characters: bool,
+    answers: Sequence[Translation], references: References, ids: Sequence[Ids], *, characters: bool
 ) -> dict[str, list[int]]:
     """The lines with each kind of mistake, counted from 0.
 
     Args:
-        examples: sources and references.
-        outputs: the answers.
-        complete: for each output, whether the model ended it with the end token.
-        unknown: for each source, whether it has unknown tokens.
+        answers: one for each line.
+        references: the texts that are right, for each line.
+        ids: the tokens of each source.
         characters: count lengths and repetitions in characters instead of words.
     """
     found: dict[str, list[int]] = {kind: [] for kind in MISTAKES}
-    found["cut off"] = [line for line, ended in enumerate(complete) if not ended]
-    found["unknown"] = [line for line, some in enumerate(unknown) if some]
-    triples = zip(examples.sources, outputs, examples.references, strict=True)
-    for line, (source, output, references) in enumerate(triples):
-        for kind in _kinds(source, output, references, characters):
+    for line, (answer, right, tokens) in enumerate(zip(answers, references, ids, strict=True)):
+        if UNK in tokens:
+            found["unknown"].append(line)
+        for kind in _kinds(answer, right, characters):
             found[kind].append(line)
     return found
 
 
-def _kinds(source: str, output: str, references: Sequence[str], characters: bool) -> Iterator[str]:
+def _kinds(answer: Translation, references: Sequence[str], characters: bool) -> Iterator[str]:
+    source, output = answer.source, answer.text
     said, right = symbols(output, characters), [symbols(text, characters) for text in references]
+    if answer.hypotheses and not answer.hypotheses[0].complete:
+        yield "cut off"
     if not said:
         yield "blank"
         return

@@ -8,7 +8,7 @@ both, and counts a difference equal to the observed one, so that equal outputs h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,19 +24,6 @@ Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """The value of one score."""
-
-    name: str
-    value: float
-    """In percent, except perplexity."""
-    signature: str
-    """How it was computed; in sacreBLEU's notation where the score is sacreBLEU's."""
-    interval: tuple[float, float] | None = None
-    """Bounds of the middle 95 % of bootstrap resamples; None where they were not computed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Difference:
     """A second model's score minus a first one's."""
 
@@ -49,13 +36,12 @@ class Difference:
     from the mean of all resamples by at least as much as the two scores differ."""
 
 
-def scored(measures: Sequence[Measure]) -> tuple[Metric, ...]:
+def with_intervals(measures: Sequence[Measure]) -> tuple[Measure, ...]:
     """Each score with its bootstrap interval (Koehn 2004); a single sentence has no interval."""
-    alone = len(measures[0].statistics) < 2
-    return tuple(
-        Metric(m.name, m.value(), m.signature, None if alone else _middle(scores))
-        for m, scores in zip(measures, _resampled(measures), strict=True)
-    )
+    if len(measures[0].statistics) < 2:
+        return tuple(measures)
+    pairs = zip(measures, _resampled(measures), strict=True)
+    return tuple(replace(measure, interval=_middle(scores)) for measure, scores in pairs)
 
 
 def compare(first: Sequence[Measure], second: Sequence[Measure]) -> tuple[Difference, ...]:
@@ -70,12 +56,12 @@ def compare(first: Sequence[Measure], second: Sequence[Measure]) -> tuple[Differ
     if len(first[0].statistics) != len(second[0].statistics):
         raise DataError("these evaluations are of different lines: they do not compare")
     theirs = {(m.key, m.signature): m for m in second}
-    ours = [m for m in first if (m.key, m.signature) in theirs]
-    if not ours:
+    both = [(m, theirs[key]) for m in first if (key := (m.key, m.signature)) in theirs]
+    if not both:
         return ()
-    others = [theirs[m.key, m.signature] for m in ours]
+    ours, others = map(_resampled, zip(*both, strict=True))
     found = []
-    for a, b, differences in zip(ours, others, _resampled(others) - _resampled(ours), strict=True):
+    for (a, b), differences in zip(both, others - ours, strict=True):
         value = b.value() - a.value()
         chance = np.abs(differences - differences.mean()) >= abs(value) - _CLOSE
         p = (int(chance.sum()) + 1) / (len(differences) + 1)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.batches import PairsInMemory, assemble
+from dragoman.data.batches import IdPairs, PairsInMemory, assemble
 from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, UsageError
@@ -80,26 +80,28 @@ def explain_line(
 def explain_pairs(
     model: Seq2Seq,
     sides: tuple[Tokenizer, Tokenizer],
-    pairs: PairsInMemory,
+    pairs: IdPairs,
     texts: Sequence[str] = (),
     *,
+    most: int | None = None,
     smoothing: float = 0.0,
 ) -> Explanation:
-    """Explain a batch of pairs of ids.
+    """Explain pairs of ids, as one batch.
 
     Args:
         model: the model.
         sides: the tokenizers of source and target.
-        pairs: the batch.
-        texts: its sources as raw text; without them they are decoded from their ids.
+        pairs: the pairs.
+        texts: their sources as raw text; without them they are decoded from their ids.
+        most: explain so many of the first pairs (default: all).
         smoothing: label smoothing of the training loss.
 
     Raises:
         UsageError: there is no pair.
     """
-    if not len(pairs.source_lengths):
+    rows = np.arange(len(pairs.source_lengths))[:most]
+    if not len(rows):
         raise UsageError("there is no pair to explain")
-    rows = np.arange(len(pairs.source_lengths))
     values = record(model, assemble(pairs, rows), smoothing=smoothing)
     texts = texts or [sides[0].decode(pairs.pair(int(row))[0].ids) for row in rows]
     return Explanation(_examples(values, sides, texts), values)

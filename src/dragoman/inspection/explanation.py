@@ -7,7 +7,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from dragoman.inspection.recording import RecordedValue
@@ -110,15 +110,8 @@ class Explanation:
         for name, value in self.values.items():
             if arrays and "V" not in value.axes:
                 values[name]["values"] = value.array
-        fields = {
-            "loss": self["batch loss"],
-            "minimised": self["minimised"],
-            "given": self.given,
-            "examples": [asdict(example) for example in self.examples],
-            "answer": self.answer and asdict(self.answer),
-            "beam": [[asdict(hypothesis) for hypothesis in step] for step in self.beam],
-            "values": values,
-        }
+        losses = {"loss": self["batch loss"], "minimised": self["minimised"]}
+        fields = losses | asdict(replace(self, values={})) | {"values": values}
         return json.dumps(fields, ensure_ascii=False, default=lambda array: array.tolist())
 
     def to_html(self) -> str:
@@ -166,8 +159,7 @@ def _word(token: Token, *, number: bool = False) -> Text:
 
 
 def _texts(example: Example, mask: npt.NDArray[np.bool_]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
+    table = Table.grid(Column(style="dim"), padding=(0, 2))
     table.add_row("text", Text(example.text))
     table.add_row("normalised", Text(example.normalized))
     table.add_row("tokens", Text(" · ").join(_word(one, number=True) for one in example.source))
@@ -177,12 +169,9 @@ def _texts(example: Example, mask: npt.NDArray[np.bool_]) -> Table:
 
 def _table(left: Sequence[str], right: Sequence[str]) -> Table:
     """An empty table with columns of words on the left and of numbers on the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in left:
-        table.add_column(name, max_width=24, no_wrap=True)
-    for name in right:
-        table.add_column(name, justify="right", min_width=6, no_wrap=True)
-    return table
+    columns = [Column(name, max_width=24, no_wrap=True) for name in left]
+    columns += [Column(name, justify="right", min_width=6, no_wrap=True) for name in right]
+    return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
 def _values(values: Mapping[str, RecordedValue]) -> Table:
@@ -203,16 +192,15 @@ def _steps(example: Example) -> Iterator[RenderableType]:
         probability = f"   p {math.exp(-step.loss):.3f}"
         output = _word(step.expected, number=True)
         yield Text.assemble(f"{number:2d} ", _word(step.reads), " → ", output, probability)
-        bars = Table.grid(padding=(0, 1))
-        bars.add_column(max_width=24, no_wrap=True)
-        bars.add_column(max_width=_BAR, no_wrap=True, overflow="crop")
+        name, bar = Column(max_width=24, no_wrap=True), Column(max_width=_BAR, no_wrap=True)
+        bars = Table.grid(name, bar, padding=(0, 1))
         if step.weights is not None and step.energies is not None:
             columns = zip(example.source, step.weights, step.energies, strict=True)
             for token, weight, energy in columns:
                 if weight >= _LEAST:
-                    bar = Text("█" * round(float(weight) * _BAR), "cyan")
+                    block = Text("█" * round(float(weight) * _BAR), "cyan")
                     facts = f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim")
-                    bars.add_row(_word(token), bar, *facts)
+                    bars.add_row(_word(token), block, *facts)
             rest = step.weights[step.weights < _LEAST].sum()
             bars.add_row(Text("others", "dim"), "", f"{rest:.3f}")
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from dragoman.data.prepare import Prepared
-from dragoman.data.tokenizer import UNK
 from dragoman.evaluation.confidence import fit_confidence
-from dragoman.evaluation.examples import examples_of
 from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import Measure, measures
 from dragoman.evaluation.mistakes import mistakes
@@ -50,12 +48,12 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
     # References are read as the model learned them, so that normalising is not an error.
     sources, references = [s for s, _ in pairs], [target.normalize(t) for _, t in pairs]
     answers = list(translator.translate(sources, greedy))
-    outputs = [answer.text for answer in answers]
     found: tuple[Measure, ...] = ()
     wrong: dict[str, list[int]] = {}
     worst: list[dict[str, Any]] = []
     if pairs:
-        found = measures(outputs, [(r,) for r in references], ("bleu", "chrf", "exact"))
+        right, outputs = [(text,) for text in references], [answer.text for answer in answers]
+        found = measures(outputs, right, ("bleu", "chrf", "exact"))
         scores |= {measure.key: measure.value() for measure in found}
         tokens = (
             [target.pieces(text) for _, text in pairs]  # a copied word is right when it is the word
@@ -63,13 +61,8 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
             else [target.tokens(ids) for ids in target.encode([text for _, text in pairs])]
         )
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], tokens)
-        wrong = mistakes(
-            examples_of(zip(sources, references, strict=True), ""),
-            outputs,
-            [all(h.complete for h in answer.hypotheses) for answer in answers],
-            [UNK in ids for ids in prepared.source.encode(sources)],
-            characters=config.target.level == "char",
-        )
+        characters = config.target.level == "char"
+        wrong = mistakes(answers, right, prepared.source.encode(sources), characters=characters)
         chrf = next(measure for measure in found if measure.key == "chrf")
         for line, (answer, reference) in enumerate(zip(answers, references, strict=True)):
             if reference.strip() != answer.text.strip():

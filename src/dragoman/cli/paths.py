@@ -1,8 +1,10 @@
-"""Refuses outputs that cannot be written or that would overwrite what a verb reads."""
+"""The paths of a verb: what it reads and what it writes, and that these are not the same."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
+
+from tyro.conf import Positional
 
 from dragoman.errors import OptionError
 from dragoman.layout import ENTRIES
@@ -23,6 +25,9 @@ class Writes:
     dash: bool = False
 
 
+Input = Annotated[Path, Positional]
+"""A file or folder that a verb reads, given by its place on the command line."""
+Inputs = Annotated[tuple[Path, ...], Positional]
 OutputFile = Annotated[Path | None, Writes()]
 OutputFolder = Annotated[Path, Writes(folder=True)]
 Picture = Annotated[Path | None, Writes(endings=(".png", ".svg", ".pdf"))]
@@ -38,15 +43,14 @@ def check_outputs(asked: Any) -> None:
         OptionError: the file cannot be written, is an input, is a file of a model folder that is
             read, or is the file of another output.
     """
-    hints = get_type_hints(type(asked), include_extras=True)
     outputs: list[tuple[str, Path, Writes]] = []
     inputs: list[Path] = []
-    for name, value in vars(asked).items():
+    for name, hint in get_type_hints(type(asked), include_extras=True).items():
+        value = getattr(asked, name)
         values = value if isinstance(value, tuple) else (value,)
         paths = [path for path in values if isinstance(path, Path)]
-        marks = [m for m in getattr(hints[name], "__metadata__", ()) if isinstance(m, Writes)]
-        for mark in marks:
-            outputs += [(f"--{name.replace('_', '-')}", path, mark) for path in paths]
+        marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Writes)]
+        outputs += [(f"--{name}", path, mark) for mark in marks for path in paths]
         inputs += [] if marks else paths
     options: dict[Path, str] = {}
     for option, path, kind in outputs:
@@ -74,9 +78,7 @@ def check_outputs(asked: Any) -> None:
 def _overwrites(path: Path, read: Path) -> bool:
     """Whether ``path`` is the file ``read``, or a file of the model folder ``read``."""
     target, home = path.resolve(), read.resolve()
-    if target == home:
-        return True
-    if home in target.parents and target.relative_to(home).parts[0] in ENTRIES:
+    if target == home or any(home / name in (target, *target.parents) for name in ENTRIES):
         return True
     entries = [home / name for name in ENTRIES] if home.is_dir() else [home]
     files = (file for entry in entries for file in (entry, *entry.rglob("*")))
