@@ -71,7 +71,12 @@ def test_a_recipe_changes_what_it_names(tmp_path: Path) -> None:
         ("[model]\nbidirectional = 1", "model.bidirectional cannot be 1"),
         ("model = 3", "'model' is a table of options"),
         ("[data]\ncolumns = [1]", r"data.columns cannot be \[1\] \(it takes a list of 2: a whole"),
-        ("[data]\ncolumns = [1, 'b']", "data.columns cannot be 'b'"),
+        (
+            "[data]\ncolumns = [1, 'b']",
+            r"data.columns cannot be \[1, 'b'\] \(it takes a list of 2: a whole number\)",
+        ),
+        ("[training]\ntrack = ['wand']", r"\['wand'\] \(it takes a list: 'tensorboard' or 'wandb'"),
+        ("[training]\nbuckets = [[1, 2], [3]]", r"training.buckets cannot be \[\[1, 2\], \[3\]\]"),
         ("[training]\nwatch = 'x'", r"training.watch cannot be 'x' \(it takes a list of texts\)"),
         ("[model\n", "is not TOML"),
     ],

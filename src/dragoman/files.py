@@ -32,29 +32,31 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
         folder: the path yielded is an empty folder. The old folder is removed just before the
             renaming: for an instant there is none.
     """
+    is_stream = path.parent in (Path("/dev"), Path("/dev/fd"))  # such as /dev/stdout
+    is_stream |= path.exists() and not path.is_file() and not path.is_dir()
+    final = path if is_stream else Path(os.path.realpath(path))
+    aside = path if is_stream else final.with_name(f"{final.name}.{os.getpid()}{ASIDE}")
     try:
-        if not folder and _is_stream(path):
-            yield path
+        if not is_stream:
+            _remove_leftovers(final)
+            _remove(aside)  # a link would be written through
+        if folder:
+            aside.mkdir()
+        yield aside
+        if is_stream:
             return
-        path = Path(os.path.realpath(path))
-        aside = _beside(path)
-        _remove(aside)  # a link would be written through
-        try:
-            if folder:
-                aside.mkdir()
-            yield aside
-            for written in (*aside.iterdir(), aside) if folder else (aside,):
-                sync(written)
-            if folder:
-                shutil.rmtree(path, ignore_errors=True)
-            os.replace(aside, path)
-        except BaseException:
+        for written in (*aside.iterdir(), aside) if folder else (aside,):
+            sync(written)
+        if folder:
+            shutil.rmtree(final, ignore_errors=True)
+        os.replace(aside, final)
+        sync(final.parent)
+    except BaseException as error:
+        if not is_stream:
             with suppress(OSError):
                 _remove(aside)
-            raise
-        sync(path.parent)
-    except OSError as error:  # a full disk does not say the file's name
-        error.filename = error.filename or str(path)
+        if isinstance(error, OSError):  # a full disk does not say the file's name
+            error.filename = error.filename or str(final)
         raise
 
 
@@ -63,29 +65,20 @@ def final_name(name: str) -> str:
     return re.sub(rf"(\.\d+)?{re.escape(ASIDE)}$", "", name)
 
 
-def _is_stream(path: Path) -> bool:
-    """Whether ``path`` is a device, a pipe, or a name of an open stream such as /dev/stdout."""
-    if path.parent in (Path("/dev"), Path("/dev/fd")):
-        return True
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _beside(path: Path) -> Path:
-    """The path at which this process writes ``path``. Removes what dead processes left there."""
+def _remove_leftovers(path: Path) -> None:
+    """Remove what dead processes left beside ``path`` when they wrote it."""
     with suppress(OSError):
         for left in path.parent.iterdir():
-            if left.name.endswith(ASIDE) and final_name(left.name) == path.name:
-                owner = left.name[len(path.name) + 1 : -len(ASIDE)]
-                if not owner or not _is_running(owner):
-                    _remove(left)
-    return path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
+            name = re.fullmatch(rf"{re.escape(path.name)}(?:\.(\d+))?{re.escape(ASIDE)}", left.name)
+            if name and not (name[1] and _is_running(int(name[1]))):
+                _remove(left)
 
 
-def _is_running(process: str) -> bool:
+def _is_running(process: int) -> bool:
     """Whether a process with this number exists. On Windows, where asking would end it: true."""
     try:
         if os.name != "nt":
-            os.kill(int(process), 0)
+            os.kill(process, 0)
     except (ProcessLookupError, OverflowError):  # no system counts so far
         return False
     except PermissionError:  # another user's

@@ -21,11 +21,8 @@ def locked(folder: Path) -> Iterator[None]:
         if not _take(file):
             time.sleep(0.1)  # is_locked() takes the lock for a moment: try once more
         if not _take(file):
-            raise FolderError(
-                "another training is writing here",
-                place=str(folder),
-                cure="wait for it, or choose another --out",
-            )
+            cure = "wait for it, or choose another --out"
+            raise FolderError("another training is writing here", place=str(folder), cure=cure)
         yield
 
 

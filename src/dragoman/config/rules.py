@@ -15,13 +15,8 @@ def check_options(config: Config) -> None:
     Raises:
         OptionError: names every wrong option, what it may be, and the cure.
     """
-    wrong = [
-        *value_faults(config),
-        *_model_faults(config),
-        *_run_faults(config),
-        *_search_faults(config),
-    ]
-    if wrong:
+    rules = (value_faults, _model_faults, _run_faults, _search_faults)
+    if wrong := [fault for find in rules for fault in find(config)]:
         raise OptionError("; ".join(wrong))
 
 

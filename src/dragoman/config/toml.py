@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -48,26 +48,25 @@ def from_toml(path: Path) -> Config:
         FolderError: another version of Dragoman wrote it, in another format.
         OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
     """
+    place = str(path)
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_TOML + 1)
         if len(raw) > _MOST_TOML:
-            raise OptionError("is too long for a file of options", place=str(path))
+            raise OptionError("is too long for a file of options", place=place)
         tree = tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
-        raise OptionError(f"cannot be read: {error.strerror}", place=str(path)) from error
+        raise OptionError(f"cannot be read: {error.strerror}", place=place) from error
     except ValueError as error:  # wrong TOML, wrong UTF-8, a number of thousands of digits
-        raise OptionError(f"is not TOML: {error}", place=str(path)) from error
+        raise OptionError(f"is not TOML: {error}", place=place) from error
     except RecursionError as error:
-        raise OptionError("is not TOML: nested too deep", place=str(path)) from error
+        raise OptionError("is not TOML: nested too deep", place=place) from error
     version = tree.pop("format", "1")  # read first: other formats may have other options
     if version != FORMAT:
-        raise FolderError(
-            f"has format {version!r}, this version reads {FORMAT!r}",
-            place=str(path),
-            cure="use the version of Dragoman that wrote it",
-        )
-    return merge(Config(), tree, place=str(path))
+        cause = f"has format {version!r}, this version reads {FORMAT!r}"
+        cure = "use the version of Dragoman that wrote it"
+        raise FolderError(cause, place=place, cure=cure)
+    return merge(Config(), tree, place=place)
 
 
 def load_config(path: Path) -> Config:
@@ -80,24 +79,20 @@ def load_config(path: Path) -> Config:
         cause = "is a file, a model folder is expected" if path.exists() else "no such folder"
         raise FolderError(cause, place=str(path))
     refuse_ways_out(path)
-    if not (path / CONFIG).exists():
-        raise FolderError(
-            f"is not a model folder: it has no {CONFIG}",
-            place=str(path),
-            cure="make one with dragoman train PAIRS --out DIR",
-        )
+    file = path / CONFIG
+    if not file.exists():
+        cause = f"is not a model folder: it has no {CONFIG}"
+        cure = "make one with dragoman train PAIRS --out DIR"
+        raise FolderError(cause, place=str(path), cure=cure)
     try:
-        config = from_toml(path / CONFIG)
+        config = from_toml(file)
         check_options(config)
+        for name, value in flat(config.model, "model.").items():
+            if value == "auto":
+                cause = f"{name} is 'auto', a trained model's is a number"
+                raise OptionError(cause, place=str(file))
     except OptionError as error:
         raise FolderError(str(error), cure="copy the folder again") from error
-    for name, value in flat(config.model, "model.").items():
-        if value == "auto":
-            raise FolderError(
-                f"{name} is 'auto', a trained model's is a number",
-                place=str(path / CONFIG),
-                cure="copy the folder again",
-            )
     return config
 
 
@@ -109,46 +104,46 @@ def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str 
     """
     types = get_type_hints(type(options))
     changes: dict[str, Any] = {}
-    for name, value in tree.items():
-        if name not in types:
-            hint = did_you_mean(name, types)
-            raise OptionError(f"unknown option {prefix + name!r}", place=place, cure=hint)
-        old = getattr(options, name)
-        if dataclasses.is_dataclass(old):
+    for last, value in tree.items():
+        name = prefix + last
+        if last not in types:
+            cure = did_you_mean(last, types)
+            raise OptionError(f"unknown option {name!r}", place=place, cure=cure)
+        wanted = types[last]
+        if dataclasses.is_dataclass(wanted):
             if not isinstance(value, Mapping):
-                raise OptionError(f"{prefix + name!r} is a table of options", place=place)
-            changes[name] = merge(old, value, place=place, prefix=f"{prefix}{name}.")
-        else:
-            changes[name] = _typed(value, types[name], f"{prefix}{name}", place)
+                raise OptionError(f"{name!r} is a table of options", place=place)
+            group = getattr(options, last)
+            changes[last] = merge(group, value, place=place, prefix=f"{name}.")
+            continue
+        try:
+            changes[last] = _typed(value, wanted)
+        except (TypeError, ValueError):
+            near = did_you_mean(str(value), map(str, get_args(wanted)))
+            cure = near if get_origin(wanted) is Literal else f"it takes {_kind(wanted)}"
+            raise OptionError(f"{name} cannot be {value!r}", place=place, cure=cure) from None
     return dataclasses.replace(options, **changes)  # type: ignore[type-var]
 
 
-def _typed(value: Any, wanted: Any, name: str, place: str) -> Any:
-    """Check ``value`` against the annotation ``wanted``; lists become tuples, 1 becomes 1.0.
+def _typed(value: Any, wanted: Any) -> Any:
+    """``value`` as the annotation ``wanted`` has it: lists become tuples, 1 becomes 1.0.
 
     Raises:
-        OptionError: it has another type, or is none of the choices.
+        TypeError, ValueError: it has another type, another length, or is none of the choices.
     """
-    kinds = get_args(wanted)
-    if get_origin(wanted) is Literal:
-        if value in kinds:
-            return value
-        cure = did_you_mean(str(value), map(str, kinds))
-        raise OptionError(f"{name} cannot be {value!r}", place=place, cure=cure)
-    if get_origin(wanted) is tuple:
-        if isinstance(value, (list, tuple)):
-            kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
-            if len(kinds) == len(value):
-                pairs = zip(value, kinds, strict=True)
-                return tuple(_typed(item, kind, name, place) for item, kind in pairs)
-    elif not kinds:
-        if type(value) is wanted or (wanted is float and type(value) is int and abs(value) < 1e15):
-            return wanted(value)
-    else:  # a union such as int | Literal["auto"]
-        for choice in kinds:
-            with suppress(OptionError):
-                return _typed(value, choice, name, place)
-    raise OptionError(f"{name} cannot be {value!r}", place=place, cure=f"it takes {_kind(wanted)}")
+    origin, kinds = get_origin(wanted), get_args(wanted)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+        return tuple(_typed(item, kind) for item, kind in zip(value, kinds, strict=True))
+    if origin is Union:  # such as int | Literal["auto"]
+        for kind in kinds:
+            with suppress(TypeError, ValueError):
+                return _typed(value, kind)
+    if origin is Literal and value in kinds:
+        return value
+    if type(value) is wanted or (wanted is float and type(value) is int and abs(value) < 1e15):
+        return wanted(value)
+    raise TypeError
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
