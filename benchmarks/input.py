@@ -75,12 +75,11 @@ def _lines(path: Path) -> Iterator[str]:
 def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[dict[str, Any]]:
     from dragoman.config.options import Config
     from dragoman.config.toml import merge
-    from dragoman.data.corpus import CorpusWriter
+    from dragoman.data.corpus import write_corpus
     from dragoman.data.pairs import Faults
-    from dragoman.data.prepare import prepare
+    from dragoman.data.prepare import encode, prepare
     from dragoman.data.readers import read_pairs
-    from dragoman.data.source import encode_pairs
-    from dragoman.data.text import TRAIN, chunks, store_text
+    from dragoman.data.text import TRAIN, store_text
 
     side = {"level": level, "vocabulary": vocabulary}
     config = merge(Config(), {"source": side, "target": side}, place="benchmark")
@@ -91,13 +90,9 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     yield row
     text = store_text(read_pairs([pairs], config.data, Faults()), place / "text.arrow", config)
     longest = (config.source.max_tokens, config.target.max_tokens)
-    tokenizers = (made.source, made.target)
-    with _timed(level, "encoded") as row, CorpusWriter(place / "x", longest=longest) as corpus:
-        for rows in chunks(text.pairs(TRAIN)):
-            texts = [pair.source for pair in rows], [pair.target for pair in rows]
-            encoded = encode_pairs(*texts, tokenizers, copy=False)
-            for pair, source, target in zip(rows, *encoded, strict=True):
-                corpus.add(pair, source, target)
+    with _timed(level, "encoded") as row:
+        examples = encode(text.pairs(TRAIN), made.source, made.target, copy=False)
+        write_corpus(place / "x", examples, longest=longest)
     yield row
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from dragoman.config.options import SideOptions
-from dragoman.data.copies import copy_ids, extend_target
-from dragoman.data.source import encode_pairs
+from dragoman.data.source import copy_ids, encode_pairs, extend_target
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 

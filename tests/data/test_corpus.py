@@ -18,7 +18,7 @@ from dragoman.config.toml import merge
 from dragoman.data import corpus as corpus_module
 from dragoman.data import text as text_module
 from dragoman.data.batches import assemble, pad
-from dragoman.data.corpus import Corpus, CorpusWriter
+from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import (
     LEAST_FILLED,
@@ -65,13 +65,11 @@ def tokenizers() -> tuple[Tokenizer, Tokenizer]:
 
 def build(
     path: Path, pairs: list[Pair], tokenizers: tuple[Tokenizer, Tokenizer], **options: Any
-) -> CorpusWriter:
-    """Write the corpus of ``pairs``; the writer tells what it left out."""
+) -> tuple[int, dict[str, int]]:
+    """Write the corpus of ``pairs``; the number written, and what was left out by reason."""
     texts = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    with CorpusWriter(path, **options) as writer:
-        for row in zip(pairs, *encode_pairs(*texts, tokenizers, copy=False), strict=True):
-            writer.add(*row)
-    return writer
+    encoded = encode_pairs(*texts, tokenizers, copy=False)
+    return write_corpus(path, zip(pairs, *encoded, strict=True), **options)
 
 
 def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
@@ -145,7 +143,8 @@ def test_one_pass_finds_what_a_pass_for_each_would(
 
 def test_ids_are_those_of_the_rows(tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
     chosen = [p for i, p in enumerate(PAIRS) if i % 3]
-    assert build(tmp_path / "ids.arrow", chosen, tokenizers, keep_text=True).rows == len(chosen)
+    written, left_out = build(tmp_path / "ids.arrow", chosen, tokenizers, keep_text=True)
+    assert written == len(chosen) and not left_out
     corpus = Corpus(tmp_path / "ids.arrow")
     assert len(corpus) == len(chosen)
     assert corpus.texts() == [(p.source, p.target) for p in chosen]
@@ -161,13 +160,21 @@ def test_pairs_that_cannot_be_used_are_counted(
     tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
     pairs = [*PAIRS, Pair("\u200b", "t1", 51), Pair("w1 " * 9, "t1", 52), Pair("w1", "new", 53)]
-    found = build(tmp_path / "x", pairs, tokenizers, longest=(8, 99), drop_unknown=True)
-    assert found.left_out == {
+    written, left_out = build(tmp_path / "x", pairs, tokenizers, longest=(8, 99), drop_unknown=True)
+    assert left_out == {
         "a side normalises to nothing": 1,
         "a side has too many tokens": 1,
         "a token is not in the vocabulary": 1,
     }
-    assert len(Corpus(tmp_path / "x")) == 50
+    assert written == len(Corpus(tmp_path / "x")) == 50
+
+
+def test_the_first_pairs_that_can_be_used(
+    tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> None:
+    pairs = [Pair("\u200b", "t1", 51), *PAIRS]
+    assert build(tmp_path / "x", pairs, tokenizers, most=9, keep_text=True)[0] == 9
+    assert Corpus(tmp_path / "x").texts() == [(p.source, p.target) for p in PAIRS[:9]]
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0", b"garbage" * 99, None])

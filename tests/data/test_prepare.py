@@ -155,3 +155,11 @@ def test_a_copying_model_does_not_take_subwords(tmp_path: Path) -> None:
     tree = {"training": start, "target": WORD, "model": {"copy": True}}
     with pytest.raises(OptionError, match="model.copy needs"):
         prepared(tmp_path / "new", tree, PAIRS)
+
+
+def test_scores_on_training_pairs_need_a_pair_that_can_be_used(tmp_path: Path) -> None:
+    tree = {"data": {"validation": 0}, "source": WORD | {"keep_only": "a-z"}, "target": WORD}
+    found = prepared(tmp_path / "p", tree, [("12", "twelve"), *PAIRS], said := [])
+    assert (len(found.train), len(found.validation), found.held_out) == (60, 1, False)
+    assert found.validation.texts() == PAIRS[:1]
+    assert "61 pairs are all to be learned from: scores are on training pairs" in said

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.config.options import SideOptions
-from dragoman.data.corpus import CorpusWriter
+from dragoman.data.corpus import write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import UNK
@@ -50,9 +50,8 @@ def stored(
     sides = [train_tokenizer([pair[side] for pair in pairs[:4]], level) for side in (0, 1)]
     (folder / "corpus").mkdir()
     encoded = encode_pairs(*map(list, zip(*pairs, strict=True)), (sides[0], sides[1]), copy=copy)
-    with CorpusWriter(folder / "corpus" / "train.arrow") as writer:
-        for n, ((s, t), source, target) in enumerate(zip(pairs, *encoded, strict=True)):
-            writer.add(Pair(s, t, n), source, target)
+    numbered = [Pair(*texts, line) for line, texts in enumerate(pairs, 1)]
+    write_corpus(folder / "corpus" / "train.arrow", zip(numbered, *encoded, strict=True))
     return training_pairs(folder, *sides)
 
 

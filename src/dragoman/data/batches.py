@@ -77,9 +77,8 @@ class Batch:
         return self._with(Tensor.pin_memory)
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        changed: dict[str, Any] = {
-            name: change(getattr(self, name)) for name in (*_BY_PAIR, "real")
-        }
+        names = (*_BY_PAIR, "real")
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
         return replace(self, **changed)
 
     def split(self, parts: int) -> list[Batch]:

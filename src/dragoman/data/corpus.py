@@ -2,13 +2,15 @@
 
 Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``copies`` (the
 source's tokens in the target's vocabulary for a copying model, else empty; see
-:mod:`dragoman.data.copies`), ``line`` (of the file of pairs), and for held-out pairs also
+:mod:`dragoman.data.source`), ``line`` (of the file of pairs), and for held-out pairs also
 ``source_text`` and ``target_text``.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +18,17 @@ import pyarrow as pa
 
 from dragoman.data.pairs import Pair
 from dragoman.data.source import Source
+from dragoman.data.text import CHUNK, chunks
 from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.errors import FolderError
-
-CHUNK = 8192
-"""Rows of a record batch; every batch but the last has exactly so many."""
 
 _LISTS = ("source", "target", "copies")
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
 _TEXTS = pa.schema([(name, pa.string()) for name in ("source_text", "target_text")])
 _IDS_AND_TEXT = pa.unify_schemas([_IDS, _TEXTS])
+
+Example = tuple[Pair, Source, Ids]
+"""A pair of text, and its source and target as ids."""
 
 
 class Corpus:
@@ -45,11 +48,10 @@ class Corpus:
         self._path = path
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            if reader.schema not in (_IDS, _IDS_AND_TEXT):
-                raise ValueError(
-                    f"its columns are {', '.join(reader.schema.names)}, or of other types"
-                )
-            self._has_text = reader.schema == _IDS_AND_TEXT
+            self._schema = reader.schema
+            if self._schema not in (_IDS, _IDS_AND_TEXT):
+                names = ", ".join(self._schema.names)
+                raise ValueError(f"its columns are {names}, or of other types")
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             for batch in self._batches:
                 batch.validate()  # every buffer has the size that its rows need
@@ -97,17 +99,14 @@ class Corpus:
         Raises:
             FolderError: it holds no text, or the text is damaged.
         """
-        if not self._has_text:
+        if self._schema != _IDS_AND_TEXT:
             raise FolderError("holds no text", cure="name a file of test pairs")
-        rows: list[tuple[str, str]] = []
-        for batch in self._batches:
-            try:
-                batch.validate(full=True)  # text that lies beyond the file would end the program
-            except pa.ArrowException as error:
-                raise self._damaged(error) from error
-            columns = (batch.column(name).to_pylist() for name in _TEXTS.names)
-            rows += zip(*columns, strict=True)
-        return rows
+        table = pa.Table.from_batches(self._batches, self._schema).select(_TEXTS.names)
+        try:
+            table.validate(full=True)  # text that lies beyond the file would end the program
+        except pa.ArrowException as error:
+            raise self._damaged(error) from error
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     def _damaged(self, error: Exception) -> FolderError:
         cause = f"is not a corpus: {error}"
@@ -125,67 +124,45 @@ def _rows(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
     return starts, ids
 
 
-class CorpusWriter:
-    """Writes pairs of ids to a file, but for those that cannot be used. A context manager.
-
-    Attributes:
-        rows: the number of pairs written.
-        left_out: the number of pairs that were not written, by reason.
+def write_corpus(
+    path: Path,
+    examples: Iterable[Example],
+    *,
+    keep_text: bool = False,
+    longest: tuple[int, int] | None = None,
+    drop_unknown: bool = False,
+    most: int | None = None,
+) -> tuple[int, Counter[str]]:
+    """Write pairs to a new file, but for those that cannot be used.
 
     Args:
         path: the file.
+        examples: pairs with their ids.
         keep_text: store the raw text as well.
         longest: most tokens of source and of target; None: no limit.
         drop_unknown: leave out pairs with an unknown token.
+        most: stop after so many pairs; None: write them all.
+
+    Returns:
+        The number of pairs written, and of those left out by reason.
     """
+    written, left_out = 0, Counter[str]()
+    schema = _IDS_AND_TEXT if keep_text else _IDS
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        keep_text: bool = False,
-        longest: tuple[int, int] | None = None,
-        drop_unknown: bool = False,
-    ) -> None:
-        self._schema = _IDS_AND_TEXT if keep_text else _IDS
-        self._longest, self._drop_unknown = longest, drop_unknown
-        self._chunk: list[tuple[Any, ...]] = []
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_file(self._file, self._schema)
-        self.rows, self.left_out = 0, Counter[str]()
-
-    def add(self, pair: Pair, source: Source, target: Ids) -> None:
-        """Write one pair as ids, or count why it is left out."""
-        sizes, longest = (len(source), len(target)), self._longest
-        if not all(sizes):
-            self.left_out["a side normalises to nothing"] += 1
-        elif longest and (sizes[0] > longest[0] or sizes[1] > longest[1]):
-            self.left_out["a side has too many tokens"] += 1
-        elif self._drop_unknown and (UNK in source.ids or UNK in target):
-            self.left_out["a token is not in the vocabulary"] += 1
-        else:
-            texts = pair.source, pair.target
-            self._chunk.append((source.ids, target, source.copies, pair.line, *texts))
-            self.rows += 1
-            if len(self._chunk) == CHUNK:
-                self._write()
-
-    def _write(self) -> None:
-        arrays = []
-        columns = list(zip(*self._chunk, strict=True))[: len(self._schema)]
-        for values, field in zip(columns, self._schema, strict=True):
-            if field.name in _LISTS:
-                starts = np.cumsum([0, *map(len, values)], dtype=np.int32)
-                arrays.append(pa.ListArray.from_arrays(starts, np.concatenate(values)))
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for pair, source, target in examples:
+            if not (len(source) and len(target)):
+                left_out["a side normalises to nothing"] += 1
+            elif longest and (len(source) > longest[0] or len(target) > longest[1]):
+                left_out["a side has too many tokens"] += 1
+            elif drop_unknown and (UNK in source.ids or UNK in target):
+                left_out["a token is not in the vocabulary"] += 1
             else:
-                arrays.append(pa.array(values, field.type))
-        self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._chunk = []
+                yield source.ids, target, source.copies, pair.line, pair.source, pair.target
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with self._file, self._writer:
-            if self._chunk and not any(error):
-                self._write()
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for chunk in chunks(islice(rows(), most)):
+            columns = list(zip(*chunk, strict=True))[: len(schema)]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+            written += len(chunk)
+    return written, left_out

@@ -13,6 +13,8 @@ from dragoman.config.options import TrainingOptions
 from dragoman.errors import DataError
 
 Rows = npt.NDArray[np.int64]
+Plan = list[Rows]
+"""The rows of each batch of an epoch."""
 Lengths = npt.NDArray[np.int32]
 Buckets = Sequence[tuple[int, int]]
 
@@ -24,9 +26,7 @@ LEAST_FILLED = 0.25
 """A batch that holds less than this share of ``batch_tokens`` may have more padding."""
 
 
-def plan_epoch(
-    source: Lengths, target: Lengths, options: TrainingOptions, *, epoch: int
-) -> list[Rows]:
+def plan_epoch(source: Lengths, target: Lengths, options: TrainingOptions, *, epoch: int) -> Plan:
     """The batches of one epoch, as ``options.batching`` asks for them.
 
     Args:
@@ -46,34 +46,27 @@ def plan_epoch(
     return plan_batches(source, target, options.batch_tokens, seed=seed, epoch=epoch)
 
 
-def plan_batches(
-    source: Lengths, target: Lengths, batch_tokens: int, *, seed: int, epoch: int
-) -> list[Rows]:
+def plan_batches(source: Lengths, target: Lengths, tokens: int, *, seed: int, epoch: int) -> Plan:
     """Group all pairs into batches of like lengths, in random order.
 
     Args:
         source, target: tokens of each pair, end tokens not counted.
-        batch_tokens: most target positions of a batch, padding and end tokens included; a single
+        tokens: most target positions of a batch, padding and end tokens included; a single
             longer pair is a batch of its own.
         seed, epoch: decide the order.
-
-    Returns:
-        The rows of each batch.
     """
     random = np.random.default_rng((seed, epoch))
     order = _by_length(source, target, random)
     source, target = source[order] + 1, target[order] + 1
     batches, start = [], 0
     while start < len(order):
-        end = start + _take(source[start:], target[start:], batch_tokens)
+        end = start + _take(source[start:], target[start:], tokens)
         batches.append(order[start:end])
         start = end
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def plan_sentences(
-    source: Lengths, target: Lengths, count: int, *, seed: int, epoch: int
-) -> list[Rows]:
+def plan_sentences(source: Lengths, target: Lengths, count: int, *, seed: int, epoch: int) -> Plan:
     """Group all pairs into batches of ``count`` pairs of like lengths, in random order.
 
     One batch holds fewer when ``count`` does not divide the number of pairs.
@@ -91,7 +84,7 @@ def plan_sentences(
 
 def plan_buckets(
     source: Lengths, target: Lengths, buckets: Buckets, count: int, *, seed: int, epoch: int
-) -> list[Rows]:
+) -> Plan:
     """Draw a bucket uniformly and ``count`` different pairs from it, for each batch.
 
     An epoch has as many batches as would hold every pair once. Pairs that fit no bucket are not
@@ -118,7 +111,7 @@ def plan_buckets(
     return [random.choice(rows, min(count, len(rows)), replace=False) for rows in drawn]
 
 
-def longest_batch(plan: Sequence[Rows], source: Lengths, target: Lengths) -> Rows:
+def longest_batch(plan: Plan, source: Lengths, target: Lengths) -> Rows:
     """The batch of ``plan`` with the most positions, padding and end tokens included."""
     return max(plan, key=lambda rows: len(rows) * int(source[rows].max() + target[rows].max() + 2))
 
@@ -133,16 +126,16 @@ def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) ->
     return np.lexsort((random.random(len(source)), snake, target))
 
 
-def _take(source: Lengths, target: Lengths, batch_tokens: int) -> int:
+def _take(source: Lengths, target: Lengths, tokens: int) -> int:
     """The number of pairs in the next batch; ``target`` lengths do not fall."""
-    window = max(1, batch_tokens // int(target[0]))
+    window = max(1, tokens // int(target[0]))
     source, target = source[:window], target[:window]
     count = np.arange(1, len(target) + 1)
     positions = count * target  # target rises: the last is the longest
-    fits = max(1, int(np.searchsorted(positions, batch_tokens, side="right")))
     padded = count * np.maximum.accumulate(source)
-    # A long source with a short target must not bring hundreds of its kind.
-    fits = max(1, min(fits, int(np.searchsorted(padded, LONGEST_SOURCE * batch_tokens, "right"))))
     padding = 1 - np.cumsum(source) / padded
-    bad = np.flatnonzero((padding > MOST_PADDING) & (positions > LEAST_FILLED * batch_tokens))
-    return min(fits, int(bad[0])) if len(bad) and bad[0] else fits
+    too_many = positions > tokens
+    # A long source with a short target must not bring hundreds of its kind.
+    too_many |= padded > LONGEST_SOURCE * tokens
+    too_many |= (padding > MOST_PADDING) & (positions > LEAST_FILLED * tokens)
+    return max(1, int(np.argmax(np.append(too_many, True))))

@@ -6,24 +6,23 @@ The files are read once and the stored text by part: each side alone to choose i
 learn its vocabulary, then both to be encoded.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dragoman.config.options import Config
-from dragoman.data.corpus import Corpus, CorpusWriter
+from dragoman.data.corpus import Corpus, Example, write_corpus
 from dragoman.data.lines import require
 from dragoman.data.pairs import Faults, Pair
-from dragoman.data.pipeline import build_normalizer
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
-from dragoman.data.text import HELD_OUT, LEFT_OUT, TRAIN, StoredText, chunks, store_text
+from dragoman.data.text import HELD_OUT, LEFT_OUT, TRAIN, chunks, store_text
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
+from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 from dragoman.files import replacing
 from dragoman.layout import CORPUS
@@ -99,10 +98,33 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         text = store_text(_read(files, config, say), aside / _TEXT, config)
         if left_out := int((text.parts == LEFT_OUT).sum()):
             say(f"{left_out} pairs left out: shorter or longer than asked for")
-        config, *tokenizers = learn_tokenizers(text, config, taken)
-        held_out = _encode(text, aside, config, tokenizers, others, say)
+        config, source, target = learn_tokenizers(text, config, taken)
+
+        def write(what: str, name: str, pairs: Iterable[Pair], **options: Any) -> int:
+            examples = encode(pairs, source, target, copy=config.model.copy)
+            written, left_out = write_corpus(aside / name, examples, **options)
+            for reason, count in left_out.items():
+                say(f"{count} pairs left out of {what}: {reason}")
+            return written
+
+        longest = (config.source.max_tokens, config.target.max_tokens)
+        limits = {"longest": longest, "drop_unknown": config.data.drop_unknown}
+        if not write("training", TRAIN_FILE, text.pairs(TRAIN), **limits):
+            cure = "look at the normalising options, source.max_tokens and target.max_tokens"
+            raise DataError("no pair is left after tokenizing", cure=cure)
+        # Held-out pairs of any length are kept: a model must answer long ones as well.
+        apart = _read(others, config, say) if others else text.pairs(HELD_OUT)
+        held_out = write("validation", VALIDATION_FILE, apart, keep_text=True) > 0
+        if others and not held_out:
+            raise DataError("no validation pair is left", place=" ".join(map(str, others)))
+        if not held_out:
+            wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
+            why = "too few to hold any out" if wanted else "all to be learned from"
+            say(f"{pairs} pairs are {why}: scores are on training pairs")
+            limits = {"most": max(1, wanted), "keep_text": True}
+            write("validation", VALIDATION_FILE, text.pairs(TRAIN), **limits)
         (aside / _TEXT).unlink()
-    return open_prepared(made, config, *tokenizers, held_out=held_out)
+    return open_prepared(made, config, source, target, held_out=held_out)
 
 
 def open_prepared(
@@ -121,47 +143,11 @@ def _read(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
         say(line)
 
 
-def _encode(
-    text: StoredText,
-    folder: Path,
-    config: Config,
-    tokenizers: Sequence[Tokenizer],
-    others: list[Path],
-    say: Say,
-) -> bool:
-    """Write both corpora; false when validation had to be made of training pairs."""
-
-    def write(corpus: CorpusWriter, pairs: Iterable[Pair]) -> None:
-        for chunk in chunks(pairs):
-            texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
-            encoded = encode_pairs(*texts, tokenizers, copy=config.model.copy)
-            for pair, source, target in zip(chunk, *encoded, strict=True):
-                corpus.add(pair, source, target)
-
-    def report(corpus: CorpusWriter, what: str) -> None:
-        for reason, count in corpus.left_out.items():
-            say(f"{count} pairs left out of {what}: {reason}")
-
-    longest = (config.source.max_tokens, config.target.max_tokens)
-    drop_unknown = config.data.drop_unknown
-    train = CorpusWriter(folder / TRAIN_FILE, longest=longest, drop_unknown=drop_unknown)
-    # Held-out pairs of any length are kept: a model must answer long ones as well.
-    validation = CorpusWriter(folder / VALIDATION_FILE, keep_text=True)
-    with train, validation:
-        write(train, text.pairs(TRAIN))
-        report(train, "training")
-        if not train.rows:
-            cure = "look at the normalising options, source.max_tokens and target.max_tokens"
-            raise DataError("no pair is left after tokenizing", cure=cure)
-        write(validation, _read(others, config, say) if others else text.pairs(HELD_OUT))
-        report(validation, "validation")
-        if validation.rows:
-            return True
-        if others:
-            raise DataError("no validation pair is left", place=" ".join(map(str, others)))
-        wanted = config.data.validation
-        why = "too few to hold any out" if wanted else "all to be learned from"
-        pairs = int((text.parts == TRAIN).sum())
-        say(f"{pairs} pairs are {why}: scores are on training pairs")
-        write(validation, islice(text.pairs(TRAIN), max(1, wanted)))
-        return False
+def encode(
+    pairs: Iterable[Pair], source: Tokenizer, target: Tokenizer, *, copy: bool
+) -> Iterator[Example]:
+    """Each of ``pairs`` with its ids."""
+    for chunk in chunks(pairs):
+        texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
+        encoded = encode_pairs(*texts, (source, target), copy=copy)
+        yield from zip(chunk, *encoded, strict=True)

@@ -1,30 +1,33 @@
-"""What a model reads of one source, and how pairs of text become it."""
+"""What a model reads of one source, and how pairs of text become it.
 
-from __future__ import annotations
+A copying model (:mod:`dragoman.model.copying`) reads every source word also as an id of the
+target's vocabulary of V tokens. A word that is not in the vocabulary has an id for this one
+sentence: V for the first such word, V + 1 for the next different one. A target word that is not in
+the vocabulary but in the source has the same id.
+
+S source tokens   T target tokens   V target vocabulary
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dragoman.data.copies import copy_ids, extend_target
-from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
 
 NONE: Ids = np.zeros(0, dtype=np.int32)
+"""The copies of a source for a model that does not copy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """One source as ids; compared by identity, for arrays have no single truth value.
-
-    S source tokens
-    """
+    """One source as ids; compared by identity, for arrays have no single truth value."""
 
     ids: Ids
     """Tokens in the source's vocabulary, [S], without an end token."""
     copies: Ids = field(default_factory=lambda: NONE)
     """The same tokens and the end token in the target's vocabulary, [S + 1], for a model that
-    copies (:mod:`dragoman.data.copies`); empty for other models."""
+    copies; empty for other models."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,13 +48,45 @@ def encode_pairs(
         What a model reads of each source, and the ids of each target without begin and end.
     """
     source, target = tokenizers
-    if not copy:
-        return [Source(ids) for ids in source.encode(sources)], target.encode(targets)
-    encoded, target_ids = [], []
-    for source_text, target_text in zip(sources, targets, strict=True):
-        source_pieces, target_pieces = source.pieces(source_text), target.pieces(target_text)
-        copies, words = copy_ids(source_pieces, target)
-        encoded.append(Source(source.ids_of(source_pieces), copies))
-        ids = target.ids_of(target_pieces)
-        target_ids.append(extend_target(ids, target_pieces, words, len(target)))
+    encoded, target_ids = [Source(ids) for ids in source.encode(sources)], target.encode(targets)
+    if copy:
+        for row, text in enumerate(sources):
+            copies, words = copy_ids(source.pieces(text), target)
+            encoded[row] = Source(encoded[row].ids, copies)
+            pieces = target.pieces(targets[row])
+            target_ids[row] = extend_target(target_ids[row], pieces, words, len(target))
     return encoded, target_ids
+
+
+def copy_ids(pieces: Sequence[str], target: Tokenizer) -> tuple[Ids, list[str]]:
+    """Turn the source's tokens into ids of the target, with the end token at the end.
+
+    Args:
+        pieces: the source's tokens as text (:meth:`Tokenizer.pieces`).
+        target: the target's tokenizer, V tokens.
+
+    Returns:
+        Ids [S + 1], and the words whose ids are V, V + 1, ...
+    """
+    beyond: dict[str, int] = {}
+    ids = []
+    for piece in pieces:
+        known = target.token_id(piece)
+        ids.append(len(target) + beyond.setdefault(piece, len(beyond)) if known is None else known)
+    return np.array([*ids, EOS], dtype=np.int32), list(beyond)
+
+
+def extend_target(ids: Ids, pieces: Sequence[str], words: Sequence[str], vocabulary: int) -> Ids:
+    """Give unknown tokens of a target that stand among the source's ``words`` the ids of these.
+
+    Args:
+        ids: the target's, [T].
+        pieces: the target's tokens as text, [T].
+        words: of ids ``vocabulary``, ``vocabulary`` + 1, ...
+        vocabulary: V.
+    """
+    place = {word: vocabulary + number for number, word in enumerate(words)}
+    extended = ids.astype(np.int32)
+    for at in np.flatnonzero(ids == UNK).tolist():
+        extended[at] = place.get(pieces[at], UNK)
+    return extended

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from dragoman.config.options import Config, SideOptions
 from dragoman.data.pairs import Pair
-from dragoman.data.pipeline import build_normalizer
 from dragoman.data.sameness import sentence_key
+from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
+Row = TypeVar("Row")
 CHUNK = 8192
-"""Rows of a record batch."""
+"""Rows of a record batch; every batch of a file but the last has exactly so many."""
 TRAIN, HELD_OUT, LEFT_OUT = range(3)
 """The parts that a pair may belong to: training, validation, or none."""
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
@@ -84,10 +85,10 @@ def open_batches(path: Path) -> list[Any]:
     return [reader.get_batch(i) for i in range(reader.num_record_batches)]
 
 
-def chunks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    """``pairs`` in lists of ``CHUNK``; the last may be shorter."""
-    pairs = iter(pairs)
-    while chunk := list(islice(pairs, CHUNK)):
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """``rows`` in lists of ``CHUNK``; the last may be shorter."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
         yield chunk
 
 
@@ -98,11 +99,9 @@ def split_keys(sources: Iterable[str], seed: int) -> npt.NDArray[np.uint64]:
     the sentences in another random order.
     """
     salt = seed.to_bytes(8, "little")
-    digests = (
-        hashlib.blake2b(sentence_key(source).encode(), digest_size=8, key=salt).digest()
-        for source in sources
-    )
-    return np.array([int.from_bytes(digest) for digest in digests], dtype=np.uint64)
+    sentences = (sentence_key(source).encode() for source in sources)
+    hashes = (hashlib.blake2b(sentence, digest_size=8, key=salt) for sentence in sentences)
+    return np.array([int.from_bytes(one.digest()) for one in hashes], dtype=np.uint64)
 
 
 def held_out_rows(keys: npt.NDArray[np.uint64], wanted: int) -> npt.NDArray[np.bool_]:

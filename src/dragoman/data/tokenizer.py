@@ -83,11 +83,6 @@ class Tokenizer:
         cut = self._backend.pre_tokenizer.pre_tokenize_str(self.normalize(text))
         return [piece for piece, _ in cut]
 
-    def ids_of(self, pieces: Sequence[str]) -> Ids:
-        """Ids of :meth:`pieces`; the unknown word's for one that is not in the vocabulary."""
-        ids = [self.token_id(piece) for piece in pieces]
-        return np.array([UNK if i is None else i for i in ids], dtype=np.int32)
-
     def token_id(self, piece: str) -> int | None:
         """The id of a token; None when it is not in the vocabulary."""
         found = self._backend.token_to_id(piece)

@@ -30,29 +30,16 @@ class Vectors:
     """Ids that have a vector, [K]."""
     values: npt.NDArray[np.float32]
     """Their vectors, [K, E]."""
-    vocabulary: int
-    """Size of the vocabulary, V."""
-    repeated: int
-    """Number of lines whose word the file had before; the first vector of a word is used."""
-    unreadable: tuple[str, ...]
-    """Places (``file:line``) of the first three lines that are no vectors."""
-
-    def summary(self) -> str:
-        """One line for the user: the share of the vocabulary with a vector, and what was wrong."""
-        found, tokens = len(self.rows), self.vocabulary - EOS - 1
-        text = f"word vectors for {found:,} of {tokens:,} tokens ({100 * found / tokens:.1f} %)"
-        if self.repeated:
-            text += f"; {self.repeated} repeated words passed over"
-        if self.unreadable:
-            text += f"; lines that are no vectors passed over: {'; '.join(self.unreadable)}"
-        return text
+    summary: str
+    """One line for the user: the share of the vocabulary with a vector, the number of repeated
+    words, and the places (``file:line``) of the first three lines that are no vectors."""
 
 
 def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
     """Read the vectors of the tokens that ``tokenizer`` knows.
 
     A token takes the vector of its own spelling, else that of its lower case; ``▁the`` and ``the``
-    are one word here.
+    are one word here. Of a word that the file has twice, the first vector is used.
 
     Args:
         path: the file.
@@ -84,14 +71,17 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
             in_lower_case |= dict.fromkeys(folded.get(word, ()), numbers)
     found = in_lower_case | found
     if not found:
-        raise DataError(
-            "has no vector for any token of the vocabulary",
-            place=str(path),
-            cure="are these whole words of the right language? set the level to word",
-        )
+        cause = "has no vector for any token of the vocabulary"
+        cure = "are these whole words of the right language? set the level to word"
+        raise DataError(cause, place=str(path), cure=cure)
     rows = np.array(sorted(found), dtype=np.int64)
-    values = np.stack([found[row] for row in rows])
-    return Vectors(rows, values, len(tokenizer), repeated, tuple(unreadable))
+    share = f"{len(rows):,} of {len(ids):,} tokens ({100 * len(rows) / len(ids):.1f} %)"
+    summary = f"word vectors for {share}"
+    if repeated:
+        summary += f"; {repeated} repeated words passed over"
+    if unreadable:
+        summary += f"; lines that are no vectors passed over: {'; '.join(unreadable)}"
+    return Vectors(rows, np.stack([found[row] for row in rows]), summary)
 
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.float32] | None]]:

@@ -1,21 +1,28 @@
-"""The tokenizers of a run: taken from the model that it starts from, or learned from its text."""
+"""The tokenizers of a run: taken from the model that it starts from, or learned from its text.
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+Levels and sizes of vocabularies that are "auto" are chosen by statistics of the training text.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from dragoman.config.options import Config
+from dragoman.config.options import Config, SideOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import load_config
-from dragoman.data.levels import TextStatistics, choose_level
 from dragoman.data.text import TRAIN, StoredText
-from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.tokenizer import BYTES, Tokenizer
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import OptionError
 from dragoman.layout import SOURCE, TARGET
 
+_BYTES_FROM = 1000
+"""Smallest vocabulary that gets byte tokens when ``byte_fallback`` is "auto"."""
+_WORDS_PER_SUBWORD = 60
+"""Running words of training text for each subword of a vocabulary of size "auto"."""
 _OF_PART = {"encoder": ("source", SOURCE), "decoder": ("target", TARGET)}
 """The side that a part of a model reads or writes, and the file of its tokenizer."""
 _OF_THIS_RUN = ("max_tokens", "min_characters", "max_characters", "vectors", "freeze_vectors")
@@ -47,11 +54,9 @@ def taken_tokenizers(
         taken[side] = load_tokenizer(folder / file, getattr(other, side))
     if config.model.shared_embeddings:
         if not other.model.shared_embeddings:
-            raise OptionError(
-                "has one vocabulary for the source and another for the target",
-                place=str(folder),
-                cure="leave out model.shared_embeddings, or start from a model that has it",
-            )
+            cause = "has one vocabulary for the source and another for the target"
+            cure = "leave out model.shared_embeddings, or start from a model that has it"
+            raise OptionError(cause, place=str(folder), cure=cure)
         taken = dict.fromkeys(("source", "target"), next(iter(taken.values())))
     for side in taken:
         asked, has = getattr(config, side), getattr(other, side)
@@ -75,24 +80,79 @@ def learn_tokenizers(
         DataError: no text is left to learn from.
         OptionError: a vocabulary is too small, or the model cannot use such a level.
     """
-    sides, shared = ("source", "target"), config.model.shared_embeddings
+    shared = config.model.shared_embeddings
 
     def training_text(side: str) -> Iterator[str]:
-        columns = sides if shared else (side,)
+        columns = ("source", "target") if shared else (side,)
         return chain.from_iterable(text.column(name, TRAIN) for name in columns)
 
-    chosen: dict[str, Any] = {}
-    for side in sides:
+    for side in ("source", "target"):
         options = getattr(config, side)
         is_automatic = "auto" in (options.level, options.vocabulary)
         statistics = TextStatistics.of(training_text(side) if is_automatic else ())
-        chosen[side] = choose_level(options, statistics, whole_words=config.model.copy)
-    config = replace(config, **chosen)
+        chosen: Any = choose_level(options, statistics, whole_words=config.model.copy)
+        config = replace(config, **{side: chosen})
     check_options(config)
-    found = dict(taken)
-    for side in sides:
-        if shared and "source" in found:
-            found["target"] = found["source"]
-        if side not in found:
-            found[side] = train_tokenizer(training_text(side), getattr(config, side), side)
-    return config, found["source"], found["target"]
+    source = taken.get("source") or train_tokenizer(training_text("source"), config.source)
+    if shared:
+        return config, source, source
+    target = taken.get("target")
+    if not target:
+        target = train_tokenizer(training_text("target"), config.target, "target")
+    return config, source, target
+
+
+@dataclass(frozen=True, slots=True)
+class TextStatistics:
+    """What :func:`choose_level` must know of one side's text."""
+
+    lines: int
+    words: int
+    """Running words, split at white space."""
+    distinct: int
+    """Different words."""
+    characters: int = 0
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        """Count in one pass."""
+        words, lines, characters = Counter[str](), 0, 0
+        for text in texts:
+            lines += 1
+            characters += len(text)
+            words.update(text.split())
+        return cls(lines, words.total(), len(words), characters)
+
+
+def choose_level(
+    options: SideOptions, statistics: TextStatistics, *, whole_words: bool = False
+) -> SideOptions:
+    """Put a level and a size in the place of ``"auto"``.
+
+    The level is ``char`` for text of one word a line and for scripts without spaces; ``word`` for
+    up to 200 different words, or up to 1,500 that each come 50 times on average; else ``bpe``,
+    about one subword for every 60 running words, with byte tokens for unseen characters.
+
+    Args:
+        options: of one side.
+        statistics: of the training text of that side.
+        whole_words: the model copies words, so that ``word`` is chosen in the place of ``bpe``.
+    """
+    level, vocabulary = options.level, options.vocabulary
+    if level == "auto":
+        average = statistics.words / max(1, statistics.distinct)
+        without_spaces = statistics.characters > 20 * statistics.words
+        if without_spaces or statistics.words < 1.5 * statistics.lines:
+            level = "char"
+        elif statistics.distinct <= 200 or (statistics.distinct <= 1500 and average >= 50):
+            level = "word"
+        else:
+            level = "word" if whole_words else "bpe"
+    fallback = level in ("bpe", "unigram") and options.byte_fallback
+    if fallback == "auto":
+        fallback = vocabulary == "auto" or vocabulary >= _BYTES_FROM
+    if vocabulary == "auto":
+        subwords = min(8000, max(500, statistics.words // _WORDS_PER_SUBWORD // 100 * 100))
+        subwords += len(BYTES) if fallback else 0
+        vocabulary = subwords if level in ("bpe", "unigram") else 50_000
+    return replace(options, level=level, vocabulary=vocabulary, byte_fallback=fallback)

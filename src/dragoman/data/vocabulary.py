@@ -1,4 +1,4 @@
-"""Learns the vocabulary of a tokenizer from text, or takes it from a ``tokenizer.json``.
+"""Makes a tokenizer: its steps from options, its vocabulary from text or a ``tokenizer.json``.
 
 A file of unknown origin may hold any regular expression and any chain of replacements, which the
 library would compile and run: endless time or memory. So only the vocabulary is taken from it, and
@@ -13,18 +13,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tokenizers import trainers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as Backend
 
 from dragoman.config.options import SideOptions
-from dragoman.data.pipeline import special_tokens, untrained, with_vocabulary
-from dragoman.data.tokenizer import SPECIAL, UNK, Tokenizer
-from dragoman.errors import DataError, DragomanError, FolderError, OptionError
+from dragoman.data.invisible import INVISIBLE
+from dragoman.data.tokenizer import BYTES, SPACE, SPECIAL, UNK, Tokenizer
+from dragoman.errors import DataError, FolderError, OptionError
 from dragoman.files import parse_json
 
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 """A token with one could end a line of output, or command a terminal."""
-_MODELS = {"bpe": "BPE", "unigram": "Unigram"}
-"""The library's name for what is learned at each level; ``WordLevel`` for words and characters."""
+_PUNCTUATION = Regex(f"{SPACE}?[\\p{{P}}$+<=>^`|~]")
+"""A punctuation mark is a token of its own and keeps the space before it: "va ?" -> "▁va" "▁?"."""
 
 
 def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "source") -> Tokenizer:
@@ -39,8 +40,9 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
         DataError: nothing is left of the text to learn from.
         OptionError: the vocabulary is too small.
     """
-    size, level, special = options.vocabulary, options.level, special_tokens(options)
+    size, level = options.vocabulary, options.level
     assert size != "auto" and level != "auto", "choose_level first"
+    special = [*SPECIAL, *(BYTES if _spells_bytes(options) else ())]
     if size <= len(special):
         cause = f"{size} tokens leave none to learn: {len(special)} are taken"
         cure = "raise it, or turn byte_fallback off"
@@ -54,15 +56,13 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
         trainer = trainers.UnigramTrainer(**common, unk_token=SPECIAL[UNK])
     else:
         trainer = trainers.WordLevelTrainer(**common, min_frequency=options.min_count)
-    backend = untrained(options)
+    backend = _untrained(options)
     try:
         backend.train_from_iterator(texts, trainer)
-    except (DragomanError, OSError):
-        raise
     except Exception as error:  # tokenizers raises plain Exception
         cause = f"no {level} vocabulary of {size} can be learned: {error}"
         raise OptionError(cause, cure="raise it, or choose another level") from error
-    tokenizer = Tokenizer(with_vocabulary(json.loads(backend.to_str())["model"], options))
+    tokenizer = Tokenizer(_with_vocabulary(json.loads(backend.to_str())["model"], options))
     if len(tokenizer) <= len(special):
         cure = "lower min_count, or look at keep_only"
         raise DataError("no token is left to learn from", cure=cure)
@@ -78,12 +78,10 @@ def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
     try:
         text = path.read_text(encoding="utf-8")
         model = parse_json(text)["model"]
-        if model["type"] != _MODELS.get(options.level, "WordLevel"):
+        if model["type"] != type(_untrained(options).model).__name__:
             raise ValueError(f"its model is {model['type']!r}, the level is {options.level}")
-        tokens = _tokens(model["vocab"], scored=options.level == "unigram")
-        if tokens[:4] != list(SPECIAL):
-            raise ValueError(f"its first tokens are not {' '.join(SPECIAL)}")
-        return Tokenizer(with_vocabulary(model, options), text)
+        _check_vocabulary(model["vocab"], scored=options.level == "unigram")
+        return Tokenizer(_with_vocabulary(model, options), text)
     except OSError as error:
         raise FolderError(f"cannot be read: {error.strerror}", place=str(path)) from error
     except Exception as error:  # tokenizers raises plain Exception
@@ -92,11 +90,11 @@ def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
         raise FolderError(cause, place=str(path), cure="copy the folder again") from error
 
 
-def _tokens(vocabulary: Any, *, scored: bool) -> list[str]:
-    """The tokens of ``{token: id}``, or of ``[[token, score]]`` where it is ``scored``, by id.
+def _check_vocabulary(vocabulary: Any, *, scored: bool) -> None:
+    """Check that ``{token: id}``, or ``[[token, score]]`` where it is ``scored``, is plain.
 
     Raises:
-        ValueError: they are not plain.
+        ValueError: it is not, or does not begin with the special tokens.
     """
     if scored:
         tokens = [token for token, _ in vocabulary]
@@ -106,4 +104,90 @@ def _tokens(vocabulary: Any, *, scored: bool) -> list[str]:
         plain = [vocabulary[token] for token in tokens] == list(range(len(tokens)))
     if not plain or not all(isinstance(t, str) and not _CONTROL.search(t) for t in tokens):
         raise ValueError("its vocabulary is not plain tokens with ids from 0 on")
-    return tokens
+    if tokens[: len(SPECIAL)] != list(SPECIAL):
+        raise ValueError(f"its first tokens are not {' '.join(SPECIAL)}")
+
+
+def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
+    """Build the steps that bring text to its normal form before it is cut into tokens.
+
+    Order: Unicode form, invisible characters, accents, case, spaces around punctuation, characters
+    outside ``keep_only``. Last, white space of every kind becomes single spaces, none at the ends.
+
+    Raises:
+        OptionError: ``keep_only`` is not the inside of a regular-expression class.
+    """
+    form = [] if options.unicode == "none" else [getattr(normalizers, options.unicode.upper())()]
+    steps = [*form, normalizers.Replace(Regex(f"[{INVISIBLE}]"), "")]
+    if options.strip_accents:
+        composed = form if options.unicode in ("nfc", "nfkc") else []
+        steps += [normalizers.NFD(), normalizers.StripAccents(), *composed]
+    if options.lowercase:
+        steps.append(normalizers.Lowercase())
+    for mark in dict.fromkeys(options.space_punctuation):
+        steps.append(normalizers.Replace(mark, f" {mark} "))
+    if kept := options.keep_only:
+        try:
+            # Only the inside of one class: more would let an option bring its own expression.
+            if not re.fullmatch(r"(?:[^\[\]\\]|\\.)+", kept, re.DOTALL):
+                raise ValueError("brackets within need a backslash")
+            re.compile(f"[^{kept}]")
+            steps.append(normalizers.Replace(Regex(f"[^{kept}]"), " "))
+        except Exception as error:  # tokenizers raises plain Exception for its regex engine
+            cause = f"{kept!r} is not a set of characters"
+            raise OptionError(cause, place="keep_only", cure="such as 'a-zA-Z,.!?'") from error
+    steps += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    return normalizers.Sequence(steps)
+
+
+def _spells_bytes(options: SideOptions) -> bool:
+    """Whether a character outside the vocabulary is spelt in UTF-8, one token a byte."""
+    return options.byte_fallback is True and options.level in ("bpe", "unigram")
+
+
+def _untrained(options: SideOptions) -> Backend:
+    """A Hugging Face tokenizer with the steps that ``options`` ask for and no vocabulary.
+
+    Raises:
+        OptionError: ``keep_only`` is not the inside of a regular-expression class.
+    """
+    unknown = SPECIAL[UNK]
+    subwords = {"bpe": models.BPE(unk_token=unknown), "unigram": models.Unigram()}
+    backend = Backend(subwords.get(options.level, models.WordLevel(unk_token=unknown)))
+    backend.normalizer = build_normalizer(options)
+    if options.level == "char":
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex("(?m:.)"), "isolated")
+        backend.decoder = decoders.Fuse()
+        return backend
+    if options.level == "word" and not options.split_punctuation:
+        backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # no decoder: spaces join words
+        return backend
+    cuts = [
+        pre_tokenizers.Metaspace(SPACE, prepend_scheme="always"),
+        pre_tokenizers.Split(_PUNCTUATION, "isolated"),
+    ]
+    if options.level != "word":
+        cuts.append(pre_tokenizers.Digits(individual_digits=True))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(cuts)
+    spaces = decoders.Metaspace(SPACE, prepend_scheme="always")
+    by_bytes = decoders.Sequence([decoders.ByteFallback(), spaces])
+    backend.decoder = by_bytes if _spells_bytes(options) else spaces
+    return backend
+
+
+def _with_vocabulary(model: dict[str, Any], options: SideOptions) -> Backend:
+    """A tokenizer with the steps that ``options`` ask for and the vocabulary of ``model``.
+
+    Special tokens are not "added" ones, which would be found inside user text.
+
+    Args:
+        model: the part of a ``tokenizer.json`` that is learned from text.
+        options: decide everything else.
+    """
+    tree = json.loads(_untrained(options).to_str())
+    learned = {name: model[name] for name in ("vocab", "merges", "unk_id") if name in tree["model"]}
+    tree["model"] |= learned
+    tree["added_tokens"] = []
+    if _spells_bytes(options):
+        tree["model"]["byte_fallback"] = True
+    return Backend.from_str(json.dumps(tree, ensure_ascii=False, allow_nan=False))

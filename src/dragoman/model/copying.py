@@ -9,7 +9,7 @@ looks (See et al. 2017, eq. 8-9, after Gulcehre et al. 2016):
     p(w) = g p_vocabulary(w) + (1 - g) sum of the attention on every i whose source word is w
 
 A source word that the target vocabulary lacks gets an id from V on, which holds in its sentence
-only (:mod:`dragoman.data.copies`). It can be copied; the decoder reads it as the unknown word.
+only (:mod:`dragoman.data.source`). It can be copied; the decoder reads it as the unknown word.
 """
 
 from typing import NamedTuple

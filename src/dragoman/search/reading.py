@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dragoman.data.copies import copy_ids
-from dragoman.data.source import NONE, Source
+from dragoman.data.source import NONE, Source, copy_ids
 from dragoman.data.tokenizer import Ids, Tokenizer, without_surrogates
 
 _SENTENCE_ENDS = tuple(".!?。！？…")

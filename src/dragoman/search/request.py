@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.copies import extend_target
+from dragoman.data.source import extend_target
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.constraints import Constraints, constraints_of

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.copies import extend_target
+from dragoman.data.source import extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.search.alignment import copy_unknown
 from dragoman.search.batched import BatchedScorer

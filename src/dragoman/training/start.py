@@ -104,7 +104,7 @@ def _fill_vectors(run: Run) -> None:
             vectors = read_vectors(Path(options.vectors), tokenizer, table.shape[1])
             with torch.no_grad():
                 table[torch.from_numpy(vectors.rows)] = torch.from_numpy(vectors.values).to(table)
-            run.say(f"{options.vectors}: {vectors.summary()}")
+            run.say(f"{options.vectors}: {vectors.summary}")
 
 
 def _fill_parts(run: Run) -> None:

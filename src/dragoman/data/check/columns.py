@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from dragoman.config.options import SideOptions
 from dragoman.data.check.report import KINDS, Finding, Rows, Side
-from dragoman.data.levels import TextStatistics, choose_level
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.text import open_batches, write_chunks
+from dragoman.data.vocabularies import TextStatistics, choose_level
 from dragoman.errors import DataError
 
 Numbers = npt.NDArray[Any]
