@@ -49,7 +49,7 @@ def naive_probs(
         for t in range(target.shape[1]):
             token = target[b : b + 1, t]
             token = torch.where(token >= VOCABULARY, UNK, token)
-            feature, state, weights = model.step(token, state, memory)
+            feature, state, weights = model.decoder.stepper(memory)(token, state)
             assert weights is not None
             gate = torch.sigmoid(model.copying.gate(feature[0]))[0]
             generated = torch.softmax(model.output.weight @ feature[0] + model.output.bias, 0)
@@ -99,7 +99,7 @@ def test_smoothing_is_of_the_vocabulary_alone(
         return model(batch, Objective(smoothing)).total
 
     memory, start = model.encode(source, mask, copies)
-    features, _ = model.unroll(target, start, memory)
+    features, _ = model.decoder.unroll(target, start, memory)
     even = -model.output(features).mean(-1).sum()
     torch.testing.assert_close(loss(0.2), 0.8 * loss(0.0) + 0.2 * even, rtol=0, atol=1e-9)
     parameters = list(model.parameters())
@@ -117,12 +117,12 @@ def test_step_gives_one_distribution_over_both(
     model = tiny_model(copy=True, **options)
     memory, start = model.encode(source, mask, copies)
     token = torch.full((len(source),), VOCABULARY)  # a copied word is read as unknown
-    features, state, weights = model.step(token, start, memory)
+    features, state, weights = model.decoder.stepper(memory)(token, start)
     log_probs = model.scores(features, weights, memory.copies)
     assert log_probs.shape[-1] == int(copies.max()) + 1
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(len(source)).double())
     unknown = torch.full_like(token, UNK)
-    expected, other, _ = model.step(unknown, start, memory)
+    expected, other, _ = model.decoder.stepper(memory)(unknown, start)
     torch.testing.assert_close(features, expected)
     torch.testing.assert_close(state.rows, other.rows)
     for answer in range(int(copies.max()) + 1):

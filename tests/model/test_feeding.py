@@ -43,7 +43,7 @@ def test_all_guesses_is_free_running(
             alone, state = model.encode(source[b : b + 1], mask[b : b + 1])
             token = target[b, :1]
             for t in range(TARGET):
-                feature, state, _ = model.step(token, state, alone)
+                feature, state, _ = model.decoder.stepper(alone)(token, state)
                 torch.testing.assert_close(features[b, t], feature[0], rtol=0, atol=1e-12)
                 token = model.output(feature).argmax(-1)
 
@@ -61,7 +61,7 @@ def test_gradients_are_those_of_the_steps_one_by_one(
         if naive:
             token, state, rows = target[:, 0], start, []
             for _ in range(TARGET):
-                feature, state, _ = model.step(token, state, memory)
+                feature, state, _ = model.decoder.stepper(memory)(token, state)
                 token = model.output(feature).argmax(-1)
                 rows.append(feature)
             features = torch.stack(rows, 1)

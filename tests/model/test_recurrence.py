@@ -107,9 +107,9 @@ def test_steps_are_the_scan(cell: str) -> None:
     state = torch.cos(torch.arange(BATCH * layer.rows * HIDDEN).double())
     state = state.view(BATCH, layer.rows, HIDDEN)
     outputs, final = layer.scan(x, state)
-    products = layer.products(plain)
+    read, recur = layer.products(plain)
     for t in range(SOURCE):
-        state = layer.step(products.input(x[:, t]), state, products.hidden)
+        state = layer.step(read(x[:, t]), state, recur)
         torch.testing.assert_close(state[:, 0], outputs[:, t], rtol=0, atol=1e-12)
     torch.testing.assert_close(state, final, rtol=0, atol=1e-12)
 

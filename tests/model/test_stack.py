@@ -5,18 +5,17 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dragoman.model.recurrent.layer import StackOptions, layers_of, stack
-from tiny import BATCH, HIDDEN, TARGET, formula_weights
+from tiny import BATCH, HIDDEN, TARGET, tiny_model
 
 
 def built_stack(**options: bool) -> nn.ModuleList:
-    built = stack(StackOptions("rnn", HIDDEN, 3, **options), HIDDEN, HIDDEN).double()
-    formula_weights(built)
-    return built
+    """The three layers of an encoder."""
+    shape = {"cell": "rnn", "encoder_layers": 3, "bidirectional": False, "embedding": HIDDEN}
+    return tiny_model(**shape, **options).encoder.layers  # type: ignore[return-value]
 
 
 def run(built: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
-    for layer in layers_of(built):
+    for layer in built:
         x = layer.leave(x, layer.scan(layer.enter(x))[0])
     return x
 

@@ -49,7 +49,7 @@ def naive_features(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tensor)
         memory, state = model.encode(source[b : b + 1, :real], mask[b : b + 1, :real])
         features = []
         for token in target[b].split(1):
-            feature, state, weights = model.step(token, state, memory)
+            feature, state, weights = model.decoder.stepper(memory)(token, state)
             features.append(feature)
             if weights is not None:
                 torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights.sum(-1)))
@@ -262,13 +262,12 @@ def test_steps_in_cells_are_those_of_one_hypothesis_a_sentence(
     cells, token = sentences * slots + numbers, torch.tensor([5, 6, 7, 6, 9, 5])
     with torch.no_grad():
         memory, start = model.encode(source, mask)
-        _, state, _ = model.step(target[:, 0], start, memory)
-        wide, after, looked = model.step(
-            token, state.select(sentences), memory, model.products(fixed), Cells(cells, slots)
-        )
-        each, expected, weights = model.step(
-            token, state.select(sentences), memory.select(sentences.numpy())
-        )
+        _, state, _ = model.decoder.stepper(memory)(target[:, 0], start)
+        products, chosen = model.decoder.products(fixed), state.select(sentences)
+        step = model.decoder.stepper(memory, products, Cells(cells, slots))
+        wide, after, looked = step(token, chosen)
+        step = model.decoder.stepper(memory.select(sentences.numpy()))
+        each, expected, weights = step(token, chosen)
     torch.testing.assert_close(wide, each, rtol=0, atol=1e-12)
     torch.testing.assert_close(after.rows, expected.rows, rtol=0, atol=1e-12)
     if weights is not None:

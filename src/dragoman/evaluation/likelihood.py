@@ -73,7 +73,8 @@ def pair_likelihoods(model: Seq2Seq, corpus: IdPairs) -> npt.NDArray[np.float64]
     for rows in plan_batches(sources, targets, _BATCH_TOKENS, seed=0, epoch=0):
         batch = assemble(corpus, rows).to(device)
         memory, state = model.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
-        features, weights = model.unroll(batch.target_in, state, memory)  # [B, T, H], [B, T, S]
+        # [B, T, H], [B, T, S]
+        features, weights = model.decoder.unroll(batch.target_in, state, memory)
         for t in range(features.shape[1]):
             real = batch.target_mask[:, t]
             looked = None if weights is None else weights[:, t]

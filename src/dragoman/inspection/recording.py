@@ -63,7 +63,7 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
         keep("target input ids", "B T", batch.target_in)
         for name, (axes, values) in _steps(model, batch.target_in, memory, state).items():
             keep(name, axes, torch.cat(values, 1))
-        unrolled = model.unroll(batch.target_in, state, memory)
+        unrolled = model.decoder.unroll(batch.target_in, state, memory)
         log_probs = model.scores(*unrolled, batch.copies, record=keep)  # [B, T, V]
         loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
         keep("log-probabilities", "B T V", log_probs)
@@ -90,6 +90,7 @@ def _steps(
         _, values = steps.setdefault(name, (axes, []))
         values.append(value if "Q" in letters else value.unsqueeze(1))
 
+    step = model.decoder.stepper(memory, record=keep)
     for token in tokens.unbind(1):
-        _, state, _ = model.step(token, state, memory, record=keep)
+        _, state, _ = step(token, state)
     return steps

@@ -14,7 +14,7 @@ The part that depends on the source alone (W s, W_s s) is computed once a senten
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,19 +22,12 @@ from torch.nn import functional as F
 
 from dragoman.model.gathered import gathered, gathered_matmul
 from dragoman.model.linear import Maker, Product, matmul, plain
-from dragoman.model.protocols import Cells, Memory, Record, discard
+from dragoman.model.protocols import Cells, Memory, Record
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Computes the contexts and the weights of queries."""
-
-
-class AttentionProducts(NamedTuple):
-    """What queries and weights are multiplied by."""
-
-    matmul: Callable[[Tensor], Product]
-    """Makes the products with keys and with states, one matrix a sentence."""
-    concat: tuple[Product, Product] | None
-    """W_q and v; None for the other scores."""
+Over = Callable[[Memory, Record], Attend]
+"""Makes the attention over the sentences of one memory."""
 
 
 class Attention(nn.Module):
@@ -62,42 +55,46 @@ class Attention(nn.Module):
             return make(self.key.weight)(states)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
-    def products(self, make: Maker) -> AttentionProducts:
-        """The products with the weights; with ``gathered`` those with a memory are gathered too."""
-        multiply = gathered_matmul if make is gathered else matmul
-        if self.query is None or self.energy is None:
-            return AttentionProducts(multiply, None)
-        concat = make(self.query.weight, self.query.bias), make(self.energy.weight)
-        return AttentionProducts(multiply, concat)
-
-    def over(self, memory: Memory, products: AttentionProducts, record: Record = discard) -> Attend:
-        """Attention over the sentences of one memory.
+    def over(self, make: Maker) -> Over:
+        """Attention over the sentences of a memory, for many memories.
 
         Args:
-            memory: B sentences, with their :meth:`keys`.
-            products: from :meth:`products`.
-            record: receives intermediate values.
+            make: makes the products with the weights. With ``gathered`` the products with a memory
+                are gathered too.
 
         Returns:
-            A function of queries [B, Q, H] that gives contexts [B, Q, M] and weights [B, Q, S],
-            in fp32 or finer; each row of weights sums to 1 and is 0 on padding.
+            A function of B sentences with their :meth:`keys`, and of a record for intermediate
+            values. It gives a function of queries [B, Q, H], which gives contexts [B, Q, M] and
+            weights [B, Q, S] in fp32 or finer; each row of weights sums to 1 and is 0 on padding.
         """
-        multiply, concat = products
-        average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
-        keys = memory.keys
-        compare = _concat(keys, *concat) if concat else multiply(keys.transpose(1, 2))
+        concat = None
+        if self.query is not None and self.energy is not None:
+            concat = make(self.query.weight, self.query.bias), make(self.energy.weight)
+        return partial(_over, gathered_matmul if make is gathered else matmul, concat)
 
-        def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
-            energies = compare(queries)
-            energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
-            weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
-            context = average(weights.to(memory.states.dtype))
-            record("energies", "B Q S", energies)
-            record("weights", "B Q S", weights)
-            record("context", "B Q H", context)
-            return context, weights
 
-        return attend
+def _over(
+    multiply: Callable[[Tensor], Product],
+    concat: tuple[Product, Product] | None,
+    memory: Memory,
+    record: Record,
+) -> Attend:
+    """:meth:`Attention.over`, given the products with a memory and those with W_q and v."""
+    average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
+    keys = memory.keys
+    compare = _concat(keys, *concat) if concat else multiply(keys.transpose(1, 2))
+
+    def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
+        energies = compare(queries)
+        energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
+        weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
+        context = average(weights.to(memory.states.dtype))
+        record("energies", "B Q S", energies)
+        record("weights", "B Q S", weights)
+        record("context", "B Q H", context)
+        return context, weights
+
+    return attend
 
 
 def _concat(keys: Tensor, query: Product, energy: Product) -> Product:

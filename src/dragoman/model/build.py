@@ -5,11 +5,10 @@ from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.embedding import Embedding
 from dragoman.model.output import Output
-from dragoman.model.recurrent.bridge import Bridge
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
-from dragoman.model.recurrent.encoder import RecurrentEncoder
-from dragoman.model.recurrent.layer import StackOptions
+from dragoman.model.recurrent.encoder import Bridge, RecurrentEncoder
+from dragoman.model.recurrent.layer import Layer
 from dragoman.model.seq2seq import Seq2Seq
 
 
@@ -28,27 +27,37 @@ def build_model(
     """
     embedding, hidden, dropout = options.embedding, options.hidden, options.dropout
     assert embedding != "auto" and hidden != "auto" and dropout != "auto", "resolve options first"
-    source = target = Embedding(source_vocabulary, embedding, dropout)
+    source = target = Embedding(source_vocabulary, embedding, dropout, beyond=options.copy)
     if not options.shared_embeddings:
-        target = Embedding(target_vocabulary, embedding, dropout)
-    attention = None
-    if options.attention != "none":
-        attention = Attention(options.score, hidden, hidden)
-    layers = options.encoder_layers, options.decoder_layers
-    stacks = [
-        StackOptions(options.cell, hidden, n, dropout, options.residual, options.layer_norm)
-        for n in layers
-    ]
-    encoder = RecurrentEncoder(
-        source,
-        stacks[0],
-        bidirectional=options.bidirectional,
-        directions=options.directions,
-        reverse=options.reverse_source,
+        target = Embedding(target_vocabulary, embedding, dropout, beyond=options.copy)
+
+    def layers(count: int, inputs: int, width: int, directions: int = 1) -> list[Layer]:
+        """Recurrent layers; the first one reads embeddings, which have their own dropout."""
+        first = Layer(options.cell, inputs, width, directions)
+        between = dropout, options.residual, options.layer_norm
+        others = (
+            Layer(options.cell, hidden, width, directions, *between) for _ in range(count - 1)
+        )
+        return [first, *others]
+
+    attends, before = options.attention != "none", options.attention == "bahdanau"
+    attention = Attention(options.score, hidden, hidden) if attends else None
+    directions = 2 if options.bidirectional else 1
+    summed = options.bidirectional and options.directions == "sum"
+    width = hidden if summed else hidden // directions
+    below = layers(options.encoder_layers, embedding, width, directions)
+    encoder = RecurrentEncoder(source, below, summed=summed, reverse=options.reverse_source)
+    fed = hidden if before or options.input_feeding else 0  # what attention feeds back
+    decoder = RecurrentDecoder(
+        target,
+        layers(options.decoder_layers, embedding + fed, hidden),
+        attention,
+        before=before,
+        input_feeding=options.input_feeding,
+        dropout=dropout,
     )
-    before, feeding = options.attention == "bahdanau", options.input_feeding
-    decoder = RecurrentDecoder(target, stacks[1], attention, before=before, input_feeding=feeding)
-    bridge = Bridge(options.bridge, hidden, STATE_ROWS[options.cell], *layers)
+    counts = options.encoder_layers, options.decoder_layers
+    bridge = Bridge(options.bridge, hidden, STATE_ROWS[options.cell], *counts)
     output = Output(hidden, target_vocabulary, target.weight if options.tied_output else None)
     copying = Copying(hidden, target_vocabulary) if options.copy else None
     return Seq2Seq(encoder, bridge, decoder, output, copying)

@@ -9,7 +9,7 @@ looks (See et al. 2017, eq. 8-9, after Gulcehre et al. 2016):
     p(w) = g p_vocabulary(w) + (1 - g) sum of the attention on every i whose source word is w
 
 A source word that the target vocabulary lacks gets an id from V on, which holds in its sentence
-only (:mod:`dragoman.data.source`). It can be copied; the decoder reads it as the unknown word.
+only (:mod:`dragoman.data.source`). It can be copied; its embedding is that of the unknown word.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.data.tokenizer import UNK
 from dragoman.model.linear import Maker, Product
 from dragoman.model.protocols import Record, discard
 
@@ -111,7 +110,3 @@ class Copying(nn.Module):
         last = copies.amax(-1, keepdim=True).clamp_min(self.vocabulary - 1)
         ids = torch.arange(found.shape[-1], device=found.device)
         return found.masked_fill(ids > last, -torch.inf)
-
-    def readable(self, ids: Tensor) -> Tensor:
-        """``ids`` as the decoder reads them: from V on they become the unknown word."""
-        return ids.masked_fill(ids >= self.vocabulary, UNK)

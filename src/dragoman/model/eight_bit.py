@@ -40,11 +40,8 @@ def require_eight_bit(device: torch.device) -> None:
     """
     if not has_eight_bit(device):
         what = "this processor" if device.type == "cpu" else "a graphics card"
-        raise OptionError(
-            f"{what} has no instructions for products of 8-bit numbers (AVX-512 VNNI)",
-            place="search.int8",
-            cure="leave it out: --no-int8",
-        )
+        cause = f"{what} has no instructions for products of 8-bit numbers (AVX-512 VNNI)"
+        raise OptionError(cause, place="search.int8", cure="leave it out: --no-int8")
 
 
 def eight_bit(weight: Tensor, bias: Tensor | None = None) -> Product:
@@ -53,27 +50,23 @@ def eight_bit(weight: Tensor, bias: Tensor | None = None) -> Product:
     A weight with one row or one column takes fp32: one row is cheap, and torch 2.13 returns wrong
     sums for one column.
     """
-    return fixed(weight, bias) if 1 in weight.shape else _EightBit(weight, bias)
+    if 1 in weight.shape:
+        return fixed(weight, bias)
+    each = _scale(weight)
+    whole, scale = (weight / each).round_().to(torch.int8).t(), each.squeeze(1)  # [I, O], [O]
 
-
-class _EightBit:
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        scale = _scale(weight)
-        self.weight = (weight / scale).round_().to(torch.int8).t()  # [I, O]
-        self.scale, self.bias = scale.squeeze(1), bias  # [O] both
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``x W' + b``: [..., I] -> [..., O]."""
+    def multiply(x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        scale = _scale(rows)
-        whole = (rows / scale).round_().to(torch.int8)
-        sums = torch._int_mm(whole, self.weight)  # [N, O]
-        product = sums.view(torch.float32).copy_(sums).mul_(scale)  # in its place: it is large
-        if self.bias is None:
-            product.mul_(self.scale)
+        widest = _scale(rows)
+        sums = torch._int_mm((rows / widest).round_().to(torch.int8), whole)  # [N, O]
+        product = sums.view(torch.float32).copy_(sums).mul_(widest)  # in its place: it is large
+        if bias is None:
+            product.mul_(scale)
         else:
-            torch.addcmul(self.bias, product, self.scale, out=product)
+            torch.addcmul(bias, product, scale, out=product)
         return product.view(*x.shape[:-1], -1)
+
+    return multiply
 
 
 def _scale(rows: Tensor) -> Tensor:

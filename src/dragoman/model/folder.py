@@ -8,7 +8,6 @@ several entries in a random order, and the files of equal models shall be equal.
 import json
 import struct
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +50,7 @@ def save_setup(path: Path, config: Config, source: Tokenizer, target: Tokenizer)
 
 def save_weights(path: Path, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:
     """Replace the weights; the old ones stay until the new ones are on disk."""
-    facts = {"format": FORMAT, "source": source.digest, "target": target.digest}
-    header = {_FACTS: json.dumps(facts, sort_keys=True)}
+    header = {_FACTS: json.dumps(_facts(source, target), sort_keys=True)}
     # The library's save_file would make a file that only its owner may read.
     with replacing(path / WEIGHTS) as aside:
         aside.write_bytes(save(tensors_of(model), metadata=header))
@@ -64,11 +62,11 @@ def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous().cpu() for name, tensor in named}
 
 
-def load_tokenizers(path: Path) -> tuple[Tokenizer, Tokenizer]:
-    """Read the source's and the target's tokenizer of a model folder."""
+def load_setup(path: Path) -> tuple[Config, Tokenizer, Tokenizer]:
+    """Read the options of a model folder, and the tokenizers of source and target."""
     config = load_config(path)
     source = load_tokenizer(path / SOURCE, config.source)
-    return source, load_tokenizer(path / TARGET, config.target)
+    return config, source, load_tokenizer(path / TARGET, config.target)
 
 
 def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
@@ -78,15 +76,28 @@ def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
         FolderError: a file is missing, damaged, or from another model; the message says which.
         OptionError: this machine has no such device.
     """
-    place, config = _device(device), load_config(path)
-    source, target = load_tokenizers(path)
-    tensors = _weights(path / WEIGHTS, {"source": source, "target": target})
+    place, file = _device(device), path / WEIGHTS
+    config, source, target = load_setup(path)
+    tensors, facts = read_tensors(file)
+    for name, expected in _facts(source, target).items():
+        if facts.get(name) != expected:
+            cause = f"was trained with another {name}.json"
+            cure = f"put back the {name}.json that was saved with it"
+            if name == "format":
+                cause = f"has format {facts.get(name)!r}, this version reads {expected!r}"
+                cure = "use the version of Dragoman that wrote it"
+            raise FolderError(cause, place=str(file), cure=cure)
     sizes = {"source_vocabulary": len(source), "target_vocabulary": len(target)}
     with torch.device("meta"):  # check the sizes before they take memory
-        fill(build_model(config.model, **sizes), tensors, path / WEIGHTS)
+        fill(build_model(config.model, **sizes), tensors, file)
     model = build_model(config.model, **sizes)
-    fill(model, tensors, path / WEIGHTS)
+    fill(model, tensors, file)
     return ModelFolder(path, config, model.to(place).eval(), source, target)
+
+
+def _facts(source: Tokenizer, target: Tokenizer) -> dict[str, str]:
+    """What the header of the weights says."""
+    return {"format": FORMAT, "source": source.digest, "target": target.digest}
 
 
 def _device(name: str) -> torch.device:
@@ -94,23 +105,8 @@ def _device(name: str) -> torch.device:
         torch.zeros(1, device=name).item()  # fails for "meta" and for devices without a driver
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:  # torch's message has several lines
-        raise OptionError(
-            f"{name!r} is not a device of this machine", place="device", cure="cpu, cuda or mps"
-        ) from error
-
-
-def _weights(path: Path, tokenizers: dict[str, Tokenizer]) -> dict[str, Tensor]:
-    """Read the tensors of ``path``, after checking that it belongs to the tokenizers."""
-    tensors, facts = read_tensors(path)
-    refusal = partial(FolderError, place=str(path))
-    if facts.get("format") != FORMAT:
-        found = f"has format {facts.get('format')!r}, this version reads {FORMAT!r}"
-        raise refusal(found, cure="use the version of Dragoman that wrote it")
-    for side, tokenizer in tokenizers.items():
-        if facts.get(side) != tokenizer.digest:
-            cure = f"put back the {side}.json that was saved with it"
-            raise refusal(f"was trained with another {side}.json", cure=cure)
-    return tensors
+        cause = f"{name!r} is not a device of this machine"
+        raise OptionError(cause, place="device", cure="cpu, cuda or mps") from error
 
 
 @torch.no_grad()

@@ -53,16 +53,11 @@ class _GatheredMatmul:
         self.matrix = matrix.detach()
         self.factors: _Factors = []
         self.end: Tensor = _Gradient.apply(matrix, self.factors)  # type: ignore[no-untyped-call]
-        self._multiply: Product | None = None
+        self.multiply: Product | None = None
+        """Without a gradient; the first call tells the number of rows."""
 
     def __call__(self, x: Tensor) -> Tensor:
         return _Step.apply(x.to(self.matrix.dtype), self.end, self)  # type: ignore[no-untyped-call, no-any-return]
-
-    def product(self, x: Tensor) -> Tensor:
-        """``x M`` without a gradient; the first call tells the number of rows."""
-        if self._multiply is None:
-            self._multiply = reordered(self.matrix, x.shape[:-1].numel())
-        return self._multiply(x)
 
 
 class _Step(torch.autograd.Function):
@@ -73,7 +68,9 @@ class _Step(torch.autograd.Function):
         """``x M``. ``end`` is zero; autograd runs its backward pass after those of all steps."""
         ctx.save_for_backward(x)
         ctx.matmul = matmul
-        return matmul.product(x)
+        if matmul.multiply is None:
+            matmul.multiply = reordered(matmul.matrix, x.shape[:-1].numel())
+        return matmul.multiply(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -43,7 +43,6 @@ class Maker(Protocol):
 
     def __call__(self, weight: Tensor, bias: Tensor | None = None) -> Product:
         """The product with ``weight`` [O, I], plus ``bias`` [O]."""
-        ...
 
 
 def plain(weight: Tensor, bias: Tensor | None = None) -> Product:

@@ -3,8 +3,7 @@
 B sentences   N hypotheses   S source positions   V vocabulary   C best words   K rows of state
 """
 
-from __future__ import annotations
-
+import math
 from collections.abc import Sequence
 from threading import Lock, Thread
 from typing import Any
@@ -44,7 +43,9 @@ class TorchNetwork:
         if int8:
             require_eight_bit(self.device)
         self.make: Maker = eight_bit if int8 else fixed
-        self.products = model.products(self.make)
+        self.products = model.decoder.products(self.make)
+        self.output = model.output.product(self.make)
+        self.gate = None if model.copying is None else model.copying.product(self.make)
         self.copies = model.copying is not None
         self.attends = model.decoder.attends
 
@@ -70,12 +71,9 @@ class TorchNetwork:
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, Any]:
         """Encode B sources, padded to ``width`` positions; their memories and first states."""
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
-        copies = None
-        if self.copies:
-            words, _ = pad([source.copies for source in sources], multiple=width)
-            copies = words.to(self.device)
-        there = ids.to(self.device), mask.to(self.device)
-        return self.model.encode(*there, copies, make=self.make)
+        copies, _ = pad([source.copies for source in sources], multiple=width)
+        ids, mask, copies = (tensor.to(self.device) for tensor in (ids, mask, copies))
+        return self.model.encode(ids, mask, copies, make=self.make)
 
     @torch.inference_mode()
     def step(
@@ -89,11 +87,18 @@ class TorchNetwork:
         never: Sequence[int] = (),
     ) -> tuple[Scores, Any]:
         """Score what follows ``tokens`` [N]."""
-        at = Cells(self._tensor(cells), slots)
-        token = self._tensor(tokens)
-        features, state, weights = self.model.step(token, state, memory, self.products, at)
-        copies = memory.copies[at.places // slots]
-        log_probs, words = self.model.best(features, weights, copies, top, never, self.products)
+        model, at = self.model, Cells(self._tensor(cells), slots)
+        step = model.decoder.stepper(memory, self.products, at)
+        features, state, weights = step(self._tensor(tokens), state)
+        words = None
+        if model.copying is None:
+            log_probs, words = model.output.best(features, top, never, self.output)
+        else:
+            copies = memory.copies[at.places // slots]
+            log_probs = model.scores(features, weights, copies, self.output, self.gate)
+            log_probs[:, list(never)] = -math.inf
+            if top is not None:
+                log_probs, words = log_probs.topk(min(top, log_probs.shape[1]), 1)
         looked = None if weights is None else weights.cpu().numpy()
         best = None if words is None else words.cpu().numpy()
         return Scores(log_probs.cpu().numpy(), best, looked), state

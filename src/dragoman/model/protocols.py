@@ -112,7 +112,6 @@ class Encoder(Protocol):
             States [B, S, M], and a summary of each sentence [B, K, H] for the decoder's first
             state.
         """
-        ...
 
 
 class Decoder(Protocol):
@@ -124,11 +123,9 @@ class Decoder(Protocol):
 
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor, make: Maker = ...) -> Memory:
         """Compute what every step needs of encoder states [B, S, M]; see :class:`Memory`."""
-        ...
 
     def start(self, summary: Tensor) -> Any:
         """The first state, from the summary of each sentence [B, K, H]."""
-        ...
 
     def unroll(self, target: Tensor, state: Any, memory: Memory) -> Features:
         """Read whole known targets, as training does.
@@ -138,11 +135,9 @@ class Decoder(Protocol):
             state: the first state of each sentence.
             memory: the encoded sentences.
         """
-        ...
 
     def products(self, make: Maker) -> Any:
         """The products with the weights of a step, made once for many steps."""
-        ...
 
     def stepper(
         self,
@@ -159,4 +154,3 @@ class Decoder(Protocol):
             cells: the sentence of each hypothesis. None: hypothesis n belongs to sentence n.
             record: receives intermediate values.
         """
-        ...

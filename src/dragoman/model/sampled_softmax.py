@@ -24,9 +24,8 @@ from dragoman.model.output import Output
 
 def frequency_ranks(counts: npt.NDArray[np.int64]) -> Tensor:
     """The rank of each word by how often it was seen, 0 the most frequent: [V] -> [V], in fp32."""
-    ranks = np.empty(len(counts), np.float32)
-    ranks[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    return torch.from_numpy(ranks)
+    order = np.argsort(-counts, kind="stable")
+    return torch.from_numpy(np.argsort(order).astype(np.float32))  # the inverse of the order
 
 
 def draw(ranks: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -54,14 +54,11 @@ def require_agreement(members: Sequence[Member]) -> None:
     """
     first, *others = members
     for other in others:
-        cause = ""
+        why = ""
         if other.target != first.target:
-            cause = "its target.json is another"
+            why = "its target.json is another"
         elif other.copies != first.copies or (first.copies and other.source != first.source):
-            cause = "one copies source words, which the other does not know"
-        if cause:
-            raise FolderError(
-                f"cannot answer together with {first.name}: {cause}",
-                place=other.name,
-                cure="train the models of an ensemble on the same text and options",
-            )
+            why = "one copies source words, which the other does not know"
+        if why:
+            cause = f"cannot answer together with {first.name}: {why}"
+            raise FolderError(cause, place=other.name, cure="train both on the same text, alike")

@@ -4,6 +4,7 @@ B sentences at work   N open hypotheses   S source positions
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import Continuations, best_continuations, drawn_continuations
 from dragoman.search.constraints import Constraints, constrain
 from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
+from dragoman.search.network import Integers, Numbers
 
 Sentence = tuple[tuple[Source, ...], Constraints]
 """What each model reads of one sentence, and what its output must be like."""
@@ -78,38 +80,34 @@ def search(
         yield from batch.advance(chosen)
 
 
+@dataclass(slots=True)
 class _Batch:
     """The sentences at work: those that are done make room for others.
 
-    With a batch that is left to run out, most steps would be those of a few long outputs.
+    With a batch that is left to run out, most steps would be those of a few long outputs. What is
+    kept of each sentence stands at its number, for all that have begun.
     """
 
-    def __init__(
-        self,
-        scorer: BatchedScorer,
-        waiting: Iterator[Sentence],
-        options: SearchOptions,
-        attention: bool,
-        batch_size: int | None,
-    ) -> None:
-        self.scorer, self.waiting, self.options = scorer, waiting, options
-        self.attention, self.batch_size = attention, batch_size
-        self.state: Any = None
-        none = np.zeros(0, np.int64)
-        self.frontier = Frontier(none, np.zeros(0), none, none, none)
-        self.trail = Trail()
-        self.by_history = False
-        """Whether the constraints of a sentence at work depend on its tokens so far."""
-        # By the number of a sentence, for all that have begun:
-        self.constraints: list[Constraints] = []
-        self.random: list[np.random.Generator] = []
-        self.ended: list[list[Hypothesis]] = []
-        """Best first; cleared when the sentence is done."""
-        self.room = none
-        """How many hypotheses the sentence may still have; 0 when it is done."""
-        self.max_length = none
-        self.threshold = np.zeros(0)
-        """The score of the worst hypothesis that is wanted; minus infinity: not yet enough."""
+    scorer: BatchedScorer
+    waiting: Iterator[Sentence]
+    options: SearchOptions
+    attention: bool
+    batch_size: int | None
+    state: Any = None
+    frontier: Frontier = field(default_factory=lambda: Frontier(*np.zeros((5, 0), np.int64)))
+    trail: Trail = field(default_factory=Trail)
+    by_history: bool = False
+    """Whether the constraints of a sentence at work depend on its tokens so far."""
+    constraints: list[Constraints] = field(default_factory=list)
+    random: list[np.random.Generator] = field(default_factory=list)
+    """Of the draws of each sentence."""
+    ended: list[list[Hypothesis]] = field(default_factory=list)
+    """Finished hypotheses of each sentence, best first; none when it is done."""
+    room: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    """How many hypotheses each sentence may still have; 0 when it is done."""
+    max_length: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    threshold: Numbers = field(default_factory=lambda: np.zeros(0))
+    """The score of the worst hypothesis that is wanted; minus infinity: not yet enough."""
 
     def fill(self) -> bool:
         """Begin sentences where there is place for a good many; False when all are done."""

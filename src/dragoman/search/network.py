@@ -26,11 +26,9 @@ class Rows(Protocol):
 
     def select(self, rows: Integers) -> Self:
         """The entries of ``rows`` [N'], which may repeat or leave out any."""
-        ...
 
     def join(self, more: Self) -> Self:
         """These entries, then those of ``more``."""
-        ...
 
 
 class Scores(NamedTuple):
@@ -54,21 +52,17 @@ class Network(Protocol[Memory, State]):
     @property
     def copies(self) -> bool:
         """It copies source words: words of a source's own have ids from V on."""
-        ...
 
     @property
     def attends(self) -> bool:
         """Its steps give attention weights."""
-        ...
 
     @property
     def concurrency(self) -> int:
         """How many batches may be computed at the same time, one thread each."""
-        ...
 
     def prepare_thread(self) -> None:
         """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
-        ...
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, State]:
         """Encode B sources, padded to ``width`` positions (end token included).
@@ -76,7 +70,6 @@ class Network(Protocol[Memory, State]):
         Returns:
             The encoded sources and the first states of the decoder, B rows each.
         """
-        ...
 
     def step(
         self,
@@ -100,4 +93,3 @@ class Network(Protocol[Memory, State]):
             top: score only the C most probable words; None: all.
             never: words whose probability is set to zero.
         """
-        ...

@@ -121,20 +121,18 @@ class Translator:
         for block in _blocks(lines):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
             pieces = self._read([request.source for request in requests], options.long)
-            sentences, seen = list[Sentence](), -1
+            sentences, parts = list[Sentence](), [list[Piece]() for _ in requests]
             for piece in pieces:
-                request = requests[piece.line]
-                if piece.line == seen:  # a later piece
+                request, begun = requests[piece.line], parts[piece.line]
+                if begun:  # a later piece
                     request = replace(request, prefix="", must=())
-                seen = piece.line
-                constraints = self._requests.constraints(request, piece, options)
-                sentences.append((piece.sources, constraints))
-            found = self._search(sentences, options, attention, observer)
-            parts: list[list[tuple[Piece, list[Hypothesis]]]] = [[] for _ in requests]
-            for piece, hypotheses in zip(pieces, found, strict=True):
-                parts[piece.line].append((piece, hypotheses))
+                begun.append(piece)
+                asked = self._requests.constraints(request, piece, options)
+                sentences.append((piece.sources, asked))
+            found = iter(self._search(sentences, options, attention, observer))
             for request, mine in zip(requests, parts, strict=True):
-                yield self._answer(request, mine, options, dictionary or {})
+                answers = [(piece, next(found)) for piece in mine]
+                yield self._answer(request, answers, options, dictionary or {})
 
     def check(self, request: Request, options: SearchOptions) -> None:
         """Check that the constraints of a request can be met.
@@ -211,15 +209,25 @@ class Translator:
     ) -> Translation:
         if not parts:
             return Translation(request.source, "", (), (), (), (), request.must)
-        bests = [self._tokens(found[0], piece, options, dictionary) for piece, found in parts]
+
+        def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:
+            """The output's tokens, with copied words."""
+            tokens, sides = (
+                self.target.tokens(hypothesis.ids, piece.own),
+                (self.source, self.target),
+            )
+            if options.unknown != "copy":
+                return tokens
+            return copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
+
+        bests = [said(found[0], piece) for piece, found in parts]
         (first, others), *later = parts
         text = " ".join(filter(None, map(self.target.join, bests)))
         by_text = {text: joined([found[0] for _, found in parts], options) if later else others[0]}
         for hypothesis in [] if later else others[1:]:
             if len(by_text) == options.n_best:
                 break
-            tokens = self._tokens(hypothesis, first, options, dictionary)
-            by_text.setdefault(self.target.join(tokens), hypothesis)
+            by_text.setdefault(self.target.join(said(hypothesis, first)), hypothesis)
         return Translation(
             request.source,
             text,
@@ -231,20 +239,6 @@ class Translator:
             tuple(token for best in bests for token in best),
             self._requests.unmet(request, first, others[0].ids),
         )
-
-    def _tokens(
-        self,
-        hypothesis: Hypothesis,
-        piece: Piece,
-        options: SearchOptions,
-        dictionary: Mapping[str, str],
-    ) -> list[str]:
-        """The output's tokens, with copied words."""
-        tokens = self.target.tokens(hypothesis.ids, piece.own)
-        if options.unknown != "copy":
-            return tokens
-        sides = (self.source, self.target)
-        return copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
 
 
 def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import torch
 
-from dragoman.config.toml import load_config
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing
 from dragoman.layout import WEIGHTS
 from dragoman.model.build import build_model
-from dragoman.model.folder import fill, load_tokenizers, read_tensors, save_setup, save_weights
+from dragoman.model.folder import fill, load_setup, read_tensors, save_setup, save_weights
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.folder import open_run
 from dragoman.training.validation import fit_and_save_confidence
@@ -38,7 +37,7 @@ def average(
         OptionError: ``out`` is there already, or cannot be made.
     """
     folder, out = Path(folder), Path(out)
-    config, (source, target) = load_config(folder), load_tokenizers(folder)
+    config, source, target = load_setup(folder)
     if out.exists():
         raise OptionError("is there already", place=str(out), cure="choose another --out")
     if not out.parent.is_dir():

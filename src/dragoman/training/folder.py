@@ -10,14 +10,14 @@ from typing import Any
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.config.toml import load_config, merge, plain, to_toml
+from dragoman.config.toml import merge, plain, to_toml
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, parse_json, refuse_ways_out, write_text
 from dragoman.layout import CONFIG, CORPUS, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
-from dragoman.model.folder import load_tokenizers, save_setup
+from dragoman.model.folder import load_setup, save_setup
 from dragoman.runs.history import utf8_text
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.plan import resolve
@@ -133,7 +133,7 @@ def open_run(folder: Path) -> Prepared:
         FolderError: there is no such run, or it is damaged.
     """
     record = _read_record(folder)
-    config, tokenizers = load_config(folder), load_tokenizers(folder)
+    config, *tokenizers = load_setup(folder)
     if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
         cause = f"{SOURCE} or {TARGET} is not the run's own"
         cure = "put them back, or choose another --out"

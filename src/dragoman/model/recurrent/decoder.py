@@ -20,19 +20,18 @@ Only the last two feed attention back into the RNN and must loop over time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from dragoman.model.attention import Attend, Attention, AttentionProducts, of_hypotheses
+from dragoman.model.attention import Attend, Attention, Over, of_hypotheses
 from dragoman.model.dropout import dropout
 from dragoman.model.embedding import Embedding
 from dragoman.model.gathered import gathered
 from dragoman.model.linear import Maker, Product, plain
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
-from dragoman.model.recurrent.cells import STATE_ROWS
-from dragoman.model.recurrent.layer import LayerProducts, StackOptions, layers_of, stack
+from dragoman.model.recurrent.layer import Layer
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,11 @@ class RecurrentState(Rows):
 class DecoderProducts(NamedTuple):
     """The products of one step with the weights."""
 
-    layers: tuple[LayerProducts, ...]
+    layers: list[tuple[Product, Product]]
+    """Of each layer the products with its input and with its state."""
     feedback: Product | None
     """The first layer's product with what attention feeds back, [N, H] -> [N, GH]."""
-    attention: AttentionProducts | None
+    attention: Over | None
     combine: Product | None
     """W_c."""
 
@@ -59,29 +59,30 @@ class RecurrentDecoder(nn.Module):
 
     Args:
         embedding: the target's table.
-        options: of its layers.
+        layers: from the lowest. The first reads the embedded word, and beside it what attention
+            feeds back.
         attention: where the context comes from; None for no attention.
         before: attention stands before the RNN (Bahdanau) instead of after it (Luong).
         input_feeding: the features enter the next step's input.
+        dropout: share of the features that dropout sets to zero.
     """
 
     def __init__(
         self,
         embedding: Embedding,
-        options: StackOptions,
+        layers: Sequence[Layer],
         attention: Attention | None = None,
         *,
         before: bool = False,
         input_feeding: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.embedding, self.attention, self.dropout = embedding, attention, options.dropout
-        self.attends = attention is not None
-        self.before, self.input_feeding = before and self.attends, input_feeding
-        self.loops = self.before or input_feeding  # attention feeds back: training is step by step
-        self.inputs, self.rows = embedding.weight.shape[1], STATE_ROWS[options.cell]
-        hidden = options.hidden
-        self.layers = stack(options, self.inputs + hidden * self.loops, hidden)
+        self.embedding, self.attention, self.dropout = embedding, attention, dropout
+        self.attends, self.before, self.input_feeding = attention is not None, before, input_feeding
+        self.loops = before or input_feeding  # attention feeds back: training is step by step
+        self.inputs, hidden, self.rows = embedding.weight.shape[1], layers[0].hidden, layers[0].rows
+        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.combine = None
         if self.attends:
             self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c
@@ -98,12 +99,11 @@ class RecurrentDecoder(nn.Module):
 
     def products(self, make: Maker) -> DecoderProducts:
         """The products with the weights of a step, made once for many steps."""
-        first, *others = layers_of(self.layers)
-        layers = first.products(make, self.inputs), *(layer.products(make) for layer in others)
+        first, *others = self.layers
         return DecoderProducts(
-            layers,
+            [first.products(make, self.inputs), *(layer.products(make) for layer in others)],
             make(first.weight_input[0, :, self.inputs :]) if self.loops else None,
-            None if self.attention is None else self.attention.products(make),
+            None if self.attention is None else self.attention.over(make),
             None if self.combine is None else make(self.combine.weight),
         )
 
@@ -112,20 +112,19 @@ class RecurrentDecoder(nn.Module):
         x = self.embedding(target)  # [B, T, E]
         if self.loops:
             return self._loop(x, state, memory)
-        firsts = state.rows.split(self.rows, 1)
-        for layer, first in zip(layers_of(self.layers), firsts, strict=True):
+        for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
             x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
         products = self.products(plain)
-        attend = self._attend(memory, products)
-        return self._features(x, attend and attend(x), products)
+        found = products.attention and products.attention(memory, discard)(x)
+        return self._features(x, found, products)
 
     def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
         """Unroll where attention feeds back; what no step needs is computed for all at once."""
         products = self.products(gathered)
-        attend = self._attend(memory, products)
-        attend = attend and of_hypotheses(attend, memory)
+        attend = products.attention and of_hypotheses(products.attention(memory, discard), memory)
         tops, looked = list[Tensor](), list[Any]()
-        for projected in products.layers[0].input(x).unbind(1):  # T times [B, GH]
+        read, _ = products.layers[0]
+        for projected in read(x).unbind(1):  # T times [B, GH]
             if self.input_feeding:
                 top, state, weights = self._step(projected, state, attend, products)
                 looked.append(weights)
@@ -149,32 +148,25 @@ class RecurrentDecoder(nn.Module):
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
         products = products or self.products(plain)
-        attend = self._attend(memory, products, record)
-        attend = attend and of_hypotheses(attend, memory, cells)
+        attend, (read, _) = None, products.layers[0]
+        if products.attention is not None:
+            attend = of_hypotheses(products.attention(memory, record), memory, cells)
 
         def step(token: Tensor, state: RecurrentState) -> Step:
-            if self.training:  # dropout differs from row to row
-                projected = products.layers[0].input(self.embedding(token))
-            else:  # in search many hypotheses end in the same few words
+            words, rows = token, cast(Any, slice(None))
+            if not self.training:  # in search many hypotheses end in the same few words
                 words, rows = token.unique(return_inverse=True)
                 filling = words[:1].expand(-len(words) % 16)  # see dragoman.search.batched
                 words = torch.cat((words, filling))
-                projected = products.layers[0].input(self.embedding(words))[rows]
-            record("target embeddings", "N E", self.embedding(token))
+            embedded = self.embedding(words)  # in training with dropout, which differs by row
+            projected = read(embedded)[rows]
+            record("target embeddings", "N E", embedded[rows])
             features, state, weights = self._step(projected, state, attend, products)
             record("decoder states", "N K H", state.rows)
             record("attentional vector" if self.attends else "features", "N H", features)
             return features, state, weights
 
         return step
-
-    def _attend(
-        self, memory: Memory, products: DecoderProducts, record: Record = discard
-    ) -> Attend | None:
-        """Attention over the sentences of a memory; None for a decoder without attention."""
-        if self.attention is None or products.attention is None:
-            return None
-        return self.attention.over(memory, products.attention, record)
 
     def _step(
         self, x: Tensor, state: RecurrentState, attend: Attend | None, products: DecoderProducts
@@ -208,11 +200,10 @@ class RecurrentDecoder(nn.Module):
             x = x + products.feedback(fed)
         news, y = list[Tensor](), x  # y: input of a layer, then its output
         befores = state.rows.split(self.rows, 1)  # a last one holds the features that are fed
-        for layer, multiply, before in zip(
-            layers_of(self.layers), products.layers, befores, strict=False
-        ):
-            inner = multiply.input(layer.enter(y)) if news else x
-            news.append(layer.step(inner, before, multiply.hidden))
+        layers = zip(self.layers, products.layers, befores, strict=False)
+        for layer, (read, recur), before in layers:
+            inner = read(layer.enter(y)) if news else x
+            news.append(layer.step(inner, before, recur))
             y = layer.leave(y, news[-1][:, 0])
         return y, torch.cat(news, 1), found
 

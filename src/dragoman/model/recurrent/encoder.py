@@ -1,16 +1,20 @@
-"""The recurrent encoder: a source sentence to one state a position.
+"""The recurrent encoder, and the bridge from its final state to the decoder's first.
 
 B batch   S source   E embedding   H hidden   R rows of state   L layers
+K rows of state, of the encoder (K_e) or the decoder (K_d)
 """
+
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
-from dragoman.model.linear import Maker
+from dragoman.model.linear import Maker, plain
 from dragoman.model.protocols import Record, discard
-from dragoman.model.recurrent.layer import StackOptions, layers_of, stack
+from dragoman.model.recurrent.layer import Layer
 
 
 class RecurrentEncoder(nn.Module):
@@ -18,27 +22,17 @@ class RecurrentEncoder(nn.Module):
 
     Args:
         embedding: the source's table.
-        options: of its layers.
-        bidirectional: read in both directions.
-        directions: ``concat`` (each direction has half of H) or ``sum`` (each has H).
+        layers: from the lowest; in two directions if it reads in both.
+        summed: two directions are added up; else concatenated.
         reverse: read the source from its last token to its first (Sutskever 2014, section 3.3).
     """
 
     def __init__(
-        self,
-        embedding: Embedding,
-        options: StackOptions,
-        *,
-        bidirectional: bool = True,
-        directions: str = "concat",
-        reverse: bool = False,
+        self, embedding: Embedding, layers: Sequence[Layer], *, summed: bool, reverse: bool
     ) -> None:
         super().__init__()
-        ways = 2 if bidirectional else 1
-        self.summed = bidirectional and directions == "sum"
-        width = options.hidden if self.summed else options.hidden // ways
-        self.embedding, self.reverse = embedding, reverse
-        self.layers = stack(options, embedding.weight.shape[1], width, ways)
+        self.embedding, self.summed, self.reverse = embedding, summed, reverse
+        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
 
     def forward(
         self,
@@ -63,10 +57,10 @@ class RecurrentEncoder(nn.Module):
         x = self.embedding(source)  # [B, S, E]
         record("source embeddings", "B S E", x)
         finals = []
-        for number, layer in enumerate(layers_of(self.layers), 1):
+        for number, layer in enumerate(self.layers, 1):
             y, final = layer.scan(layer.enter(x), mask=padded, lengths=lengths, make=make)
-            for direction, one in enumerate(y.chunk(layer.directions, -1)):
-                way = ("forward", "backward")[direction]
+            ways = ("forward", "backward")[: layer.directions]
+            for way, one in zip(ways, y.chunk(layer.directions, -1), strict=True):
                 record(f"encoder layer {number} {way}", "B S H", one)
             if self.summed:
                 y, final = torch.add(*y.chunk(2, -1)), torch.add(*final.chunk(2, -1))
@@ -85,3 +79,40 @@ def _reversal(mask: Tensor) -> Tensor:
     position = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
     length = mask.sum(1, keepdim=True)
     return torch.where(mask, length - 1 - position, position)
+
+
+class Bridge(nn.Module):
+    """The decoder's first state from the encoder's final one: [B, K_e, H] -> [B, K_d, H].
+
+    ``copy`` hands the last layers over as they are, ``linear`` through ``tanh(W x + b)``
+    (Bahdanau 2015, appendix A.2.2), ``zero`` starts from zeros. When the decoder has more layers
+    than the encoder, the encoder's last layer is repeated.
+
+    Args:
+        kind: ``copy``, ``linear`` or ``zero``.
+        hidden: width H.
+        rows: rows of state a layer.
+        encoder: layers of the encoder.
+        decoder: layers of the decoder.
+    """
+
+    def __init__(self, kind: str, hidden: int, rows: int, encoder: int, decoder: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.linear: nn.Linear | None = None
+        if kind == "linear":
+            self.linear = nn.Linear(hidden, hidden)
+            nn.init.xavier_uniform_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
+        last = range(max(0, encoder - decoder), encoder)
+        layers = [*last, *[encoder - 1] * max(0, decoder - encoder)]
+        self.order = [layer * rows + row for layer in layers for row in range(rows)]
+
+    def forward(self, final: Tensor, make: Maker = plain) -> Tensor:
+        """[B, K_e, H] -> [B, K_d, H]."""
+        state = final[:, self.order]
+        if self.kind == "zero":
+            return torch.zeros_like(state)
+        if self.linear is not None:
+            return torch.tanh(make(self.linear.weight, self.linear.bias)(state))
+        return state

@@ -2,7 +2,7 @@
 
     B batch   T time   D directions   E input width   H hidden width   R rows of state
 
-The scans of :mod:`dragoman.model.recurrent.scans` launch several operations a step, and a GPU waits
+The scans of :mod:`dragoman.model.recurrent.cells` launch several operations a step, and a GPU waits
 for each launch; cuDNN runs all steps at once. The numbers of real positions are the same; on
 padding cuDNN gives zeros.
 """

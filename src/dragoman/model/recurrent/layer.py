@@ -4,7 +4,7 @@
     G gates   R rows of state
 
 The two ways give the same numbers: :meth:`Layer.scan` runs sequences, by the scans of
-:mod:`dragoman.model.recurrent.scans` or by cuDNN; :meth:`Layer.step` runs one step with plain
+:mod:`dragoman.model.recurrent.cells` or by cuDNN; :meth:`Layer.step` runs one step with plain
 autograd, for decoders that feed attention back and for search.
 
 The state of a layer is a tensor [B, R, H]: row 0 is the hidden vector h, and for an LSTM row 1 is
@@ -16,7 +16,6 @@ first layer of a stack has none of them: its input is the embeddings, which have
 """
 
 import math
-from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,18 +23,8 @@ from torch import Tensor, nn
 from dragoman.data.tokenizer import Ids
 from dragoman.model.dropout import dropout
 from dragoman.model.linear import Maker, Product, plain
-from dragoman.model.recurrent import kernels
+from dragoman.model.recurrent import cells, kernels
 from dragoman.model.recurrent.cells import GATES, STATE_ROWS, gru_cell, lstm_cell
-from dragoman.model.recurrent.scans import GruScan, LstmScan, RnnScan, across
-
-
-class LayerProducts(NamedTuple):
-    """What one step of a layer multiplies by."""
-
-    input: Product
-    """W x + b, or for the first layer of a decoder its part for the embedded word."""
-    hidden: Product
-    """U h."""
 
 
 class Layer(nn.Module):
@@ -71,18 +60,15 @@ class Layer(nn.Module):
         # Only the GRU's new gate needs a bias inside its reset product; elsewhere two would add up.
         self.bias_new = nn.Parameter(torch.empty(directions, hidden)) if cell == "gru" else None
         self.norm = nn.LayerNorm(inputs) if norm else None
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Xavier for the input, orthogonal for the recurrence, zero biases, forget bias 1."""
-        for direction in range(self.directions):
-            for gate in range(GATES[self.cell]):
-                rows = slice(gate * self.hidden, (gate + 1) * self.hidden)
+        # Xavier for the input, orthogonal for the recurrence, zero biases, forget bias 1.
+        for direction in range(directions):
+            for gate in range(GATES[cell]):
+                rows = slice(gate * hidden, (gate + 1) * hidden)
                 nn.init.xavier_uniform_(self.weight_input.data[direction, rows])
                 nn.init.orthogonal_(self.weight_hidden.data[direction, rows])
         nn.init.zeros_(self.bias)
-        if self.cell == "lstm":
-            nn.init.ones_(self.bias.data[:, self.hidden : 2 * self.hidden])
+        if cell == "lstm":
+            nn.init.ones_(self.bias.data[:, hidden : 2 * hidden])
         if self.bias_new is not None:
             nn.init.zeros_(self.bias_new)
 
@@ -96,16 +82,15 @@ class Layer(nn.Module):
         """The layer's output, given its input ``x`` and what the recurrence made of it."""
         return x + y if self.residual else y
 
-    def products(self, make: Maker, width: int | None = None) -> LayerProducts:
-        """The products of :meth:`step`, for direction 0.
+    def products(self, make: Maker, width: int | None = None) -> tuple[Product, Product]:
+        """``W x + b`` and ``U h`` of direction 0, for :meth:`step`.
 
         Args:
             make: makes each.
-            width: number of values of the input that ``LayerProducts.input`` takes, the first
-                ones; None: all.
+            width: number of values of x that are given, the first ones; None: all.
         """
         weight = self.weight_input[0, :, :width]
-        return LayerProducts(make(weight, self.bias[0]), make(self.weight_hidden[0]))
+        return make(weight, self.bias[0]), make(self.weight_hidden[0])
 
     def step(self, projected: Tensor, state: Tensor, hidden: Product) -> Tensor:
         """One step of direction 0.
@@ -113,7 +98,7 @@ class Layer(nn.Module):
         Args:
             projected: W x + b, [N, GH].
             state: [N, R, H].
-            hidden: ``LayerProducts.hidden``.
+            hidden: the product U h, from :meth:`products`.
 
         Returns:
             The new state, [N, R, H].
@@ -158,14 +143,14 @@ class Layer(nn.Module):
         shape = batch, self.rows, self.directions, self.hidden
         first = state.view(shape).permute(1, 2, 0, 3)  # [R, D, B, H]
         weight = self.weight_hidden.to(inputs.dtype)
-        multiply = across(weight, batch, make)
+        multiply = cells.across(weight, batch, make)
         if self.bias_new is not None:
             bias = self.bias_new.to(inputs.dtype).unsqueeze(1)
-            rows = (GruScan.apply(inputs, first[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
+            rows = (cells.GruScan.apply(inputs, first[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
         elif self.cell == "lstm":
-            rows = LstmScan.apply(inputs, first[0], first[1], weight, multiply)  # type: ignore[no-untyped-call]
+            rows = cells.LstmScan.apply(inputs, first[0], first[1], weight, multiply)  # type: ignore[no-untyped-call]
         else:
-            rows = (RnnScan.apply(inputs, first[0], weight, multiply),)  # type: ignore[no-untyped-call]
+            rows = (cells.RnnScan.apply(inputs, first[0], weight, multiply),)  # type: ignore[no-untyped-call]
         # Direction 1 ran from the last position to the first.
         ways = [row.unbind(0) for row in rows]  # R times D of [T, B, H]
         last = torch.stack([_final(row, mask) for row in ways], 1)  # [B, R, DH]
@@ -207,45 +192,6 @@ class Layer(nn.Module):
             if self.cell == "lstm":
                 first.masked_fill_(shut, -math.inf)
         return stacked
-
-
-class StackOptions(NamedTuple):
-    """What the layers of an encoder or a decoder have in common."""
-
-    cell: str
-    """``rnn``, ``gru`` or ``lstm``."""
-    hidden: int
-    """Width H of a layer's output."""
-    layers: int = 1
-    """L."""
-    dropout: float = 0.0
-    """Share of a layer's input that dropout sets to zero, in every layer but the first."""
-    residual: bool = False
-    """Add the input to the output, in every layer but the first."""
-    layer_norm: bool = False
-    """Normalise the input, of every layer but the first."""
-
-
-def stack(options: StackOptions, inputs: int, width: int, directions: int = 1) -> nn.ModuleList:
-    """Layers of recurrence one above another.
-
-    Args:
-        options: what the layers have in common.
-        inputs: width of the first layer's input.
-        width: of each direction's state.
-        directions: see :class:`Layer`.
-    """
-    cell, hidden, layers, dropout, residual, norm = options
-    built = [Layer(cell, inputs, width, directions)]
-    built += [
-        Layer(cell, hidden, width, directions, dropout, residual, norm) for _ in range(layers - 1)
-    ]
-    return nn.ModuleList(built)
-
-
-def layers_of(stack: nn.ModuleList) -> list[Layer]:
-    """The layers of a :func:`stack`, from the lowest."""
-    return cast(list[Layer], list(stack))
 
 
 def _final(ways: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
