@@ -68,13 +68,12 @@ def explain_line(
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
     values = record(folder.model, batch, smoothing=config.training.label_smoothing)
-    examples = _examples(values, sides, [line])
-    words = _source_words(values, 0, examples[0].source)
+    example, words = _example(values, 0, sides, line)
     beam = []
     for step in frontiers:
         last, log_probs = _tokens(sides[1], step.tokens, words=words), step.log_probs.tolist()
         beam.append(tuple(map(OpenHypothesis, last, log_probs, step.parents.tolist())))
-    return Explanation(examples, values, target is not None, answer, tuple(beam))
+    return Explanation((example,), values, target is not None, answer, tuple(beam))
 
 
 def explain_pairs(
@@ -104,7 +103,8 @@ def explain_pairs(
         raise UsageError("there is no pair to explain")
     values = record(model, assemble(pairs, rows), smoothing=smoothing)
     texts = texts or [sides[0].decode(pairs.pair(int(row))[0].ids) for row in rows]
-    return Explanation(_examples(values, sides, texts), values)
+    examples = [_example(values, b, sides, text)[0] for b, text in enumerate(texts)]
+    return Explanation(tuple(examples), values)
 
 
 def _check(what: str, ids: Ids, longest: int) -> None:
@@ -115,44 +115,25 @@ def _check(what: str, ids: Ids, longest: int) -> None:
         raise DataError(said, cure="give a part of it")
 
 
-def _examples(
-    values: Mapping[str, RecordedValue], sides: tuple[Tokenizer, Tokenizer], texts: Sequence[str]
-) -> tuple[Example, ...]:
-    """The batch, pair by pair."""
-    examples = []
-    for b, text in enumerate(texts):
-        arrays = {name: value.array[b] for name, value in values.items() if value.axes}
-        source = _tokens(sides[0], arrays["source ids"], text)
-        steps = _steps(arrays, sides[1], _source_words(values, b, source))
-        examples.append(Example(text, sides[0].normalize(text), source, steps))
-    return tuple(examples)
+def _example(
+    values: Mapping[str, RecordedValue], b: int, sides: Sequence[Tokenizer], text: str
+) -> tuple[Example, dict[int, str]]:
+    """Pair ``b`` of the batch.
 
-
-def _source_words(
-    values: Mapping[str, RecordedValue], b: int, source: Sequence[Token]
-) -> dict[int, str]:
-    """The words that a copying model can copy from source ``b``, by id; empty for other models."""
-    copies = values["copies"].array[b] if "copies" in values else ()
-    return {int(i): one.stands_for or one.text for i, one in zip(copies, source, strict=False)}
-
-
-def _steps(
-    arrays: Mapping[str, npt.NDArray[Any]], tokenizer: Tokenizer, words: Mapping[int, str]
-) -> tuple[Step, ...]:
-    """The target of one pair, position by position.
-
-    Args:
-        arrays: values of this pair, without their axis B.
-        tokenizer: of the target.
-        words: source words that can be copied, by id.
+    Returns:
+        The pair, and the words that a copying model can copy from its source, by id.
     """
-    reads = _tokens(tokenizer, arrays["target input ids"], words=words)
-    expected = _tokens(tokenizer, arrays["target ids"], words=words)
+    arrays = {name: value.array[b] for name, value in values.items() if value.axes}
+    source = _tokens(sides[0], arrays["source ids"], text)
+    copies = zip(arrays.get("copies", ()), source, strict=False)
+    words = {int(i): token.stands_for or token.text for i, token in copies}
+    reads = _tokens(sides[1], arrays["target input ids"], words=words)
+    expected = _tokens(sides[1], arrays["target ids"], words=words)
     measures = {label: arrays[name] for label, name in _MEASURES.items() if name in arrays}
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
-        likely = _tokens(tokenizer, best, words=words)
+        likely = _tokens(sides[1], best, words=words)
         steps.append(
             Step(
                 reads=reads[t],
@@ -165,7 +146,7 @@ def _steps(
                 weights=arrays["weights"][t] if "weights" in arrays else None,
             )
         )
-    return tuple(steps)
+    return Example(text, sides[0].normalize(text), source, tuple(steps)), words
 
 
 def _tokens(

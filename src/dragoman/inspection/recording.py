@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import Batch
-from dragoman.model.protocols import Memory
 from dragoman.model.seq2seq import Objective, Seq2Seq
 
 
@@ -46,10 +45,16 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
     """
     training = model.training
     model.eval()
-    found: dict[str, tuple[str, Tensor]] = {}  # axes and tensor
+    found: dict[str, RecordedValue] = {}
+    steps: dict[str, tuple[str, list[Tensor]]] = {}  # axes, and a tensor of each step
 
     def keep(name: str, axes: str, value: Tensor) -> None:
-        found[name] = axes, value
+        found[name] = RecordedValue(axes, value.cpu().numpy())
+
+    def keep_step(name: str, letters: str, value: Tensor) -> None:
+        """Give a value of one step an axis T, where it has hypotheses N or queries Q."""
+        axes = letters.replace("Q", "T").replace("N", "B T")
+        steps.setdefault(name, (axes, []))[1].append(value if "Q" in letters else value[:, None])
 
     try:
         batch = batch.to(next(model.parameters()).device)
@@ -57,13 +62,16 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
         keep("source mask", "B S", batch.source_mask)
         if model.copying is not None:
             keep("copies", "B S", batch.copies)
-        memory, state = model.encode(
+        memory, start = model.encode(
             batch.source, batch.source_mask, batch.copies, batch.lengths, record=keep
         )
         keep("target input ids", "B T", batch.target_in)
-        for name, (axes, values) in _steps(model, batch.target_in, memory, state).items():
+        step, state = model.decoder.stepper(memory, record=keep_step), start
+        for token in batch.target_in.unbind(1):
+            _, state, _ = step(token, state)
+        for name, (axes, values) in steps.items():
             keep(name, axes, torch.cat(values, 1))
-        unrolled = model.decoder.unroll(batch.target_in, state, memory)
+        unrolled = model.decoder.unroll(batch.target_in, start, memory)
         log_probs = model.scores(*unrolled, batch.copies, record=keep)  # [B, T, V]
         loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
         keep("log-probabilities", "B T V", log_probs)
@@ -76,21 +84,4 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
         keep("minimised", "", sums.total / sums.tokens)
     finally:
         model.train(training)
-    return {name: RecordedValue(axes, value.cpu().numpy()) for name, (axes, value) in found.items()}
-
-
-def _steps(
-    model: Seq2Seq, tokens: Tensor, memory: Memory, state: Any
-) -> dict[str, tuple[str, list[Tensor]]]:
-    """Axes and values of all steps, with an axis T where a step has hypotheses N or queries Q."""
-    steps: dict[str, tuple[str, list[Tensor]]] = {}
-
-    def keep(name: str, letters: str, value: Tensor) -> None:
-        axes = letters.replace("Q", "T").replace("N", "B T")
-        _, values = steps.setdefault(name, (axes, []))
-        values.append(value if "Q" in letters else value.unsqueeze(1))
-
-    step = model.decoder.stepper(memory, record=keep)
-    for token in tokens.unbind(1):
-        _, state, _ = step(token, state)
-    return steps
+    return found
