@@ -18,7 +18,7 @@ import torch
 from dragoman.api import load
 from dragoman.cli import VERBS, main
 from dragoman.cli.demo import ASKED
-from dragoman.cli.parse import given_options, lengthen, parse
+from dragoman.cli.parse import lengthen, parse
 from dragoman.cli.train import Train
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError
@@ -509,11 +509,8 @@ def test_short_names_stand_for_whole_ones() -> None:
 
 def test_options_that_are_given_are_told_from_defaults() -> None:
     arguments = ["--out", "m", "--no-bidirectional", "--no-repeat=2", "--", "p", "-x"]
-    asked = parse(Train, arguments, verb="train")
-    assert given_options(asked, arguments) == {
-        "model": {"bidirectional": False},
-        "search": {"no_repeat": 2},
-    }
+    asked, given = parse(Train, arguments)
+    assert given == {"model": {"bidirectional": False}, "search": {"no_repeat": 2}}
     assert asked.pairs == (Path("p"), Path("-x"))
 
 

@@ -82,7 +82,7 @@ def test_the_command_asks_for_what_was_asked(tmp_path: Path) -> None:
     folder = make_run(tmp_path, [], asked, files=["a b.de", "c'd.en"], out="m o")
     words = shlex.split(History.of(folder).command())
     assert words[:2] == ["dragoman", "train"]
-    again = parse(Train, words[2:], verb="train")
+    again, _ = parse(Train, words[2:])
     assert [str(path) for path in again.pairs] == ["a b.de", "c'd.en"] and str(again.out) == "m o"
     assert flat(again.options) == flat(asked)
 

@@ -1,7 +1,8 @@
 """The command line: a file for each verb, and the list of verbs.
 
-To add a verb, add a file with a dataclass of its options and ``main(arguments) -> exit code``, and
-its line in :data:`VERBS`.
+To add a verb, add its line in :data:`VERBS` and a file with two things: a dataclass of its options
+that has the verb's name with a capital, and ``main(asked, given) -> exit code``. ``asked`` is that
+dataclass; ``given`` are the options of its groups that stand on the command line.
 """
 
 from __future__ import annotations
@@ -93,7 +94,15 @@ def _run(verb: str, arguments: list[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         # `kill` ends a command as Ctrl-C does, so that files half-written are removed.
         signal.signal(signal.SIGTERM, _stop)
-    return int(import_module(f"dragoman.cli.{verb}").main(arguments))
+    return run_verb(verb, arguments)
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Run one of :data:`VERBS`; returns its exit code."""
+    from dragoman.cli.parse import parse  # tyro only now
+
+    module = import_module(f"dragoman.cli.{verb}")
+    return int(module.main(*parse(getattr(module, verb.capitalize()), arguments)))
 
 
 def _stop(number: int, frame: object) -> None:

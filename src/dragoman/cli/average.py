@@ -1,10 +1,9 @@
 """``dragoman average``"""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, OutputFolder
 from dragoman.config.options import Count
 from dragoman.errors import OptionError
@@ -27,9 +26,8 @@ class Average:
     """The steps whose checkpoints to average, instead of the latest."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Average, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Average, arguments, verb="average")
     if asked.last and asked.checkpoints:
         raise OptionError("--last and --checkpoints are both given", cure="give one of them")
     from dragoman.training.averaging import average  # torch only now

@@ -1,7 +1,6 @@
 """``dragoman bench``"""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from dragoman.cli import say
-from dragoman.cli.parse import AllOptions, parse, training_options
+from dragoman.cli.parse import AllOptions, Given, training_options
 from dragoman.cli.paths import Inputs, Picture
 from dragoman.config.options import Config
 from dragoman.runs.figures import save_picture, throughput_figure
@@ -19,7 +18,7 @@ _say = partial(say, "bench")
 
 
 @dataclass(frozen=True)
-class Measure:
+class Bench:
     """Measure how fast this machine trains at each batch size, with the real training step.
 
     Memory is a whole process's, the longest batch included; utilisation is the cores' time used.
@@ -40,10 +39,9 @@ class Measure:
     options: AllOptions = field(default_factory=Config)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Bench, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Measure, arguments, verb="bench")
-    options = training_options(asked, arguments)
+    options = training_options(asked.recipe, given)
     from dragoman.training.bench import bench  # torch only now
 
     found = []

@@ -1,12 +1,11 @@
 """``dragoman check``"""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Inputs, OutputFile
 from dragoman.config.options import Config, DataOptions, Range, ReadingOptions
 from dragoman.config.rules import check_options
@@ -33,9 +32,8 @@ class Check:
     data: ReadingOptions = field(default_factory=ReadingOptions)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Check, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Check, arguments, verb="check")
     reading = DataOptions(**flat(asked.data))
     check_options(Config(data=reading))
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places

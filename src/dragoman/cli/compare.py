@@ -1,7 +1,6 @@
 """``dragoman compare``"""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dragoman.cli import say
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Inputs, Picture
 from dragoman.errors import OptionError
 from dragoman.runs.comparison import RunRecord, compare, different_data, differing
@@ -36,9 +35,8 @@ class Compare:
     """Print JSON instead of a table."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Compare, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Compare, arguments, verb="compare")
     runs = compare(asked.runs)
     if asked.plot is not None:
         if not any(run.rows for run in runs):
@@ -65,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def grid(runs: Sequence[RunRecord]) -> Grid:
+def grid(runs: list[RunRecord]) -> Grid:
     """Rows of a table: the runs' names, then every fact, a cell for each run after its label."""
     rows = [["", *(run.name for run in runs)]]
     rows += [[name, *map(_shown, values)] for name, values in differing(runs).items()]

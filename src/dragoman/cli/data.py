@@ -1,14 +1,12 @@
 """``dragoman data``"""
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Writes
 from dragoman.data.samples import SAMPLES, sample_pairs
 from dragoman.files import write_text
@@ -30,9 +28,8 @@ class Data:
     """The same seed gives the same pairs."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Data, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Data, arguments, verb="data")
     if asked.action == "list":
         for name, sample in SAMPLES.items():
             print(f"{name:10}  {sample.description}")
@@ -40,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
     text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)
     if asked.out == Path("-"):
-        sys.stdout.buffer.write(text.encode())
+        print(text, end="")
     else:
         write_text(asked.out, text)
     return 0

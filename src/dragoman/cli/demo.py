@@ -2,12 +2,12 @@
 
 import shlex
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from dragoman.cli.parse import parse
+from dragoman.cli import run_verb
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import OutputFolder
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
@@ -35,9 +35,9 @@ class Demo:
     """Seed of phrases and training."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Demo, given: Given) -> int:
     """Run the verb."""
-    asked, config = parse(Demo, arguments, verb="demo"), Config()
+    config = Config()
     check_options(replace(config, training=replace(config.training, budget=asked.budget)))
     import_module("dragoman.training.run")  # a base install ends here, before a file is written
     out = asked.out
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n$ dragoman {shlex.join(words)}", flush=True)
         if words[0] == "translate":
             print(*(f"> {line}" for line in ASKED), sep="\n", flush=True)
-        if code := import_module(f"dragoman.cli.{words[0]}").main(words[1:]):
-            return int(code)
+        if code := run_verb(words[0], words[1:]):
+            return code
     print(f"\nReport: {model / 'report.html'}   attention: {picture}")
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dragoman.cli import say
-from dragoman.cli.parse import given_options, parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFile
 from dragoman.config.options import Count, ReadingOptions, SearchOptions
 from dragoman.errors import OptionError
@@ -62,9 +61,8 @@ class Evaluate:
     the model folder, whatever default stands here."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Evaluate, given: Given) -> int:
     """Load all models, score each on the same examples, and compare them with the first."""
-    asked = parse(Evaluate, arguments, verb="evaluate")
     folders = [asked.folder, *filter(Path.is_dir, asked.test)]
     files = [path for path in asked.test if not path.is_dir()]
     if asked.outputs is not None and len(folders) > 1:
@@ -72,7 +70,6 @@ def main(arguments: Sequence[str]) -> int:
     from dragoman.api import load  # torch only now
     from dragoman.evaluation.significance import compare
 
-    given = given_options(asked, arguments)
     models = [load(folder, device=asked.device) for folder in folders]
     several, raw, reading = asked.multiple_references, asked.raw_references, given.get("data", {})
     examples = models[0].examples(files or None, multiple_references=several, say=_say, **reading)

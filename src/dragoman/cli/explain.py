@@ -1,6 +1,5 @@
 """``dragoman explain``"""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from rich.console import Console
 from tyro.conf import Positional
 
 from dragoman.cli import say
-from dragoman.cli.parse import given_options, parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, OutputFile, Picture
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
@@ -44,9 +43,8 @@ class Explain:
     the model folder, whatever default stands here."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Explain, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Explain, arguments, verb="explain")
     if asked.beside and not asked.attention:
         raise OptionError("there is no picture to draw in", place="--beside", cure="--attention")
     from dragoman.api import load  # torch only now
@@ -55,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     models = [load(folder, device=asked.device) for folder in folders]
     if asked.attention and any(model.config.model.attention == "none" for model in models):
         raise OptionError("there is a model without attention", place="--attention")
-    options = given_options(asked, arguments).get("search", {})
+    options = given.get("search", {})
     found = [model.explain(asked.sentence, asked.target, **options) for model in models]
     if asked.html:
         write_text(asked.html, found[0].to_html())

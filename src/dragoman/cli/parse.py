@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import MISSING, fields, is_dataclass
 from itertools import takewhile
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
@@ -24,17 +25,22 @@ Given = dict[str, dict[str, Any]]
 """Options that stand on the command line: group, name, value."""
 
 
-def parse(command: type[Command], arguments: Sequence[str], *, verb: str) -> Command:
-    """Read ``arguments`` as the dataclass ``command`` and check them.
+def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Given]:
+    """Read ``arguments`` as the dataclass ``command`` of a verb and check them.
 
     An option of a group may be given without the group's name when no other option shares its
     last name: ``--hidden 512`` for ``--model.hidden 512``.
+
+    Returns:
+        The dataclass; and those options of its groups that stand in ``arguments``. The others have
+        their values from elsewhere: a recipe, or the model folder.
 
     Raises:
         OptionError: an unknown option, a value of the wrong type or out of range, or an output
             that would overwrite an input.
     """
-    said, program, whole = io.StringIO(), f"dragoman {verb}", lengthen(command, arguments)
+    program, whole = f"dragoman {command.__name__.lower()}", lengthen(command, arguments)
+    said = io.StringIO()
     try:
         with redirect_stderr(said):
             about = inspect.getdoc(command)
@@ -49,32 +55,23 @@ def parse(command: type[Command], arguments: Sequence[str], *, verb: str) -> Com
     if faults := list(value_faults(asked, "--")):
         raise OptionError("; ".join(faults))
     check_outputs(asked)
-    return asked
-
-
-def given_options(asked: object, arguments: Sequence[str]) -> Given:
-    """Find which options of groups stand in ``arguments``, and their values in ``asked``.
-
-    What is not given has its value from elsewhere: a recipe, or the model folder.
-    """
-    found: Given = {}
-    for argument in takewhile(lambda one: one != "--", lengthen(type(asked), arguments)):
+    given: Given = {}
+    for argument in takewhile(lambda one: one != "--", whole):
         if dotted := re.match(r"--(\w+)\.([\w-]+)", argument):
             group, name = dotted[1], dotted[2].replace("-", "_")
             options = getattr(getattr(asked, "options", asked), group)
             name = name if hasattr(options, name) else name.removeprefix("no_")
-            found.setdefault(group, {})[name] = getattr(options, name)
-    return found
+            given.setdefault(group, {})[name] = getattr(options, name)
+    return asked, given
 
 
-def training_options(asked: Any, arguments: Sequence[str]) -> Config:
-    """The options of the recipe ``asked.recipe`` (or the defaults), under those of ``arguments``.
+def training_options(recipe: Path | None, given: Given) -> Config:
+    """The options of a recipe (or the defaults), with those of the command line in their places.
 
     Raises:
         OptionError: the recipe cannot be read, or options contradict each other.
     """
-    recipe = from_toml(asked.recipe) if asked.recipe else Config()
-    config = merge(recipe, given_options(asked, arguments), place="")
+    config = merge(from_toml(recipe) if recipe else Config(), given, place="")
     check_options(config)
     return config
 

@@ -1,13 +1,12 @@
 """``dragoman runs``"""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Inputs
 from dragoman.errors import OptionError
 from dragoman.runs.display import print_runs
@@ -24,9 +23,8 @@ class Runs:
     """Print a JSON list instead of a table."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Runs, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Runs, arguments, verb="runs")
     for folder in asked.folders:
         if not folder.is_dir():
             raise OptionError("no such folder", place=str(folder))

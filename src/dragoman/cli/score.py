@@ -1,12 +1,11 @@
 """``dragoman score``"""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dragoman.api import load
 from dragoman.cli import say
-from dragoman.cli.parse import given_options, parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.data.pairs import Faults
@@ -39,10 +38,8 @@ class Score:
     the model folder, whatever default stands here."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Score, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Score, arguments, verb="score")
-    given = given_options(asked, arguments)
     model, faults = load(asked.folder, device=asked.device), Faults()
     reading = model.reading(asked.pairs, **given.get("data", {}))
     pairs = list(read_pairs(asked.pairs, reading, faults))

@@ -3,11 +3,10 @@
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dragoman.cli.parse import AllOptions, parse, training_options
+from dragoman.cli.parse import AllOptions, Given, training_options
 from dragoman.cli.paths import Inputs, OutputFolder
 from dragoman.config.options import Config
 
@@ -32,11 +31,10 @@ class Train:
     options: AllOptions = field(default_factory=Config)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Train, given: Given) -> int:
     """Run the verb."""
     began = time.monotonic()  # a time budget counts the imports as well
-    asked = parse(Train, arguments, verb="train")
-    options = training_options(asked, arguments)
+    options = training_options(asked.recipe, given)
     from dragoman.api import train  # torch only now: --help and wrong options answer at once
 
     outcome = train(asked.pairs, asked.out, options, began=began)

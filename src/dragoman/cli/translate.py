@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -14,7 +14,7 @@ from tyro.conf import UseAppendAction
 
 from dragoman.api import Model, load
 from dragoman.cli import say
-from dragoman.cli.parse import given_options, parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
 from dragoman.cli.requests import read_request
 from dragoman.config.options import Range, SearchOptions
@@ -73,10 +73,9 @@ class Translate:
     the model folder, whatever default stands here."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Translate, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Translate, arguments, verb="translate")
-    options = given_options(asked, arguments).get("search", {})
+    options = given.get("search", {})
     if options.get("n_best", 1) > 1 and not asked.json:
         raise OptionError("more than one output for a line needs --json", place="--n-best")
     dictionary = read_dictionary(asked.dictionary)

@@ -1,14 +1,13 @@
 """``dragoman watch``"""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
 from rich.console import Console
 
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input
 from dragoman.errors import FolderError
 from dragoman.layout import METRICS
@@ -30,9 +29,8 @@ class Watch:
     """Print the state of the run once, and end."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Watch, given: Given) -> int:
     """Run the verb."""
-    asked = parse(Watch, arguments, verb="watch")
     folder, running = asked.folder, not asked.once
     if not folder.is_dir():
         raise FolderError("no such folder", place=str(folder))
