@@ -239,7 +239,7 @@ def shaken(rng: Random, tree: Any) -> Any:
 def tokenizer(rng: Random, place: Place) -> None:
     """A tokenizer's file, and what it does to text."""
     level = rng.choice(("word", "char", "bpe", "unigram"))
-    text = tokenizers()[level].to_json()
+    text = tokenizers()[level].json
     if rng.random() < 0.6:
         text = json.dumps(shaken(rng, json.loads(text)))
     raw = text.encode() if rng.random() < 0.5 else damaged(rng, text.encode())

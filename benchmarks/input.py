@@ -91,7 +91,7 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     text = store_text(read_pairs([pairs], config.data, Faults()), place / "text.arrow", config)
     longest = (config.source.max_tokens, config.target.max_tokens)
     with _timed(level, "encoded") as row:
-        examples = encode(text.pairs(TRAIN), made.source, made.target, copy=False)
+        examples = encode(text.pairs(TRAIN), [made.source, made.target], copy=False)
         write_corpus(place / "x", examples, longest=longest)
     yield row
 

@@ -322,13 +322,13 @@ def test_every_tokenizer_of_ours_is_read(
 ) -> None:
     asked = SideOptions(level=level, vocabulary=40, **options)
     made = train_tokenizer(["a b, c! ab", "ab ba aba c [d]"] * 9, asked)
-    (tmp_path / "t.json").write_text(made.to_json(), encoding="utf-8")
+    (tmp_path / "t.json").write_text(made.json, encoding="utf-8")
     assert load_tokenizer(tmp_path / "t.json", asked).digest == made.digest
 
 
 def test_a_tokenizer_does_as_the_options_say(tmp_path: Path) -> None:
     made = train_tokenizer(["a b"], replace(WORDS, lowercase=True))
-    (tmp_path / "t.json").write_text(made.to_json(), encoding="utf-8")
+    (tmp_path / "t.json").write_text(made.json, encoding="utf-8")
     assert load_tokenizer(tmp_path / "t.json", WORDS).normalize("A") == "A"
     other = SideOptions(level="bpe", vocabulary=40)
     refused(
@@ -340,13 +340,13 @@ def test_a_tokenizer_does_as_the_options_say(tmp_path: Path) -> None:
 def test_a_library_that_writes_more_reads_what_an_older_one_wrote(tmp_path: Path) -> None:
     asked = SideOptions(level="bpe", vocabulary=40)
     made = train_tokenizer(["a b, c! ab", "ab ba aba"] * 9, asked)
-    tree = json.loads(made.to_json())
+    tree = json.loads(made.json)
     del tree["model"]["ignore_merges"], tree["decoder"]["split"]
     del tree["pre_tokenizer"]["pretokenizers"][0]["split"]
     older = json.dumps(tree)
     (tmp_path / "t.json").write_text(older, encoding="utf-8")
     loaded = load_tokenizer(tmp_path / "t.json", asked)
-    assert loaded.to_json() == older  # so that its digest is still the one in the weights' header
+    assert loaded.json == older  # so that its digest is still the one in the weights' header
     assert loaded.encode(["ab  ba"])[0].tolist() == made.encode(["ab ba"])[0].tolist()
 
 
@@ -374,9 +374,9 @@ def test_hostile_toml_is_refused(tmp_path: Path, text: str, message: str) -> Non
 def test_word_vectors_without_line_ends_are_not_held(tmp_path: Path) -> None:
     words = train_tokenizer(["a b"], SideOptions(level="word", vocabulary=50))
     (tmp_path / "v.txt").write_text("a 1 2 3\n" + "x" * 10**6 + "\nb 1 2 3\n" + "bad\n" * 9)
-    found = read_vectors(tmp_path / "v.txt", words, 3)
-    assert len(found.rows) == 2
-    assert re.findall(r":(\d)", found.summary) == ["2", "4", "5"]
+    found, summary = read_vectors(tmp_path / "v.txt", words, 3)
+    assert len(found) == 2
+    assert re.findall(r":(\d)", summary) == ["2", "4", "5"]
 
 
 def test_a_corpus_that_points_beyond_its_end(tmp_path: Path) -> None:

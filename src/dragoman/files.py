@@ -79,10 +79,8 @@ def _is_running(process: int) -> bool:
     try:
         if os.name != "nt":
             os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):  # no system counts so far
-        return False
-    except PermissionError:  # another user's
-        pass
+    except (OSError, OverflowError) as error:  # no system counts so far as to overflow
+        return isinstance(error, PermissionError)  # another user's process
     return True
 
 
@@ -130,16 +128,15 @@ def refuse_ways_out(folder: Path) -> None:
         FolderError: it holds a link that leads out of it, something that is neither a file nor a
             folder (reading a pipe might never end), or more files than a model folder ever has.
     """
-    home, seen, what = folder.resolve(), 0, ""
-    for place, folders, files in os.walk(folder):
-        for path in (Path(place, name) for name in (*folders, *files)):
-            seen, mode = seen + 1, path.lstat().st_mode
-            if seen > _MOST_FILES:
-                what = f"is one of more than {_MOST_FILES:,} files: no model folder has so many"
-            elif stat.S_ISLNK(mode):
-                if home not in Path(os.path.realpath(path)).parents:
-                    what = "is a link that leads out of the model folder"
-            elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                what = "is neither a file nor a folder"
-            if what:
-                raise FolderError(what, place=str(path), cure="remove it, if you know what it is")
+    home, what = folder.resolve(), ""
+    for number, path in enumerate(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if number == _MOST_FILES:
+            what = f"is one of more than {_MOST_FILES:,} files: no model folder has so many"
+        elif stat.S_ISLNK(mode):
+            if home not in Path(os.path.realpath(path)).parents:
+                what = "is a link that leads out of the model folder"
+        elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            what = "is neither a file nor a folder"
+        if what:
+            raise FolderError(what, place=str(path), cure="remove it, if you know what it is")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -37,12 +37,11 @@ def is_locked(folder: Path) -> bool:
 
 def _take(file: IO[str]) -> bool:
     """Lock an open file until it is closed; true where the system has no such lock."""
-    try:
+    with suppress(ModuleNotFoundError):
         import fcntl  # not on Windows
-    except ModuleNotFoundError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
     return True

@@ -256,7 +256,7 @@ def test_choices_of_the_user_stand() -> None:
 def test_a_saved_tokenizer_is_the_same(tmp_path: Path, level: str, byte_fallback: bool) -> None:
     one = tokenizer(level=level, byte_fallback=byte_fallback)
     path = tmp_path / "source.json"
-    path.write_text(one.to_json(), encoding="utf-8")
+    path.write_text(one.json, encoding="utf-8")
     other = load_tokenizer(
         path, SideOptions(level=cast(Any, level), vocabulary=9, byte_fallback=byte_fallback)
     )
@@ -286,7 +286,7 @@ def test_a_damaged_tokenizer(tmp_path: Path, content: str | None, message: str) 
 
 def test_a_foreign_tokenizer(tmp_path: Path) -> None:
     path = tmp_path / "source.json"
-    tree = json.loads(tokenizer().to_json())
+    tree = json.loads(tokenizer().json)
     tree["model"]["vocab"]["[PAD]"] = tree["model"]["vocab"].pop("<pad>")
     path.write_text(json.dumps(tree))
     with pytest.raises(FolderError, match="its first tokens are not <pad> <unk> <s> </s>"):

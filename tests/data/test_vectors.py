@@ -26,9 +26,9 @@ def tokenizer() -> Tokenizer:
 
 
 def found(tokenizer: Tokenizer, path: Path) -> dict[str, list[float]]:
-    vectors = read_vectors(path, tokenizer, 3)
-    tokens = tokenizer.tokens(vectors.rows)
-    return dict(zip(tokens, vectors.values.tolist(), strict=True))
+    vectors, _ = read_vectors(path, tokenizer, 3)
+    tokens = tokenizer.tokens(vectors)
+    return {token: vector.tolist() for token, vector in zip(tokens, vectors.values(), strict=True)}
 
 
 @pytest.mark.parametrize("header", ["", "4 3\n"])
@@ -54,9 +54,8 @@ def test_the_exact_spelling_goes_before_the_lower_case(
 def test_what_is_passed_over_is_said(tokenizer: Tokenizer, tmp_path: Path) -> None:
     path = tmp_path / "v"
     path.write_text("cat 1 2 3\ncat 9 9 9\nthe 1 2\nin 1 x 3\na 1 2 nan\n\n")
-    vectors = read_vectors(path, tokenizer, 3)
-    assert vectors.values.tolist() == [[1, 2, 3]]
-    assert vectors.summary == (
+    assert list(found(tokenizer, path).values()) == [[1, 2, 3]]
+    assert read_vectors(path, tokenizer, 3)[1] == (
         f"word vectors for 1 of 8 tokens (12.5 %); 1 repeated words passed over; lines that are no "
         f"vectors passed over: {path}:3; {path}:4; {path}:5"
     )
@@ -84,6 +83,7 @@ def test_files_that_do_not_fit(
 def test_real_vectors() -> None:
     path = shared_data("glove/glove.6B.50d.top9163.txt.gz")
     tokenizer = train_tokenizer(["The king, qwxz"], SideOptions(level="word", vocabulary=50))
-    vectors = read_vectors(path, tokenizer, 50)
-    assert tokenizer.tokens(vectors.rows) == [",", "▁The", "▁king"]
-    np.testing.assert_allclose(vectors.values[1, :3], [0.418, 0.24968, -0.41242], rtol=1e-6)
+    vectors, _ = read_vectors(path, tokenizer, 50)
+    ids = sorted(vectors)
+    assert tokenizer.tokens(ids) == [",", "▁The", "▁king"]
+    np.testing.assert_allclose(vectors[ids[1]][:3], [0.418, 0.24968, -0.41242], rtol=1e-6)

@@ -180,5 +180,5 @@ def test_a_target_scores_what_its_translation_scored(
 
 
 def test_the_real_path_of_a_folder_is_not_needed(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    (tmp_path / "t.json").write_text(tokenizer.to_json(), encoding="utf-8")
+    (tmp_path / "t.json").write_text(tokenizer.json, encoding="utf-8")
     assert load_tokenizer(tmp_path / "t.json", SIDE).digest == tokenizer.digest

@@ -385,8 +385,7 @@ def seconds(budget: str) -> float:
         return math.inf
     match = _DURATION.fullmatch(budget.replace(" ", "").lower())
     if not match or not any(match.groups()):
-        raise OptionError(
-            f"{budget!r} is not a duration", place="training.budget", cure="such as 90s, 20m, 1h30m"
-        )
+        cause, cure = f"{budget!r} is not a duration", "such as 90s, 20m, 1h30m"
+        raise OptionError(cause, place="training.budget", cure=cure)
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + rest

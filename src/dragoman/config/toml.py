@@ -24,9 +24,8 @@ _MOST_TOML = 1 << 20
 def flat(options: Any, prefix: str = "") -> dict[str, Any]:
     """Every option under its dotted name: ``{"model.hidden": 512, ...}``."""
     values: dict[str, Any] = {}
-    for item in dataclasses.fields(options):
-        value = getattr(options, item.name)
-        name = prefix + item.name
+    for last, value in vars(options).items():
+        name = prefix + last
         values |= flat(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
     return values
 

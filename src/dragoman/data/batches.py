@@ -70,13 +70,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """This batch with its tensors on ``device``."""
-        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pinned(self) -> Batch:
-        """This batch in pinned memory, which a GPU copies from without the program's help."""
-        return self._with(Tensor.pin_memory)
-
-    def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """This batch with ``change`` applied to each of its tensors."""
         names = (*_BY_PAIR, "real")
         changed: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
         return replace(self, **changed)
@@ -120,17 +117,12 @@ def pad(
     Returns:
         Ids [B, width], padded at the end, and the mask of what is real.
     """
-    before, after = int(first is not None), int(last is not None)
-    lengths = np.array([len(row) for row in rows]) + before + after
+    before, after = (np.array([] if one is None else [one], np.int32) for one in (first, last))
+    lengths = np.array([len(row) for row in rows]) + len(before) + len(after)
     width = -(-int(lengths.max()) // multiple) * multiple
-    ids = np.full((len(rows), width), PAD, dtype=np.int64)
-    if first is not None:
-        ids[:, 0] = first
-    for place, row in zip(ids, rows, strict=True):
-        place[before : before + len(row)] = row
-    if last is not None:
-        ids[np.arange(len(rows)), lengths - 1] = last
-    mask = np.arange(width) < lengths[:, None]
+    mask = np.arange(width) < lengths[:, None]  # [B, width]
+    ids = np.full(mask.shape, PAD, dtype=np.int64)
+    ids[mask] = np.concatenate([part for row in rows for part in (before, row, after)])
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 

@@ -53,13 +53,12 @@ class Corpus:
                 names = ", ".join(self._schema.names)
                 raise ValueError(f"its columns are {names}, or of other types")
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-            for batch in self._batches:
-                batch.validate()  # every buffer has the size that its rows need
             if any(len(batch) != CHUNK for batch in self._batches[:-1]):
                 raise ValueError(f"not every batch but the last has {CHUNK} rows")
-            self._columns = [
-                [_rows(batch.column(name)) for name in _LISTS] for batch in self._batches
-            ]
+            self._columns = []
+            for batch in self._batches:
+                batch.validate()  # every buffer has the size that its rows need
+                self._columns.append([_rows(batch.column(name)) for name in _LISTS])
         except OSError as error:
             raise FolderError(f"cannot be read: {error}", place=str(path)) from error
         except (pa.ArrowException, ValueError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.data.corpus import Corpus, Example, write_corpus
 from dragoman.data.lines import require
@@ -25,9 +26,6 @@ from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 from dragoman.files import replacing
-from dragoman.layout import CORPUS
-from dragoman.layout import TRAIN as TRAIN_FILE
-from dragoman.layout import VALIDATION as VALIDATION_FILE
 
 _TEXT = "text.arrow"
 
@@ -54,20 +52,17 @@ class Prepared:
 
     def facts(self) -> dict[str, Any]:
         """The data in numbers."""
-        sides = (
-            ("source", self.config.source, self.source, self.train.source_lengths),
-            ("target", self.config.target, self.target, self.train.target_lengths),
-        )
-        return {"pairs": len(self.train), "held out": len(self.validation)} | {
-            name: {
-                "level": options.level,
-                "vocabulary": len(tokenizer),
+        facts: dict[str, Any] = {"pairs": len(self.train), "held out": len(self.validation)}
+        for side in ("source", "target"):
+            lengths = getattr(self.train, f"{side}_lengths")
+            facts[side] = {
+                "level": getattr(self.config, side).level,
+                "vocabulary": len(getattr(self, side)),
                 "tokens": int(lengths.sum()),
                 "median length": int(np.median(lengths)),
                 "longest": int(lengths.max()),
             }
-            for name, options, tokenizer, lengths in sides
-        }
+        return facts
 
 
 def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepared:
@@ -92,16 +87,16 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     others = [Path(name) for name in config.data.validation_pairs]
     if others:
         read_pairs(others, config.data, Faults())
-    made = folder / CORPUS
+    made = folder / layout.CORPUS
     with replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
         text = store_text(_read(files, config, say), aside / _TEXT, config)
         if left_out := int((text.parts == LEFT_OUT).sum()):
             say(f"{left_out} pairs left out: shorter or longer than asked for")
-        config, source, target = learn_tokenizers(text, config, taken)
+        config, *tokenizers = learn_tokenizers(text, config, taken)
 
         def write(what: str, name: str, pairs: Iterable[Pair], **options: Any) -> int:
-            examples = encode(pairs, source, target, copy=config.model.copy)
+            examples = encode(pairs, tokenizers, copy=config.model.copy)
             written, left_out = write_corpus(aside / name, examples, **options)
             for reason, count in left_out.items():
                 say(f"{count} pairs left out of {what}: {reason}")
@@ -109,12 +104,12 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
 
         longest = (config.source.max_tokens, config.target.max_tokens)
         limits = {"longest": longest, "drop_unknown": config.data.drop_unknown}
-        if not write("training", TRAIN_FILE, text.pairs(TRAIN), **limits):
+        if not write("training", layout.TRAIN, text.pairs(TRAIN), **limits):
             cure = "look at the normalising options, source.max_tokens and target.max_tokens"
             raise DataError("no pair is left after tokenizing", cure=cure)
         # Held-out pairs of any length are kept: a model must answer long ones as well.
         apart = _read(others, config, say) if others else text.pairs(HELD_OUT)
-        held_out = write("validation", VALIDATION_FILE, apart, keep_text=True) > 0
+        held_out = write("validation", layout.VALIDATION, apart, keep_text=True) > 0
         if others and not held_out:
             raise DataError("no validation pair is left", place=" ".join(map(str, others)))
         if not held_out:
@@ -122,16 +117,16 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             why = "too few to hold any out" if wanted else "all to be learned from"
             say(f"{pairs} pairs are {why}: scores are on training pairs")
             limits = {"most": max(1, wanted), "keep_text": True}
-            write("validation", VALIDATION_FILE, text.pairs(TRAIN), **limits)
+            write("validation", layout.VALIDATION, text.pairs(TRAIN), **limits)
         (aside / _TEXT).unlink()
-    return open_prepared(made, config, source, target, held_out=held_out)
+    return open_prepared(made, config, *tokenizers, held_out=held_out)
 
 
 def open_prepared(
     made: Path, config: Config, source: Tokenizer, target: Tokenizer, *, held_out: bool
 ) -> Prepared:
     """Open what :func:`prepare` stored."""
-    train, validation = Corpus(made / TRAIN_FILE), Corpus(made / VALIDATION_FILE)
+    train, validation = Corpus(made / layout.TRAIN), Corpus(made / layout.VALIDATION)
     return Prepared(config, source, target, train, validation, held_out)
 
 
@@ -143,11 +138,14 @@ def _read(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
         say(line)
 
 
-def encode(
-    pairs: Iterable[Pair], source: Tokenizer, target: Tokenizer, *, copy: bool
-) -> Iterator[Example]:
-    """Each of ``pairs`` with its ids."""
+def encode(pairs: Iterable[Pair], tokenizers: list[Tokenizer], *, copy: bool) -> Iterator[Example]:
+    """Each of ``pairs`` with its ids.
+
+    Args:
+        pairs: the pairs.
+        tokenizers: of source and target.
+        copy: encode for a copying model.
+    """
     for chunk in chunks(pairs):
         texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
-        encoded = encode_pairs(*texts, (source, target), copy=copy)
-        yield from zip(chunk, *encoded, strict=True)
+        yield from zip(chunk, *encode_pairs(*texts, tokenizers, copy=copy), strict=True)

@@ -36,6 +36,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Tokenizer:
     """Turns text into ids and ids into text; see the module's docstring.
 
+    Attributes:
+        json: the whole tokenizer as Hugging Face's ``tokenizer.json``.
+
     Args:
         backend: a Hugging Face tokenizer whose first four tokens are those of ``SPECIAL``.
         text: the file that it was read from; its digest stays the same when a newer library
@@ -44,7 +47,7 @@ class Tokenizer:
 
     def __init__(self, backend: Backend, text: str = "") -> None:
         self._backend = backend
-        self._text = text or str(backend.to_str(pretty=False))
+        self.json = text or str(backend.to_str(pretty=False))
 
     def __len__(self) -> int:
         return self._backend.get_vocab_size(with_added_tokens=False)
@@ -55,9 +58,8 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Ids of each text, without begin and end tokens; empty where nothing is left of it."""
-        encodings = self._backend.encode_batch_fast(
-            [without_surrogates(text) for text in texts], add_special_tokens=False
-        )
+        texts = [without_surrogates(text) for text in texts]
+        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
         rows = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
         for ids in rows:
             # Text that spells "<s>" must not become the begin token.
@@ -103,22 +105,18 @@ class Tokenizer:
 
     def as_token(self, word: str, *, apart: bool) -> str:
         """A word outside the vocabulary as a token; ``apart``: a space stands before it."""
-        spaced = apart and isinstance(
-            self._backend.decoder, (decoders.Metaspace, decoders.Sequence)
-        )
-        return f"{SPACE}{word}" if spaced else word
+        carry_spaces = isinstance(self._backend.decoder, decoders.Metaspace | decoders.Sequence)
+        return f"{SPACE}{word}" if apart and carry_spaces else word
 
     def tokens(self, ids: Iterable[int], copied: Sequence[str] = ()) -> list[str]:
         """The token of each id, as it stands in the vocabulary or among the words ``copied``."""
         known, beyond = self._vocabulary, dict(enumerate(copied, len(self)))
-        return [
-            known[i] if 0 <= i < len(known) else beyond.get(i, SPECIAL[UNK]) for i in map(int, ids)
-        ]
+        return [beyond.get(i) or known.get(i, SPECIAL[UNK]) for i in map(int, ids)]
 
     @cached_property
-    def _vocabulary(self) -> list[str]:
+    def _vocabulary(self) -> dict[int, str]:
         """Every token, kept here: asking the library each time takes a tenth of a greedy search."""
-        return [str(self._backend.id_to_token(i) or SPECIAL[UNK]) for i in range(len(self))]
+        return {i: str(self._backend.id_to_token(i) or SPECIAL[UNK]) for i in range(len(self))}
 
     @cached_property
     def texts(self) -> list[str]:
@@ -150,14 +148,10 @@ class Tokenizer:
         texts = enumerate(self.texts)  # before a byte at a word's beginning a mark stands alone
         return frozenset(i for i, t in texts if not (t[:1].isalnum() or i in self._bytes))
 
-    def to_json(self) -> str:
-        """The whole tokenizer as Hugging Face's ``tokenizer.json``."""
-        return self._text
-
     @property
     def digest(self) -> str:
-        """SHA-256 of :meth:`to_json`: equal digests, equal tokenizers."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """SHA-256 of ``json``: equal digests, equal tokenizers."""
+        return hashlib.sha256(self.json.encode()).hexdigest()
 
 
 def without_surrogates(text: str) -> str:

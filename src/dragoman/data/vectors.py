@@ -1,6 +1,6 @@
 """Reads word vectors from text files: GloVe, word2vec and fastText, plain or packed.
 
-    V vocabulary   E width
+    E width of a vector
 
 A line is a word and E numbers, separated by single spaces; word2vec and fastText put a header line
 of two numbers first.
@@ -8,7 +8,6 @@ of two numbers first.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +17,13 @@ from dragoman.data.lines import decoded_lines, place, require
 from dragoman.data.tokenizer import EOS, SPACE, Tokenizer
 from dragoman.errors import DataError
 
+Vector = npt.NDArray[np.float32]
+"""The numbers of one word, [E]."""
 _LONGEST = 1 << 16
 """Most bytes of a line, beside 64 for each number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vectors:
-    """The vectors that a file holds for the tokens of one vocabulary."""
-
-    rows: npt.NDArray[np.int64]
-    """Ids that have a vector, [K]."""
-    values: npt.NDArray[np.float32]
-    """Their vectors, [K, E]."""
-    summary: str
-    """One line for the user: the share of the vocabulary with a vector, the number of repeated
-    words, and the places (``file:line``) of the first three lines that are no vectors."""
-
-
-def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
+def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int, Vector], str]:
     """Read the vectors of the tokens that ``tokenizer`` knows.
 
     A token takes the vector of its own spelling, else that of its lower case; ``▁the`` and ``the``
@@ -45,6 +33,11 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
         path: the file.
         tokenizer: its vocabulary is looked up.
         width: E, the width of the embeddings to be filled.
+
+    Returns:
+        The vector [E] of each id that has one. A line for the user: the share of the vocabulary
+        with a vector, how many lines repeat a word, and the places (``file:line``) of the first
+        three lines that are no vectors.
 
     Raises:
         DataError: there is no such file, it has vectors of another width, or none that is needed.
@@ -56,8 +49,7 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
         word = text.removeprefix(SPACE)
         exact[word].append(token)
         folded[word.lower()].append(token)
-    found: dict[int, npt.NDArray[np.float32]] = {}
-    in_lower_case: dict[int, npt.NDArray[np.float32]] = {}
+    found, in_lower_case = dict[int, Vector](), dict[int, Vector]()
     seen: set[str] = set()
     repeated, unreadable = 0, list[str]()
     for line, word, numbers in _lines(path, width):
@@ -74,17 +66,16 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> Vectors:
         cause = "has no vector for any token of the vocabulary"
         cure = "are these whole words of the right language? set the level to word"
         raise DataError(cause, place=str(path), cure=cure)
-    rows = np.array(sorted(found), dtype=np.int64)
-    share = f"{len(rows):,} of {len(ids):,} tokens ({100 * len(rows) / len(ids):.1f} %)"
+    share = f"{len(found):,} of {len(ids):,} tokens ({100 * len(found) / len(ids):.1f} %)"
     summary = f"word vectors for {share}"
     if repeated:
         summary += f"; {repeated} repeated words passed over"
     if unreadable:
         summary += f"; lines that are no vectors passed over: {'; '.join(unreadable)}"
-    return Vectors(rows, np.stack([found[row] for row in rows]), summary)
+    return found, summary
 
 
-def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.float32] | None]]:
+def _lines(path: Path, width: int) -> Iterator[tuple[int, str, Vector | None]]:
     """Line number, word and vector of each line; None where a line is no vector.
 
     Raises:
@@ -104,7 +95,7 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, npt.NDArray[np.fl
         yield line, " ".join(parts[:-width]), _numbers(parts[-width:]) if has >= width else None
 
 
-def _numbers(parts: list[str]) -> npt.NDArray[np.float32] | None:
+def _numbers(parts: list[str]) -> Vector | None:
     try:
         values = np.array(parts, dtype=np.float32)
     except ValueError:

@@ -140,14 +140,13 @@ def choose_level(
     """
     level, vocabulary = options.level, options.vocabulary
     if level == "auto":
-        average = statistics.words / max(1, statistics.distinct)
-        without_spaces = statistics.characters > 20 * statistics.words
-        if without_spaces or statistics.words < 1.5 * statistics.lines:
-            level = "char"
-        elif statistics.distinct <= 200 or (statistics.distinct <= 1500 and average >= 50):
+        words, distinct = statistics.words, statistics.distinct
+        if statistics.characters > 20 * words or words < 1.5 * statistics.lines:
+            level = "char"  # no spaces, or one word a line
+        elif whole_words or distinct <= 200 or (distinct <= 1500 and words >= 50 * distinct):
             level = "word"
         else:
-            level = "word" if whole_words else "bpe"
+            level = "bpe"
     fallback = level in ("bpe", "unigram") and options.byte_fallback
     if fallback == "auto":
         fallback = vocabulary == "auto" or vocabulary >= _BYTES_FROM

@@ -158,20 +158,17 @@ def _untrained(options: SideOptions) -> Backend:
     if options.level == "char":
         backend.pre_tokenizer = pre_tokenizers.Split(Regex("(?m:.)"), "isolated")
         backend.decoder = decoders.Fuse()
-        return backend
-    if options.level == "word" and not options.split_punctuation:
+    elif options.level == "word" and not options.split_punctuation:
         backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # no decoder: spaces join words
-        return backend
-    cuts = [
-        pre_tokenizers.Metaspace(SPACE, prepend_scheme="always"),
-        pre_tokenizers.Split(_PUNCTUATION, "isolated"),
-    ]
-    if options.level != "word":
-        cuts.append(pre_tokenizers.Digits(individual_digits=True))
-    backend.pre_tokenizer = pre_tokenizers.Sequence(cuts)
-    spaces = decoders.Metaspace(SPACE, prepend_scheme="always")
-    by_bytes = decoders.Sequence([decoders.ByteFallback(), spaces])
-    backend.decoder = by_bytes if _spells_bytes(options) else spaces
+    else:
+        spaces = pre_tokenizers.Metaspace(SPACE, prepend_scheme="always")
+        marks = pre_tokenizers.Split(_PUNCTUATION, "isolated")
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        cuts = [spaces, marks] if options.level == "word" else [spaces, marks, digits]
+        backend.pre_tokenizer = pre_tokenizers.Sequence(cuts)
+        joins = decoders.Metaspace(SPACE, prepend_scheme="always")
+        by_bytes = decoders.Sequence([decoders.ByteFallback(), joins])
+        backend.decoder = by_bytes if _spells_bytes(options) else joins
     return backend
 
 

@@ -56,7 +56,7 @@ def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> Traini
     rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
     sources = tuple(source.decode(one.ids) for one, _ in pairs)
-    # A word that can only be copied (data/copies.py) has an id outside the vocabulary.
+    # A word that can only be copied (data/source.py) has an id outside the vocabulary.
     targets = tuple(np.where(ids < len(target), ids, UNK) for _, ids in pairs)
     return TrainingPairs(sources, targets, len(corpus), target)
 

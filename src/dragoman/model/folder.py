@@ -43,8 +43,8 @@ class ModelFolder:
 
 def save_setup(path: Path, config: Config, source: Tokenizer, target: Tokenizer) -> None:
     """Write the tokenizers and the options."""
-    write_text(path / SOURCE, source.to_json())
-    write_text(path / TARGET, target.to_json())
+    write_text(path / SOURCE, source.json)
+    write_text(path / TARGET, target.json)
     write_text(path / CONFIG, to_toml(config))
 
 

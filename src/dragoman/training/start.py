@@ -101,10 +101,11 @@ def _fill_vectors(run: Run) -> None:
     """
     for options, tokenizer, table in _sides(run.model, run.prepared):
         if options.vectors:
-            vectors = read_vectors(Path(options.vectors), tokenizer, table.shape[1])
+            vectors, summary = read_vectors(Path(options.vectors), tokenizer, table.shape[1])
             with torch.no_grad():
-                table[torch.from_numpy(vectors.rows)] = torch.from_numpy(vectors.values).to(table)
-            run.say(f"{options.vectors}: {vectors.summary}")
+                for token, vector in vectors.items():
+                    table[token] = torch.from_numpy(vector)
+            run.say(f"{options.vectors}: {summary}")
 
 
 def _fill_parts(run: Run) -> None:

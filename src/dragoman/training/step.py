@@ -145,11 +145,12 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> L
 def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     """The batches of the current epoch that are still to do, with their rows in the corpus.
 
-    For a GPU, which would wait for them, one is made ahead, in pinned memory.
+    For a GPU, which would wait for them, one is made ahead, in pinned memory, from which a GPU
+    copies without the program's help.
     """
     train = run.prepared.train
     if run.processes.device.type == "cuda":
-        return ahead((rows, assemble(train, rows).pinned()) for rows in _rows(run))
+        return ahead((rows, assemble(train, rows).map(Tensor.pin_memory)) for rows in _rows(run))
     return ((rows, assemble(train, rows)) for rows in _rows(run))
 
 
