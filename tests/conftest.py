@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tiny import BATCH, SOURCE, TARGET, VOCABULARY
+
+HAS_BENCHMARKS = (Path(__file__).parents[1] / "benchmarks").is_dir()
+collect_ignore = [] if HAS_BENCHMARKS else ["benchmarks", "test_fuzz.py", "training/test_kill.py"]
+
+
+def pytest_report_header() -> str:
+    """Say what is not tested here."""
+    left_out = "no benchmarks/ here: tests of them, of kills and of damaged input are left out"
+    return "" if HAS_BENCHMARKS else left_out
 
 
 @pytest.fixture
