@@ -63,9 +63,7 @@ def search(
         frontier, constraints = batch.frontier, batch.constraints
         if observer is not None:
             observer(frontier)
-        history = None
-        if options.no_repeat or batch.by_history:
-            history = batch.trail.history()
+        history = batch.trail.history() if options.no_repeat or batch.by_history else None
         scores, batch.state = scorer.step(
             frontier.tokens, batch.state, top if history is None else None, never
         )

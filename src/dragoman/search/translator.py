@@ -212,13 +212,11 @@ class Translator:
 
         def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:
             """The output's tokens, with copied words."""
-            tokens, sides = (
-                self.target.tokens(hypothesis.ids, piece.own),
-                (self.source, self.target),
-            )
-            if options.unknown != "copy":
-                return tokens
-            return copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
+            tokens = self.target.tokens(hypothesis.ids, piece.own)
+            if options.unknown == "copy":
+                sides = (self.source, self.target)
+                tokens = copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
+            return tokens
 
         bests = [said(found[0], piece) for piece, found in parts]
         (first, others), *later = parts
