@@ -133,7 +133,7 @@ class Model:
             raise FolderError(cause, place=str(other.path), cure="train both on the same text")
         self._translators: dict[bool, Translator] = {}
 
-    def _translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
+    def translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
         """The search options of the folder with ``options`` in their places, and who follows them.
 
         A model has two translators: one multiplies 8-bit numbers, the other does not.
@@ -184,7 +184,7 @@ class Model:
         Raises:
             OptionError: a wrong option, or a constraint that this vocabulary cannot meet.
         """
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return translator.translate(lines, search, attention=attention, dictionary=dictionary)
 
@@ -194,7 +194,7 @@ class Model:
         Raises:
             OptionError: a word is outside the vocabulary, or constraints contradict each other.
         """
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         translator.check(request, search)
 
     def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
@@ -203,7 +203,7 @@ class Model:
         The numbers are those of a translation with this text. A target word outside the vocabulary
         counts as the unknown word. A long source is read whole.
         """
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         return list(translator.score(pairs, search))
 
     def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
@@ -221,7 +221,7 @@ class Model:
         from dragoman.inspection.explain import explain_line
 
         self._require_one()
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         return explain_line(self.folder, translator, line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
@@ -269,7 +269,7 @@ class Model:
         from dragoman.evaluation.examples import Examples
         from dragoman.evaluation.likelihood import teacher_forced
 
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
         folder, copy = self.folder, self.config.model.copy

@@ -128,20 +128,6 @@ def test_a_folder_that_holds_little_has_a_report(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real Chromium that asks nobody for anything."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if path is None:
-        pytest.skip("needs Chromium, which is not installed")
-    with playwright.sync_playwright() as running:
-        options = ["--no-sandbox", "--disable-background-networking"]
-        chromium = running.chromium.launch(executable_path=path, args=options)
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.slow
 def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     path = write_report(make_run(tmp_path / "m", ROWS)).resolve()
