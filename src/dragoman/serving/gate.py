@@ -20,6 +20,8 @@ from dragoman.serving.metrics import Metrics
 LOG = logging.getLogger("dragoman.serving")
 HEADER_SECONDS = 10.0
 """Longest time until the head of a request has come, on a new or an idle connection."""
+_MOST_DISCARDED = 32_000_000
+"""Bytes of a body that is too large which are received, and not kept."""
 CLIENT_LEFT = 499
 """Status, as nginx has it, of a request whose client left before the answer."""
 _HEADERS = (
@@ -130,21 +132,24 @@ class Gate:
             LOG.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * took)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None when it is too large."""
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(length) > self.max_body:  # the protocol has checked that it is a number
-            return None
-        parts, size, more = [], 0, True
+        """The whole body; None when it is too large.
+
+        A client reads the refusal only when it has sent everything, so that is received, up to a
+        limit, but not kept.
+        """
+        length = int(dict(scope["headers"]).get(b"content-length", b"0"))
+        parts, size, more = [], 0, length <= _MOST_DISCARDED
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            more = message.get("more_body", False)
-            if size > self.max_body:
-                return None
-        return b"".join(parts)
+            more, part = message.get("more_body", False), message.get("body", b"")
+            size += len(part)
+            if max(size, length) <= self.max_body:
+                parts.append(part)
+            elif size > _MOST_DISCARDED:
+                break
+        return b"".join(parts) if max(size, length) <= self.max_body else None
 
 
 def _refusal(status: int, text: str, *, close: bool = False) -> ASGIApp:

@@ -119,6 +119,6 @@ def read_fields(fields: dict[str, Any], kind: type[Asked]) -> Asked:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        if first["type"] in ("missing", "string_too_short", "too_short"):
+        if fields.get(name) in (None, "", []):
             raise HTTPException(400, f"Invalid request: missing {name} parameter") from None
         raise HTTPException(400, f"Invalid request: {name}: {first['msg']}") from None

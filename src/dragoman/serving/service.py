@@ -219,10 +219,11 @@ def _search_options(one: Served, asked: TranslateRequest) -> SearchOptions:
     """
     options, widest = one.search, max(WIDEST, one.search.beam)
     beam = asked.beam or max(options.beam, asked.alternatives + 1)
-    for name, value, most in (
-        ("beam", beam, widest),
-        ("alternatives", asked.alternatives, beam - 1),
-    ):
+    limits = {
+        "alternatives": (asked.alternatives, (asked.beam or widest) - 1),
+        "beam": (beam, widest),
+    }
+    for name, (value, most) in limits.items():
         if value > most:
             cause = f"Invalid request: {name}: at most {most} can be had"
             raise HTTPException(400, cause)
