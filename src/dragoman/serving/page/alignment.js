@@ -78,7 +78,8 @@ export function mapOf({source, target, weights}) {
 
 // The words that each step found most probable, from an explanation.
 export function stepsOf(explanation) {
-  const word = token => make("bdi", {}, token.stands_for || token.text.replaceAll("▁", " ").trim());
+  const text = token => token.text === "</s>" ? "(end)" : token.stands_for || token.text.replaceAll("▁", " ").trim();
+  const word = token => make("bdi", {}, text(token));
   const rows = explanation.examples[0].steps.filter(step => step.real).map((step, t) => make("tr", {},
     make("td", {}, String(t + 1)), make("td", {}, word(step.expected)),
     make("td", {}, step.candidates.map(([token, share], n) =>

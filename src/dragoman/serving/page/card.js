@@ -2,7 +2,12 @@
 
 import {make, table} from "./elements.js";
 
-const plain = text => new DOMParser().parseFromString(text, "text/html").documentElement.textContent;
+// Text without the escapes of HTML; the contents of a text area are never elements.
+function plain(text) {
+  const area = make("textarea");
+  area.innerHTML = text;
+  return area.value;
+}
 
 function inline(text) {
   return text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).map(part =>
@@ -16,7 +21,7 @@ function block(text) {
   const lines = text.split("\n");
   const heading = /^(#{1,4}) (.*)/.exec(text);
   if (heading) return make(`h${heading[1].length}`, {}, inline(heading[2]));
-  if (lines.every(line => line.startsWith("    ")))
+  if (lines.every(line => line.startsWith("    ") || !line))
     return make("pre", {}, plain(lines.map(line => line.slice(4)).join("\n")));
   if (lines.every(line => line.startsWith("|"))) {
     const [heads, , ...rows] = lines.map(cells);
@@ -30,5 +35,11 @@ function block(text) {
 
 export function cardOf(markdown) {
   const text = markdown.replace(/^---\n[^]*?\n---\n/, "").replace(/<!--[^]*?-->/g, "");
-  return text.split(/\n{2,}/).map(part => part.replace(/^\n+|\s+$/g, "")).filter(Boolean).map(block);
+  const blocks = [];
+  for (const part of text.split(/\n{2,}/).map(one => one.replace(/^\n+|\s+$/g, "")).filter(Boolean)) {
+    const isCode = part.startsWith("    ");
+    if (isCode && blocks.at(-1)?.startsWith("    ")) blocks.push(`${blocks.pop()}\n\n${part}`);
+    else blocks.push(part);
+  }
+  return blocks.map(block);
 }
