@@ -9,7 +9,7 @@ EXTRAS = {
     **dict.fromkeys(("accelerate", "ftfy", "matplotlib", "psutil", "pyarrow"), "train"),
     **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
-    **dict.fromkeys(("fastapi", "python_multipart", "uvicorn"), "serve"),
+    **dict.fromkeys(("fastapi", "python-multipart", "uvicorn"), "serve"),
     "onnx": "export",
     "onnxruntime": "runtime",
     "pynvml": "gpu",
