@@ -53,7 +53,7 @@ class Serve:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the verb."""
-    asked, _ = parse(Serve, arguments, verb="serve")
+    asked, _ = parse(Serve, arguments)
     if not asked.paths:
         raise OptionError("no model is named", cure="dragoman serve DIR")
     import uvicorn
