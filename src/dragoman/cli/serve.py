@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dragoman.cli.parse import parse
+from dragoman.cli.parse import Given
 from dragoman.config.options import Range
 from dragoman.errors import DragomanError, OptionError
 from dragoman.layout import CARD
@@ -51,9 +50,8 @@ class Serve:
     """What the server allows."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(asked: Serve, given: Given) -> int:
     """Run the verb."""
-    asked, _ = parse(Serve, arguments)
     if not asked.paths:
         raise OptionError("no model is named", cure="dragoman serve DIR")
     import uvicorn
