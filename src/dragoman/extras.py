@@ -30,6 +30,5 @@ def naming_extras() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        raise MissingExtraError(
-            f"this needs the package {package!r}", cure=f"pip install 'dragoman[{EXTRAS[package]}]'"
-        ) from error
+        cure = f"pip install 'dragoman[{EXTRAS[package]}]'"
+        raise MissingExtraError(f"this needs the package {package!r}", cure=cure) from error

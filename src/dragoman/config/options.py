@@ -41,6 +41,7 @@ PositiveCount = Annotated[int, Range(1)]
 Amount = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, at_most=1)]
 Seed = Annotated[int, Range(0, below=2**63)]
+Schedule = Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -223,9 +224,7 @@ class TrainingOptions:
     decoder_rate: Amount = 1.0
     """The learning rate of everything but the encoder, as a multiple of the
     encoder's."""
-    schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"] = (
-        "auto"
-    )
+    schedule: Schedule = "auto"
     """How the learning rate falls. plateau: halved when validation stops
     improving. auto: cosine if steps, epochs or budget end the run, else
     plateau."""

@@ -19,6 +19,8 @@ from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import OptionError
 from dragoman.layout import SOURCE, TARGET
 
+Taken = dict[str, Tokenizer]
+"""The tokenizers that come from another model, by side: "source", "target"."""
 _BYTES_FROM = 1000
 """Smallest vocabulary that gets byte tokens when ``byte_fallback`` is "auto"."""
 _WORDS_PER_SUBWORD = 60
@@ -29,9 +31,7 @@ _OF_THIS_RUN = ("max_tokens", "min_characters", "max_characters", "vectors", "fr
 """Options of a side that do not belong to its tokenizer."""
 
 
-def taken_tokenizers(
-    config: Config, say: Callable[[str], None]
-) -> tuple[Config, dict[str, Tokenizer]]:
+def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config, Taken]:
     """The tokenizers that come with the parts of ``training.start_from``.
 
     Embeddings belong to the words of their own tokenizer, so its options replace those of the run;
@@ -44,7 +44,7 @@ def taken_tokenizers(
         FolderError: there is no such model, or it is damaged.
         OptionError: the model has two vocabularies where the run asks for a shared one.
     """
-    taken: dict[str, Tokenizer] = {}
+    taken: Taken = {}
     if not config.training.start_from:
         return config, taken
     folder = Path(config.training.start_from)
@@ -68,7 +68,7 @@ def taken_tokenizers(
 
 
 def learn_tokenizers(
-    text: StoredText, config: Config, taken: dict[str, Tokenizer]
+    text: StoredText, config: Config, taken: Taken
 ) -> tuple[Config, Tokenizer, Tokenizer]:
     """Choose what is left to be chosen, and learn the tokenizers that are not taken.
 
@@ -96,9 +96,8 @@ def learn_tokenizers(
     source = taken.get("source") or train_tokenizer(training_text("source"), config.source)
     if shared:
         return config, source, source
-    target = taken.get("target")
-    if not target:
-        target = train_tokenizer(training_text("target"), config.target, "target")
+    texts = training_text("target")
+    target = taken.get("target") or train_tokenizer(texts, config.target, "target")
     return config, source, target
 
 

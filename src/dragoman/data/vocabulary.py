@@ -182,8 +182,7 @@ def _with_vocabulary(model: dict[str, Any], options: SideOptions) -> Backend:
         options: decide everything else.
     """
     tree = json.loads(_untrained(options).to_str())
-    learned = {name: model[name] for name in ("vocab", "merges", "unk_id") if name in tree["model"]}
-    tree["model"] |= learned
+    tree["model"] |= {n: model[n] for n in ("vocab", "merges", "unk_id") if n in tree["model"]}
     tree["added_tokens"] = []
     if _spells_bytes(options):
         tree["model"]["byte_fallback"] = True
