@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.cli.check import main as check
+from dragoman.cli.check import Check
+from dragoman.cli.parse import parse
 from dragoman.config.options import DataOptions
 from dragoman.data.check.check import check_pairs
 from dragoman.data.check.report import Report
@@ -193,7 +194,7 @@ def test_the_pairs_themselves_are_not_overwritten(tmp_path: Path) -> None:
         ("", "is a folder"),
     ):
         with pytest.raises(OptionError, match=text):
-            check([str(path), "--fix", str(tmp_path / name)])
+            parse(Check, [str(path), "--fix", str(tmp_path / name)])
     assert path.read_text() == "a\tb\n"
 
 
