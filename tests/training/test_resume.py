@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks.differences import differences
 from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, merge
 from dragoman.errors import FolderError, OptionError
@@ -20,7 +21,6 @@ from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.state import Run
-from tools.differences import differences
 
 pytestmark = pytest.mark.slow
 
