@@ -126,9 +126,8 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     Console().print(Text(f"mistakes: {counts}"))
     if found := result.calibration:
         print(f"confidence: calibration error {found['error']:.3f}, right is: {found['right']}")
-    for kind, lines in result.mistakes.items():
-        for line in lines[: asked.cases]:
-            case = result.case(line)
+    for kind, mistake in result.tree(asked.cases)["mistakes"].items():
+        for case in mistake["cases"]:
             print(f"{kind}, line {case['line']}:")
             print(f"  source: {case['source']}\n  output: {case['output']}")
             for text in case["references"]:

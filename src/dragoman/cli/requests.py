@@ -7,6 +7,8 @@ from dragoman.files import parse_json
 from dragoman.search.request import Request
 
 FIELDS = {"source": "text", "prefix": "text", "must": "a list of texts", "never": "a list of texts"}
+"""What a line may hold, and what each is."""
+EXAMPLE = 'such as {"source": "ein Hund", "must": ["dog"]}'
 
 
 def read_request(line: str, every: Request, where: str) -> Request:
@@ -18,24 +20,24 @@ def read_request(line: str, every: Request, where: str) -> Request:
         where: the file and the number of the line, for messages.
 
     Raises:
-        DataError: it is not JSON, has unknown fields or other values than :data:`FIELDS` says.
+        DataError: it is not a JSON object with a source, has unknown fields, or other values than
+            :data:`FIELDS` says.
     """
     if not line.strip():
         return replace(every, source="")
     try:
         fields = parse_json(line)
     except ValueError as error:
-        raise _wrong(f"not JSON: {error}", where) from None
-    if not isinstance(fields, dict):
-        raise _wrong("a JSON object is expected", where)
-    for name, value in fields.items():
+        raise DataError(f"not JSON: {error}", place=where, cure=EXAMPLE) from None
+    for name, value in fields.items() if isinstance(fields, dict) else ():
         if name not in FIELDS:
             raise DataError(f"unknown field {name!r}", place=where, cure=did_you_mean(name, FIELDS))
         texts = [value] if FIELDS[name] == "text" else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise _wrong(f"field {name!r} is {value!r}, {FIELDS[name]} is expected", where)
-    if "source" not in fields:
-        raise _wrong("field 'source' is missing", where)
+            cause = f"field {name!r} is {value!r}, {FIELDS[name]} is expected"
+            raise DataError(cause, place=where, cure=EXAMPLE)
+    if not isinstance(fields, dict) or "source" not in fields:
+        raise DataError("a JSON object with a source is expected", place=where, cure=EXAMPLE)
     return Request(
         fields["source"],
         fields.get("prefix", every.prefix),
@@ -43,7 +45,3 @@ def read_request(line: str, every: Request, where: str) -> Request:
         (*every.never, *fields.get("never", ())),
         where,
     )
-
-
-def _wrong(cause: str, where: str) -> DataError:
-    return DataError(cause, place=where, cure='such as {"source": "ein Hund", "must": ["dog"]}')

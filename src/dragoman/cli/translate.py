@@ -19,8 +19,9 @@ from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
 from dragoman.cli.requests import read_request
 from dragoman.config.options import Range, SearchOptions
 from dragoman.data.lines import STDIN, place, read_lines
-from dragoman.errors import DataError, DragomanError, OptionError, UsageError
+from dragoman.errors import DragomanError, OptionError, UsageError
 from dragoman.files import write_text
+from dragoman.inspection.attention_map import AttentionMap, draw_maps
 from dragoman.search.alignment import pharaoh, read_dictionary
 from dragoman.search.request import Request
 from dragoman.search.translator import Translation
@@ -137,10 +138,10 @@ def _line(asked: Translate, model: Model, answer: Translation, error: UsageError
     if error is not None:
         return json.dumps({"error": str(error)}, ensure_ascii=False) if asked.json else ""
     sure = None if model.confidence is None else model.confidence.of(answer)
-    unsure = asked.min_confidence is not None and (sure or 0.0) < asked.min_confidence
-    if not asked.json:
-        return f"{'[unsure] ' if unsure else ''}{answer.text}"
-    return to_json(answer, sure, unsure if asked.min_confidence is not None else None)
+    unsure = None if asked.min_confidence is None else (sure or 0.0) < asked.min_confidence
+    if asked.json:
+        return to_json(answer, sure, unsure)
+    return f"{'[unsure] ' if unsure else ''}{answer.text}"
 
 
 def to_json(answer: Translation, confidence: float | None, unsure: bool | None) -> str:
@@ -173,15 +174,13 @@ def _rounded(value: float) -> float | None:
 
 def _draw(answer: Translation, path: Path) -> None:
     """Draw the attention of the first line. What is wrong with it does not end the command."""
-    from dragoman.inspection.attention_map import AttentionMap, draw_maps
-
     weights = answer.hypotheses[0].weights if answer.hypotheses else None
-    try:
-        if weights is None:
-            raise DataError("the first line is empty or too long to be drawn")
+    warnings = ["the first line is empty or too long to be drawn"]
+    if weights is not None:
         drawn = AttentionMap(answer.source_tokens, answer.target_tokens, weights)
-        warnings = draw_maps([drawn], path)
-    except DragomanError as error:
-        warnings = [str(error)]
+        try:
+            warnings = draw_maps([drawn], path)
+        except DragomanError as error:
+            warnings = [str(error)]
     for warning in warnings:
         _say(f"--attention: {warning}")

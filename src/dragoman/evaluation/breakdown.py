@@ -35,8 +35,7 @@ def breakdown(
         learned: the training sources; compared without case and punctuation. None: unknown, then
             lines are scored by length alone.
     """
-    numbers: dict[str, tuple[dict[int, str], Sequence[int]]] = {}
-    numbers["source tokens"] = _LENGTHS, lengths
+    numbers = {"source tokens": (_LENGTHS, lengths)}
     if learned is not None:
         known = [sentence_key(text) for text in learned]
         words = Counter(word for text in known for word in text.split())

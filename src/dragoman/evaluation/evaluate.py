@@ -47,7 +47,7 @@ class Evaluation:
         """:meth:`tree` as text."""
         return json.dumps(self.tree(cases), ensure_ascii=False, indent=1)
 
-    def case(self, line: int) -> dict[str, Any]:
+    def _case(self, line: int) -> dict[str, Any]:
         """One line of the test set, numbered from 1 as in a file of outputs."""
         return {
             "line": line + 1,
@@ -77,7 +77,7 @@ class Evaluation:
                     "meaning": MISTAKES[kind],
                     "count": len(lines),
                     "lines": sorted(line + 1 for line in lines),
-                    "cases": [self.case(line) for line in lines[:cases]],
+                    "cases": [self._case(line) for line in lines[:cases]],
                 }
                 for kind, lines in self.mistakes.items()
             },

@@ -88,10 +88,6 @@ def _figure(maps: Sequence[AttentionMap]) -> Figure:
         axes.set_xticks(range(len(columns)), columns, **slanted)
         axes.set_yticks(range(len(rows)), rows)
         axes.xaxis.tick_top()
-        for axis, cells in ((axes.xaxis, len(columns)), (axes.yaxis, len(rows))):
-            axis.set_ticks([cell - 0.5 for cell in range(1, cells)], minor=True)
-        axes.grid(which="minor", color="0.5", linewidth=0.3)
-        axes.tick_params(which="minor", length=0)
         axes.set(xlabel="source", ylabel="output", title=as_label(one.title))
         if is_right_to_left("".join(one.source)):
             axes.invert_xaxis()
