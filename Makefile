@@ -6,8 +6,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
+UV := $(SUPPLY)/bin/uv
 
-.PHONY: demo test quick lint types layers extras units bench-peers bench-train bench-decode bench-quality \
+.PHONY: demo test quick lint types layers extras units lowest pythons sdist bench-peers bench-train bench-decode bench-quality \
 	kill fuzz locked lock sbom audit clean
 
 demo: $(READY)
@@ -39,6 +40,29 @@ extras: .venv/.resolved
 
 units: $(READY)
 	$(BIN)/pytest
+
+# The lowest versions that pyproject.toml allows.
+lowest: $(SUPPLY_READY)
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
+	$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[dev]'
+	.venv-lowest/bin/pytest -m 'not slow'
+
+# Every Python that pyproject.toml allows and that this machine has on its PATH.
+pythons: $(SUPPLY_READY)
+	@for version in 3.11 3.12 3.13; do \
+		if ! $(UV) venv --quiet --clear --no-python-downloads --python $$version .venv-$$version; then \
+			echo "skipped: there is no Python $$version on the PATH"; continue; \
+		fi; \
+		$(UV) pip install --quiet --python .venv-$$version --constraint constraints.txt \
+			--editable '.[dev]' && .venv-$$version/bin/pytest -m 'not slow' || exit 1; \
+	done
+
+# The tests run from the source archive alone, which has no benchmarks/.
+sdist: $(READY) $(SUPPLY_READY)
+	rm -rf build/sdist
+	$(UV) build --quiet --sdist --out-dir build/sdist
+	tar -xzf build/sdist/*.tar.gz -C build/sdist --strip-components 1
+	cd build/sdist && PYTHONPATH=src ../../$(BIN)/pytest -m 'not slow'
 
 # Measurements beside other programs: benchmarks/README.md says what they show.
 WORKLOADS ?= w1
@@ -95,4 +119,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf .venv $(SUPPLY) dragoman-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-* build dragoman-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

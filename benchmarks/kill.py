@@ -27,7 +27,6 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from benchmarks.differences import differences
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.layout import STATE, WEIGHTS
@@ -35,6 +34,7 @@ from dragoman.model.folder import load_folder
 from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
+from tools.differences import differences
 
 WORDS = {"un": "one", "deux": "two", "trois": "three", "quatre": "four", "cinq": "five"}
 EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.scandir"}

@@ -1,11 +1,25 @@
-"""Batches that several test rooms share; sizes are distinct primes."""
+"""Batches that several test rooms share, with distinct primes as sizes; and a browser."""
 
 from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tiny import BATCH, SOURCE, TARGET, VOCABULARY
+
+HAS_BENCHMARKS = (Path(__file__).parents[1] / "benchmarks").is_dir()
+collect_ignore = [] if HAS_BENCHMARKS else ["benchmarks", "test_fuzz.py", "training/test_kill.py"]
+
+
+def pytest_report_header() -> str:
+    """Say what is not tested here."""
+    left_out = "no benchmarks/ here: tests of them, of kills and of damaged input are left out"
+    return "" if HAS_BENCHMARKS else left_out
 
 
 @pytest.fixture
@@ -33,3 +47,17 @@ def target() -> torch.Tensor:
     ids = 4 + torch.arange(BATCH * TARGET).view(BATCH, TARGET) * 3 % (VOCABULARY - 4)
     ids[:, 0] = 2
     return ids
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium that asks nobody for anything."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if path is None:
+        pytest.skip("needs Chromium, which is not installed")
+    with playwright.sync_playwright() as running:
+        options = ["--no-sandbox", "--disable-background-networking"]
+        chromium = running.chromium.launch(executable_path=path, args=options)
+        yield chromium
+        chromium.close()

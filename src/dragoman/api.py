@@ -13,10 +13,9 @@ from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.errors import UsageError
+from dragoman.errors import FolderError, UsageError
 from dragoman.extras import naming_extras
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.ensemble import Member, require_agreement
 from dragoman.search.request import Request
 from dragoman.search.translator import Scored, Translation, Translator
 
@@ -71,7 +70,8 @@ def train(
             case Validated():
                 write_documents(folder)
 
-    told, files = [observe, *observers], _paths(pairs)
+    files = [Path(p) for p in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
+    told = [observe, *observers]
     outcome = run_training(files, folder, config, console=shown, began=began, observers=told)
     if outcome.is_main_process:
         write_documents(folder, shown)
@@ -109,6 +109,10 @@ class Model:
         folder: the loaded model folder.
         others: further models of an ensemble: each next token follows the mean of all their
             probabilities (Sutskever 2014). An ensemble translates and scores; it explains nothing.
+
+    Raises:
+        FolderError: target vocabularies differ; or one model copies source words and another does
+            not, or reads other words.
     """
 
     def __init__(self, folder: ModelFolder, others: Sequence[ModelFolder] = ()) -> None:
@@ -117,11 +121,19 @@ class Model:
         self.folder, self.others = folder, others
         self.config = folder.config
         self.confidence = None if others else load_confidence(folder.path)
-        if others:
-            require_agreement([_member(folder), *map(_member, others)])
+        for other in others:
+            copies = (folder.config.model.copy, other.config.model.copy)
+            if other.target.digest != folder.target.digest:
+                why = "its target.json is another"
+            elif any(copies) and not (all(copies) and other.source.digest == folder.source.digest):
+                why = "one copies source words, which the other does not know"
+            else:
+                continue
+            cause = f"cannot answer together with {folder.path}: {why}"
+            raise FolderError(cause, place=str(other.path), cure="train both on the same text")
         self._translators: dict[bool, Translator] = {}
 
-    def _translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
+    def translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
         """The search options of the folder with ``options`` in their places, and who follows them.
 
         A model has two translators: one multiplies 8-bit numbers, the other does not.
@@ -172,7 +184,7 @@ class Model:
         Raises:
             OptionError: a wrong option, or a constraint that this vocabulary cannot meet.
         """
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return translator.translate(lines, search, attention=attention, dictionary=dictionary)
 
@@ -182,7 +194,7 @@ class Model:
         Raises:
             OptionError: a word is outside the vocabulary, or constraints contradict each other.
         """
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         translator.check(request, search)
 
     def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
@@ -191,7 +203,7 @@ class Model:
         The numbers are those of a translation with this text. A target word outside the vocabulary
         counts as the unknown word. A long source is read whole.
         """
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         return list(translator.score(pairs, search))
 
     def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
@@ -209,7 +221,7 @@ class Model:
         from dragoman.inspection.explain import explain_line
 
         self._require_one()
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         return explain_line(self.folder, translator, line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
@@ -257,7 +269,7 @@ class Model:
         from dragoman.evaluation.examples import Examples
         from dragoman.evaluation.likelihood import teacher_forced
 
-        translator, search = self._translator(options)
+        translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
         folder, copy = self.folder, self.config.model.copy
@@ -320,12 +332,3 @@ class Model:
         for line in faults.notes:
             say(line)
         return replace(made, left_out=faults.total)
-
-
-def _member(folder: ModelFolder) -> Member:
-    copies = folder.config.model.copy
-    return Member(str(folder.path), folder.source.digest, folder.target.digest, copies)
-
-
-def _paths(pairs: Paths) -> list[Path]:
-    return [Path(pairs)] if isinstance(pairs, (str, Path)) else [Path(p) for p in pairs]

@@ -9,7 +9,7 @@ EXTRAS = {
     **dict.fromkeys(("accelerate", "ftfy", "matplotlib", "psutil", "pyarrow"), "train"),
     **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
-    **dict.fromkeys(("fastapi", "uvicorn"), "serve"),
+    **dict.fromkeys(("fastapi", "python-multipart", "uvicorn"), "serve"),
     "onnx": "export",
     "onnxruntime": "runtime",
     "pynvml": "gpu",
@@ -30,6 +30,5 @@ def naming_extras() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        raise MissingExtraError(
-            f"this needs the package {package!r}", cure=f"pip install 'dragoman[{EXTRAS[package]}]'"
-        ) from error
+        cure = f"pip install 'dragoman[{EXTRAS[package]}]'"
+        raise MissingExtraError(f"this needs the package {package!r}", cure=cure) from error

@@ -28,11 +28,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Whether a training writes into ``folder`` now."""
-    try:
-        with open(folder / LOCK, encoding="ascii") as file:
-            return not _take(file)
-    except OSError:  # never locked, or not ours to read
-        return False
+    with suppress(OSError), open(folder / LOCK, encoding="ascii") as file:
+        return not _take(file)
+    return False  # never locked, or not ours to read
 
 
 def _take(file: IO[str]) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,20 +125,6 @@ def test_a_folder_that_holds_little_has_a_report(tmp_path: Path) -> None:
     assert embedded(write_report(odd).read_text("utf-8"))["name"] == "m?"
     with pytest.raises(FolderError, match="is not a model folder: it has no config.toml"):
         write_report(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real Chromium that asks nobody for anything."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if path is None:
-        pytest.skip("needs Chromium, which is not installed")
-    with playwright.sync_playwright() as running:
-        options = ["--no-sandbox", "--disable-background-networking"]
-        chromium = running.chromium.launch(executable_path=path, args=options)
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.slow

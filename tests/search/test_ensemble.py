@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dragoman.api import Model
 from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.ensemble import Member, require_agreement
 from table_network import WORDS, TableNetwork, outputs, source
 
 OPTIONS = SearchOptions(beam=3, n_best=3, max_ratio=0.0, unknown="drop")
@@ -37,6 +40,14 @@ def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
     assert set(best.ids) <= {*WORDS}
 
 
+def folder(name: str, source: str, target: str, copies: bool) -> Any:
+    """A model folder with these digests of its tokenizers."""
+    tokenizers = (SimpleNamespace(digest=digest) for digest in (source, target))
+    config = SimpleNamespace(model=SimpleNamespace(copy=copies))
+    both = dict(zip(("source", "target"), tokenizers, strict=True))
+    return SimpleNamespace(path=Path(name), config=config, **both)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "cause"),
     [
@@ -49,11 +60,11 @@ def test_models_that_do_not_agree_are_refused(
     first: tuple[str, str, bool], second: tuple[str, str, bool], cause: str
 ) -> None:
     with pytest.raises(FolderError, match=f"b: cannot answer together with a: {cause}"):
-        require_agreement([Member("a", *first), Member("b", *second)])
+        Model(folder("a", *first), [folder("b", *second)])
 
 
 def test_models_may_read_different_words() -> None:
-    require_agreement([Member("a", "s", "t", False), Member("b", "other", "t", False)])
+    Model(folder("a", "s", "t", False), [folder("b", "other", "t", False)])
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

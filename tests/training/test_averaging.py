@@ -33,7 +33,7 @@ def test_an_average_has_a_confidence_fitted_to_its_own_answers(
     assert found is not None and found != load_confidence(folder)
     model, held_out = dragoman.load(out), held_out_examples(folder)
     pairs = [(s, t) for s, (t,) in zip(held_out.sources, held_out.references, strict=True)]
-    translator, search = model._translator({})
+    translator, search = model.translator({})
     assert found == fit_confidence(translator, pairs, search)
     (tmp_path / "in").write_text("a b\n", encoding="utf-8")
     asked = ["translate", str(out), "--input", str(tmp_path / "in"), "--min-confidence", "0.5"]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.differences import differences
 from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, merge
 from dragoman.errors import FolderError, OptionError
@@ -21,6 +20,7 @@ from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.state import Run
+from tools.differences import differences
 
 pytestmark = pytest.mark.slow
 

@@ -24,6 +24,7 @@ VERBS = {
     "check": "what a file of pairs contains, and what is wrong with it",
     "train": "train a model on a file of pairs; the same command again resumes",
     "translate": "translate each line of a text",
+    "serve": "translate over HTTP, with a page to try it",
     "score": "how probable given targets are",
     "average": "write the mean of a run's checkpoints as a model",
     "evaluate": "score models on test pairs",

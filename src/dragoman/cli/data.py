@@ -20,7 +20,7 @@ class Data:
     """What to do."""
     name: Positional[str] = ""
     """Which corpus to get."""
-    out: Annotated[Path, Writes(dash=True)] = Path("-")
+    out: Annotated[Path, Writes("stream")] = Path("-")
     """The file to write; - is standard output."""
     count: int | None = None
     """Number of pairs (default: the corpus's own)."""

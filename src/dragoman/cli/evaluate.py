@@ -107,8 +107,7 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     table = _table("score", "95 % interval", *result.baselines)
     for m in result.measures:
         interval = " – ".join(map(number_text, m.interval or ()))
-        cells = [scores.get(m.name) for scores in result.baselines.values()]
-        others = ["" if cell is None else number_text(cell) for cell in cells]
+        others = [number_text(b[m.name]) if m.name in b else "" for b in result.baselines.values()]
         name = f"{m.name} {'↑' if m.higher else '↓'}"
         table.add_row(name, number_text(m.value()), interval, *others)
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from tyro.conf import Positional
 
@@ -15,22 +15,21 @@ class Writes:
     """Marks a field of a verb as a path that the verb writes.
 
     Args:
-        endings: the endings that its name may have; empty: any.
-        folder: it is a folder.
-        dash: ``-`` stands for standard output.
+        kind: a file, a folder, a picture (a file with one of :data:`ENDINGS`), or a stream: a file
+            for which ``-`` stands for standard output.
     """
 
-    endings: tuple[str, ...] = ()
-    folder: bool = False
-    dash: bool = False
+    kind: Literal["file", "folder", "picture", "stream"] = "file"
 
 
+ENDINGS = (".png", ".svg", ".pdf")
+"""Endings of a picture's name, each of which is a format."""
 Input = Annotated[Path, Positional]
 """A file or folder that a verb reads, given by its place on the command line."""
 Inputs = Annotated[tuple[Path, ...], Positional]
 OutputFile = Annotated[Path | None, Writes()]
-OutputFolder = Annotated[Path, Writes(folder=True)]
-Picture = Annotated[Path | None, Writes(endings=(".png", ".svg", ".pdf"))]
+OutputFolder = Annotated[Path, Writes("folder")]
+Picture = Annotated[Path | None, Writes("picture")]
 
 
 def check_outputs(asked: Any) -> None:
@@ -43,26 +42,25 @@ def check_outputs(asked: Any) -> None:
         OptionError: the file cannot be written, is an input, is a file of a model folder that is
             read, or is the file of another output.
     """
-    outputs: list[tuple[str, Path, Writes]] = []
+    outputs: list[tuple[str, Path, str]] = []
     inputs: list[Path] = []
     for name, hint in get_type_hints(type(asked), include_extras=True).items():
         value = getattr(asked, name)
         values = value if isinstance(value, tuple) else (value,)
         paths = [path for path in values if isinstance(path, Path)]
         marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Writes)]
-        outputs += [(f"--{name}", path, mark) for mark in marks for path in paths]
+        outputs += [(f"--{name}", path, mark.kind) for mark in marks for path in paths]
         inputs += [] if marks else paths
     options: dict[Path, str] = {}
     for option, path, kind in outputs:
-        if str(path) == "-" and not kind.dash:
-            what = "folder" if kind.folder else "file"
-            cause = f"- is no {what}: standard output is taken"
-            raise OptionError(cause, place=option, cure=f"name a {what}")
-        if kind.folder or str(path) == "-":
+        if str(path) == "-" and kind != "stream":
+            cause = f"- is no {kind}: standard output is taken"
+            raise OptionError(cause, place=option, cure=f"name a {kind}")
+        if kind == "folder" or str(path) == "-":
             continue
-        if kind.endings and path.suffix.lower() not in kind.endings:
+        if kind == "picture" and path.suffix.lower() not in ENDINGS:
             cause = f"{path.name!r} has no ending of a picture"
-            raise OptionError(cause, place=option, cure=f"one of {', '.join(kind.endings)}")
+            raise OptionError(cause, place=option, cure=f"one of {', '.join(ENDINGS)}")
         if path.is_dir():
             raise OptionError(f"{path} is a folder", place=option)
         if not path.parent.is_dir():

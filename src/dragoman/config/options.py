@@ -36,12 +36,12 @@ class Range:
 
 
 Auto = Literal["auto"]
-Casing = Literal["auto", "plain", "turkish", "greek", "lithuanian"]
 Count = Annotated[int, Range(0)]
 PositiveCount = Annotated[int, Range(1)]
 Amount = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, at_most=1)]
 Seed = Annotated[int, Range(0, below=2**63)]
+Schedule = Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,10 @@ class SideOptions:
     the vocabulary."""
     unicode: Literal["nfc", "nfd", "nfkc", "nfkd", "none"] = "nfc"
     """The Unicode normal form to which text is brought."""
-    keep_invisible: str = "auto"
-    """Invisible characters that stay in the text, such as 'U+200B U+00AD';
-    others are dropped (auto: those that a twentieth of the training texts
-    has)."""
     lowercase: bool = False
     """Make text lower case."""
-    casing: Casing = "auto"
-    """Lowercase: the language whose rules are followed: turkish turns I into
-    ı, greek ends words in ς, lithuanian keeps the dot of an accented i (auto:
-    by the letters of the training text)."""
     strip_accents: bool = False
-    """Remove accents (é becomes e), and vowel signs of other scripts."""
+    """Remove accents (é becomes e)."""
     space_punctuation: str = ""
     """Put spaces around each of these characters, for example ',.!?'."""
     keep_only: str = ""
@@ -232,9 +224,7 @@ class TrainingOptions:
     decoder_rate: Amount = 1.0
     """The learning rate of everything but the encoder, as a multiple of the
     encoder's."""
-    schedule: Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step", "plateau"] = (
-        "auto"
-    )
+    schedule: Schedule = "auto"
     """How the learning rate falls. plateau: halved when validation stops
     improving. auto: cosine if steps, epochs or budget end the run, else
     plateau."""

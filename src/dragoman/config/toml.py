@@ -112,8 +112,7 @@ def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str 
         if dataclasses.is_dataclass(wanted):
             if not isinstance(value, Mapping):
                 raise OptionError(f"{name!r} is a table of options", place=place)
-            group = getattr(options, last)
-            changes[last] = merge(group, value, place=place, prefix=f"{name}.")
+            changes[last] = merge(getattr(options, last), value, place=place, prefix=f"{name}.")
             continue
         try:
             changes[last] = _typed(value, wanted)

@@ -55,19 +55,17 @@ class Corpus:
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             if any(len(batch) != CHUNK for batch in self._batches[:-1]):
                 raise ValueError(f"not every batch but the last has {CHUNK} rows")
-            self._columns = []
+            self._columns, lengths = [], [np.zeros((2, 0), np.int32)]
             for batch in self._batches:
                 batch.validate()  # every buffer has the size that its rows need
-                self._columns.append([_rows(batch.column(name)) for name in _LISTS])
+                source, target, copies = (_rows(batch.column(name)) for name in _LISTS)
+                self._columns.append((source, target, copies))
+                lengths.append(np.diff([source[0], target[0]]))  # [2, rows of the batch]
         except OSError as error:
             raise FolderError(f"cannot be read: {error}", place=str(path)) from error
         except (pa.ArrowException, ValueError) as error:
             raise self._damaged(error) from error
-        empty = np.zeros(0, np.int32)
-        self.source_lengths, self.target_lengths = (
-            np.concatenate([empty, *(np.diff(columns[side][0]) for columns in self._columns)])
-            for side in (0, 1)
-        )
+        self.source_lengths, self.target_lengths = np.concatenate(lengths, axis=1)
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -81,8 +79,7 @@ class Corpus:
     def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
         """How often each target token comes, the end once a row: int64 [V]."""
         counts = np.zeros(vocabulary, np.int64)
-        for columns in self._columns:
-            starts, ids = columns[1]
+        for _, (starts, ids), _ in self._columns:
             seen = np.bincount(ids[starts[0] : starts[-1]], minlength=vocabulary)
             counts += seen[:vocabulary]  # ids from V on are words that a source copies
         counts[EOS] += len(self)

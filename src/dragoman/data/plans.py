@@ -102,11 +102,10 @@ def plan_buckets(
     random = np.random.default_rng((seed, epoch))
     fits = [(source <= s) & (target <= t) for s, t in buckets]
     first = np.where(np.any(fits, axis=0), np.argmax(fits, axis=0), -1)
-    members = [np.flatnonzero(first == number) for number in range(len(buckets))]
-    members = [rows for rows in members if len(rows)]
+    members = [np.flatnonzero(first == number) for number in np.unique(first[first >= 0])]
     if not members:
         raise DataError("no pair fits a bucket", cure="raise training.buckets")
-    steps = -(-int((first >= 0).sum()) // count)
+    steps = -(-sum(map(len, members)) // count)
     drawn = [members[i] for i in random.integers(len(members), size=steps)]
     return [random.choice(rows, min(count, len(rows)), replace=False) for rows in drawn]
 

@@ -11,12 +11,8 @@ _UNSEEN = re.compile(f"[{INVISIBLE}]")
 
 
 def sentence_key(text: str) -> str:
-    """``text`` without what spellings of one sentence differ in: case, punctuation, spaces.
-
-    Every sign of a text without letters counts: 12 - 3 is not 12 * 3.
-    """
+    """``text`` without what spellings of one sentence differ in: case, punctuation, spaces."""
     folded = text.casefold()
     if not folded.isascii():
         folded = _UNSEEN.sub("", unicodedata.normalize("NFC", folded))
-    plain = _PUNCTUATION.sub(" ", folded) if any(map(str.isalpha, folded)) else folded
-    return " ".join(plain.split()) or folded
+    return " ".join(_PUNCTUATION.sub(" ", folded).split()) or folded

@@ -71,14 +71,11 @@ def compare(first: Sequence[Measure], second: Sequence[Measure]) -> tuple[Differ
 
 def _resampled(measures: Sequence[Measure]) -> Values:
     """Scores of N sentences drawn with replacement, [M, R]."""
-    statistics = np.hstack([m.statistics for m in measures])  # [N, sum of K]
-    lines = len(statistics)
-    random = np.random.default_rng(SEED)
-    draws = (random.integers(lines, size=lines) for _ in range(RESAMPLES))
-    sums = np.stack([np.bincount(draw, minlength=lines) @ statistics for draw in draws])
-    cuts = np.cumsum([m.statistics.shape[1] for m in measures])[:-1]
-    parts = zip(measures, np.split(sums, cuts, axis=1), strict=True)
-    return np.array([[m.formula(row) for row in part] for m, part in parts])
+    lines, random, scores = len(measures[0].statistics), np.random.default_rng(SEED), []
+    for _ in range(RESAMPLES):
+        times = np.bincount(random.integers(lines, size=lines), minlength=lines)  # [N]
+        scores.append([m.formula(times @ m.statistics) for m in measures])
+    return np.array(scores).T
 
 
 def _middle(scores: Values) -> tuple[float, float]:

@@ -14,7 +14,6 @@ The part that depends on the source alone (W s, W_s s) is computed once a senten
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -67,34 +66,28 @@ class Attention(nn.Module):
             values. It gives a function of queries [B, Q, H], which gives contexts [B, Q, M] and
             weights [B, Q, S] in fp32 or finer; each row of weights sums to 1 and is 0 on padding.
         """
-        concat = None
+        multiply, concat = gathered_matmul if make is gathered else matmul, None
         if self.query is not None and self.energy is not None:
             concat = make(self.query.weight, self.query.bias), make(self.energy.weight)
-        return partial(_over, gathered_matmul if make is gathered else matmul, concat)
 
+        def over_memory(memory: Memory, record: Record) -> Attend:
+            average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
+            keys = memory.keys
+            compare = _concat(keys, *concat) if concat else multiply(keys.transpose(1, 2))
 
-def _over(
-    multiply: Callable[[Tensor], Product],
-    concat: tuple[Product, Product] | None,
-    memory: Memory,
-    record: Record,
-) -> Attend:
-    """:meth:`Attention.over`, given the products with a memory and those with W_q and v."""
-    average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
-    keys = memory.keys
-    compare = _concat(keys, *concat) if concat else multiply(keys.transpose(1, 2))
+            def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
+                energies = compare(queries)
+                energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
+                weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
+                context = average(weights.to(memory.states.dtype))
+                record("energies", "B Q S", energies)
+                record("weights", "B Q S", weights)
+                record("context", "B Q H", context)
+                return context, weights
 
-    def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
-        energies = compare(queries)
-        energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
-        weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
-        context = average(weights.to(memory.states.dtype))
-        record("energies", "B Q S", energies)
-        record("weights", "B Q S", weights)
-        record("context", "B Q H", context)
-        return context, weights
+            return attend
 
-    return attend
+        return over_memory
 
 
 def _concat(keys: Tensor, query: Product, energy: Product) -> Product:

@@ -34,11 +34,8 @@ def build_model(
     def layers(count: int, inputs: int, width: int, directions: int = 1) -> list[Layer]:
         """Recurrent layers; the first one reads embeddings, which have their own dropout."""
         first = Layer(options.cell, inputs, width, directions)
-        between = dropout, options.residual, options.layer_norm
-        others = (
-            Layer(options.cell, hidden, width, directions, *between) for _ in range(count - 1)
-        )
-        return [first, *others]
+        more = hidden, width, directions, dropout, options.residual, options.layer_norm
+        return [first, *(Layer(options.cell, *more) for _ in range(1, count))]
 
     attends, before = options.attention != "none", options.attention == "bahdanau"
     attention = Attention(options.score, hidden, hidden) if attends else None

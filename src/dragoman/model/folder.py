@@ -50,7 +50,7 @@ def save_setup(path: Path, config: Config, source: Tokenizer, target: Tokenizer)
 
 def save_weights(path: Path, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:
     """Replace the weights; the old ones stay until the new ones are on disk."""
-    header = {_FACTS: json.dumps(_facts(source, target), sort_keys=True)}
+    header = {_FACTS: json.dumps(_identity(source, target), sort_keys=True)}
     # The library's save_file would make a file that only its owner may read.
     with replacing(path / WEIGHTS) as aside:
         aside.write_bytes(save(tensors_of(model), metadata=header))
@@ -79,7 +79,7 @@ def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
     place, file = _device(device), path / WEIGHTS
     config, source, target = load_setup(path)
     tensors, facts = read_tensors(file)
-    for name, expected in _facts(source, target).items():
+    for name, expected in _identity(source, target).items():
         if facts.get(name) != expected:
             cause = f"was trained with another {name}.json"
             cure = f"put back the {name}.json that was saved with it"
@@ -95,8 +95,8 @@ def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
     return ModelFolder(path, config, model.to(place).eval(), source, target)
 
 
-def _facts(source: Tokenizer, target: Tokenizer) -> dict[str, str]:
-    """What the header of the weights says."""
+def _identity(source: Tokenizer, target: Tokenizer) -> dict[str, str]:
+    """What the header of the weights says of the folder that they belong to."""
     return {"format": FORMAT, "source": source.digest, "target": target.digest}
 
 

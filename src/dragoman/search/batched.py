@@ -89,8 +89,8 @@ class BatchedScorer:
             sentences: of each, what every network reads.
             slots: most hypotheses of a sentence at any later step.
         """
-        lengths = [max(map(len, sources)) for sources in sentences]
-        widths = np.array([_rounded_up(length + 1, WIDTH) for length in lengths])
+        lengths = np.array([1 + max(map(len, sources)) for sources in sentences])  # with the end
+        widths = -(-lengths // WIDTH) * WIDTH
         groups = {}
         for width in np.unique(widths).tolist():
             rows = np.flatnonzero(widths == width)
@@ -169,7 +169,7 @@ def _selected(group: _Group, rows: Integers, slots: int) -> _Group:
         return group
     sentences, memories = group.sentences[rows], group.memories
     left = sentences[np.diff(sentences, prepend=-1) > 0]
-    if _rounded_up(len(left), GROUP) <= _WORTH_LEAVING * len(memories[0]):
+    if len(_filled(left)) <= _WORTH_LEAVING * len(memories[0]):
         memories = tuple(memory.select(_filled(left)) for memory in memories)
         sentences = np.searchsorted(left, sentences)
     return _group(memories, group.states, rows, sentences, slots)
@@ -206,10 +206,6 @@ def _merged(
     for part, rows in zip(parts, places, strict=True):
         whole[rows, : part.shape[1]] = part[: len(rows)]
     return whole
-
-
-def _rounded_up(count: int, multiple: int) -> int:
-    return -(-count // multiple) * multiple
 
 
 def _filled(rows: Integers) -> Integers:

@@ -31,7 +31,7 @@ class Constraints:
     """Seed of the random draws."""
     prefix: Tokens = ()
     """The tokens that it begins with."""
-    not_after_prefix: Integers | None = None
+    not_after_prefix: list[int] | None = None
     """Words that may not follow the prefix: those that would carry its last word on."""
     phrases: Phrases | None = None
     """What it must hold."""

@@ -28,7 +28,7 @@ _WORTH_FILLING = 0.25
 
 def search(
     scorer: BatchedScorer,
-    sentences: Iterable[Sentence],
+    sentences: Iterable[Sentence | None],
     options: SearchOptions,
     *,
     attention: bool = False,
@@ -43,7 +43,9 @@ def search(
 
     Args:
         scorer: the model.
-        sentences: taken as there is room; less is padded when neighbours are about as long.
+        sentences: taken as there is room; less is padded when neighbours are about as long. None
+            stands for "no more for now": search goes on with those that have begun, and asks again
+            before the next step. It must not come where none is at work.
         options: how to search.
         attention: keep the attention weights.
         batch_size: whole beams that are at work together; None: as many as there are sentences.
@@ -63,9 +65,7 @@ def search(
         frontier, constraints = batch.frontier, batch.constraints
         if observer is not None:
             observer(frontier)
-        history = None
-        if options.no_repeat or batch.by_history:
-            history = batch.trail.history()
+        history = batch.trail.history() if options.no_repeat or batch.by_history else None
         scores, batch.state = scorer.step(
             frontier.tokens, batch.state, top if history is None else None, never
         )
@@ -89,7 +89,7 @@ class _Batch:
     """
 
     scorer: BatchedScorer
-    waiting: Iterator[Sentence]
+    waiting: Iterator[Sentence | None]
     options: SearchOptions
     attention: bool
     batch_size: int | None
@@ -117,7 +117,7 @@ class _Batch:
             at_work = len(self.frontier.sentences) > 0
             if count < (max(1, self.batch_size * _WORTH_FILLING) if at_work else 1):
                 count = 0
-        if more := list(islice(self.waiting, count)):
+        if more := list(islice(iter(self.waiting.__next__, None), count)):
             self._begin(more)
         self.trail.add(self.frontier)
         return len(self.frontier.sentences) > 0

@@ -11,7 +11,6 @@ from dragoman.data.source import extend_target
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.constraints import Constraints, constraints_of
-from dragoman.search.network import Integers
 from dragoman.search.phrases import Banned, Phrases, Tokens, contains
 from dragoman.search.reading import Piece
 
@@ -83,11 +82,10 @@ class RequestReader:
         phrases = Phrases(list(must.values()), self.target.starts)
         return tuple(text for text, phrase in must.items() if not phrases.holds(ids, phrase))
 
-    def _inside(self, own: Sequence[str]) -> Integers:
+    def _inside(self, own: Sequence[str]) -> list[int]:
         """The tokens that carry a word on: those before which no space stands."""
         texts = [*self.target.texts, *own]
-        inside = [i for i, text in enumerate(texts) if i != EOS and text[:1] not in (" ", "▁")]
-        return np.array(inside, np.int64)
+        return [i for i, text in enumerate(texts) if i != EOS and text[:1] not in (" ", "▁")]
 
     def _spelt(self, text: str, place: str) -> str:
         """How a banned text is spelt by tokens, or by copied words where the tokens lack it."""

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from html import escape
-from itertools import islice
+from itertools import count, islice
 from typing import TypeVar
 
 from dragoman.config.options import SearchOptions
@@ -20,6 +20,7 @@ from dragoman.search.reading import Piece, read_pieces
 from dragoman.search.request import Request, RequestReader
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]
 
 LINES_AT_A_TIME = 2048
@@ -120,19 +121,55 @@ class Translator:
         """
         for block in _blocks(lines):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
-            pieces = self._read([request.source for request in requests], options.long)
-            sentences, parts = list[Sentence](), [list[Piece]() for _ in requests]
-            for piece in pieces:
-                request, begun = requests[piece.line], parts[piece.line]
-                if begun:  # a later piece
-                    request = replace(request, prefix="", must=())
-                begun.append(piece)
-                asked = self._requests.constraints(request, piece, options)
-                sentences.append((piece.sources, asked))
+            sentences, parts = self._sentences(requests, options)
             found = iter(self._search(sentences, options, attention, observer))
             for request, mine in zip(requests, parts, strict=True):
                 answers = [(piece, next(found)) for piece in mine]
                 yield self._answer(request, answers, options, dictionary or {})
+
+    def answer_each(
+        self,
+        requests: Iterable[tuple[Key, Request] | None],
+        options: SearchOptions,
+        answer: Callable[[Key, Translation], None],
+    ) -> None:
+        """Answer requests that come while others are searched, in one batch that they join.
+
+        Args:
+            requests: each with a key of the caller's. The next ones are asked for before every step
+                of search; None stands for "no more for now", and must not come while every request
+                that was given is answered.
+            options: how to search.
+            answer: called with a request's key and its answer, with attention, as soon as it is
+                known; in the order in which searches end.
+
+        Raises:
+            OptionError: what a request asks for cannot be said with this vocabulary.
+        """
+        at_work: dict[int, tuple[Key, Request, dict[Piece, list[Hypothesis]], Piece]] = {}
+        numbers = count()
+
+        def sentences() -> Iterator[Sentence | None]:
+            for item in requests:
+                if item is None:
+                    yield None
+                    continue
+                key, request = item
+                asked, (pieces,) = self._sentences([request], options)
+                found: dict[Piece, list[Hypothesis]] = {piece: [] for piece in pieces}
+                if not pieces:
+                    answer(key, self._answer(request, [], options, {}))
+                for piece, sentence in zip(pieces, asked, strict=True):
+                    at_work[next(numbers)] = key, request, found, piece
+                    yield sentence
+
+        size = _batch_size(options)
+        results = search(self.scorer, sentences(), options, attention=True, batch_size=size)
+        for number, hypotheses in results:
+            key, request, found, piece = at_work.pop(number)
+            found[piece] = hypotheses
+            if all(found.values()):
+                answer(key, self._answer(request, [*found.items()], options, {}))
 
     def check(self, request: Request, options: SearchOptions) -> None:
         """Check that the constraints of a request can be met.
@@ -166,6 +203,19 @@ class Translator:
                 tokens = self.target.tokens([*ids, EOS], piece.own)
                 yield Scored(*pair, hypothesis, tuple(tokens))
 
+    def _sentences(
+        self, requests: Sequence[Request], options: SearchOptions
+    ) -> tuple[list[Sentence], list[list[Piece]]]:
+        """What is searched for, line after line, and the pieces of each line that it is of."""
+        sentences, parts = list[Sentence](), [list[Piece]() for _ in requests]
+        for piece in self._read([request.source for request in requests], options.long):
+            request, begun = requests[piece.line], parts[piece.line]
+            if begun:  # a later piece
+                request = replace(request, prefix="", must=())
+            begun.append(piece)
+            sentences.append((piece.sources, self._requests.constraints(request, piece, options)))
+        return sentences, parts
+
     def _read(self, lines: Sequence[str], long: str) -> list[Piece]:
         target = self.target if self.scorer.copies else None
         return read_pieces(lines, self._sources, target, self.longest, long)
@@ -186,9 +236,7 @@ class Translator:
         """The hypotheses of each sentence; every thread has long ones and short ones."""
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
         workers = min(self.scorer.concurrency, len(order))
-        size: int | str = options.batch_size
-        if isinstance(size, str):
-            size = max(1, _HYPOTHESES // options.hypotheses)
+        size = _batch_size(options)
         ask = partial(search, attention=attention, batch_size=size, observer=observer)
         found: list[list[Hypothesis]] = [[]] * len(sentences)
 
@@ -212,13 +260,11 @@ class Translator:
 
         def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:
             """The output's tokens, with copied words."""
-            tokens, sides = (
-                self.target.tokens(hypothesis.ids, piece.own),
-                (self.source, self.target),
-            )
-            if options.unknown != "copy":
-                return tokens
-            return copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
+            tokens = self.target.tokens(hypothesis.ids, piece.own)
+            if options.unknown == "copy":
+                sides = (self.source, self.target)
+                tokens = copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
+            return tokens
 
         bests = [said(found[0], piece) for piece, found in parts]
         (first, others), *later = parts
@@ -239,6 +285,13 @@ class Translator:
             tuple(token for best in bests for token in best),
             self._requests.unmet(request, first, others[0].ids),
         )
+
+
+def _batch_size(options: SearchOptions) -> int:
+    """How many lines are searched at the same time."""
+    if isinstance(options.batch_size, int):
+        return options.batch_size
+    return max(1, _HYPOTHESES // options.hypotheses)
 
 
 def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:

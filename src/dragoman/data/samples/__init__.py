@@ -23,14 +23,12 @@ _HERE = files(__package__)
 _FIRST_DAY = date(1900, 1, 1)
 _DAYS = (date(2099, 12, 31) - _FIRST_DAY).days + 1
 _TABLE = tomllib.loads((_HERE / "dates.toml").read_text("utf-8"))
-_LANGUAGES = tuple(_TABLE["languages"].values())
 _CASES: tuple[Callable[[str], str], ...] = (str, str, str, str.lower, str.upper)
 
 
 def _draw_phrases(count: int, rng: Random) -> list[tuple[str, str]]:
     """``count`` of the stored pairs in random order."""
-    packed = (_HERE / "phrases.tsv.bz2").read_bytes()
-    lines = bz2.decompress(packed).decode().splitlines()
+    lines = bz2.decompress((_HERE / "phrases.tsv.bz2").read_bytes()).decode().splitlines()
     rng.shuffle(lines)
     return [(source, target) for source, _, target in (s.partition("\t") for s in lines[:count])]
 
@@ -49,7 +47,7 @@ def _draw_dates(count: int, rng: Random) -> list[tuple[str, str]]:
 def _draw_date(rng: Random) -> tuple[str, str]:
     """One day between 1900 and 2099 in a random language and format, and its ISO form."""
     day = _FIRST_DAY + timedelta(days=rng.randrange(_DAYS))
-    language = rng.choice(_LANGUAGES)
+    language = rng.choice(list(_TABLE["languages"].values()))
     pattern = rng.choice(_TABLE["figures"] if rng.random() < 0.15 else language["patterns"])
     month = language["months"].split()[day.month - 1]
     # French and Italian write an ordinal for the first day of the month only: 1er mars.

@@ -1,0 +1,148 @@
+"""``dragoman serve``"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from dragoman.cli.parse import Given
+from dragoman.config.options import Range
+from dragoman.errors import DragomanError, OptionError
+from dragoman.layout import CARD
+from dragoman.serving.languages import Models, Served, language_codes
+from dragoman.serving.options import ServingOptions
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from dragoman.api import Model
+
+_FAILED = 3
+"""Exit code of a worker that could not start: uvicorn then starts no other."""
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Answer translation requests over HTTP, as LibreTranslate does, and show a page to try it."""
+
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Model folders or bundles, one for each direction of translation."""
+    languages: tuple[str, ...] = ()
+    """The languages of each model in their order, such as fr:en. Without
+    it, the names of the folders tell (fra-eng)."""
+    host: str = "127.0.0.1"
+    """Address to listen at; 0.0.0.0 is every one of this machine."""
+    port: Annotated[int, Range(0, below=65536)] = 5000
+    """Port to listen at; 0: any that is free."""
+    workers: Annotated[int, Range(1, below=1025)] = 1
+    """Number of processes that share the port; each loads every model."""
+    device: str = "cpu"
+    """Where the models run: cpu, cuda, cuda:1 or mps."""
+    serving: ServingOptions = field(default_factory=ServingOptions)
+    """What the server allows."""
+
+
+def main(asked: Serve, given: Given) -> int:
+    """Run the verb."""
+    if not asked.paths:
+        raise OptionError("no model is named", cure="dragoman serve DIR")
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from dragoman.serving.gate import Protocol
+
+    names = [path.resolve().name for path in asked.paths]
+    pairs = [f"{one} to {other}" for one, other in language_codes(asked.languages, names)]
+    listening = _listen(asked.host, asked.port)
+    address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}/"
+    ready = f"{address} translates {', '.join(pairs)} (Ctrl-C stops)"
+    config = uvicorn.Config(
+        partial(_worker if asked.workers > 1 else _app, asked, ready),
+        factory=True,
+        http=Protocol,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        workers=asked.workers,
+        limit_concurrency=asked.serving.max_connections,
+        timeout_graceful_shutdown=round(asked.serving.max_seconds) + 1,
+    )
+    with suppress(KeyboardInterrupt):  # the signal that ended the server, once more
+        if asked.workers == 1:
+            uvicorn.Server(config).run([listening])
+        else:
+            group = Multiprocess(config, [listening])
+            group.run()
+            return 2 if any(one.exitcode == _FAILED for one in group.processes) else 0
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address.
+
+    Raises:
+        OptionError: the host is none of this machine's, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        cause = f"cannot listen at {host}, port {port}: {error.strerror or error}"
+        raise OptionError(cause, place="--port", cure="another --port or --host") from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def _worker(asked: Serve, ready: str) -> FastAPI:
+    """The application of one of several processes; what is wrong with a model ends it."""
+    try:
+        return _app(asked, ready)
+    except DragomanError as error:
+        print(f"dragoman serve: {error}", file=sys.stderr)
+        raise SystemExit(_FAILED) from None
+
+
+def _app(asked: Serve, ready: str) -> FastAPI:
+    """The application with its models loaded."""
+    from dragoman.api import load  # torch only now
+    from dragoman.serving.app import build_app
+
+    names = [path.resolve().name for path in asked.paths]
+    codes = language_codes(asked.languages, names)
+    models = [
+        _served(load(path, device=asked.device), path, name, *pair)
+        for path, name, pair in zip(asked.paths, names, codes, strict=True)
+    ]
+    app = build_app(Models(models), asked.serving)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    print(f"dragoman serve: {ready}", flush=True)
+    return app
+
+
+def _served(model: Model, path: Path, name: str, source: str, target: str) -> Served:
+    translator, search = model.translator({})
+    card = path / CARD
+    return Served(
+        source=source,
+        target=target,
+        name=name,
+        translator=translator,
+        search=search,
+        confidence=model.confidence,
+        explain=lambda line: model.explain(line).to_json(arrays=False),
+        card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
+    )

@@ -1,0 +1,239 @@
+"""The HTTP application: LibreTranslate's routes, ours beside them, and the page."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from dragoman.serving.gate import CLIENT_LEFT, LOG, Gate
+from dragoman.serving.languages import Models
+from dragoman.serving.metrics import Metrics
+from dragoman.serving.options import ServingOptions
+from dragoman.serving.schema import (
+    DetectRequest,
+    ExplainRequest,
+    FileRequest,
+    Keyed,
+    TranslateRequest,
+    body_schema,
+    form_fields,
+    read_body,
+    read_fields,
+)
+from dragoman.serving.service import Service
+
+_PAGE = Path(__file__).parent / "page"
+Result = TypeVar("Result")
+
+
+class Error(BaseModel):
+    """Why a request is refused."""
+
+    error: str
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error} for status in (400, 403, 408, 413, 429, 500, 503)
+}
+
+
+def build_app(models: Models, options: ServingOptions) -> FastAPI:
+    """The application that serves models.
+
+    Raises:
+        OptionError: the file of API keys cannot be read, or holds none.
+    """
+    metrics = Metrics()
+    service = Service(models, options, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(service.close)
+
+    app = FastAPI(title="Dragoman", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_facts(app, service)
+    _add_translation(app, service)
+    app.mount("/page", StaticFiles(directory=_PAGE))
+    app.add_exception_handler(AnyHTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
+    if options.cors:
+        app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
+    app.add_middleware(
+        Gate,
+        metrics=metrics,
+        routes=[route.path for route in app.routes if hasattr(route, "path")],
+        max_body=options.max_body,
+        seconds=options.max_seconds,
+    )
+    return app
+
+
+def _add_facts(app: FastAPI, service: Service) -> None:
+    """The routes that tell about the server."""
+    options = service.options
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(_PAGE / "index.html")
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "ok"}
+
+    @app.get("/languages")
+    async def languages() -> list[dict[str, Any]]:
+        """Each language with those that it is translated to."""
+        targets = service.models.targets()
+        return [{"code": code, "name": code, "targets": found} for code, found in targets.items()]
+
+    @app.get("/frontend/settings")
+    async def settings() -> dict[str, Any]:
+        """What LibreTranslate's own page asks for."""
+        first = service.models.models[0]
+        return {
+            "apiKeys": options.api_keys is not None,
+            "charLimit": options.max_characters,
+            "filesTranslation": True,
+            "frontendTimeout": 500,
+            "keyRequired": options.api_keys is not None,
+            "language": {
+                "source": {"code": first.source, "name": first.source},
+                "target": {"code": first.target, "name": first.target},
+            },
+            "suggestions": False,
+            "supportedFilesFormat": [".txt"],
+        }
+
+    @app.get("/models")
+    async def models() -> list[dict[str, Any]]:
+        """The served models, with their cards."""
+        return [
+            {
+                "name": one.name,
+                "source": one.source,
+                "target": one.target,
+                "confidence": one.confidence is not None,
+                "card": one.card,
+            }
+            for one in service.models.models
+        ]
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> str:
+        """Counters of this process, for Prometheus."""
+        return service.metrics.text(service.gauges())
+
+
+def _add_translation(app: FastAPI, service: Service) -> None:
+    """The routes that use a model; each asks for an API key where keys are set."""
+    options = service.options
+
+    def admit(request: Request, asked: Keyed) -> None:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        service.require_key(asked.api_key or (token if kind.lower() == "bearer" else ""))
+
+    def log(texts: Any, answer: Any) -> None:
+        if options.log_text:
+            LOG.info("%s", json.dumps({"q": texts, "answer": answer}, ensure_ascii=False))
+
+    @app.post("/translate", responses=_ERRORS, openapi_extra=body_schema(TranslateRequest))
+    async def translate(request: Request) -> JSONResponse:
+        """Translate a text, or a list of texts."""
+        asked = await read_body(request, TranslateRequest)
+        admit(request, asked)
+        answer = await _in_time(request, service.translate(asked), options.max_seconds)
+        log(asked.q, answer["translatedText"])
+        return JSONResponse(answer)
+
+    @app.post(
+        "/translate_file", responses=_ERRORS, openapi_extra=body_schema(FileRequest, file=True)
+    )
+    async def translate_file(request: Request) -> JSONResponse:
+        """Translate each line of a text file. The answer's URL holds the translation itself."""
+        async with request.form() as form:
+            asked, file = read_fields(form_fields(form), FileRequest), form.get("file")
+            admit(request, asked)
+            if not isinstance(file, UploadFile):
+                raise HTTPException(400, "Invalid request: missing file parameter")
+            if not (file.filename or "").lower().endswith(".txt"):
+                raise HTTPException(400, "Invalid request: file format not supported")
+            try:
+                text = (await file.read()).decode("utf-8-sig")
+            except UnicodeDecodeError:
+                raise HTTPException(400, "Invalid request: the file is not UTF-8") from None
+        if not text:
+            raise HTTPException(400, "Invalid request: empty file")
+        fields = TranslateRequest(q=text, source=asked.source, target=asked.target)
+        answer = await _in_time(request, service.translate(fields), options.max_seconds)
+        log(text, answer["translatedText"])
+        data = b64encode(answer["translatedText"].encode()).decode()
+        return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
+
+    @app.post("/detect", responses=_ERRORS, openapi_extra=body_schema(DetectRequest))
+    async def detect(request: Request) -> JSONResponse:
+        """The language of a text, among those that the models read."""
+        asked = await read_body(request, DetectRequest)
+        admit(request, asked)
+        service.lines([asked.q])
+        return JSONResponse(await service.detect(asked.q))
+
+    @app.post("/explain", responses=_ERRORS, openapi_extra=body_schema(ExplainRequest))
+    async def explain(request: Request) -> Response:
+        """Follow one line through a model."""
+        asked = await read_body(request, ExplainRequest)
+        admit(request, asked)
+        if len(service.lines([asked.q])[0]) > 1:
+            raise HTTPException(400, "Invalid request: q: one line is explained at a time")
+        work = service.explain(asked.q, service.served(asked.source, asked.target))
+        text = await _in_time(request, work, options.max_seconds)
+        return Response(text, media_type="application/json")
+
+
+async def _in_time(request: Request, work: Coroutine[Any, Any, Result], seconds: float) -> Result:
+    """The result of ``work``, which is cancelled when its time is over or the client leaves.
+
+    Raises:
+        HTTPException: there is no result.
+    """
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(request))
+    try:
+        waited = {task, gone}
+        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
+            return task.result()
+        if gone in done:
+            raise HTTPException(CLIENT_LEFT, "the client has left")
+        text = f"not done within {seconds:g} seconds"
+        raise HTTPException(503, text, {"Retry-After": "5"})
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """A refusal in LibreTranslate's form."""
+    assert isinstance(error, AnyHTTPException)
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    """A fault of ours; its traceback is in the log only."""
+    return JSONResponse({"error": "Internal error"}, 500)

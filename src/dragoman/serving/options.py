@@ -1,0 +1,35 @@
+"""The options of the server that do not belong to a model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from dragoman.config.options import Range
+
+
+@dataclass(frozen=True)
+class ServingOptions:
+    """What the server allows."""
+
+    api_keys: Path | None = None
+    """A file with one API key a line. Requests must then give one, as
+    api_key or as a bearer token."""
+    cors: tuple[str, ...] = ()
+    """Origins (such as https://example.org) whose pages may read answers; *
+    is any."""
+    log_text: bool = False
+    """Write what is translated into the log."""
+    max_body: Annotated[int, Range(1)] = 1_000_000
+    """Largest size of a request's body, in bytes."""
+    max_characters: Annotated[int, Range(1)] = 50_000
+    """Largest number of characters in one request."""
+    max_lines: Annotated[int, Range(1)] = 1_000
+    """Largest number of lines in one request."""
+    max_seconds: Annotated[float, Range(0.1)] = 30.0
+    """Longest time that a client may take to send a request, and longest
+    time that it waits for the answer."""
+    max_waiting: Annotated[int, Range(1)] = 256
+    """Number of lines waiting for a model from which on requests are
+    refused, with status 429."""
+    max_connections: Annotated[int, Range(1)] = 1_000
+    """Largest number of open connections of a process."""

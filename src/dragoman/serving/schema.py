@@ -1,0 +1,124 @@
+"""What clients may ask for, and how a request's body is read as that: JSON or a form."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+from starlette.datastructures import FormData, UploadFile
+
+_LISTS = ("q", "must", "never")
+"""Fields of a form that may come several times."""
+
+Text = Annotated[str, Field(min_length=1)]
+Words = Annotated[list[str], Field(max_length=20)]
+
+
+class Keyed(BaseModel):
+    """A request that may need an API key."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    api_key: str = ""
+
+
+class DetectRequest(Keyed):
+    """POST /detect"""
+
+    q: Text
+
+
+class FileRequest(Keyed):
+    """POST /translate_file, without the file."""
+
+    source: str
+    target: str
+
+
+class ExplainRequest(FileRequest):
+    """POST /explain"""
+
+    q: Text
+
+
+class TranslateRequest(FileRequest):
+    """POST /translate. The fields after ``alternatives`` are not LibreTranslate's."""
+
+    q: Text | Annotated[list[str], Field(min_length=1)]
+    format: Literal["text", "html"] = "text"
+    alternatives: Annotated[int, Field(ge=0)] = 0
+    """Number of other translations."""
+    beam: Annotated[int | None, Field(ge=1)] = None
+    """Size of the beam; 1: greedy search."""
+    prefix: str = ""
+    """Text with which every line of the translation begins."""
+    must: Words = []
+    """Words or phrases that every line contains."""
+    never: Words = []
+    """Words or phrases that no line contains."""
+    min_confidence: Annotated[float | None, Field(ge=0, le=1)] = None
+    """A text with a lower confidence is not translated."""
+    alignment: bool = False
+    """Also give tokens, their probabilities and attention."""
+
+
+Asked = TypeVar("Asked", bound=Keyed)
+
+
+def body_schema(kind: type[Keyed], *, file: bool = False) -> dict[str, Any]:
+    """The description of a body for the OpenAPI document."""
+    schema = kind.model_json_schema()
+    if file:
+        schema["properties"]["file"] = {"type": "string", "format": "binary"}
+        schema["required"] += ["file"]
+        types = ["multipart/form-data"]
+    else:
+        types = ["application/json", "application/x-www-form-urlencoded"]
+    content = {name: {"schema": schema} for name in types}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def read_body(request: Request, kind: type[Asked]) -> Asked:
+    """The body of a request as JSON, or as a form where its type says so.
+
+    Raises:
+        HTTPException: it is neither, or its fields are others than ``kind`` says.
+    """
+    content = request.headers.get("content-type", "").lower()
+    if content.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+        async with request.form() as form:
+            return read_fields(form_fields(form), kind)
+    try:
+        fields = from_json(await request.body(), allow_inf_nan=False)
+    except ValueError as error:
+        raise HTTPException(400, f"Invalid request: not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise HTTPException(400, "Invalid request: a JSON object is expected")
+    return read_fields({name: v for name, v in fields.items() if v is not None}, kind)
+
+
+def form_fields(form: FormData) -> dict[str, Any]:
+    """The text fields of a form."""
+    fields: dict[str, Any] = {}
+    for name in form:
+        values = [value for value in form.getlist(name) if not isinstance(value, UploadFile)]
+        if values:
+            several = name in _LISTS and (name != "q" or len(values) > 1)
+            fields[name] = values if several else values[0]
+    return fields
+
+
+def read_fields(fields: dict[str, Any], kind: type[Asked]) -> Asked:
+    """Check the fields of a request.
+
+    Raises:
+        HTTPException: one is missing, or has another type or a value out of range.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if fields.get(name) in (None, "", []):
+            raise HTTPException(400, f"Invalid request: missing {name} parameter") from None
+        raise HTTPException(400, f"Invalid request: {name}: {first['msg']}") from None
