@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from dragoman.data.check.clean import REPAIRS, clean
 from dragoman.data.check.report import Report
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
 
 AWKWARD = (
@@ -54,10 +56,11 @@ texts = st.lists(st.sampled_from(AWKWARD), max_size=6).map("".join)
 rows = st.lists(st.tuples(texts, texts).map("\t".join), min_size=1, max_size=40)
 
 
-def fixed(folder: Path, data: bytes, name: str) -> tuple[Report, bytes]:
+def fixed(folder: Path, data: bytes, name: str, longest: int = 60) -> tuple[Report, bytes]:
     (folder / f"{name}.tsv").write_bytes(data)
     out = folder / f"{name}.out"
-    report = check_pairs([folder / f"{name}.tsv"], DataOptions(max_characters=60), fix=out)
+    options = DataOptions(max_characters=longest)
+    report = check_pairs([folder / f"{name}.tsv"], options, fix=out)
     return report, out.read_bytes()
 
 
@@ -110,6 +113,7 @@ def test_a_cleaned_text_is_clean(text: str, kinds: set[str]) -> None:
             "à là",
         ),
         # words of one script whose letters look like another's, also beside that script
+        *("XIXв", "ΔT, ΔH", "5 μM", "MMMын", "купил Windows'а и iPhone’а", "Τι Tι", "kα"),
         *("роса", "N;GEN;SG роса", "сахар у а", "СОС", "ΑΒΕ", "the word ухо", "kΩ Δt μm 5 µm"),
         # invisible characters that belong to the spelling
         *("ខ្ញុំ\u200bស្រឡាញ់", "می\u200cخواهم", "क्\u200dष", "👩\u200d👧", "ירושלים\u200f!", "ကို\u200bရ"),
@@ -124,6 +128,7 @@ def test_a_cleaned_text_is_clean(text: str, kinds: set[str]) -> None:
             "5 Å, 3 K, 2 Ω",
             "כַּעַס".replace("כַּ", "כַּ"),
         ),
+        *("write &lt; for <", "R&D at AT&amp;T", "sed 's/&amp;/\\&/g'", "12\u200f/5\u200f/2020"),
         *("Où\u202f? 4\u00a05", "grep 'a  b'", "AT&T; R&D", "x² ½ … – —", "𝔞 = 𝐱", "i̇ İ ı"),
     ],
 )
@@ -143,6 +148,7 @@ def test_right_text_stays_as_it_is(text: str) -> None:
         ("\u00e0 \u200b!", "\u00e0 !", "'à <U+200B>!' → 'à !'"),
         ("Mосква", "Москва", "'Mосква' → 'Москва'"),
         ("С’est", "C’est", "'С’est' → 'C’est'"),
+        ("Д’Aртаньян", "Д’Артаньян", "'Д’Aртаньян' → 'Д’Артаньян'"),
         ("cafe\u0301 ", "café", "→ 'café '"),
     ],
 )
@@ -189,6 +195,99 @@ def test_sentences_that_need_no_correction_stay(tmp_path: Path) -> None:
     assert out.decode() == f"{wrong}{same}{cased}"
     (found,) = (finding for finding in report.findings if finding.kind == "untranslated")
     assert (found.severity, found.count) == ("note", 1)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        # sides that differ in their form alone: capitals and marks are to be put in
+        [(f"we saw {n} birds", f"We saw {n} birds.") for n in "abcdefgh"],
+        # forms of a sentence that have answers of their own
+        [
+            (f"{a} {sign} {b}", f"{a}{name}{b}")
+            for a in "xyz"
+            for b in "xyz"
+            for sign, name in (("-", "minus"), ("*", "times"))
+        ],
+        [
+            (word, tag)
+            for n in range(9)
+            for word, tag in ((f"us{n} all", "PRON"), (f"US{n} all", "PROPN"))
+        ],
+    ],
+)
+def test_where_the_form_is_the_task_it_tells_texts_apart(
+    tmp_path: Path, pairs: list[tuple[str, str]]
+) -> None:
+    """A test of the same texts in another form has nothing in common with the training pairs."""
+    train = "".join(f"{source}\t{target}\n" for source, target in pairs)
+    train += "".join(f"other line {n}\tnothing {n} special\n" for n in range(30))
+    (tmp_path / "p.tsv").write_text(train)
+    test = "".join(f"{source.title()}!\tanswer {n}\n" for n, (source, _) in enumerate(pairs))
+    (tmp_path / "test.tsv").write_text(test)
+    report = check_pairs(
+        [tmp_path / "p.tsv"],
+        DataOptions(),
+        against=[tmp_path / "test.tsv"],
+        fix=tmp_path / "out.tsv",
+    )
+    assert (tmp_path / "out.tsv").read_text() == train
+    assert not {"test sources", "test pairs"} & {finding.kind for finding in report.findings}
+    plain = train.replace("minus", "").replace("times", "")
+    (tmp_path / "p.tsv").write_text("".join(plain.splitlines(True)[len(pairs) - 3 :]))
+    report = check_pairs([tmp_path / "p.tsv"], DataOptions(), against=[tmp_path / "test.tsv"])
+    (found,) = (f for f in report.findings if f.kind == "test sources")
+    assert found.severity == "problem" and found.count == 3
+
+
+def test_answers_that_are_no_words_and_names_stay(tmp_path: Path) -> None:
+    """Beyond doubt is only what no language, abbreviation or name can be."""
+    said = [f"{p.source}\t{p.target}\n" for p in sample_pairs("phrases", count=400)]
+    odd = [
+        "impossible\t-\n",
+        "Real Madrid 20:45 Atlético Bilbao\tReal Madrid 20:45 Atlético Bilbao\n",
+        f"RSVP\t{' '.join(['respond please as soon as you can'] * 9)}\n",
+    ]
+    wrong = [
+        "trois mots ici\t-\n",
+        "the very same sentence here\tthe very same sentence here\n",
+        f"oui .\t{' '.join(['respond please as soon as you can'] * 9)}\n",
+    ]
+    report, out = fixed(tmp_path, "".join((*said, *odd, *wrong)).encode(), "p", longest=2000)
+    assert out.decode() == "".join((*said, *odd))
+    counts = {finding.kind: finding.count for finding in report.findings}
+    assert {counts[kind] for kind in ("wordless", "untranslated", "length ratio")} == {2}
+
+
+def test_word_boundaries_without_ink_stay(tmp_path: Path) -> None:
+    """U+200B ends words in Khmer, Thai, Lao and Burmese, however few pairs have it."""
+    words = ["ខ្ញុំ", "แมว", "ຂ້ອຍ", "ရေ"]
+    lines = [f"{a}{b}{n}\t{a}\u200b{b}{n}\n" for n, (a, b) in enumerate(permutations(words, 2))]
+    report, out = fixed(tmp_path, "".join(lines).encode(), "p")
+    assert out.decode() == "".join(lines) and not report.changes
+
+
+def test_what_will_be_changed_is_told_first(tmp_path: Path) -> None:
+    """Every kind with its number and examples, and the removals before a file is there."""
+    lines = [f"e{n}\tf{n}\n" for n in range(98)]
+    data = "".join(("caf\u00c3\u00a9\tb\n", "co\u00adop\tb\n", *lines, lines[0], "x\n"))
+    (tmp_path / "p.tsv").write_text(data, encoding="utf-8")
+    out, seen = tmp_path / "out.tsv", list[str]()
+
+    def tell(report: Report) -> None:
+        assert not out.exists()
+        seen.extend(report.lines())
+
+    check_pairs([tmp_path / "p.tsv"], DataOptions(), fix=out, tell=tell)
+    at, place = next(n for n, line in enumerate(seen) if "REMOVES" in line), tmp_path / "p.tsv"
+    assert out.exists() and seen[at:] == [
+        "--fix REMOVES 2 OF 102 LINES, MORE THAN A HUNDREDTH",
+        f"--fix removes 1 line: columns ({place}:102: 1 column, 2 expected)",
+        f"--fix removes 1 line: duplicates ({place}:101: as line 3)",
+        f"--fix makes 1 change: broken encoding ({place}:1: 'cafÃ©' → 'café' "
+        "(encode latin-1, decode utf-8))",
+        f"--fix makes 1 change: invisible characters ({place}:2: 'co<U+00AD>op' → 'coop')",
+    ]
 
 
 def test_a_fix_that_leaves_nothing_is_refused(tmp_path: Path) -> None:

@@ -156,15 +156,20 @@ def test_the_cleaned_file_and_the_list_of_changes(folder: Path, report: Report) 
     done = {(int(place.rpartition(":")[2]), why): what for place, what, why, _ in rows[1:]}
     for line, fault in FAULTS.items():
         assert done.get((line, fault.kind), "") == fault.fixed, (line, fault)
-    assert done[947, "duplicates"] == done[1000, "shifted lines"] == "removed"
-    assert done[1100, "test sources"] == "removed"
+    assert done[947, "duplicates"] == done[1100, "test sources"] == "removed"
     assert done[968, "swapped sides"] == "changed"
     shifted = {line for line, why in done if why == "shifted lines"}
     assert shifted >= set(range(1003, 1037)) and shifted <= set(range(997, 1043))
+    assert all(done[line, "shifted lines"] == "changed" for line in range(1003, 1037))
     removed = {line for (line, _), what in done.items() if what == "removed"}
     clean = (folder / "clean.tsv").read_text("utf-8").splitlines()
     assert len(clean) == PAIRS - len(removed)
     assert report.cleaned.startswith(f"{len(clean):,} pairs in ")
+    right = [f"{p.source}\t{p.target}" for p in sample_pairs("phrases", count=PAIRS)]
+    assert set(clean) >= set(right[1002:1036])  # shifted targets stand where they belong
+    assert len(set(clean) - set(right)) <= sum(
+        fault.fixed != "removed" for fault in FAULTS.values()
+    )
 
 
 def test_a_cleaned_file_has_nothing_left_to_fix(folder: Path, report: Report) -> None:
@@ -220,6 +225,34 @@ def test_one_shift_is_one_run(tmp_path: Path) -> None:
     (finding,) = (f for f in report.findings if f.kind == "shifted lines")
     (place,) = finding.places
     assert abs(finding.count - 1000) < 5 and place.endswith("1 line further up")
+
+
+@pytest.mark.parametrize("change", ["lost", "added", "lost and added", "all"])
+def test_shifted_targets_are_put_where_they_belong(tmp_path: Path, change: str) -> None:
+    """No pair is made that was none before; but for a few at a change, all come back."""
+    pairs = sample_pairs("phrases", count=3000)
+    sources, targets = [p.source for p in pairs], [p.target for p in pairs]
+    if "lost" in change:
+        del targets[1000]
+    if "added" in change:
+        targets.insert(2000, "Oh, and one more.")
+    if change == "all":
+        del targets[:2]
+    rows = list(zip(sources, targets, strict=False))
+    (tmp_path / "p.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows), encoding="utf-8")
+    told: list[Report] = []
+    report = check_pairs(
+        [tmp_path / "p.tsv"], DataOptions(), fix=tmp_path / "out.tsv", tell=told.append
+    )
+    (finding,) = (f for f in report.findings if f.kind == "shifted lines")
+    assert len(finding.places) == 1
+    right = {(p.source, p.target) for p in pairs}
+    text = (tmp_path / "out.tsv").read_text("utf-8")
+    kept = [tuple(line.split("\t")) for line in text.splitlines()]
+    assert set(kept) <= right and len(kept) > 2980
+    moved = next(c for c in told[0].changes if (c.what, c.kind) == ("changed", "shifted lines"))
+    assert moved.count > 900 and "takes the target of line" in moved.examples[0]
+    assert told[0].cleaned == "" and told[0].changes == report.changes
 
 
 def test_one_language_on_both_sides_is_neither_swapped_nor_shifted(tmp_path: Path) -> None:

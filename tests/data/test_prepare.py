@@ -69,7 +69,7 @@ def test_each_part_of_the_text_is_decoded_only_where_it_is_wanted(
 
     monkeypatch.setattr(text_module, "open_batches", counted_open)
     monkeypatch.setattr(StoredText, "column", counted_column)
-    side = {} if automatic else WORD
+    side = {} if automatic else {**WORD, "keep_invisible": "", "casing": "plain"}
     tree = {
         "data": {"validation": 5},
         "model": {"shared_embeddings": shared},
@@ -78,7 +78,7 @@ def test_each_part_of_the_text_is_decoded_only_where_it_is_wanted(
     }
     found = prepared(tmp_path / "p", tree, PAIRS)
     assert len(opened) == 1 and len(found.train) == 55 and len(found.validation) == 5
-    # Each side: the training pairs once to learn from and, where the level is to be chosen, once
+    # Each side: the training pairs once to learn from and, where something is to be chosen, once
     # before to count words; all pairs once to be encoded.
     counts = (2 if shared else 1) * automatic
     for name in ("source", "target"):

@@ -16,7 +16,7 @@ from dragoman.config.toml import merge
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
-from dragoman.data.vocabularies import TextStatistics, choose_level
+from dragoman.data.vocabularies import TextStatistics, choose_level, choose_spelling
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import DataError, FolderError, OptionError
 
@@ -203,6 +203,24 @@ def test_digits_are_single_below_word_level() -> None:
             "ou est elle , la ?",
         ),
         ({"unicode": "none"}, "e\u0301", "e\u0301"),
+        ({"keep_invisible": "U+200B"}, "ខ\u200bគ\u00ad\ufeff\u200b", "ខ\u200bគ\u200b"),
+        ({"keep_invisible": "U+00AD U+200F"}, "sy\u00adl\u200bla\u200f", "sy\u00adlla\u200f"),
+        # a folder older than the option has "auto" there
+        ({"keep_invisible": "auto"}, "ខ\u200bគ", "ខគ"),
+        ({"lowercase": True, "casing": "auto"}, "ΟΔΟΣ IŞIK", "οδοσ işik"),
+        (
+            {"lowercase": True, "casing": "greek"},
+            "Ο ΔΡΟΜΟΣ ΣΑΣ, Σ’ ΑΓΑΠΩ",
+            "ο δρομος σας, σ’ αγαπω",
+        ),
+        ({"lowercase": True, "casing": "turkish"}, "IŞIK, İZMİR", "ışık, izmir"),
+        (
+            {"lowercase": True, "casing": "turkish", "unicode": "nfd"},
+            "IS\u0327IK İ",
+            "ıs\u0327ık i",
+        ),
+        ({"lowercase": True, "casing": "lithuanian"}, "Ì Í Ĩ ė", "i̇̀ i̇́ i̇̃ ė"),
+        ({"casing": "turkish"}, "IŞIK", "IŞIK"),
     ],
     ids=str,
 )
@@ -213,6 +231,68 @@ def test_normalisation(options: dict[str, object], text: str, expected: str) -> 
 def test_keep_only_must_be_a_set_of_characters() -> None:
     with pytest.raises(OptionError, match=r"keep_only: 'z-a' is not a set of characters"):
         tokenizer(keep_only="z-a")
+
+
+def test_keep_invisible_must_be_code_points() -> None:
+    with pytest.raises(OptionError, match=r"keep_invisible: '\[a' does not consist of code points"):
+        tokenizer(keep_invisible="[a")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "casing"),
+    [
+        (["ខ្ញុំ\u200bស្រឡាញ់"] * 6 + ["នេះ"] * 94, "U+200B", "plain"),
+        (["ខ្ញុំ\u200bស្រឡាញ់"] * 4 + ["នេះ"] * 96, "", "plain"),
+        (["sy\u00adlla\u00adble\u200e\ufeff"] * 9, "U+00AD U+200E", "plain"),
+        (["ışık", "deniz"], "", "turkish"),
+        (["οδός", "και"], "", "greek"),
+        (["lėi̇̀", "gė"], "", "lithuanian"),
+        (["straße", "İ" + "x"] + ["y"] * 60, "", "plain"),
+    ],
+)
+def test_what_recurs_is_how_a_language_is_spelt(text: list[str], kept: str, casing: str) -> None:
+    chosen = choose_spelling(SideOptions(), TextStatistics.of(text))
+    assert (chosen.keep_invisible, chosen.casing) == (kept, casing)
+    asked = SideOptions(keep_invisible="", casing="plain")
+    assert choose_spelling(asked, TextStatistics.of(text)) == asked
+
+
+def test_a_model_writes_what_ends_words_without_ink_and_says_what_is_dropped(
+    tmp_path: Path,
+) -> None:
+    words = ["ខ្ញុំ", "ទឹក", "ស្រឡាញ់"]
+    rows = [(a + b + str(n), f"{a}\u200b{b}{n}") for n in range(20) for a in words for b in words]
+    rows[3] = rows[3][0] + "\u00ad", rows[3][1]
+    text = "".join(f"{source}\t{target}\n" for source, target in rows)
+    (tmp_path / "pairs.tsv").write_text(text, encoding="utf-8")
+    said: list[str] = []
+    tree = {"source": {"strip_accents": True, "level": "char"}}
+    found = prepare(
+        [tmp_path / "pairs.tsv"], tmp_path, merge(Config(), tree, place="test"), said.append
+    )
+    (ids,) = found.target.encode([rows[0][1]])
+    assert found.target.decode(ids) == rows[0][1]
+    assert found.config.target.keep_invisible == "U+200B"
+    assert (
+        said
+        == [
+            "source.keep_invisible: U+00AD is dropped (in 1 of 162 texts)",
+            "source.strip_accents: takes signs away that are no accents in their scripts: "
+            "U+17B6, U+17B9, U+17BB, U+17C6, U+17D2",
+        ]
+        or said
+    )
+
+
+def test_a_unigram_vocabulary_of_automatic_size_holds_every_character() -> None:
+    text = [chr(0x4E00 + 3 * n) + chr(0x6001 + n) for n in range(700)]
+    chosen = choose_level(SideOptions(level="unigram"), TextStatistics.of(text))
+    assert chosen.vocabulary == 1400 + 500 + 222
+    assert len(train_tokenizer(text, chosen)) > 1400
+    with pytest.raises(
+        OptionError, match="no unigram vocabulary of 900 can be learned: .*all chars"
+    ):
+        train_tokenizer(text, replace(chosen, vocabulary=900))
 
 
 def test_rare_words_are_left_out() -> None:

@@ -24,7 +24,7 @@ class Check:
     fix: OutputFile = None
     """Write the pairs that remain, with all that can be put right, to this
     file as TSV; its name and ".changes.tsv" lists what was removed or
-    changed, and why."""
+    changed, and why. Each kind of change is told with examples first."""
     places: Annotated[int | None, Range(0)] = None
     """Places told of each finding (default: 3, with --json 1,000)."""
     json: bool = False
@@ -38,11 +38,17 @@ def main(asked: Check, given: Given) -> int:
     check_options(Config(data=reading))
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places
     from dragoman.data.check.check import check_pairs  # only now: --help answers at once
-    from dragoman.data.check.report import to_json
+    from dragoman.data.check.report import Report, to_json
 
-    report = check_pairs(asked.pairs, reading, against=asked.against, fix=asked.fix, shown=shown)
+    def show(report: Report) -> None:
+        if not asked.json:
+            print("\n".join(report.lines()), flush=True)
+
+    report = check_pairs(
+        asked.pairs, reading, against=asked.against, fix=asked.fix, shown=shown, tell=show
+    )
     if asked.json:
         print(json.dumps(report, default=to_json, ensure_ascii=False, indent=1))
-    else:
-        print("\n".join(report.lines()))
+    elif report.cleaned:
+        print(f"cleaned: {report.cleaned}")
     return 0

@@ -36,6 +36,7 @@ class Range:
 
 
 Auto = Literal["auto"]
+Casing = Literal["auto", "plain", "turkish", "greek", "lithuanian"]
 Count = Annotated[int, Range(0)]
 PositiveCount = Annotated[int, Range(1)]
 Amount = Annotated[float, Range(0)]
@@ -106,10 +107,18 @@ class SideOptions:
     the vocabulary."""
     unicode: Literal["nfc", "nfd", "nfkc", "nfkd", "none"] = "nfc"
     """The Unicode normal form to which text is brought."""
+    keep_invisible: str = "auto"
+    """Invisible characters that stay in the text, such as 'U+200B U+00AD';
+    others are dropped (auto: those that a twentieth of the training texts
+    has)."""
     lowercase: bool = False
     """Make text lower case."""
+    casing: Casing = "auto"
+    """Lowercase: the language whose rules are followed: turkish turns I into
+    ı, greek ends words in ς, lithuanian keeps the dot of an accented i (auto:
+    by the letters of the training text)."""
     strip_accents: bool = False
-    """Remove accents (é becomes e)."""
+    """Remove accents (é becomes e), and vowel signs of other scripts."""
     space_punctuation: str = ""
     """Put spaces around each of these characters, for example ',.!?'."""
     keep_only: str = ""

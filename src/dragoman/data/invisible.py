@@ -5,11 +5,15 @@ import re
 INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 """The inside of a regular-expression class: soft hyphen, marks of direction, U+200B and others.
 
-The normalizer of models drops these characters; the list is part of the models that exist.
+The normalizer of models drops these characters, but for those of the option ``keep_invisible``;
+the list is part of the models that exist.
 """
 
 JOINERS = "\u200c\u200d"
 """Zero width (non-)joiner: invisible too, but many scripts and emoji are spelt with them."""
+
+UNSEEN = frozenset(re.findall(f"[{INVISIBLE}]", "".join(map(chr, range(1 << 16)))))
+"""The characters of ``INVISIBLE`` one by one."""
 
 BLANK = "".join(c for c in map(chr, range(1 << 16)) if re.match(rf"[\s{INVISIBLE}{JOINERS}]", c))
 """White space and every character without ink: a text of nothing else is empty."""

@@ -93,7 +93,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         text = store_text(_read(files, config, say), aside / _TEXT, config)
         if left_out := int((text.parts == LEFT_OUT).sum()):
             say(f"{left_out} pairs left out: shorter or longer than asked for")
-        config, *tokenizers = learn_tokenizers(text, config, taken)
+        config, *tokenizers = learn_tokenizers(text, config, taken, say)
 
         def write(what: str, name: str, pairs: Iterable[Pair], **options: Any) -> int:
             examples = encode(pairs, tokenizers, copy=config.model.copy)

@@ -11,8 +11,12 @@ _UNSEEN = re.compile(f"[{INVISIBLE}]")
 
 
 def sentence_key(text: str) -> str:
-    """``text`` without what spellings of one sentence differ in: case, punctuation, spaces."""
+    """``text`` without what spellings of one sentence differ in: case, punctuation, spaces.
+
+    Every sign of a text without letters counts: 12 - 3 is not 12 * 3.
+    """
     folded = text.casefold()
     if not folded.isascii():
         folded = _UNSEEN.sub("", unicodedata.normalize("NFC", folded))
-    return " ".join(_PUNCTUATION.sub(" ", folded).split()) or folded
+    plain = _PUNCTUATION.sub(" ", folded) if any(map(str.isalpha, folded)) else folded
+    return " ".join(plain.split()) or folded

@@ -3,16 +3,18 @@
 Levels and sizes of vocabularies that are "auto" are chosen by statistics of the training text.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from dragoman.config.options import Config, SideOptions
+from dragoman.config.options import Casing, Config, SideOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import load_config
+from dragoman.data.invisible import UNSEEN
 from dragoman.data.text import TRAIN, StoredText
 from dragoman.data.tokenizer import BYTES, Tokenizer
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
@@ -25,6 +27,14 @@ _BYTES_FROM = 1000
 """Smallest vocabulary that gets byte tokens when ``byte_fallback`` is "auto"."""
 _WORDS_PER_SUBWORD = 60
 """Running words of training text for each subword of a vocabulary of size "auto"."""
+_USUAL = 20
+"""What one of so many texts has is how they are spelt."""
+_CASINGS: dict[str, Casing] = {
+    **dict.fromkeys("ıİ", "turkish"),
+    **dict.fromkeys("ςΣ", "greek"),
+    "ė\u0307": "lithuanian",
+}
+"""Letters that together show a language, and its name in the option ``casing``."""
 _OF_PART = {"encoder": ("source", SOURCE), "decoder": ("target", TARGET)}
 """The side that a part of a model reads or writes, and the file of its tokenizer."""
 _OF_THIS_RUN = ("max_tokens", "min_characters", "max_characters", "vectors", "freeze_vectors")
@@ -68,13 +78,14 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
 
 
 def learn_tokenizers(
-    text: StoredText, config: Config, taken: Taken
+    text: StoredText, config: Config, taken: Taken, say: Callable[[str], None]
 ) -> tuple[Config, Tokenizer, Tokenizer]:
     """Choose what is left to be chosen, and learn the tokenizers that are not taken.
 
+    ``say`` is told what the options take away of the text.
+
     Returns:
-        The options without "auto" in the level and the vocabulary of a side; the tokenizers of
-        source and target.
+        The options of the sides without "auto"; the tokenizers of source and target.
 
     Raises:
         DataError: no text is left to learn from.
@@ -87,11 +98,17 @@ def learn_tokenizers(
         return chain.from_iterable(text.column(name, TRAIN) for name in columns)
 
     for side in ("source", "target"):
+        if side in taken:
+            continue
         options = getattr(config, side)
-        is_automatic = "auto" in (options.level, options.vocabulary)
+        choices = options.level, options.vocabulary, options.keep_invisible, options.casing
+        is_automatic = "auto" in choices
         statistics = TextStatistics.of(training_text(side) if is_automatic else ())
-        chosen: Any = choose_level(options, statistics, whole_words=config.model.copy)
+        options = choose_level(options, statistics, whole_words=config.model.copy)
+        chosen: Any = choose_spelling(options, statistics)
         config = replace(config, **{side: chosen})
+        for line in losses(chosen, statistics):
+            say(f"{side}.{line}")
     check_options(config)
     source = taken.get("source") or train_tokenizer(training_text("source"), config.source)
     if shared:
@@ -103,7 +120,7 @@ def learn_tokenizers(
 
 @dataclass(frozen=True, slots=True)
 class TextStatistics:
-    """What :func:`choose_level` must know of one side's text."""
+    """What must be known of one side's text to choose its options."""
 
     lines: int
     words: int
@@ -111,16 +128,23 @@ class TextStatistics:
     distinct: int
     """Different words."""
     characters: int = 0
+    texts_with: Counter[str] = field(default_factory=Counter)
+    """The number of texts that have each character; those in ASCII are not counted."""
+    alphabet: int = 0
+    """Different characters."""
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Self:
         """Count in one pass."""
         words, lines, characters = Counter[str](), 0, 0
+        ascii_letters, others = set[str](), Counter[str]()
         for text in texts:
             lines += 1
             characters += len(text)
             words.update(text.split())
-        return cls(lines, words.total(), len(words), characters)
+            (ascii_letters if text.isascii() else others).update(set(text))
+        alphabet = len(ascii_letters | others.keys())
+        return cls(lines, words.total(), len(words), characters, others, alphabet)
 
 
 def choose_level(
@@ -151,6 +175,42 @@ def choose_level(
         fallback = vocabulary == "auto" or vocabulary >= _BYTES_FROM
     if vocabulary == "auto":
         subwords = min(8000, max(500, statistics.words // _WORDS_PER_SUBWORD // 100 * 100))
+        if level == "unigram":  # it must hold every character
+            subwords = max(subwords, statistics.alphabet + 500)
         subwords += len(BYTES) if fallback else 0
         vocabulary = subwords if level in ("bpe", "unigram") else 50_000
     return replace(options, level=level, vocabulary=vocabulary, byte_fallback=fallback)
+
+
+def choose_spelling(options: SideOptions, statistics: TextStatistics) -> SideOptions:
+    """Put what a twentieth of the texts has in the place of "auto" in what is kept of them."""
+    kept, casing = options.keep_invisible, options.casing
+    usual = {c for c, n in statistics.texts_with.items() if n * _USUAL >= statistics.lines}
+    if kept == "auto":
+        kept = " ".join(f"U+{ord(c):04X}" for c in sorted(usual & UNSEEN - {"\ufeff"}))
+    if casing == "auto":
+        casing = next(
+            (name for letters, name in _CASINGS.items() if usual >= set(letters)), "plain"
+        )
+    return replace(options, keep_invisible=kept, casing=casing)
+
+
+def losses(options: SideOptions, statistics: TextStatistics) -> Iterator[str]:
+    """What of the text a model can never see or write, an option and its effect each."""
+    found = {c: n for c, n in statistics.texts_with.items() if 1000 * n >= statistics.lines}
+    for c in sorted(UNSEEN & found.keys() - {"\ufeff"}):
+        if (code := f"U+{ord(c):04X}") not in options.keep_invisible:
+            share = f"{found[c]:,} of {statistics.lines:,} texts"
+            yield f"keep_invisible: {code} is dropped (in {share})"
+    signs = [c for c in found if _has_sign(c)] if options.strip_accents else []
+    if signs:
+        names = ", ".join(f"U+{ord(c):04X}" for c in sorted(signs)[:5])
+        yield f"strip_accents: takes signs away that are no accents in their scripts: {names}"
+
+
+def _has_sign(letter: str) -> bool:
+    """Whether a character is or has a mark, such as a vowel sign, of no Latin or Greek letter."""
+    base, *marks = list(unicodedata.normalize("NFD", letter))
+    if "\u0300" <= base <= "\u036f" or unicodedata.name(base, "").startswith(("LATIN", "GREEK")):
+        return False
+    return "Mn" in map(unicodedata.category, (base, *marks))

@@ -113,17 +113,19 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
 
     Order: Unicode form, invisible characters, accents, case, spaces around punctuation, characters
     outside ``keep_only``. Last, white space of every kind becomes single spaces, none at the ends.
+    What is still "auto" (in folders older than the option) is as if it were not there.
 
     Raises:
-        OptionError: ``keep_only`` is not the inside of a regular-expression class.
+        OptionError: ``keep_only`` is not the inside of a regular-expression class, or
+            ``keep_invisible`` does not consist of code points.
     """
     form = [] if options.unicode == "none" else [getattr(normalizers, options.unicode.upper())()]
-    steps = [*form, normalizers.Replace(Regex(f"[{INVISIBLE}]"), "")]
+    steps = [*form, normalizers.Replace(Regex(_dropped(options.keep_invisible)), "")]
     if options.strip_accents:
         composed = form if options.unicode in ("nfc", "nfkc") else []
         steps += [normalizers.NFD(), normalizers.StripAccents(), *composed]
     if options.lowercase:
-        steps.append(normalizers.Lowercase())
+        steps += _lower(options.casing)
     for mark in dict.fromkeys(options.space_punctuation):
         steps.append(normalizers.Replace(mark, f" {mark} "))
     if kept := options.keep_only:
@@ -138,6 +140,31 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
             raise OptionError(cause, place="keep_only", cure="such as 'a-zA-Z,.!?'") from error
     steps += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     return normalizers.Sequence(steps)
+
+
+def _dropped(kept: str) -> str:
+    """An expression for the invisible characters that are not ``kept`` (``U+200B U+00AD``)."""
+    codes = [] if kept == "auto" else kept.split()
+    if not all(re.fullmatch("U\\+[0-9A-F]{4}", code) for code in codes):
+        cause, cure = f"{kept!r} does not consist of code points", "such as 'U+200B U+00AD'"
+        raise OptionError(cause, place="keep_invisible", cure=cure)
+    spared = "".join(f"{chr(int(code[2:], 16))}" for code in codes)
+    return f"(?![{spared}])[{INVISIBLE}]" if codes else f"[{INVISIBLE}]"
+
+
+def _lower(casing: str) -> list[normalizers.Normalizer]:
+    """Lower-casing by a language's rules, for letters that Unicode's SpecialCasing treats apart."""
+    if casing == "turkish":
+        dotless = normalizers.Replace("I", "ı")
+        return [normalizers.Replace(Regex("İ|I\u0307"), "i"), dotless, normalizers.Lowercase()]
+    steps: list[normalizers.Normalizer] = [normalizers.Lowercase()]
+    if casing == "greek":
+        end = Regex("(?<=[\\p{L}\\p{M}])σ(?![\\p{L}\\p{M}])")
+        steps.append(normalizers.Replace(end, "ς"))
+    if casing == "lithuanian":
+        for composed, accent in zip("ìíĩ", "\u0300\u0301\u0303", strict=True):
+            steps.append(normalizers.Replace(Regex(f"{composed}|i{accent}"), f"i\u0307{accent}"))
+    return steps
 
 
 def _spells_bytes(options: SideOptions) -> bool:

@@ -3,11 +3,10 @@
 Nothing is known of the languages: what is usual is learned from the corpus, so that a few wrong
 pairs stand out against the rest. Words are not needed: texts are cut into trigrams of characters.
 
-    N rows   W trigrams of all rows   H hashes   D width of a vector   F farthest shift
+    N rows   W trigrams of all rows   H hashes   D width of a vector   F farthest shift   B blocks
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,15 +15,21 @@ import numpy as np
 from dragoman.data.check.columns import Corpus, Numbers
 from dragoman.data.check.report import Finding, Rows, counted, excerpt
 
-_HASHES, _WIDTH, _FARTHEST, _WINDOW = 1 << 16, 32, 5, 10
-_NEAR = 200
-"""Windows that find the same shift so few rows apart are of one run."""
+_HASHES, _FARTHEST, _BLOCK = 1 << 16, 5, 8
+_WIDE, _NARROW, _MANY = 128, 32, 12_000
+"""Width of a vector: the first up to so many rows, where each must tell more; else the second."""
+_FEWEST = 20
+"""So few rows say nothing of a shift."""
 _ONE_LANGUAGE = 0.7
 """Where the sides have so much of their words in common, both are of one language."""
 _SURE = 4.0
 """Log-odds from which a text clearly belongs to a side."""
-_DEVIATIONS = 5.0
-"""How far a shift must fit better than none, in standard deviations of pairs drawn at random."""
+_CHANGE = 30.0
+"""Log-odds by which a change of the shift must explain the rows better."""
+_UNSURE = 12.0
+"""Log-odds up to which another place of a change is as likely."""
+_ROUNDS = 6
+"""Most times that shifts are looked for with what was learned from pairs put right."""
 
 
 class _Trigrams(NamedTuple):
@@ -49,25 +54,33 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
         The pairs with exchanged sides, those of shifted lines, and whether the two sides are of
         two languages: with one language on both, neither can be told.
     """
-    wrong, two_languages, runs = np.zeros(0, np.int64), False, list[tuple[int, int, int]]()
+    every, wrong, two_languages = np.arange(len(corpus.lines)), np.zeros(0, np.int64), False
+    shifts, takes = np.zeros_like(every), every
     source, target = corpus.source.words, corpus.target.words
     if (source & target).total() < _ONE_LANGUAGE * target.total():
         sides = _trigrams(corpus.source.texts), _trigrams(corpus.target.texts)
         wrong, two_languages = _swapped(*sides)
         # With one language on both sides, a text is likest to itself: dialogues would seem shifted.
-        if two_languages and len(corpus.lines) > 2 * _WINDOW:
-            runs = list(_shifted(len(corpus.lines), *sides))
-    starts = np.array([first for first, _, _ in runs], np.int64)
-    rows = np.concatenate([starts[:0], *(np.arange(first, last + 1) for first, last, _ in runs)])
+        if two_languages and len(every) > _FEWEST:
+            shifts, takes = _shifted(len(every), *sides)
+    changes = np.flatnonzero(np.diff(shifts, prepend=0, append=0))
 
-    def elsewhere(row: int) -> str:
-        last, by = next((last, by) for first, last, by in runs if first <= row <= last)
-        far, way = counted(abs(by), "line"), "down" if by > 0 else "up"
+    def run(first: int) -> str:
+        last = int(changes[np.searchsorted(changes, first, "right")]) - 1
+        far, way = counted(abs(int(shifts[first])), "line"), "down" if shifts[first] > 0 else "up"
         return f"to line {corpus.lines[last]}: the right target stands {far} further {way}"
 
+    def moved(row: int) -> str:
+        place = takes[row]
+        if place < 0:
+            return "no target near it is surely its own"
+        return f"takes the target of line {corpus.lines[place]}"
+
+    rows, starts = np.flatnonzero(takes != every), changes[:-1]
     swapped = corpus.finding("swapped sides", wrong, lambda row: excerpt(corpus.text(row)[0]))
-    shifted = corpus.finding("shifted lines", starts, elsewhere, fixed=rows)
-    return swapped, replace(shifted, count=len(rows)), two_languages
+    shifted = corpus.finding("shifted lines", starts[shifts[starts] != 0], run, rows)
+    shifted = replace(shifted, count=len(rows), detail=moved, moves=takes[rows])
+    return swapped, shifted, two_languages
 
 
 def _sums(table: Numbers, rows: Numbers, starts: Numbers) -> Numbers:
@@ -117,47 +130,72 @@ def _swapped(*sides: _Trigrams) -> tuple[Rows, bool]:
     return np.array(rows, np.int64), True
 
 
-def _shifted(size: int, source: _Trigrams, target: _Trigrams) -> Iterator[tuple[int, int, int]]:
-    """First and last row of runs whose right targets stand some rows further, and how many.
+def _shifted(size: int, source: _Trigrams, target: _Trigrams) -> tuple[Rows, Rows]:
+    """Find the rows whose right targets stand some rows further.
 
     Each trigram of the targets has a random direction, a text the sum of its trigrams', a trigram
     of the sources the sum of the texts that it was seen with (random indexing: Kanerva,
     Kristoferson and Holst 2000). A source then points where its target points; it is judged by
-    the other pairs alone.
+    the other pairs alone. What is found is put right, and learned from in the next round.
+
+    Returns:
+        How many rows further the right target of each row stands [N]; and the row whose target
+        each is to take [N]: its own, another, or -1 where none near it is surely right.
     """
-    directions = np.random.default_rng(0).standard_normal((_HASHES, _WIDTH), np.float32)
+    width = _WIDE if size < _MANY else _NARROW
+    directions = np.random.default_rng(0).standard_normal((_HASHES, width), np.float32)
     directions *= np.log1p(size / np.maximum(1, target.seen))[:, None]
     points = _unit(target.sums(directions) - target.seen @ directions / size)
+    every, best = np.arange(size), -math.inf
     for belongs in (0, -1, 1, -2, 2):  # are all of them shifted?
-        fits, mean, deviation = _fits(source, points, belongs)
-        if mean > deviation:  # better than chance
-            yield from _runs(fits, _DEVIATIONS * deviation * math.sqrt(2 * _WINDOW))
-            return
+        start, at = np.full(size, belongs), _FARTHEST + belongs
+        fits, chance = _fits(source, points, start)
+        mean, near = fits[at].mean(), max(fits[at - 1].mean(), fits[at + 1].mean())
+        if mean > best:
+            best, found, shifts, weight = float(mean), fits, start, float(mean) / chance**2
+        if mean > max(chance / 2, 1.3 * near):
+            break
+    for _ in range(_ROUNDS):
+        before = shifts
+        shifts, unsure = _runs(found * max(0.0, weight))
+        if np.array_equal(shifts, before):
+            break
+        found, _ = _fits(source, points, shifts)
+        own, last = _FARTHEST + shifts, len(found) - 1
+        beside = found[np.maximum(own - 1, 0), every] + found[np.minimum(own + 1, last), every]
+        ahead = found[own, every] - beside / 2
+        weight = float(2 * ahead.mean() / max(1e-6, ahead.var()))
+    takes, fit = every + shifts, found[_FARTHEST + shifts, every]
+    takes[unsure | (takes < 0) | (takes >= size)] = -1
+    # A target that two rows would take goes to the one that it fits better.
+    most = np.full(size + 1, -np.inf)
+    np.maximum.at(most, takes, fit)
+    takes[fit < most[takes]] = -1
+    return shifts, takes
 
 
-def _fits(source: _Trigrams, points: Numbers, belongs: int) -> tuple[Numbers, float, float]:
+def _fits(source: _Trigrams, points: Numbers, belongs: Numbers) -> tuple[Numbers, float]:
     """How well each source fits the target so many rows further, [2 F + 1, N].
 
-    Learned from the pairs of each source with the target ``belongs`` rows further. The second
-    value is the mean fit of these, each judged by the others; the third the standard deviation of
-    the fit of pairs that do not belong together.
+    Learned from the pairs of each source with the target ``belongs`` [N] rows further; each is
+    judged by the others. The second value is the standard deviation of the fit of pairs that do
+    not belong together.
     """
+    size = len(points)
     around = np.pad(points, ((_FARTHEST, _FARTHEST), (0, 0)))
-    near = [around[by : by + len(points)] for by in range(2 * _FARTHEST + 1)]
-    own = near[_FARTHEST + belongs]
-    found, order = (
-        np.flatnonzero(source.seen),
-        np.argsort(source.ids.astype(np.uint16), stable=True),
-    )
-    rows = np.repeat(np.arange(len(own)), np.diff(source.bounds))[order]
-    seen, learned = source.seen[found], np.zeros((_HASHES, _WIDTH), np.float32)
+    own = around[np.arange(size) + belongs + _FARTHEST]
+    found = np.flatnonzero(source.seen)
+    order = np.argsort(source.ids.astype(np.uint16), kind="stable")
+    rows = np.repeat(np.arange(size), np.diff(source.bounds))[order]
+    seen, learned = source.seen[found], np.zeros((_HASHES, points.shape[1]), np.float32)
     learned[found] = _sums(own, rows, np.cumsum(seen) - seen)
-    trust = np.log1p(len(own) / np.maximum(1, source.seen)) / (source.seen + 3)
+    trust = np.log1p(size / np.maximum(1, source.seen)) / (source.seen + 3)
     trust = trust.astype(np.float32)[:, None]
     meant = _unit(source.sums(learned * trust) - own * source.sums(trust))
+    near = (around[by : by + size] for by in range(2 * _FARTHEST + 1))
     fits = np.stack([(meant * other).sum(1) for other in near])
-    chance = (meant * np.roll(own, len(own) // 2, axis=0)).sum(1)
-    return fits, float(fits[_FARTHEST + belongs].mean()), float(chance.std())
+    chance = (meant * np.roll(own, size // 2, axis=0)).sum(1)
+    return fits, max(0.05, float(chance.std()))  # none of texts that are all alike
 
 
 def _unit(vectors: Numbers) -> Numbers:
@@ -165,19 +203,36 @@ def _unit(vectors: Numbers) -> Numbers:
     return vectors
 
 
-def _runs(fits: Numbers, needed: float) -> Iterator[tuple[int, int, int]]:
-    """Runs in which another shift fits much better than none, in a window of rows."""
-    sums = np.cumsum(np.pad(fits - fits[_FARTHEST], ((0, 0), (1, 0))), axis=1, dtype=np.float64)
-    windows = sums[:, _WINDOW:] - sums[:, :-_WINDOW]
-    by, found = windows.argmax(axis=0), np.flatnonzero(windows.max(axis=0) > max(needed, 1e-6))
-    # Windows that are near each other and agree are one run.
-    breaks = (np.diff(found) > _NEAR) | (np.diff(by[found]) != 0)
-    end = 0
-    for group in np.split(found, np.flatnonzero(breaks) + 1):
-        if len(group):
-            shift, low = by[group[0]], max(end, group[0] - _WINDOW)
-            # The stretch with the greatest sum (Kadane).
-            total = sums[shift, low : group[-1] + 2 * _WINDOW + 1]
-            last = int(np.argmax(total[1:] - np.minimum.accumulate(total)[:-1]))
-            first, end = int(np.argmin(total[: last + 1])), low + last + 1
-            yield int(low + first), int(low + last), int(shift) - _FARTHEST
+def _runs(odds: Numbers) -> tuple[Rows, Rows]:
+    """Cut the rows into runs of one shift each: the few changes that explain them best (Viterbi).
+
+    Args:
+        odds: log-odds of each shift for each row, [2 F + 1, N].
+
+    Returns:
+        The shift of each row [N], and whether the row lies where the place of a change is not
+        sure [N].
+    """
+    size, same = odds.shape[1], np.arange(len(odds))
+    blocks = np.add.reduceat(odds, np.arange(0, size, _BLOCK), axis=1).T  # [B, 2 F + 1]
+    score = np.where(same == _FARTHEST, 0.0, -_CHANGE)
+    origins = []
+    for gain in blocks:
+        top = int(score.argmax())
+        stays = score >= score[top] - _CHANGE
+        origins.append(np.where(stays, same, top))
+        score = np.where(stays, score, score[top] - _CHANGE) + gain
+    state, states = int(score.argmax()), list[int]()
+    for origin in reversed(origins):
+        states.append(state)
+        state = int(origin[state])
+    shifts, unsure = np.repeat(states[::-1], _BLOCK)[:size], np.zeros(size, bool)
+    for edge in (np.flatnonzero(np.diff(shifts)) + 1).tolist():
+        before, after = shifts[edge - 1], shifts[edge]
+        low, high = max(0, edge - 2 * _BLOCK), min(size, edge + 2 * _BLOCK)
+        # The place of the change, to the row: where the sum of both parts is greatest.
+        sums = np.cumsum(np.append(0.0, odds[before, low:high] - odds[after, low:high]))
+        place, likely = low + int(sums.argmax()), np.flatnonzero(sums > sums.max() - _UNSURE)
+        shifts[low:place], shifts[place:high] = before, after
+        unsure[low + likely[0] : low + likely[-1]] = True
+    return shifts - _FARTHEST, unsure

@@ -41,6 +41,7 @@ _SPELT_WITH_INVISIBLE = re.compile(
     "[^\\W\\d_\0-\u052f\u1c80-\u1c8f\u1d00-\u1fff\u2100-\u218f\u2c60-\u2c7f\ua640-\ua7ff]"
 )
 """Letters of scripts other than Latin, Greek and Cyrillic."""
+_ENTITY = "&#?[0-9A-Za-z]{1,24};"
 _ENCODING = TextFixerConfig(replace_lossy_sequences=False)
 
 
@@ -52,22 +53,40 @@ def _decoded(text: str) -> str:
 def one_script(text: str) -> str:
     """Replace letters of another script in a word by those of the word that they look like.
 
-    A word is spelt in the one script that takes the fewest letters changed; it stays where no
-    script or more than one does. A word of one script stays, whatever its letters look like:
-    *poca* in Cyrillic letters is a Russian word.
+    A word is spelt in the one script that takes the fewest letters changed, half of them at most.
+    It stays where no script or more than one does, and where it may be right:
+
+    - a word of one script, whatever its letters look like: *poca* in Cyrillic is a Russian word;
+    - a Greek letter before a Latin one, a symbol: ΔT;
+    - a word with an ending of another script behind an apostrophe, in a text that has more words
+      of that script: iPhone'a, with a Cyrillic ending, in a Russian sentence.
     """
 
     def word(found: re.Match[str]) -> str:
         old, ways = found[0], []
         for script, twins in _SPELLINGS:
             new = old.translate(twins)
-            if re.fullmatch(f"(?:{script}|['\u2019])+", new):
-                ways.append((sum(map(ne, old, new)), new))
-        best = min(ways, default=(0, old))
-        return best[1] if sum(changed == best[0] for changed, _ in ways) == 1 else old
+            changes = sum(map(ne, old, new))
+            own = len(re.findall(script, old))
+            if re.fullmatch(f"(?:{script}|['\u2019])+", new) and changes <= own:
+                if script is not GREEK or own > 1:
+                    ways.append((changes, script, new))
+        changes, _, new = min(ways, default=(0, "", old))
+        if not changes or sum(way[0] == changes for way in ways) > 1:
+            return old
+        parts = [_scripts(part) for part in re.split("['\u2019]", old)]
+        beside = _scripts(text[: found.start()] + text[found.end() :])
+        if max(map(len, parts)) == 1 and beside >= set().union(*parts):
+            return old
+        return new
 
     plain = re.sub(_LIGATURE, lambda found: unicodedata.normalize("NFKC", found[0]), text)
     return _WORD.sub(word, plain)
+
+
+def _scripts(text: str) -> set[str]:
+    """Which of Latin, Greek and Cyrillic letters a text has."""
+    return {script for script, _ in _SPELLINGS if re.search(script, text)}
 
 
 def mixed_scripts(text: str) -> str:
@@ -78,10 +97,19 @@ def mixed_scripts(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Without invisible characters, but for those that a script may be spelt with."""
-    if _SPELT_WITH_INVISIBLE.search(text):
+    if _SPELT_WITH_INVISIBLE.search(text) or not _scripts(text):
         return text.replace("\u00ad", "")
     text = re.sub(f"[{_UNSEEN}]", "", text)
     return re.sub(f"(?<={LATIN})[{JOINERS}]+(?={LATIN})", "", text)
+
+
+def _unescaped(text: str) -> str:
+    """HTML's entities as characters, unless the text has signs of its own beside their names.
+
+    A text with both ``&lt;`` and ``<`` is about HTML.
+    """
+    signs = {unescape_html(name) for name in re.findall(_ENTITY, text)} & set("<>&")
+    return text if any(sign in re.sub(_ENTITY, "", text) for sign in signs) else unescape_html(text)
 
 
 def _composed(text: str) -> str:
@@ -91,7 +119,7 @@ def _composed(text: str) -> str:
 
 
 REPAIRS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "entities": ("&#?[0-9A-Za-z]{1,24};", unescape_html),
+    "entities": (_ENTITY, _unescaped),
     "broken encoding": ("[\u0080-\u009f]|[^\\x00-\\x7f]{2}|[ÂÃÅÎÐÙâãð] ", _decoded),
     "invisible characters": (f"[{_UNSEEN}{JOINERS}]", _visible),
     "look-alike letters": (f"{TWO_SCRIPTS}|{_LIGATURE}", one_script),

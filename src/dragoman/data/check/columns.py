@@ -53,7 +53,7 @@ class Column:
             split = [line.split() for line in lines]
             words.update(chain.from_iterable(split))
             alphabet.update("".join(lines))
-            hashes, keys = map(hash, lines), (hash(_key(line)) for line in lines)
+            hashes, keys = map(hash, lines), (hash(sentence_key(line)) for line in lines)
             counts = (hashes, keys, map(len, lines), map(len, split))
             numbers.append([np.fromiter(each, np.int64, len(lines)) for each in counts])
         return cls(texts, words, alphabet, *np.concatenate(numbers, axis=1))
@@ -140,11 +140,6 @@ class Corpus:
         places = tuple(f"{self.place(row)}: {detail(row)}" for row in rows[: self.shown].tolist())
         fixed = (rows if fix else rows[:0]) if fixed is None else fixed
         return Finding(kind, severity, len(rows), meaning, places, fixed=fixed, detail=detail)
-
-
-def _key(text: str) -> str:
-    """What texts that count as the same share; in one without letters every sign counts."""
-    return sentence_key(text) if any(map(str.isalpha, text)) else text.strip()
 
 
 def _lengths(values: Numbers) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """What pairs show beside others: repetitions, overlap with a test, unusual lengths, their order.
 
-Repetitions are judged by hashes of whole texts, with or without case, punctuation and spaces.
+Repetitions are judged by hashes of whole texts: without case, punctuation and spaces, unless these
+are what the pairs are about.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import numpy as np
 
 from dragoman.data.check.columns import Corpus, Numbers
 from dragoman.data.check.report import Finding, Rows, excerpt
+
+_SYSTEMATIC = 5
+"""Fewest pairs, or sentences in several forms, that show that the form counts."""
 
 
 def comparisons(
@@ -23,14 +27,39 @@ def comparisons(
         misplaced: rows that are known to be swapped or shifted.
         two_languages: the sides are of two languages.
     """
+    exact = form_counts(corpus)
     if test:
-        yield from overlap(corpus, test)
+        yield from overlap(corpus, test, exact=exact)
         yield unknown_words(corpus, test)
     yield duplicates(corpus)
     yield untranslated(corpus, two_languages=two_languages)
     yield length_ratio(corpus, misplaced)
-    yield from shared(corpus)
+    yield from shared(corpus, exact=exact)
     yield sorted_by_length(corpus)
+
+
+def form_counts(corpus: Corpus) -> bool:
+    """Whether case, punctuation and spaces are what the pairs are about, so that they count.
+
+    It is so where sides differ in nothing else in some of the pairs (*i think so* and *I think
+    so.*), and where a sentence in several forms has another target in each (*12 - 3*, *12 * 3*).
+    """
+    source, target = corpus.source, corpus.target
+    only = (source.keys == target.keys) & (source.hashes != target.hashes)
+    if only.sum() >= max(_SYSTEMATIC, len(corpus.lines) / 500):
+        return True
+    _, group = np.unique(source.keys, return_inverse=True)
+
+    def distinct(values: Numbers) -> Numbers:
+        """How many different values the pairs of each group have."""
+        return np.bincount(group[np.unique(values, return_index=True)[1]])
+
+    answers, pairs = (distinct(_joined(each, target.keys)) for each in (group, source.hashes))
+    several = distinct(source.hashes) > 1
+    # As many pairs of a form and an answer as answers: no two forms have an answer in common.
+    apart = pairs == answers
+    own, common = int((several & apart).sum()), int((several & ~apart).sum())
+    return own >= max(_SYSTEMATIC, 10 * common)
 
 
 def duplicates(corpus: Corpus) -> Finding:
@@ -52,14 +81,15 @@ def _joined(source: Numbers, target: Numbers) -> Numbers:
 def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
     """Pairs with the same text on both sides.
 
-    Long ones are wrong between ``two_languages``; within one they show what needs no change, and
-    one or two words may be names.
+    Sentences are wrong between ``two_languages``; within one they show what needs no change.
     """
     same = np.flatnonzero(corpus.source.hashes == corpus.target.hashes)
     same = same[: 0 if len(same) > corpus.usual else None]
     texts = [corpus.text(row)[0] for row in same.tolist()]
     worded = np.array([any(map(str.isalpha, text)) for text in texts], bool)
-    long = worded & (corpus.source.tokens[same] > 2) & two_languages
+    # Names and titles are the same in many languages: their words begin with capitals.
+    words = [sum(w[0].isalpha() and not w[0].isupper() for w in t.split()) for t in texts]
+    long = worded & (np.array(words, np.int64) > 2) & two_languages
 
     def detail(row: int) -> str:
         return excerpt(corpus.text(row)[0])
@@ -68,26 +98,27 @@ def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
     return found if two_languages else replace(found, severity="note")
 
 
-def shared(corpus: Corpus) -> Iterator[Finding]:
-    """Different pairs that have one side in common, but for case, punctuation and spaces."""
+def shared(corpus: Corpus, *, exact: bool) -> Iterator[Finding]:
+    """Different pairs that have one side in common; unless ``exact``, but for its form."""
     pairs = _joined(corpus.source.hashes, corpus.target.hashes)
     distinct = np.sort(np.unique(pairs, return_index=True)[1])
     for name, side, meaning in (
         ("sources", corpus.source, "several right answers; split them by source"),
         ("targets", corpus.target, "different sources have one target"),
     ):
-        keys = side.keys[distinct]
+        keys = (side.hashes if exact else side.keys)[distinct]
         _, first, number = np.unique(keys, return_index=True, return_counts=True)
         most = [at for at in np.lexsort((first, -number))[: corpus.shown] if number[at] > 1]
         places = tuple(f"{corpus.place(distinct[first[at]])}: {number[at]} pairs" for at in most)
-        told = f"case and punctuation apart: {meaning}"
+        told = meaning if exact else f"case and punctuation apart: {meaning}"
         yield Finding(f"shared {name}", "note", int(number[number > 1].sum()), told, places)
 
 
-def overlap(train: Corpus, test: Corpus) -> Iterator[Finding]:
-    """Pairs, sources and targets that are in both, but for case, punctuation and spaces."""
+def overlap(train: Corpus, test: Corpus, *, exact: bool) -> Iterator[Finding]:
+    """Pairs, sources and targets that are in both; unless ``exact``, but for their form."""
     told = np.zeros(len(train.lines), bool)
-    sides = [(each.source.keys, each.target.keys) for each in (train, test)]
+    name = "hashes" if exact else "keys"
+    sides = [(getattr(each.source, name), getattr(each.target, name)) for each in (train, test)]
     pairs, (sources, targets) = [_joined(*keys) for keys in sides], zip(*sides, strict=True)
     for kind, (ours, theirs) in (
         ("test pairs", pairs),
@@ -115,8 +146,8 @@ def unknown_words(train: Corpus, test: Corpus) -> Finding:
 def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
     """Pairs whose lengths stand in another proportion than those of the rest, farthest first.
 
-    ``--fix`` leaves out those far beyond the limit; the others may be abbreviations. Rows that
-    are known to be ``misplaced`` are not told again.
+    ``--fix`` leaves out those far beyond the limit, but none with a side of one word, which may
+    be an abbreviation. Rows that are known to be ``misplaced`` are not told again.
     """
     source, target = corpus.source.characters, corpus.target.characters
     # Five characters more on each side: for short texts a large ratio says little.
@@ -127,6 +158,7 @@ def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
     far[misplaced] = 0.0
     worst = np.argsort(-far, kind="stable")
     rows, fixed = worst[: (far > limit).sum()], worst[: (far > 1.5 * limit).sum()]
+    fixed = fixed[np.minimum(corpus.source.tokens, corpus.target.tokens)[fixed] > 1]
     detail = "{} against {} characters".format
     return corpus.finding("length ratio", rows, lambda row: detail(source[row], target[row]), fixed)
 

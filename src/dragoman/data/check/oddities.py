@@ -34,7 +34,7 @@ _PATTERNS = {
 _WORD = "[\\pL\\pN]"
 
 
-def oddities(corpus: Corpus) -> Iterator[Finding]:
+def oddities(corpus: Corpus, *, two_languages: bool) -> Iterator[Finding]:
     """What single pairs have, text by text and side against side."""
     for kind, (expression, _) in REPAIRS.items():
         yield _in_texts(corpus, kind, expression, partial(changed, kind))
@@ -42,12 +42,21 @@ def oddities(corpus: Corpus) -> Iterator[Finding]:
     for kind, expression in _PATTERNS.items():
         yield _in_texts(corpus, kind, expression, partial(_matched, expression))
     sides = corpus.source.texts, corpus.target.texts
-    wordless = pc.xor(*(pc.match_substring_regex(side, _WORD) for side in sides))
-    for kind, rows, show in (
-        ("wordless", np.flatnonzero(wordless), excerpt),
-        ("different digits", _different_digits(*sides), _numbers),
-    ):
-        yield _unless_usual(corpus, kind, rows, partial(_both, corpus, show))
+    yield _wordless(corpus, *sides, two_languages=two_languages)
+    digits = _different_digits(*sides)
+    yield _unless_usual(corpus, "different digits", digits, partial(_both, corpus, _numbers))
+
+
+def _wordless(corpus: Corpus, *sides: Any, two_languages: bool) -> Finding:
+    """Rows with one side that has no letter and no digit.
+
+    It is an omission beside a sentence of another language; a mark beside a word may be its answer.
+    """
+    source, target = (np.array(pc.match_substring_regex(side, _WORD)) for side in sides)
+    rows = np.flatnonzero(source != target)
+    found = _unless_usual(corpus, "wordless", rows, partial(_both, corpus, excerpt))
+    words = np.where(source, corpus.source.tokens, corpus.target.tokens)
+    return replace(found, fixed=found.fixed[(words[found.fixed] > 2) & two_languages])
 
 
 def _in_texts(

@@ -1,6 +1,6 @@
 """What ``dragoman check`` reports: every kind of oddity, and values that become text or JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
@@ -18,8 +18,9 @@ class Kind(NamedTuple):
 
     severity: Severity
     meaning: str
-    fix: Literal["", "remove", "swap", "clean"] = ""
-    """Nothing; it is left out; its sides change places; its text is cleaned."""
+    fix: Literal["", "remove", "move", "swap", "clean"] = ""
+    """Nothing; it is left out; it takes another's target; its sides change places; its text is
+    cleaned."""
 
 
 KINDS = {
@@ -29,7 +30,7 @@ KINDS = {
     "duplicates": Kind("warning", "repeat an earlier pair", "remove"),
     "untranslated": Kind("warning", "source and target are the same", "remove"),
     "swapped sides": Kind("warning", "the source reads like a target, and vice versa", "swap"),
-    "shifted lines": Kind("warning", "the targets of other lines", "remove"),
+    "shifted lines": Kind("warning", "the targets of other lines", "move"),
     "length ratio": Kind("warning", "one side unusually long for the other; misaligned?", "remove"),
     "lost characters": Kind("warning", "in the place of others that are lost", "remove"),
     "wordless": Kind("warning", "one side has no letter and no digit", "remove"),
@@ -74,6 +75,8 @@ class Finding:
     unit: str = "pair"
     fixed: Rows = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
     """The rows that ``--fix`` changes or leaves out."""
+    moves: Rows = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
+    """Where lines are shifted: the row whose target each of ``fixed`` takes; -1: it is left out."""
     detail: Callable[[int], str] = field(default=str, compare=False)
     """Says in words what one row has."""
 
@@ -82,6 +85,26 @@ class Finding:
         places = f" ({'; '.join(self.places)})" if self.places else ""
         head = f"{self.severity}: {self.kind}: {counted(self.count, self.unit)}"
         return f"{head}: {self.meaning}{places}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What ``--fix`` does about one kind of oddity."""
+
+    what: str
+    """``removed`` or ``changed``."""
+    kind: str
+    count: int
+    """Lines that are removed, or texts that are changed."""
+    examples: tuple[str, ...]
+    """``file:line: detail`` of the first ones."""
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        done = f"removes {counted(self.count, 'line')}"
+        if self.what == "changed":
+            done = f"makes {counted(self.count, 'change')}"
+        return f"--fix {done}: {self.kind} ({'; '.join(self.examples)})"
 
 
 @dataclass(frozen=True)
@@ -129,6 +152,8 @@ class Report:
     target: Side
     findings: tuple[Finding, ...]
     """What is odd about the usable pairs, most severe first."""
+    changes: tuple[Change, ...] = ()
+    """What ``--fix`` does."""
     cleaned: str = ""
     """What ``--fix`` wrote."""
 
@@ -145,11 +170,18 @@ class Report:
             f"target: {self.target}",
             *map(str, self.findings),
             f"learnable: {counted(self.pairs, 'pair')}, {enough}; suggests {levels}",
-            *([f"cleaned: {self.cleaned}"] if self.cleaned else []),
+            *self._removes(),
+            *map(str, self.changes),
         ]
 
+    def _removes(self) -> Iterator[str]:
+        """Says loudly that ``--fix`` removes more than a hundredth of the lines."""
+        removed = sum(change.count for change in self.changes if change.what == "removed")
+        if 100 * removed > self.total_lines:
+            yield f"--fix REMOVES {removed:,} OF {self.total_lines:,} LINES, MORE THAN A HUNDREDTH"
 
-def to_json(value: Report | Side | Finding) -> dict[str, Any]:
+
+def to_json(value: Report | Side | Finding | Change) -> dict[str, Any]:
     """Turn a report into what ``json.dumps`` writes of it (its argument ``default``)."""
     return {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
 

@@ -1,0 +1,128 @@
+"""Puts right in the pairs of a check what can be put right, and writes those that remain.
+
+The pairs are fixed in rounds: what is left is looked at again, until there is nothing to do. So
+what is written reads back as the pairs that were kept, and fixing it again changes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dragoman.config.options import DataOptions
+from dragoman.data.check.clean import clean
+from dragoman.data.check.columns import Corpus
+from dragoman.data.check.report import ALWAYS, KINDS, Change, Finding, counted
+from dragoman.data.pairs import Fault, Pair
+from dragoman.data.readers import usable
+from dragoman.files import replacing, write_text
+
+LIST = ".changes.tsv"
+"""Ending of the list of what was removed or changed, after the fixed file's name."""
+_ROUNDS = 50
+"""Far more than are ever needed: a fault that comes back in every round must not go on for ever."""
+_COLUMNS = ("column 1", ""), ("column 2", "")
+"""Name and file of both sides, for messages."""
+Log = list[tuple[str, str, str, str]]
+"""What is done: the place, "removed" or "changed", the kind and the detail of each."""
+
+
+def fixed_corpus(
+    corpus: Corpus,
+    findings: list[Finding],
+    look: Callable[[Corpus], list[Finding]],
+    log: Log,
+    options: DataOptions,
+    folder: Path,
+) -> Corpus:
+    """Fix ``corpus`` until nothing is left to fix.
+
+    Args:
+        corpus: the pairs.
+        findings: what was found in them.
+        look: finds what is odd about other pairs.
+        log: takes what is done.
+        options: how the pairs are read.
+        folder: where the pairs of every round are stored.
+
+    Raises:
+        DataError: no pair remains.
+    """
+    for number in range(_ROUNDS):
+        if not any(len(finding.fixed) for finding in findings):
+            break
+        pairs, path = _fixed(corpus, findings, log, options), folder / f"fixed-{number}"
+        corpus = Corpus.store(pairs, corpus.file, path, corpus.shown)
+        findings = look(corpus)
+    return corpus
+
+
+def _fixed(
+    corpus: Corpus, findings: list[Finding], log: Log, options: DataOptions
+) -> Iterator[Pair]:
+    """Fix every pair once for all that was found in it; yields those that can still be used."""
+    # What is found of pairs that do not belong together may be untrue of those that do.
+    shifted = [f for f in findings if len(f.moves)]
+    findings = shifted or findings
+    fixes: dict[int, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for finding in reversed(findings):
+        for row in finding.fixed.tolist():
+            fixes[row][KINDS[finding.kind].fix] = finding.kind, finding.detail(row)
+    takes = dict(t for f in shifted for t in zip(f.fixed.tolist(), f.moves.tolist(), strict=True))
+    kinds = {*ALWAYS, *(finding.kind for finding in findings if len(finding.fixed))}
+    for row, old in enumerate(corpus.texts()):
+        sides, fix, place = old, fixes.get(row, {}), corpus.place(row)
+        if "move" in fix:
+            if takes[row] < 0:
+                fix["remove"] = fix["move"]
+            else:
+                log.append((place, "changed", *fix["move"]))
+                sides = old[0], corpus.text(takes[row])[1]
+        if "swap" in fix and "remove" not in fix:
+            log.append((place, "changed", *fix["swap"]))
+            sides = old[1], old[0]
+        if "clean" in fix and "remove" not in fix:
+            sides, changes = zip(*(clean(side, kinds) for side in sides), strict=True)
+            log += [(place, "changed", *each) for side in changes for each in side.items()]
+            found = usable(sides, _COLUMNS, options, as_is=True)
+            if isinstance(found, Fault):
+                fix["remove"] = found.kind, found.detail
+        if "remove" in fix:
+            log.append((place, "removed", *fix["remove"]))
+        else:
+            yield Pair(*sides, int(corpus.lines[row]))
+
+
+def summary(log: Log, shown: int) -> tuple[Change, ...]:
+    """What is done about each kind of oddity, removals first, with ``shown`` examples of each."""
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for place, what, kind, detail in log:
+        places[what, kind].append(f"{place}: {detail}")
+    order = sorted(places, key=lambda each: (each[0] != "removed", -len(places[each])))
+    return tuple(
+        Change(what, kind, len(places[what, kind]), tuple(places[what, kind][:shown]))
+        for what, kind in order
+    )
+
+
+def write_fixed(corpus: Corpus, log: Log, before: int, out: Path) -> str:
+    """Write the pairs to ``out`` as TSV, and the list of changes beside it.
+
+    Args:
+        corpus: the pairs that remain.
+        log: what was done.
+        before: the number of pairs before.
+        out: the file to write.
+
+    Returns:
+        What was done, in one line.
+    """
+    with replacing(out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{source}\t{target}\n" for source, target in corpus.texts())
+    beside, header = out.with_name(out.name + LIST), ("place", "what", "why", "detail")
+    write_text(beside, "".join("\t".join(row) + "\n" for row in (header, *log)))
+    gone = before - len(corpus.lines)
+    edited = {row[0] for row in log if row[1] == "changed"}
+    edited -= {row[0] for row in log if row[1] == "removed"}
+    many = " (MORE THAN A HUNDREDTH)" if 100 * gone > before else ""
+    done = f"{len(edited):,} of them changed, {gone:,} removed{many}; see {beside}"
+    return f"{counted(len(corpus.lines), 'pair')} in {out}, {done}"
