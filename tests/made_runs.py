@@ -32,7 +32,6 @@ def train_row(step: int, **values: Any) -> dict[str, Any]:
         "utilisation": 0.9,
         "done": 0.5,
         "remaining": 12.0,
-        "open_end": False,
     } | values
 
 

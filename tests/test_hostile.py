@@ -133,7 +133,7 @@ def test_a_training_larger_than_the_machine_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.tsv").write_text("a b\tc d\n" * 30)
     huge = replace(ModelOptions(), hidden=65_534, embedding=65_535, encoder_layers=64)
     refused(
-        "this model needs .* GB to be trained, the machine has",
+        "it takes .* GB to train, the machine has",
         lambda: train([tmp_path / "p.tsv"], tmp_path / "m", Config(model=huge)),
     )
     assert not (tmp_path / "m").exists()

@@ -57,7 +57,7 @@ def train(
     """
     from dragoman.inspection.explain import explain_pairs
     from dragoman.runs.report import write_documents
-    from dragoman.training.observer import StepShown, Validated
+    from dragoman.training.observer import Measured, StepShown
     from dragoman.training.run import train as run_training
 
     folder, shown, config = Path(out), console or Console(stderr=True), config or Config()
@@ -67,7 +67,7 @@ def train(
             case StepShown(model, data):
                 sides, smoothing = (data.source, data.target), data.config.training.label_smoothing
                 shown.print(explain_pairs(model, sides, data.train, most=2, smoothing=smoothing))
-            case Validated():
+            case Measured({"kind": "validation"}):
                 write_documents(folder)
 
     files = [Path(p) for p in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]

@@ -235,7 +235,7 @@ def test_bad_input(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_damaged_run_is_named(runs: list[Path]) -> None:
     with open(runs[0] / "metrics.jsonl", "a", encoding="utf-8") as file:
-        file.write('{"kind": "start", "step": 0, "limits": 5}\n')
+        file.write('{"kind": "validation", "step": 0, "loss": []}\n')
     with pytest.raises(FolderError, match="run.json or metrics.jsonl is damaged"):
         dragoman.compare(runs)
 

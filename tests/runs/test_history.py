@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dragoman.runs.history import MetricsLog, read_metrics
+from dragoman.runs.history import append_row, delete_later_rows, read_metrics
 
 ROWS = [
     {"kind": "train", "step": 1, "loss": 4.0},
@@ -16,12 +16,12 @@ ROWS = [
 
 def test_a_resumed_run_deletes_the_rows_of_steps_that_it_takes_again(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    log = MetricsLog(path, step=0, validated=-1)
     for row in ROWS:
-        log.write(row | {"text": "é\u2028"})
+        append_row(path, row | {"text": "é\u2028"})
     with open(path, "a", encoding="utf-8") as file:
         file.write('{"kind": "train", "step": 1, "lo')
-    MetricsLog(path, step=1, validated=1).write({"kind": "start", "step": 1})
+    delete_later_rows(path, step=1, validated=1)
+    append_row(path, {"kind": "start", "step": 1})
     kinds = [(row["kind"], row["step"]) for row in read_metrics(path)]
     assert kinds == [("train", 1), ("validation", 1), ("start", 1)]
     assert path.read_text("utf-8").count("\n") == 3

@@ -20,7 +20,7 @@ from dragoman.runs.report import MOST_BYTES, report_data, write_report
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
 ROWS = [
-    {"kind": "start", "step": 0, "environment": {"python": HOSTILE}, "limits": {}},
+    {"kind": "start", "step": 0, "environment": {"python": HOSTILE}},
     *(train_row(step, loss=None if step == 10 else 5 / step) for step in range(5, 101, 5)),
     *(validation_row(step) for step in (50, 100)),
 ]
@@ -59,16 +59,9 @@ def test_no_sentence_ends_the_script(tmp_path: Path) -> None:
 
 
 def test_options_asked_for_come_first_then_those_chosen(tmp_path: Path) -> None:
-    config = merge(Config(), {"training": {"seed": 7}, "data": {"reverse": True}}, place="test")
-    rows = [
-        *ROWS,
-        {
-            "kind": "start",
-            "step": 100,
-            "environment": {},
-            "limits": {"training.steps": 200, "training.track": ["tensorboard"]},
-        },
-    ]
+    training = {"seed": 7, "steps": 200, "track": ["tensorboard"]}
+    config = merge(Config(), {"training": training, "data": {"reverse": True}}, place="test")
+    rows = [*ROWS, {"kind": "start", "step": 100, "environment": {}}]
     data = report_data(History.of(make_run(tmp_path, rows, config)), 1000)
     origins = [origin for _, _, origin in data["options"]]
     assert origins == sorted(origins) and data["commands"] == 2
@@ -111,7 +104,9 @@ def test_a_damaged_record_is_refused_and_nothing_written(
 ) -> None:
     folder = make_run(tmp_path / "m", ROWS)
     (folder / "run.json").write_text(record)
-    with pytest.raises(FolderError, match=r"m: run.json or metrics.jsonl is damaged: TypeError"):
+    with pytest.raises(
+        FolderError, match=r"m: run.json or metrics.jsonl is damaged: (Type|Attribute)Error"
+    ):
         write(folder)
     assert not list(folder.glob("*.html")) + list(folder.glob("*.md"))
 

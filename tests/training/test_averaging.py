@@ -11,6 +11,7 @@ import dragoman
 from dragoman.cli import main
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
+from dragoman.errors import FolderError, OptionError
 from dragoman.evaluation.confidence import fit_confidence, load_confidence
 from dragoman.evaluation.examples import held_out_examples
 
@@ -38,6 +39,14 @@ def test_an_average_has_a_confidence_fitted_to_its_own_answers(
     (tmp_path / "in").write_text("a b\n", encoding="utf-8")
     asked = ["translate", str(out), "--input", str(tmp_path / "in"), "--min-confidence", "0.5"]
     assert main(asked) == 0
+
+    for wrong in ({"last": 3}, {"steps": [50, 60]}):
+        with pytest.raises(FolderError, match=r"m: lacks checkpoints .* there are \[50, 100\]"):
+            dragoman.average(folder, tmp_path / "new", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="mean: is there already"):
+        dragoman.average(folder, out)
+    with pytest.raises(OptionError, match="--out: no such folder: .*nowhere"):
+        dragoman.average(folder, tmp_path / "nowhere" / "mean")
 
     shutil.rmtree(folder / "corpus")
     dragoman.average(folder, tmp_path / "without")

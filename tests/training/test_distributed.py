@@ -52,7 +52,7 @@ outcome = run.train([place / "p.tsv"], place / "m", merge(Config(), tree, place=
                     console=Console(quiet=True))
 world = torch.distributed.group.WORLD._get_backend(torch.device("cpu"))
 notes |= {"timeout": world.options._timeout.total_seconds()}
-notes |= {"step": outcome.state.step, "reason": outcome.reason, "best": outcome.state.best}
+notes |= {"step": outcome.state.step, "reason": outcome.reason, "best": outcome.state.best_scores}
 (place / f"{what}-{rank}.json").write_text(json.dumps(notes))
 close(opened[0])
 """

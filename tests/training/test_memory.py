@@ -147,7 +147,7 @@ def test_a_model_that_memory_does_not_hold_is_refused(
 ) -> None:
     little = SimpleNamespace(total=1000)
     monkeypatch.setattr(start.psutil, "virtual_memory", lambda: little)
-    with pytest.raises(OptionError, match="model: this model needs 0 GB to be trained"):
+    with pytest.raises(OptionError, match="model: it takes 0 GB to train"):
         go(pairs, tmp_path / "m", options())
 
 

@@ -131,8 +131,7 @@ def test_other_changes_are_refused_and_change_nothing(
 
 def test_every_changeable_option_is_one(pairs: Path) -> None:
     known = set(room.plain(Config()))
-    for group, names in room.CHANGEABLE.items():
-        assert {f"{group}.{name}" for name in names} <= known
+    assert known >= room.CHANGEABLE
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from dragoman.errors import OptionError
 from dragoman.training import loop
 from dragoman.training.distributed import Processes
 from dragoman.training.loop import stop_on_signals
-from dragoman.training.observer import Ended, Event, Message, Reported, Screen, Started, Validated
+from dragoman.training.observer import Event, Measured, Message, Screen
 from dragoman.training.plan import patience
 from dragoman.training.run import train
 
@@ -208,7 +208,7 @@ def test_a_closed_terminal_stops_a_run_that_goes_on_later(pairs: Path, tmp_path:
             raise OSError(5, "Input/output error")
 
     def hang_up(event: Event) -> None:
-        if isinstance(event, Reported) and event.row["step"] == 3:
+        if isinstance(event, Measured) and event.row["kind"] == "train" and event.row["step"] == 3:
             os.kill(os.getpid(), signal.SIGHUP)
 
     config = options(steps=9)
@@ -245,15 +245,13 @@ def test_observers_receive_the_events_in_order(pairs: Path, tmp_path: Path) -> N
     seen: list[Event] = []
     config = options(steps=4, validate_every=4)
     train([pairs], tmp_path / "m", config, console=QUIET, observers=[seen.append])
-    kinds = [type(event) for event in seen if not isinstance(event, Message)]
-    assert kinds == [Started, *[Reported] * 4, Validated, Ended]
+    told = [event.row for event in seen if isinstance(event, Measured)]
+    assert [row["kind"] for row in told] == ["start", *["train"] * 4, "validation", "end"]
     rows = [json.loads(line) for line in (tmp_path / "m" / "metrics.jsonl").open()]
-    assert [e.row for e in seen if isinstance(e, Started | Reported | Validated | Ended)] == [
-        pytest.approx(row) if row["kind"] == "train" else AsJson(row) for row in rows
-    ]
+    assert told == [pytest.approx(row) if row["kind"] == "train" else AsJson(row) for row in rows]
     assert seen[-1] == Message(seen[-1].text)  # type: ignore[union-attr]
-    remaining = [event.row["remaining"] for event in seen if isinstance(event, Reported)]
-    elapsed = [event.row["elapsed"] for event in seen if isinstance(event, Reported)]
+    remaining = [row["remaining"] for row in told if row["kind"] == "train"]
+    elapsed = [row["elapsed"] for row in told if row["kind"] == "train"]
     assert remaining == pytest.approx([3 * elapsed[0], elapsed[1], elapsed[2] / 3, 0], abs=0.2)
 
 

@@ -15,7 +15,7 @@ from dragoman.errors import MissingExtraError, TrainingError
 from dragoman.layout import TRACKERS
 from dragoman.runs.history import History
 from dragoman.training import trackers
-from dragoman.training.observer import Reported
+from dragoman.training.observer import Measured
 from dragoman.training.trackers import Trackers
 
 PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
@@ -126,7 +126,7 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
     monkeypatch.setattr(trackers, "_build", lambda *_: broken)
     used = Trackers(tmp_path, options(track=("tensorboard",)), 0, said.append)
     for step in (1, 2):
-        used(Reported({"kind": "train", "step": step, "loss": 1.0}))
+        used(Measured({"kind": "train", "step": step, "loss": 1.0}))
     used.close()
     assert said == ["tensorboard is left out from here, it fails: no route"]
     assert broken.calls == ["start", "store_init_configuration", "log"]

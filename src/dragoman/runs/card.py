@@ -16,7 +16,7 @@ from textwrap import indent
 from dragoman.files import write_text
 from dragoman.layout import CARD
 from dragoman.runs.display import clock
-from dragoman.runs.history import History, Row, damage_refused
+from dragoman.runs.history import History, damage_refused
 from dragoman.runs.scores import SCORES, number_text, score_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
@@ -60,9 +60,10 @@ def card_text(history: History) -> str:
         example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
         shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
         return template.format(
-            front=_front(history),
+            results=_results(history),
             title=_escaped(history.name),
-            what=_what(history),
+            config=history.config,
+            model=history.config.model,
             shell=indent(shell, _CODE),
             name=history.name,
             example=example,
@@ -75,38 +76,27 @@ def card_text(history: History) -> str:
 
 def facts_html(history: History) -> str:
     """The model and its scores in a small table, for notebooks."""
-    facts = {"folder": history.name, "model": _what(history)}
+    model = history.config.model
+    what = f"{model.cell} {model.embedding} x {model.hidden}, attention {model.attention}"
+    facts = {"folder": history.name, "model": what}
     facts |= {SCORES[n].label: score_text(history.best, n) for n in SCORES if n in history.best}
     cells = (f"<th>{escape(name)}</th><td>{escape(value)}</td>" for name, value in facts.items())
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
 
-def _front(history: History) -> str:
-    """The metadata that the hub reads; the values are JSON, which YAML includes."""
-    model, best, found = history.config.model, history.best, []
+def _results(history: History) -> str:
+    """The scores as the hub reads them: lines of YAML, whose values are JSON."""
+    best, found = history.best, []
     for name, hub in _HUB.items():
         if best.get(name) is not None:
             found.append({"type": hub, "value": round(best[name], 2), "name": SCORES[name].label})
-    front: Row = {
-        "library_name": "dragoman",
-        "tags": ["seq2seq", "rnn", model.cell, f"attention-{model.attention}"],
-        "metrics": [metric["type"] for metric in found],
-    }
+    lines = f"metrics: {json.dumps([metric['type'] for metric in found])}\n"
     if found:
         data = {"name": "pairs held out of the training data", "type": "held-out"}
         result = {"task": {"type": "text2text-generation"}, "dataset": data, "metrics": found}
-        front["model-index"] = [{"name": history.name, "results": [result]}]
-    return "".join(f"{key}: {json.dumps(v, ensure_ascii=False)}\n" for key, v in front.items())
-
-
-def _what(history: History) -> str:
-    config, model = history.config, history.config.model
-    return (
-        f"A recurrent encoder-decoder: {model.cell.upper()}, {model.encoder_layers} encoder and "
-        f"{model.decoder_layers} decoder layers, embeddings of {model.embedding}, {model.hidden} "
-        f"hidden units, attention: {model.attention}. It reads {config.source.level} tokens and "
-        f"writes {config.target.level} tokens; its input and output are raw text."
-    )
+        index = [{"name": history.name, "results": [result]}]
+        lines += f"model-index: {json.dumps(index, ensure_ascii=False)}\n"
+    return lines
 
 
 def _scores(history: History) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dragoman.config.toml import plain
 from dragoman.errors import FolderError, UsageError
 from dragoman.files import parse_json
 from dragoman.layout import CHECKPOINTS, STATE, WEIGHTS
@@ -112,7 +113,7 @@ def _read(path: Path, name: str) -> RunRecord:
             seconds=latest("elapsed"),
             training_loss=history.latest("train").get("loss"),
             best=_best(history),
-            options=history.options(),
+            options=plain(history.config),
             rows=history.rows,
         )
 

@@ -32,10 +32,9 @@ def row_lines(row: Row, best: str = "") -> Iterator[str]:
     """
     if row["kind"] == "train":
         done, left = row.get("done"), row.get("remaining")
-        least = "at least " if row.get("open_end") else ""
         parts = (  # the most important first: a narrow terminal cuts the others off
             f"{100 * done:.0f} %" if done else "",
-            f"{least}{clock(left)} left" if left is not None else "",
+            f"{clock(left)} left" if left is not None else "",
             f"{clock(row.get('elapsed') or 0)} gone, step {row['step']}",
             scores_line({"loss": row.get("loss")}),
             best,

@@ -8,6 +8,7 @@ that the run took), ``train`` (each report interval) and ``validation``.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,27 +28,23 @@ from dragoman.runs.scores import SCORES
 Row = dict[str, Any]
 
 
-class MetricsLog:
-    """Appends rows to a run's ``metrics.jsonl``.
+def append_row(path: Path, row: Row) -> None:
+    """Append one row to ``metrics.jsonl``."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(_line(row))
+
+
+def delete_later_rows(path: Path, *, step: int, validated: int) -> None:
+    """Delete the rows that a run will measure again, and lines that a crash has cut.
 
     Args:
-        path: the file.
+        path: ``metrics.jsonl``; made if it is not there.
         step: the step from which the run continues.
-        validated: the last step whose validation it knows of. Rows of later steps and of later
-            validations are deleted, because the run will measure them again.
+        validated: the step of the last validation that its checkpoint knows of.
     """
-
-    def __init__(self, path: Path, *, step: int, validated: int) -> None:
-        self._path, last = path, {"validation": validated}
-        if path.exists():
-            rows = read_metrics(path)
-            kept = [row for row in rows if row["step"] <= last.get(row["kind"], step)]
-            write_text(path, "".join(map(_line, kept)))
-
-    def write(self, row: Row) -> None:
-        """Append one row."""
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(_line(row))
+    last = {"validation": validated}
+    kept = [row for row in read_metrics(path) if row["step"] <= last.get(row["kind"], step)]
+    write_text(path, "".join(map(_line, kept)))
 
 
 def read_metrics(path: Path) -> list[Row]:
@@ -55,10 +52,8 @@ def read_metrics(path: Path) -> list[Row]:
 
     A line that is not a JSON object with a kind and a step is left out: a crash may have cut it.
     """
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text("utf-8", errors="replace").split("\n"):
+    rows, text = [], path.read_text("utf-8", errors="replace") if path.exists() else ""
+    for line in text.split("\n"):
         with suppress(ValueError):
             row = parse_json(line)
             if isinstance(row, dict) and "kind" in row and isinstance(row.get("step"), int):
@@ -158,18 +153,9 @@ class History:
         """The values of a measure that some rows lack: a run that ends early has none."""
         return [float(row[name]) for row in self.rows if row.get(name) is not None]
 
-    def limits(self) -> Row:
-        """The options that may change between two commands, as the last command set them."""
-        return {n: v for start in self.kind("start") for n, v in start.get("limits", {}).items()}
-
-    def options(self) -> Row:
-        """Every option by dotted name, as the last command used it."""
-        return plain(self.config) | self.limits()
-
     def asked(self) -> Row:
         """The options that the user set to something else than the default, by dotted name."""
-        values = self.record.get("asked", {}) | self.limits()
-        defaults = plain(Config())
+        values, defaults = self.record.get("asked", {}), plain(Config())
         return {n: v for n, v in values.items() if n in defaults and v != defaults[n]}
 
     def command(self) -> str:
@@ -192,19 +178,17 @@ def find_runs(*below: str | Path) -> list[History]:
 
     A run whose files are damaged is left out.
     """
-    return [run for folder in below or (".",) for run in _runs_below(Path(folder))]
-
-
-def _runs_below(folder: Path) -> Iterator[History]:
-    with suppress(DragomanError, OSError):
-        if (folder / METRICS).is_file():
-            run = History.of(folder)
-            run.summary()
-            yield run
-            return
-        for inner in sorted(folder.iterdir()):
-            if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith("."):
-                yield from _runs_below(inner)
+    found = []
+    for top in below or (".",):
+        for folder, inner, files in os.walk(top):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            if METRICS in files:
+                inner.clear()  # a run holds no other runs
+                with suppress(DragomanError, OSError):
+                    run = History.of(Path(folder))
+                    run.summary()
+                    found.append(run)
+    return found
 
 
 @contextmanager

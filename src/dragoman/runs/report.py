@@ -112,7 +112,7 @@ def report_data(history: History, most: int) -> Row:
 
 
 def _numbers(row: Row) -> Row:
-    return {n: v for n, v in row.items() if isinstance(v, (int, float)) and n != "open_end"}
+    return {n: v for n, v in row.items() if isinstance(v, (int, float))}
 
 
 def _thinned(rows: list[Row], most: int) -> list[Row]:
@@ -151,7 +151,7 @@ def _options(history: History) -> list[tuple[str, Any, str]]:
     """Each option's name, value and origin: ``asked`` by the user, ``chosen`` from the data and the
     machine, or ``default``."""
     asked, defaults, found = history.asked(), plain(Config()), []
-    for name, value in history.options().items():
+    for name, value in plain(history.config).items():
         origin = "default" if value == defaults[name] else "chosen"
         found.append((name, value, "asked" if name in asked else origin))
     return sorted(found, key=lambda option: option[2])

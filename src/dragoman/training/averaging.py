@@ -42,7 +42,13 @@ def average(
         raise OptionError("is there already", place=str(out), cure="choose another --out")
     if not out.parent.is_dir():
         raise OptionError(f"no such folder: {out.parent}", place="--out")
-    chosen = _chosen(folder, last, steps)
+    there = {step_of(path): path for path in checkpoints(folder)}
+    wanted = sorted({*steps}) or list(there)[-last:]
+    if not wanted or last > len(there) or {*wanted} - {*there}:
+        cause = f"lacks checkpoints that are asked for; there are {list(there)}"
+        cure = "training keeps as many as training.keep says"
+        raise FolderError(cause, place=str(folder), cure=cure)
+    chosen = [there[step] for step in wanted]
     model = build_model(config.model, source_vocabulary=len(source), target_vocabulary=len(target))
     sums = [torch.zeros_like(weight, dtype=torch.float64) for weight in model.parameters()]
     with torch.no_grad():
@@ -60,15 +66,3 @@ def average(
         if prepared.held_out:
             fit_and_save_confidence(out, prepared)
     return chosen
-
-
-def _chosen(folder: Path, last: int, steps: Sequence[int]) -> list[Path]:
-    there = {step_of(path): path for path in checkpoints(folder)}
-    known = ", ".join(map(str, there)) or "none"
-    missing = sorted({*steps} - {*there})
-    if missing or last > len(there) or not there:
-        asked = f"no checkpoint of step {missing[0]}" if missing else f"{len(there)} checkpoints"
-        more = f", {last} asked for" if last > len(there) else ""
-        cure = "training keeps as many as training.keep says"
-        raise FolderError(f"has {asked}{more} (there: {known})", place=str(folder), cure=cure)
-    return [there[step] for step in sorted({*steps})] or list(there.values())[-last:]

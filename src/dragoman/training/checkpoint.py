@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -38,7 +39,7 @@ def save_checkpoint(
         place.mkdir()
         sync(folder)
     made = place / f"step-{state.step:08d}"
-    text = json.dumps(state.to_json(), indent=1)
+    text = json.dumps(asdict(state), indent=1)
     if made.exists():  # saved at this step before: only the counters can differ
         write_text(made / STATE, text)
         return
@@ -77,25 +78,20 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
         FolderError: a file is missing or damaged.
     """
     try:
-        return _load(path, model, optimizer)
+        fill(model, read_tensors(path / WEIGHTS)[0], path / WEIGHTS)
+        tensors, _ = read_tensors(path / OPTIMIZER)
+        for name, parameter in model.named_parameters():
+            for key in [key for key in tensors if key.startswith(f"{name}::")]:
+                tensor = tensors[key].to(parameter.device)
+                if tensor.ndim and tensor.shape != parameter.shape:
+                    raise ValueError(f"the optimizer's tensors of {name} have another shape")
+                optimizer.state[parameter][key.removeprefix(f"{name}::")] = tensor
+        torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
+        if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
+            torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
+        return TrainingState.from_json(parse_json((path / STATE).read_text("utf-8")))
     except FolderError as error:
         cause, place = error.cause, error.place
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         cause, place = f"is damaged: {error}", str(path / STATE)
     raise FolderError(cause, place=place, cure=f"remove {path}: the run goes on from before it")
-
-
-def _load(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
-    weights, _ = read_tensors(path / WEIGHTS)
-    fill(model, weights, path / WEIGHTS)
-    tensors, _ = read_tensors(path / OPTIMIZER)
-    for name, parameter in model.named_parameters():
-        for key in [key for key in tensors if key.startswith(f"{name}::")]:
-            tensor = tensors[key].to(parameter.device)
-            if tensor.ndim and tensor.shape != parameter.shape:
-                raise ValueError(f"the optimizer's tensors of {name} have another shape than it")
-            optimizer.state[parameter][key.removeprefix(f"{name}::")] = tensor
-    torch.set_rng_state(tensors[f"{_RANDOM}cpu"])
-    if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
-        torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
-    return TrainingState.from_json(parse_json((path / STATE).read_text("utf-8")))

@@ -49,11 +49,8 @@ class Processes:
         self.rank = int(self._accelerator.process_index)
         self.count = int(self._accelerator.num_processes)
         self.device: torch.device = self._accelerator.device
-
-    @property
-    def is_main(self) -> bool:
+        self.is_main = self.rank == 0
         """Whether this process prepares, validates and writes."""
-        return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model whose backward pass averages gradients over the processes."""
@@ -96,6 +93,6 @@ class Processes:
 
         The main process draws on from where it stands: its random state is in the checkpoints.
         """
-        if not self.is_main:
+        if self.rank > 0:
             mixed = np.random.SeedSequence((seed, self.rank, step)).generate_state(1, np.uint64)
             torch.manual_seed(int(mixed[0]))

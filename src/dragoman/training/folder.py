@@ -22,22 +22,20 @@ from dragoman.runs.history import utf8_text
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.plan import resolve
 
-CHANGEABLE = {
-    "model": ("dropout",),
-    "training": (
-        # when the run ends
-        *("steps", "epochs", "budget", "patience"),
-        # how it learns
-        *("learning_rate", "decoder_rate", "schedule", "decay", "decay_every", "weight_decay"),
-        *("clip", "clip_parts", "batch_tokens", "batch_sentences"),
-        *("label_smoothing", "sampling_share", "precision", "threads", "deterministic"),
-        # what it saves and shows
-        *("validate_every", "validation_sample", "save_every", "keep"),
-        *("report_every", "show_every", "watch", "track"),
-    ),
-}
-"""Options that may change between two commands of one run, by group. The weights, the data, and
-what the scores mean stay the same."""
+_TRAINING = (
+    # when the run ends
+    *("steps", "epochs", "budget", "patience"),
+    # how it learns
+    *("learning_rate", "decoder_rate", "schedule", "decay", "decay_every", "weight_decay"),
+    *("clip", "clip_parts", "batch_tokens", "batch_sentences"),
+    *("label_smoothing", "sampling_share", "precision", "threads", "deterministic"),
+    # what it saves and shows
+    *("validate_every", "validation_sample", "save_every", "keep"),
+    *("report_every", "show_every", "watch", "track"),
+)
+CHANGEABLE = {"model.dropout", *(f"training.{name}" for name in _TRAINING)}
+"""Options that may change between two commands of one run. The weights, the data, and what the
+scores mean stay the same."""
 _BEGUN = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 """Files that a run may have left that was killed while it prepared its data."""
 
@@ -53,12 +51,19 @@ def claimed(out: Path) -> Iterator[None]:
         OptionError: ``out`` is a file, or holds what no training of ours has written.
         FolderError: another training writes there.
     """
-    _refuse_foreign(out)
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            cause = "is a file, a folder is expected"
+            raise OptionError(cause, place=str(path), cure="choose another --out")
     made = [path for path in (out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)
+    refuse_ways_out(out)
+    before, is_new = {path.name for path in out.iterdir()} - {LOCK}, not (out / CONFIG).exists()
+    foreign = sorted({final_name(name) for name in before} - _BEGUN)
+    if is_new and foreign:
+        cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
+        raise OptionError(cause, place=str(out), cure="choose another --out")
     with locked(out):
-        before = {path.name for path in out.iterdir()} - {LOCK}
-        is_new = not (out / CONFIG).exists()
         try:
             yield
         except BaseException as error:
@@ -71,20 +76,6 @@ def claimed(out: Path) -> Iterator[None]:
                     for path in made:
                         path.rmdir()
             raise
-
-
-def _refuse_foreign(out: Path) -> None:
-    for path in (out, *out.parents):
-        if path.exists() and not path.is_dir():
-            expected = "is a file, a folder is expected"
-            raise OptionError(expected, place=str(path), cure="another --out")
-    if not out.is_dir():
-        return
-    refuse_ways_out(out)
-    foreign = sorted({final_name(path.name) for path in out.iterdir()} - _BEGUN)
-    if foreign and not (out / CONFIG).exists():
-        cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
-        raise OptionError(cause, place=str(out), cure="choose another --out")
 
 
 def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
@@ -165,31 +156,28 @@ def reopen(
     was, now = usual | record["asked"], plain(asked)
     differ = [name for name in usual if was[name] != now[name]]
     again = "give the same {} to resume it, or another --out"
-    changeable = {f"{group}.{name}" for group, names in CHANGEABLE.items() for name in names}
-    if refused := [name for name in differ if name not in changeable]:
-        said = "; ".join(f"{name} was {was[name]!r}, now {now[name]!r}" for name in refused)
-        cause, cure = f"holds a run with other options: {said}", again.format("options")
-        raise OptionError(cause, place=str(out), cure=cure)
+    refused = [f"{n} was {was[n]!r}, now {now[n]!r}" for n in differ if n not in CHANGEABLE]
+    if refused:
+        cause = f"holds a run with other options: {'; '.join(refused)}"
+        raise OptionError(cause, place=str(out), cure=again.format("options"))
     if all(file.is_file() for file in files) and fingerprint(files) != record["data"]:
         cure = again.format("pairs")
         raise OptionError("holds a run on other data", place=str(out), cure=cure)
     prepared = open_run(out)
     if not differ:
         return prepared, {}
-    saved = checkpoints(out)
+    config, notes, saved = prepared.config, [], checkpoints(out)
     step = step_of(saved[-1]) if saved else 0
-    notes = [f"From step {step:,} on: {n} {now[n]} (before: {was[n]})." for n in differ]
-    for note in notes:
-        say(note)
-    tree: dict[str, dict[str, Any]] = {}
     for name in differ:
-        group, _, last = name.partition(".")
-        tree.setdefault(group, {})[last] = now[name]
-    changed = resolve(merge(prepared.config, tree, place=str(out)), prepared.train)
+        group, last = name.split(".")
+        config = merge(config, {group: {last: now[name]}}, place=str(out))
+        notes.append(f"From step {step:,} on: {name} {now[name]} (before: {was[name]}).")
+        say(notes[-1])
+    config = resolve(config, prepared.train)
     # The record comes last: killed before it, the same command makes the same changes.
-    write_text(out / CONFIG, to_toml(changed))
+    write_text(out / CONFIG, to_toml(config))
     add_notes(out, notes, asked=asked_for(asked))
-    return open_run(out), {name: now[name] for name in differ}
+    return replace(prepared, config=config), {name: now[name] for name in differ}
 
 
 def add_notes(folder: Path, notes: Sequence[str], **facts: Any) -> None:

@@ -1,6 +1,7 @@
 """The training loop: batches in, better weights out."""
 
 import json
+import math
 import signal
 import time
 from collections import deque
@@ -17,14 +18,16 @@ from dragoman.layout import CONFIDENCE, SKIPPED, WEIGHTS
 from dragoman.model.folder import save_weights
 from dragoman.runs.scores import scores_line
 from dragoman.training.checkpoint import save_checkpoint
-from dragoman.training.observer import Reported, StepShown, Validated
+from dragoman.training.observer import StepShown
 from dragoman.training.plan import patience
 from dragoman.training.state import Run
 from dragoman.training.step import StepResult, batches_of_epoch, train_step
 from dragoman.training.validation import fit_and_save_confidence, validate
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, the request of a job scheduler, and a terminal that was closed."""
+SIGNALS: list[int] = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP")]
+"""Ctrl-C, the request of a job scheduler, and a terminal that was closed (not on Windows)."""
+STOPPED = "stopped by"
+"""How the reason begins for which a run ended that a signal has stopped."""
 DELAY = {"cuda": 1}
 """Steps that a kind of device still works at while the results before them are read."""
 MOST_SKIPPED = 20
@@ -55,7 +58,7 @@ def train_loop(run: Run) -> str:
             launched.append((rows, result))
             if run.processes.count == 1 or run.state.step % EXCHANGE_EVERY == 0:
                 _exchange(run)
-            reports = _is_due(options.report_every, run)
+            reports = run.state.step % options.report_every == 0
             # Once early, to know what the last validation of a time budget will take.
             early = run.state.validated < 0 and run.state.elapsed > 0.15 * seconds(options.budget)
             validates = early or _is_due(options.validate_every, run)
@@ -87,7 +90,7 @@ def ended(run: Run) -> str:
     state, options = run.state, run.config.training
     stopped_by = run.stopped_by if run.processes.count > 1 else run.stop
     if stopped_by:
-        return f"stopped by {signal.Signals(stopped_by).name}"
+        return f"{STOPPED} {signal.Signals(stopped_by).name}"
     if options.steps and state.step >= options.steps:
         return f"{state.step} steps done"
     if options.epochs and state.epoch >= options.epochs:
@@ -113,10 +116,9 @@ def stop_on_signals(run: Run) -> Iterator[None]:
         signal.signal(number, before[number])
 
     with suppress(ValueError):  # not the main thread
-        for name in SIGNALS:
-            number = getattr(signal, name, None)  # Windows has two of them
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.getsignal(number)
+        for number in SIGNALS:
+            before[number] = signal.getsignal(number)
+            if before[number] is not signal.SIG_IGN:
                 signal.signal(number, ask)
     try:
         yield
@@ -131,11 +133,11 @@ def validate_and_keep(run: Run) -> None:
     if run.processes.is_main:
         state, options = run.state, run.config.training
         scores, facts = validate(run.model, run.prepared)
-        value = -scores["loss"] if options.metric == "loss" else scores[options.metric]
-        better = value > state.best or not (run.folder / WEIGHTS).exists()
+        metric, sign = options.metric, -1 if options.metric == "loss" else 1  # a loss shall fall
+        best = sign * state.best_scores.get(metric, -sign * math.inf)
+        better = sign * scores[metric] > best or not (run.folder / WEIGHTS).exists()
         if better:
-            state.best, state.best_step, state.waited = value, state.step, 0
-            state.best_scores = scores
+            state.best_step, state.best_scores, state.waited = state.step, scores, 0
             save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
         else:
             state.waited += 1
@@ -146,7 +148,7 @@ def validate_and_keep(run: Run) -> None:
         # Saving and drawing included, and a search with the run's own beam for the confidence.
         state.reserve = (1.5 + 0.5 * run.config.search.beam) * facts["seconds"] + 4.0
         state.elapsed = time.monotonic() - run.began
-        run.tell(Validated(run.row("validation", {"best": better, **scores, **facts})))
+        run.log("validation", {"best": better, **scores, **facts})
         run.reported = (time.monotonic(), state.tokens)
     run.state = run.processes.from_main(run.state)
 
@@ -224,8 +226,7 @@ def _report(run: Run, step: StepResult) -> None:
     }
     state.window_loss, state.window_tokens, state.window_right = 0.0, 0, 0
     metric = run.config.training.metric
-    best = scores_line({metric: state.best_scores.get(metric)})
-    run.tell(Reported(run.row("train", values), best))
+    run.log("train", values, best=scores_line({metric: state.best_scores.get(metric)}))
 
 
 def _save(run: Run) -> None:
@@ -235,7 +236,7 @@ def _save(run: Run) -> None:
 
 def _finish(run: Run, reason: str) -> None:
     """Leave a usable model and a checkpoint, however the run ended."""
-    stopped, is_main = reason.startswith("stopped by"), run.processes.is_main
+    stopped, is_main = reason.startswith(STOPPED), run.processes.is_main
     if not stopped and run.state.validated != run.state.step:
         validate_and_keep(run)
     elif is_main and run.state.validated < 0:

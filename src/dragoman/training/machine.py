@@ -4,7 +4,7 @@ import ctypes
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -57,20 +57,15 @@ def keep_freed_memory() -> None:
         set_option(_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def keep_threads(begun_with: int) -> str:
-    """Compute with as many threads as the run was begun with, if there are cores for them.
-
-    Returns:
-        A warning if there are too few cores; else nothing.
-    """
+def keep_threads(begun_with: int, say: Callable[[str], None]) -> None:
+    """Compute with as many threads as the run was begun with; say so if there are too few cores."""
     if begun_with <= cores():
         torch.set_num_threads(begun_with)
-    now = torch.get_num_threads()
-    told = (
-        f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
-        "not, to the bit, those of an unbroken run"
-    )
-    return "" if now == begun_with else told
+    if (now := torch.get_num_threads()) != begun_with:
+        say(
+            f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
+            "not, to the bit, those of an unbroken run"
+        )
 
 
 @contextmanager
@@ -105,12 +100,9 @@ def fixed_order(asked: bool) -> Iterator[None]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch or Python failed for want of memory, on a processor or a GPU."""
-    text = str(error)
-    return (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        or "can't allocate memory" in text
-        or "not enough memory" in text
-    )
+    known, text = (torch.OutOfMemoryError, MemoryError), str(error)
+    said = "can't allocate memory" in text or "not enough memory" in text
+    return said or isinstance(error, known)
 
 
 class Usage:

@@ -5,8 +5,8 @@ in the order in which things happen. It matches the events that it needs and ign
 
     def print_losses(event: Event) -> None:
         match event:
-            case Reported(row):
-                print(row["step"], row["loss"])
+            case Measured({"kind": "train", "step": step, "loss": loss}):
+                print(step, loss)
 """
 
 from collections.abc import Callable
@@ -29,14 +29,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A command starts to train, after preparation or resumption."""
-
-    row: dict[str, Any]
-    """The row of ``metrics.jsonl``: ``environment``, and ``changed`` options of a resumed run."""
-
-
-@dataclass(frozen=True, slots=True)
 class StepShown:
     """A training step follows that the user asked to look at (``training.show_every``)."""
 
@@ -45,31 +37,17 @@ class StepShown:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """The mean loss and speed of the last ``training.report_every`` steps."""
+class Measured:
+    """A row was added to ``metrics.jsonl``."""
 
     row: dict[str, Any]
+    """Its ``kind`` is ``start`` (a command starts to train), ``train`` (the mean loss and speed of
+    the last ``training.report_every`` steps), ``validation`` (scores and translations of held-out
+    pairs; the best weights are saved) or ``end`` (the command's training is over and saved)."""
     best: str = ""
-    """The best score so far, in words; empty before the first validation."""
+    """In words, the best score so far; for rows of kind ``train`` after the first validation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """Scores and translations of held-out pairs; the best weights are saved."""
-
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The command's training is over and saved."""
-
-    row: dict[str, Any]
-    """The row of ``metrics.jsonl``: ``reason``, and whether a signal ``interrupted`` it."""
-
-
-Measured = Started | Reported | Validated | Ended
-"""Events with a row of ``metrics.jsonl``."""
 Event = Message | StepShown | Measured
 Observer = Callable[[Event], None]
 
@@ -83,45 +61,30 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar: Progress | None = None
+        columns = BarColumn(10), TextColumn("{task.fields[facts]}")
+        self._bar = Progress(*columns, console=console, transient=True)
+        self._task = self._bar.add_task("training", total=None, facts="")
 
     def __call__(self, event: Event) -> None:
         """Print what the user should read."""
+        lines: list[str] = []
         try:
             match event:
                 case Message(text):
-                    self._print(text)
-                case Reported(row, best):
-                    self._progress(row, best)
-                case Validated(row):
-                    for line in row_lines(row):
-                        self._print(line)
+                    lines = [text]
+                case Measured(row, best):
+                    lines = list(row_lines(row, best and f"best {best}"))
+                    if row["kind"] == "train" and self._console.is_terminal:
+                        self._bar.start()
+                        done, facts = row["done"], lines.pop()
+                        total = 1.0 if done else None
+                        self._bar.update(self._task, completed=done, total=total, facts=facts)
+            for line in lines:
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         except (OSError, SystemExit):  # rich ends the program when a pipe is closed
             self._console = Console(quiet=True)
 
     def close(self) -> None:
         """Remove the bar."""
-        if self._bar is not None:
+        if self._bar.live.is_started:
             self._bar.stop()
-            self._bar = None
-
-    def _progress(self, row: dict[str, Any], best: str) -> None:
-        (facts,) = row_lines(row, best and f"best {best}")
-        if not self._console.is_terminal:
-            self._print(facts)
-            return
-        if self._bar is None:
-            self._bar = Progress(
-                BarColumn(10),
-                TextColumn("{task.fields[facts]}"),
-                console=self._console,
-                transient=True,
-            )
-            self._bar.add_task("training", total=None, facts="")
-            self._bar.start()
-        (task,) = self._bar.task_ids
-        done = row["done"]
-        self._bar.update(task, completed=done, total=1.0 if done else None, facts=facts)
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)

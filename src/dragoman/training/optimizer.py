@@ -28,28 +28,24 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
     """
     norms = [m for m in model.modules() if isinstance(m, nn.LayerNorm)]
     gains = {p for norm in norms for p in norm.parameters()}
-    chosen: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
     for part, named in parts(model).items():
         scale = options.decoder_rate if part == "decoder" else 1.0
         for name, parameter in named:
             spared = parameter in gains or name.rpartition(".")[2].startswith("bias")
             decay = 0.0 if spared else options.weight_decay
-            if parameter.requires_grad:
-                chosen.setdefault((scale, decay), []).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "scale": scale, "weight_decay": decay}
-        for (scale, decay), weights in chosen.items()
-    ]
-    rate, momentum = float(options.learning_rate), options.momentum
+            group = {"params": [], "scale": scale, "weight_decay": decay}
+            groups.setdefault((scale, decay), group)["params"].append(parameter)
+    chosen, rate, momentum = [*groups.values()], float(options.learning_rate), options.momentum
     if options.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=rate, fused=True)
+        return torch.optim.Adam(chosen, lr=rate, fused=True)
     if options.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, fused=True)
+        return torch.optim.AdamW(chosen, lr=rate, fused=True)
     if options.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=True)
+        return torch.optim.SGD(chosen, lr=rate, momentum=momentum, fused=True)
     if options.optimizer == "rmsprop":
-        return torch.optim.RMSprop(groups, lr=rate, momentum=momentum)
-    return torch.optim.Adagrad(groups, lr=rate)
+        return torch.optim.RMSprop(chosen, lr=rate, momentum=momentum)
+    return torch.optim.Adagrad(chosen, lr=rate)
 
 
 def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -31,28 +31,21 @@ def resolve(config: Config, train: Corpus) -> Config:
         dropout = 0.1 if config.target.level in ("word", "char") else subwords
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
-    asked = training.batch_tokens
+    asked, every = training.batch_tokens, training.validate_every
     batch = max(64, min(1000, tokens // 200)) if asked == "auto" else asked
-    every = training.validate_every
     if every == "auto":
         every = max(100, min(1000, math.ceil(tokens / batch) // 2))  # half an epoch, about
-    rate = training.learning_rate
-    if rate == "auto":
-        rate = 2e-3 if hidden <= 512 else 1e-3
-    schedule = training.schedule
-    if schedule == "auto":
-        schedule = "cosine" if _has_end(training) else "plateau"
-    training = replace(
-        training,
-        batch_tokens=batch,
-        learning_rate=rate,
-        validate_every=every,
-        schedule=schedule,
-        save_every=every if training.save_every == "auto" else training.save_every,
-        precision=best_precision() if training.precision == "auto" else training.precision,
-        threads=torch.get_num_threads() if training.threads == "auto" else training.threads,
-    )
-    return replace(config, model=model, training=training)
+    choices: dict[str, Any] = {
+        "batch_tokens": batch,
+        "learning_rate": 2e-3 if hidden <= 512 else 1e-3,
+        "validate_every": every,
+        "schedule": "cosine" if _has_end(training) else "plateau",
+        "save_every": every,
+        "precision": best_precision(),
+        "threads": torch.get_num_threads(),
+    }
+    chosen = {name: v for name, v in choices.items() if getattr(training, name) == "auto"}
+    return replace(config, model=model, training=replace(training, **chosen))
 
 
 def patience(options: TrainingOptions) -> int:

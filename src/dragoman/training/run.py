@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,17 @@ from dragoman.data.prepare import Prepared
 from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
 from dragoman.runs.display import clock
-from dragoman.runs.history import MetricsLog
+from dragoman.runs.history import delete_later_rows
 from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
-from dragoman.training.loop import ended, stop_on_signals, train_loop
+from dragoman.training.loop import STOPPED, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, fixed_order, keep_threads, threads_restored
-from dragoman.training.observer import Ended, Event, Measured, Message, Observer, Screen, Started
+from dragoman.training.observer import Message, Observer, Screen
 from dragoman.training.start import assemble_run
-from dragoman.training.state import TrainingState
+from dragoman.training.state import Run, TrainingState
 from dragoman.training.step import fit_batches
-from dragoman.training.trackers import Trackers, require_trackers
+from dragoman.training.trackers import Trackers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Outcome:
     @property
     def interrupted(self) -> bool:
         """Whether a signal ended it; the same command goes on."""
-        return self.reason.startswith("stopped by")
+        return self.reason.startswith(STOPPED)
 
     def _repr_html_(self) -> str:
         """The run's report, in a frame of its own."""
@@ -55,7 +56,7 @@ class Outcome:
 
 @threads_restored()
 def train(
-    files: Sequence[Path],
+    files: list[Path],
     out: Path,
     config: Config,
     *,
@@ -82,79 +83,68 @@ def train(
     """
     began = time.monotonic() if began is None else began
     check_options(config)
-    require_trackers(config.training.track)
+    for name in config.training.track:
+        import_module(name)  # a missing package is told before any work is done
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
     processes = Processes()
-    if not processes.is_main:
-        processes.wait()  # until the main process has prepared the folder
-        return _train(out, open_run(out), {}, processes, [], began)
-    with claimed(out), closing(Screen(console or Console(stderr=True))) as screen:
-
-        def say(text: str) -> None:
-            screen(Message(text))
-
-        changed: dict[str, Any] = {}
-        if not (out / CONFIG).exists():
-            prepared = begin(list(files), out, config, say)
-        else:
-            prepared, changed = reopen(list(files), out, config, say)
-            if warning := keep_threads(int(prepared.config.training.threads)):
-                say(warning)
-        say(_summary(prepared))
-        processes.wait()
-        return _train(out, prepared, changed, processes, [screen, *observers], began)
-
-
-def _train(
-    out: Path,
-    prepared: Prepared,
-    changed: dict[str, Any],
-    processes: Processes,
-    observers: list[Observer],
-    began: float,
-) -> Outcome:
-    """Train what was prepared or reopened, up to its end or a signal."""
+    told: list[Observer] = []
+    changed: dict[str, Any] = {}
     with ExitStack() as stack:
-        run = assemble_run(out, prepared, processes, observers, began)
+        if processes.is_main:
+            stack.enter_context(claimed(out))
+            screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
+            told = [screen, *observers]
+
+            def say(text: str) -> None:
+                screen(Message(text))
+
+            if not (out / CONFIG).exists():
+                prepared = begin(files, out, config, say)
+            else:
+                prepared, changed = reopen(files, out, config, say)
+                keep_threads(int(prepared.config.training.threads), say)
+            say(_summary(prepared))
+        processes.wait()  # until the main process has prepared the folder
+        if not processes.is_main:
+            prepared = open_run(out)
+        run = assemble_run(out, prepared, processes, told, began)
         stack.enter_context(stop_on_signals(run))
-        state, is_main = run.state, processes.is_main
-        if state.finished and ended(run) and (out / WEIGHTS).exists():
-            run.say(f"nothing to do: {state.finished}")
-            processes.close()
-            return Outcome(out, state.finished, state, is_main)
-        if state.step:
-            run.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
-        state.finished = ""
         stack.enter_context(fixed_order(run.config.training.deterministic))
-        if not ended(run) and (note := fit_batches(run)):
-            run.say(note)
-            if is_main:
-                write_text(out / CONFIG, to_toml(run.config))
-                add_notes(out, [note])
+        reason = run.state.finished
+        if reason and ended(run) and (out / WEIGHTS).exists():
+            run.say(f"nothing to do: {reason}")
+        else:
+            reason = _train(run, changed)
+        processes.close()
+        return Outcome(out, reason, run.state, processes.is_main)
+
+
+def _train(run: Run, changed: dict[str, Any]) -> str:
+    """Train an assembled run; returns why it ended."""
+    out, state, is_main = run.folder, run.state, run.processes.is_main
+    if state.step:
+        run.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
+    state.finished = ""
+    if not ended(run) and (note := fit_batches(run)):
+        run.say(note)
+        if is_main:
+            write_text(out / CONFIG, to_toml(run.config))
+            add_notes(out, [note])
+    with ExitStack() as stack:
         if is_main:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
-            trackers = Trackers(out, run.config, state.step, run.say)
-            stack.callback(trackers.close)
-            log = MetricsLog(out / METRICS, step=state.step, validated=state.validated)
-
-            def log_row(event: Event) -> None:
-                if isinstance(event, Measured):
-                    log.write(event.row)
-
-            run.observers = [log_row, trackers, *observers]  # others may read what was logged
-        facts = {"environment": environment(run.config.training), "changed": changed}
-        run.tell(Started(run.row("start", facts)))
+            trackers = stack.enter_context(closing(Trackers(out, run.config, state.step, run.say)))
+            run.observers.insert(0, trackers)
+            delete_later_rows(out / METRICS, step=state.step, validated=state.validated)
+        run.log("start", {"environment": environment(run.config.training), "changed": changed})
         run.reported = (time.monotonic(), state.tokens)
         reason = train_loop(run)
-        outcome = Outcome(out, reason, run.state, is_main)
-        end = {"reason": reason, "interrupted": outcome.interrupted}
-        run.tell(Ended(run.row("end", end)))
-    state = outcome.state
+        run.log("end", {"reason": reason, "interrupted": reason.startswith(STOPPED)})
+    state = run.state
     scores = scores_line(state.best_scores) or "not validated yet"
     run.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
-    processes.close()
-    return outcome
+    return reason
 
 
 def _summary(prepared: Prepared) -> str:

@@ -4,13 +4,10 @@ from pathlib import Path
 
 import psutil
 import torch
-from torch import nn
 
-from dragoman.config.options import SideOptions, TrainingOptions
 from dragoman.config.toml import flat, load_config
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import Prepared
-from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
 from dragoman.layout import WEIGHTS
@@ -42,24 +39,23 @@ def assemble_run(
 
     Raises:
         OptionError: memory does not hold the model, or parts of another model do not fit.
-        FolderError: the checkpoint is damaged.
+        DataError: a file of word vectors cannot be used.
+        FolderError: the checkpoint, or the model to start from, is damaged.
     """
     options = prepared.config.training
     _require_memory(prepared)
     keep_freed_memory()
     torch.manual_seed(options.seed)
-    model = build_model(prepared.config.model, **prepared.sizes)
-    _freeze(model, prepared)
-    model.to(processes.device)
+    model = build_model(prepared.config.model, **prepared.sizes).to(processes.device)
     optimizer, state, saved = build_optimizer(model, options), TrainingState(), checkpoints(folder)
     if saved:
         state = load_checkpoint(saved[-1], model, optimizer)
+    else:
+        fill_frequencies(model, prepared.train)
     began -= state.elapsed
     run = Run(folder, prepared, processes, model, model, optimizer, state, observers, began)
-    if not saved:
-        fill_frequencies(model, prepared.train)
-        _fill_vectors(run)
-        _fill_parts(run)
+    _take_vectors(run, new=not saved)
+    _take_parts(run, new=not saved)
     run.learner = processes.wrap(model)  # gives all processes the weights of the first
     if options.objective == "sampled":
         counts = prepared.train.target_counts(len(prepared.target))
@@ -78,9 +74,8 @@ def _require_memory(prepared: Prepared) -> None:
     needed = 16 * sum(parameter.numel() for parameter in model.parameters())
     there = psutil.virtual_memory().total
     if needed > there:
-        sizes = f"{needed / 1e9:,.0f} GB to be trained, the machine has {there / 1e9:,.0f} GB"
-        cure = "lower --model.hidden, or its layers"
-        raise OptionError(f"this model needs {sizes}", place="model", cure=cure)
+        cause = f"it takes {needed / 1e9:,.0f} GB to train, the machine has {there / 1e9:,.0f} GB"
+        raise OptionError(cause, place="model", cure="lower --model.hidden, or its layers")
 
 
 def fill_frequencies(model: Seq2Seq, train: Corpus) -> None:
@@ -93,70 +88,54 @@ def fill_frequencies(model: Seq2Seq, train: Corpus) -> None:
         model.output.bias.copy_(torch.log((counts + 1) / (counts + 1).mean()))
 
 
-def _fill_vectors(run: Run) -> None:
-    """Put word vectors into the embeddings.
+def _take_vectors(run: Run, *, new: bool) -> None:
+    """Put word vectors into the embeddings of a ``new`` run; freeze these as the options say.
 
     Raises:
         DataError: a file of vectors cannot be used.
     """
-    for options, tokenizer, table in _sides(run.model, run.prepared):
+    config, prepared = run.config, run.prepared
+    for options, tokenizer, part in (
+        (config.source, prepared.source, run.model.encoder),
+        (config.target, prepared.target, run.model.decoder),
+    ):
         if options.vectors:
-            vectors, summary = read_vectors(Path(options.vectors), tokenizer, table.shape[1])
-            with torch.no_grad():
+            table = part.embedding.weight.requires_grad_(not options.freeze_vectors)
+            if new:
+                vectors, summary = read_vectors(Path(options.vectors), tokenizer, table.shape[1])
                 for token, vector in vectors.items():
-                    table[token] = torch.from_numpy(vector)
-            run.say(f"{options.vectors}: {summary}")
+                    table.detach()[token] = torch.from_numpy(vector)
+                run.say(f"{options.vectors}: {summary}")
 
 
-def _fill_parts(run: Run) -> None:
-    """Copy the parts of the model that ``training.start_from`` names.
+def _take_parts(run: Run, *, new: bool) -> None:
+    """Copy into a ``new`` run the parts of a model that the options name; freeze them if asked.
 
     Raises:
         FolderError: the other folder is not whole.
         OptionError: a tensor does not fit; names both shapes and the options that differ.
     """
-    options = run.config.training
+    options, folder = run.config.training, Path(run.config.training.start_from)
     if not options.start_from:
         return
-    folder = Path(options.start_from)
+    prefixes = tuple(prefix for part in options.parts for prefix in PREFIXES[part])
+    wanted = {n: p for n, p in run.model.named_parameters() if n.startswith(prefixes)}
+    if options.freeze:
+        for parameter in wanted.values():
+            parameter.requires_grad_(False)
+    if not new:
+        return
     there, _ = read_tensors(folder / WEIGHTS)
-    wanted = _named_parts(run.model, options)
     for name, parameter in wanted.items():
-        if name not in there or there[name].shape != parameter.shape:
-            shape = list(there[name].shape) if name in there else "missing"
+        tensor = there.get(name)
+        if tensor is None or tensor.shape != parameter.shape:
             theirs, ours = flat(load_config(folder).model), flat(run.config.model)
-            names = [name for name in ours if ours[name] != theirs[name]]
+            names = [n for n, value in ours.items() if value != theirs[n]]
             differ = [f"model.{n} is {theirs[n]} there, {ours[n]} here" for n in names]
-            shapes = f"{name} is {shape} there, {list(parameter.shape)} here"
-            cause = f"{shapes}: {', '.join(differ) or 'the vocabularies differ'}"
+            shape = "missing" if tensor is None else list(tensor.shape)
+            cause = f"{name} is {shape} there, {list(parameter.shape)} here: "
+            cause += ", ".join(differ) or "the vocabularies differ"
             cure = "give the options it has, or fewer --parts"
             raise OptionError(cause, place=str(folder), cure=cure)
-    for name, parameter in wanted.items():
-        with torch.no_grad():
-            parameter.copy_(there[name])
+        parameter.detach().copy_(tensor)
     run.say(f"{' and '.join(options.parts)} from {folder}: {len(wanted)} tensors")
-
-
-def _freeze(model: Seq2Seq, prepared: Prepared) -> None:
-    """Keep from learning the parts and the word vectors that the options freeze."""
-    options = prepared.config.training
-    if options.freeze and options.start_from:
-        for parameter in _named_parts(model, options).values():
-            parameter.requires_grad_(False)
-    for side, _, table in _sides(model, prepared):
-        if side.vectors and side.freeze_vectors:
-            table.requires_grad_(False)
-
-
-def _sides(model: Seq2Seq, prepared: Prepared) -> list[tuple[SideOptions, Tokenizer, nn.Parameter]]:
-    config = prepared.config
-    return [
-        (config.source, prepared.source, model.encoder.embedding.weight),
-        (config.target, prepared.target, model.decoder.embedding.weight),
-    ]
-
-
-def _named_parts(model: Seq2Seq, options: TrainingOptions) -> dict[str, nn.Parameter]:
-    """The weights of the parts that ``options.parts`` names."""
-    prefixes = tuple(prefix for part in options.parts for prefix in PREFIXES[part])
-    return {name: p for name, p in model.named_parameters() if name.startswith(prefixes)}

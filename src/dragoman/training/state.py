@@ -1,8 +1,7 @@
 """A training: its model, data and options, and where it stands."""
 
-import dataclasses
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,10 +9,12 @@ import torch
 
 from dragoman.config.options import Config, seconds
 from dragoman.data.prepare import Prepared
+from dragoman.layout import METRICS
 from dragoman.model.seq2seq import Seq2Seq
+from dragoman.runs.history import append_row
 from dragoman.training.distributed import Processes
 from dragoman.training.machine import Usage
-from dragoman.training.observer import Event, Message, Observer
+from dragoman.training.observer import Event, Measured, Message, Observer
 
 
 @dataclass(slots=True)
@@ -37,9 +38,8 @@ class TrainingState:
     """Of these, those whose reference the model found most probable."""
     elapsed: float = 0.0
     """Seconds of all commands together, preparation included."""
-    best: float = -math.inf
-    """Best value of the validation metric; higher is better (a loss is stored as its negative)."""
     best_step: int = 0
+    """The step of the best validation, by ``training.metric``."""
     waited: int = 0
     """Validations since the best one."""
     cuts: int = 0
@@ -59,12 +59,6 @@ class TrainingState:
     best_scores: dict[str, float] = field(default_factory=dict)
     """Every score of the best validation."""
 
-    def to_json(self) -> dict[str, object]:
-        """As JSON; infinity, which JSON lacks, as null."""
-        values = dataclasses.asdict(self)
-        values["best"] = self.best if math.isfinite(self.best) else None
-        return values
-
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:
         """The state of its JSON; names that only another version knows are ignored.
@@ -72,13 +66,13 @@ class TrainingState:
         Raises:
             TypeError, KeyError: these are not the values of a state.
         """
-        known: dict[str, Any] = {item.name: values[item.name] for item in dataclasses.fields(cls)}
-        state = cls(**known | {"best": -math.inf if known["best"] is None else known["best"]})
-        for item in dataclasses.fields(cls):
-            found, kind = getattr(state, item.name), type(getattr(cls(), item.name))
-            if not isinstance(found, (int, float) if kind is float else kind):
-                raise TypeError(f"{item.name} is {found!r}")
-        return state
+        known: dict[str, Any] = {}
+        for name, usual in asdict(cls()).items():
+            known[name] = values[name]
+            kind = (int, float) if isinstance(usual, float) else type(usual)
+            if not isinstance(values[name], kind):
+                raise TypeError(f"{name} is {values[name]!r}")
+        return cls(**known)
 
 
 @dataclass(slots=True)
@@ -139,12 +133,17 @@ class Run:
         """Tell the user one line."""
         self.tell(Message(text))
 
-    def row(self, kind: str, values: dict[str, Any]) -> dict[str, Any]:
-        """A row of ``metrics.jsonl``; JSON has no infinity and no NaN, they become null."""
-        state = self.state
-        when = {"step": state.step, "epoch": state.epoch, "elapsed": round(state.elapsed, 3)}
-        finite = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in values.items()
-        }
-        return {"kind": kind, **when, **finite}
+    def log(self, kind: str, values: dict[str, Any], best: str = "") -> None:
+        """Add a row to ``metrics.jsonl`` and tell the observers; in the main process only.
+
+        JSON has no infinity and no NaN: they become null.
+        """
+        if self.processes.is_main:
+            state = self.state
+            row = {"kind": kind, "step": state.step, "epoch": state.epoch}
+            row |= {"elapsed": round(state.elapsed, 3), **values}
+            for name, value in row.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    row[name] = None
+            append_row(self.folder / METRICS, row)
+            self.tell(Measured(row, best))

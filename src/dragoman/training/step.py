@@ -7,13 +7,13 @@ do ask whether the gradient is finite.)
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from dragoman.config.toml import merge
 from dragoman.data.batches import Batch, ahead, assemble
 from dragoman.data.plans import Rows, longest_batch, plan_epoch
 from dragoman.errors import OptionError, TrainingError
@@ -38,9 +38,7 @@ class StepResult:
             target tokens of all processes.
     """
 
-    def __init__(
-        self, number: int, rate: float, target_tokens: int, values: Sequence[Tensor]
-    ) -> None:
+    def __init__(self, number: int, rate: float, target_tokens: int, values: list[Tensor]) -> None:
         self.number, self.rate, self._target_tokens = number, rate, target_tokens
         self.norms: list[float] = []
         """Of encoder, decoder and all; known once the result has been read."""
@@ -83,7 +81,7 @@ def train_step(run: Run, batch: Batch) -> StepResult:
     norms = clip(run.model, options)
     update(run.optimizer, norms["total"])
     run.optimizer.zero_grad(set_to_none=True)
-    values = (*norms.values(), loss.plain, loss.right, tokens)
+    values = [*norms.values(), loss.plain, loss.right, tokens]
     result = StepResult(state.step, rate, batch.target_tokens, values)
     state.step += 1
     state.batch += 1
@@ -117,11 +115,9 @@ def _learn(run: Run, batch: Batch, scale: Tensor) -> Loss:
             if parts == 1:
                 return losses[0]
             return Loss(*(torch.stack(numbers).sum() for numbers in zip(*losses, strict=True)))
-        state.positions = max(1, positions // (2 * parts))
-        run.say(
-            f"step {state.step}: out of memory; batches are learned from in parts of "
-            f"{state.positions:,} tokens from here on"
-        )
+        size = state.positions = max(1, positions // (2 * parts))
+        note = f"out of memory; batches are learned from in parts of {size:,} tokens from here on"
+        run.say(f"step {state.step}: {note}")
 
 
 def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> Loss:
@@ -145,28 +141,21 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> L
 def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     """The batches of the current epoch that are still to do, with their rows in the corpus.
 
+    Every process has as many batches: where they do not divide evenly, the first ones are used
+    twice. If the size of batches was changed within the epoch, it goes on at the same share of it.
     For a GPU, which would wait for them, one is made ahead, in pinned memory, from which a GPU
     copies without the program's help.
     """
-    train = run.prepared.train
-    if run.processes.device.type == "cuda":
-        return ahead((rows, assemble(train, rows).map(Tensor.pin_memory)) for rows in _rows(run))
-    return ((rows, assemble(train, rows)) for rows in _rows(run))
-
-
-def _rows(run: Run) -> Iterator[Rows]:
-    """The rows of each batch.
-
-    Every process has as many batches: where they do not divide evenly, the first ones are used
-    twice. If the size of batches was changed within the epoch, it goes on at the same share of it.
-    """
-    plan, state, processes = _plan(run), run.state, run.processes
+    plan, state, processes, train = _plan(run), run.state, run.processes, run.prepared.train
     batches = -(-len(plan) // processes.count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
     state.batches = batches
-    for batch in range(state.batch, batches):
-        yield plan[(batch * processes.count + processes.rank) % len(plan)]
+    numbers = (n * processes.count + processes.rank for n in range(state.batch, batches))
+    chosen = (plan[number % len(plan)] for number in numbers)
+    if processes.device.type == "cuda":
+        return ahead((rows, assemble(train, rows).map(Tensor.pin_memory)) for rows in chosen)
+    return ((rows, assemble(train, rows)) for rows in chosen)
 
 
 def _plan(run: Run) -> list[Rows]:
@@ -193,18 +182,16 @@ def fit_batches(run: Run) -> str:
     while True:
         rows = longest_batch(_plan(run), train.source_lengths, train.target_lengths)
         if run.processes.largest(0.0 if _fits(run, rows) else 1.0) == [0.0]:
-            if run.config.training == asked:
-                return ""
-            return (
+            note = (
                 f"Memory does not hold the longest batch: training.{name} is lowered to {size:,}."
             )
+            return "" if run.config.training == asked else note
         if len(rows) == 1:
             tokens = int(train.source_lengths[rows[0]] + train.target_lengths[rows[0]] + 2)
             cause = f"memory does not hold one pair of {tokens:,} tokens"
             raise OptionError(cause, place="training", cure=SMALLER_PAIRS)
         size = max(1, size // 2)
-        smaller: dict[str, Any] = {name: size}
-        config = replace(run.config, training=replace(asked, **smaller))
+        config = merge(run.config, {"training": {name: size}}, place="training")
         run.prepared = replace(run.prepared, config=config)
 
 

@@ -1,8 +1,7 @@
 """Sends options and curves to TensorBoard, Weights & Biases and MLflow, through Accelerate."""
 
 import json
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,9 @@ from accelerate import tracking
 from dragoman.config.options import Config
 from dragoman.config.toml import flat
 from dragoman.errors import TrainingError
-from dragoman.extras import naming_extras
 from dragoman.files import write_text
 from dragoman.layout import TRACKERS
 from dragoman.training.observer import Event, Measured
-
-
-def require_trackers(names: Sequence[str]) -> None:
-    """Raise a :class:`MissingExtraError` when a package is missing, before any work is done."""
-    for name in names:
-        with naming_extras():
-            import_module(name)
 
 
 class Trackers:
@@ -62,12 +53,9 @@ class Trackers:
     def __call__(self, event: Event) -> None:
         """Send the numbers of a row of ``metrics.jsonl``."""
         if isinstance(event, Measured):
-            row = event.row
-            values = {
-                f"{row['kind']}/{name}": value
-                for name, value in row.items()
-                if type(value) in (int, float) and name != "step"
-            }
+            row, kind = event.row, event.row["kind"]
+            numbers = {n: v for n, v in row.items() if type(v) in (int, float) and n != "step"}
+            values = {f"{kind}/{name}": value for name, value in numbers.items()}
             self._each(lambda tracker: tracker.log(values, step=row["step"]))
 
     def close(self) -> None:
@@ -87,7 +75,7 @@ def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
     if name == "tensorboard":
         # Hides what a killed run logged after its last checkpoint: it is logged again.
         purge = step + 1 if known else None
-        return tracking.TensorBoardTracker("tensorboard", folder, purge_step=purge)
+        return tracking.TensorBoardTracker(name, folder, purge_step=purge)
     if name == "wandb":
         place = {"name": folder.name, "dir": str(folder)}
         return tracking.WandBTracker("dragoman", id=known, resume="allow", **place)

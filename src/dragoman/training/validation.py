@@ -47,37 +47,31 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
     pairs = _spread(prepared)
     # References are read as the model learned them, so that normalising is not an error.
     sources, references = [s for s, _ in pairs], [target.normalize(t) for _, t in pairs]
-    answers = list(translator.translate(sources, greedy))
-    found: tuple[Measure, ...] = ()
-    wrong: dict[str, list[int]] = {}
-    worst: list[dict[str, Any]] = []
+    answers, right = list(translator.translate(sources, greedy)), [(text,) for text in references]
+    found: dict[str, Measure] = {}
     if pairs:
-        right, outputs = [(text,) for text in references], [answer.text for answer in answers]
-        found = measures(outputs, right, ("bleu", "chrf", "exact"))
-        scores |= {measure.key: measure.value() for measure in found}
-        tokens = (
-            [target.pieces(text) for _, text in pairs]  # a copied word is right when it is the word
-            if config.model.copy
-            else [target.tokens(ids) for ids in target.encode([text for _, text in pairs])]
-        )
+        outputs = [answer.text for answer in answers]
+        found = {m.key: m for m in measures(outputs, right, ("bleu", "chrf", "exact"))}
+        scores |= {key: measure.value() for key, measure in found.items()}
+        tokens = [target.tokens(ids) for ids in target.encode([text for _, text in pairs])]
+        if config.model.copy:  # a copied word is right when it is the word
+            tokens = [target.pieces(text) for _, text in pairs]
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], tokens)
-        characters = config.target.level == "char"
-        wrong = mistakes(answers, right, prepared.source.encode(sources), characters=characters)
-        chrf = next(measure for measure in found if measure.key == "chrf")
-        for line, (answer, reference) in enumerate(zip(answers, references, strict=True)):
-            if reference.strip() != answer.text.strip():
-                score = round(chrf.value([line]), 2)
-                worst.append(_sample(answer, reference) | {"chrf": score})
+    characters = config.target.level == "char"
+    wrong = mistakes(answers, right, prepared.source.encode(sources), characters=characters)
+    worst = [
+        _sample(answer, text) | {"chrf": round(found["chrf"].value([line]), 2)}
+        for line, (answer, text) in enumerate(zip(answers, references, strict=True))
+        if text.strip() != answer.text.strip()
+    ]
     watched = config.training.watch
-    shown = translator.translate([*sources[-SHOWN:], *watched], greedy, attention=True)
-    beside = [*references[-SHOWN:], *[""] * len(watched)]
-    samples = [_sample(answer, text) for answer, text in zip(shown, beside, strict=True)]
-    held_out = len(samples) - len(watched)
+    shown = list(translator.translate([*sources[-SHOWN:], *watched], greedy, attention=True))
+    held_out = len(shown) - len(watched)
     model.train()
     return scores, {
-        "signatures": {measure.key: measure.signature for measure in found},
-        "samples": samples[:held_out],
-        "watched": samples[held_out:],
+        "signatures": {key: measure.signature for key, measure in found.items()},
+        "samples": list(map(_sample, shown[:held_out], references[-SHOWN:])),
+        "watched": [_sample(answer, "") for answer in shown[held_out:]],
         "worst": sorted(worst, key=lambda sample: float(sample["chrf"]))[:WORST],
         "mistakes": {kind: len(lines) for kind, lines in wrong.items()},
         "seconds": time.monotonic() - began,
@@ -105,11 +99,10 @@ def _sample(answer: Translation, reference: str) -> dict[str, Any]:
 
 def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> float:
     """Share of the references' tokens, ends included, that an output has in the same place."""
-    right = sum(
-        sum(a == b for a, b in zip(output, reference, strict=False))
-        + (len(output) == len(reference))
-        for output, reference in zip(outputs, references, strict=True)
-    )
+    right = 0
+    for output, reference in zip(outputs, references, strict=True):
+        right += sum(a == b for a, b in zip(output, reference, strict=False))
+        right += len(output) == len(reference)
     return right / sum(len(reference) + 1 for reference in references)
 
 
@@ -117,8 +110,7 @@ def fit_and_save_confidence(folder: Path, prepared: Prepared) -> None:
     """Fit the confidence of the translations of the model in ``folder`` on held-out pairs."""
     translator = _translator(load_folder(folder).model, prepared)
     search = replace(prepared.config.search, int8=False)
-    fitted = fit_confidence(translator, _spread(prepared), search)
-    if fitted is not None:
+    if fitted := fit_confidence(translator, _spread(prepared), search):
         fitted.save(folder)
 
 
