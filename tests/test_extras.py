@@ -110,10 +110,10 @@ def test_every_package_of_an_extra_is_known() -> None:
     groups = PROJECT["optional-dependencies"]
     found = {
         imported.get(name := Requirement(text).name, name): group
-        for group in groups.keys() - {"dev", "all", "export"}
+        for group in groups.keys() - {"dev", "all"}
         for text in groups[group]
     }
-    assert found | {"onnx": "export"} == EXTRAS
+    assert found == EXTRAS
     assert {Requirement(t).name for t in PROJECT["dependencies"]}.isdisjoint(EXTRAS)
 
 

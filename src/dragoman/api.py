@@ -13,15 +13,19 @@ from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.errors import FolderError, UsageError
+from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
+from dragoman.layout import CORPUS, TRAIN
+from dragoman.runtime.bundle import Bundle, is_bundle, load_bundle
 from dragoman.search.batched import BatchedScorer
+from dragoman.search.network import Network
 from dragoman.search.request import Request
 from dragoman.search.translator import Scored, Translation, Translator
 
 if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.evaluation.evaluate import Evaluation
     from dragoman.evaluation.examples import Examples, Pairs
+    from dragoman.evaluation.metrics import Measure
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.folder import ModelFolder
     from dragoman.training.observer import Event, Observer
@@ -83,18 +87,89 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
     """Load a model folder, or several that translate together (an ensemble).
 
     Args:
-        folder: a model folder.
-        others: more model folders; each translation follows the mean of all their probabilities.
+        folder: a model folder, or a bundle of one.
+        others: more of them; each translation follows the mean of all their probabilities.
         device: where the models run: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
     Raises:
         FolderError: a file is missing or damaged, or the models have different vocabularies.
         OptionError: this machine has no such device.
     """
+    models = [_loaded(Path(path), device) for path in (folder, *others)]
+    return Model(models[0], models[1:])
+
+
+def _loaded(path: Path, device: str) -> ModelFolder | Bundle:
+    if is_bundle(path):
+        if device != "cpu":
+            raise OptionError("a bundle runs on the processor", place="device", cure="cpu")
+        return load_bundle(path)
     from dragoman.model.folder import load_folder
 
-    models = [load_folder(Path(path), device) for path in (folder, *others)]
-    return Model(models[0], models[1:])
+    return load_folder(path, device)
+
+
+@naming_extras()
+def export(
+    folder: str | Path,
+    out: str | Path,
+    pairs: Paths | Pairs | None = None,
+    *,
+    lines: int = 200,
+    int8: bool = False,
+    shortlist: bool = True,
+    zipped: bool = False,
+    licence: str = "",
+) -> dict[str, Any]:
+    """Write a model folder as a bundle, which runs without torch.
+
+    Args:
+        folder: the model folder.
+        out: the bundle.
+        pairs: what the bundle is compared with the folder on; see :meth:`Model.examples`.
+        lines: number of these pairs.
+        int8: store weights in 8 bits.
+        shortlist: learn the likely target words of each source word, from the training pairs where
+            the folder has them.
+        zipped: write one zip file.
+        licence: under which the model may be used.
+
+    Returns:
+        What ``bundle.json`` says.
+
+    Raises:
+        DataError: the bundle's outputs differ too much from the folder's.
+        UsageError: the folder is a bundle.
+    """
+    from dragoman.data.corpus import Corpus
+    from dragoman.export.bundle import export_bundle
+    from dragoman.export.parity import parity
+
+    model, corpus = load(folder), Path(folder) / CORPUS / TRAIN
+    loaded = model.torch_folder("exported")
+    some = model.examples(pairs)
+    texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
+    training = Corpus(corpus) if shortlist and corpus.exists() else None
+
+    def check(bundle: Bundle) -> dict[str, Any]:
+        other = Model(bundle)
+        ways = (True, False) if training is not None else (False,)
+        with_list, *without = (other.translator({"shortlist": way})[0] for way in ways)
+        plain = without[0] if without else with_list
+        reference, options = model.translator({"int8": False})
+        found = with_list if without else None
+        return parity(reference, plain, found, texts, options, int8=int8)
+
+    return export_bundle(
+        loaded.path,
+        (loaded.config, loaded.source, loaded.target),
+        Path(out),
+        pairs=None if training is None else map(training.pair, range(len(training))),
+        check=check,
+        int8=int8,
+        zipped=zipped,
+        licence=licence,
+    )
 
 
 def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:
@@ -115,7 +190,9 @@ class Model:
             not, or reads other words.
     """
 
-    def __init__(self, folder: ModelFolder, others: Sequence[ModelFolder] = ()) -> None:
+    def __init__(
+        self, folder: ModelFolder | Bundle, others: Sequence[ModelFolder | Bundle] = ()
+    ) -> None:
         from dragoman.evaluation.confidence import load_confidence
 
         self.folder, self.others = folder, others
@@ -131,27 +208,26 @@ class Model:
                 continue
             cause = f"cannot answer together with {folder.path}: {why}"
             raise FolderError(cause, place=str(other.path), cure="train both on the same text")
-        self._translators: dict[bool, Translator] = {}
+        self._translators: dict[tuple[bool, bool], Translator] = {}
 
     def translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
         """The search options of the folder with ``options`` in their places, and who follows them.
 
-        A model has two translators: one multiplies 8-bit numbers, the other does not.
+        A translator is kept for products in 8 bits and one without, and for a shortlist.
         """
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
-        if search.int8 not in self._translators:
-            from dragoman.model.network import TorchNetwork
-
+        kind = search.int8, search.shortlist
+        if kind not in self._translators:
             members = (self.folder, *self.others)
-            self._translators[search.int8] = Translator(
-                BatchedScorer(*(TorchNetwork(one.model, int8=search.int8) for one in members)),
+            self._translators[kind] = Translator(
+                BatchedScorer(*(_network(one, search) for one in members)),
                 self.folder.source,
                 self.folder.target,
                 longest=self.config.source.max_tokens,
                 others=[other.source for other in self.others],
             )
-        return self._translators[search.int8], search
+        return self._translators[kind], search
 
     def _repr_html_(self) -> str:
         """The model's facts and scores, for notebooks."""
@@ -220,9 +296,9 @@ class Model:
         """
         from dragoman.inspection.explain import explain_line
 
-        self._require_one()
+        folder = self.torch_folder("explained")
         translator, search = self.translator(options)
-        return explain_line(self.folder, translator, line, target, search)
+        return explain_line(folder, translator, line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
         """Every value between a batch of sources and given targets, with its padding and losses.
@@ -234,18 +310,29 @@ class Model:
         from dragoman.data.source import encode_pairs
         from dragoman.inspection.explain import explain_pairs
 
-        self._require_one()
-        model, sides = self.folder.model, (self.folder.source, self.folder.target)
+        model, sides = (
+            self.torch_folder("explained").model,
+            (self.folder.source, self.folder.target),
+        )
         copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
         lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
         ids = PairsInMemory(*encode_pairs(lines, targets, sides, copy=copy))
         return explain_pairs(model, sides, ids, lines, smoothing=smoothing)
 
-    def _require_one(self) -> None:
+    def torch_folder(self, done: str) -> ModelFolder:
+        """The model folder, for what needs torch and one model.
+
+        Raises:
+            UsageError: it is a bundle, or an ensemble; ``done`` says what cannot be done with it.
+        """
+        place = str(self.folder.path)
+        if isinstance(self.folder, Bundle):
+            cure = "use the model folder that it was exported from"
+            raise UsageError(f"a bundle cannot be {done}", place=place, cure=cure)
         if self.others:
-            cause = f"an ensemble of {1 + len(self.others)} models cannot be explained"
-            cure = "explain one of its models"
-            raise UsageError(cause, place=str(self.folder.path), cure=cure)
+            cause = f"an ensemble of {1 + len(self.others)} models cannot be {done}"
+            raise UsageError(cause, place=place, cure="take one of its models")
+        return self.folder
 
     def evaluate(
         self,
@@ -267,13 +354,17 @@ class Model:
         from dragoman.evaluation.baselines import training_pairs
         from dragoman.evaluation.evaluate import evaluate_examples
         from dragoman.evaluation.examples import Examples
-        from dragoman.evaluation.likelihood import teacher_forced
 
         translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
+        more: tuple[Measure, ...] = ()
+        if not self.others and not isinstance(folder, Bundle):
+            from dragoman.evaluation.likelihood import teacher_forced  # torch
+
+            more = teacher_forced(folder.model, tokenizers, pairs, copy=copy)
         return evaluate_examples(
             translator,
             pairs,
@@ -282,7 +373,7 @@ class Model:
             training=training_pairs(folder.path, *tokenizers),
             confidence=self.confidence,
             characters=self.config.target.level == "char",
-            more=() if self.others else teacher_forced(folder.model, tokenizers, pairs, copy=copy),
+            more=more,
         )
 
     def reading(self, files: Sequence[Path] = (), **changes: Any) -> DataOptions:
@@ -332,3 +423,15 @@ class Model:
         for line in faults.notes:
             say(line)
         return replace(made, left_out=faults.total)
+
+
+def _network(folder: ModelFolder | Bundle, search: SearchOptions) -> Network[Any, Any]:
+    """A model as search uses it."""
+    if isinstance(folder, Bundle):
+        if search.int8 and not folder.int8:
+            cure = "leave it out, or export the bundle with --int8"
+            raise OptionError("the weights of this bundle are in fp32", place="int8", cure=cure)
+        return folder.network(shortlist=search.shortlist)
+    from dragoman.model.network import TorchNetwork
+
+    return TorchNetwork(folder.model, int8=search.int8)

@@ -10,8 +10,6 @@ EXTRAS = {
     **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
     **dict.fromkeys(("fastapi", "python-multipart", "uvicorn"), "serve"),
-    "onnx": "export",
-    "onnxruntime": "runtime",
     "pynvml": "gpu",
 }
 """Each package as it is imported, with the group of pyproject.toml that installs it."""

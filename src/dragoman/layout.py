@@ -12,6 +12,15 @@ fra-eng/
   corpus/                  the pairs as ids
   checkpoints/             one folder a checkpoint; the last ones are kept
   skipped/                 the pairs of steps whose gradient was not finite
+
+A bundle is a folder, or a zip file of one, that runs without torch (:mod:`dragoman.runtime`):
+
+fra-eng.bundle/
+  bundle.json                    format, digests of all files, parity with the model folder, licence
+  encoder.onnx decoder.onnx      the graphs; decoder-shortlist.onnx scores candidates only
+  weights.bin                    their numbers, as ONNX's external data
+  shortlist.safetensors          the likely target words of each source word
+  config.toml source.json target.json confidence.json README.md   as in the model folder
 """
 
 FORMAT = "1"
@@ -45,3 +54,12 @@ ENTRIES = (
     *(CORPUS, CHECKPOINTS, SKIPPED),
 )
 """Every file and folder that Dragoman writes directly into a model folder."""
+
+BUNDLE = "bundle.json"
+BUNDLE_FORMAT = "1"
+"""Version of the bundle's layout and of the graphs in it; stands first in ``bundle.json``."""
+ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-shortlist.onnx"
+NUMBERS = "weights.bin"
+SHORTLIST = "shortlist.safetensors"
+BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, NUMBERS)
+BUNDLE_MAY_HAVE = (SHORT_DECODER, SHORTLIST, CONFIDENCE, CARD)

@@ -362,6 +362,10 @@ class SearchOptions:
     fast with a beam. About one output in thirty changes, on average for
     no worse (docs/log.md)."""
 
+    shortlist: bool = True
+    """In a bundle that has a shortlist: score only the likely target words of
+    a line's words, those that it can copy, and those that are asked for."""
+
     @property
     def hypotheses(self) -> int:
         """Largest number of hypotheses of a line at a time."""

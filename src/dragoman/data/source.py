@@ -28,6 +28,8 @@ class Source:
     copies: Ids = field(default_factory=lambda: NONE)
     """The same tokens and the end token in the target's vocabulary, [S + 1], for a model that
     copies; empty for other models."""
+    wanted: Ids = field(default_factory=lambda: NONE)
+    """Target words that the output is asked to hold: a shortlist does not leave them out."""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -8,12 +8,14 @@ from html import escape
 from itertools import count, islice
 from typing import TypeVar
 
+import numpy as np
+
 from dragoman.config.options import SearchOptions
-from dragoman.data.source import extend_target
+from dragoman.data.source import Source, extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.search.alignment import copy_unknown
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.constraints import constraints_of
+from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import Frontier, Hypothesis, joined
 from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, read_pieces
@@ -197,7 +199,7 @@ class Translator:
                     targets[number] = extend_target(targets[number], *words, len(self.target))
                 plain, prefix = constraints_of(options, piece.sources[0]), targets[number].tolist()
                 asked = replace(plain, min_length=0, max_length=len(prefix), prefix=(*prefix, EOS))
-                sentences.append((piece.sources, asked))
+                sentences.append((_with_wanted(piece.sources, asked), asked))
             found = self._search(sentences, options)
             for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
                 tokens = self.target.tokens([*ids, EOS], piece.own)
@@ -213,7 +215,8 @@ class Translator:
             if begun:  # a later piece
                 request = replace(request, prefix="", must=())
             begun.append(piece)
-            sentences.append((piece.sources, self._requests.constraints(request, piece, options)))
+            asked = self._requests.constraints(request, piece, options)
+            sentences.append((_with_wanted(piece.sources, asked), asked))
         return sentences, parts
 
     def _read(self, lines: Sequence[str], long: str) -> list[Piece]:
@@ -292,6 +295,15 @@ def _batch_size(options: SearchOptions) -> int:
     if isinstance(options.batch_size, int):
         return options.batch_size
     return max(1, _HYPOTHESES // options.hypotheses)
+
+
+def _with_wanted(sources: tuple[Source, ...], asked: Constraints) -> tuple[Source, ...]:
+    """The sources, with the words that the output must be able to hold."""
+    words = {*asked.prefix, *(asked.phrases.tokens if asked.phrases else ())}
+    if not words:
+        return sources
+    wanted = np.array(sorted(words), np.int32)
+    return tuple(replace(source, wanted=wanted) for source in sources)
 
 
 def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:

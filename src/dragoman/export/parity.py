@@ -1,0 +1,69 @@
+"""Measures that a bundle says what its model folder says, on pairs of text."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dragoman.config.options import SearchOptions
+from dragoman.errors import DataError
+from dragoman.evaluation.metrics import measures
+from dragoman.search.translator import Translator
+
+LARGEST_DIFFERENCE = 0.01
+"""Of a token's log-probability in fp32, between the bundle and torch."""
+LARGEST_LOSS = 1.0
+"""Of BLEU in 8 bits; of the shortlist as well."""
+
+
+def parity(
+    reference: Translator,
+    bundle: Translator,
+    shortlisted: Translator | None,
+    pairs: Sequence[tuple[str, str]],
+    options: SearchOptions,
+    *,
+    int8: bool,
+) -> dict[str, Any]:
+    """Compare a bundle with the model folder.
+
+    Args:
+        reference: the model in torch.
+        bundle: the bundle without its shortlist.
+        shortlisted: the bundle with its shortlist; None where it has none.
+        pairs: of text.
+        options: of the model's search; the outputs that are compared are greedy.
+        int8: the bundle is in 8 bits.
+
+    Raises:
+        DataError: the differences are too large; the message holds the figure.
+    """
+    greedy = replace(options, beam=1, n_best=1, temperature=0.0, int8=False)
+    sources, references = (
+        [s for s, _ in pairs],
+        [(reference.target.normalize(t),) for _, t in pairs],
+    )
+    steps = [
+        np.array([step for one in each.score(pairs, greedy) for step in one.hypothesis.steps])
+        for each in (reference, bundle)
+    ]
+    found: dict[str, Any] = {"lines": len(pairs)}
+    found["largest_difference"] = round(float(np.abs(steps[0] - steps[1]).max(initial=0)), 7)
+    said = {}
+    for name, one in {"folder": reference, "bundle": bundle, "shortlist": shortlisted}.items():
+        if one is not None:
+            said[name] = [answer.text for answer in one.translate(sources, greedy)]
+            (bleu,) = measures(said[name], references, ("bleu",))
+            found[f"bleu_{name}"] = round(bleu.value(), 2)
+    for name, other in (("bundle", "folder"), ("shortlist", "bundle")):
+        if name in said:
+            same = [a == b for a, b in zip(said[name], said[other], strict=True)]
+            found[f"equal_{name}"] = round(sum(same) / len(same), 4)
+            if found[f"bleu_{other}"] - found[f"bleu_{name}"] > LARGEST_LOSS:
+                cause = f"BLEU falls from {found[f'bleu_{other}']} to {found[f'bleu_{name}']}"
+                raise DataError(cause, place=name, cure="export without --int8 or --shortlist")
+    if not int8 and found["largest_difference"] > LARGEST_DIFFERENCE:
+        cause = f"a log-probability differs from the folder's by {found['largest_difference']:g}"
+        raise DataError(cause, place="bundle", cure="report this")
+    return found

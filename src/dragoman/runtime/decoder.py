@@ -1,0 +1,79 @@
+"""The graph of one step of the decoder, from last tokens to features.
+
+N hypotheses   B sentences   Q slots   S source positions   H hidden
+"""
+
+from collections.abc import Sequence
+
+from dragoman.config.options import ModelOptions
+from dragoman.runtime.encoder import state_names
+from dragoman.runtime.graph import Graph, Matrix, Value, ints
+from dragoman.runtime.recurrence import STATE_ROWS, Layer, step
+from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
+
+
+def decoder_step(
+    g: Graph, options: ModelOptions, vocabulary: int
+) -> tuple[Value, Value | None, list[Value]]:
+    """Add the nodes of a step; :mod:`dragoman.model.recurrent.decoder` has the arrangements.
+
+    The graph's inputs are those of :func:`decoder_inputs`.
+
+    Returns:
+        Features [N, H], attention weights [N, S] (None without attention), and the new state.
+    """
+    hidden, embedding = int(options.hidden), int(options.embedding)
+    state, rows = state_names(options), STATE_ROWS[options.cell]
+    feeds = options.attention == "bahdanau" or options.input_feeding
+    widths = [embedding + hidden * feeds, *[hidden] * (options.decoder_layers - 1)]
+    layers = [Layer(f"decoder.layers.{n}", options.cell, i, hidden) for n, i in enumerate(widths)]
+    table = SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
+    x, found = g.embedded(table, vocabulary, embedding, "token"), None
+    first = layers[0].matrix("weight_input", inputs=slice(0, embedding))
+    projected = g.product(x, first, layers[0].bias(g)[0])
+    if options.attention == "bahdanau":
+        found = _attention(g, options, state[rows * (len(layers) - 1)])  # the last layer's h
+    if feeds:
+        fed = state[-1] if found is None else found[0]
+        rest = layers[0].matrix("weight_input", inputs=slice(embedding, None))
+        projected = g("Add", projected, g.product(g.read(fed), rest))
+    top, news = "", list[Value]()
+    for number, layer in enumerate(layers):
+        if number:
+            entered = g.read(layer.entered(g, top, options))
+            projected = g.product(entered, layer.matrix("weight_input"), layer.bias(g)[0])
+        after = step(g, layer, projected, state[number * rows : (number + 1) * rows])
+        top = g("Add", top, after[0]) if number and options.residual else after[0]
+        news += after
+    looked = None
+    if options.attention != "none":
+        context, looked = found or _attention(g, options, top)
+        both = g.read(g("Concat", context, top, axis=1))
+        combine = Matrix("decoder.combine.weight", (hidden, 2 * hidden))
+        top = g("Tanh", g.product(both, combine))  # Luong 2015, eq. 5
+    return top, looked, [*news, *[top] * options.input_feeding]
+
+
+def _attention(g: Graph, options: ModelOptions, queries: Value) -> Sequence[Value]:
+    """Contexts [N, H] and weights [N, S] of queries [N, H], computed over all B x Q cells."""
+    hidden = int(options.hidden)
+    concat = options.score == "concat"
+    if concat:
+        bias = g.weights("decoder.attention.query.bias", hidden)
+        matrix = Matrix("decoder.attention.query.weight", (hidden, hidden))
+        queries = g.product(g.read(queries), matrix, bias)
+    shape = g("Concat", g("Shape", "states", end=1), ints(-1, hidden), axis=0)
+    grid = g("Reshape", g("Gather", queries, "taken"), shape)  # [B, Q, H]
+    if concat:
+        name = "decoder.attention.energy.weight"
+        v = g.held(name, g.weights(name, 1, hidden).T)
+        sums = g("Add", g("Unsqueeze", grid, ints(2)), g("Unsqueeze", "keys", ints(1)))
+        energies = g("Squeeze", g("MatMul", g("Tanh", sums), v), ints(3))  # [B, Q, S]
+    else:
+        energies = g("MatMul", grid, "keys")
+    weights = g("Softmax", g("Add", energies, "padding"), axis=-1)
+    found = []
+    for value in (g("MatMul", weights, "states"), weights):
+        flat = g("Concat", ints(-1), g("Shape", value, start=2), axis=0)
+        found.append(g("Gather", g("Reshape", value, flat), "cells"))
+    return found

@@ -1,0 +1,111 @@
+"""The graph that encodes sources: the encoder, the bridge, and the keys of attention.
+
+B sentences   S source positions   E embedding   H hidden   K rows of the decoder's state
+"""
+
+import math
+
+import numpy as np
+
+from dragoman.config.options import ModelOptions
+from dragoman.runtime.graph import INT32, INT64, Graph, Matrix, Value, ints
+from dragoman.runtime.onnx_file import Kind, Kinds
+from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan
+from dragoman.runtime.weights import SOURCE_TABLE, Weights
+
+
+def state_names(options: ModelOptions) -> list[str]:
+    """The rows of the decoder's state: those of every layer, and with input feeding features."""
+    rows = STATE_ROWS[options.cell] * options.decoder_layers + options.input_feeding
+    return [f"state.{row}" for row in range(rows)]
+
+
+def encoder_graph(
+    options: ModelOptions, weights: Weights, vocabulary: int
+) -> tuple[Graph, Kinds, Kinds]:
+    """Build the graph of an encoder.
+
+    Args:
+        options: of the model.
+        weights: of the model.
+        vocabulary: number of source tokens.
+
+    Returns:
+        The graph; its inputs ``ids`` [B, S] and ``mask`` [B, S], false on padding; its outputs:
+        encoder states ``states`` [B, S, H], the ``keys`` that queries are compared with,
+        [B, H, S] ([B, S, H] for the score concat), and the decoder's first state.
+    """
+    g, hidden = Graph(weights), int(options.hidden)
+    lengths = g("ReduceSum", g("Cast", "mask", to=INT64), ints(1), keepdims=0)
+
+    def reversed_(x: Value) -> Value:
+        """The real positions of ``x`` [B, S, ...] from the last to the first, if asked for."""
+        if not options.reverse_source:
+            return x
+        return g("ReverseSequence", x, lengths, batch_axis=0, time_axis=1)
+
+    ids = g("Transpose", reversed_("ids"), perm=[1, 0])  # [S, B]
+    shape = g("Concat", g("Shape", ids), ints(-1), axis=0)
+    table = SOURCE_TABLE, vocabulary, int(options.embedding)
+    x = g("Reshape", g.vectors(g.embedded(*table, g("Reshape", ids, ints(-1)))), shape)  # [S, B, E]
+    real, finals = g("Cast", lengths, to=INT32), list[Value]()
+    for number, layer in enumerate(_layers(options)):
+        read = layer.entered(g, x, options) if number else x
+        ways, rows = scan(g, layer, read, real)
+        y, *last = (_joined(g, one, options) for one in (ways, *rows))
+        x = g("Add", x, y) if number and options.residual else y
+        finals += last
+    states = reversed_(g("Transpose", x, perm=[1, 0, 2]))  # [B, S, H]
+    g.name(states, "states")
+    g.name(_keys(g, options, states), "keys")
+    for state, name in zip(_bridged(g, options, finals), state_names(options), strict=True):
+        g.name(state, name)
+    outputs = {name: Kind("float32", ["B", hidden]) for name in state_names(options)}
+    named = {
+        "states": Kind("float32", ["B", "S", hidden]),
+        "keys": Kind("float32", ["B", "I", "J"]),
+    }
+    return g, {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}, named | outputs
+
+
+def _layers(options: ModelOptions) -> list[Layer]:
+    hidden, ways = int(options.hidden), 2 if options.bidirectional else 1
+    width = hidden if options.directions == "sum" else hidden // ways
+    widths = [int(options.embedding), *[hidden] * (options.encoder_layers - 1)]
+    return [
+        Layer(f"encoder.layers.{number}", options.cell, inputs, width, ways)
+        for number, inputs in enumerate(widths)
+    ]
+
+
+def _joined(g: Graph, ways: list[Value], options: ModelOptions) -> Value:
+    """Both directions side by side, or their sum."""
+    if len(ways) == 1:
+        return ways[0]
+    return g("Add", *ways) if options.directions == "sum" else g("Concat", *ways, axis=-1)
+
+
+def _keys(g: Graph, options: ModelOptions, states: Value) -> Value:
+    hidden, keys = int(options.hidden), states
+    if options.attention != "none" and options.score in ("general", "concat"):
+        rows = g.read(g("Reshape", states, ints(-1, hidden)))
+        made = g.product(rows, Matrix("decoder.attention.key.weight", (hidden, hidden)))
+        keys = g("Reshape", made, g("Shape", states))
+    elif options.score == "scaled_dot":
+        keys = g("Div", states, np.float32(math.sqrt(hidden)))
+    return keys if options.score == "concat" else g("Transpose", keys, perm=[0, 2, 1])
+
+
+def _bridged(g: Graph, options: ModelOptions, finals: list[Value]) -> list[Value]:
+    """The decoder's first state: K rows [B, H] from the encoder's final ones, layer by layer."""
+    hidden, rows = int(options.hidden), STATE_ROWS[options.cell]
+    more, found = options.decoder_layers - options.encoder_layers, finals[:]
+    found = found[-min(more, 0) * rows :] + finals[-rows:] * more  # the last layer is repeated
+    if options.bridge == "linear":
+        matrix = Matrix("bridge.linear.weight", (hidden, hidden))
+        bias = g.weights("bridge.linear.bias", hidden)
+        found = [g("Tanh", g.product(g.read(state), matrix, bias)) for state in found]
+    zero = g("Mul", finals[0], np.float32(0))
+    if options.bridge == "zero":
+        found = [zero] * len(found)
+    return [*found, *[zero] * options.input_feeding]

@@ -1,0 +1,185 @@
+"""A model over ONNX Runtime as a :class:`dragoman.search.network.Network`, without torch.
+
+B sentences   N hypotheses   S source positions   Q slots   V vocabulary
+K candidates of a sentence   U candidates of all sentences together
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from dragoman.config.options import ModelOptions
+from dragoman.data.source import Source
+from dragoman.data.tokenizer import EOS, PAD, UNK
+from dragoman.runtime.encoder import state_names
+from dragoman.runtime.shortlist import Shortlist
+from dragoman.runtime.weights import OUTPUT, Array
+from dragoman.runtime.words import filled
+from dragoman.search.network import Integers, Scores
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays with one entry a row, by name."""
+
+    named: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.named.values())))
+
+    def select(self, rows: Integers) -> Self:
+        """The entries of ``rows`` [N'], which may repeat or leave out any."""
+        return type(self)({name: one.take(rows, 0) for name, one in self.named.items()})
+
+    def join(self, more: Self) -> Self:
+        """These entries, then those of ``more``; PAD fills up candidates."""
+        pairs = ((name, one, more.named[name]) for name, one in self.named.items())
+        return type(self)({name: _joined(one, other) for name, one, other in pairs})
+
+
+def _joined(one: Array, other: Array) -> Array:
+    width = max(one.shape[1], other.shape[1])
+    same = [part if part.shape[1] == width else _widened(part, width) for part in (one, other)]
+    return np.concatenate(same)
+
+
+def _widened(part: Array, width: int) -> Array:
+    return np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=PAD)
+
+
+class Sessions(NamedTuple):
+    """The graphs of a model, loaded into ONNX Runtime."""
+
+    encoder: Any
+    decoder: Any
+    """:func:`dragoman.runtime.words.decoder_graph`, with a shortlist or without."""
+    arrays: Mapping[str, Array]
+    """The weights of the decoder."""
+
+
+class OnnxNetwork:
+    """Encodes and steps with ONNX Runtime.
+
+    Args:
+        options: of the model.
+        vocabulary: number of target tokens, V.
+        sessions: the model's graphs.
+        shortlist: of a decoder's graph with a shortlist.
+    """
+
+    def __init__(
+        self,
+        options: ModelOptions,
+        vocabulary: int,
+        sessions: Sessions,
+        shortlist: Shortlist | None = None,
+    ) -> None:
+        self.vocabulary, self.shortlist = vocabulary, shortlist
+        self.copies, self.attends = options.copy, options.attention != "none"
+        self.encoder, self.decoder, arrays = sessions
+        self.output = arrays.get(OUTPUT)
+        self.int8 = self.output is not None and self.output.dtype == np.int8
+        self._state = state_names(options)
+        self._inputs = {one.name for one in self.decoder.get_inputs()}
+
+    @property
+    def concurrency(self) -> int:
+        """One batch for each processor: a session computes in the thread that calls it."""
+        known = hasattr(os, "sched_getaffinity")
+        return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+    def prepare_thread(self) -> None:
+        """Do nothing: sessions have no threads of their own."""
+
+    def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:
+        """Encode B sources, padded to ``width`` positions; their memories and first states."""
+        ids, copies = (np.full((len(sources), width), PAD, np.int64) for _ in range(2))
+        for row, copied, source in zip(ids, copies, sources, strict=True):
+            row[: len(source)], row[len(source)] = source.ids, EOS
+            copied[: len(source.copies)] = source.copies
+        lengths = np.array([len(source) + 1 for source in sources])
+        mask = np.arange(width) < lengths[:, None]
+        names = ["states", "keys", *self._state]
+        found = dict(zip(names, self.encoder.run(names, {"ids": ids, "mask": mask}), strict=True))
+        state = Arrays({name: found.pop(name) for name in self._state})
+        found["padding"] = np.where(mask, np.float32(0), np.float32(-math.inf))[:, None]
+        if self.shortlist is not None:
+            found["candidates"] = candidates = self.shortlist.candidates(sources)
+            for copied, words, source in zip(copies, candidates, sources, strict=True):
+                known = words[: np.count_nonzero(words)]  # ascending, then PAD, which is 0
+                copied[: len(source.copies)] = np.searchsorted(known, source.copies)
+        if self.copies:
+            found["copies"] = copies
+        return Arrays(found), state
+
+    def step(
+        self,
+        tokens: Integers,
+        state: Arrays,
+        memory: Arrays,
+        cells: Integers,
+        slots: int,
+        top: int | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Scores, Arrays]:
+        """Score what follows ``tokens`` [N]."""
+        taken = np.zeros(len(memory) * slots, np.int64)
+        taken[cells] = np.arange(len(cells))  # which hypothesis is in each cell
+        token = np.where(tokens < self.vocabulary, tokens, UNK) if self.copies else tokens
+        given: dict[str, Array] = {"token": token, "cells": cells, "taken": taken}
+        given |= {"top": np.array([top or 0]), "never": np.array(never, np.int64)}
+        given |= {**state.named, **memory.named, "sentences": cells // slots}
+        words = self.vocabulary
+        if self.shortlist is not None:
+            given |= self._candidates_of(memory)
+        elif self.copies:
+            given["last"] = np.maximum(given["copies"].max(1), words - 1)
+            words = int(given["last"].max()) + 1
+            given["width"] = np.array([filled(words)])
+        names = ["log_probs", "tokens", *(["weights"] if self.attends else [])]
+        news = [f"next.{row}" for row in range(len(self._state))]
+        given = {name: one for name, one in given.items() if name in self._inputs}
+        answers = self.decoder.run([*names, *news], given)
+        found = dict(zip([*names, *news], answers, strict=True))
+        after = Arrays(dict(zip(self._state, (found[name] for name in news), strict=True)))
+        log_probs, best = found["log_probs"], found["tokens"]
+        if top is None:
+            log_probs, best = self._every(log_probs, memory, cells // slots, words), None
+            log_probs[:, list(never)] = -math.inf
+        return Scores(log_probs, best, found.get("weights")), after
+
+    def _candidates_of(self, memory: Arrays) -> dict[str, Array]:
+        """The candidates of all sentences, made once for a memory.
+
+        Returns:
+            ``union``, the candidates of any sentence [U]; ``places``, where those of each sentence
+            stand there [B, K]; ``output``, the weights of the output layer for the union.
+        """
+        made = vars(memory).get("made")
+        if made is None:
+            assert self.output is not None
+            known = memory.named["candidates"]
+            known = np.where(known < self.vocabulary, known, PAD)  # the others are only copied
+            taken = np.zeros(self.vocabulary, np.bool_)
+            taken[known] = True
+            union, places = np.flatnonzero(taken), np.cumsum(taken) - 1
+            union = np.pad(union, (0, filled(len(union)) - len(union)))
+            output = self.output.take(union, 1 if self.int8 else 0)
+            made = {"union": union, "places": places[known], "output": output}
+            vars(memory)["made"] = made
+        return dict(made)
+
+    def _every(self, log_probs: Array, memory: Arrays, sentences: Integers, words: int) -> Array:
+        """Log-probabilities of all words in their order, [N, V] or more."""
+        if self.shortlist is None:
+            return log_probs[:, :words].copy()
+        candidates = memory.named["candidates"]
+        words = max(words, int(candidates.max()) + 1)
+        whole = np.full((len(log_probs), words), -math.inf, np.float32)
+        np.put_along_axis(whole, candidates[sentences], log_probs, 1)
+        whole[:, PAD] = -math.inf
+        return whole

@@ -1,0 +1,135 @@
+"""Recurrent layers as graphs; :mod:`dragoman.model.recurrent.cells` has the equations.
+
+B sentences   N rows   S source positions   I inputs   H hidden of one direction   G gates
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dragoman.config.options import ModelOptions
+from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
+from dragoman.runtime.weights import SCALE, Array
+
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+"""G of each cell."""
+STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
+"""Vectors of H in the state of each cell: h, and for an LSTM the cell c."""
+_ORDER = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
+"""Our gates in ONNX's order: update, reset, new; input, output, forget, new."""
+
+
+class Layer(NamedTuple):
+    """Where the weights of one layer are, and their sizes."""
+
+    prefix: str
+    """Such as ``decoder.layers.0``."""
+    cell: str
+    inputs: int
+    hidden: int
+    directions: int = 1
+
+    def matrix(self, which: str, at: int = 0, inputs: slice = slice(None)) -> Matrix:
+        """``weight_input`` or ``weight_hidden`` of a direction."""
+        width = self.inputs if which == "weight_input" else self.hidden
+        shape = self.directions, GATES[self.cell] * self.hidden, width
+        return Matrix(f"{self.prefix}.{which}", shape, (at,), inputs)
+
+    def bias(self, g: Graph) -> Array:
+        """b, [D, GH]."""
+        return g.weights(f"{self.prefix}.bias", self.directions, GATES[self.cell] * self.hidden)
+
+    def entered(self, g: Graph, x: Value, options: ModelOptions) -> Value:
+        """What a layer that is not the first reads of its input [..., I]."""
+        if not options.layer_norm:
+            return x
+        names = (f"{self.prefix}.norm.{which}" for which in ("weight", "bias"))
+        scale, shift = (g.held(name, g.weights(name, self.inputs)) for name in names)
+        return g("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
+
+
+def step(g: Graph, layer: Layer, projected: Value, state: Sequence[Value]) -> list[Value]:
+    """One step of a layer with one direction.
+
+    Args:
+        g: receives the nodes.
+        layer: whose weights.
+        projected: W x + b, [N, GH].
+        state: h, and for an LSTM c, [N, H] each.
+
+    Returns:
+        The new state.
+    """
+    h, width = state[0], layer.hidden
+    across = g.product(g.read(h), layer.matrix("weight_hidden"))
+    if layer.cell == "rnn":
+        return [g("Tanh", g("Add", projected, across))]
+    if layer.cell == "lstm":
+        gates = g.several(4, "Split", g("Add", projected, across), axis=1, num_outputs=4)
+        i, f, new, o = (g("Tanh" if n == 2 else "Sigmoid", gate) for n, gate in enumerate(gates))
+        c = g("Add", g("Mul", f, state[1]), g("Mul", i, new))
+        return [g("Mul", o, g("Tanh", c)), c]
+    name = f"{layer.prefix}.bias_new"
+    inner = g.held(name, g.weights(name, 1, width))
+    both = ints(2 * width, width)  # reset and update; new
+    (i_rz, i_n), (h_rz, h_n) = (g.several(2, "Split", x, both, axis=1) for x in (projected, across))
+    r, z = g.several(2, "Split", g("Sigmoid", g("Add", i_rz, h_rz)), axis=1, num_outputs=2)
+    n = g("Tanh", g("Add", i_n, g("Mul", r, g("Add", h_n, inner))))
+    return [g("Add", n, g("Mul", z, g("Sub", h, n)))]
+
+
+def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> tuple[list[Value], list[list[Value]]]:
+    """Run a layer over whole sequences, in each of its directions, by ONNX's own operator.
+
+    It computes in fp32, also with weights that are stored in 8 bits: at these sizes what stands
+    around the products of a step takes as long as 8 bits save (``docs/log.md``).
+
+    Args:
+        g: receives the nodes.
+        layer: whose weights.
+        x: [S, B, I].
+        lengths: real positions of each sentence, int32 [B].
+
+    Returns:
+        The outputs of each direction, [S, B, H], zero on padding; and for each row of state the
+        final one of each direction, [B, H].
+    """
+    bias = _in_order(layer, layer.bias(g))
+    inner = np.zeros_like(bias)
+    if layer.cell == "gru":
+        new = g.weights(f"{layer.prefix}.bias_new", layer.directions, layer.hidden)
+        inner[:, -layer.hidden :] = new
+    held = [_operand(g, layer, which) for which in ("weight_input", "weight_hidden")]
+    held.append(g.held(f"{layer.prefix}.bias", np.concatenate((bias, inner), 1)))
+    given = {"linear_before_reset": 1} if layer.cell == "gru" else {}
+    direction = "bidirectional" if layer.directions == 2 else "forward"
+    found = g.several(
+        1 + STATE_ROWS[layer.cell],
+        layer.cell.upper(),
+        *(x, *held, lengths),
+        hidden_size=layer.hidden,
+        direction=direction,
+        **given,
+    )
+    ways = []  # of [S, D, B, H] and [D, B, H]
+    for value, axis in zip(found, (1, 0, 0), strict=False):
+        parts = g.several(layer.directions, "Split", value, axis=axis, num_outputs=layer.directions)
+        ways.append([g("Squeeze", part, ints(axis)) for part in parts])
+    return ways[0], ways[1:]
+
+
+def _operand(g: Graph, layer: Layer, which: str) -> Value:
+    """A weight of all directions in fp32, [D, GH, I], with its gates in ONNX's order."""
+    name, shape, *_ = layer.matrix(which)
+    if not g.weights.int8:
+        return g.held(name, _in_order(layer, g.weights(name, *shape)))
+    whole, steps = (_in_order(layer, one) for one in g.weights.rows(name, *shape))
+    numbers = g("Cast", g.held(name, whole), to=FLOAT)
+    return g("Mul", numbers, g.held(name + SCALE, steps[..., None]))  # once, when it is loaded
+
+
+def _in_order(layer: Layer, values: Array) -> Array:
+    """``values`` [D, GH, ...] with their gates in ONNX's order."""
+    gates = np.split(values, GATES[layer.cell], 1)
+    return np.concatenate([gates[gate] for gate in _ORDER[layer.cell]], 1)

@@ -1,0 +1,73 @@
+"""The likely target words of each source word, to which search can be limited.
+
+B sentences   S source tokens   K candidates of a sentence   V vocabulary
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dragoman.data.source import Source
+from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
+from dragoman.errors import FolderError
+from dragoman.runtime.weights import Array
+from dragoman.runtime.words import filled
+from dragoman.search.network import Integers
+
+_NAMES = ("starts", "words", "always")
+
+
+class Shortlist:
+    """Candidates for the words of an output, by the words of its source.
+
+    Args:
+        starts: where the words of each source token begin in ``words``, and the end, int32 [V + 1].
+        words: target tokens, int32.
+        always: target tokens that are candidates of every sentence, int32.
+    """
+
+    def __init__(self, starts: Array, words: Array, always: Array) -> None:
+        self.starts, self.words, self.always = starts, words, always
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], sizes: tuple[int, int], place: str) -> "Shortlist":
+        """Check the arrays of a file.
+
+        Args:
+            arrays: by name.
+            sizes: number of source and target tokens.
+            place: the file, for messages.
+
+        Raises:
+            FolderError: they are no shortlist of these vocabularies.
+        """
+        starts, words, always = (arrays.get(name, np.zeros(0)) for name in _NAMES)
+        every = np.concatenate((words, always))
+        fits = all(one.ndim == 1 and one.dtype == np.int32 for one in (starts, words, always))
+        fits = fits and len(starts) == sizes[0] + 1 and bool((np.diff(starts) >= 0).all())
+        fits = fits and starts[0] == 0 and starts[-1] == len(words)
+        if not fits or every.min(initial=0) < 0 or every.max(initial=0) >= sizes[1]:
+            raise FolderError("is not a shortlist of these vocabularies", place=place)
+        return cls(starts, words, always)
+
+    def arrays(self) -> dict[str, Array]:
+        """What :meth:`of` reads."""
+        return dict(zip(_NAMES, (self.starts, self.words, self.always), strict=True))
+
+    def candidates(self, sources: Sequence[Source]) -> Integers:
+        """The candidates of each sentence in ascending order, filled up with PAD: [B, K].
+
+        They are the likely words of its tokens, the words that it can copy, and those that its
+        output is asked to hold. Each depends on its own sentence alone.
+        """
+        rows = []
+        fixed = self.always, np.array([UNK, BOS, EOS], np.int32)
+        for source in sources:
+            ids = np.append(source.ids, EOS)
+            begin, end = self.starts[ids].tolist(), self.starts[ids + 1].tolist()
+            likely = [self.words[slice(*one)] for one in zip(begin, end, strict=True)]
+            rows.append(np.unique(np.concatenate((*fixed, *likely, source.copies, source.wanted))))
+        found = np.full((len(rows), filled(max(map(len, rows)))), PAD, np.int64)
+        for row, words in zip(found, rows, strict=True):
+            row[: len(words)] = words
+        return found

@@ -1,0 +1,120 @@
+"""The weights of a model by name: checked against what a graph asks for, in fp32 or in 8 bits.
+
+    O outputs   I inputs   V vocabulary   E embedding
+
+Each row of a weight is scaled by its own largest absolute value and rounded once, symmetrically
+(Wu et al. 2020, section 3). A product in 8 bits multiplies it by rows of activations, which are
+scaled and rounded when they come:
+
+    q(w) = round(127 w / max |w|)  in [-127, 127]      q(x) = round(63 x / max |x|)  in [-63, 63]
+
+Activations have one bit less because of processors without VNNI. Their instruction for 8-bit
+products (``vpmaddubsw``) multiplies unsigned by signed numbers, adds two neighbouring products, and
+*saturates* the sum to 16 bits. An activation is stored as the unsigned number q(x) + 64, from 1 to
+127, so that the sum of two products is at most
+
+    2 x 127 x 127 = 32,258 <= 32,767 = 2^15 - 1
+
+and at least -32,258: it never saturates. Sums in 32 bits have room for 2^31 / 127^2 = 133,000
+inputs, more than the options allow. So sums are exact on every processor, and a row's numbers
+depend neither on the other rows nor on the order of adding. With 8 bits on both sides
+(2 x 255 x 127 = 64,770) the same bundle would answer differently on such processors.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.errors import FolderError
+
+Array = npt.NDArray[Any]
+
+WEIGHT_STEPS, ACTIVATION_STEPS = 127, 63
+"""The largest absolute value of a weight and of an activation in 8 bits."""
+ZERO = 64
+"""The unsigned number that stands for an activation of zero."""
+SCALE = ".scale"
+"""Ends the name of the values of one step in each row of an 8-bit weight."""
+SOURCE_TABLE, TARGET_TABLE = "encoder.embedding.weight", "decoder.embedding.weight"
+OUTPUT = "output.weight"
+_ONE_ROW = ("copying.gate.weight", "decoder.attention.energy.weight")
+
+
+class Weights:
+    """Gives weights by name, each in the shape that is asked for.
+
+    Args:
+        tensors: by name, in fp32 or as :func:`quantized` makes them. None: every weight is zero,
+            for a graph of which only the form is wanted.
+        place: where they come from, for messages.
+        int8: the matrices are in 8 bits.
+    """
+
+    def __init__(self, tensors: Mapping[str, Array] | None, place: str, *, int8: bool) -> None:
+        self.tensors, self.place, self.int8 = tensors, place, int8
+        self._unused = set(tensors or ())
+
+    def __call__(self, name: str, *shape: int, kind: str = "float32") -> Array:
+        """The tensor ``name``.
+
+        Raises:
+            FolderError: there is none, or it has another shape or type.
+        """
+        if self.tensors is None:
+            return np.broadcast_to(np.zeros((), kind), shape)
+        found = self.tensors.get(name)
+        if found is None:
+            raise self._refusal(f"lacks tensor {name!r}")
+        if found.shape != shape or found.dtype != kind:
+            held, expected = f"{list(found.shape)} {found.dtype}", f"{list(shape)} {kind}"
+            raise self._refusal(f"tensor {name!r} is {held}, {expected} expected from config.toml")
+        self._unused.discard(name)
+        return found
+
+    def rows(self, name: str, *shape: int, kind: str = "int8") -> tuple[Array, Array]:
+        """A weight in 8 bits [..., O, I], and the value of one step in each of its rows [..., O].
+
+        Raises:
+            FolderError: as when the weight is called.
+        """
+        return self(name, *shape, kind=kind), self(name + SCALE, *shape[:-1])
+
+    def require_all_used(self) -> None:
+        """Check that every tensor was asked for.
+
+        Raises:
+            FolderError: one was not; the message names it.
+        """
+        for name in sorted(self._unused):
+            raise self._refusal(f"has an unknown tensor {name!r}")
+
+    def _refusal(self, cause: str) -> FolderError:
+        return FolderError(cause, place=self.place, cure="copy the folder again")
+
+
+def quantized(tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Weights in 8 bits: matrices as signed numbers, embeddings as unsigned activations.
+
+    What is small stays in fp32: vectors, and matrices of one row. An output layer that shares a
+    table of embeddings gets numbers of its own, which are finer.
+
+    Args:
+        tensors: in fp32, by name.
+    """
+    found: dict[str, Array] = {}
+    if OUTPUT not in tensors:
+        tied = TARGET_TABLE if TARGET_TABLE in tensors else SOURCE_TABLE
+        tensors = {**tensors, OUTPUT: tensors[tied]}
+    for name, values in tensors.items():
+        if values.ndim == 1 or ".bias" in name or name in _ONE_ROW:
+            found[name] = values
+            continue
+        table = name in (SOURCE_TABLE, TARGET_TABLE)
+        steps = ACTIVATION_STEPS if table else WEIGHT_STEPS
+        scale = np.maximum(np.abs(values).max(-1), np.float32(1e-30)) / np.float32(steps)
+        whole = np.rint(values / scale[..., None])
+        found[name] = (whole + ZERO).astype(np.uint8) if table else whole.astype(np.int8)
+        found[name + SCALE] = scale
+    return found
