@@ -342,7 +342,7 @@ def test_an_ensemble_is_not_explained(model: Model) -> None:
     both = Model(model.folder, [model.folder])
     for explain in (lambda: both.explain("le chat"), lambda: both.explain_pairs([("le", "un")])):
         with pytest.raises(
-            UsageError, match="an ensemble of 2 models cannot be explained .explain"
+            UsageError, match="an ensemble of 2 models cannot be explained .take one"
         ):
             explain()
 
