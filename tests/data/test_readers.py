@@ -148,7 +148,9 @@ def test_every_format_gives_the_same_pairs(
     assert read(write(folder, gzip.compress(tsv, mtime=0), "p.tsv.gz"), options=STRICT) == expected
     assert read(folder / "p.zip", options=STRICT) == expected
     assert read(write(folder, lines, "p.jsonl"), options=STRICT) == expected
-    assert read(write(folder, gzip.compress(lines, mtime=0), "p.jsonl.gz"), options=STRICT) == expected
+    assert (
+        read(write(folder, gzip.compress(lines, mtime=0), "p.jsonl.gz"), options=STRICT) == expected
+    )
     assert read(*sides, options=STRICT) == expected
     assert list(read_lines(sides[0], refuse)) == [a for a, _ in rows]
 
@@ -310,7 +312,10 @@ def test_a_wrong_byte_is_named_exactly(tmp_path: Path, line: bytes, text: str) -
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (gzip.compress(b"a\tb\n", mtime=0), "gzip data, not UTF-8 text (end its name in .gz, or unpack"),
+        (
+            gzip.compress(b"a\tb\n", mtime=0),
+            "gzip data, not UTF-8 text (end its name in .gz, or unpack",
+        ),
         (b"PK\x03\x04\x14\0", "a zip archive or a workbook, not UTF-8 text (unpack it, or save"),
         (b"PAR1\x15\0\xff\xff", "a Parquet table, not UTF-8 text (export its two columns"),
         ("a\tb\n".encode("utf-16"), "UTF-16 text, not UTF-8 text (convert it: iconv -f utf-16 -t"),
@@ -331,7 +336,11 @@ def test_files_that_are_no_text(tmp_path: Path, content: bytes, text: str) -> No
 def test_damaged_packings(tmp_path: Path) -> None:
     """Cut short, wrong checksum, not packed at all."""
     lines = "".join(f"{n}\t{n * n}\n" for n in range(5000)).encode()
-    for content in (gzip.compress(lines, mtime=0)[:-500], gzip.compress(lines)[:-8] + bytes(8), lines):
+    for content in (
+        gzip.compress(lines, mtime=0)[:-500],
+        gzip.compress(lines)[:-8] + bytes(8),
+        lines,
+    ):
         path = write(tmp_path, content, "p.tsv.gz")
         refused(f"{path}: damaged, cut short, or not packed at all: ", path)
         with pytest.raises(DataError, match="fetch it again, or correct the ending of its name"):
