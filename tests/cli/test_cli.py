@@ -270,7 +270,9 @@ def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(tmp_path: Path) -> Non
         "--report-every",
         "1",
     ]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has none
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
     metrics = tmp_path / "m" / "metrics.jsonl"
     for _ in range(600):
         if metrics.exists() and metrics.read_text().count("\n") > 3:
