@@ -129,7 +129,8 @@ def _app(asked: Serve, ready: str) -> FastAPI:
     ]
     app = build_app(Models(models), asked.serving)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    print(f"dragoman serve: {ready}", flush=True)
+    sys.stdout.write(f"dragoman serve: {ready}\n")  # at once: workers share the output
+    sys.stdout.flush()
     return app
 
 
