@@ -103,7 +103,7 @@ def test_accelerates_configuration_changes_no_number(pairs: Path, tmp_path: Path
 
 def test_other_kinds_of_parallel_training_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = type(Processes()._accelerator).distributed_type
-    fsdp = dragoman.training.distributed.DistributedType.FSDP
+    fsdp = dragoman.training.distributed.utils.DistributedType.FSDP
     assert kind is not None
     monkeypatch.setattr(dragoman.training.distributed.Accelerator, "distributed_type", fsdp)
     with pytest.raises(OptionError, match="Accelerate is configured for FSDP.*use torchrun"):

@@ -14,9 +14,8 @@ from dragoman.config.toml import merge
 from dragoman.errors import MissingExtraError, TrainingError
 from dragoman.layout import TRACKERS
 from dragoman.runs.history import History
-from dragoman.training import trackers
-from dragoman.training.observer import Measured
-from dragoman.training.trackers import Trackers
+from dragoman.training import observer
+from dragoman.training.observer import Measured, Trackers
 
 PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
 
@@ -114,7 +113,7 @@ class Broken:
 def test_a_tracker_that_does_not_start_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trackers, "_build", lambda *_: Broken("start"))
+    monkeypatch.setattr(observer, "_build", lambda *_: Broken("start"))
     with pytest.raises(TrainingError, match=r"tensorboard does not start: no route \(set it up"):
         Trackers(tmp_path, options(track=("tensorboard",)), 0, print)
 
@@ -123,7 +122,7 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, said = Broken("log"), []
-    monkeypatch.setattr(trackers, "_build", lambda *_: broken)
+    monkeypatch.setattr(observer, "_build", lambda *_: broken)
     used = Trackers(tmp_path, options(track=("tensorboard",)), 0, said.append)
     for step in (1, 2):
         used(Measured({"kind": "train", "step": step, "loss": 1.0}))

@@ -108,8 +108,8 @@ class History:
 
     @property
     def last(self) -> Row:
-        """The latest row of any kind but ``start``; empty when nothing was measured."""
-        return next((r for r in reversed(self.rows) if r["kind"] != "start"), {})
+        """The latest row: of kind ``end``, unless a command runs or was killed; else empty."""
+        return self.rows[-1] if self.rows else {}
 
     @property
     def best(self) -> Row:
@@ -117,16 +117,11 @@ class History:
         return next((r for r in reversed(self.kind("validation")) if r.get("best")), {})
 
     @property
-    def end(self) -> Row:
-        """How the last command ended; empty while it runs, and when it was killed."""
-        return next((row for row in self.rows[-1:] if row["kind"] == "end"), {})
-
-    @property
     def state(self) -> str:
         """``running``, ``finished``, or ``interrupted`` (stopped, killed or crashed)."""
         if is_locked(self.folder):
             return "running"
-        return "finished" if self.end and not self.end.get("interrupted") else "interrupted"
+        return "finished" if self.last.get("interrupted") is False else "interrupted"
 
     def summary(self) -> Row:
         """The run in a few values: state, step, costs, best scores.

@@ -90,7 +90,7 @@ def report_data(history: History, most: int) -> Row:
     now = history.latest("validation")
     return {
         "name": history.name,
-        "state": history.end.get("reason") or "still in training when this report was written",
+        "state": history.last.get("reason") or "still in training when this report was written",
         "metric": history.config.training.metric,
         "held_out": history.record.get("held_out", True),
         "best": _numbers(history.best),

@@ -95,11 +95,10 @@ def bench(
     if not 0 <= seconds < math.inf:
         raise OptionError(f"{seconds} is no time to measure for", place="--seconds")
     with TemporaryDirectory(prefix="dragoman-bench-") as place:
-        folder = Path(place) / "run"
-        folder.mkdir()
+        folder = Path(place)
         files = [Path(file) for file in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
         if not files:
-            files = [Path(place) / "phrases.tsv"]
+            files = [folder / "phrases.tsv"]
             lines = [f"{pair.source}\t{pair.target}\n" for pair in sample_pairs("phrases")]
             write_text(files[0], "".join(lines))
         there = len(begin(files, folder, config, say).train)
@@ -196,9 +195,8 @@ def choose_batches(train: IdPairs, sentences: int, seed: int) -> tuple[list[Rows
 def _peak_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
-    status = Path("/proc/self/status")
-    if not status.exists():  # not Linux
-        return None
+    status = Path("/proc/self/status")  # on Linux only
+    text = status.read_text("ascii") if status.exists() else ""
     # Not getrusage's: that counts what the parent held when it started this process.
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text("ascii"))
+    found = re.search(r"VmHWM:\s+(\d+) kB", text)
     return int(found[1]) * 1024 if found else None

@@ -5,13 +5,12 @@ Every process holds the whole model and learns from its own share of the batches
 """
 
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 import torch.distributed
-from accelerate import Accelerator
-from accelerate.utils import DistributedType, GradientAccumulationPlugin, InitProcessGroupKwargs
+from accelerate import Accelerator, utils
 from torch import Tensor, nn
 
 from dragoman.errors import OptionError
@@ -20,7 +19,8 @@ Value = TypeVar("Value")
 
 TIMEOUT = timedelta(hours=24)
 """How long a process waits for another, which may prepare a large corpus meanwhile."""
-SUPPORTED = {DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU}
+SUPPORTED = {"NO", "MULTI_CPU", "MULTI_GPU"}
+"""Kinds of parallel training, as Accelerate names them."""
 
 
 class Processes:
@@ -37,15 +37,14 @@ class Processes:
         self._accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),  # else several processes are not joined
             mixed_precision="no",  # the step chooses its own precision
-            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            gradient_accumulation_plugin=utils.GradientAccumulationPlugin(num_steps=1),
             dynamo_backend="no",
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
+            kwargs_handlers=[utils.InitProcessGroupKwargs(timeout=TIMEOUT)],
         )
         kind = self._accelerator.distributed_type
-        if kind not in SUPPORTED:
-            cause = f"Accelerate is configured for {kind.value}, which is not supported here"
+        if kind.value not in SUPPORTED:
             cure = "use torchrun, or choose plain data parallelism in accelerate config"
-            raise OptionError(cause, cure=cure)
+            raise OptionError(f"Accelerate is configured for {kind.value}: unsupported", cure=cure)
         self.rank = int(self._accelerator.process_index)
         self.count = int(self._accelerator.num_processes)
         self.device: torch.device = self._accelerator.device
@@ -82,11 +81,8 @@ class Processes:
 
     def from_main(self, value: Value) -> Value:
         """The main process's ``value`` in every process; for what is exchanged rarely."""
-        if self.count == 1:
-            return value
-        box = [value]
-        torch.distributed.broadcast_object_list(box, device=self.device)
-        return box[0]
+        (sent,) = utils.broadcast_object_list([value])
+        return cast(Value, sent)
 
     def seed_step(self, seed: int, step: int) -> None:
         """Give the random numbers of one step (dropout, sampling) their own seed in this process.

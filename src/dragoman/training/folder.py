@@ -127,8 +127,7 @@ def open_run(folder: Path) -> Prepared:
     config, *tokenizers = load_setup(folder)
     if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
         cause = f"{SOURCE} or {TARGET} is not the run's own"
-        cure = "put them back, or choose another --out"
-        raise FolderError(cause, place=str(folder), cure=cure)
+        raise FolderError(cause, place=str(folder), cure="put them back, or choose another --out")
     return open_prepared(folder / CORPUS, config, *tokenizers, held_out=record["held_out"])
 
 

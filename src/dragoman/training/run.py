@@ -25,11 +25,10 @@ from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
 from dragoman.training.loop import STOPPED, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, fixed_order, keep_threads, threads_restored
-from dragoman.training.observer import Message, Observer, Screen
+from dragoman.training.observer import Message, Observer, Screen, Trackers
 from dragoman.training.start import assemble_run
 from dragoman.training.state import Run, TrainingState
 from dragoman.training.step import fit_batches
-from dragoman.training.trackers import Trackers
 
 
 @dataclass(frozen=True, slots=True)
