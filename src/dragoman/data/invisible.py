@@ -12,8 +12,9 @@ the list is part of the models that exist.
 JOINERS = "\u200c\u200d"
 """Zero width (non-)joiner: invisible too, but many scripts and emoji are spelt with them."""
 
-UNSEEN = frozenset(re.findall(f"[{INVISIBLE}]", "".join(map(chr, range(1 << 16)))))
+_EVERY = "".join(map(chr, range(1 << 16)))
+UNSEEN = frozenset(re.findall(f"[{INVISIBLE}]", _EVERY))
 """The characters of ``INVISIBLE`` one by one."""
 
-BLANK = "".join(c for c in map(chr, range(1 << 16)) if re.match(rf"[\s{INVISIBLE}{JOINERS}]", c))
+BLANK = "".join(re.findall(rf"[\s{INVISIBLE}{JOINERS}]", _EVERY))
 """White space and every character without ink: a text of nothing else is empty."""

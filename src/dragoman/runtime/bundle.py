@@ -5,12 +5,13 @@ its options, without weights, and must be the same, byte for byte.
 """
 
 import hashlib
+import mmap
 import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -187,12 +188,24 @@ def _loaded(path: Path, unpacked: Any) -> Bundle:
         raise FolderError(
             f"has {numbers.stat().st_size} bytes, {size} expected", place=str(numbers)
         )
-    raw = np.memmap(numbers, np.uint8, "r") if size else np.zeros(0, np.uint8)
+    with numbers.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    raw = np.frombuffer(mapped, np.uint8)
     arrays = {
         name: raw[where[name].offset :][: one.nbytes].view(one.dtype).reshape(one.shape)
         for name, one in empty.items()
     }
-    sessions = lru_cache(None)(partial(_sessions, found, arrays))
+
+    @cache
+    def session(name: str) -> Any:
+        made = _session(found[name], arrays)
+        if hasattr(mmap, "MADV_DONTNEED"):  # ONNX Runtime has most of it in an order of its own
+            mapped.madvise(mmap.MADV_DONTNEED)
+        return made
+
+    def sessions(short: bool) -> Sessions:
+        return Sessions(session(ENCODER), session(SHORT_DECODER if short else DECODER), arrays)
+
     return Bundle(path, config, source, target, facts, sessions, shortlist, unpacked)
 
 
@@ -230,12 +243,6 @@ def _safetensors(path: Path) -> dict[str, Array]:
         raise FolderError(f"is damaged: {error}", place=str(path), cure=_AGAIN) from error
 
 
-def _sessions(found: Mapping[str, Written], arrays: Mapping[str, Array], short: bool) -> Sessions:
-    """The encoder, and the decoder with a shortlist or without, loaded by ONNX Runtime."""
-    encoder, decoder = found[ENCODER], found[SHORT_DECODER if short else DECODER]
-    return Sessions(_session(encoder, arrays), _session(decoder, arrays), arrays)
-
-
 def _session(written: Written, arrays: Mapping[str, Array]) -> Any:
     """A graph in ONNX Runtime, which computes in the thread that calls it."""
     import onnxruntime
@@ -245,10 +252,11 @@ def _session(written: Written, arrays: Mapping[str, Array]) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors
-    held = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in mine.values()]
+    raw = map(np.ascontiguousarray, mine.values())
+    held = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in raw]
     options.add_external_initializers(list(mine), held)
-    raw = graph.written(inputs, outputs, places(mine)[0])
-    return onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    written_graph = graph.written(inputs, outputs, places(mine)[0])
+    return onnxruntime.InferenceSession(written_graph, options, providers=["CPUExecutionProvider"])
 
 
 def network_of(
@@ -264,5 +272,6 @@ def network_of(
     """
     found = graphs(options, weights, sizes, shortlist=shortlist is not None)
     weights.require_all_used()
-    sessions = _sessions(found, arrays_of(found), shortlist is not None)
-    return OnnxNetwork(options, sizes[1], sessions, shortlist)
+    arrays, decoder = arrays_of(found), SHORT_DECODER if shortlist is not None else DECODER
+    encoder, step = (_session(found[name], arrays) for name in (ENCODER, decoder))
+    return OnnxNetwork(options, sizes[1], Sessions(encoder, step, arrays), shortlist)

@@ -81,7 +81,9 @@ class Graph:
 
     def held(self, name: str, values: Array) -> Value:
         """A weight as a value."""
-        self.arrays[name] = np.ascontiguousarray(values)
+        if self.weights.tensors is None:  # only their form is wanted
+            values = np.broadcast_to(np.zeros((), values.dtype), values.shape)
+        self.arrays[name] = values
         return name
 
     def branches(self, condition: Value, then: Graph, other: Graph, outputs: Kinds) -> None:

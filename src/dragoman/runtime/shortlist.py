@@ -66,7 +66,10 @@ class Shortlist:
             ids = np.append(source.ids, EOS)
             begin, end = self.starts[ids].tolist(), self.starts[ids + 1].tolist()
             likely = [self.words[slice(*one)] for one in zip(begin, end, strict=True)]
-            rows.append(np.unique(np.concatenate((*fixed, *likely, source.copies, source.wanted))))
+            every = np.concatenate((*fixed, *likely, source.copies, source.wanted))
+            taken = np.zeros(int(every.max()) + 1, np.bool_)
+            taken[every] = True
+            rows.append(np.flatnonzero(taken))
         found = np.full((len(rows), filled(max(map(len, rows)))), PAD, np.int64)
         for row, words in zip(found, rows, strict=True):
             row[: len(words)] = words

@@ -92,7 +92,7 @@ class BatchedScorer:
         lengths = np.array([1 + max(map(len, sources)) for sources in sentences])  # with the end
         widths = -(-lengths // WIDTH) * WIDTH
         groups = {}
-        for width in np.unique(widths).tolist():
+        for width in sorted(set(widths.tolist())):
             rows = np.flatnonzero(widths == width)
             sources = zip(*(sentences[i] for i in _filled(rows)), strict=True)
             pairs = zip(self.networks, sources, strict=True)
