@@ -16,9 +16,6 @@ import pytest
 
 from dragoman.errors import DataError, FolderError
 from dragoman.serving import gate
-from dragoman.serving.app import build_app
-from dragoman.serving.languages import Models
-from dragoman.serving.options import ServingOptions
 from served import LINE, Answer, Running, served, serving
 from tiny_translator import translator
 
@@ -338,41 +335,3 @@ def test_a_fault_of_ours_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert answer.status == 500 and answer.json == {"error": "Internal error"}
         monkeypatch.undo()
         assert running.translate().status == 200
-
-
-@pytest.mark.slow
-def test_the_openapi_document_holds_for_requests_of_any_kind() -> None:
-    schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
-    from hypothesis import HealthCheck, Phase, given, settings
-
-    app = build_app(Models([served()]), ServingOptions(max_lines=20, max_characters=2000))
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    checks = schemathesis.checks
-    wanted = (
-        checks.not_a_server_error,
-        *(
-            getattr(__import__("schemathesis.specs.openapi.checks", fromlist=["x"]), name)
-            for name in (
-                "status_code_conformance",
-                "content_type_conformance",
-                "response_schema_conformance",
-            )
-        ),
-    )
-    seen = set()
-    for result in schema.get_all_operations():
-        operation = result.ok()
-        seen.add(operation.path)
-
-        @given(case=operation.as_strategy())
-        @settings(
-            max_examples=60,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.generate],
-        )
-        def holds(case: Any) -> None:
-            case.call_and_validate(checks=wanted)
-
-        holds()
-    assert {"/translate", "/detect", "/explain", "/translate_file", "/languages"} <= seen

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from dragoman.serving.gate import CLIENT_LEFT, LOG, Gate
-from dragoman.serving.languages import Models
+from dragoman.serving.languages import AUTO, Models
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import (
@@ -139,7 +139,10 @@ def _add_facts(app: FastAPI, service: Service) -> None:
 
 def _add_translation(app: FastAPI, service: Service) -> None:
     """The routes that use a model; each asks for an API key where keys are set."""
-    options = service.options
+    options, targets = service.options, service.models.targets()
+    written = sorted({target for _, target in service.models.by_pair})
+    named = {"source": sorted(code for code in targets if targets[code]), "target": written}
+    languages = {**named, "source": [AUTO, *named["source"]]}
 
     def admit(request: Request, asked: Keyed) -> None:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
@@ -149,7 +152,9 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         if options.log_text:
             LOG.info("%s", json.dumps({"q": texts, "answer": answer}, ensure_ascii=False))
 
-    @app.post("/translate", responses=_ERRORS, openapi_extra=body_schema(TranslateRequest))
+    @app.post(
+        "/translate", responses=_ERRORS, openapi_extra=body_schema(TranslateRequest, languages)
+    )
     async def translate(request: Request) -> JSONResponse:
         """Translate a text, or a list of texts."""
         asked = await read_body(request, TranslateRequest)
@@ -159,7 +164,9 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         return JSONResponse(answer)
 
     @app.post(
-        "/translate_file", responses=_ERRORS, openapi_extra=body_schema(FileRequest, file=True)
+        "/translate_file",
+        responses=_ERRORS,
+        openapi_extra=body_schema(FileRequest, languages, file=True),
     )
     async def translate_file(request: Request) -> JSONResponse:
         """Translate each line of a text file. The answer's URL holds the translation itself."""
@@ -182,7 +189,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         data = b64encode(answer["translatedText"].encode()).decode()
         return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
 
-    @app.post("/detect", responses=_ERRORS, openapi_extra=body_schema(DetectRequest))
+    @app.post("/detect", responses=_ERRORS, openapi_extra=body_schema(DetectRequest, {}))
     async def detect(request: Request) -> JSONResponse:
         """The language of a text, among those that the models read."""
         asked = await read_body(request, DetectRequest)
@@ -190,7 +197,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         service.lines([asked.q])
         return JSONResponse(await service.detect(asked.q))
 
-    @app.post("/explain", responses=_ERRORS, openapi_extra=body_schema(ExplainRequest))
+    @app.post("/explain", responses=_ERRORS, openapi_extra=body_schema(ExplainRequest, named))
     async def explain(request: Request) -> Response:
         """Follow one line through a model."""
         asked = await read_body(request, ExplainRequest)

@@ -1,5 +1,6 @@
 """What clients may ask for, and how a request's body is read as that: JSON or a form."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import HTTPException, Request
@@ -65,9 +66,19 @@ class TranslateRequest(FileRequest):
 Asked = TypeVar("Asked", bound=Keyed)
 
 
-def body_schema(kind: type[Keyed], *, file: bool = False) -> dict[str, Any]:
-    """The description of a body for the OpenAPI document."""
+def body_schema(
+    kind: type[Keyed], languages: Mapping[str, Sequence[str]], *, file: bool = False
+) -> dict[str, Any]:
+    """The description of a body for the OpenAPI document.
+
+    Args:
+        kind: its fields.
+        languages: what the fields ``source`` and ``target`` may be.
+        file: it is a form that holds a file too.
+    """
     schema = kind.model_json_schema()
+    for name in languages.keys() & schema["properties"].keys():
+        schema["properties"][name]["enum"] = languages[name]
     if file:
         schema["properties"]["file"] = {"type": "string", "format": "binary"}
         schema["required"] += ["file"]
