@@ -288,6 +288,19 @@ def test_a_full_queue_refuses_and_a_client_that_leaves_makes_room(
         assert gauge("at_work") == 0
 
 
+def test_too_many_requests_at_a_time() -> None:
+    with serving(max_requests=1) as running:
+        head = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", running.port)) as connection:
+            connection.sendall(head)
+            while (answer := running.translate()).status == 200:
+                time.sleep(0.01)
+            refused(answer, 503, "too many requests")
+            assert answer.headers["retry-after"] == "1"
+        while running.translate().status != 200:
+            time.sleep(0.01)
+
+
 def test_explanations_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(line: str) -> str:
         raise FolderError("a bundle cannot be explained", place="/home/me/bundle", cure="a folder")

@@ -74,7 +74,7 @@ def main(asked: Serve, given: Given) -> int:
         access_log=False,
         server_header=False,
         workers=asked.workers,
-        limit_concurrency=asked.serving.max_connections,
+        limit_concurrency=4 * asked.serving.max_requests,
         timeout_graceful_shutdown=round(asked.serving.max_seconds) + 1,
     )
     with suppress(KeyboardInterrupt):  # the signal that ended the server, once more
@@ -124,7 +124,7 @@ def _app(asked: Serve, ready: str) -> FastAPI:
     names = [path.resolve().name for path in asked.paths]
     codes = language_codes(asked.languages, names)
     models = [
-        _served(load(path, device=asked.device), path, name, *pair)
+        _served(load(path, device=asked.device), name, *pair)
         for path, name, pair in zip(asked.paths, names, codes, strict=True)
     ]
     app = build_app(Models(models), asked.serving)
@@ -134,9 +134,9 @@ def _app(asked: Serve, ready: str) -> FastAPI:
     return app
 
 
-def _served(model: Model, path: Path, name: str, source: str, target: str) -> Served:
+def _served(model: Model, name: str, source: str, target: str) -> Served:
     translator, search = model.translator({})
-    card = path / CARD
+    card = model.folder.path / CARD
     return Served(
         source=source,
         target=target,

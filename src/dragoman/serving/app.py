@@ -74,8 +74,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
         Gate,
         metrics=metrics,
         routes=[route.path for route in app.routes if hasattr(route, "path")],
-        max_body=options.max_body,
-        seconds=options.max_seconds,
+        options=options,
     )
     return app
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dragoman.serving.metrics import Metrics
+from dragoman.serving.options import ServingOptions
 
 LOG = logging.getLogger("dragoman.serving")
 HEADER_SECONDS = 10.0
@@ -93,14 +94,14 @@ class Gate:
         seconds: float,
     ) -> None:
         self.app, self.metrics, self.routes = app, metrics, frozenset(routes)
-        self.max_body, self.seconds = max_body, seconds
+        self.options.max_body, self.seconds = max_body, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = monotonic(), 500
+        began, status, limits = monotonic(), 500, self.options
         route = scope["path"] if scope["path"] in self.routes else "other"
 
         async def answer(message: Message) -> None:
@@ -110,23 +111,27 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
+        self._open += 1
         try:
             app, whole = self.app, receive
             try:
-                async with asyncio.timeout(self.seconds):
+                async with asyncio.timeout(limits.max_seconds):
                     body = await self._body(scope, receive)
             except ClientDisconnect:
                 status = CLIENT_LEFT
                 return
             except TimeoutError:
-                app = _refusal(408, "the request did not come in time", close=True)
+                app = _refusal(408, "the request did not come in time", {"connection": "close"})
             else:
                 began = monotonic()
-                if body is None:
-                    app = _refusal(413, f"a request may have at most {self.max_body} bytes")
+                if self._open > limits.max_requests:
+                    app = _refusal(503, "too many requests", {"retry-after": "1"})
+                elif body is None:
+                    app = _refusal(413, f"a request may have at most {limits.max_body} bytes")
                 whole = _replay(body or b"", receive)
             await app(scope, whole, answer)
         finally:
+            self._open -= 1
             took = monotonic() - began
             self.metrics.request(route, status, took)
             LOG.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * took)
@@ -145,15 +150,14 @@ class Gate:
                 raise ClientDisconnect
             more, part = message.get("more_body", False), message.get("body", b"")
             size += len(part)
-            if max(size, length) <= self.max_body:
+            if max(size, length) <= self.options.max_body:
                 parts.append(part)
             elif size > _MOST_DISCARDED:
                 break
-        return b"".join(parts) if max(size, length) <= self.max_body else None
+        return b"".join(parts) if max(size, length) <= self.options.max_body else None
 
 
-def _refusal(status: int, text: str, *, close: bool = False) -> ASGIApp:
-    headers = {"connection": "close"} if close else None
+def _refusal(status: int, text: str, headers: dict[str, str] | None = None) -> ASGIApp:
     return JSONResponse({"error": text}, status, headers)
 
 

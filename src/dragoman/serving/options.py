@@ -31,5 +31,7 @@ class ServingOptions:
     max_waiting: Annotated[int, Range(1)] = 256
     """Number of lines waiting for a model from which on requests are
     refused, with status 429."""
-    max_connections: Annotated[int, Range(1)] = 1_000
-    """Largest number of open connections of a process."""
+    max_requests: Annotated[int, Range(1)] = 1_000
+    """Largest number of requests that a process reads or answers at the
+    same time; further ones are refused, with status 503. Four times as
+    many connections may be open."""
