@@ -80,21 +80,16 @@ class Gate:
         metrics: counts answers.
         routes: paths that are counted and logged by their names; all others are "other", so that
             no text of a client comes into the log.
-        max_body: largest body, in bytes.
-        seconds: longest time until the body has come.
+        options: the limits.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        metrics: Metrics,
-        routes: Iterable[str],
-        max_body: int,
-        seconds: float,
+        self, app: ASGIApp, *, metrics: Metrics, routes: Iterable[str], options: ServingOptions
     ) -> None:
         self.app, self.metrics, self.routes = app, metrics, frozenset(routes)
-        self.options.max_body, self.seconds = max_body, seconds
+        self.options = options
+        self._open = 0
+        """Requests that are being read or answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -111,6 +106,7 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
+        full = self._open >= limits.max_requests
         self._open += 1
         try:
             app, whole = self.app, receive
@@ -124,7 +120,7 @@ class Gate:
                 app = _refusal(408, "the request did not come in time", {"connection": "close"})
             else:
                 began = monotonic()
-                if self._open > limits.max_requests:
+                if full:
                     app = _refusal(503, "too many requests", {"retry-after": "1"})
                 elif body is None:
                     app = _refusal(413, f"a request may have at most {limits.max_body} bytes")
