@@ -160,10 +160,12 @@ class Process:
 
 
 @contextmanager
-def process(folder: Path, *arguments: str, workers: int = 1) -> Iterator[Process]:
+def process(
+    folder: Path, *arguments: str, workers: int = 1, **environment: str
+) -> Iterator[Process]:
     """``dragoman serve`` with these arguments and a free port, once every worker is ready."""
     command = [sys.executable, "-m", "dragoman", "serve", str(folder), *arguments, "--port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **environment}
     log = folder.parent / f"{folder.name}.log"
     with log.open("w") as error:  # a pipe that is not read would hold the server up
         running = subprocess.Popen(

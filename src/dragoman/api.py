@@ -294,9 +294,9 @@ class Model:
             DataError: a text has no tokens, or more than the model reads at a time.
             UsageError: this is an ensemble.
         """
+        folder = self.torch_folder("explained")  # before what imports torch
         from dragoman.inspection.explain import explain_line
 
-        folder = self.torch_folder("explained")
         translator, search = self.translator(options)
         return explain_line(folder, translator, line, target, search)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.api import export
 from dragoman.cli import main
 from served import LINE, process, save_tiny_folder
 
@@ -39,6 +40,20 @@ def test_a_folder_is_served_and_a_signal_ends_it(folder: Path) -> None:
         said = server.stop()
         assert server.popen.returncode == 0 and "Traceback" not in said
         assert "POST /translate 200" in said and LINE not in said
+
+
+@pytest.mark.parametrize("name", ["x-de-en", "de-en.zip"])
+def test_a_bundle_is_served_without_torch(folder: Path, tmp_path: Path, name: str) -> None:
+    pairs = [(line, line) for line in ("the cat sat on a mat", "dogs sit !")] * 3
+    export(folder, tmp_path / name, pairs, zipped=name.endswith("zip"))
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none', name='torch')\n")
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    with process(folder) as of_folder, process(tmp_path / name, PYTHONPATH=path) as server:
+        answer = server.client.translate(alignment=True)
+        assert answer.json == of_folder.client.translate(alignment=True).json
+        fields = {"q": LINE, "source": "de", "target": "en"}
+        refusal = server.client.post("/explain", fields)
+        assert refusal.status == 400 and refusal.json["error"].startswith("a bundle cannot be")
 
 
 def test_a_signal_under_load_loses_no_accepted_request(folder: Path) -> None:
