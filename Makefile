@@ -2,6 +2,8 @@
 # Each makes the virtual environment .venv first.
 
 PYTHON ?= python3
+# How many processes share the tests; each computes with one thread.
+PROCESSES ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 SUPPLY := .venv-supply
@@ -18,7 +20,7 @@ test: lint types layers extras units
 
 # Everything but the tests that train or start processes.
 quick: lint types layers
-	$(BIN)/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -39,13 +41,13 @@ extras: .venv/.resolved
 	touch $@
 
 units: $(READY)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES)
 
 # The lowest versions that pyproject.toml allows.
 lowest: $(SUPPLY_READY)
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
 	$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[dev]'
-	.venv-lowest/bin/pytest -m 'not slow'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/pytest -n $(PROCESSES) -m 'not slow'
 
 # Every Python that pyproject.toml allows and that this machine has on its PATH.
 pythons: $(SUPPLY_READY)
@@ -54,7 +56,7 @@ pythons: $(SUPPLY_READY)
 			echo "skipped: there is no Python $$version on the PATH"; continue; \
 		fi; \
 		$(UV) pip install --quiet --python .venv-$$version --constraint constraints.txt \
-			--editable '.[dev]' && .venv-$$version/bin/pytest -m 'not slow' || exit 1; \
+			--editable '.[dev]' && OMP_NUM_THREADS=1 .venv-$$version/bin/pytest -n $(PROCESSES) -m 'not slow' || exit 1; \
 	done
 
 # The tests run from the source archive alone, which has no benchmarks/.
@@ -62,7 +64,7 @@ sdist: $(READY) $(SUPPLY_READY)
 	rm -rf build/sdist
 	$(UV) build --quiet --sdist --out-dir build/sdist
 	tar -xzf build/sdist/*.tar.gz -C build/sdist --strip-components 1
-	cd build/sdist && PYTHONPATH=src ../../$(BIN)/pytest -m 'not slow'
+	cd build/sdist && OMP_NUM_THREADS=1 PYTHONPATH=src ../../$(BIN)/pytest -n $(PROCESSES) -m 'not slow'
 
 # Measurements beside other programs: benchmarks/README.md says what they show.
 WORKLOADS ?= w1

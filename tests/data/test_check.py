@@ -166,6 +166,7 @@ def test_ordinary_text_is_not_odd(tmp_path: Path, pair: str) -> None:
     assert report.findings == ()
 
 
+@pytest.mark.slow
 def test_only_the_first_three_places_are_kept(tmp_path: Path) -> None:
     """However many there are, the count is right."""
     text = "a \tb\n" * 1000
@@ -205,6 +206,7 @@ def test_sentence_keys(first: str, second: str, same: bool) -> None:
     assert (sentence_key(first) == sentence_key(second)) is same
 
 
+@pytest.mark.slow
 def test_length_ratio(tmp_path: Path) -> None:
     """Unusual is what differs from the other pairs, here always twice as long."""
     usual = "".join(f"{'a' * n}\t{'b' * 2 * n}\n" for n in range(20, 60))
@@ -221,6 +223,7 @@ def test_length_ratio(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_sorted_by_length(tmp_path: Path) -> None:
     """Shortest or longest first is told; the same lines in another order are not."""
     lines = [f"{'a' * n}\tb\n" for n in range(1, 101)]

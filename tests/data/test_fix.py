@@ -64,6 +64,7 @@ def fixed(folder: Path, data: bytes, name: str, longest: int = 60) -> tuple[Repo
     return report, out.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(rows)
 @example(["a&#10;b\tc", "d\te&Tab;f", "&NewLine;g\th", "i&#13;\tj"])
@@ -197,6 +198,7 @@ def test_sentences_that_need_no_correction_stay(tmp_path: Path) -> None:
     assert (found.severity, found.count) == ("note", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pairs",
     [
@@ -296,6 +298,7 @@ def test_a_fix_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "p.out").exists()
 
 
+@pytest.mark.slow
 def test_a_fix_that_removes_much_says_so(tmp_path: Path) -> None:
     report, _ = fixed(
         tmp_path, b"a b\tc d\n" * 2 + b"".join(b"e%d\tf\n" % n for n in range(50)), "p"

@@ -227,6 +227,7 @@ def test_one_shift_is_one_run(tmp_path: Path) -> None:
     assert abs(finding.count - 1000) < 5 and place.endswith("1 line further up")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["lost", "added", "lost and added", "all"])
 def test_shifted_targets_are_put_where_they_belong(tmp_path: Path, change: str) -> None:
     """No pair is made that was none before; but for a few at a change, all come back."""

@@ -197,7 +197,7 @@ def test_faults_of_columns(tmp_path: Path, line: str, fault: str) -> None:
     ("line", "fault"),
     [
         ("{", "Expecting property name enclosed in double quotes at character 2 [not JSON]"),
-        ("[" * 5000, "not JSON that can be read: nested too deep, or a huge number [not JSON]"),
+        ("[" * 100_000, "not JSON that can be read: nested too deep, or a huge number [not JSON]"),
         ("9" * 5000, "not JSON that can be read: nested too deep, or a huge number [not JSON]"),
         ("[1]", "a JSON list, an object expected [not JSON]"),
         ("{}", "field 'source' is missing, a string expected (has ) [fields]"),

@@ -117,6 +117,7 @@ Qu'est-ce que tu manges ? = What do you eat? / Nous n'avons pas dormi. = We did 
 """
 
 
+@pytest.mark.slow
 def test_a_french_sentence_has_one_english_one_even_in_lower_case() -> None:
     table: dict[str, set[str]] = {}
     for rng in (Random(1), Random(2)):
@@ -227,6 +228,7 @@ def test_ordinals_are_written_as_in_their_language() -> None:
     assert found == special | {f"{day}th" for day in range(4, 31) if day not in (21, 22, 23)}
 
 
+@pytest.mark.slow
 def test_the_stored_phrases_are_those_that_the_grammar_draws() -> None:
     assert packed() == PACKED.read_bytes()
     lines = [f"{pair.source}\t{pair.target}\n" for pair in default_sample("phrases")]

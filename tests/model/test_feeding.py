@@ -74,6 +74,7 @@ def test_gradients_are_those_of_the_steps_one_by_one(
         torch.testing.assert_close(gradients[1][name], expected, rtol=1e-9, atol=1e-12, msg=name)
 
 
+@pytest.mark.slow
 def test_a_share_of_sentences_or_tokens_is_guessed(source: Tensor, mask: Tensor) -> None:
     model = tiny_model()
     times = 300

@@ -116,6 +116,7 @@ DEEP = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "arrangement", "layers", "more"), [*((*one, {}) for one in EVERY), *DEEP]
 )
@@ -173,6 +174,7 @@ def test_fp32_takes_other_products_to_the_same_gradients(
         torch.testing.assert_close(gradients[1][name], fine, rtol=0, atol=bound, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feeding", ["none", "token"])
 @pytest.mark.parametrize(
     ("cell", "arrangement", "layers"), [one for one in EVERY if one[0] != "rnn" and one[2] < 3]

@@ -136,6 +136,7 @@ def test_fp32_gives_the_outputs_and_probabilities_of_torch(
     assert len({answer.text for answer in answers}) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[4], KINDS[7], KINDS[11], KINDS[14]], ids=str)

@@ -88,6 +88,7 @@ SEARCHES = [
 ]
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10**6),
     st.lists(st.integers(0, 99), min_size=2, max_size=9, unique=True),

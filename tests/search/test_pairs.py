@@ -114,6 +114,7 @@ def test_every_allowed_pair_is_there() -> None:
     assert all(map(valid, CASES)) and len(CASES) < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['level']}-{case['attention']}")
 def test_settings_work_together(case: Case) -> None:
     case = dict(case)

@@ -238,6 +238,7 @@ def test_a_client_that_sends_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sorted(ends) == [(b"", b""), (b"GET ", b""), (b"POST", b"HTTP/1.1 408")]
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     step = translator("word").scorer.step
 

@@ -42,6 +42,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["word", "bpe"])
 def test_every_client_has_the_answers_of_a_call_of_its_own(level: str) -> None:
     model = translator(level)
