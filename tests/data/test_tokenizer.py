@@ -15,6 +15,7 @@ from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import merge
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
+from dragoman.data.samples import sample_pairs
 from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
 from dragoman.data.vocabularies import TextStatistics, choose_level, choose_spelling
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
@@ -396,3 +397,10 @@ def test_a_lone_surrogate_reads_as_the_replacement_character(level: str) -> None
     assert one.pieces(broken) == one.pieces(clean)
     assert one.spans(broken) == one.spans(clean)
     assert one.encode([broken])[0].tolist() == one.encode([clean])[0].tolist()
+
+
+def test_the_same_text_gives_the_same_unigram_vocabulary() -> None:
+    """The library's order of pieces with equal scores is another one at every call."""
+    texts = [pair.source for pair in sample_pairs("phrases", count=500)]
+    options = SideOptions(level="unigram", vocabulary=400, byte_fallback=False)
+    assert len({train_tokenizer(texts, options).digest for _ in range(4)}) == 1

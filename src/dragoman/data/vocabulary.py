@@ -62,11 +62,25 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
     except Exception as error:  # tokenizers raises plain Exception
         cause = f"no {level} vocabulary of {size} can be learned: {error}"
         raise OptionError(cause, cure="raise it, or choose another level") from error
-    tokenizer = Tokenizer(_with_vocabulary(json.loads(backend.to_str())["model"], options))
+    model = json.loads(backend.to_str())["model"]
+    if level == "unigram":
+        model["vocab"] = _in_order(model["vocab"], len(common["special_tokens"]))
+    tokenizer = Tokenizer(_with_vocabulary(model, options))
     if len(tokenizer) <= len(special):
         cure = "lower min_count, or look at keep_only"
         raise DataError("no token is left to learn from", cure=cure)
     return tokenizer
+
+
+def _in_order(vocabulary: list[tuple[str, float]], special: int) -> list[tuple[str, float]]:
+    """A unigram vocabulary in an order that the same text gives again.
+
+    The library's order of equal scores, and the last digits of scores that several threads add up,
+    change from run to run; then equal runs have other ids, and runs of several seeds form no
+    ensemble.
+    """
+    learned = [(piece, round(score, 6)) for piece, score in vocabulary[special:]]
+    return [*vocabulary[:special], *sorted(learned, key=lambda item: (-item[1], item[0]))]
 
 
 def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
