@@ -73,14 +73,19 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
 
 
 def _in_order(vocabulary: list[tuple[str, float]], special: int) -> list[tuple[str, float]]:
-    """A unigram vocabulary in an order that the same text gives again.
+    """A unigram vocabulary that does not differ from run to run on the same text.
 
-    The library's order of equal scores, and the last digits of scores that several threads add up,
-    change from run to run; then equal runs have other ids, and runs of several seeds form no
-    ensemble.
+    The library orders pieces of equal score by a hash that changes; it gives the characters that it
+    keeps only because they occur scores from the lowest up, 0.0001 apart, in such an order; and it
+    adds scores up in several threads. Then equal runs have other ids, and runs of several seeds
+    form no ensemble.
     """
-    learned = [(piece, round(score, 6)) for piece, score in vocabulary[special:]]
-    return [*vocabulary[:special], *sorted(learned, key=lambda item: (-item[1], item[0]))]
+    learned = vocabulary[special:]
+    lowest = min(score for _, score in learned)
+    kept = lowest + 0.0001 * sum(len(piece) == 1 for piece, _ in learned)
+    scores = {p: lowest if len(p) == 1 and score < kept else score for p, score in learned}
+    ordered = sorted((-round(score, 6), piece) for piece, score in scores.items())
+    return [*vocabulary[:special], *((piece, -score) for score, piece in ordered)]
 
 
 def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
