@@ -130,7 +130,10 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
             changed(training__scheduled_sampling="token", training__sampling_schedule="linear"),
             "training.sampling_schedule needs an end of the run",
         ),
-        (changed(training__validation_sample=0), "'chrf' needs training.validation_sample above 0"),
+        (
+            changed(training__validation_sample=0, training__metric="chrf"),
+            "'chrf' needs training.validation_sample above 0",
+        ),
         (changed(training__freeze=True), "there is nothing to freeze"),
         (changed(training__start_from="m", training__parts=()), "training.parts: none is named"),
         (changed(search__n_best=6), "a beam of 5 cannot give 6 outputs"),

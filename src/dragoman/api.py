@@ -373,6 +373,7 @@ class Model:
             training=training_pairs(folder.path, *tokenizers),
             confidence=self.confidence,
             characters=self.config.target.level == "char",
+            exact_first=self.config.training.metric == "exact",
             more=more,
         )
 

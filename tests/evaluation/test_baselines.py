@@ -16,7 +16,7 @@ from dragoman.data.source import encode_pairs
 from dragoman.data.tokenizer import UNK
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation import baselines
-from dragoman.evaluation.baselines import nearest, training_pairs
+from dragoman.evaluation.baselines import nearest, no_better, training_pairs
 from dragoman.evaluation.breakdown import breakdown
 from dragoman.evaluation.metrics import measures
 
@@ -100,3 +100,18 @@ def test_scores_of_parts() -> None:
         "source": {"unseen": (2, 0), "seen": (2, 100)},
     }
     assert list(breakdown(exact, sources, [1] * 4, None)) == ["source tokens"]
+
+
+def test_a_model_that_no_baseline_reaches_has_no_verdict() -> None:
+    others = {"copy": {"BLEU": 3.0, "chrF": 20.0}, "nearest": {"BLEU": 19.0, "chrF": 20.0}}
+    assert no_better({"BLEU": 19.1, "chrF": 20.1}, others) == ""
+    assert no_better({"BLEU": 0.0}, {"copy": {"BLEU": 0.0}}) == ""  # nothing is compared with 0
+    assert no_better({"BLEU": 1.0}, {}) == ""
+
+
+def test_a_model_that_a_baseline_reaches_is_called_no_better() -> None:
+    others = {"copy": {"BLEU": 3.0, "chrF": 20.0}, "nearest": {"BLEU": 33.2, "chrF": 18.0}}
+    assert no_better({"chrF": 25.0, "BLEU": 20.84}, others) == (
+        "No better than answers without a model: BLEU 20.8, but 33.2 of the answers 'nearest'."
+    )
+    assert no_better({"chrF": 20.0}, others).endswith("chrF 20.0, but 20.0 of the answers 'copy'.")

@@ -97,6 +97,7 @@ def test_a_training_learns_its_task_and_leaves_a_model(pairs: Path, tmp_path: Pa
     assert scores["token accuracy"] == pytest.approx(100 * best["token_accuracy"])  # type: ignore[operator]
     assert scores["perplexity"] == pytest.approx(best["perplexity"], rel=1e-5)
     assert "400 steps done" in said and "exact 100.0 %" in said
+    assert "No better than answers without a model" not in said
     rows = metrics(tmp_path / "m", "validation")
     assert [row["step"] for row in rows] == [100, 200, 300, 400]
     assert rows[-1]["loss"] < rows[0]["loss"]  # type: ignore[operator]
@@ -234,6 +235,37 @@ def test_the_best_weights_are_kept_not_the_last(
     run(pairs, tmp_path / "m", options(steps=30))
     for name, tensor in weights(tmp_path / "m").items():
         assert torch.equal(tensor, kept[1][name])
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "better"),
+    [
+        ("exact", {"exact": 1.0, "chrf": 5.0}, True),
+        ("exact", {"exact": 0.0, "chrf": 30.1}, True),  # none is right yet
+        ("exact", {"exact": 0.0, "chrf": 30.0}, False),
+        ("chrf", {"exact": 9.0, "chrf": 30.0}, False),
+        ("chrf", {"exact": 0.0, "chrf": 30.1}, True),
+        ("loss", {"loss": 0.9}, True),
+        ("loss", {"loss": math.nan}, False),
+    ],
+)
+def test_which_scores_are_better(metric: str, scores: dict[str, float], better: bool) -> None:
+    best = {"exact": 0.0, "chrf": 30.0, "loss": 1.0}
+    assert loop.is_better(scores, best, metric) == better
+
+
+def test_a_model_no_better_than_the_source_is_called_that(tmp_path: Path) -> None:
+    words = [f"{a}{b}{c}" for a in "bdgk" for b in "aeiou" for c in "lnrst"]
+    (tmp_path / "p.tsv").write_text("".join(f"{word}\t{word}\n" for word in words))
+    text = io.StringIO()
+    shown = Console(file=text, width=200)
+    dragoman.train(tmp_path / "p.tsv", tmp_path / "m", options(steps=1), console=shown)
+    verdict = "No better than answers without a model: "
+    documents = [(tmp_path / "m" / name).read_text() for name in ("README.md", "report.html")]
+    assert all(verdict in said for said in (text.getvalue(), *documents))
+    result = dragoman.evaluate(tmp_path / "m")
+    assert any(f"{verdict}exact match" in note and "'copy'" in note for note in result.notes)
+    assert [measure.key for measure in result.measures[:2]] == ["exact", "errors"]
 
 
 @pytest.mark.parametrize("spoilt", [(), (5, 6), (29,)], ids=str)

@@ -268,8 +268,10 @@ class TrainingOptions:
     but 100 to 1,000)."""
     validation_sample: Count = 500
     """Number of held-out pairs translated and scored at each validation."""
-    metric: Literal["chrf", "bleu", "exact", "loss"] = "chrf"
-    """The score on held-out pairs by which the best weights are chosen."""
+    metric: Literal["auto", "chrf", "bleu", "exact", "loss"] = "auto"
+    """The score on held-out pairs by which the best weights are chosen; exact
+    falls back on chrf between equals (auto: exact where both sides are
+    spelt words, loss where nothing is translated, else chrf)."""
     patience: Annotated[int | Auto, Range(0)] = "auto"
     """Number of validations without improvement after which training stops;
     0: it never does (auto: 10, and 0 with steps, epochs or a budget)."""

@@ -80,7 +80,7 @@ def _run_faults(config: Config) -> Iterator[str]:
     if training.scheduled_sampling != "none" and training.sampling_schedule != "constant":
         if not training.steps and not training.epochs and budget == math.inf:
             yield "training.sampling_schedule needs an end of the run: steps, epochs or budget"
-    if training.validation_sample == 0 and training.metric != "loss":
+    if training.validation_sample == 0 and training.metric not in ("loss", "auto"):
         yield f"training.metric {training.metric!r} needs training.validation_sample above 0"
     if training.freeze and not training.start_from:
         yield "training.freeze needs training.start_from: there is nothing to freeze"

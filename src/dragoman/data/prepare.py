@@ -91,6 +91,8 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     with replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
         text = store_text(_read(files, config, say), aside / _TEXT, config)
+        if text.tags and not others:
+            say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         if left_out := int((text.parts == LEFT_OUT).sum()):
             say(f"{left_out} pairs left out: shorter or longer than asked for")
         config, *tokenizers = learn_tokenizers(text, config, taken, say)

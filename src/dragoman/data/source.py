@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dragoman.data.tags import is_tag
 from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
 
 NONE: Ids = np.zeros(0, dtype=np.int32)
@@ -63,6 +64,8 @@ def encode_pairs(
 def copy_ids(pieces: Sequence[str], target: Tokenizer) -> tuple[Ids, list[str]]:
     """Turn the source's tokens into ids of the target, with the end token at the end.
 
+    Tags are not copied: they count as the unknown word.
+
     Args:
         pieces: the source's tokens as text (:meth:`Tokenizer.pieces`).
         target: the target's tokenizer, V tokens.
@@ -73,7 +76,7 @@ def copy_ids(pieces: Sequence[str], target: Tokenizer) -> tuple[Ids, list[str]]:
     beyond: dict[str, int] = {}
     ids = []
     for piece in pieces:
-        known = target.token_id(piece)
+        known = UNK if is_tag(piece) else target.token_id(piece)
         ids.append(len(target) + beyond.setdefault(piece, len(beyond)) if known is None else known)
     return np.array([*ids, EOS], dtype=np.int32), list(beyond)
 

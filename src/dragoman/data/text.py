@@ -16,6 +16,7 @@ import pyarrow as pa
 from dragoman.config.options import Config, SideOptions
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
+from dragoman.data.tags import Tags, find_tags
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
@@ -32,10 +33,11 @@ class StoredText:
 
     Attributes:
         parts: the part of each row, int8 [rows].
+        tags: those of the sources.
     """
 
-    def __init__(self, path: Path, parts: npt.NDArray[np.int8]) -> None:
-        self._batches, self.parts = open_batches(path), parts
+    def __init__(self, path: Path, parts: npt.NDArray[np.int8], tags: Tags) -> None:
+        self._batches, self.parts, self.tags = open_batches(path), parts, tags
 
     def column(self, name: str, part: int) -> Iterator[Any]:
         """The values of one column, ``source``, ``target`` or ``line``, that belong to a part."""
@@ -53,13 +55,20 @@ class StoredText:
 def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     """Write ``pairs`` to ``path`` and decide which part each of them belongs to.
 
+    Sources that differ only in their tags belong to the same part. The first chunk tells whether
+    there are tags. Whole words that training never saw could not be read, so that at level ``word``
+    tags are words like others.
+
     Raises:
         DataError: no pair has the length that the options ask for.
     """
-    data, keys, fitting = config.data, [], []
+    data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
+    tags = Tags(())
     for chunk in write_chunks(pairs, path):
         sources, targets = [pair.source for pair in chunk], [pair.target for pair in chunk]
-        keys.append(split_keys(sources, data.split_seed))
+        if not keys and config.source.level != "word":
+            tags = find_tags(sources)
+        keys.append(split_keys(map(tags.words, sources), data.split_seed))
         fitting.append(_fit(sources, config.source) & _fit(targets, config.target))
     fits = np.concatenate(fitting)
     if not fits.any():
@@ -67,7 +76,7 @@ def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     parts = np.where(fits, TRAIN, LEFT_OUT).astype(np.int8)
     if not data.validation_pairs:
         parts[held_out_rows(np.concatenate(keys), data.validation) & fits] = HELD_OUT
-    return StoredText(path, parts)
+    return StoredText(path, parts, tags)
 
 
 def write_chunks(pairs: Iterable[Pair], path: Path) -> Iterator[list[Pair]]:

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models
 
+from dragoman.data.tags import Cut, Tags
+
 Ids = npt.NDArray[np.int32]
 
 PAD, UNK, BOS, EOS = range(4)
@@ -38,6 +40,7 @@ class Tokenizer:
 
     Attributes:
         json: the whole tokenizer as Hugging Face's ``tokenizer.json``.
+        tags: those of the vocabulary; what a text has of them is taken from it before all else.
 
     Args:
         backend: a Hugging Face tokenizer whose first four tokens are those of ``SPECIAL``.
@@ -48,28 +51,43 @@ class Tokenizer:
     def __init__(self, backend: Backend, text: str = "") -> None:
         self._backend = backend
         self.json = text or str(backend.to_str(pretty=False))
+        self.tags = Tags(backend.get_vocab(with_added_tokens=False))
 
     def __len__(self) -> int:
         return self._backend.get_vocab_size(with_added_tokens=False)
 
     def normalize(self, text: str) -> str:
-        """The text as the model sees it."""
-        return str(self._backend.normalizer.normalize_str(without_surrogates(text)))
+        """The text as the model sees it: its tags, then its words."""
+        cut, words = self._cut(text)
+        words = str(self._backend.normalizer.normalize_str(words))
+        return _joined(cut.tags, words)
+
+    def _cut(self, text: str) -> tuple[Cut, str]:
+        """Where the tags of a text are, and the rest of it."""
+        text = without_surrogates(text)
+        cut = self.tags.cut(text)
+        return cut, text[cut.start : cut.end]
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Ids of each text, without begin and end tokens; empty where nothing is left of it."""
-        texts = [without_surrogates(text) for text in texts]
-        encodings = self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        cuts = list(map(self._cut, texts))
+        words = [words for _, words in cuts]
+        encodings = self._backend.encode_batch_fast(words, add_special_tokens=False)
         rows = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
         for ids in rows:
             # Text that spells "<s>" must not become the begin token.
             ids[ids <= EOS] = UNK
+        for row, (cut, _) in enumerate(cuts):
+            if cut.tags and len(rows[row]):
+                tags = [self._backend.token_to_id(tag) for tag in cut.tags]
+                rows[row] = np.array([*tags, *rows[row]], np.int32)
         return rows
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where in ``text`` each of its tokens stands: first character, and the one after it."""
-        encoding = self._backend.encode(without_surrogates(text), add_special_tokens=False)
-        spans = list(encoding.offsets)
+        cut, words = self._cut(text)
+        encoding = self._backend.encode(words, add_special_tokens=False)
+        spans = [(cut.start + first, cut.start + end) for first, end in encoding.offsets]
         run, at = (0, 0), 0  # unigram: one span for all bytes of several characters
         for n, i in enumerate(encoding.ids):
             if byte := self._bytes.get(i):
@@ -78,12 +96,14 @@ class Tokenizer:
                 spans[n] = min(at, run[1] - 1), min(at + 1, run[1])
             else:
                 run = 0, 0
-        return spans
+        return [*cut.spans, *spans] if spans else []
 
     def pieces(self, text: str) -> list[str]:
         """The tokens of ``text`` as text, unknown ones included; at word and character level."""
-        cut = self._backend.pre_tokenizer.pre_tokenize_str(self.normalize(text))
-        return [piece for piece, _ in cut]
+        cut, words = self._cut(text)
+        words = self._backend.normalizer.normalize_str(words)
+        pieces = [piece for piece, _ in self._backend.pre_tokenizer.pre_tokenize_str(words)]
+        return [*cut.tags, *pieces] if pieces else []
 
     def token_id(self, piece: str) -> int | None:
         """The id of a token; None when it is not in the vocabulary."""
@@ -95,7 +115,10 @@ class Tokenizer:
 
         ``copied`` are the words of the ids from the vocabulary's size on.
         """
-        return self.join(self.tokens((i for i in ids if i > EOS or i == UNK), copied))
+        shown = [int(i) for i in ids if i > EOS or i == UNK]
+        tags = [self._tags[i] for i in shown if i in self._tags]
+        words = self.join(self.tokens((i for i in shown if i not in self._tags), copied))
+        return _joined(tags, words)
 
     def join(self, tokens: Sequence[str]) -> str:
         """The text that tokens spell."""
@@ -109,14 +132,24 @@ class Tokenizer:
         return f"{SPACE}{word}" if apart and carry_spaces else word
 
     def tokens(self, ids: Iterable[int], copied: Sequence[str] = ()) -> list[str]:
-        """The token of each id, as it stands in the vocabulary or among the words ``copied``."""
+        """The token of each id, as it stands in the vocabulary or among the words ``copied``.
+
+        A tag stands as itself, without its column.
+        """
         known, beyond = self._vocabulary, dict(enumerate(copied, len(self)))
         return [beyond.get(i) or known.get(i, SPECIAL[UNK]) for i in map(int, ids)]
 
     @cached_property
     def _vocabulary(self) -> dict[int, str]:
         """Every token, kept here: asking the library each time takes a tenth of a greedy search."""
-        return {i: str(self._backend.id_to_token(i) or SPECIAL[UNK]) for i in range(len(self))}
+        known = {i: str(self._backend.id_to_token(i) or SPECIAL[UNK]) for i in range(len(self))}
+        return known | {i: token.split()[1] for i, token in self._tags.items()}
+
+    @cached_property
+    def _tags(self) -> dict[int, str]:
+        """The tokens of the tags by their ids."""
+        ids = self._backend.get_vocab(with_added_tokens=False)
+        return {ids[token]: token for token in self.tags.tokens}
 
     @cached_property
     def texts(self) -> list[str]:
@@ -152,6 +185,11 @@ class Tokenizer:
     def digest(self) -> str:
         """SHA-256 of ``json``: equal digests, equal tokenizers."""
         return hashlib.sha256(self.json.encode()).hexdigest()
+
+
+def _joined(tags: Sequence[str], words: str) -> str:
+    """Tokens of tags and a text, as one text."""
+    return " ".join((*(token.split()[1] for token in tags), words))
 
 
 def without_surrogates(text: str) -> str:

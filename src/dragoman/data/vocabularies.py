@@ -93,9 +93,10 @@ def learn_tokenizers(
     """
     shared = config.model.shared_embeddings
 
-    def training_text(side: str) -> Iterator[str]:
+    def training_text(side: str) -> Iterable[str]:
         columns = ("source", "target") if shared else (side,)
-        return chain.from_iterable(text.column(name, TRAIN) for name in columns)
+        texts = chain.from_iterable(text.column(name, TRAIN) for name in columns)
+        return map(text.tags.words, texts) if side == "source" and text.tags else texts
 
     for side in ("source", "target"):
         if side in taken:
@@ -110,7 +111,9 @@ def learn_tokenizers(
         for line in losses(chosen, statistics):
             say(f"{side}.{line}")
     check_options(config)
-    source = taken.get("source") or train_tokenizer(training_text("source"), config.source)
+    source = taken.get("source") or train_tokenizer(
+        training_text("source"), config.source, tags=sorted(text.tags.tokens)
+    )
     if shared:
         return config, source, source
     texts = training_text("target")
@@ -152,9 +155,10 @@ def choose_level(
 ) -> SideOptions:
     """Put a level and a size in the place of ``"auto"``.
 
-    The level is ``char`` for text of one word a line and for scripts without spaces; ``word`` for
-    up to 200 different words, or up to 1,500 that each come 50 times on average; else ``bpe``,
-    about one subword for every 60 running words, with byte tokens for unseen characters.
+    The level is ``char`` for words, which must be spelt (one a line, or fewer than 1.8 where most
+    are rare), and for scripts without spaces; ``word`` for up to 200 different words, or up to
+    1,500 that each come 50 times on average; else ``bpe``, about one subword for every 60 running
+    words, with byte tokens for unseen characters.
 
     Args:
         options: of one side.
@@ -164,8 +168,9 @@ def choose_level(
     level, vocabulary = options.level, options.vocabulary
     if level == "auto":
         words, distinct = statistics.words, statistics.distinct
-        if statistics.characters > 20 * words or words < 1.5 * statistics.lines:
-            level = "char"  # no spaces, or one word a line
+        rare = distinct > 200 and words < 5 * distinct
+        if statistics.characters > 20 * words or words < (1.8 if rare else 1.5) * statistics.lines:
+            level = "char"
         elif whole_words or distinct <= 200 or (distinct <= 1500 and words >= 50 * distinct):
             level = "word"
         else:

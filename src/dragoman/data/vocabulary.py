@@ -9,7 +9,7 @@ ids are 0, 1, 2 ...
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,16 @@ _PUNCTUATION = Regex(f"{SPACE}?[\\p{{P}}$+<=>^`|~]")
 """A punctuation mark is a token of its own and keeps the space before it: "va ?" -> "▁va" "▁?"."""
 
 
-def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "source") -> Tokenizer:
+def train_tokenizer(
+    texts: Iterable[str], options: SideOptions, side: str = "source", tags: Sequence[str] = ()
+) -> Tokenizer:
     """Learn a vocabulary from ``texts``.
 
     Args:
         texts: the training text of one side (or of both, for a shared vocabulary).
         options: without ``"auto"``.
         side: whose options they are, for messages.
+        tags: tokens of tags (:mod:`dragoman.data.tags`), which the vocabulary has besides.
 
     Raises:
         DataError: nothing is left of the text to learn from.
@@ -47,7 +50,11 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
         cause = f"{size} tokens leave none to learn: {len(special)} are taken"
         cure = "raise it, or turn byte_fallback off"
         raise OptionError(cause, place=f"{side}.vocabulary", cure=cure)
-    common: dict[str, Any] = {"vocab_size": size, "special_tokens": special, "show_progress": False}
+    common: dict[str, Any] = {
+        "vocab_size": size + len(tags),
+        "special_tokens": [*special, *tags],
+        "show_progress": False,
+    }
     trainer: trainers.Trainer
     if level == "bpe":
         fewest, letters = max(2, options.min_count), max(1, size - len(special))
@@ -66,7 +73,7 @@ def train_tokenizer(texts: Iterable[str], options: SideOptions, side: str = "sou
     if level == "unigram":
         model["vocab"] = _in_order(model["vocab"], len(common["special_tokens"]))
     tokenizer = Tokenizer(_with_vocabulary(model, options))
-    if len(tokenizer) <= len(special):
+    if len(tokenizer) <= len(special) + len(tags):
         cure = "lower min_count, or look at keep_only"
         raise DataError("no token is left to learn from", cure=cure)
     return tokenizer

@@ -4,7 +4,7 @@ M training pairs   G distinct n-grams of all texts
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,15 +45,54 @@ class TrainingPairs:
         }
 
 
-def training_pairs(folder: Path, source: Tokenizer, target: Tokenizer) -> TrainingPairs | None:
-    """Read the pairs that the model of ``folder`` learned from; None where they cannot be read."""
+def answers_without_model(
+    sources: Sequence[str],
+    source: Tokenizer,
+    form: Callable[[str], str],
+    training: TrainingPairs | None,
+) -> dict[str, list[str]]:
+    """Answers of every baseline: ``copy`` is the source without its tags, see also
+    :meth:`TrainingPairs.baselines`.
+
+    Args:
+        sources: raw text.
+        source: its tokenizer.
+        form: normalises a target.
+        training: what the model learned from; without it there is ``copy`` alone.
+    """
+    answers = {"copy": [form(source.tags.words(text)) for text in sources]}
+    if training is not None and sources:
+        answers |= training.baselines(list(map(source.normalize, sources)))
+    return answers
+
+
+def no_better(scores: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
+    """A sentence about the scores in which the best baseline reaches the model; empty if none does.
+
+    Args:
+        scores: of the model, by name; higher is better.
+        baselines: of each baseline the scores by the same names. A score of 0 is not compared.
+    """
+    found = []
+    for name, score in scores.items():
+        best, which = max(((b[name], which) for which, b in baselines.items()), default=(0, ""))
+        if best > 0 and best >= score:
+            found.append(f"{name} {score:.1f}, but {best:.1f} of the answers {which!r}")
+    return f"No better than answers without a model: {'; '.join(found)}." if found else ""
+
+
+def training_pairs(
+    folder: Path, source: Tokenizer, target: Tokenizer, most: int = 0
+) -> TrainingPairs | None:
+    """Read the pairs that the model of ``folder`` learned from, or ``most`` of them at even
+    distances; None where they cannot be read."""
     from dragoman.data.corpus import Corpus  # pyarrow
 
     try:
         corpus = Corpus(folder / CORPUS / TRAIN)
     except FolderError:  # damaged, of another version, or not kept: a model is complete without
         return None
-    rows = np.linspace(0, len(corpus) - 1, min(len(corpus), _MOST)).round().astype(int)
+    rows = np.linspace(0, len(corpus) - 1, min(len(corpus), most or _MOST)).round().astype(int)
     pairs = [corpus.pair(int(row)) for row in rows]
     sources = tuple(source.decode(one.ids) for one, _ in pairs)
     # A word that can only be copied (data/source.py) has an id outside the vocabulary.

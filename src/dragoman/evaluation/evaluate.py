@@ -9,7 +9,7 @@ from typing import Any
 
 from dragoman.config.options import SearchOptions
 from dragoman.config.toml import flat
-from dragoman.evaluation.baselines import TrainingPairs
+from dragoman.evaluation.baselines import TrainingPairs, answers_without_model, no_better
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.confidence import Confidence, calibration
 from dragoman.evaluation.examples import Examples
@@ -94,6 +94,7 @@ def evaluate_examples(
     training: TrainingPairs | None,
     confidence: Confidence | None = None,
     characters: bool = False,
+    exact_first: bool = False,
     raw_references: bool = False,
     more: tuple[Measure, ...] = (),
 ) -> Evaluation:
@@ -110,6 +111,7 @@ def evaluate_examples(
             are left out.
         confidence: the model's, to be compared with its accuracy.
         characters: count edits in characters instead of words.
+        exact_first: show exact matches and errors before the scores that suit sentences.
         raw_references: do not normalise the references.
         more: scores that were computed otherwise, to be shown with these.
     """
@@ -120,11 +122,13 @@ def evaluate_examples(
     judged = examples.with_references(form)
     compare = partial(measures, references=judged.references, characters=characters)
     outputs = tuple(answer.text for answer in answers)
-    found = (*compare(outputs), *more)
+    found = compare(outputs)
+    if exact_first:
+        found = tuple(sorted(found, key=lambda m: m.key not in ("exact", "errors")))
+    found = (*found, *more)
     sources = list(map(translator.source.normalize, examples.sources))
-    others, learned = {"copy": list(map(form, examples.sources))}, None
-    if training is not None:
-        others, learned = others | training.baselines(sources), training.sources
+    others = answers_without_model(examples.sources, translator.source, form, training)
+    learned = None if training is None else training.sources
     ids = translator.source.encode(examples.sources)
     wrong = mistakes(answers, judged.references, ids, characters=characters)
     edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
@@ -159,6 +163,10 @@ def signature(options: SearchOptions) -> str:
 def _notes(examples: Examples, result: Evaluation, training: TrainingPairs | None) -> Iterator[str]:
     """What was changed in the test set, what of it was in training, and what was left out."""
     lines = len(examples.sources)
+    names = ("exact match", "chrF", "BLEU")
+    scores = {m.name: m.value() for m in result.measures if m.name in names}
+    if verdict := no_better(scores, result.baselines):
+        yield verdict
     if examples.left_out:
         yield f"{examples.left_out} lines of {examples.name} are not pairs and were not scored"
     if repeated := lines - len(set(examples.sources)):

@@ -103,17 +103,19 @@ def _scores(history: History) -> str:
     best, rows = history.best, []
     if not best:
         return "None yet: the run has not been validated."
-    for name, form in SCORES.items():
+    for name in sorted(SCORES, key=lambda name: name != history.config.training.metric):
+        form = SCORES[name]
         if best.get(name) is not None:
             signature = best.get("signatures", {}).get(name, "")
             rows.append((form.label, number_text(form.factor * best[name]), signature))
-    held = history.record.get("held_out", True)
+    held, verdict = history.record.get("held_out", True), history.record.get("verdict", "")
     pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
     return (
         f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
         f"translated, by greedy search. The same pairs chose these weights (step "
         f"{best['step']:,}). `dragoman evaluate` scores all of them, or a test set, with beam "
-        f"search.\n\n{_table('score', 'value', 'signature', rows=rows)}"
+        f"search.\n\n{f'**{verdict}**{chr(10) * 2}' if verdict else ''}"
+        f"{_table('score', 'value', 'signature', rows=rows)}"
     )
 
 

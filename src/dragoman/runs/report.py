@@ -93,6 +93,7 @@ def report_data(history: History, most: int) -> Row:
         "state": history.last.get("reason") or "still in training when this report was written",
         "metric": history.config.training.metric,
         "held_out": history.record.get("held_out", True),
+        "verdict": history.record.get("verdict", ""),
         "best": _numbers(history.best),
         "last": _numbers(history.last),
         "train": _columns(_thinned(train, most)),

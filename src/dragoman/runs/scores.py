@@ -39,7 +39,8 @@ def score_text(scores: Mapping[str, Any], name: str) -> str:
     return "" if value is None else number_text(SCORES[name].factor * value, SCORES[name].form)
 
 
-def scores_line(scores: Mapping[str, Any]) -> str:
-    """Format all scores on one line: ``loss 1.234, perplexity 3.4, BLEU 40.1``."""
-    found = ((SCORES[name].label, score_text(scores, name)) for name in SCORES)
+def scores_line(scores: Mapping[str, Any], first: str = "") -> str:
+    """Format all scores on one line, ``first`` first: ``loss 1.234, perplexity 3.4, BLEU 40.1``."""
+    names = sorted(SCORES, key=lambda name: name != first)
+    found = ((SCORES[name].label, score_text(scores, name)) for name in names)
     return ", ".join(f"{label} {text}" for label, text in found if text)

@@ -64,16 +64,22 @@ def read_pieces(
 
 
 def _parts(line: str, source: Tokenizer, longest: int, way: str) -> list[str]:
-    """Cut a long line where a sentence ends, else at a pause, else anywhere; or cut it off."""
-    spans = source.spans(line)
+    """Cut a long line where a sentence ends, else at a pause, else anywhere; or cut it off.
+
+    Every part has the tags of the line.
+    """
+    cut = source.tags.cut(line)
+    before, behind, longest = line[: cut.start], line[cut.end :], max(1, longest - len(cut.tags))
+    spans = source.spans(line)[len(cut.tags) :]
     if way == "truncate":
-        return [line[: spans[longest - 1][1]]]
-    cuts, begun = [0], 0
+        return [before + line[cut.start : spans[longest - 1][1]] + behind]
+    cuts, begun = [cut.start], 0
     while len(spans) - begun > longest:
         words = [line[slice(*span)] for span in spans[begun : begun + longest]]
         begun += _last(words, _SENTENCE_ENDS) or _last(words, _PAUSES) or longest
         cuts.append(spans[begun][0])
-    return [line[start:end] for start, end in zip(cuts, [*cuts[1:], None], strict=True)]
+    ends = [*cuts[1:], cut.end]
+    return [before + line[start:end] + behind for start, end in zip(cuts, ends, strict=True)]
 
 
 def _last(words: Sequence[str], marks: tuple[str, ...]) -> int:

@@ -1,11 +1,10 @@
 """The training loop: batches in, better weights out."""
 
 import json
-import math
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -133,9 +132,8 @@ def validate_and_keep(run: Run) -> None:
     if run.processes.is_main:
         state, options = run.state, run.config.training
         scores, facts = validate(run.model, run.prepared)
-        metric, sign = options.metric, -1 if options.metric == "loss" else 1  # a loss shall fall
-        best = sign * state.best_scores.get(metric, -sign * math.inf)
-        better = sign * scores[metric] > best or not (run.folder / WEIGHTS).exists()
+        is_first = not state.best_scores or not (run.folder / WEIGHTS).exists()
+        better = is_first or is_better(scores, state.best_scores, options.metric)
         if better:
             state.best_step, state.best_scores, state.waited = state.step, scores, 0
             save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
@@ -151,6 +149,17 @@ def validate_and_keep(run: Run) -> None:
         run.log("validation", {"best": better, **scores, **facts})
         run.reported = (time.monotonic(), state.tokens)
     run.state = run.processes.from_main(run.state)
+
+
+def is_better(scores: Mapping[str, float], best: Mapping[str, float], metric: str) -> bool:
+    """Whether ``scores`` are better than the best so far.
+
+    chrF decides between equal shares of exact matches: these are 0 for a while.
+    """
+    if metric == "loss":
+        return scores["loss"] < best["loss"]
+    names = ("exact", "chrf") if metric == "exact" else (metric,)
+    return [scores[name] for name in names] > [best[name] for name in names]
 
 
 def _exchange(run: Run) -> None:

@@ -4,14 +4,18 @@ import math
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from dragoman.config.options import Config, TrainingOptions, seconds
 from dragoman.data.corpus import Corpus
 
+_LONGEST_WORD = 40
+"""Most tokens of the median line where lines are words."""
+
 
 def resolve(config: Config, train: Corpus) -> Config:
-    """Choose sizes, batches and schedule that suit the corpus and the machine.
+    """Choose sizes, batches, schedule and metric that suit the corpus and the machine.
 
     Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
     epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
@@ -41,6 +45,7 @@ def resolve(config: Config, train: Corpus) -> Config:
         "validate_every": every,
         "schedule": "cosine" if _has_end(training) else "plateau",
         "save_every": every,
+        "metric": _metric(config, train),
         "precision": best_precision(),
         "threads": torch.get_num_threads(),
     }
@@ -56,6 +61,15 @@ def patience(options: TrainingOptions) -> int:
     if options.patience == "auto":
         return 0 if _has_end(options) else 10
     return options.patience
+
+
+def _metric(config: Config, train: Corpus) -> str:
+    """``exact`` where lines are words: both sides are spelt, and short."""
+    if config.training.validation_sample == 0:
+        return "loss"
+    spelt = config.source.level == "char" and config.target.level in ("char", "word")
+    lengths = np.median([train.source_lengths, train.target_lengths], axis=1)
+    return "exact" if spelt and lengths.max() <= _LONGEST_WORD else "chrf"
 
 
 def _has_end(options: TrainingOptions) -> bool:

@@ -29,6 +29,7 @@ from dragoman.training.observer import Message, Observer, Screen, Trackers
 from dragoman.training.start import assemble_run
 from dragoman.training.state import Run, TrainingState
 from dragoman.training.step import fit_batches
+from dragoman.training.validation import verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,13 @@ def _train(run: Run, changed: dict[str, Any]) -> str:
         reason = train_loop(run)
         run.log("end", {"reason": reason, "interrupted": reason.startswith(STOPPED)})
     state = run.state
-    scores = scores_line(state.best_scores) or "not validated yet"
+    if is_main and state.best_scores and not reason.startswith(STOPPED):
+        said = verdict(out, run.prepared, state.best_scores)
+        add_notes(out, [], verdict=said)
+        if said:
+            run.say(said)
+    first = run.config.training.metric
+    scores = scores_line(state.best_scores, first) or "not validated yet"
     run.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
     return reason
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dragoman.data.prepare import Prepared
+from dragoman.evaluation.baselines import answers_without_model, no_better, training_pairs
 from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import Measure, measures
@@ -16,6 +17,7 @@ from dragoman.evaluation.mistakes import mistakes
 from dragoman.model.folder import load_folder
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
+from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.translator import Translation, Translator
 
@@ -51,7 +53,7 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
     found: dict[str, Measure] = {}
     if pairs:
         outputs = [answer.text for answer in answers]
-        found = {m.key: m for m in measures(outputs, right, ("bleu", "chrf", "exact"))}
+        found = {m.key: m for m in measures(outputs, right, TRANSLATION_SCORES)}
         scores |= {key: measure.value() for key, measure in found.items()}
         tokens = [target.tokens(ids) for ids in target.encode([text for _, text in pairs])]
         if config.model.copy:  # a copied word is right when it is the word
@@ -76,6 +78,24 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
         "mistakes": {kind: len(lines) for kind, lines in wrong.items()},
         "seconds": time.monotonic() - began,
     }
+
+
+def verdict(folder: Path, prepared: Prepared, scores: dict[str, float]) -> str:
+    """A sentence where ``scores`` of a validation are no better than those of the best baseline.
+
+    At most 50,000 training pairs are read from ``folder``, so that it takes seconds.
+    """
+    if not (pairs := _spread(prepared)):
+        return ""
+    training = training_pairs(folder, prepared.source, prepared.target, most=50_000)
+    form, sources = prepared.target.normalize, [source for source, _ in pairs]
+    answers = answers_without_model(sources, prepared.source, form, training)
+    right = [(form(text),) for _, text in pairs]
+    found = {
+        name: {SCORES[m.key].label: m.value() for m in measures(texts, right, TRANSLATION_SCORES)}
+        for name, texts in answers.items()
+    }
+    return no_better({SCORES[key].label: scores[key] for key in TRANSLATION_SCORES}, found)
 
 
 def _sample(answer: Translation, reference: str) -> dict[str, Any]:
