@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from dragoman.api import Model as Model
     from dragoman.api import evaluate as evaluate
     from dragoman.api import load as load
-    from dragoman.api import train as train
     from dragoman.config.options import Config as Config
     from dragoman.config.options import DataOptions as DataOptions
     from dragoman.config.options import ModelOptions as ModelOptions
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from dragoman.config.options import SideOptions as SideOptions
     from dragoman.config.options import TrainingOptions as TrainingOptions
     from dragoman.errors import DragomanError as DragomanError
+    from dragoman.learn import distil as distil
+    from dragoman.learn import train as train
     from dragoman.runs.comparison import compare as compare
     from dragoman.runs.history import find_runs as find_runs
     from dragoman.search.request import Request as Request
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
-    "api": "Model evaluate load train",
+    "api": "Model evaluate load",
     "config.options": "Config DataOptions ModelOptions SearchOptions SideOptions TrainingOptions",
     "errors": "DragomanError",
+    "learn": "distil train",
     "runs.comparison": "compare",
     "runs.history": "find_runs",
     "search.request": "Request",

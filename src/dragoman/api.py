@@ -7,15 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
-from dragoman.layout import CORPUS, TRAIN
+from dragoman.layout import CORPUS, TRAIN, members
 from dragoman.runtime.bundle import Bundle, is_bundle, load_bundle
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
@@ -28,58 +26,9 @@ if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.evaluation.metrics import Measure
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.folder import ModelFolder
-    from dragoman.training.observer import Event, Observer
-    from dragoman.training.run import Outcome
 
 Paths = str | Path | Sequence[str | Path]
 """One file of pairs, or two aligned files."""
-
-
-@naming_extras()
-def train(
-    pairs: Paths,
-    out: str | Path,
-    config: Config | None = None,
-    *,
-    console: Console | None = None,
-    began: float | None = None,
-    observers: Sequence[Observer] = (),
-) -> Outcome:
-    """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
-
-    The same call again resumes what was interrupted, and may change some options, such as the
-    learning rate.
-
-    Args:
-        pairs: one file of pairs, or two aligned files.
-        out: the model folder; it is made if it is not there.
-        config: the options.
-        console: where progress is shown (default: stderr).
-        began: the monotonic clock when the command started, from which a time budget counts.
-        observers: functions that receive the events of the training, see
-            :mod:`dragoman.training.observer`.
-    """
-    from dragoman.inspection.explain import explain_pairs
-    from dragoman.runs.report import write_documents
-    from dragoman.training.observer import Measured, StepShown
-    from dragoman.training.run import train as run_training
-
-    folder, shown, config = Path(out), console or Console(stderr=True), config or Config()
-
-    def observe(event: Event) -> None:
-        match event:
-            case StepShown(model, data):
-                sides, smoothing = (data.source, data.target), data.config.training.label_smoothing
-                shown.print(explain_pairs(model, sides, data.train, most=2, smoothing=smoothing))
-            case Measured({"kind": "validation"}):
-                write_documents(folder)
-
-    files = [Path(p) for p in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
-    told = [observe, *observers]
-    outcome = run_training(files, folder, config, console=shown, began=began, observers=told)
-    if outcome.is_main_process:
-        write_documents(folder, shown)
-    return outcome
 
 
 @naming_extras()
@@ -87,7 +36,7 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
     """Load a model folder, or several that translate together (an ensemble).
 
     Args:
-        folder: a model folder, or a bundle of one.
+        folder: a model folder, a bundle of one, or a folder of seeds (``train(seeds=3)``).
         others: more of them; each translation follows the mean of all their probabilities.
         device: where the models run: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
 
@@ -95,7 +44,8 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
         FolderError: a file is missing or damaged, or the models have different vocabularies.
         OptionError: this machine has no such device.
     """
-    models = [_loaded(Path(path), device) for path in (folder, *others)]
+    paths = [one for path in (folder, *others) for one in members(Path(path))]
+    models = [_loaded(path, device) for path in paths]
     return Model(models[0], models[1:])
 
 

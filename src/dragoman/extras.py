@@ -9,7 +9,7 @@ EXTRAS = {
     **dict.fromkeys(("accelerate", "ftfy", "matplotlib", "psutil", "pyarrow"), "train"),
     **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
-    **dict.fromkeys(("fastapi", "python-multipart", "uvicorn"), "serve"),
+    **dict.fromkeys(("fastapi", "python-multipart", "starlette", "uvicorn"), "serve"),
     "pynvml": "gpu",
 }
 """Each package as it is imported, with the group of pyproject.toml that installs it."""

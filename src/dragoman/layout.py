@@ -12,6 +12,10 @@ fra-eng/
   corpus/                  the pairs as ids
   checkpoints/             one folder a checkpoint; the last ones are kept
   skipped/                 the pairs of steps whose gradient was not finite
+  distilled/               the pairs that another model has made for this one
+
+A folder of seeds has no files of its own but the model folders seed-1, seed-2 ..., which translate
+together (``train --seeds``).
 
 A bundle is a folder, or a zip file of one, that runs without torch (:mod:`dragoman.runtime`):
 
@@ -22,6 +26,8 @@ fra-eng.bundle/
   shortlist.safetensors          the likely target words of each source word
   config.toml source.json target.json confidence.json README.md   as in the model folder
 """
+
+from pathlib import Path
 
 FORMAT = "1"
 """Version of this layout; stands first in ``config.toml``, and in ``model.safetensors``."""
@@ -48,12 +54,24 @@ STATE = "state.json"
 OPTIMIZER = "optimizer.safetensors"
 """In a checkpoint: the optimizer's tensors and the random states."""
 SKIPPED = "skipped"
+DISTILLED = "distilled"
+SEEDS = "seed-"
+"""How the names of model folders in a folder of seeds begin."""
 
 ENTRIES = (
     *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, TRACKERS, LOCK),
-    *(CORPUS, CHECKPOINTS, SKIPPED),
+    *(CORPUS, CHECKPOINTS, SKIPPED, DISTILLED),
 )
 """Every file and folder that Dragoman writes directly into a model folder."""
+
+
+def members(folder: Path) -> list[Path]:
+    """The model folders in a folder of seeds, in the order of seeds; ``folder`` if it is none."""
+    found = [path.parent for path in folder.glob(f"{SEEDS}*/{CONFIG}")]
+    if not found or (folder / CONFIG).exists():
+        return [folder]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
 
 BUNDLE = "bundle.json"
 BUNDLE_FORMAT = "1"

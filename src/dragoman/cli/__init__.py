@@ -23,6 +23,7 @@ VERBS = {
     "demo": "train, score and use a model on sample phrases, in about two minutes",
     "check": "what a file of pairs contains, and what is wrong with it",
     "train": "train a model on a file of pairs; the same command again resumes",
+    "distil": "train a model on the outputs of another, or of an ensemble",
     "translate": "translate each line of a text",
     "serve": "translate over HTTP, with a page to try it",
     "score": "how probable given targets are",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from tyro.conf import Positional
 
 from dragoman.errors import OptionError
-from dragoman.layout import ENTRIES
+from dragoman.layout import ENTRIES, members
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def check_outputs(asked: Any) -> None:
         paths = [path for path in values if isinstance(path, Path)]
         marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Writes)]
         outputs += [(f"--{name}", path, mark.kind) for mark in marks for path in paths]
-        inputs += [] if marks else paths
+        inputs += [] if marks else [one for path in paths for one in members(path)]
     options: dict[Path, str] = {}
     for option, path, kind in outputs:
         if str(path) == "-" and kind != "stream":

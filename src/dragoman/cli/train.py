@@ -1,14 +1,20 @@
 """``dragoman train``"""
 
+from __future__ import annotations
+
 import signal
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dragoman.cli.parse import AllOptions, Given, training_options
 from dragoman.cli.paths import Inputs, OutputFolder
-from dragoman.config.options import Config
+from dragoman.config.options import Config, PositiveCount
+
+if TYPE_CHECKING:
+    from dragoman.training.run import Outcome
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,10 @@ class Train:
     """The model folder; it is made if it is not there."""
     recipe: Path | None = None
     """A TOML file of options; options of the command line override it."""
+    seeds: PositiveCount = 1
+    """Number of models to train, one after the other, with training.seed and
+    the seeds after it. They share the split and the budget, stand in --out
+    as seed-1, seed-2 ..., and translate together when --out is named."""
     options: AllOptions = field(default_factory=Config)
 
 
@@ -35,9 +45,13 @@ def main(asked: Train, given: Given) -> int:
     """Run the verb."""
     began = time.monotonic()  # a time budget counts the imports as well
     options = training_options(asked.recipe, given)
-    from dragoman.api import train  # torch only now: --help and wrong options answer at once
+    from dragoman.learn import train  # torch only now: --help and wrong options answer at once
 
-    outcome = train(asked.pairs, asked.out, options, began=began)
+    return exit_code(train(asked.pairs, asked.out, options, seeds=asked.seeds, began=began))
+
+
+def exit_code(outcome: Outcome) -> int:
+    """The exit code of a verb that trains: 0, or 128 and the signal's number."""
     if outcome.interrupted:
         print("the same command goes on from here", file=sys.stderr)
         return 128 + signal.Signals[outcome.reason.rpartition(" ")[2]]

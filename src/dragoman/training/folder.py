@@ -15,7 +15,7 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, parse_json, refuse_ways_out, write_text
-from dragoman.layout import CONFIG, CORPUS, LOCK, METRICS, RECORD, SOURCE, TARGET
+from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
 from dragoman.model.folder import load_setup, save_setup
 from dragoman.runs.history import utf8_text
@@ -36,7 +36,7 @@ _TRAINING = (
 CHANGEABLE = {"model.dropout", *(f"training.{name}" for name in _TRAINING)}
 """Options that may change between two commands of one run. The weights, the data, and what the
 scores mean stay the same."""
-_BEGUN = {CORPUS, LOCK, RECORD, SOURCE, TARGET, CONFIG}
+_BEGUN = {CORPUS, DISTILLED, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 """Files that a run may have left that was killed while it prepared its data."""
 
 

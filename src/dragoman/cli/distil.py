@@ -1,0 +1,41 @@
+"""``dragoman distil``"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dragoman.cli.parse import AllOptions, Given
+from dragoman.cli.paths import Input, Inputs, OutputFolder
+from dragoman.cli.train import exit_code
+from dragoman.config.options import Config
+from dragoman.config.rules import check_options
+from dragoman.config.toml import load_config, merge
+from dragoman.layout import members
+
+
+@dataclass(frozen=True)
+class Distil:
+    """Train one model on what another model, or several together, translate.
+
+    A model that learns from the outputs of an ensemble (train --seeds 3) comes near it and is as
+    small and fast as one of its members. It is validated on the pairs that the ensemble has not
+    seen. The same command again resumes.
+    """
+
+    teacher: Input
+    """The model folder, or folder of seeds, to learn from."""
+    pairs: Inputs
+    """The pairs whose sources are translated, such as those that the teacher
+    learned from: one file, or two aligned files."""
+    out: OutputFolder
+    """The model folder; it is made if it is not there."""
+    options: AllOptions = field(default_factory=Config)
+
+
+def main(asked: Distil, given: Given) -> int:
+    """Run the verb."""
+    config = merge(load_config(members(asked.teacher)[0]), given, place="")
+    check_options(config)
+    from dragoman.learn import distil  # torch only now
+
+    return exit_code(distil(asked.teacher, asked.pairs, asked.out, config))

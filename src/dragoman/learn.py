@@ -1,0 +1,163 @@
+"""Trains models: one, several with other seeds, or one that learns from others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from dragoman.api import Paths, load
+from dragoman.config.options import Config, DataOptions, seconds
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
+from dragoman.errors import OptionError
+from dragoman.extras import naming_extras
+from dragoman.files import replacing, write_text
+from dragoman.layout import CONFIG, DISTILLED, SEEDS
+
+if TYPE_CHECKING:
+    from dragoman.training.observer import Event, Observer
+    from dragoman.training.run import Outcome
+
+
+@naming_extras()
+def train(
+    pairs: Paths,
+    out: str | Path,
+    config: Config | None = None,
+    *,
+    seeds: int = 1,
+    console: Console | None = None,
+    began: float | None = None,
+    observers: Sequence[Observer] = (),
+) -> Outcome:
+    """Train a model on a file of pairs (or two aligned files) into the folder ``out``.
+
+    The same call again resumes what was interrupted, and may change some options, such as the
+    learning rate.
+
+    With several seeds, ``out`` gets a model folder for each, and ``load(out)`` is their ensemble.
+    They are trained one after the other, and each has its share of a time budget.
+
+    Args:
+        pairs: one file of pairs, or two aligned files.
+        out: the model folder; it is made if it is not there.
+        config: the options.
+        seeds: number of models, with ``training.seed`` and the seeds after it.
+        console: where progress is shown (default: stderr).
+        began: the monotonic clock when the command started, from which a time budget counts.
+        observers: functions that receive the events of the training, see
+            :mod:`dragoman.training.observer`.
+
+    Returns:
+        How the training ended; of several, the last one that began.
+
+    Raises:
+        UsageError: wrong options, unusable data, or a folder that holds another run.
+        TrainingError: the numbers went wrong.
+    """
+    config, out = config or Config(), Path(out)
+    if seeds == 1:
+        return _train(pairs, out, config, console, began, observers)
+    if (out / CONFIG).exists():
+        cause, cure = "holds a run of one seed", "choose another --out"
+        raise OptionError(cause, place=str(out), cure=cure)
+    budget, first = config.training.budget, config.training.seed
+    if budget != "none":
+        budget = f"{max(1, round(seconds(budget) / seeds))}s"
+    for seed in range(first, first + seeds):
+        one = replace(config, training=replace(config.training, seed=seed, budget=budget))
+        outcome = _train(pairs, out / f"{SEEDS}{seed}", one, console, began, observers)
+        if outcome.interrupted:
+            break
+        began = None  # the next budget counts from there
+    return outcome
+
+
+@naming_extras()
+def distil(
+    teacher: str | Path,
+    pairs: Paths,
+    out: str | Path,
+    config: Config | None = None,
+    *,
+    console: Console | None = None,
+    observers: Sequence[Observer] = (),
+) -> Outcome:
+    """Train a model on the outputs of another, or of an ensemble (Kim & Rush 2016, section 3.2).
+
+    The new model learns from the sources of ``pairs`` with the teacher's best outputs, and is
+    validated on the pairs that the teacher's training held out. The same call again resumes.
+
+    Args:
+        teacher: a model folder, or a folder of seeds.
+        pairs: one file of pairs, or two aligned files; targets are not read.
+        out: the new model folder.
+        config: its options (default: the teacher's).
+        console: where progress is shown (default: stderr).
+        observers: functions that receive the events of the training.
+
+    Raises:
+        DataError: the teacher's folder does not hold its held-out pairs.
+        UsageError: as for :func:`train`.
+    """
+    from dragoman.training.folder import claimed
+
+    model, made = load(teacher), Path(out) / DISTILLED
+    validation = made / "validation.jsonl"
+    with claimed(Path(out)):
+        if not made.exists():
+            held = model.examples()
+            files = [Path(path) for path in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
+            read = read_pairs(files, model.reading(files), Faults())
+            unseen = set(held.sources)
+            sources = list(dict.fromkeys(p.source for p in read if p.source not in unseen))
+            answers = zip(sources, (one.text for one in model.stream(sources)), strict=True)
+            with replacing(made, folder=True) as aside:
+                _write_pairs(aside / "train.jsonl", answers)
+                references = (right[0] for right in held.references)
+                _write_pairs(aside / validation.name, zip(held.sources, references, strict=True))
+    data = DataOptions(format="jsonl", validation_pairs=(str(validation),))
+    config = replace(config or model.config, data=data)
+    return _train(made / "train.jsonl", Path(out), config, console, None, observers)
+
+
+def _write_pairs(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    """Write pairs as JSON lines; those with an empty target are left out."""
+    rows = ({"source": source, "target": target} for source, target in pairs if target)
+    write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+
+
+def _train(
+    pairs: Paths,
+    folder: Path,
+    config: Config,
+    console: Console | None,
+    began: float | None,
+    observers: Sequence[Observer],
+) -> Outcome:
+    from dragoman.inspection.explain import explain_pairs
+    from dragoman.runs.report import write_documents
+    from dragoman.training.observer import Measured, StepShown
+    from dragoman.training.run import train as run_training
+
+    shown = console or Console(stderr=True)
+
+    def observe(event: Event) -> None:
+        match event:
+            case StepShown(model, data):
+                sides, smoothing = (data.source, data.target), data.config.training.label_smoothing
+                shown.print(explain_pairs(model, sides, data.train, most=2, smoothing=smoothing))
+            case Measured({"kind": "validation"}):
+                write_documents(folder)
+
+    files = [Path(p) for p in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
+    told = [observe, *observers]
+    outcome = run_training(files, folder, config, console=shown, began=began, observers=told)
+    if outcome.is_main_process:
+        write_documents(folder, shown)
+    return outcome
