@@ -10,6 +10,7 @@ from dragoman.cli.paths import Inputs, OutputFile
 from dragoman.config.options import Config, DataOptions, Range, ReadingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat
+from dragoman.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ def main(asked: Check, given: Given) -> int:
     """Run the verb."""
     reading = DataOptions(**flat(asked.data))
     check_options(Config(data=reading))
+    if asked.fix and reading.features:
+        cure = "leave out --features-column and --target-tag to look at the pairs alone"
+        raise OptionError("features cannot be written", place="--fix", cure=cure)
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places
     from dragoman.data.check.check import check_pairs  # only now: --help answers at once
     from dragoman.data.check.report import Report, to_json

@@ -6,7 +6,10 @@ from dragoman.errors import DataError, did_you_mean
 from dragoman.files import parse_json
 from dragoman.search.request import Request
 
-FIELDS = {"source": "text", "prefix": "text", "must": "a list of texts", "never": "a list of texts"}
+FIELDS = {
+    **dict.fromkeys(("source", "features", "prefix"), "text"),
+    **dict.fromkeys(("must", "never"), "a list of texts"),
+}
 """What a line may hold, and what each is."""
 EXAMPLE = 'such as {"source": "ein Hund", "must": ["dog"]}'
 
@@ -38,8 +41,9 @@ def read_request(line: str, every: Request, where: str) -> Request:
             raise DataError(cause, place=where, cure=EXAMPLE)
     if not isinstance(fields, dict) or "source" not in fields:
         raise DataError("a JSON object with a source is expected", place=where, cure=EXAMPLE)
+    source, features = fields["source"], fields.get("features")
     return Request(
-        fields["source"],
+        source if features is None else f"{source}\t{features}",
         fields.get("prefix", every.prefix),
         (*every.must, *fields.get("must", ())),
         (*every.never, *fields.get("never", ())),

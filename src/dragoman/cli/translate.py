@@ -42,13 +42,17 @@ class Translate:
     """A text file, one source a line; - is standard input."""
     requests: bool = False
     """Each input line is a JSON object with a source, and constraints on its
-    output: prefix (text), must and never (lists of words)."""
+    output: prefix (text), must and never (lists of words); and features
+    (text) for a model that reads them."""
     prefix: str = ""
     """Text with which every output begins."""
     must: UseAppendAction[tuple[str, ...]] = ()
     """A word or phrase that every output contains."""
     never: UseAppendAction[tuple[str, ...]] = ()
     """A word or phrase that no output contains."""
+    target_tag: str = ""
+    """The tag of every line that lacks its last column of features, such as
+    the language to write (as in training, where that had one)."""
     dictionary: Path | None = None
     """A file of source words and their translations, with a tab between. An
     unknown word in the output becomes the translation of the source word
@@ -88,6 +92,8 @@ def main(asked: Translate, given: Given) -> int:
             cause = "an ensemble has no confidence: confidence.json is fitted to one model"
             cure = "translate with one model"
         raise OptionError(cause, place="--min-confidence", cure=cure)
+    if asked.target_tag and not model.folder.source.tags.columns:
+        raise OptionError("this model reads no features", place="--target-tag")
     looks = asked.attention is not None or asked.alignments is not None
     if looks and model.config.model.attention == "none":
         which = "--attention" if asked.attention else "--alignments"
@@ -121,11 +127,16 @@ def _requests(
     request is empty.
     """
     every = Request("", asked.prefix, asked.must, asked.never)
-    for number, line in enumerate(read_lines(asked.input, _say)):
+    columns = model.folder.source.tags.columns
+    tag, checked = asked.target_tag or model.config.data.target_tag, asked.requests or columns > 0
+    for number, line in enumerate(read_lines(asked.input, _say, tabs=columns > 0)):
         request = replace(every, source=line)
-        if asked.requests:
+        if checked:
             try:
-                request = read_request(line, every, place(asked.input, number + 1))
+                if asked.requests:
+                    request = read_request(line, every, place(asked.input, number + 1))
+                if tag and request.source.strip() and request.source.count("\t") < columns:
+                    request = replace(request, source=f"{request.source}\t{tag}")
                 model.check(request, **options)
             except UsageError as error:
                 request, wrong[number] = Request(""), error

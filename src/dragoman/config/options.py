@@ -61,6 +61,13 @@ class ReadingOptions:
     """tsv: the text between two columns (the default is a tab)."""
     fields: tuple[str, str] = ("source", "target")
     """jsonl: the names of the fields that hold source and target."""
+    features_column: Annotated[tuple[int, ...], Range(1)] = ()
+    """tsv: columns of tags that say what is asked for of the source, such as
+    V;PST;3 for a form of a word. Each tag, between ; or spaces, is a token
+    of its own. A source is then written with a tab: go<TAB>V;PST;3."""
+    target_tag: str = ""
+    """A tag of every source, as if of one more such column: in a model of
+    several languages, the one to write, such as en."""
     reverse: bool = False
     """Swap source and target."""
     max_characters: Annotated[int, Range(1, below=10**9)] = 2000
@@ -69,6 +76,11 @@ class ReadingOptions:
     tolerance: Annotated[float, Range(0, below=1)] = 0.05
     """Largest share of unusable lines (0 to 1). With more, reading stops
     with an error."""
+
+    @property
+    def features(self) -> int:
+        """Number of columns of features that a source has."""
+        return len(self.features_column) + bool(self.target_tag)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def _model_faults(config: Config) -> Iterator[str]:
             yield f"model.hidden: {model.hidden} cannot be halved for two directions"
     if (model.residual or model.layer_norm) and model.encoder_layers == model.decoder_layers == 1:
         yield "model.residual and model.layer_norm need encoder_layers or decoder_layers above 1"
+    if model.shared_embeddings and config.data.features:
+        yield "model.shared_embeddings cannot have features: the target has no tags"
     if model.shared_embeddings and config.source != config.target:
         yield "model.shared_embeddings needs the same options for [source] and [target]"
 

@@ -25,21 +25,21 @@ _NOT_JSON = "is there one JSON object a line? try --data.format tsv"
 def columns(streams: Streams, options: DataOptions, faults: Faults) -> Iterator[Row]:
     """Two columns of each line of one file; ``faults`` notes further ones that nobody chose."""
     separator, (first, second) = options.separator, options.columns
-    wanted = max(first, second)
+    wanted = max(first, second, *options.features_column)
     name = "a tab" if separator == "\t" else repr(separator)
     cure = f"is the separator {name}? try --data.separator"
     for line, text in enumerate(streams[0][1], 1):
         if isinstance(text, Fault):
             yield text
             continue
-        if line == 1 and options.columns == (1, 2):
+        if line == 1 and options.columns == (1, 2) and not options.features_column:
             last = text.count(separator) + 1
             unread = "column 3 is" if last == 3 else f"columns 3 to {last} are"
             note = f"{unread} not read: source and target are columns 1 and 2 (--columns to choose)"
             faults.notes += [note] if last > 2 else []
         cells = text.split(separator, wanted)
         if len(cells) >= wanted:
-            yield cells[first - 1], cells[second - 1]
+            yield tuple(cells[at - 1] for at in (first, second, *options.features_column))
         elif not text.strip():
             yield None
         else:

@@ -62,19 +62,20 @@ def fingerprint(files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def read_lines(file: Path, warn: Callable[[str], None]) -> Iterator[str]:
+def read_lines(file: Path, warn: Callable[[str], None], *, tabs: bool = False) -> Iterator[str]:
     """Stream every line of ``file``, however long, blank or damaged: text *n* is line *n*.
 
-    A byte that is not UTF-8 reads as U+FFFD; ``warn`` is called for the first such line.
+    A byte that is not UTF-8 reads as U+FFFD; ``warn`` is called for the first such line. Tabs stay
+    where ``tabs`` is true: they stand before features.
 
     Raises:
         DataError: the file is missing (at the call), binary or damaged as a whole.
     """
     require(file)
-    return _mended(file, warn)
+    return _mended(file, warn, tabs)
 
 
-def _mended(file: Path, warn: Callable[[str], None]) -> Iterator[str]:
+def _mended(file: Path, warn: Callable[[str], None], tabs: bool) -> Iterator[str]:
     warned = False
     for line, (raw, _) in enumerate(_raw_lines(file, _NO_LIMIT), 1):
         text = _decoded(raw, file, line)
@@ -82,7 +83,7 @@ def _mended(file: Path, warn: Callable[[str], None]) -> Iterator[str]:
             if not warned:
                 warn(f"{text} ({text.cure}); such bytes are read as U+FFFD")
             warned, text = True, raw.decode(errors="replace")
-        yield LINE_END.sub(" ", text)
+        yield LINE_END.sub(lambda end: "\t" if tabs and end[0] == "\t" else " ", text)
 
 
 def decoded_lines(file: Path, limit: int) -> Iterator[Text]:

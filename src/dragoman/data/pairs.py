@@ -43,8 +43,9 @@ class Fault:
 
 Text = str | Fault
 """A decoded line, or why it cannot be used."""
-Row = tuple[str, str] | Fault | None
-"""The two sides of a pair as they stand in one line, or why there is no pair; None: it is blank."""
+Row = tuple[str, ...] | Fault | None
+"""The two sides of a pair as they stand in one line, and its columns of features; or why there is
+no pair; None: it is blank."""
 
 
 @dataclass(slots=True)

@@ -63,6 +63,9 @@ def _format(files: Sequence[Path], options: DataOptions) -> str:
         raise OptionError(cause, cure="give one file, or two aligned ones")
     if form == "aligned" and files[0] == STDIN == files[1]:
         raise OptionError("standard input can be read only once", cure="save one side to a file")
+    if form != "tsv" and options.features_column:
+        cause = f"the format {form} has no columns of features"
+        raise OptionError(cause, place="data.features_column", cure="give one file of columns")
     if form == "tsv" and min(options.columns) < 1:
         cause = f"there is no column {min(options.columns)}"
         raise OptionError(cause, place="data.columns", cure="columns are counted from 1")
@@ -85,12 +88,16 @@ def _pairs(
         columns = [f"column {column}" for column in options.columns]
         names = columns if form == "tsv" else [f"field {field!r}" for field in options.fields]
     sides = [(names[0], places[0]), (names[1], places[-1])]
+    sides += [(f"column {column}", places[0]) for column in options.features_column]
     for line, row in enumerate(rows, 1):
         faults.lines += 1
         found = usable(row, sides, options, as_is=as_is) if isinstance(row, tuple) else row
         if isinstance(found, tuple):
-            first, second = found
-            yield Pair(second, first, line) if options.reverse else Pair(first, second, line)
+            first, second, *features = found
+            source, target = (second, first) if options.reverse else (first, second)
+            if options.features and not as_is:  # check looks at the words alone
+                source = "\t".join((source, *features, *filter(None, [options.target_tag])))
+            yield Pair(source, target, line)
             continue
         fault = replace(found, file=found.file or places[0], line=line)
         if fault.kind == "encoding" and not as_is:
@@ -104,7 +111,7 @@ def _pairs(
         raise _too_many(places, faults)
 
 
-def _without_last_blank(rows: Iterator[Row]) -> Iterator[tuple[str, str] | Fault]:
+def _without_last_blank(rows: Iterator[Row]) -> Iterator[tuple[str, ...] | Fault]:
     """``rows`` with a fault for every blank line but the last, which editors leave there."""
     blank = False
     for row in rows:
@@ -116,12 +123,12 @@ def _without_last_blank(rows: Iterator[Row]) -> Iterator[tuple[str, str] | Fault
 
 
 def usable(
-    texts: tuple[str, str], sides: Sequence[tuple[str, str]], options: DataOptions, *, as_is: bool
-) -> tuple[str, str] | Fault:
-    """Both texts without line ends, or what is wrong with the first that cannot be used.
+    texts: tuple[str, ...], sides: Sequence[tuple[str, str]], options: DataOptions, *, as_is: bool
+) -> tuple[str, ...] | Fault:
+    """The texts without line ends, or what is wrong with the first that cannot be used.
 
     Args:
-        texts: source and target as they stand in the file.
+        texts: source, target and features as they stand in the file.
         sides: the name and the file of each, for messages.
         options: how pairs are read.
         as_is: line ends inside a text stay.
@@ -141,7 +148,7 @@ def usable(
         if not text.strip(BLANK):
             return Fault("empty", f"{name} is empty", file=file)
         cleaned.append(text)
-    return cleaned[0], cleaned[1]
+    return tuple(cleaned)
 
 
 def _too_many(places: Sequence[str], faults: Faults) -> DataError:

@@ -112,6 +112,12 @@ class Tags:
         return source[cut.start : cut.end]
 
 
+def column_tags(sources: Sequence[str]) -> set[str]:
+    """The tags that sources have in columns of features, as tokens."""
+    columns = [(n, text) for s in sources for n, text in enumerate(s.split("\t")) if n]
+    return {f"{number} {tag}" for number, text in columns for tag in _TAG.findall(text)}
+
+
 def find_tags(sources: Sequence[str]) -> Tags:
     """The tags that these sources have beside their words; none where they are ordinary text.
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from dragoman.config.options import Config, SideOptions
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
-from dragoman.data.tags import Tags, find_tags
+from dragoman.data.tags import Tags, column_tags, find_tags
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
@@ -55,9 +55,9 @@ class StoredText:
 def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     """Write ``pairs`` to ``path`` and decide which part each of them belongs to.
 
-    Sources that differ only in their tags belong to the same part. The first chunk tells whether
-    there are tags. Whole words that training never saw could not be read, so that at level ``word``
-    tags are words like others.
+    Sources that differ only in their tags belong to the same part. Where there are no columns of
+    features, the first chunk tells whether there are tags beside the words; at level ``word`` these
+    are words like others, for it cannot read words that training never saw.
 
     Raises:
         DataError: no pair has the length that the options ask for.
@@ -66,10 +66,13 @@ def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     tags = Tags(())
     for chunk in write_chunks(pairs, path):
         sources, targets = [pair.source for pair in chunk], [pair.target for pair in chunk]
-        if not keys and config.source.level != "word":
+        if data.features:
+            tags = Tags(tags.tokens | column_tags(sources))
+        elif not keys and config.source.level != "word":
             tags = find_tags(sources)
-        keys.append(split_keys(map(tags.words, sources), data.split_seed))
-        fitting.append(_fit(sources, config.source) & _fit(targets, config.target))
+        words = list(map(tags.words, sources))
+        keys.append(split_keys(words, data.split_seed))
+        fitting.append(_fit(words, config.source) & _fit(targets, config.target))
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")

@@ -15,6 +15,7 @@ from dragoman.config.options import Casing, Config, SideOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import load_config
 from dragoman.data.invisible import UNSEEN
+from dragoman.data.tags import Tags
 from dragoman.data.text import TRAIN, StoredText
 from dragoman.data.tokenizer import BYTES, Tokenizer
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
@@ -92,11 +93,12 @@ def learn_tokenizers(
         OptionError: a vocabulary is too small, or the model cannot use such a level.
     """
     shared = config.model.shared_embeddings
+    tags = Tags(()) if shared else text.tags  # a target has none
 
     def training_text(side: str) -> Iterable[str]:
         columns = ("source", "target") if shared else (side,)
         texts = chain.from_iterable(text.column(name, TRAIN) for name in columns)
-        return map(text.tags.words, texts) if side == "source" and text.tags else texts
+        return map(tags.words, texts) if side == "source" and tags else texts
 
     for side in ("source", "target"):
         if side in taken:
@@ -112,7 +114,7 @@ def learn_tokenizers(
             say(f"{side}.{line}")
     check_options(config)
     source = taken.get("source") or train_tokenizer(
-        training_text("source"), config.source, tags=sorted(text.tags.tokens)
+        training_text("source"), config.source, tags=sorted(tags.tokens)
     )
     if shared:
         return config, source, source

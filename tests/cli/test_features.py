@@ -1,0 +1,179 @@
+"""Columns of features from a file of pairs to every verb that reads sources."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from dragoman.api import export, load
+from dragoman.cli import main
+from dragoman.config.options import DataOptions
+from dragoman.data.pairs import Faults
+from dragoman.data.readers import read_pairs
+from dragoman.errors import DataError
+from dragoman.search.request import Request
+
+pytestmark = pytest.mark.slow
+
+STEMS = ["".join(letters) for letters in product("bdgk", "aeiou", "lnrst")]
+ROWS = [
+    (stem, f"V;{tense}", language, stem + ending)
+    for stem in STEMS
+    for tense, language, ending in (("PST", "en", "ed"), ("PRS", "en", "s"), ("PST", "nl", "de"))
+]
+SMALL = [
+    "--hidden",
+    "16",
+    "--embedding",
+    "8",
+    "--steps",
+    "4",
+    "--validate-every",
+    "2",
+    "--precision",
+    "fp32",
+]
+READ = ["--columns", "1", "4", "--features-column", "2", "3"]
+
+
+def write(path: Path, rows: list[tuple[str, ...]]) -> Path:
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of words with two columns of features."""
+    place = tmp_path_factory.mktemp("features")
+    file = write(place / "pairs.tsv", ROWS)
+    assert main(["train", str(file), "--out", str(place / "m"), *READ, *SMALL]) == 0
+    assert main(["train", str(file), "--out", str(place / "m"), *READ, *SMALL]) == 0  # resumed
+    return place / "m"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_features_belong_to_the_source(tmp_path: Path, reverse: bool) -> None:
+    rows = [("go", "V;PST", "went"), ("see", " ", "saw"), ("be", "V"), ("do", "V;PRS", "does")]
+    options = DataOptions(
+        columns=(1, 3), features_column=(2,), target_tag="en", reverse=reverse, tolerance=0.9
+    )
+    faults = Faults()
+    pairs = list(read_pairs([write(tmp_path / "p.tsv", rows)], options, faults))
+    words = [("went", "go"), ("does", "do")] if reverse else [("go", "went"), ("do", "does")]
+    tags = ["V;PST\ten", "V;PRS\ten"]
+    assert [(p.source, p.target) for p in pairs] == [
+        (f"{source}\t{tag}", target) for (source, target), tag in zip(words, tags, strict=True)
+    ]
+    assert faults.counts == {"empty": 1, "columns": 1}
+    assert "column 2 is empty" in faults.first["empty"][0].detail
+
+
+def test_features_are_columns_of_plain_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"source": "a", "target": "b"}\n')
+    asked = ["train", str(tmp_path / "p.jsonl"), "--out", str(tmp_path / "m")]
+    assert main([*asked, "--features-column", "3"]) == 2
+    assert "data.features_column" in capsys.readouterr().err
+    assert (
+        main(
+            [
+                "train",
+                str(write(tmp_path / "p.tsv", ROWS)),
+                "--out",
+                str(tmp_path / "m"),
+                *READ,
+                "--model.shared-embeddings",
+            ]
+        )
+        == 2
+    )
+    assert "model.shared_embeddings cannot have features" in capsys.readouterr().err
+
+
+def test_words_are_held_out_and_every_tag_is_a_token(folder: Path) -> None:
+    model = load(folder)
+    assert model.config.source.level == "char"
+    tags = {"1 V", "1 PST", "1 PRS", "2 en", "2 nl"}
+    assert model.folder.source.tags.tokens == tags
+    held_out = {source.split("\t")[0] for source in model.examples().sources}
+    assert len(model.examples().sources) == 3 * len(held_out) == 30
+    (answer,) = model.translate(["bal\tPST;V\tnl"])
+    assert answer.source_tokens == ("PST", "V", "nl", "b", "a", "l")
+
+
+def test_verbs_read_features(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test = write(folder.parent / "test.tsv", ROWS[:20])
+    assert main(["evaluate", str(folder), str(test), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["lines"] == 20 and found["baselines"]["copy"]["exact match"] == 0.0
+    assert main(["score", str(folder), str(test)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 20
+    assert main(["explain", str(folder), "bal\tV;PST\ten"]) == 0
+    assert "PST" in capsys.readouterr().out
+    assert main(["check", str(test), *READ]) == 0
+    assert main(["check", str(test), *READ, "--fix", str(folder.parent / "fixed.tsv")]) == 2
+    assert "features" in capsys.readouterr().err
+
+
+def translated(
+    folder: Path, text: str, *options: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, list[str]]:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", said)
+    return main(["translate", str(folder), *options]), said.getvalue().splitlines()
+
+
+def test_a_line_with_a_wrong_tag_is_named_and_the_others_answered(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "bal\tV;PST\ten\nbal\tV;PTS\ten\n\nbal\n"
+    code, answers = translated(folder, lines, monkeypatch=monkeypatch)
+    assert code == 1 and len(answers) == 4
+    (right,) = load(folder).translate(["bal\tV;PST\ten"])
+    assert answers == [right.text, "", "", ""]
+    said = capsys.readouterr().err
+    assert "the tag 'PTS' of 'bal\\tV;PTS\\ten' is not one that training saw" in said
+    assert "did you mean 'PST'?" in said and "has 0 columns of features, 2 expected" in said
+
+
+def test_a_target_tag_is_the_last_column(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, tagged = ("bal\tV;PST\tnl\n", "bal\tV;PST\n")
+    expected = translated(folder, whole, monkeypatch=monkeypatch)
+    assert translated(folder, tagged, "--target-tag", "nl", monkeypatch=monkeypatch) == expected
+    request = json.dumps({"source": "bal", "features": "V;PST"}) + "\n"
+    found = translated(folder, request, "--requests", "--target-tag", "nl", monkeypatch=monkeypatch)
+    assert found == expected
+
+
+def test_a_target_tag_needs_a_model_that_reads_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "p.tsv", [(row[0], row[3]) for row in ROWS])
+    assert main(["train", str(file), "--out", str(tmp_path / "m"), *SMALL]) == 0
+    assert main(["translate", str(tmp_path / "m"), "--target-tag", "nl"]) == 2
+    assert "--target-tag: this model reads no features" in capsys.readouterr().err
+
+
+def test_constraints_and_long_lines_go_with_features(folder: Path) -> None:
+    model = load(folder)
+    (answer,) = model.translate([Request("bal\tV;PST\ten", prefix="ba", must=("t",))])
+    assert answer.text.startswith("ba")
+    (long,) = model.translate(["bal" * 100 + "\tV;PST\ten"])
+    assert long.text
+    with pytest.raises(DataError, match="did you mean 'PST'"):
+        model.explain("bal\tPTS\ten")
+
+
+def test_a_bundle_reads_features(folder: Path) -> None:
+    export(folder, folder.parent / "bundle")
+    lines = [f"{stem}\tV;PST\tnl" for stem in STEMS[:9]]
+    bundle = load(folder.parent / "bundle")
+    ours, theirs = load(folder).translate(lines), bundle.translate(lines)
+    assert [answer.text for answer in ours] == [answer.text for answer in theirs]
