@@ -17,6 +17,8 @@ from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import DataError
 from dragoman.search.request import Request
+from dragoman.serving.languages import Models
+from served import served, serving
 
 pytestmark = pytest.mark.slow
 
@@ -177,3 +179,19 @@ def test_a_bundle_reads_features(folder: Path) -> None:
     bundle = load(folder.parent / "bundle")
     ours, theirs = load(folder).translate(lines), bundle.translate(lines)
     assert [answer.text for answer in ours] == [answer.text for answer in theirs]
+
+
+def test_a_server_reads_features_and_refuses_wrong_ones(folder: Path) -> None:
+    model = load(folder)
+    one = served("en", "xx", model=model.translator({})[0])
+    other = served("de", "xx")
+    (right,) = model.translate(["bal\tV;PST\tnl"])
+    with serving(one) as client:
+        for source in ("en", "auto"):
+            q = "bal\tV;PST\tnl\nbal\tV;PST\tnl"
+            answer = client.translate(q, source=source, target="xx")
+            assert answer.json["translatedText"] == f"{right.text}\n{right.text}"
+            refused = client.translate("bal\tV;PTS\tnl", source=source, target="xx")
+            assert refused.status == 400 and "did you mean 'PST'" in refused.text
+    detected = Models([one, other]).detect("the cat", "xx")
+    assert detected[0][0] == "de" and detected[0][1] == pytest.approx(1.0)

@@ -177,11 +177,11 @@ class Service:
         must, never = tuple(asked.must), tuple(asked.never)
         requests = [Request(line, asked.prefix, must, never) for line in lines]
         try:
-            if asked.prefix or must or never:
+            if asked.prefix or must or never or one.translator.source.tags.columns:
                 for request in requests:
                     await run_in_threadpool(one.translator.check, request, options)
             future = self.streams[one.source, one.target].submit(requests, options)
-        except OptionError as error:
+        except UsageError as error:
             raise HTTPException(400, f"Invalid request: {error}") from None
         except BusyError:
             raise too_many() from None
