@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from dataclasses import replace
 
@@ -14,8 +15,20 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import largest
+from dragoman.search.constraints import Constraints
+from dragoman.search.hypotheses import Frontier, Hypothesis
+from dragoman.search.loop import search
 from dragoman.search.phrases import Phrases
-from table_network import VOCABULARY, WORDS, ShortNetwork, TableNetwork, outputs, plain, total
+from table_network import (
+    VOCABULARY,
+    WORDS,
+    ShortNetwork,
+    TableNetwork,
+    outputs,
+    plain,
+    source,
+    total,
+)
 
 
 def naive_greedy(scorer: TableNetwork, number: int, limit: int) -> tuple[int, ...]:
@@ -131,6 +144,31 @@ def test_sentences_take_the_place_of_those_that_are_done() -> None:
     assert [len(f[0].ids) for f in found] == numbers
     # nine steps of the long one, two of each short one: 21 in two places
     assert taken == [2] * 10 + [1]
+
+
+@pytest.mark.parametrize("asked", SEARCHES[-3:])
+def test_a_long_stream_keeps_only_what_is_at_work(asked: dict[str, float]) -> None:
+    options, batch_size = replace(LIMITED, **asked), 4  # type: ignore[arg-type]
+    most_at_work = 0
+
+    def alive() -> int:
+        gc.collect()
+        return sum(type(one) in (Constraints, Hypothesis) for one in gc.get_objects())
+
+    def count(frontier: Frontier) -> None:
+        nonlocal most_at_work
+        most_at_work = max(most_at_work, 1 + int(frontier.sentences.max()))
+
+    before = alive()
+    stream = (((source(n),), plain(options, n)) for n in range(600))
+    scorer = BatchedScorer(ShortNetwork(3))
+    searching = search(scorer, stream, options, batch_size=batch_size, observer=count)
+    for done, (_, hypotheses) in enumerate(searching):
+        del hypotheses
+        if done % 100 == 99:
+            assert alive() < before + 10 * batch_size
+    assert done == 599
+    assert batch_size <= most_at_work <= batch_size * options.hypotheses
 
 
 def test_attention_belongs_to_the_tokens_of_its_hypothesis() -> None:

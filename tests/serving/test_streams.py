@@ -149,14 +149,6 @@ def test_only_so_many_sets_of_options_are_searched_with(gate: threading.Event) -
     every.close()
 
 
-def test_a_new_search_begins_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "_IN_ONE_SEARCH", 7)
-    every = Streams(translator("word"), limit=1000)
-    found = every.submit(requests(LINES), OPTIONS).result(60)
-    assert [a.text for a in found] == [a.text for a in translator("word").translate(LINES, OPTIONS)]
-    every.close()
-
-
 def test_an_idle_stream_ends_and_another_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "_LINGER", 0.01)
     every = Streams(translator("word"), limit=1000)

@@ -21,7 +21,7 @@ class Frontier(NamedTuple):
     """The open hypotheses before one step, those of a sentence side by side."""
 
     sentences: Integers
-    """The number of each one's sentence, [N], ascending."""
+    """The number of each one's sentence among those at work at this step, [N], ascending."""
     log_probs: Numbers
     """Log-probability of the tokens so far, [N]."""
     lengths: Integers

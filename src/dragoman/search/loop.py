@@ -52,8 +52,9 @@ def search(
         observer: called before every step with the hypotheses that are open.
 
     Yields:
-        The number of a sentence and its hypotheses, best first, as soon as it is done. At least
-        one, and all that ended: of these ``options.n_best`` are the best that there are.
+        The place of a sentence in ``sentences`` and its hypotheses, best first, as soon as it is
+        done. At least one, and all that ended: of these ``options.n_best`` are the best that there
+        are.
     """
     top = (options.top_k or None) if options.temperature > 0 else options.beam
     never = [PAD, BOS, UNK]
@@ -84,8 +85,11 @@ def search(
 class _Batch:
     """The sentences at work: those that are done make room for others.
 
-    With a batch that is left to run out, most steps would be those of a few long outputs. What is
-    kept of each sentence stands at its number, for all that have begun.
+    With a batch that is left to run out, most steps would be those of a few long outputs.
+
+    Sentences at work are numbered from 0, in the order in which they began; what is kept of each
+    stands at its number. When others begin, those that are done are dropped and the rest are
+    numbered anew, so that memory does not grow with the number of sentences searched.
     """
 
     scorer: BatchedScorer
@@ -98,6 +102,10 @@ class _Batch:
     trail: Trail = field(default_factory=Trail)
     by_history: bool = False
     """Whether the constraints of a sentence at work depend on its tokens so far."""
+    begun: int = 0
+    """How many sentences have begun."""
+    places: list[int] = field(default_factory=list)
+    """Place of each sentence at work among all that have begun."""
     constraints: list[Constraints] = field(default_factory=list)
     random: list[np.random.Generator] = field(default_factory=list)
     """Of the draws of each sentence."""
@@ -124,8 +132,11 @@ class _Batch:
 
     def _begin(self, more: Sequence[Sentence]) -> None:
         """Give ``more`` sentences the next numbers, and their first hypotheses."""
-        options, now, begun = self.options, self.frontier, len(self.constraints)
+        self._drop_done()
+        options, now, at_work = self.options, self.frontier, len(self.constraints)
         asked = [constraints for _, constraints in more]
+        self.places += range(self.begun, self.begun + len(more))
+        self.begun += len(more)
         self.constraints += asked
         self.ended += [[] for _ in more]
         self.room = np.append(self.room, np.full(len(more), options.hypotheses))
@@ -139,10 +150,22 @@ class _Batch:
             state = self.scorer.select(state, rows)
         self.state = self.scorer.join(self.state, state) if len(now.sentences) else state
         nothing = np.zeros(len(rows), np.int64)
-        first = Frontier(begun + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
+        first = Frontier(at_work + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
         self.frontier = Frontier._make(map(np.concatenate, zip(now, first, strict=True)))
-        at_work = {*self.frontier.sentences.tolist()}
-        self.by_history = any(self.constraints[i].by_history for i in at_work)
+        self.by_history = any(one.by_history for one in self.constraints)
+
+    def _drop_done(self) -> None:
+        """Keep what belongs to sentences at work, and number these anew."""
+        left = np.flatnonzero(self.room)
+        sentences = np.searchsorted(left, self.frontier.sentences)
+        self.frontier = self.frontier._replace(sentences=sentences)
+        self.room, self.max_length = self.room[left], self.max_length[left]
+        self.threshold = self.threshold[left]
+        self.places = [self.places[i] for i in left]
+        self.constraints = [self.constraints[i] for i in left]
+        self.ended = [self.ended[i] for i in left]
+        if self.random:
+            self.random = [self.random[i] for i in left]
 
     def advance(self, chosen: Continuations) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Put aside what ends here, and go on with the others; gives the sentences now done."""
@@ -173,7 +196,7 @@ class _Batch:
         self.room[done] = 0
         for number in done:
             found, self.ended[number] = self.ended[number], []
-            yield number, found or [NONE_FOUND]
+            yield self.places[number], found or [NONE_FOUND]
 
     def _end(self, chosen: Continuations, i: int, sentence: int) -> None:
         """Put aside the finished hypothesis ``i`` of the chosen ones."""

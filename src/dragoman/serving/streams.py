@@ -19,8 +19,6 @@ BUSY_STREAMS = 4
 """Most sets of options that are searched with at the same time."""
 _LINGER = 5.0
 """Seconds that a stream waits for requests before it ends."""
-_IN_ONE_SEARCH = 2048
-"""Lines after which a stream begins a new search: a search remembers all that it began."""
 
 
 class BusyError(Exception):
@@ -123,9 +121,9 @@ class Streams:
     def _next(self, stream: _Stream) -> Iterator[tuple[tuple[_Job, int], Request] | None]:
         """Yield the next requests, and None while others are at work and none waits.
 
-        Ends when a new search shall begin, or the stream shall end.
+        Ends when the stream shall end.
         """
-        for _ in range(_IN_ONE_SEARCH):
+        while True:
             while (item := self._take(stream)) is None:
                 if stream.at_work:
                     yield None
