@@ -3,10 +3,10 @@
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
@@ -16,25 +16,22 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from dragoman.serving.gate import CLIENT_LEFT, LOG, Gate
+from dragoman.serving.gate import LOG, Gate
 from dragoman.serving.languages import AUTO, Models
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import (
+    Asked,
     DetectRequest,
     ExplainRequest,
     FileRequest,
-    Keyed,
     TranslateRequest,
     body_schema,
-    form_fields,
     read_body,
-    read_fields,
 )
 from dragoman.serving.service import Service
 
 _PAGE = Path(__file__).parent / "page"
-Result = TypeVar("Result")
 
 
 class Error(BaseModel):
@@ -143,9 +140,12 @@ def _add_translation(app: FastAPI, service: Service) -> None:
     named = {"source": sorted(code for code in targets if targets[code]), "target": written}
     languages = {**named, "source": [AUTO, *named["source"]]}
 
-    def admit(request: Request, asked: Keyed) -> None:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        service.require_key(asked.api_key or (token if kind.lower() == "bearer" else ""))
+    async def read(request: Request, kind: type[Asked]) -> Asked:
+        """The fields of a request, which must have a key where keys are set."""
+        asked = await read_body(request, kind)
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        service.require_key(asked.api_key or (token if scheme.lower() == "bearer" else ""))
+        return asked
 
     def log(texts: Any, answer: Any) -> None:
         if options.log_text:
@@ -156,34 +156,29 @@ def _add_translation(app: FastAPI, service: Service) -> None:
     )
     async def translate(request: Request) -> JSONResponse:
         """Translate a text, or a list of texts."""
-        asked = await read_body(request, TranslateRequest)
-        admit(request, asked)
-        answer = await _in_time(request, service.translate(asked), options.max_seconds)
+        asked = await read(request, TranslateRequest)
+        answer = await service.translate(asked)
         log(asked.q, answer["translatedText"])
         return JSONResponse(answer)
 
-    @app.post(
-        "/translate_file",
-        responses=_ERRORS,
-        openapi_extra=body_schema(FileRequest, languages, file=True),
-    )
+    form = body_schema(FileRequest, languages, file=True)
+
+    @app.post("/translate_file", responses=_ERRORS, openapi_extra=form)
     async def translate_file(request: Request) -> JSONResponse:
         """Translate each line of a text file. The answer's URL holds the translation itself."""
-        async with request.form() as form:
-            asked, file = read_fields(form_fields(form), FileRequest), form.get("file")
-            admit(request, asked)
-            if not isinstance(file, UploadFile):
-                raise HTTPException(400, "Invalid request: missing file parameter")
-            if not (file.filename or "").lower().endswith(".txt"):
-                raise HTTPException(400, "Invalid request: file format not supported")
-            try:
-                text = (await file.read()).decode("utf-8-sig")
-            except UnicodeDecodeError:
-                raise HTTPException(400, "Invalid request: the file is not UTF-8") from None
+        asked, file = await read(request, FileRequest), (await request.form()).get("file")
+        if not isinstance(file, UploadFile):
+            raise HTTPException(400, "Invalid request: missing file parameter")
+        if not (file.filename or "").lower().endswith(".txt"):
+            raise HTTPException(400, "Invalid request: file format not supported")
+        try:
+            text = (await file.read()).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise HTTPException(400, "Invalid request: the file is not UTF-8") from None
         if not text:
             raise HTTPException(400, "Invalid request: empty file")
         fields = TranslateRequest(q=text, source=asked.source, target=asked.target)
-        answer = await _in_time(request, service.translate(fields), options.max_seconds)
+        answer = await service.translate(fields)
         log(text, answer["translatedText"])
         data = b64encode(answer["translatedText"].encode()).decode()
         return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
@@ -191,47 +186,18 @@ def _add_translation(app: FastAPI, service: Service) -> None:
     @app.post("/detect", responses=_ERRORS, openapi_extra=body_schema(DetectRequest, {}))
     async def detect(request: Request) -> JSONResponse:
         """The language of a text, among those that the models read."""
-        asked = await read_body(request, DetectRequest)
-        admit(request, asked)
+        asked = await read(request, DetectRequest)
         service.lines([asked.q])
         return JSONResponse(await service.detect(asked.q))
 
     @app.post("/explain", responses=_ERRORS, openapi_extra=body_schema(ExplainRequest, named))
     async def explain(request: Request) -> Response:
         """Follow one line through a model."""
-        asked = await read_body(request, ExplainRequest)
-        admit(request, asked)
+        asked = await read(request, ExplainRequest)
         if len(service.lines([asked.q])[0]) > 1:
             raise HTTPException(400, "Invalid request: q: one line is explained at a time")
-        work = service.explain(asked.q, service.served(asked.source, asked.target))
-        text = await _in_time(request, work, options.max_seconds)
+        text = await service.explain(asked.q, service.served(asked.source, asked.target))
         return Response(text, media_type="application/json")
-
-
-async def _in_time(request: Request, work: Coroutine[Any, Any, Result], seconds: float) -> Result:
-    """The result of ``work``, which is cancelled when its time is over or the client leaves.
-
-    Raises:
-        HTTPException: there is no result.
-    """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(request))
-    try:
-        waited = {task, gone}
-        done, _ = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if task in done:
-            return task.result()
-        if gone in done:
-            raise HTTPException(CLIENT_LEFT, "the client has left")
-        text = f"not done within {seconds:g} seconds"
-        raise HTTPException(503, text, {"Retry-After": "5"})
-    finally:
-        task.cancel()
-        gone.cancel()
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

@@ -1,16 +1,16 @@
 """What every request passes: limits on its body and its time; headers, log and count of its answer.
 
-``Protocol`` closes connections that do not send a whole request in time; ``Gate`` is the outermost
-layer of the application.
+``Protocol`` closes connections on which the head of a request does not come in time; ``Gate`` is
+the outermost layer of the application.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable
 from time import monotonic
-from typing import Any
 
-from starlette.requests import ClientDisconnect
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -20,10 +20,10 @@ from dragoman.serving.options import ServingOptions
 
 LOG = logging.getLogger("dragoman.serving")
 HEADER_SECONDS = 10.0
-"""Longest time until the head of a request has come, on a new or an idle connection."""
+"""Longest time until the head of the first request on a connection has come."""
 _MOST_DISCARDED = 32_000_000
 """Bytes of a body that is too large which are received, and not kept."""
-CLIENT_LEFT = 499
+_CLIENT_LEFT = 499
 """Status, as nginx has it, of a request whose client left before the answer."""
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -37,46 +37,30 @@ _HEADERS = (
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that closes a connection on which no request begins in time.
+    """HTTP/1.1 that closes a connection on which the head of a request does not come in time.
 
-    uvicorn's own time limit ends with the first byte, so that a client that sends one byte now and
-    then would keep its connection for ever.
+    uvicorn itself only limits the time between two requests, and any byte ends that limit. Here
+    the first request is limited too, and only the end of a head ends the limit.
     """
-
-    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._wait()
+        close = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(HEADER_SECONDS, close)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        super().connection_lost(exc)
-        if self._deadline is not None:
-            self._deadline.cancel()
-
-    def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
-        super().on_response_complete()
-        self._wait()
-
-    def _wait(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(HEADER_SECONDS, self._close, self.cycle)
-
-    def _close(self, last: Any) -> None:
-        """Close the connection, unless a request has begun since ``last``."""
-        if self.cycle is last:
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        """Read some bytes; ``handle_events`` cancels the timer when they complete a head."""
+        self.conn.receive_data(data)
+        self.handle_events()
 
 
 class Gate:
     """ASGI middleware around the whole application.
 
     Args:
-        app: the application. It receives the whole body in one message.
+        app: the application. It receives the whole body in one message, and is cancelled when its
+            time is over or the client leaves.
         metrics: counts answers.
         routes: paths that are counted and logged by their names; all others are "other", so that
             no text of a client comes into the log.
@@ -96,8 +80,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status, limits = monotonic(), 500, self.options
-        route = scope["path"] if scope["path"] in self.routes else "other"
+        began, status = monotonic(), _CLIENT_LEFT
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -106,66 +89,76 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        full = self._open >= limits.max_requests
+        full = self._open >= self.options.max_requests
         self._open += 1
         try:
-            app, whole = self.app, receive
-            try:
-                async with asyncio.timeout(limits.max_seconds):
-                    body = await self._body(scope, receive)
-            except ClientDisconnect:
-                status = CLIENT_LEFT
-                return
-            except TimeoutError:
-                app = _refusal(408, "the request did not come in time", {"connection": "close"})
-            else:
-                began = monotonic()
-                if full:
-                    app = _refusal(503, "too many requests", {"retry-after": "1"})
-                elif body is None:
-                    app = _refusal(413, f"a request may have at most {limits.max_body} bytes")
-                whole = _replay(body or b"", receive)
-            await app(scope, whole, answer)
+            body = await self._read(Request(scope, receive), full)
+            began = monotonic()
+            await self._run(scope, body, receive, answer)
+        except ClientDisconnect:
+            pass
+        except HTTPException as error:  # the gate's own; those of routes are answered within
+            if status == _CLIENT_LEFT:  # no answer has begun
+                refusal = JSONResponse({"error": error.detail}, error.status_code, error.headers)
+                await refusal(scope, receive, answer)
         finally:
             self._open -= 1
             took = monotonic() - began
+            route = scope["path"] if scope["path"] in self.routes else "other"
             self.metrics.request(route, status, took)
             LOG.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * took)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None when it is too large.
+    async def _read(self, request: Request, full: bool) -> bytes:
+        """The body of a request.
 
-        A client reads the refusal only when it has sent everything, so that is received, up to a
-        limit, but not kept.
+        A client reads a refusal only when it has sent everything. So that is received, up to a
+        limit, and not kept.
+
+        Raises:
+            ClientDisconnect: the client left.
+            HTTPException: the body is too large or too slow, or too many requests are open.
         """
-        length = int(dict(scope["headers"]).get(b"content-length", b"0"))
-        parts, size, more = [], 0, length <= _MOST_DISCARDED
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            more, part = message.get("more_body", False), message.get("body", b"")
-            size += len(part)
-            if max(size, length) <= self.options.max_body:
-                parts.append(part)
-            elif size > _MOST_DISCARDED:
-                break
-        return b"".join(parts) if max(size, length) <= self.options.max_body else None
+        body, size, most = bytearray(), 0, self.options.max_body
+        try:
+            async with asyncio.timeout(self.options.max_seconds):
+                async for part in request.stream():
+                    size += len(part)
+                    if size <= most:
+                        body += part
+                    elif size > _MOST_DISCARDED:
+                        break
+        except TimeoutError:
+            close = {"Connection": "close"}
+            raise HTTPException(408, "the request did not come in time", close) from None
+        if full:
+            raise HTTPException(503, "too many requests", {"Retry-After": "1"})
+        if size > most:
+            raise HTTPException(413, f"a request may have at most {most} bytes")
+        return bytes(body)
 
+    async def _run(self, scope: Scope, body: bytes, receive: Receive, answer: Send) -> None:
+        """Run the application until it is done, its time is over or the client leaves.
 
-def _refusal(status: int, text: str, headers: dict[str, str] | None = None) -> ASGIApp:
-    return JSONResponse({"error": text}, status, headers)
+        Raises:
+            HTTPException: its time is over.
+        """
+        messages: list[Message] = [{"type": "http.request", "body": body}]
 
+        async def again() -> Message:
+            if not messages:
+                await asyncio.Event().wait()  # until the application is cancelled
+            return messages.pop()
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives ``body`` once, then what ``receive`` gives: that the client has left."""
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
+        work = asyncio.ensure_future(self.app(scope, again, answer))
+        gone = asyncio.ensure_future(receive())  # after the body it tells that the client left
+        try:
+            seconds, first = self.options.max_seconds, asyncio.FIRST_COMPLETED
+            await asyncio.wait({work, gone}, timeout=seconds, return_when=first)
+            if work.done():
+                work.result()
+            elif not gone.done():
+                text = f"not done within {seconds:g} seconds"
+                raise HTTPException(503, text, {"Retry-After": "5"})
+        finally:
+            work.cancel()
+            gone.cancel()

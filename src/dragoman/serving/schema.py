@@ -97,18 +97,17 @@ async def read_body(request: Request, kind: type[Asked]) -> Asked:
     """
     content = request.headers.get("content-type", "").lower()
     if content.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
-        async with request.form() as form:
-            return read_fields(form_fields(form), kind)
+        return _checked(_text_fields(await request.form()), kind)
     try:
         fields = from_json(await request.body(), allow_inf_nan=False)
     except ValueError as error:
         raise HTTPException(400, f"Invalid request: not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise HTTPException(400, "Invalid request: a JSON object is expected")
-    return read_fields({name: v for name, v in fields.items() if v is not None}, kind)
+    return _checked({name: v for name, v in fields.items() if v is not None}, kind)
 
 
-def form_fields(form: FormData) -> dict[str, Any]:
+def _text_fields(form: FormData) -> dict[str, Any]:
     """The text fields of a form."""
     fields: dict[str, Any] = {}
     for name in form:
@@ -119,7 +118,7 @@ def form_fields(form: FormData) -> dict[str, Any]:
     return fields
 
 
-def read_fields(fields: dict[str, Any], kind: type[Asked]) -> Asked:
+def _checked(fields: dict[str, Any], kind: type[Asked]) -> Asked:
     """Check the fields of a request.
 
     Raises:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from hmac import compare_digest
-from itertools import islice
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import HTTPException
@@ -25,7 +25,7 @@ from dragoman.serving.streams import BusyError, Streams
 WIDEST = 10
 """Largest beam that a request may ask for, unless the model's own is larger."""
 _EXPLAINING = 8
-"""Most explanations that wait for one another."""
+"""Most explanations that wait for one another; one is made at a time."""
 
 
 class Service:
@@ -47,8 +47,8 @@ class Service:
             for pair, one in models.by_pair.items()
         }
         self._keys = _read_keys(options)
-        self._explaining = asyncio.Semaphore()
-        self._explanations = 0
+        self._explainer = ThreadPoolExecutor(1, "explain")
+        self._explanations = BoundedSemaphore(_EXPLAINING)
 
     def require_key(self, key: str) -> None:
         """Refuse a request without one of the API keys; the time taken tells nothing of them.
@@ -72,27 +72,25 @@ class Service:
         lines = self.lines(texts)
         detected = [await self._detected(text, asked) for text in texts]
         served = [self.served(language, asked.target) for language, _ in detected]
-        by_model: dict[Served, list[int]] = {}
+        by_model: dict[Served, list[tuple[int, str]]] = {}  # lines with the number of their text
         for number, one in enumerate(served):
-            by_model.setdefault(one, []).append(number)
+            by_model.setdefault(one, []).extend((number, line) for line in lines[number])
         futures = []
         try:
-            for one, numbers in by_model.items():
-                mine = [line for number in numbers for line in lines[number]]
-                futures.append(await self._submit(one, mine, asked))
+            for one, mine in by_model.items():
+                futures.append(await self._submit(one, [line for _, line in mine], asked))
             found = await asyncio.gather(*map(asyncio.wrap_future, futures))
         finally:
             for future in futures:
                 future.cancel()  # does nothing to one that is done
-        results: list[dict[str, Any]] = [{}] * len(texts)
-        for (one, numbers), answers in zip(by_model.items(), found, strict=True):
-            rest = iter(answers)
-            for number in numbers:
-                results[number] = _text(list(islice(rest, len(lines[number]))), one, asked)
+        answers: list[list[Translation]] = [[] for _ in texts]
+        for mine, given in zip(by_model.values(), found, strict=True):
+            for (number, _), answer in zip(mine, given, strict=True):
+                answers[number].append(answer)
+        results = [_text(mine, one, asked) for mine, one in zip(answers, served, strict=True)]
         if asked.source == AUTO:
             for result, (language, share) in zip(results, detected, strict=True):
-                percent = round(100 * share, 1)
-                result["detectedLanguage"] = {"confidence": percent, "language": language}
+                result["detectedLanguage"] = _language(language, share)
         if isinstance(asked.q, str):
             return results[0]
         names = dict.fromkeys(name for result in results for name in result)
@@ -130,7 +128,7 @@ class Service:
     async def detect(self, text: str) -> list[dict[str, Any]]:
         """The served source languages, most probable for the text first, in percent."""
         found = await run_in_threadpool(self.models.detect, text)
-        return [{"confidence": round(100 * share, 1), "language": code} for code, share in found]
+        return [_language(code, share) for code, share in found]
 
     async def explain(self, text: str, one: Served) -> str:
         """Every value between a line and its translation, as JSON; one explanation at a time.
@@ -138,25 +136,22 @@ class Service:
         Raises:
             HTTPException: the line or the model cannot be explained, or too many wait.
         """
-        if self._explanations >= _EXPLAINING:
+        if not self._explanations.acquire(blocking=False):
             raise too_many()
-        self._explanations += 1
+        future = self._explainer.submit(one.explain, text)
+        future.add_done_callback(lambda _: self._explanations.release())
         try:
-            async with self._explaining:
-                return await run_in_threadpool(one.explain, text)
+            return await asyncio.wrap_future(future)
         except UsageError as error:  # its place may be a path: it stays here
             raise HTTPException(400, f"{error.cause} ({error.cure})") from None
-        finally:
-            self._explanations -= 1
 
     def gauges(self) -> list[Sample]:
         """How many lines wait, and how many are being searched, by model."""
-        found: list[Sample] = []
-        for (source, target), streams in self.streams.items():
-            labels = {"source": source, "target": target}
-            found.append(("waiting", labels, streams.waiting))
-            found.append(("at_work", labels, streams.at_work))
-        return found
+        return [
+            (name, {"source": source, "target": target}, value)
+            for (source, target), streams in self.streams.items()
+            for name, value in (("waiting", streams.waiting), ("at_work", streams.at_work))
+        ]
 
     def close(self) -> None:
         """Return when all that was taken is answered."""
@@ -173,14 +168,18 @@ class Service:
     async def _submit(
         self, one: Served, lines: Sequence[str], asked: TranslateRequest
     ) -> Future[list[Translation]]:
-        options = _search_options(one, asked)
+        options, streams = _search_options(one, asked), self.streams[one.source, one.target]
         must, never = tuple(asked.must), tuple(asked.never)
         requests = [Request(line, asked.prefix, must, never) for line in lines]
+
+        def check() -> None:
+            for request in requests:
+                one.translator.check(request, options)
+
         try:
             if asked.prefix or must or never or one.translator.source.tags.columns:
-                for request in requests:
-                    await run_in_threadpool(one.translator.check, request, options)
-            future = self.streams[one.source, one.target].submit(requests, options)
+                await run_in_threadpool(check)
+            future = streams.submit(requests, options)
         except UsageError as error:
             raise HTTPException(400, f"Invalid request: {error}") from None
         except BusyError:
@@ -203,10 +202,9 @@ def _read_keys(options: ServingOptions) -> list[bytes]:
         lines = options.api_keys.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"cannot be read: {error}", place="--api-keys") from error
-    keys = [line.strip().encode() for line in lines if line.strip()]
-    if not keys:
-        raise OptionError(f"{options.api_keys} holds no key", place="--api-keys", cure="one a line")
-    return keys
+    if keys := [line.strip().encode() for line in lines if line.strip()]:
+        return keys
+    raise OptionError(f"{options.api_keys} holds no key", place="--api-keys", cure="one a line")
 
 
 def _search_options(one: Served, asked: TranslateRequest) -> SearchOptions:
@@ -217,39 +215,39 @@ def _search_options(one: Served, asked: TranslateRequest) -> SearchOptions:
     Raises:
         HTTPException: the beam, or the number of alternatives, is too large.
     """
-    options, widest = one.search, max(WIDEST, one.search.beam)
+    options, most = one.search, max(WIDEST, one.search.beam)
     beam = asked.beam or max(options.beam, asked.alternatives + 1)
-    limits = {
-        "alternatives": (asked.alternatives, (asked.beam or widest) - 1),
-        "beam": (beam, widest),
-    }
-    for name, (value, most) in limits.items():
-        if value > most:
-            cause = f"Invalid request: {name}: at most {most} can be had"
-            raise HTTPException(400, cause)
-    return replace(options, beam=beam, n_best=beam if asked.alternatives else 1)
+    if asked.alternatives >= (asked.beam or most):
+        cause = f"alternatives: at most {(asked.beam or most) - 1} can be had"
+    elif beam > most:
+        cause = f"beam: at most {most} can be had"
+    else:
+        return replace(options, beam=beam, n_best=beam if asked.alternatives else 1)
+    raise HTTPException(400, f"Invalid request: {cause}")
 
 
 def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) -> dict[str, Any]:
-    """The answer for one text from the answers for its lines."""
-    text = "\n".join(answer.text for answer in answers)
-    result: dict[str, Any] = {"translatedText": text}
+    """The answer for one text from the answers for its lines.
+
+    Raises:
+        HTTPException: the model has no confidence, which the request asks for.
+    """
+    result: dict[str, Any] = {"translatedText": "\n".join(answer.text for answer in answers)}
     if asked.alternatives:
-        others = []
-        for n in range(1, asked.alternatives + 1):
-            if any(n < len(answer.texts) for answer in answers):
-                kept = (a.texts[n] if n < len(a.texts) else a.text for a in answers)
-                others.append("\n".join(kept))
-        result["alternatives"] = others
+        most = min(asked.alternatives + 1, max(len(answer.texts) for answer in answers))
+        result["alternatives"] = [
+            "\n".join(a.texts[n] if n < len(a.texts) else a.text for a in answers)
+            for n in range(1, most)
+        ]
     if one.confidence is not None:
         sure = min(map(one.confidence.of, answers))  # a text is as sure as its least sure line
         result["confidence"] = round(sure, 4)
         if asked.min_confidence is not None:
             result["unsure"] = sure < asked.min_confidence
             if result["unsure"]:
-                result |= {"translatedText": ""} | (
-                    {"alternatives": []} if asked.alternatives else {}
-                )
+                result["translatedText"] = ""
+            if result["unsure"] and asked.alternatives:
+                result["alternatives"] = []
     elif asked.min_confidence is not None:
         raise HTTPException(400, "Invalid request: min_confidence: this model has no confidence")
     if unmet := [word for answer in answers for word in answer.unmet]:
@@ -257,6 +255,11 @@ def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) 
     if asked.alignment:
         result["alignment"] = [_alignment(answer, one) for answer in answers]
     return result
+
+
+def _language(code: str, share: float) -> dict[str, Any]:
+    """A detected language, in LibreTranslate's form."""
+    return {"confidence": round(100 * share, 1), "language": code}
 
 
 def _alignment(answer: Translation, one: Served) -> dict[str, Any]:
