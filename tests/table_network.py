@@ -34,7 +34,7 @@ class TableRows(list[Any]):
 class TableNetwork:
     """Next-token scores that depend on the whole history; counts the hypotheses that it scores."""
 
-    copies, attends, concurrency = False, True, 1
+    copies, attends, concurrency, multiple = False, True, 1, 16
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

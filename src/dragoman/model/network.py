@@ -37,6 +37,9 @@ class TorchNetwork:
         OptionError: this device has no instructions for 8-bit numbers.
     """
 
+    multiple = 16
+    """Matrix libraries compute the last rows of other numbers by other instructions."""
+
     def __init__(self, model: Seq2Seq, *, int8: bool = False) -> None:
         self.model = model.eval()
         self.device = next(model.parameters()).device

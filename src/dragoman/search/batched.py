@@ -8,8 +8,8 @@ networks compute every row of a batch alike:
 
 - A source is padded to a width that is a function of its own length, and computed only with
   sources of the same width: the others form groups of their own.
-- The rows of a group are filled with copies of the first to a multiple of 16, since matrix
-  libraries compute the last few rows of other numbers by other instructions.
+- The rows of a group are filled with copies of the first to a multiple that the networks ask for,
+  since matrix libraries may compute the last few rows of other numbers by other instructions.
 - Attention is computed over Q slots of every sentence, however many are taken.
 
 ``tests/search/test_invariance.py`` holds this bit for bit.
@@ -27,8 +27,6 @@ from dragoman.data.tokenizer import PAD
 from dragoman.search.ensemble import mean
 from dragoman.search.network import Integers, Network, Rows, Scores
 
-GROUP = 16
-"""Sentences and hypotheses are filled to a multiple of this many rows."""
 WIDTH = 16
 """Sources are padded to a multiple of this many positions."""
 _WORTH_LEAVING = 0.75
@@ -71,6 +69,7 @@ class BatchedScorer:
     def __init__(self, *networks: Network[Any, Any]) -> None:
         self.networks = networks
         self.copies, self.attends = networks[0].copies, networks[0].attends
+        self._multiple = max(network.multiple for network in networks)
 
     @property
     def concurrency(self) -> int:
@@ -94,11 +93,11 @@ class BatchedScorer:
         groups = {}
         for width in sorted(set(widths.tolist())):
             rows = np.flatnonzero(widths == width)
-            sources = zip(*(sentences[i] for i in _filled(rows)), strict=True)
+            sources = zip(*(sentences[i] for i in self._filled(rows)), strict=True)
             pairs = zip(self.networks, sources, strict=True)
             memories, states = zip(*(n.encode(read, width) for n, read in pairs), strict=True)
             numbers = np.arange(len(rows))
-            groups[width] = _Group(memories, states, numbers, _filled(numbers * slots))
+            groups[width] = _Group(memories, states, numbers, self._filled(numbers * slots))
         return BatchedState(groups, widths, slots)
 
     def step(
@@ -121,7 +120,7 @@ class BatchedScorer:
         answers, places, groups = [], [], {}
         for width, group in state.groups.items():
             rows = np.flatnonzero(state.widths == width)
-            last, more = _filled(tokens[rows]), (group.cells, state.slots, *asked)
+            last, more = self._filled(tokens[rows]), (group.cells, state.slots, *asked)
             parts = zip(self.networks, group.states, group.memories, strict=True)
             steps = [n.step(last, states, memory, *more) for n, states, memory in parts]
             found, after = zip(*steps, strict=True)
@@ -143,7 +142,7 @@ class BatchedScorer:
             within = state.widths == width
             rows = (np.cumsum(within) - 1)[parents[within[parents]]]
             if len(rows):
-                groups[width] = _selected(group, rows, state.slots)
+                groups[width] = self._selected(group, rows, state.slots)
         return BatchedState(groups, widths, state.slots)
 
     def join(self, state: BatchedState, more: BatchedState) -> BatchedState:
@@ -159,34 +158,37 @@ class BatchedScorer:
                 tuple(part.join(added) for part, added in zip(*parts, strict=True))
                 for parts in ((one.memories, other.memories), (one.states, other.states))
             )
-            groups[width] = _group(memories, states, rows, sentences, state.slots)
+            groups[width] = self._group(memories, states, rows, sentences, state.slots)
         return BatchedState(groups, np.concatenate((state.widths, more.widths)), state.slots)
 
+    def _selected(self, group: _Group, rows: Integers, slots: int) -> _Group:
+        """The hypotheses ``rows`` of a group, without sentences that are no longer needed."""
+        if np.array_equal(rows, np.arange(len(group.sentences))):
+            return group
+        sentences, memories = group.sentences[rows], group.memories
+        left = sentences[np.diff(sentences, prepend=-1) > 0]
+        if len(self._filled(left)) <= _WORTH_LEAVING * len(memories[0]):
+            memories = tuple(memory.select(self._filled(left)) for memory in memories)
+            sentences = np.searchsorted(left, sentences)
+        return self._group(memories, group.states, rows, sentences, slots)
 
-def _selected(group: _Group, rows: Integers, slots: int) -> _Group:
-    """The hypotheses ``rows`` of a group, without sentences that are no longer needed."""
-    if np.array_equal(rows, np.arange(len(group.sentences))):
-        return group
-    sentences, memories = group.sentences[rows], group.memories
-    left = sentences[np.diff(sentences, prepend=-1) > 0]
-    if len(_filled(left)) <= _WORTH_LEAVING * len(memories[0]):
-        memories = tuple(memory.select(_filled(left)) for memory in memories)
-        sentences = np.searchsorted(left, sentences)
-    return _group(memories, group.states, rows, sentences, slots)
+    def _group(
+        self,
+        memories: tuple[Rows, ...],
+        states: tuple[Rows, ...],
+        rows: Integers,
+        sentences: Integers,
+        slots: int,
+    ) -> _Group:
+        """The group of hypotheses ``rows`` of ``states``, of these ``sentences`` (ascending)."""
+        first = np.flatnonzero(np.diff(sentences, prepend=-1))
+        number = np.arange(len(sentences)) - np.repeat(first, np.diff(first, append=len(sentences)))
+        chosen = tuple(part.select(self._filled(rows)) for part in states)
+        return _Group(memories, chosen, sentences, self._filled(sentences * slots + number))
 
-
-def _group(
-    memories: tuple[Rows, ...],
-    states: tuple[Rows, ...],
-    rows: Integers,
-    sentences: Integers,
-    slots: int,
-) -> _Group:
-    """The group of the hypotheses ``rows`` of ``states``, of these ``sentences`` (ascending)."""
-    first = np.flatnonzero(np.diff(sentences, prepend=-1))
-    number = np.arange(len(sentences)) - np.repeat(first, np.diff(first, append=len(sentences)))
-    chosen = tuple(part.select(_filled(rows)) for part in states)
-    return _Group(memories, chosen, sentences, _filled(sentences * slots + number))
+    def _filled(self, rows: Integers) -> Integers:
+        """``rows``, and the first of them again up to the multiple that the networks ask for."""
+        return np.concatenate((rows, rows[:1].repeat(-len(rows) % self._multiple)))
 
 
 def _merged(
@@ -206,8 +208,3 @@ def _merged(
     for part, rows in zip(parts, places, strict=True):
         whole[rows, : part.shape[1]] = part[: len(rows)]
     return whole
-
-
-def _filled(rows: Integers) -> Integers:
-    """``rows``, and the first of them again up to a multiple of :data:`GROUP`."""
-    return np.concatenate((rows, rows[:1].repeat(-len(rows) % GROUP)))

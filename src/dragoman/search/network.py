@@ -58,6 +58,10 @@ class Network(Protocol[Memory, State]):
         """Its steps give attention weights."""
 
     @property
+    def multiple(self) -> int:
+        """The rows of a batch are filled up to a multiple of this number."""
+
+    @property
     def concurrency(self) -> int:
         """How many batches may be computed at the same time, one thread each."""
 
