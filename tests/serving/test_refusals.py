@@ -94,6 +94,8 @@ def test_what_is_no_json_object(server: Running, body: bytes, text: str) -> None
         ({"must": [""]}, "must: '' is empty"),
         ({"never": ["a"], "prefix": "a cat"}, "cannot be there without"),
         ({"prefix": 3}, "prefix: "),
+        ({"prefix": "a " * 251}, "prefix: String should have at most 500 characters"),
+        ({"never": ["x" * 101]}, "never: String should have at most 100 characters"),
         ({"min_confidence": 2}, "min_confidence: "),
         ({"min_confidence": 0.5}, "this model has no confidence"),
         ({"api_key": 3}, "api_key: "),
@@ -187,6 +189,7 @@ def test_files_that_cannot_be_translated(server: Running) -> None:
         "/nosuch",
         "/docs",
         "/translate/../../x",
+        "/health/",
     ],
 )
 def test_paths_that_lead_nowhere(server: Running, path: str) -> None:

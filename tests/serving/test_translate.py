@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_facts_about_the_server(plain: Running) -> None:
         "line": "a cat"
     }
     assert "/translate" in plain.get("/openapi.json").json["paths"]
+
+
+def test_head_gives_the_headers_of_get(plain: Running) -> None:
+    for path in ("/", "/health", "/page/main.js"):
+        answer = plain.send(urllib.request.Request(plain.url + path, method="HEAD"))
+        same = plain.get(path).headers
+        assert answer.status == 200 and answer.text == ""
+        assert answer.headers["content-length"] == same["content-length"]
 
 
 def test_metrics_count(plain: Running) -> None:

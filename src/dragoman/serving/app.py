@@ -59,7 +59,9 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
         yield
         await asyncio.to_thread(service.close)
 
-    app = FastAPI(title="Dragoman", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Dragoman", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     _add_facts(app, service)
     _add_translation(app, service)
     app.mount("/page", StaticFiles(directory=_PAGE))

@@ -149,7 +149,8 @@ class Gate:
                 await asyncio.Event().wait()  # until the application is cancelled
             return messages.pop()
 
-        work = asyncio.ensure_future(self.app(scope, again, answer))
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]  # uvicorn sends no body
+        work = asyncio.ensure_future(self.app({**scope, "method": method}, again, answer))
         gone = asyncio.ensure_future(receive())  # after the body it tells that the client left
         try:
             seconds, first = self.options.max_seconds, asyncio.FIRST_COMPLETED

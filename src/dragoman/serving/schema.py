@@ -12,7 +12,8 @@ _LISTS = ("q", "must", "never")
 """Fields of a form that may come several times."""
 
 Text = Annotated[str, Field(min_length=1)]
-Words = Annotated[list[str], Field(max_length=20)]
+Prefix = Annotated[str, Field(max_length=500)]  # every token of it is a step of the search
+Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
 
 
 class Keyed(BaseModel):
@@ -51,7 +52,7 @@ class TranslateRequest(FileRequest):
     """Number of other translations."""
     beam: Annotated[int | None, Field(ge=1)] = None
     """Size of the beam; 1: greedy search."""
-    prefix: str = ""
+    prefix: Prefix = ""
     """Text with which every line of the translation begins."""
     must: Words = []
     """Words or phrases that every line contains."""
