@@ -187,3 +187,14 @@ def test_closing_answers_what_was_taken(gate: threading.Event) -> None:
     gate.set()
     closing.join(30)
     assert future.done() and len(future.result()) == len(LINES)
+
+
+def test_closing_does_not_wait_for_what_nobody_waits_for(gate: threading.Event) -> None:
+    every = Streams(translator("word"), limit=1000)
+    future = every.submit(requests(["a cat"]), OPTIONS)
+    while not every.at_work:
+        pass
+    future.cancel()
+    every.close()
+    assert every.at_work == 1
+    gate.set()

@@ -62,6 +62,8 @@ class Streams:
         """Lines that have not begun."""
         self._changed = Condition()
         self._streams: dict[SearchOptions, _Stream] = {}
+        self._wanted: set[Future[list[Translation]]] = set()
+        """What clients still wait for."""
         self._closed = False
 
     @property
@@ -94,15 +96,22 @@ class Streams:
                 Thread(target=self._run, args=(stream,), name="stream", daemon=True).start()
             stream.jobs.append(job)
             self.waiting += len(requests)
+            self._wanted.add(job.future)
             self._changed.notify_all()
+        job.future.add_done_callback(self._settle)
         return job.future
 
     def close(self) -> None:
-        """Take no more requests, and return when all that were taken are answered."""
+        """Take no more requests, and return when all that were taken are answered or cancelled."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._streams)
+            self._changed.wait_for(lambda: not self._wanted)
+
+    def _settle(self, future: Future[list[Translation]]) -> None:
+        with self._changed:
+            self._wanted.discard(future)
+            self._changed.notify_all()
 
     def _run(self, stream: _Stream) -> None:
         self.translator.scorer.prepare_thread()
