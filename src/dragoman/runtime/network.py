@@ -74,8 +74,8 @@ class OnnxNetwork:
         shortlist: of a decoder's graph with a shortlist.
     """
 
-    multiple = 4
-    """ONNX Runtime computes every row alike, however many there are: small batches are small."""
+    multiple = 2
+    """ONNX Runtime computes two rows or more alike, and may compute one by other instructions."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ networks compute every row of a batch alike:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import PAD
+from dragoman.search.choose import starts
 from dragoman.search.ensemble import mean
 from dragoman.search.network import Integers, Network, Rows, Scores
 
@@ -124,7 +125,7 @@ class BatchedScorer:
             parts = zip(self.networks, group.states, group.memories, strict=True)
             steps = [n.step(last, states, memory, *more) for n, states, memory in parts]
             found, after = zip(*steps, strict=True)
-            groups[width] = replace(group, states=after)
+            groups[width] = _Group(group.memories, after, group.sentences, group.cells)
             answers.append(found[0] if alone else mean(found, top, never))
             places.append(rows)
         log_probs, words, weights = zip(*answers, strict=True)
@@ -166,7 +167,7 @@ class BatchedScorer:
         if np.array_equal(rows, np.arange(len(group.sentences))):
             return group
         sentences, memories = group.sentences[rows], group.memories
-        left = sentences[np.diff(sentences, prepend=-1) > 0]
+        left = sentences[starts(sentences)]
         if len(self._filled(left)) <= _WORTH_LEAVING * len(memories[0]):
             memories = tuple(memory.select(self._filled(left)) for memory in memories)
             sentences = np.searchsorted(left, sentences)
@@ -181,7 +182,7 @@ class BatchedScorer:
         slots: int,
     ) -> _Group:
         """The group of hypotheses ``rows`` of ``states``, of these ``sentences`` (ascending)."""
-        first = np.flatnonzero(np.diff(sentences, prepend=-1))
+        first = starts(sentences)
         number = np.arange(len(sentences)) - np.repeat(first, np.diff(first, append=len(sentences)))
         chosen = tuple(part.select(self._filled(rows)) for part in states)
         return _Group(memories, chosen, sentences, self._filled(sentences * slots + number))
