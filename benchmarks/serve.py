@@ -99,12 +99,15 @@ async def closed_loop(clients: list[Client], until: Callable[[], bool]) -> None:
 
 
 async def open_loop(clients: list[Client], rate: float, seconds: float) -> None:
-    """All clients together ask so many times a second, whether they are answered or not."""
+    """All clients together ask so many times a second, for so long as this is due.
+
+    A client that waits for an answer asks late; its time counts from when it was due.
+    """
 
     async def run(number: int, client: Client) -> None:
         gap = len(clients) / rate
         due = begin + gap * number / len(clients)
-        while due < begin + seconds:
+        while due < begin + seconds and time.perf_counter() < begin + seconds:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             await client.ask(due)
             due += gap
