@@ -268,12 +268,16 @@ class AsJson:
         return 0
 
 
-def test_an_error_of_the_terminal_ends_no_training() -> None:
+def test_an_error_of_the_terminal_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    screen = Screen(Console(file=Gone()))
-    screen(Message("one"))
-    screen(Message("two"))
-    screen.close()
+    with (tmp_path / "stdout").open("w") as stdout:  # rich sends its file to the null device
+        monkeypatch.setattr(sys, "stdout", stdout)
+        screen = Screen(Console(file=Gone()))
+        screen(Message("one"))
+        screen(Message("two"))
+        screen.close()
