@@ -1,4 +1,4 @@
-"""The verbs of the command line as Python functions, and the trained model as a class."""
+"""The Python API: loads trained models, translates, scores, explains, evaluates and exports."""
 
 from __future__ import annotations
 
@@ -76,20 +76,22 @@ def export(
     Args:
         folder: the model folder.
         out: the bundle.
-        pairs: what the bundle is compared with the folder on; see :meth:`Model.examples`.
-        lines: number of these pairs.
+        pairs: the bundle's outputs are compared with the folder's on these pairs; see
+            :meth:`Model.examples` (default: the pairs that the training held out).
+        lines: compare on so many of them, the first ones.
         int8: store weights in 8 bits.
         shortlist: learn the likely target words of each source word, from the training pairs where
             the folder has them.
         zipped: write one zip file.
-        licence: under which the model may be used.
+        licence: the licence under which the model may be used.
 
     Returns:
-        What ``bundle.json`` says.
+        The contents of ``bundle.json``.
 
     Raises:
         DataError: the bundle's outputs differ too much from the folder's.
-        UsageError: the folder is a bundle.
+        FolderError: the folder is missing or damaged.
+        UsageError: the folder is a bundle, or an ensemble.
     """
     from dragoman.data.corpus import Corpus
     from dragoman.export.bundle import export_bundle
@@ -161,9 +163,13 @@ class Model:
         self._translators: dict[tuple[bool, bool], Translator] = {}
 
     def translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
-        """The search options of the folder with ``options`` in their places, and who follows them.
+        """A translator, and the folder's search options with ``options`` in their places.
 
-        A translator is kept for products in 8 bits and one without, and for a shortlist.
+        Each combination of ``int8`` and ``shortlist`` gets a translator of its own, which is built
+        once and kept.
+
+        Raises:
+            OptionError: a wrong option, or ``int8`` where the processor or the bundle cannot do it.
         """
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
@@ -198,7 +204,7 @@ class Model:
         dictionary: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Iterator[Translation]:
-        """Translate each line, in order, as they come: a couple of thousand at a time.
+        """Translate each line, in order; about two thousand lines are read ahead.
 
         Args:
             lines: raw text, one sentence each, or a :class:`dragoman.Request` with constraints on
@@ -226,23 +232,30 @@ class Model:
     def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:
         """Compute how probable the target of each pair is, given its source.
 
-        The numbers are those of a translation with this text. A target word outside the vocabulary
-        counts as the unknown word. A long source is read whole.
+        The numbers are those that search gives for this target. A target word outside the
+        vocabulary counts as the unknown word. A source of any length is read whole.
+
+        Args:
+            pairs: source and target, raw text.
+            options: fields of :class:`dragoman.SearchOptions`.
+
+        Raises:
+            OptionError: a wrong option.
         """
         translator, search = self.translator(options)
         return list(translator.score(pairs, search))
 
     def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
-        """Every value between a sentence and its translation, or a given ``target``.
+        """Record every value that the model computes from a sentence to its translation.
 
         Args:
             line: raw text.
-            target: the output to follow (default: the model's own best output).
+            target: explain this output instead of the model's own best output.
             options: fields of :class:`dragoman.SearchOptions`.
 
         Raises:
             DataError: a text has no tokens, or more than the model reads at a time.
-            UsageError: this is an ensemble.
+            UsageError: this is an ensemble or a bundle.
         """
         folder = self.torch_folder("explained")  # before what imports torch
         from dragoman.inspection.explain import explain_line
@@ -251,10 +264,10 @@ class Model:
         return explain_line(folder, translator, line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
-        """Every value between a batch of sources and given targets, with its padding and losses.
+        """Record every value of a batch of sources and given targets, padding and losses included.
 
         Raises:
-            UsageError: there is no pair, or this is an ensemble.
+            UsageError: there is no pair, or this is an ensemble or a bundle.
         """
         from dragoman.data.batches import PairsInMemory
         from dragoman.data.source import encode_pairs
@@ -270,10 +283,13 @@ class Model:
         return explain_pairs(model, sides, ids, lines, smoothing=smoothing)
 
     def torch_folder(self, done: str) -> ModelFolder:
-        """The model folder, for what needs torch and one model.
+        """The loaded model folder, for work that needs torch and a single model.
+
+        Args:
+            done: what shall be done with it, for the message: ``explained``.
 
         Raises:
-            UsageError: it is a bundle, or an ensemble; ``done`` says what cannot be done with it.
+            UsageError: this is a bundle or an ensemble.
         """
         place = str(self.folder.path)
         if isinstance(self.folder, Bundle):
@@ -300,6 +316,10 @@ class Model:
             multiple_references: score each source once, against all its targets.
             raw_references: do not normalise the references as the training targets were.
             options: fields of :class:`dragoman.SearchOptions`.
+
+        Raises:
+            DataError: the test set cannot be read or is empty, or no pairs were held out.
+            OptionError: a wrong option.
         """
         from dragoman.evaluation.baselines import training_pairs
         from dragoman.evaluation.evaluate import evaluate_examples
@@ -333,6 +353,9 @@ class Model:
         Args:
             files: one file of pairs, or two aligned files.
             changes: fields of :class:`dragoman.DataOptions`, such as ``columns=(1, 3)``.
+
+        Raises:
+            OptionError: a wrong option.
         """
         data = self.config.data
         if (len(files) == 2) != (data.format == "aligned"):
@@ -357,7 +380,10 @@ class Model:
             multiple_references: take each source once, with all its targets as references.
             say: receives each line that the user should read.
             reading: fields of :class:`dragoman.DataOptions`, such as ``columns=(1, 3)``; the
-                others are as the training pairs were read.
+                others have the values with which the training pairs were read.
+
+        Raises:
+            DataError: the files cannot be read or hold no pair, or no pairs were held out.
         """
         from dragoman.evaluation.examples import examples_of, held_out_examples
 

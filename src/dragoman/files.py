@@ -75,7 +75,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Whether a process with this number exists. On Windows, where asking would end it: true."""
+    """Whether a process has this number; true on Windows, where ``os.kill`` would end it."""
     try:
         if os.name != "nt":
             os.kill(process, 0)

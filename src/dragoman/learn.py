@@ -1,4 +1,4 @@
-"""Trains models: one, several with other seeds, or one that learns from others."""
+"""Trains one model, several models that differ in the seed, or one on the outputs of others."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def train(
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
-        TrainingError: the numbers went wrong.
+        TrainingError: gradients stay non-finite, or memory does not hold one pair.
     """
     config, out = config or Config(), Path(out)
     if seeds == 1:
@@ -100,6 +100,9 @@ def distil(
         config: its options (default: the teacher's).
         console: where progress is shown (default: stderr).
         observers: functions that receive the events of the training.
+
+    Returns:
+        How the training of the new model ended.
 
     Raises:
         DataError: the teacher's folder does not hold its held-out pairs.

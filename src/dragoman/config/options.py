@@ -53,7 +53,7 @@ class ReadingOptions:
     """How the file stores pairs: tsv is one pair a line in columns; aligned
     is two files, line n of one belongs to line n of the other; jsonl is
     one JSON object a line. auto: aligned for two files, jsonl for a name
-    that ends so, else tsv."""
+    that ends in .jsonl or .ndjson, else tsv."""
     columns: Annotated[tuple[int, int], Range(1)] = (1, 2)
     """tsv: the columns of source and target, counted from 1; other columns
     are not read. The same column twice trains an autoencoder."""
@@ -126,9 +126,9 @@ class SideOptions:
     lowercase: bool = False
     """Make text lower case."""
     casing: Casing = "auto"
-    """Lowercase: the language whose rules are followed: turkish turns I into
-    ı, greek ends words in ς, lithuanian keeps the dot of an accented i (auto:
-    by the letters of the training text)."""
+    """Lowercase: the language whose rules hold. turkish turns I into ı, greek
+    ends words in ς, lithuanian keeps the dot of an accented i (auto: by
+    the letters of the training text)."""
     strip_accents: bool = False
     """Remove accents (é becomes e), and vowel signs of other scripts."""
     space_punctuation: str = ""
@@ -171,7 +171,7 @@ class ModelOptions:
     decoder_layers: Annotated[int, Range(1, below=65)] = 1
     """Number of decoder layers."""
     bidirectional: bool = True
-    """Read the source from both ends."""
+    """Read the source forwards and backwards."""
     directions: Literal["concat", "sum"] = "concat"
     """How the two directions are joined: concat gives each half of the
     width; sum adds them."""
@@ -375,14 +375,14 @@ class SearchOptions:
     """Multiply 8-bit numbers on a processor with AVX-512 VNNI: 1.6 times as
     fast with a beam. About one output in thirty changes, on average for
     no worse (docs/log.md)."""
-
     shortlist: bool = True
     """In a bundle that has a shortlist: score only the likely target words of
-    a line's words, those that it can copy, and those that are asked for."""
+    a line's words, those that it can copy, and those that its constraints
+    name."""
 
     @property
     def hypotheses(self) -> int:
-        """Largest number of hypotheses of a line at a time."""
+        """Most hypotheses of one line that are open at the same time."""
         return self.n_best if self.temperature > 0 else self.beam
 
 

@@ -10,10 +10,10 @@ from dragoman.errors import OptionError
 
 
 def check_options(config: Config) -> None:
-    """Refuse values out of range and options that contradict each other, all in one message.
+    """Check values against their ranges and options against each other.
 
     Raises:
-        OptionError: names every wrong option, what it may be, and the cure.
+        OptionError: some are wrong; one message names every wrong option and what it may be.
     """
     rules = (value_faults, _model_faults, _run_faults, _search_faults)
     if wrong := [fault for find in rules for fault in find(config)]:
@@ -21,7 +21,7 @@ def check_options(config: Config) -> None:
 
 
 def value_faults(options: Any, prefix: str = "") -> Iterator[str]:
-    """What is wrong with each single value: numbers outside their range, text that is not UTF-8.
+    """Yield a message for each number outside its range and each text that is not UTF-8.
 
     Args:
         options: a dataclass; the :class:`Range` in a field's annotation is that field's. A field
@@ -42,7 +42,7 @@ def value_faults(options: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _model_faults(config: Config) -> Iterator[str]:
-    """What the options of the model and the text say against each other."""
+    """Yield a message for each contradiction between options of the model and the text."""
     model = config.model
     widths = (model.embedding, model.hidden)
     levels = {config.source.level, config.target.level}
@@ -68,7 +68,7 @@ def _model_faults(config: Config) -> Iterator[str]:
 
 
 def _run_faults(config: Config) -> Iterator[str]:
-    """What the options of data and training say against each other."""
+    """Yield a message for each contradiction between options of data and training."""
     data, training = config.data, config.training
     budget = seconds(training.budget)
     if training.weight_decay > 0 and training.optimizer == "adam":
@@ -97,7 +97,7 @@ def _run_faults(config: Config) -> Iterator[str]:
 
 
 def _search_faults(config: Config) -> Iterator[str]:
-    """What the options of search say against each other."""
+    """Yield a message for each contradiction between options of search."""
     search = config.search
     if search.temperature == 0 and search.n_best > search.beam:
         yield f"search.n_best: a beam of {search.beam} cannot give {search.n_best} outputs"

@@ -31,7 +31,7 @@ def flat(options: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def plain(config: Config) -> dict[str, Any]:
-    """Every option under its dotted name, as JSON gives it back: tuples are lists."""
+    """Every option under its dotted name, in the types of JSON: tuples become lists."""
     return dict(json.loads(json.dumps(flat(config))))
 
 
@@ -96,7 +96,7 @@ def load_config(path: Path) -> Config:
 
 
 def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str = "") -> Options:
-    """Replace in ``options`` what ``tree``, a table of tables, names.
+    """A copy of ``options`` with the values of ``tree``, a table of tables by name.
 
     Raises:
         OptionError: an unknown name or a value of the wrong type; names ``place`` and option.
@@ -124,7 +124,7 @@ def merge(options: Options, tree: Mapping[str, Any], *, place: str, prefix: str 
 
 
 def _typed(value: Any, wanted: Any) -> Any:
-    """``value`` as the annotation ``wanted`` has it: lists become tuples, 1 becomes 1.0.
+    """Convert ``value`` to the annotated type ``wanted``: lists become tuples, 1 becomes 1.0.
 
     Raises:
         TypeError, ValueError: it has another type, another length, or is none of the choices.
@@ -148,7 +148,7 @@ _KINDS = {int: "a whole number", float: "a number", str: "text in quotes", bool:
 
 
 def _kind(wanted: Any) -> str:
-    """Say an annotation in words: ``a whole number or 'auto'``."""
+    """An annotated type in words: ``a whole number or 'auto'``."""
     parts = get_args(wanted)
     if get_origin(wanted) is tuple:
         count = "a list" if parts[-1] is ... else f"a list of {len(parts)}"

@@ -1,4 +1,4 @@
-"""Attention: which source positions a decoder state looks at.
+"""Attention: weights over source positions, and the mean of the encoder states by them.
 
     B sentences   Q queries a sentence   N hypotheses   S source   M memory   H hidden
 
@@ -24,13 +24,13 @@ from dragoman.model.linear import Maker, Product, matmul, plain
 from dragoman.model.protocols import Cells, Memory, Record
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Computes the contexts and the weights of queries."""
+"""Computes contexts [B, Q, M] and weights [B, Q, S] of queries [B, Q, H]."""
 Over = Callable[[Memory, Record], Attend]
 """Makes the attention over the sentences of one memory."""
 
 
 class Attention(nn.Module):
-    """Weights over the source and the context they select.
+    """Weights over the source, and the context: the encoder states' mean by these weights.
 
     Args:
         score: ``dot``, ``scaled_dot``, ``general`` or ``concat``.
@@ -49,13 +49,13 @@ class Attention(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
 
     def keys(self, states: Tensor, make: Maker = plain) -> Tensor:
-        """What queries are compared with: encoder states [B, S, M] -> [B, S, H]."""
+        """The keys that queries are compared with: encoder states [B, S, M] -> [B, S, H]."""
         if self.key is not None:
             return make(self.key.weight)(states)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
     def over(self, make: Maker) -> Over:
-        """Attention over the sentences of a memory, for many memories.
+        """Make the function that computes attention over a memory; it serves many memories.
 
         Args:
             make: makes the products with the weights. With ``gathered`` the products with a memory

@@ -1,4 +1,4 @@
-"""Builds the model that the options describe; the only reader of :class:`ModelOptions` here."""
+"""Builds the model that the options describe; the other files here read no options."""
 
 from dragoman.config.options import ModelOptions
 from dragoman.model.attention import Attention
@@ -17,8 +17,8 @@ def build_model(
 ) -> Seq2Seq:
     """Build the model that ``options`` describe.
 
-    Weights are drawn from torch's global generator: seed it first. The parts are built in an order
-    that stays, because a seed stands for the weights that it draws.
+    Weights are drawn from torch's global generator: seed it first. The order in which the parts are
+    built must stay, so that a seed keeps giving the same weights.
 
     Args:
         options: without ``"auto"``.

@@ -26,7 +26,7 @@ _LEAST = 1e-20
 
 
 class Mixture(NamedTuple):
-    """Probabilities of N right tokens with a pointer: p(right) = g p_vocabulary + exp(copy)."""
+    """Probabilities of N target tokens with a pointer: p(target) = g p_vocabulary + exp(copy)."""
 
     generate: Tensor
     """log g, [N]; minus infinity where the token can only be copied."""
@@ -85,7 +85,7 @@ class Copying(nn.Module):
         product: Product | None = None,
         record: Record = discard,
     ) -> Tensor:
-        """Log-probabilities of the vocabulary and of the words that only the sources have.
+        """Mix the generator's and the pointer's probabilities, for all words of both.
 
         Args:
             log_probs: of the generator, [..., V].
@@ -96,8 +96,8 @@ class Copying(nn.Module):
             record: receives the gate.
 
         Returns:
-            [..., W], W as wide as the largest id needs. A word that only other sources have gets
-            minus infinity; no other word is below ``log(1e-20)``.
+            Log-probabilities [..., W], W as wide as the largest id needs. A word that only other
+            sources have gets minus infinity; no other word is below ``log(1e-20)``.
         """
         generate, copy = self._gates(features, product or self.gate)
         record("copying gate", "B T", generate.exp())

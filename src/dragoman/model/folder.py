@@ -1,4 +1,4 @@
-"""Saves and loads the model folder, and checks that its parts belong together.
+"""Saves and loads the model folder, and checks that its files belong together.
 
 The header of ``model.safetensors`` holds the format's version and the digests of both tokenizers,
 so that weights of another model are recognised. They are one entry, as JSON: safetensors writes
@@ -63,7 +63,11 @@ def tensors_of(model: Seq2Seq) -> dict[str, Tensor]:
 
 
 def load_setup(path: Path) -> tuple[Config, Tokenizer, Tokenizer]:
-    """Read the options of a model folder, and the tokenizers of source and target."""
+    """Read the options of a model folder, and the tokenizers of source and target.
+
+    Raises:
+        FolderError: a file is missing or damaged.
+    """
     config = load_config(path)
     source = load_tokenizer(path / SOURCE, config.source)
     return config, source, load_tokenizer(path / TARGET, config.target)

@@ -54,7 +54,7 @@ class _GatheredMatmul:
         self.factors: _Factors = []
         self.end: Tensor = _Gradient.apply(matrix, self.factors)  # type: ignore[no-untyped-call]
         self.multiply: Product | None = None
-        """Without a gradient; the first call tells the number of rows."""
+        """The product without a gradient. The first call makes it, from its number of rows."""
 
     def __call__(self, x: Tensor) -> Tensor:
         return _Step.apply(x.to(self.matrix.dtype), self.end, self)  # type: ignore[no-untyped-call, no-any-return]
@@ -82,7 +82,7 @@ class _Step(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """A zero on which every step depends, so that its backward pass is the last."""
+    """A zero that every step takes as input, so that autograd runs its backward pass last."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, factors: _Factors) -> Tensor:

@@ -2,17 +2,17 @@
 
     N rows   I inputs   O outputs   B sentences
 
-A :data:`Product` is made from a weight once and called often. Who runs a model chooses how its
-products are made and passes the choice on as a :class:`Maker`:
+A :data:`Product` is made from a weight once and called often. The caller of a model chooses how
+its products are made and passes a :class:`Maker`:
 
     plain                          torch's own product; everywhere unless said otherwise
     fixed                          search: a row's numbers do not depend on the other rows
     eight_bit                      search in 8-bit integers (:mod:`dragoman.model.eight_bit`)
     gathered (model/gathered.py)   training loops: one gradient of the weight for a whole sequence
 
-A BLAS takes another kernel, or splits its sums elsewhere, when a matrix has few rows. A sentence
-would then get slightly different scores alone and in company. oneDNN's linear operator gives a row
-the same bits from two rows on. Measurements are in ``docs/log.md``.
+A BLAS takes another kernel, or splits its sums elsewhere, when a matrix has few rows, so that a
+sentence gets slightly different scores alone and in a batch. With oneDNN's linear operator a row
+has the same bits in every matrix of at least two rows. Measurements are in ``docs/log.md``.
 
 All private operators of torch that the package needs for products are looked up here; where an
 installation lacks one, torch's public operator takes its place.
@@ -51,7 +51,7 @@ def plain(weight: Tensor, bias: Tensor | None = None) -> Product:
 
 
 def fixed(weight: Tensor, bias: Tensor | None = None) -> Product:
-    """A product that gives a row the same bits whatever other rows are beside it (two at least).
+    """A product in which a row's bits do not depend on the other rows, of which there must be one.
 
     That holds in fp32 on a processor with oneDNN; elsewhere this is :func:`plain`. The weight is
     brought into oneDNN's own order once, which makes each product a tenth to a third faster.

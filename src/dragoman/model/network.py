@@ -23,18 +23,18 @@ from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.network import Integers, Scores
 
 _PREPARING = Lock()
-"""Held while a thread is prepared: torch's default number of threads is other for that moment."""
+"""Held while a thread is prepared, because that changes torch's default number of threads."""
 
 
 class TorchNetwork:
     """Encodes and steps with a :class:`Seq2Seq`, whose weights must not change meanwhile.
 
     Args:
-        model: is set to evaluation.
-        int8: multiply 8-bit numbers.
+        model: the model; this puts it into evaluation mode.
+        int8: multiply 8-bit integers (:mod:`dragoman.model.eight_bit`).
 
     Raises:
-        OptionError: this device has no instructions for 8-bit numbers.
+        OptionError: the device has no instructions for products of 8-bit integers.
     """
 
     multiple = 16
@@ -58,10 +58,10 @@ class TorchNetwork:
         return torch.get_num_threads() if self.device.type == "cpu" else 1
 
     def prepare_thread(self) -> None:
-        """Let torch compute in the calling thread alone; other threads keep their number.
+        """Let torch use one thread for what the calling thread computes.
 
-        OpenMP keeps a number for each thread; torch's setter also changes the default that later
-        threads begin with, which a thread of no other use sets back.
+        OpenMP keeps a number of threads for each thread. Torch's setter also changes the default
+        for threads that start later: a second, empty thread sets the default back.
         """
         with _PREPARING:
             threads = torch.get_num_threads()  # also keeps torch from setting it later
@@ -72,7 +72,7 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, Any]:
-        """Encode B sources, padded to ``width`` positions; their memories and first states."""
+        """Encode B sources, padded to ``width`` positions: their memory, and the first states."""
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
         copies, _ = pad([source.copies for source in sources], multiple=width)
         ids, mask, copies = (tensor.to(self.device) for tensor in (ids, mask, copies))

@@ -29,7 +29,7 @@ _ROWS = 64
 
 
 class Output(nn.Module):
-    """``features W' + b``: one score a word.
+    """The output layer, ``features W' + b``: one score for each word.
 
     Args:
         hidden: width H of the features.
@@ -102,8 +102,8 @@ class Output(nn.Module):
 
         Returns:
             The smoothed loss times ``scale``, with a gradient; the plain negative log-likelihood,
-            without one; and how many right tokens no word of the vocabulary beats. All are sums
-            over N, scalars in fp32, the first two in nats.
+            without one; and the number of targets that are at least as probable as every word of
+            the vocabulary. All are sums over N, scalars in fp32, the first two in nats.
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))

@@ -119,7 +119,7 @@ class Decoder(Protocol):
 
     embedding: Embedding
     attends: bool
-    """Its steps give attention weights."""
+    """Whether a step returns attention weights."""
 
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor, make: Maker = ...) -> Memory:
         """Compute what every step needs of encoder states [B, S, M]; see :class:`Memory`."""

@@ -65,8 +65,8 @@ def sampled_loss(
         ranks: of the words by frequency, [V]; None: the order of their ids.
 
     Returns:
-        The loss, with a gradient; its value without one; and how many right tokens are at least
-        as probable as any sampled word. All are sums over N, the first two in nats.
+        The loss, with a gradient; its value without one; and the number of targets that are at
+        least as probable as every sampled word. All are sums over N, the first two in nats.
     """
     vocabulary = output.weight.shape[0]
     if count >= vocabulary:

@@ -28,7 +28,7 @@ class Loss(NamedTuple):
     tokens: Tensor
     """Real target tokens, end tokens included."""
     right: Tensor
-    """Real target tokens that are the most probable word (of the sampled words, if there are)."""
+    """Real target tokens that are the most probable word (with sampling, of the sampled words)."""
 
 
 class Objective(NamedTuple):
@@ -51,8 +51,8 @@ class Objective(NamedTuple):
 class Seq2Seq(nn.Module):
     """Encoder, bridge, decoder, output layer, and a pointer for a model that copies.
 
-    The bridge makes of the encoder's summary [B, K, H] what the decoder's first state is made of;
-    its arguments are the summary and a :class:`Maker`.
+    The bridge maps the encoder's summary [B, K, H] to the rows of the decoder's first state; its
+    arguments are the summary and a :class:`Maker`.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Seq2Seq(nn.Module):
             record: receives intermediate values.
 
         Returns:
-            What the decoder reads of the sources, and its first state.
+            The encoded sentences as the decoder reads them, and its first state.
         """
         states, final = self.encoder(source, mask, lengths, make, record)
         summary = self.bridge(final, make or plain)

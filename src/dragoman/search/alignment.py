@@ -1,4 +1,4 @@
-"""Which source word an output's word stands for, read off the attention; and unknown words copied.
+"""Aligns output words with source words by attention, and replaces unknown words of an output.
 
 Luong, Sutskever, Le, Vinyals & Zaremba 2015 point at the source word of an unknown one with
 position tokens; Jean 2015, section 4.1, takes the word of the highest attention weight, as here:
@@ -22,10 +22,10 @@ from dragoman.search.hypotheses import Hypothesis
 def pharaoh(line: str, output: Sequence[Hypothesis], source: Tokenizer, target: Tokenizer) -> str:
     """Links of words in Pharaoh's format: ``0-0 1-2``, source first, words counted from 0.
 
-    Words are what white space cuts, of the line as it came in and of the output as it goes out,
-    whatever tokens they consist of. Each output word is linked to the source word that its tokens
-    give most attention to; to none when they give most to the end of the sentence. The text is
-    empty where there is no attention: an empty line, or one that was translated in pieces.
+    White space separates words, in the raw line and in the output text, whatever their tokens are.
+    Each output word is linked to the source word that its tokens attend to most; to none if they
+    attend to the end of the sentence most. The text is empty where there is no attention: for an
+    empty line, and for one that was translated in pieces.
 
     Args:
         line: raw source text.
@@ -51,7 +51,7 @@ def _last_word(text: str) -> int:
 
 
 def read_dictionary(file: Path | None) -> dict[str, str]:
-    """Words and what to say for them, from a file with a tab between; none without a file.
+    """Read words and their translations from a file with a tab between; none without a file.
 
     Raises:
         DataError: the file cannot be read, or has lines that are no pairs.
@@ -69,14 +69,14 @@ def copy_unknown(
     sides: tuple[Tokenizer, Tokenizer],
     dictionary: Mapping[str, str],
 ) -> list[str]:
-    """``tokens`` of a hypothesis with a word in the place of each unknown one.
+    """Replace each unknown token of a hypothesis by the source word with most attention.
 
     Args:
-        tokens: as the vocabulary has them.
-        hypothesis: with its attention; without it, nothing is replaced.
-        text: what the model read.
+        tokens: the hypothesis' tokens.
+        hypothesis: with its attention; without attention nothing is replaced.
+        text: the source that the model read.
         sides: the tokenizers of source and target.
-        dictionary: words to say for words of the source.
+        dictionary: translations of source words, which are taken instead of the words.
     """
     if UNK not in hypothesis.ids or hypothesis.weights is None:
         return tokens

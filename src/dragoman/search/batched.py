@@ -49,7 +49,7 @@ class _Group:
 
 
 class BatchedState(NamedTuple):
-    """Where a batch of hypotheses stands."""
+    """The state of N hypotheses in every network, in groups of one padded width."""
 
     groups: dict[int, _Group]
     """By width."""
@@ -60,11 +60,11 @@ class BatchedState(NamedTuple):
 
 
 class BatchedScorer:
-    """What search needs of a model: its states are values that search only hands back.
+    """Scores next tokens for search, which hands the states back without looking into them.
 
     Args:
-        networks: compute encoded sentences and next tokens; several answer with the mean of their
-            probabilities, and with the attention of the first. Their weights must not change.
+        networks: encode sentences and score next tokens. Several give the mean of their
+            probabilities and the attention of the first. Their weights must not change.
     """
 
     def __init__(self, *networks: Network[Any, Any]) -> None:
@@ -86,7 +86,7 @@ class BatchedScorer:
         """Encode sentences width by width; the state has one hypothesis each.
 
         Args:
-            sentences: of each, what every network reads.
+            sentences: for each sentence, the source of every network.
             slots: most hypotheses of a sentence at any later step.
         """
         lengths = np.array([1 + max(map(len, sources)) for sources in sentences])  # with the end
@@ -137,7 +137,7 @@ class BatchedScorer:
         return scores, state._replace(groups=groups)
 
     def select(self, state: BatchedState, parents: Integers) -> BatchedState:
-        """Go on with hypotheses that continue ``parents`` [N']; their sentences stay in order."""
+        """The states of the hypotheses ``parents`` [N'], in the order of their sentences."""
         widths, groups = state.widths[parents], {}
         for width, group in state.groups.items():
             within = state.widths == width
@@ -200,7 +200,7 @@ def _merged(
     Args:
         parts: of each group, with filling rows at the end.
         places: where the rows of each group belong.
-        filling: what stands beside the rows of a narrower group.
+        filling: the value of the columns that a narrower group lacks.
     """
     if len(parts) == 1:
         return parts[0][: len(places[0])]

@@ -1,7 +1,7 @@
-"""Which continuations of the open hypotheses are kept: the best of a beam, or drawn at random.
+"""Chooses which continuations of the open hypotheses go on: the best of a beam, or random ones.
 
-B sentences   N hypotheses   Q at most so many of one sentence   C candidates of one hypothesis
-M continuations that are kept   V vocabulary
+B sentences   N hypotheses   Q most hypotheses of one sentence   C candidates of one hypothesis
+M chosen continuations   V vocabulary
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,8 @@ def best_continuations(
 def _candidates(
     scores: Scores, count: int, wanted: Mapping[int, Sequence[int]]
 ) -> tuple[Integers, Numbers]:
-    """The ``count`` best next tokens of each hypothesis and those it lacks: [N, C], [N, C]."""
+    """The ``count`` best next tokens of each hypothesis, then those it lacks, and their
+    log-probabilities: [N, C], [N, C]."""
     steps, tokens = scores.log_probs, scores.tokens
     if tokens is not None:
         return tokens, steps
@@ -104,7 +105,7 @@ def drawn_continuations(
     random: Sequence[np.random.Generator],
     options: SearchOptions,
 ) -> Continuations:
-    """One continuation of each hypothesis, at random; the draws of a sentence are its own.
+    """Draw one continuation of each hypothesis; a sentence's draws do not depend on others.
 
     Args:
         scores: of every next word, or of the ``options.top_k`` most probable ones.

@@ -1,4 +1,4 @@
-"""What one output must be like, and the words that follow from it: others become impossible.
+"""Constraints on one output, and the step that makes forbidden next words impossible.
 
 N hypotheses   V vocabulary and a source's own words   t tokens so far
 """
@@ -19,7 +19,7 @@ from dragoman.search.phrases import Banned, Phrases, Tokens
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """What the output for one source must be like, in target tokens."""
+    """Constraints on the output for one source, in target tokens."""
 
     source_length: int
     """Number of source tokens."""
@@ -32,22 +32,22 @@ class Constraints:
     prefix: Tokens = ()
     """The tokens that it begins with."""
     not_after_prefix: list[int] | None = None
-    """Words that may not follow the prefix: those that would carry its last word on."""
+    """Tokens that may not follow the prefix: those that would continue its last word."""
     phrases: Phrases | None = None
-    """What it must hold."""
+    """Phrases that it must contain."""
     banned: Banned | None = None
-    """What it must not hold."""
+    """Texts that it must not contain."""
     own: tuple[str, ...] = ()
     """Texts of the source's own words, which have ids after the vocabulary's."""
 
     @property
     def by_history(self) -> bool:
-        """They depend on the tokens so far, so that every next word must be scored."""
+        """Whether they depend on the tokens so far, so that every next word must be scored."""
         return bool(self.min_length or self.prefix or self.phrases or self.banned)
 
 
 def constraints_of(options: SearchOptions, source: Source) -> Constraints:
-    """What the options say of the output for ``source``; its seed depends on nothing else."""
+    """The constraints that the options set for ``source``; its seed depends on these two alone."""
     tokens = len(source)
     shortest, longest = round(options.min_ratio * tokens), int(options.max_ratio * tokens) + 20
     seed = zlib.crc32(source.ids.tobytes(), options.sampling_seed)
@@ -63,7 +63,8 @@ def constrain(
 ) -> None:
     """Set the words that may not follow to minus infinity.
 
-    A prefix may do what the other rules forbid. Where they leave no word at all, the output ends.
+    The prefix takes precedence over the other constraints. Where these leave no word at all, the
+    output ends.
 
     Args:
         log_probs: [N, V], changed in place.
@@ -98,7 +99,7 @@ def constrain(
 def _forbid_repeats(
     log_probs: Numbers, history: Integers, constraints: Sequence[Constraints], size: int
 ) -> None:
-    """Forbid the last words of n-grams that are there; what must come may come again."""
+    """Forbid words that would repeat an n-gram, except words of the phrases that must come."""
     grams = np.lib.stride_tricks.sliding_window_view(history, size, axis=1)  # [N, t - n + 1, n]
     begun = history[:, None, history.shape[1] - size + 1 :]
     again = (grams[:, :, :-1] == begun).all(2) & (grams[:, :, 0] != NOTHING)

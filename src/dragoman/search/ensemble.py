@@ -1,4 +1,4 @@
-"""Several models that answer together: the mean of their probabilities.
+"""Ensembles: the mean of the probabilities of several models.
 
 N hypotheses   V vocabulary   C most probable words
 """
@@ -16,7 +16,7 @@ def mean(answers: Sequence[Scores], top: int | None, never: Sequence[int]) -> Sc
     """The logarithm of the arithmetic mean of the members' probabilities.
 
     Args:
-        answers: what each member says of all words, [N, V]; attention is taken from the first.
+        answers: each member's scores of all words, [N, V]; attention is taken from the first.
         top: keep only the C most probable words; None: all.
         never: words whose probability is set to zero.
     """

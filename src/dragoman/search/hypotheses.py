@@ -1,6 +1,6 @@
-"""Hypotheses: those that are being extended, the steps they came by, and finished outputs.
+"""Hypotheses: the open ones, the steps that led to them, and finished outputs.
 
-N hypotheses   t tokens so far, of the longest of them   S source positions   T target tokens
+N hypotheses   t tokens of the longest one so far   S source positions   T target tokens
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Frontier(NamedTuple):
 
 
 class Trail:
-    """The steps by which the open hypotheses came: a tree whose leaves they are."""
+    """The steps that led to the open hypotheses: a tree, with these as its leaves."""
 
     def __init__(self) -> None:
         self.steps: list[Frontier] = []
@@ -48,7 +48,7 @@ class Trail:
         del self.steps[:past], self.weights[:past]
 
     def path(self, row: int) -> list[tuple[Frontier, Numbers | None, int]]:
-        """The steps of one of the latest hypotheses, first one first, and its row in each."""
+        """The steps of the latest step's hypothesis ``row``, oldest first, with its row in each."""
         found = []
         for step, weights in zip(reversed(self.steps), reversed(self.weights), strict=True):
             found.append((step, weights, row))
@@ -78,18 +78,18 @@ class Hypothesis:
     log_prob: float
     """Natural logarithm of its probability, end token included."""
     score: float
-    """What hypotheses are ranked by: see :func:`normalized` and :func:`coverage`."""
+    """Hypotheses are ranked by this: see :func:`normalized` and :func:`coverage`."""
     complete: bool
-    """It ended by the end token, not at the length limit."""
+    """Whether it ended with the end token; otherwise the length limit cut it."""
     steps: tuple[float, ...]
     """Log-probability of each token: T + 1 numbers, or T where it is not complete."""
     weights: Numbers | None = None
-    """Attention over the source at each of its tokens and, if it is complete, the end: [T + 1, S]
-    or [T, S]. None unless it was asked for, or is needed to copy an unknown word."""
+    """Attention over the source at each of its tokens and, if it is complete, at the end token:
+    [T + 1, S] or [T, S]. Kept only if it was requested or is needed to copy an unknown word."""
 
 
 NONE_FOUND = Hypothesis((), -np.inf, -np.inf, complete=False, steps=())
-"""Stands for an output where no step had a finite probability."""
+"""The output of a search in which every continuation had probability zero."""
 
 
 def normalized(log_prob: Number, length: Number, options: SearchOptions) -> Number:

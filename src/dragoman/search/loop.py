@@ -20,10 +20,10 @@ from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, 
 from dragoman.search.network import Integers, Numbers
 
 Sentence = tuple[tuple[Source, ...], Constraints]
-"""What each model reads of one sentence, and what its output must be like."""
+"""One sentence as each model reads it, and the constraints on its output."""
 
 _WORTH_FILLING = 0.25
-"""Sentences begin when there is place for this share of the beams that fit in."""
+"""New sentences begin once this share of the batch's beams is free."""
 
 
 def search(
@@ -37,24 +37,24 @@ def search(
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
     """Find the best outputs of each sentence, or draw outputs at random.
 
-    A hypothesis that ends gives up its place in the beam, and leaves the batch. A sentence is done
-    when as many as the beam is wide have ended, or when none that is open can still be among the
-    ``options.n_best``. (With random draws, when all have ended.) Others then take its place.
+    A hypothesis that ends leaves the beam and the batch. A sentence is done when as many hypotheses
+    have ended as the beam is wide, or when no open one can still be among the best
+    ``options.n_best``; with random draws, when all have ended. Other sentences then take its place.
 
     Args:
         scorer: the model.
-        sentences: taken as there is room; less is padded when neighbours are about as long. None
-            stands for "no more for now": search goes on with those that have begun, and asks again
-            before the next step. It must not come where none is at work.
+        sentences: read as there is room; there is less padding if neighbours are of like length.
+            None means "no more for now": search goes on with the sentences at work and asks again
+            before the next step. None must not come while no sentence is at work.
         options: how to search.
         attention: keep the attention weights.
-        batch_size: whole beams that are at work together; None: as many as there are sentences.
+        batch_size: most sentences searched at the same time; None: all.
         observer: called before every step with the hypotheses that are open.
 
     Yields:
-        The place of a sentence in ``sentences`` and its hypotheses, best first, as soon as it is
-        done. At least one, and all that ended: of these ``options.n_best`` are the best that there
-        are.
+        The place of a sentence in ``sentences`` and all its finished hypotheses, best first, as
+        soon as it is done. There is at least one, and the first ``options.n_best`` are the best
+        that search found.
     """
     top = (options.top_k or None) if options.temperature > 0 else options.beam
     never = [PAD, BOS, UNK]
@@ -83,13 +83,13 @@ def search(
 
 @dataclass(slots=True)
 class _Batch:
-    """The sentences at work: those that are done make room for others.
+    """The sentences at work; a sentence that is done makes room for another.
 
-    With a batch that is left to run out, most steps would be those of a few long outputs.
+    Otherwise most steps would be spent on the few longest outputs of a batch.
 
-    Sentences at work are numbered from 0, in the order in which they began; what is kept of each
-    stands at its number. When others begin, those that are done are dropped and the rest are
-    numbered anew, so that memory does not grow with the number of sentences searched.
+    Sentences at work are numbered from 0, in the order in which they began; lists and arrays over
+    sentences have an entry for each at its number. When others begin, those that are done are
+    dropped and the rest are numbered anew, so that memory does not grow with the sentences searched.
     """
 
     scorer: BatchedScorer
@@ -110,15 +110,15 @@ class _Batch:
     random: list[np.random.Generator] = field(default_factory=list)
     """Of the draws of each sentence."""
     ended: list[list[Hypothesis]] = field(default_factory=list)
-    """Finished hypotheses of each sentence, best first; none when it is done."""
+    """Finished hypotheses of each sentence, best first; emptied when the sentence is done."""
     room: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    """How many hypotheses each sentence may still have; 0 when it is done."""
+    """How many hypotheses of each sentence may stay open; 0 when it is done."""
     max_length: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     threshold: Numbers = field(default_factory=lambda: np.zeros(0))
-    """The score of the worst hypothesis that is wanted; minus infinity: not yet enough."""
+    """Score of the last of the ``n_best`` finished hypotheses; minus infinity: not yet so many."""
 
     def fill(self) -> bool:
-        """Begin sentences where there is place for a good many; False when all are done."""
+        """Begin new sentences if enough beams are free; False when all sentences are done."""
         count = None
         if self.batch_size is not None:
             count = self.batch_size - -(-int(self.room.sum()) // self.options.hypotheses)
@@ -168,7 +168,7 @@ class _Batch:
             self.random = [self.random[i] for i in left]
 
     def advance(self, chosen: Continuations) -> Iterator[tuple[int, list[Hypothesis]]]:
-        """Put aside what ends here, and go on with the others; gives the sentences now done."""
+        """Finish the hypotheses that end here, keep the others open; yields the sentences done."""
         now = self.frontier
         sentences = now.sentences[chosen.parents]
         ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= self.max_length[sentences])
@@ -199,7 +199,7 @@ class _Batch:
             yield self.places[number], found or [NONE_FOUND]
 
     def _end(self, chosen: Continuations, i: int, sentence: int) -> None:
-        """Put aside the finished hypothesis ``i`` of the chosen ones."""
+        """Add hypothesis ``i`` of the chosen ones to the finished hypotheses of its sentence."""
         options, source = self.options, self.constraints[sentence].source_length
         path, token = self.trail.path(int(chosen.parents[i])), int(chosen.tokens[i])
         ids = [int(step.tokens[row]) for step, _, row in path[1:]]

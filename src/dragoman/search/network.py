@@ -1,10 +1,10 @@
-"""What search needs of a neural network, whichever library computes it.
+"""The interface between search and a neural network, whichever library computes it.
 
     N hypotheses   B sentences   S source positions   V vocabulary   C best words   Q slots
 
-A network computes and remembers nothing. :class:`dragoman.search.batched.BatchedScorer` decides
+A network keeps no state of a search. :class:`dragoman.search.batched.BatchedScorer` decides
 which sentences are encoded together, which hypotheses are stepped together, and how many rows fill
-a batch, so that the numbers of a hypothesis do not depend on its company.
+a batch, so that the numbers of a hypothesis do not depend on the rest of the batch.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Rows(Protocol):
 
 
 class Scores(NamedTuple):
-    """What one step says of every hypothesis; the caller may write into it."""
+    """The scores of one step for every hypothesis; the caller may write into the arrays."""
 
     log_probs: Numbers
     """Natural logarithms: of every next word, [N, V], or of the words in ``tokens``, [N, C]."""
@@ -51,11 +51,11 @@ class Network(Protocol[Memory, State]):
 
     @property
     def copies(self) -> bool:
-        """It copies source words: words of a source's own have ids from V on."""
+        """Whether it copies source words; those that the vocabulary lacks have ids from V on."""
 
     @property
     def attends(self) -> bool:
-        """Its steps give attention weights."""
+        """Whether a step returns attention weights."""
 
     @property
     def multiple(self) -> int:

@@ -1,8 +1,8 @@
-"""Words that an output must hold, and words that it must not.
+"""Phrases that an output must contain, and texts that it must not.
 
-What must come shares the beam: its places go in turn to the hypotheses that lack nothing, one
-token, two tokens ..., after the dynamic beam allocation of Post & Vilar 2018. A hypothesis may not
-end before it lacks nothing, and never takes a token that leaves too few for what it lacks.
+The places in the beam go in turn to the hypotheses that lack no token of the phrases, one token,
+two tokens ..., after the dynamic beam allocation of Post & Vilar 2018. A hypothesis may not end
+while it lacks a token, nor grow so long that the length limit leaves no room for those it lacks.
 
 Q hypotheses of a sentence   C candidates of each   V vocabulary
 """
@@ -18,12 +18,12 @@ Tokens = tuple[int, ...]
 
 
 class Phrases:
-    """Token sequences that an output must hold.
+    """Token sequences that an output must contain.
 
     Args:
         phrases: the sequences.
-        starts: tokens that begin a word, where words have several: a phrase that another token
-            carries on ("cat" + "egory") is not there. None: any token may follow.
+        starts: tokens that begin a word, if words may have several tokens: a phrase counts only if
+            no other token continues its last word ("cat" + "egory"). None: any token may follow.
     """
 
     def __init__(self, phrases: Sequence[Tokens], starts: frozenset[int] | None = None) -> None:
@@ -34,7 +34,7 @@ class Phrases:
         return sum(map(len, self.phrases))
 
     def lacking(self, history: Tokens) -> tuple[int, list[int]]:
-        """How many tokens ``history`` lacks, and those that would bring it nearer."""
+        """How many tokens ``history`` lacks, and the next token of each phrase it lacks."""
         lacking = begun = 0
         following = []
         for phrase in self.phrases:
@@ -48,7 +48,7 @@ class Phrases:
         return lacking - begun, following
 
     def holds(self, history: Tokens, phrase: Tokens) -> bool:
-        """Whether ``phrase`` stands in ``history`` and is not carried on by another token."""
+        """Whether ``history`` contains ``phrase``, and no other token continues its last word."""
         size = len(phrase)
         return any(
             history[end - size : end] == phrase
@@ -68,7 +68,7 @@ class Phrases:
             left: tokens that may still follow a candidate.
 
         Returns:
-            Indices into Q x C; those that may not be taken are left out.
+            Indices into Q x C, without the candidates that may not be taken.
         """
         lacks = np.full(totals.shape, -1)
         for row, column in np.argwhere(np.isfinite(totals)).tolist():
@@ -93,7 +93,7 @@ class Phrases:
 
 
 class Banned:
-    """Texts that no output may hold as words, whatever tokens spell them.
+    """Texts that an output may not contain as words, whatever tokens spell them.
 
     Args:
         pieces: the text of every token of the vocabulary, the space before it included.
@@ -115,13 +115,13 @@ class Banned:
     ) -> list[int]:
         """Tokens that may not follow ``history`` [t]: those that complete one of the texts.
 
-        A token that a longer word needs ("cat" of "category") may come where that word must; then
-        a letter must follow.
+        A token of a phrase that must come ("cat" of "category") is allowed although it completes a
+        banned text; a letter must then follow it.
 
         Args:
             history: the tokens so far.
-            own: texts of the tokens from V on.
-            wanted: tokens that bring a phrase nearer that must come.
+            own: texts of the ids from V on, the words that only the source has.
+            wanted: next tokens of the phrases that must still come.
         """
         known = len(self._pieces)
         last = history[-self._longest :].tolist()

@@ -12,16 +12,16 @@ _PAUSES = tuple(",;:、，；：")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is read at a time: a line, or a part of a long one."""
+    """A line, or a part of a long line, which the model reads at a time."""
 
     line: int
     """The number of its line among those that were read with it, from 0."""
     text: str
     sources: tuple[Source, ...]
-    """What each model reads: several for an ensemble."""
+    """The source as each model of an ensemble reads it."""
     own: tuple[str, ...] = ()
-    """The source's own words: those that a copying model can say although the vocabulary lacks
-    them, in the order of their ids."""
+    """The source's own words, which a copying model can output although the vocabulary lacks them,
+    in the order of their ids."""
 
     @property
     def ids(self) -> Ids:
@@ -36,12 +36,12 @@ def read_pieces(
     longest: int,
     long: str = "split",
 ) -> list[Piece]:
-    """The pieces of all lines, in order; none of a line of which nothing is left.
+    """The pieces of all lines, in order; none of a line without tokens.
 
     Args:
         lines: raw text.
         sources: the source tokenizer of every model that reads.
-        target: the tokenizer of what they say, for models that copy source words; else None.
+        target: the target tokenizer, for models that copy source words; else None.
         longest: maximum number of source tokens that the first model reads at a time.
         long: ``split`` a longer line, ``truncate`` it, or read it ``whole``; then every line,
             also an empty one, is one piece.

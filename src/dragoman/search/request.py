@@ -1,4 +1,4 @@
-"""A line to be translated with what its answer must be like, and how that becomes constraints."""
+"""A source line with constraints on its output, and their translation into target tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ from dragoman.search.reading import Piece
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A line, and what is asked of its answer."""
+    """A source line, and constraints on its output."""
 
     source: str
     prefix: str = ""
-    """How the answer begins; with a space at its end, a new word follows."""
+    """Text with which the output begins; if it ends in a space, a new word follows."""
     must: tuple[str, ...] = ()
-    """Words or phrases that it holds."""
+    """Words or phrases that the output contains."""
     never: tuple[str, ...] = ()
-    """Words or phrases that it does not hold."""
+    """Words or phrases that the output does not contain."""
     place: str = ""
-    """Where it was read, for messages."""
+    """Where it was read (``file:line``), for messages."""
 
 
 class RequestReader:
@@ -39,7 +39,7 @@ class RequestReader:
         self._ban = lru_cache(256)(lambda texts: Banned(target.texts, texts))
 
     def constraints(self, request: Request, piece: Piece, options: SearchOptions) -> Constraints:
-        """What the output for ``piece`` of the request's line must be like.
+        """The constraints on the output for ``piece`` of the request's line.
 
         The length limit makes room for the prefix and for the words that must come.
 
@@ -83,12 +83,12 @@ class RequestReader:
         return tuple(text for text, phrase in must.items() if not phrases.holds(ids, phrase))
 
     def _inside(self, own: Sequence[str]) -> list[int]:
-        """The tokens that carry a word on: those before which no space stands."""
+        """The tokens that continue a word: those without a space before them."""
         texts = [*self.target.texts, *own]
         return [i for i, text in enumerate(texts) if i != EOS and text[:1] not in (" ", "▁")]
 
     def _spelt(self, text: str, place: str) -> str:
-        """How a banned text is spelt by tokens, or by copied words where the tokens lack it."""
+        """A banned text as its tokens spell it, or as copied words do if a token is unknown."""
         ids = self._encode(text, place)
         if UNK in ids:
             return "".join(map(self.target.text_of, self.target.pieces(text)))
@@ -99,7 +99,7 @@ class RequestReader:
         return "".join(texts[i] if i < known else own[i - known] for i in ids)
 
     def _ids(self, text: str, place: str, piece: Piece) -> Tokens:
-        """The tokens of a text, where words of the source's own have theirs."""
+        """The ids of a text; words that only the source has get their ids from V on."""
         ids = self._encode(text, place)
         if UNK in ids and piece.own:
             pieces = self.target.pieces(text)

@@ -1,4 +1,4 @@
-"""Translates lines of text: answer n is that of line n."""
+"""Translates lines of text, in their order, and scores given targets."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +33,10 @@ _HYPOTHESES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """The answer to one line.
+    """The translation of one line.
 
-    A line too long for the model is translated in pieces; then there is one best hypothesis, with
-    the pieces' tokens one after another.
+    A line too long for the model is translated in pieces; then there is one hypothesis, with the
+    pieces' tokens one after another.
     """
 
     source: str
@@ -45,16 +45,16 @@ class Translation:
     hypotheses: tuple[Hypothesis, ...]
     """Best first; none for an empty line."""
     texts: tuple[str, ...]
-    """The text of each hypothesis; no text comes twice."""
+    """The text of each hypothesis; all are different."""
     source_tokens: tuple[str, ...]
     target_tokens: tuple[str, ...]
     """Tokens of the best output."""
     unmet: tuple[str, ...] = ()
-    """What the request says that the output must hold, and the best output does not."""
+    """Phrases of the request's ``must`` that the best output does not contain."""
 
     @property
     def score(self) -> float:
-        """Of the best hypothesis, as search ranks it; 0 for an empty line."""
+        """The best hypothesis' score, by which search ranks; 0 for an empty line."""
         return self.hypotheses[0].score if self.hypotheses else 0.0
 
     def _repr_html_(self) -> str:
@@ -67,13 +67,13 @@ class Translation:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How probable a model finds a target."""
+    """The log-probability of a given target."""
 
     source: str
     target: str
     hypothesis: Hypothesis
     tokens: tuple[str, ...]
-    """What the hypothesis' steps are of: the target's tokens and the end."""
+    """The tokens of the hypothesis' steps: the target's, then the end token."""
 
 
 class Translator:
@@ -107,19 +107,19 @@ class Translator:
         dictionary: Mapping[str, str] | None = None,
         observer: Observer | None = None,
     ) -> Iterator[Translation]:
-        """Answer each line, in their order, however they are batched.
+        """Translate each line; the translations come in the order of the lines.
 
         Args:
-            lines: raw text, or text with what is asked of its answer; of a line too long for the
-                model, the first piece answers that.
+            lines: raw text, or text with constraints. If a line is too long for the model, prefix
+                and required words apply to its first piece.
             options: how to search.
             attention: keep the attention weights of each hypothesis.
-            dictionary: words to say for source words, where the output has an unknown one.
+            dictionary: translations of source words, which replace unknown words of the output.
             observer: called before every step of search with the hypotheses that are open; with
                 several lines by several threads.
 
         Raises:
-            OptionError: what a line asks for cannot be said with this vocabulary.
+            OptionError: a constraint of a line cannot be met with this vocabulary.
         """
         for block in _blocks(lines):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
@@ -135,18 +135,17 @@ class Translator:
         options: SearchOptions,
         answer: Callable[[Key, Translation], None],
     ) -> None:
-        """Answer requests that come while others are searched, in one batch that they join.
+        """Translate requests that arrive while others are searched, all in one batch.
 
         Args:
-            requests: each with a key of the caller's. The next ones are asked for before every step
-                of search; None stands for "no more for now", and must not come while every request
-                that was given is answered.
+            requests: each with a key of the caller's. The iterator is asked before every step of
+                search; None means "no more for now", and must not come while no request is open.
             options: how to search.
-            answer: called with a request's key and its answer, with attention, as soon as it is
-                known; in the order in which searches end.
+            answer: called with a request's key and its translation, attention included, as soon as
+                its search ends.
 
         Raises:
-            OptionError: what a request asks for cannot be said with this vocabulary.
+            OptionError: a constraint of a request cannot be met with this vocabulary.
         """
         at_work: dict[int, tuple[Key, Request, dict[Piece, list[Hypothesis]], Piece]] = {}
         numbers = count()
@@ -177,16 +176,16 @@ class Translator:
         """Check that the constraints of a request can be met.
 
         Raises:
-            OptionError: what it asks for cannot be said with this vocabulary.
+            OptionError: a constraint cannot be met with this vocabulary.
         """
         for piece in self._read([request.source], options.long)[:1]:
             self._requests.constraints(request, piece, options)
 
     def score(self, pairs: Iterable[tuple[str, str]], options: SearchOptions) -> Iterator[Scored]:
-        """How probable the target of each pair is, the end of the output included.
+        """Compute the log-probability of the target of each pair, end token included.
 
-        It is the search for an output whose whole text is prescribed, so that its numbers are
-        those of a translation that ends there. A long source is read whole.
+        It runs search with the whole target as prefix, so that the numbers are those of a
+        translation. A source of any length is read whole.
         """
         options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
         for block in _blocks(pairs):
@@ -208,7 +207,7 @@ class Translator:
     def _sentences(
         self, requests: Sequence[Request], options: SearchOptions
     ) -> tuple[list[Sentence], list[list[Piece]]]:
-        """What is searched for, line after line, and the pieces of each line that it is of."""
+        """One sentence for each piece of every line, in order, and the pieces of each line."""
         sentences, parts = list[Sentence](), [list[Piece]() for _ in requests]
         for piece in self._read([request.source for request in requests], options.long):
             request, begun = requests[piece.line], parts[piece.line]
@@ -225,7 +224,7 @@ class Translator:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        """The threads that search; they stay, so that each is prepared once."""
+        """The threads that search. They are kept, so that each is prepared only once."""
         scorer = self.scorer
         return ThreadPoolExecutor(scorer.concurrency, "search", scorer.prepare_thread)
 
@@ -236,7 +235,7 @@ class Translator:
         attention: bool = False,
         observer: Observer | None = None,
     ) -> list[list[Hypothesis]]:
-        """The hypotheses of each sentence; every thread has long ones and short ones."""
+        """The hypotheses of each sentence; every thread gets long sentences and short ones."""
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
         workers = min(self.scorer.concurrency, len(order))
         size = _batch_size(options)
@@ -298,7 +297,7 @@ def _batch_size(options: SearchOptions) -> int:
 
 
 def _with_wanted(sources: tuple[Source, ...], asked: Constraints) -> tuple[Source, ...]:
-    """The sources, with the words that the output must be able to hold."""
+    """The sources, with the ids that a shortlist must not leave out: those of the constraints."""
     words = {*asked.prefix, *(asked.phrases.tokens if asked.phrases else ())}
     if not words:
         return sources

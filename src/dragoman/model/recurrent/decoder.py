@@ -1,4 +1,4 @@
-"""The recurrent decoder: target tokens so far and the encoded source to features of the next token.
+"""The recurrent decoder: features of the next token from the tokens so far and the source.
 
     B batch   N hypotheses   T target   S source   E embedding   H hidden
     R rows of state a layer   L layers   K = R x L (+ 1 with input feeding)   G gates
@@ -59,7 +59,7 @@ class RecurrentDecoder(nn.Module):
 
     Args:
         embedding: the target's table.
-        layers: from the lowest. The first reads the embedded word, and beside it what attention
+        layers: from the lowest. The first reads the embedded token, followed by what attention
             feeds back.
         attention: where the context comes from; None for no attention.
         before: attention stands before the RNN (Bahdanau) instead of after it (Luong).
@@ -94,7 +94,7 @@ class RecurrentDecoder(nn.Module):
         return Memory(states, keys, mask, copies)
 
     def start(self, summary: Tensor) -> RecurrentState:
-        """The first state, from the rows of all layers [B, RL, H]; with no features before it."""
+        """The first state, from the rows of all layers [B, RL, H]; the features fed are zero."""
         return self._state(summary, torch.zeros_like(summary[:, 0]))
 
     def products(self, make: Maker) -> DecoderProducts:
@@ -119,7 +119,7 @@ class RecurrentDecoder(nn.Module):
         return self._features(x, found, products)
 
     def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
-        """Unroll where attention feeds back; what no step needs is computed for all at once."""
+        """Unroll step by step, where attention feeds back; the rest runs for all steps at once."""
         products = self.products(gathered)
         attend = products.attention and of_hypotheses(products.attention(memory, discard), memory)
         tops, looked = list[Tensor](), list[Any]()
@@ -224,7 +224,7 @@ class RecurrentDecoder(nn.Module):
         return dropout(x, self.dropout, self.training), weights
 
     def _state(self, rows: Tensor, features: Tensor) -> RecurrentState:
-        """The state of the layers' rows [N, RL, H], and with input feeding of the features."""
+        """A state of the layers' rows [N, RL, H] and, with input feeding, the features [N, H]."""
         if self.input_feeding:
             rows = torch.cat((rows, features.unsqueeze(1).to(rows.dtype)), 1)
         return RecurrentState(rows)

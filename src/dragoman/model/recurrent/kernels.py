@@ -27,7 +27,7 @@ _RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, 
 
 
 def suits(x: Tensor) -> bool:
-    """Whether cuDNN is used for ``x``: in training, on a GPU."""
+    """Whether to run ``x`` by cuDNN: it is on a GPU, and gradients are needed."""
     return torch.is_grad_enabled() and x.device.type == "cuda"
 
 
@@ -88,7 +88,7 @@ def scan(
 
 
 def _moved(index: npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    """``index`` on ``device``; the program does not wait for a GPU."""
+    """Copy ``index`` to ``device``, without waiting for a GPU."""
     here = torch.from_numpy(index)
     return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
 

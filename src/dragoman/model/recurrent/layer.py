@@ -10,9 +10,10 @@ autograd, for decoders that feed attention back and for search.
 The state of a layer is a tensor [B, R, H]: row 0 is the hidden vector h, and for an LSTM row 1 is
 the cell c (R = 2; otherwise R = 1).
 
-What enters a layer is normalised (Ba et al. 2016) and goes through dropout, and a residual
-connection leads around it (Wu et al. 2016, section 3.1): ``x' = x + RNN(dropout(norm(x)))``. The
-first layer of a stack has none of them: its input is the embeddings, which have their own dropout.
+The input of a layer goes through layer normalisation (Ba et al. 2016) and dropout; a residual
+connection adds it to the output (Wu et al. 2016, section 3.1):
+``x' = x + RNN(dropout(norm(x)))``. The first layer of a stack has none of them: its input is the
+embeddings, which have their own dropout.
 """
 
 import math
@@ -73,21 +74,21 @@ class Layer(nn.Module):
             nn.init.zeros_(self.bias_new)
 
     def enter(self, x: Tensor) -> Tensor:
-        """What the recurrence reads of the input [..., E]: normalised, and after dropout."""
+        """Normalise the input [..., E] and apply dropout, before the recurrence reads it."""
         if self.norm is not None:
             x = self.norm(x)
         return dropout(x, self.dropout, self.training)
 
     def leave(self, x: Tensor, y: Tensor) -> Tensor:
-        """The layer's output, given its input ``x`` and what the recurrence made of it."""
+        """The layer's output: the recurrence's output ``y``, plus the input ``x`` if ``residual``."""
         return x + y if self.residual else y
 
     def products(self, make: Maker, width: int | None = None) -> tuple[Product, Product]:
         """``W x + b`` and ``U h`` of direction 0, for :meth:`step`.
 
         Args:
-            make: makes each.
-            width: number of values of x that are given, the first ones; None: all.
+            make: makes the products.
+            width: multiply only the first so many values of x; None: all.
         """
         weight = self.weight_input[0, :, :width]
         return make(weight, self.bias[0]), make(self.weight_hidden[0])
