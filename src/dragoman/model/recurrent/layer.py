@@ -80,7 +80,7 @@ class Layer(nn.Module):
         return dropout(x, self.dropout, self.training)
 
     def leave(self, x: Tensor, y: Tensor) -> Tensor:
-        """The layer's output: the recurrence's output ``y``, plus the input ``x`` if ``residual``."""
+        """The output: what the recurrence made, ``y``, plus the input ``x`` if ``residual``."""
         return x + y if self.residual else y
 
     def products(self, make: Maker, width: int | None = None) -> tuple[Product, Product]:
