@@ -89,7 +89,7 @@ class _Batch:
 
     Sentences at work are numbered from 0, in the order in which they began; lists and arrays over
     sentences have an entry for each at its number. When others begin, those that are done are
-    dropped and the rest are numbered anew, so that memory does not grow with the sentences searched.
+    dropped and the rest are numbered anew, so that memory does not grow with the input.
     """
 
     scorer: BatchedScorer
