@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from sites import npm_package
 from tiny import BATCH, SOURCE, TARGET, VOCABULARY
 
 HAS_BENCHMARKS = (Path(__file__).parents[1] / "benchmarks").is_dir()
@@ -47,6 +48,12 @@ def target() -> torch.Tensor:
     ids = 4 + torch.arange(BATCH * TARGET).view(BATCH, TARGET) * 3 % (VOCABULARY - 4)
     ids[:, 0] = 2
     return ids
+
+
+@pytest.fixture(scope="session")
+def package(pytestconfig: pytest.Config) -> Path:
+    """The npm package onnxruntime-web, a file."""
+    return npm_package(pytestconfig.cache.mkdir("npm"))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
+from dragoman.files import replacing
 from dragoman.layout import CORPUS, TRAIN, members
 from dragoman.runtime.bundle import Bundle, is_bundle, load_bundle
 from dragoman.search.batched import BatchedScorer
@@ -122,6 +123,44 @@ def export(
         zipped=zipped,
         licence=licence,
     )
+
+
+def export_site(
+    folder: str | Path,
+    out: str | Path,
+    pairs: Paths | Pairs | None = None,
+    *,
+    runtime: str | Path,
+    languages: tuple[str, str],
+    **options: Any,
+) -> dict[str, Any]:
+    """Write a static site that translates in the browser with a model folder's model.
+
+    Args:
+        folder: the model folder.
+        out: the folder of the site.
+        pairs: as for :func:`export`.
+        runtime: the npm package onnxruntime-web, a file; see :mod:`dragoman.export.web`.
+        languages: the codes of source and target, such as ``("fr", "en")``.
+        options: of :func:`export`: ``lines``, ``int8`` and ``licence``.
+
+    Returns:
+        What ``bundle.json`` of the site's model says.
+
+    Raises:
+        OptionError: the package cannot be read or is another, or the model draws its outputs at
+            random.
+    """
+    from dragoman.export.web import read_runtime, write_site
+
+    read, name = read_runtime(Path(runtime)), Path(folder).resolve().name
+    if load(folder).config.search.temperature:
+        cause, cure = "a page draws no outputs at random", "set it to 0 in config.toml"
+        raise OptionError(cause, place="search.temperature", cure=cure)
+    with replacing(Path(out), folder=True) as aside:
+        facts = export(folder, aside / "model", pairs, shortlist=False, **options)
+        write_site(aside, load_bundle(aside / "model"), name, languages, read)
+    return facts
 
 
 def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:

@@ -45,7 +45,7 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
         yield aside
         if is_stream:
             return
-        for written in (*aside.iterdir(), aside) if folder else (aside,):
+        for written in (*aside.rglob("*"), aside) if folder else (aside,):
             sync(written)
         if folder:
             shutil.rmtree(final, ignore_errors=True)

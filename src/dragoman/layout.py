@@ -25,6 +25,14 @@ fra-eng.bundle/
   weights.bin                    their numbers, as ONNX's external data
   shortlist.safetensors          the likely target words of each source word
   config.toml source.json target.json confidence.json README.md   as in the model folder
+
+A site is a folder of files for any web server (:mod:`dragoman.export.web`):
+
+fra-eng.site/
+  index.html page/         the page; sw.js files.js keep it for use without a network
+  model/                   a bundle
+  model.json               what the page must know of the model
+  packages/                ONNX Runtime for browsers, and its licences
 """
 
 from pathlib import Path
@@ -80,4 +88,5 @@ ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-short
 NUMBERS = "weights.bin"
 SHORTLIST = "shortlist.safetensors"
 BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, NUMBERS)
+SITE = "model.json"
 BUNDLE_MAY_HAVE = (SHORT_DECODER, SHORTLIST, CONFIDENCE, CARD)

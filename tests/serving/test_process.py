@@ -35,7 +35,7 @@ def test_a_folder_is_served_and_a_signal_ends_it(folder: Path) -> None:
         assert explained.json["examples"][0]["text"] == LINE
         assert "server" not in answer.headers  # which program it is concerns nobody
         page = client.get("/")
-        assert "page/main.js" in page.text
+        assert "page/begin.js" in page.text
         assert "default-src 'self'" in page.headers["content-security-policy"]
         said = server.stop()
         assert server.popen.returncode == 0 and "Traceback" not in said

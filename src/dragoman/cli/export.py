@@ -1,13 +1,18 @@
 """``dragoman export``"""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
-from dragoman.api import export
+from dragoman.api import export, export_site
 from dragoman.cli import say
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFolder
 from dragoman.config.options import PositiveCount
 from dragoman.errors import OptionError
+from dragoman.export.web import PACKAGE
+from dragoman.layout import BUNDLE, SITE
+from dragoman.serving.languages import language_codes
 
 
 @dataclass(frozen=True)
@@ -15,13 +20,16 @@ class Export:
     """Write a model folder as a bundle: a small folder or file that runs without PyTorch.
 
     The bundle is compared with the folder on pairs of text, and refused where it differs too much.
-    translate, evaluate and score take it wherever they take a model folder.
+    translate, evaluate and score take it wherever they take a model folder. With --to web it is
+    part of a static site: a page that translates in the browser, from any web server.
     """
 
     folder: Input
     """The model folder."""
     out: OutputFolder
-    """The bundle to write."""
+    """The bundle or site to write."""
+    to: Literal["bundle", "web"] = "bundle"
+    """What to write: a bundle, or the folder of a static site."""
     pairs: Inputs = ()
     """One file of pairs, or two aligned files, to compare on (default: the
     pairs that the training held out)."""
@@ -37,22 +45,34 @@ class Export:
     """Write one zip file."""
     licence: str = ""
     """A line for its users: under which licence the model may be used."""
+    languages: str = ""
+    """Web: the languages of the model, such as fr:en. Without it, the name of
+    the folder tells (fra-eng)."""
+    runtime: Path = Path(PACKAGE)
+    """Web: ONNX Runtime for browsers, the file that npm pack
+    onnxruntime-web@VERSION writes, VERSION as in its name here."""
 
 
 def main(asked: Export, given: Given) -> int:
     """Run the verb."""
     if not asked.zip and asked.out.is_file():
         raise OptionError(f"{asked.out} is a file", place="--out", cure="--zip, or another name")
-    facts = export(
-        asked.folder,
-        asked.out,
-        asked.pairs or None,
-        lines=asked.lines,
-        int8=asked.int8,
-        shortlist=asked.shortlist,
-        zipped=asked.zip,
-        licence=asked.licence,
-    )
+    if asked.out.is_dir() and any(asked.out.iterdir()):
+        if not any((asked.out / name).exists() for name in (BUNDLE, SITE)):
+            cause = f"{asked.out} holds other files than a bundle's"
+            raise OptionError(cause, place="--out", cure="another name")
+    common: dict[str, Any] = {"lines": asked.lines, "int8": asked.int8, "licence": asked.licence}
+    paths = asked.folder, asked.out, asked.pairs or None
+    if asked.to == "web":
+        if asked.zip:
+            raise OptionError("a site is a folder", place="--zip", cure="leave it out")
+        given_codes = [asked.languages] if asked.languages else []
+        (codes,) = language_codes(given_codes, [asked.folder.resolve().name])
+        facts = export_site(*paths, runtime=asked.runtime, languages=codes, **common)
+    else:
+        facts = export(*paths, shortlist=asked.shortlist, zipped=asked.zip, **common)
     for name, value in facts["parity"].items():
         say("export", f"{name.replace('_', ' ')}: {value}")
+    if asked.to == "web":
+        say("export", f"to see the site: python -m http.server --directory {asked.out}")
     return 0

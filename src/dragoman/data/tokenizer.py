@@ -56,6 +56,11 @@ class Tokenizer:
     def __len__(self) -> int:
         return self._backend.get_vocab_size(with_added_tokens=False)
 
+    @property
+    def made(self) -> str:
+        """The ``tokenizer.json`` of what is used, where ``json`` is the file that was read."""
+        return str(self._backend.to_str())
+
     def normalize(self, text: str) -> str:
         """The text as the model sees it: its tags, then its words."""
         cut, words = self._cut(text)

@@ -3,12 +3,12 @@
 import {mapOf, stepsOf, wordsOf} from "./alignment.js";
 import {cardOf} from "./card.js";
 import {make, percent, sureness} from "./elements.js";
-import {explain, models, setKey, translate} from "./server.js";
 
 const PAUSE = 250; // milliseconds without a key before the text is sent
 const at = id => document.getElementById(id);
 const source = at("source"), translation = at("translation"), direction = at("direction");
 
+let translator = null; // the module that translates: see server.js
 let served = [];
 let timer = 0;
 let running = new AbortController();
@@ -86,9 +86,10 @@ async function translateNow() {
   running.abort();
   running = new AbortController();
   const mine = running, text = source.value, [from, to] = chosen();
-  if (!text.trim() || !to) return clear();
+  if (!to) return; // the models are not known yet
+  if (!text.trim()) return clear();
   try {
-    const answer = await translate(text, from, to, mine.signal);
+    const answer = await translator.translate(text, from, to, mine.signal);
     if (mine === running) showAnswer(text, from, to, answer);
   } catch (error) {
     if (error.name === "AbortError" || mine !== running) return;
@@ -103,7 +104,7 @@ async function showSteps() {
   place.replaceChildren("…");
   try {
     const line = text.split("\n").find(one => one.trim());
-    place.replaceChildren(stepsOf(await explain(line, from, to)));
+    place.replaceChildren(stepsOf(await translator.explain(line, from, to)));
   } catch (error) {
     place.replaceChildren(error.message);
   }
@@ -111,6 +112,7 @@ async function showSteps() {
 
 function showCard() {
   const one = model();
+  if (!one) return;
   const parts = one.card ? cardOf(one.card) : [make("p", {}, "This model has no card.")];
   const title = parts.find(part => part.tagName === "H1") ?? make("h1", {}, one.name);
   title.id = "card-title";
@@ -125,12 +127,16 @@ function swap() {
   directionChanged();
 }
 
-async function begin() {
+// Show what a translator can do, and ask it for what is typed.
+export async function begin(given) {
+  translator = given;
+  at("facts").textContent = "Loading …";
   try {
-    const {list, keyRequired} = await models();
+    const {list, keyRequired} = await translator.models();
     served = list;
     at("key-label").hidden = !keyRequired;
   } catch (error) {
+    at("facts").textContent = "";
     return showProblem(error);
   }
   fillDirections();
@@ -147,5 +153,4 @@ direction.addEventListener("change", directionChanged);
 at("swap").addEventListener("click", swap);
 at("show-card").addEventListener("click", showCard);
 at("steps-details").addEventListener("toggle", showSteps);
-at("key").addEventListener("change", event => { setKey(event.target.value); translateNow() });
-begin();
+at("key").addEventListener("change", event => { translator.setKey(event.target.value); translateNow() });

@@ -1,5 +1,5 @@
-// Where translations come from: the server that sent this page. A page without a server has
-// another module with the same three functions.
+// Where translations come from: the server that sent this page. The page of a static site has
+// another module with the same functions, for a model in the browser.
 
 let key = "";
 export const setKey = text => { key = text };

@@ -1,0 +1,109 @@
+"""Writes a static site: the server's page with the model in the browser, and no server.
+
+The model runs in onnxruntime-web, a package of npm. Its WebAssembly file of 14 MB is not part of
+Dragoman: the user fetches the package once, and its digest is checked.
+"""
+
+import io
+import json
+import tarfile
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256, sha512
+from importlib import resources
+from pathlib import Path
+
+from dragoman.errors import OptionError
+from dragoman.evaluation.confidence import load_confidence
+from dragoman.layout import CARD, DECODER, ENCODER, NUMBERS, SITE
+from dragoman.runtime.bundle import Bundle
+
+RUNTIME, VERSION = "onnxruntime-web", "1.30.0"
+PACKAGE = f"{RUNTIME}-{VERSION}.tgz"
+"""The file that ``npm pack onnxruntime-web@1.30.0`` writes."""
+SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+"""The digest of that file, as ``npm view onnxruntime-web@1.30.0 dist.integrity`` shows it."""
+_TAKEN = {
+    "onnxruntime.js": "package/dist/ort.wasm.bundle.min.mjs",
+    "onnxruntime.wasm": "package/dist/ort-wasm-simd-threaded.wasm",
+}
+_AT_THE_TOP = ("index.html", "sw.js")
+_LOADED = (
+    *("index.html", "page/*", "packages/onnxruntime.*", SITE),
+    *(f"model/{name}" for name in (ENCODER, DECODER, NUMBERS)),
+)
+"""The files that the page uses, which a browser keeps."""
+
+
+def read_runtime(package: Path) -> dict[str, bytes]:
+    """The files of onnxruntime-web that a site needs, by name.
+
+    Args:
+        package: the file :data:`PACKAGE`.
+
+    Raises:
+        OptionError: it cannot be read, or has another digest.
+    """
+    cure = f"npm pack {RUNTIME}@{VERSION}"
+    try:
+        raw = package.read_bytes()
+    except OSError as error:
+        cause = f"{package} cannot be read: {error.strerror}"
+        raise OptionError(cause, place="--runtime", cure=cure) from error
+    if b64encode(sha512(raw).digest()).decode() != SHA512:
+        raise OptionError(f"{package} is not {RUNTIME} {VERSION}", place="--runtime", cure=cure)
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(raw)) as packed:
+        for name, member in _TAKEN.items():
+            file = packed.extractfile(member)
+            assert file is not None
+            found[name] = file.read()
+    return found
+
+
+def write_site(
+    site: Path, bundle: Bundle, name: str, languages: tuple[str, str], runtime: Mapping[str, bytes]
+) -> None:
+    """Write the files of a site.
+
+    Args:
+        site: the folder; it has the bundle in ``model/``.
+        bundle: the loaded bundle.
+        name: of the model, for people.
+        languages: codes of its source and target.
+        runtime: from :func:`read_runtime`.
+    """
+    import onnxruntime  # the same program, so the same licences
+
+    packages, page = site / "packages", site / "page"
+    packages.mkdir()
+    page.mkdir()
+    for file, raw in runtime.items():
+        (packages / file).write_bytes(raw)
+    for file in ("LICENSE", "ThirdPartyNotices.txt"):
+        (packages / file).write_bytes((Path(onnxruntime.__file__).parent / file).read_bytes())
+    for folder in ("serving/page", "export/site"):  # both have begin.js: the second one stays
+        for part in (resources.files("dragoman") / folder).iterdir():
+            place = site if part.name in _AT_THE_TOP else page
+            (place / part.name).write_bytes(part.read_bytes())
+    config, confidence, card = bundle.config, load_confidence(bundle.path), bundle.path / CARD
+    facts = {
+        "name": name,
+        "source": languages[0],
+        "target": languages[1],
+        "card": card.read_text("utf-8", errors="replace") if card.exists() else "",
+        "confidence": confidence and asdict(confidence),
+        "longest": config.source.max_tokens,
+        "search": asdict(config.search),
+        "tokenizers": [json.loads(side.made) for side in (bundle.source, bundle.target)],
+    }
+    (site / SITE).write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+    files = {}
+    for path in sorted(path for pattern in _LOADED for path in site.glob(pattern)):
+        inside = path.relative_to(site).as_posix()
+        found = b64encode(sha256(path.read_bytes()).digest()).decode()
+        files["./" if inside == "index.html" else inside] = f"sha256-{found}"
+    version = sha256(json.dumps(files).encode()).hexdigest()
+    told = json.dumps({"version": version, "files": files}, indent=1)
+    (site / "files.js").write_text(f"self.SITE = {told};\n", "utf-8")
