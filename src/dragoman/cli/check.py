@@ -15,19 +15,21 @@ from dragoman.errors import OptionError
 
 @dataclass(frozen=True)
 class Check:
-    """Say what is in a file of pairs and what is wrong with it, with file and line."""
+    """Report what a file of pairs contains and what is wrong with it, with file and line."""
 
     pairs: Inputs
     """One file of pairs (TSV or JSON lines; .gz, .zip; - for standard
     input), or two aligned."""
     against: tuple[Path, ...] = ()
-    """The test pairs: tell what is in both, and which words the pairs lack."""
+    """The test pairs: report what is in both, and how many of the test's words
+    the pairs lack."""
     fix: OutputFile = None
     """Write the pairs that remain, with all that can be put right, to this
     file as TSV; its name and ".changes.tsv" lists what was removed or
-    changed, and why. Each kind of change is told with examples first."""
+    changed, and why. Each kind of change is shown with examples first."""
     places: Annotated[int | None, Range(0)] = None
-    """Places told of each finding (default: 3, with --json 1,000)."""
+    """Number of places shown for each finding (default: 3, with --json
+    1,000)."""
     json: bool = False
     """Print JSON instead of text."""
     data: ReadingOptions = field(default_factory=ReadingOptions)

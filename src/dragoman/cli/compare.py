@@ -23,7 +23,7 @@ Grid = list[list[str]]
 
 @dataclass(frozen=True)
 class Compare:
-    """Put two or more runs side by side: the options that differ, what each cost, its losses and
+    """Put two or more runs side by side: the options that differ, the cost of each, its losses and
     best scores with the steps that reached them."""
 
     runs: Inputs

@@ -15,11 +15,11 @@ from dragoman.layout import members
 
 @dataclass(frozen=True)
 class Distil:
-    """Train one model on what another model, or several together, translate.
+    """Train one model on the translations of another model, or of an ensemble.
 
-    A model that learns from the outputs of an ensemble (train --seeds 3) comes near it and is as
-    small and fast as one of its members. It is validated on the pairs that the ensemble has not
-    seen. The same command again resumes.
+    A model that learns from the outputs of an ensemble (train --seeds 3) comes near its scores and
+    is as small and fast as one of its members. It is validated on the pairs that the ensemble held
+    out. The same command again resumes.
     """
 
     teacher: Input

@@ -17,15 +17,14 @@ from dragoman.inspection.attention_map import draw_maps, map_of
 
 @dataclass(frozen=True)
 class Explain:
-    """Show the way of one sentence through a model: tokens, states, attention, search, loss."""
+    """Show how a model translates one sentence: tokens, states, attention, search, loss."""
 
     folder: Input
     """The model folder."""
     sentence: Positional[str]
     """The source text."""
     target: str | None = None
-    """Follow the way to this output, and show its loss (default: the model's
-    own output)."""
+    """Explain this output instead of the model's own, and show its loss."""
     json: bool = False
     """Print every value as one JSON object."""
     html: OutputFile = None

@@ -1,4 +1,4 @@
-"""The paths of a verb: what it reads and what it writes, and that these are not the same."""
+"""The paths that a verb reads and writes, and the check that no output overwrites an input."""
 
 from dataclasses import dataclass
 from pathlib import Path

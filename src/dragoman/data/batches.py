@@ -62,7 +62,7 @@ class Batch:
     copies: Tensor
     """Ids of the source's words in the target's vocabulary, [B, S]; [B, 0] where none is copied."""
     lengths: Ids
-    """Real tokens of each source, [B]; a NumPy array, which stays where the program reads it."""
+    """Real tokens of each source, [B]; a NumPy array, which never moves to a GPU."""
     real: Tensor
     """Indices of the real targets in the flattened ``target_out``, [N]."""
     target_tokens: int

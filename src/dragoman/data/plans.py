@@ -116,10 +116,10 @@ def longest_batch(plan: Plan, source: Lengths, target: Lengths) -> Rows:
 
 
 def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) -> Rows:
-    """Sort by target length, within it by source length, ties at random.
+    """Sort by target length, then by source length, ties at random.
 
-    The source lengths fall and rise in turn, so that neighbours stay alike across a step of the
-    target's.
+    Source lengths rise and fall in turn, so that neighbours have like sources also where the target
+    length changes.
     """
     snake = np.where(target % 2 == 0, source, -source)
     return np.lexsort((random.random(len(source)), snake, target))

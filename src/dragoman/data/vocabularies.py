@@ -29,7 +29,7 @@ _BYTES_FROM = 1000
 _WORDS_PER_SUBWORD = 60
 """Running words of training text for each subword of a vocabulary of size "auto"."""
 _USUAL = 20
-"""What one of so many texts has is how they are spelt."""
+"""A character is part of the spelling if at least one of so many texts has it."""
 _CASINGS: dict[str, Casing] = {
     **dict.fromkeys("ıİ", "turkish"),
     **dict.fromkeys("ςΣ", "greek"),
@@ -81,9 +81,9 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
 def learn_tokenizers(
     text: StoredText, config: Config, taken: Taken, say: Callable[[str], None]
 ) -> tuple[Config, Tokenizer, Tokenizer]:
-    """Choose what is left to be chosen, and learn the tokenizers that are not taken.
+    """Replace each ``"auto"`` of the sides, and learn the tokenizers that are not taken.
 
-    ``say`` is told what the options take away of the text.
+    ``say`` receives a line about each character that the options remove from the text.
 
     Returns:
         The options of the sides without "auto"; the tokenizers of source and target.
@@ -125,7 +125,7 @@ def learn_tokenizers(
 
 @dataclass(frozen=True, slots=True)
 class TextStatistics:
-    """What must be known of one side's text to choose its options."""
+    """Counts of one side's text, by which its options are chosen."""
 
     lines: int
     words: int
@@ -190,7 +190,7 @@ def choose_level(
 
 
 def choose_spelling(options: SideOptions, statistics: TextStatistics) -> SideOptions:
-    """Put what a twentieth of the texts has in the place of "auto" in what is kept of them."""
+    """Replace ``"auto"`` in keep_invisible and casing, by what a twentieth of the texts has."""
     kept, casing = options.keep_invisible, options.casing
     usual = {c for c, n in statistics.texts_with.items() if n * _USUAL >= statistics.lines}
     if kept == "auto":
@@ -203,7 +203,7 @@ def choose_spelling(options: SideOptions, statistics: TextStatistics) -> SideOpt
 
 
 def losses(options: SideOptions, statistics: TextStatistics) -> Iterator[str]:
-    """What of the text a model can never see or write, an option and its effect each."""
+    """Yield a message for each option that removes characters of the training text."""
     found = {c: n for c, n in statistics.texts_with.items() if 1000 * n >= statistics.lines}
     for c in sorted(UNSEEN & found.keys() - {"\ufeff"}):
         if (code := f"U+{ord(c):04X}") not in options.keep_invisible:

@@ -80,12 +80,12 @@ def train_tokenizer(
 
 
 def _in_order(vocabulary: list[tuple[str, float]], special: int) -> list[tuple[str, float]]:
-    """A unigram vocabulary that does not differ from run to run on the same text.
+    """Order and round a unigram vocabulary, so that the same text always gives the same one.
 
-    The library orders pieces of equal score by a hash that changes; it gives the characters that it
-    keeps only because they occur scores from the lowest up, 0.0001 apart, in such an order; and it
-    adds scores up in several threads. Then equal runs have other ids, and runs of several seeds
-    form no ensemble.
+    The library orders pieces of equal score by a hash that changes from run to run. The characters
+    that it keeps only because they occur get scores from the lowest up, 0.0001 apart, in such an
+    order. And it sums scores in several threads. Without this step equal runs would differ in their
+    ids, and runs of several seeds would form no ensemble.
     """
     learned = vocabulary[special:]
     lowest = min(score for _, score in learned)

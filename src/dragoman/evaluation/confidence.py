@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from dragoman.evaluation.metrics import Measure
 
 FEWEST = 50
-"""Fewest answers that are fitted to."""
+"""Fewest complete answers from which a confidence is fitted."""
 CLOSE = 50.0
 """chrF from which an answer counts as right, where exact matches are rare."""
 _EXACT, _CLOSE = "exact match", f"chrF of {CLOSE:g} or more"
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Powers of the length that are tried."""
 _EPSILON = 1e-3
-"""Is added to d, which may be zero, before its logarithm is taken."""
+"""Added to d before its logarithm is taken, because d may be zero."""
 
 Values = npt.NDArray[np.float64]
 

@@ -161,7 +161,7 @@ def signature(options: SearchOptions) -> str:
 
 
 def _notes(examples: Examples, result: Evaluation, training: TrainingPairs | None) -> Iterator[str]:
-    """What was changed in the test set, what of it was in training, and what was left out."""
+    """Yield a note about each fact that limits the scores: changes, overlap, what was left out."""
     lines = len(examples.sources)
     names = ("exact match", "chrF", "BLEU")
     scores = {m.name: m.value() for m in result.measures if m.name in names}

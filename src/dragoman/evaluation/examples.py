@@ -1,4 +1,4 @@
-"""Test sets: sources, and for each the references: texts that are right."""
+"""Test sets: sources, each with its references, the texts that count as right."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Exa
     They are training pairs in a run that had too few to hold some out; the name says so.
 
     Raises:
-        DataError: the folder does not hold them: they do not travel with an exported model.
+        DataError: the folder does not hold them, as after an export.
     """
     path, name = folder / CORPUS / VALIDATION, "validation pairs of the training run"
     if not path.exists():

@@ -2,9 +2,9 @@
 
     N sentences   K statistics of a sentence
 
-A score is a :class:`Measure`: the statistics that each sentence adds, apart from the formula that
-scores their sum. So the score of all sentences, of some, and of bootstrap resamples come from one
-computation (the design of sacreBLEU, Post 2018). To add a score, call it in
+A score is a :class:`Measure`: the statistics of each sentence, and a formula that turns their sum
+into the score. The scores of all sentences, of some, and of bootstrap resamples then need the
+statistics only once (the design of sacreBLEU, Post 2018). To add a score, call it in
 :func:`measures` and name it in :data:`TEXT_SCORES`.
 """
 

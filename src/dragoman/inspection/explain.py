@@ -30,7 +30,7 @@ _MEASURES = {
     "|features|": "features",
     "p(generated)": "copying gate",
 }
-"""What a step measures: the norm of the value with this name, where the model has it."""
+"""Each measure of a step, and the value whose norm it is; not every model has every value."""
 
 
 def explain_line(

@@ -1,4 +1,4 @@
-"""An explanation: examples on their way through a model, as data, JSON, page and terminal view.
+"""An explanation: every value of examples in a model, as data, JSON, HTML page and terminal view.
 
 B batch   S source positions   T target positions   V vocabulary
 """
@@ -88,7 +88,7 @@ class OpenHypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A batch of pairs on its way through a model; rich and notebooks show it."""
+    """The values of a batch of pairs in a model; rich and notebooks show it."""
 
     examples: tuple[Example, ...]
     values: Mapping[str, RecordedValue]
@@ -150,7 +150,7 @@ def _rule(title: str) -> Rule:
 
 
 def _word(token: Token, *, number: bool = False) -> Text:
-    """A token; marks keep one of a right-to-left script from turning its line around."""
+    """A token as text; marks keep a right-to-left token from reordering the rest of its line."""
     text = f"{token.text} ({token.stands_for})" if token.stands_for else token.text
     if any(unicodedata.bidirectional(c) in ("R", "AL") for c in text):
         text = f"{_LEFT_TO_RIGHT}{text}{_LEFT_TO_RIGHT}"

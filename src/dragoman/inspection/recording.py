@@ -36,7 +36,7 @@ class RecordedValue(NamedTuple):
 
 @torch.inference_mode()
 def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str, RecordedValue]:
-    """Send a batch with known targets through ``model``, without dropout: its values by name.
+    """Run ``model`` on a batch with known targets, without dropout; returns its values by name.
 
     The source is encoded; the target is read step by step, as in search; the loss of every position
     comes from the target unrolled, as in training. "batch loss" is the mean negative log-likelihood

@@ -1,7 +1,7 @@
 """Writes the model card: ``README.md`` of a model folder, in the Hugging Face hub's form.
 
-What only the author knows (licence, languages, intended use) stands there as a question. A card
-that somebody has edited is kept: the last line of a card holds a digest of the text above it.
+The card asks for what only the author knows (licence, languages, intended use). A card that
+somebody has edited is kept: the last line of a card holds a digest of the text above it.
 """
 
 import hashlib

@@ -25,7 +25,7 @@ def visible(text: str) -> str:
 
 
 def row_lines(row: Row, best: str = "") -> Iterator[str]:
-    """Lines that tell a user what a row says.
+    """Format a row of ``metrics.jsonl`` as lines for a user.
 
     A training row gives one line of progress, with ``best`` (the best score so far) in it. A
     validation row gives its scores, and each sample's source, reference and output.

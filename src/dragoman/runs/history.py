@@ -1,4 +1,4 @@
-"""Writes and reads what a run leaves: its options, what it was begun with, and what it measured.
+"""Writes and reads the files of a run: its options, the record of its start, its measurements.
 
 ``metrics.jsonl`` holds the measurements, one JSON object (a row) a line. Every row has ``kind``,
 ``step``, ``epoch`` and ``elapsed`` (seconds). The kinds are ``start`` and ``end`` (of each command
@@ -67,7 +67,7 @@ def _line(row: Row) -> str:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the files of a run's folder say."""
+    """The options, record and measurements of a run, read from its folder."""
 
     folder: Path
     config: Config
@@ -108,7 +108,7 @@ class History:
 
     @property
     def last(self) -> Row:
-        """The latest row: of kind ``end``, unless a command runs or was killed; else empty."""
+        """The latest row, of kind ``end`` unless a command runs or was killed; {} without rows."""
         return self.rows[-1] if self.rows else {}
 
     @property
@@ -188,10 +188,10 @@ def find_runs(*below: str | Path) -> list[History]:
 
 @contextmanager
 def damage_refused(folder: Path) -> Iterator[None]:
-    """Context manager around code that reads a run's rows and record as ``train`` writes them.
+    """Context manager; turns errors from reading damaged rows or records into a FolderError.
 
     Raises:
-        FolderError: the code failed, because they have another form.
+        FolderError: the block raised an error that values of another form cause.
     """
     try:
         yield

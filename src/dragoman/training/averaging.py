@@ -1,4 +1,4 @@
-"""The mean of a run's last checkpoints as a model of its own."""
+"""Averages checkpoints: writes the mean of their weights as a new model folder."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""How fast this machine trains: the real training step, by sentences of a batch.
+"""Measures how fast this machine trains, with the real training step, by size of batch.
 
 Each size is measured in a new process: its peak memory is its own, and a size that memory does
 not hold ends that process alone. A *round* is a few batches of exactly that many pairs, evenly

@@ -67,12 +67,12 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def step_of(checkpoint: Path) -> int:
-    """The step that it was saved at."""
+    """The step at which a checkpoint was saved."""
     return int(checkpoint.name.removeprefix("step-"))
 
 
 def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
-    """Put weights, optimizer and random states back as they were.
+    """Restore weights, optimizer and random states; returns the counters.
 
     Raises:
         FolderError: a file is missing or damaged.

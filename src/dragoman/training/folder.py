@@ -1,4 +1,4 @@
-"""The folder of a run: claimed, begun, and opened again with the same data and options."""
+"""Locks the folder of a run, begins a run in it, and opens one again to resume it."""
 
 import json
 import shutil
@@ -37,18 +37,18 @@ CHANGEABLE = {"model.dropout", *(f"training.{name}" for name in _TRAINING)}
 """Options that may change between two commands of one run. The weights, the data, and what the
 scores mean stay the same."""
 _BEGUN = {CORPUS, DISTILLED, LOCK, RECORD, SOURCE, TARGET, CONFIG}
-"""Files that a run may have left that was killed while it prepared its data."""
+"""Files that may be left of a run that was killed while it prepared its data."""
 
 
 @contextmanager
 def claimed(out: Path) -> Iterator[None]:
-    """Make the folder ``out`` if it is not there, and lock it.
+    """Context manager; makes the folder ``out`` if it is not there, and locks it.
 
-    If the block refuses a new run before it has trained, all that was not there before is removed,
-    so that the corrected command finds the place as the first one did.
+    If the block raises for a new run before it has trained, the files that were not there before
+    are removed, so that the corrected command finds the same folder.
 
     Raises:
-        OptionError: ``out`` is a file, or holds what no training of ours has written.
+        OptionError: ``out`` is a file, or holds files that no training has written.
         FolderError: another training writes there.
     """
     for path in (out, *out.parents):
@@ -110,8 +110,8 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
 def asked_for(config: Config) -> dict[str, Any]:
     """The options that are not at their default, by dotted name, as JSON.
 
-    They identify a run, so that new options and other defaults of a later version do not make
-    another run of it.
+    They identify a run. Options left at their default do not count, so that a later version with
+    new options or other defaults can resume it.
     """
     usual = plain(Config())
     return {name: value for name, value in plain(config).items() if value != usual[name]}
@@ -134,7 +134,7 @@ def open_run(folder: Path) -> Prepared:
 def reopen(
     files: list[Path], out: Path, asked: Config, say: Say
 ) -> tuple[Prepared, dict[str, Any]]:
-    """Open a run that was begun, after making sure that it is this one.
+    """Open a run to resume it, after checking that data and options are those it was begun with.
 
     Args:
         files: its pairs, which must be what they were.

@@ -26,12 +26,13 @@ from dragoman.training.validation import fit_and_save_confidence, validate
 SIGNALS: list[int] = [s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 """Ctrl-C, the request of a job scheduler, and a terminal that was closed (not on Windows)."""
 STOPPED = "stopped by"
-"""How the reason begins for which a run ended that a signal has stopped."""
+"""The reason of a run that a signal stopped begins with these words."""
 DELAY = {"cuda": 1}
-"""Steps that a kind of device still works at while the results before them are read."""
+"""Number of the latest steps whose results are not read yet, because the device is still at work
+on them, by kind of device."""
 MOST_SKIPPED = 20
-"""Steps in a row without a finite gradient after which a run ends, and steps of a run whose pairs
-are kept in ``skipped/``."""
+"""A run ends after so many steps in a row without a finite gradient; ``skipped/`` holds the pairs
+of as many steps."""
 EXCHANGE_EVERY = 8
 """Steps between two exchanges of clocks and signals, where several processes train together."""
 
@@ -103,7 +104,7 @@ def ended(run: Run) -> str:
 
 @contextmanager
 def stop_on_signals(run: Run) -> Iterator[None]:
-    """Note the first signal in ``run.stop``; a second one acts as it does without this.
+    """Context manager; keeps the first signal in ``run.stop``. A second one has its usual effect.
 
     A signal that the process ignores (SIGHUP under ``nohup``) is still ignored. Outside of the main
     thread Python handles no signals, and nothing changes.
@@ -163,21 +164,21 @@ def is_better(scores: Mapping[str, float], best: Mapping[str, float], metric: st
 
 
 def _exchange(run: Run) -> None:
-    """Take the time and look for signals; every process then knows the same."""
+    """Give every process the same clock (the latest) and the same signal, if one has come."""
     elapsed, number = run.processes.largest(time.monotonic() - run.began, run.stop)
     run.state.elapsed, run.stopped_by = elapsed, int(number)
 
 
 def _is_due(every: int | str, run: Run) -> bool:
-    """Whether something happens after this step; what happens every epoch does so at its end."""
+    """Whether it is time to validate or save after this step; ``epoch`` is handled at its end."""
     return not isinstance(every, str) and run.state.step % every == 0
 
 
 def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
-    """Read the results of steps, but on a GPU not yet of those that it still works at.
+    """Read the results of steps, except those that a GPU is still computing.
 
     Raises:
-        TrainingError: too many steps in a row had no finite gradient.
+        TrainingError: :data:`MOST_SKIPPED` steps in a row had no finite gradient.
     """
     state = run.state
     later = 0 if to_the_end else DELAY.get(run.processes.device.type, 0)

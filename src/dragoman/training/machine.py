@@ -58,7 +58,7 @@ def keep_freed_memory() -> None:
 
 
 def keep_threads(begun_with: int, say: Callable[[str], None]) -> None:
-    """Compute with as many threads as the run was begun with; say so if there are too few cores."""
+    """Set the number of threads that the run was begun with; warn if there are too few cores."""
     if begun_with <= cores():
         torch.set_num_threads(begun_with)
     if (now := torch.get_num_threads()) != begun_with:

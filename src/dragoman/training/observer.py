@@ -63,8 +63,8 @@ Observer = Callable[[Event], None]
 class Screen:
     """An observer that prints; on a terminal, progress is a bar that stays in its place.
 
-    A console that fails (the terminal was closed, the pipe's reader ended) is left alone from then
-    on, so that the training is not ended by it.
+    If the console fails (the terminal was closed, the pipe's reader ended), it is no longer used,
+    and the training goes on.
     """
 
     def __init__(self, console: Console) -> None:
@@ -106,7 +106,7 @@ class Trackers:
     Args:
         folder: the run's.
         config: the options; ``training.track`` names the trackers, and all are sent to them.
-        step: where the run stands.
+        step: the run's number of steps so far.
         say: receives what the user should know.
 
     Raises:

@@ -20,7 +20,7 @@ def parts(model: Seq2Seq) -> dict[str, list[tuple[str, nn.Parameter]]]:
 
 
 def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Optimizer:
-    """The optimizer that ``options`` name, over groups that carry their own ``scale`` of the rate.
+    """Build the optimizer that ``options`` name; each group has a ``scale`` of the learning rate.
 
     Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), SGD and RMSprop (Tieleman & Hinton
     2012) with momentum, Adagrad (Duchi et al. 2011). Weight decay spares biases and the gains of
@@ -73,7 +73,7 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
 def update(optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
     """Take a step, unless the gradients' ``norm`` is not finite.
 
-    On a GPU fused Adam finds out by itself, so that nobody waits for the answer.
+    On a GPU fused Adam makes that test itself, so that the program does not wait for it.
     """
     finds_out = isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW))
     if norm.device.type == "cuda" and finds_out:

@@ -79,7 +79,7 @@ def train(
 
     Raises:
         UsageError: wrong options, unusable data, or a folder that holds another run.
-        TrainingError: the numbers went wrong.
+        TrainingError: gradients stay non-finite, or memory does not hold one pair.
     """
     began = time.monotonic() if began is None else began
     check_options(config)

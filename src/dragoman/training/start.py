@@ -33,7 +33,7 @@ def assemble_run(
     Args:
         folder: the run's.
         prepared: the data and the options.
-        processes: those that train together.
+        processes: the processes that train this model together.
         observers: receive the events of the training.
         began: the monotonic clock when the command started.
 

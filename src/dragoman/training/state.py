@@ -1,4 +1,4 @@
-"""A training: its model, data and options, and where it stands."""
+"""The state of a training: its model, data, options, counters and clocks."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -61,7 +61,7 @@ class TrainingState:
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:
-        """The state of its JSON; names that only another version knows are ignored.
+        """Make a state from JSON values; names that only another version knows are ignored.
 
         Raises:
             TypeError, KeyError: these are not the values of a state.
@@ -91,13 +91,13 @@ class Run:
     observers: list[Observer]
     """Receive the events of the training; in the main process only."""
     began: float
-    """When the run would have begun if one process had done it all; monotonic clock, seconds."""
+    """The monotonic clock (seconds) at which the run would have begun without interruptions."""
     ranks: torch.Tensor | None = None
     """Ranks of the target's words by frequency, [V], for the sampled softmax."""
     stop: int = 0
-    """The signal that asked this process to stop; 0 while there was none."""
+    """Number of the signal that asked this process to stop; 0: none."""
     stopped_by: int = 0
-    """The signal that all processes have heard of; 0 while there was none."""
+    """Number of the signal that some process got, known to all processes; 0: none."""
     usage: Usage = field(default_factory=Usage)
     reported: tuple[float, int] = (0.0, 0)
     """When the speed was last measured, and ``state.tokens`` then."""

@@ -1,9 +1,9 @@
 """The batches of an epoch, and one optimizer step on each; its numbers are read later on a GPU.
 
-A GPU works while the program goes on. Asking it for a number means to wait until it has done all
-its work, and it then waits for more. So a step asks for nothing: its numbers are copied in the
-background, and :meth:`StepResult.read` takes them when they have come. (Optimizers other than Adam
-do ask whether the gradient is finite.)
+A GPU computes while the program goes on. Reading a number from it blocks the program until all its
+work is done, and the GPU is then idle. So a step reads nothing: its numbers are copied in the
+background, and :meth:`StepResult.read` takes them later. (With optimizers other than Adam, a step
+does read whether the gradient is finite.)
 """
 
 import math
@@ -89,7 +89,7 @@ def train_step(run: Run, batch: Batch) -> StepResult:
 
 
 def _learn(run: Run, batch: Batch, scale: Tensor) -> Loss:
-    """Forward and backward pass of a whole batch, or of as many parts as memory asks for.
+    """Forward and backward pass of a whole batch, or of parts of it if memory does not hold it.
 
     ``state.positions``, the most positions that memory held, is halved at each failure. Where
     several processes train, the others do not know of parts: the batch stays whole.
@@ -143,8 +143,7 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
 
     Every process has as many batches: where they do not divide evenly, the first ones are used
     twice. If the size of batches was changed within the epoch, it goes on at the same share of it.
-    For a GPU, which would wait for them, one is made ahead, in pinned memory, from which a GPU
-    copies without the program's help.
+    For a GPU one batch is made ahead, in pinned memory, which a GPU copies in the background.
     """
     plan, state, processes, train = _plan(run), run.state, run.processes, run.prepared.train
     batches = -(-len(plan) // processes.count)
@@ -171,7 +170,7 @@ def fit_batches(run: Run) -> str:
     random states and all numbers stay as they are.
 
     Returns:
-        What to tell the user if the batches were made smaller; else nothing.
+        A line for the user if the batches were made smaller; else empty.
 
     Raises:
         OptionError: memory does not hold the longest pair alone.

@@ -28,7 +28,7 @@ _LONGEST_SHOWN = 40
 
 
 def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict[str, Any]]:
-    """Loss on all held-out pairs, and greedy translations of a bounded sample of them.
+    """Compute the loss on all held-out pairs, and translate a sample of them greedily.
 
     Args:
         model: the weights as they are now; left in training mode.
@@ -140,7 +140,7 @@ def _translator(model: Seq2Seq, prepared: Prepared) -> Translator:
 
 
 def _spread(prepared: Prepared) -> list[tuple[str, str]]:
-    """``validation_sample`` held-out pairs spread over all: files are often sorted by length."""
+    """``validation_sample`` held-out pairs at even distances, since files are often sorted."""
     rows = prepared.validation.texts()
     count = min(len(rows), prepared.config.training.validation_sample)
     return [rows[i] for i in np.linspace(0, len(rows) - 1, count).round().astype(int)]

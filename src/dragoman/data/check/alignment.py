@@ -19,7 +19,7 @@ _HASHES, _FARTHEST, _BLOCK = 1 << 16, 5, 8
 _WIDE, _NARROW, _MANY = 128, 32, 12_000
 """Width of a vector: the first up to so many rows, where each must tell more; else the second."""
 _FEWEST = 20
-"""So few rows say nothing of a shift."""
+"""Shifts are not looked for in so few rows."""
 _ONE_LANGUAGE = 0.7
 """Where the sides have so much of their words in common, both are of one language."""
 _SURE = 4.0
@@ -51,8 +51,8 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
     """Find pairs whose parts are right, but not where they stand.
 
     Returns:
-        The pairs with exchanged sides, those of shifted lines, and whether the two sides are of
-        two languages: with one language on both, neither can be told.
+        The pairs with exchanged sides, those of shifted lines, and whether the sides are of two
+        languages; with one language on both sides neither can be found.
     """
     every, wrong, two_languages = np.arange(len(corpus.lines)), np.zeros(0, np.int64), False
     shifts, takes = np.zeros_like(every), every

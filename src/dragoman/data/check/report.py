@@ -14,7 +14,7 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
 
 
 class Kind(NamedTuple):
-    """What is said of a kind, and what becomes of a pair that has it."""
+    """The severity and meaning of a kind of oddity, and what ``--fix`` does with its pairs."""
 
     severity: Severity
     meaning: str
@@ -59,7 +59,7 @@ _ENOUGH = (
     (1_000, "enough only for a narrow, regular task such as spelling, dates or commands"),
     (0, "too few to do more than repeat them"),
 )
-"""Fewest pairs, and what so many suffice for."""
+"""Number of pairs, and what at least so many suffice for."""
 
 
 @dataclass(frozen=True)
