@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -51,17 +51,24 @@ def npm_package(cache: Path) -> Path:
 
 
 def save_folder(
-    path: Path, model: dict[str, Any], search: dict[str, Any], side: dict[str, Any]
+    path: Path,
+    model: dict[str, Any],
+    search: dict[str, Any],
+    side: dict[str, Any],
+    tags: Sequence[str] = (),
 ) -> Path:
     """A model folder of a few units, untrained.
 
     Args:
         path: where.
         model, search, side: options that differ from those of a tiny model of words.
+        tags: tokens of tags that the vocabulary has besides.
     """
     level: dict[str, Any] = {"level": "word", "vocabulary": 600, "max_tokens": 12}
     options = replace(SideOptions(), **level | side)
-    tokens = train_tokenizer([*WORDS, " , ".join(WORDS[:9]), "Über w1 .", " ".join(WORDS)], options)
+    tokens = train_tokenizer(
+        [*WORDS, " , ".join(WORDS[:9]), "Über w1 .", " ".join(WORDS)], options, tags=tags
+    )
     base = {"embedding": 20, "hidden": 32, "dropout": 0.0}
     chosen = replace(ModelOptions(), **base | model)
     torch.manual_seed(5)

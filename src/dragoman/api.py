@@ -150,11 +150,16 @@ def export_site(
     Raises:
         OptionError: the package cannot be read or is another, or the model draws its outputs at
             random.
+        FolderError: the model's sources have tags.
     """
     from dragoman.export.web import read_runtime, write_site
 
     read, name = read_runtime(Path(runtime)), Path(folder).resolve().name
-    if load(folder).config.search.temperature:
+    model = load(folder)
+    if model.folder.source.tags:
+        cause, cure = "its sources have tags, which a page does not read", "dragoman serve"
+        raise FolderError(cause, place=str(folder), cure=cure)
+    if model.config.search.temperature:
         cause, cure = "a page draws no outputs at random", "set it to 0 in config.toml"
         raise OptionError(cause, place="search.temperature", cure=cure)
     with replacing(Path(out), folder=True) as aside:

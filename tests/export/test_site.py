@@ -17,7 +17,7 @@ from dragoman.api import export_site, load
 from dragoman.cli import main
 from dragoman.config.options import SideOptions
 from dragoman.data.vocabulary import train_tokenizer
-from dragoman.errors import OptionError
+from dragoman.errors import FolderError, OptionError
 from dragoman.export.web import read_runtime
 from sites import PAIRS, SURE, WORDS, in_node, made_site, save_folder
 
@@ -210,6 +210,9 @@ def test_what_no_site_can_be_is_refused(
     monkeypatch.setattr("dragoman.export.web.read_runtime", lambda path: {})
     with pytest.raises(OptionError, match=r"search.temperature: a page draws no outputs at random"):
         export_site(folder, tmp_path / "s", PAIRS, runtime="x", languages=("a", "b"))
+    tagged = save_folder(tmp_path / "t", {}, {}, {}, tags=("1 V", "1 PST"))
+    with pytest.raises(FolderError, match=r"its sources have tags, which a page does not read"):
+        export_site(tagged, tmp_path / "s", PAIRS, runtime="x", languages=("a", "b"))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("years of work")
     common = ["export", str(folder), "--to", "web", "--out"]
