@@ -18,7 +18,7 @@ from dragoman.cli import main
 from dragoman.config.options import SideOptions
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError, OptionError
-from dragoman.export.web import read_runtime
+from dragoman.export.web import RUNTIME, VERSION, read_runtime
 from sites import PAIRS, SURE, WORDS, in_node, made_site, save_folder
 
 TEXTS = [
@@ -192,6 +192,11 @@ def test_a_site_keeps_licences_and_digests(tmp_path: Path, package: Path) -> Non
     assert loaded <= told["files"].keys()
     again = export_site(tmp_path / "xx-yy", site, PAIRS, runtime=package, languages=("xx", "yy"))
     assert again["licence"] == ""  # the old site was replaced
+
+
+def test_the_readme_names_the_version_that_is_checked() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert f"npm pack {RUNTIME}@{VERSION}`" in readme
 
 
 @pytest.mark.slow
