@@ -11,6 +11,7 @@ fra-eng/
   trackers.json            identifiers of this run in experiment trackers
   corpus/                  the pairs as ids
   checkpoints/             one folder a checkpoint; the last ones are kept
+  refit/                   the second training, on all pairs, until it is done
   skipped/                 the pairs of steps whose gradient was not finite
   distilled/               the pairs that another model has made for this one
 
@@ -63,12 +64,13 @@ OPTIMIZER = "optimizer.safetensors"
 """In a checkpoint: the optimizer's tensors and the random states."""
 SKIPPED = "skipped"
 DISTILLED = "distilled"
+REFIT = "refit"
 SEEDS = "seed-"
 """How the names of model folders in a folder of seeds begin."""
 
 ENTRIES = (
     *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, TRACKERS, LOCK),
-    *(CORPUS, CHECKPOINTS, SKIPPED, DISTILLED),
+    *(CORPUS, CHECKPOINTS, SKIPPED, DISTILLED, REFIT),
 )
 """Every file and folder that Dragoman writes directly into a model folder."""
 

@@ -275,6 +275,11 @@ class TrainingOptions:
     label_smoothing: Annotated[float, Range(0, below=1)] = 0.1
     """Share of the target probability that is spread over the whole
     vocabulary (0 to 1)."""
+    refit: bool | Auto = "auto"
+    """Train once more at the end, from the beginning and on the held-out
+    pairs too, for as long as was best; the scores stay those of the first
+    training, which has half of a budget (auto: for up to 3,000 pairs of
+    words, unless steps, epochs, start_from or validation_pairs are given)."""
     validate_every: Annotated[int | Literal["auto", "epoch"], Range(1)] = "auto"
     """Number of steps between validations, or epoch (auto: half an epoch,
     but 100 to 1,000)."""

@@ -73,6 +73,10 @@ def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Exa
     from dragoman.data.corpus import Corpus  # pyarrow
 
     with suppress(OSError, ValueError, KeyError, TypeError):
-        held = parse_json((folder / RECORD).read_text("utf-8"))["held_out"]
-        name = "held-out pairs of the training run" if held else "TRAINING pairs (none held out)"
+        record = parse_json((folder / RECORD).read_text("utf-8"))
+        name = "held-out pairs of the training run"
+        if "refit" in record:
+            name = "TRAINING pairs (held out at first, known since the refit)"
+        elif not record["held_out"]:
+            name = "TRAINING pairs (none held out)"
     return examples_of(Corpus(path).texts(), name, multiple_references=multiple_references)

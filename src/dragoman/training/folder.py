@@ -28,7 +28,7 @@ _TRAINING = (
     # how it learns
     *("learning_rate", "decoder_rate", "schedule", "decay", "decay_every", "weight_decay"),
     *("clip", "clip_parts", "batch_tokens", "batch_sentences"),
-    *("label_smoothing", "sampling_share", "precision", "threads", "deterministic"),
+    *("label_smoothing", "sampling_share", "precision", "threads", "deterministic", "refit"),
     # what it saves and shows
     *("validate_every", "validation_sample", "save_every", "keep"),
     *("report_every", "show_every", "watch", "track"),

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from dragoman.config.options import seconds
 from dragoman.data.plans import Rows
 from dragoman.errors import TrainingError
 from dragoman.files import write_text
@@ -60,7 +59,7 @@ def train_loop(run: Run) -> str:
                 _exchange(run)
             reports = run.state.step % options.report_every == 0
             # Once early, to know what the last validation of a time budget will take.
-            early = run.state.validated < 0 and run.state.elapsed > 0.15 * seconds(options.budget)
+            early = run.state.validated < 0 and run.state.elapsed > 0.15 * run.budget
             validates = early or _is_due(options.validate_every, run)
             saves = _is_due(options.save_every, run)
             _read(run, launched, to_the_end=reports or validates or saves)
@@ -95,7 +94,7 @@ def ended(run: Run) -> str:
         return f"{state.step} steps done"
     if options.epochs and state.epoch >= options.epochs:
         return f"{state.epoch} epochs done"
-    if state.elapsed + run.reserve >= seconds(options.budget):
+    if state.elapsed + run.reserve >= run.budget:
         return f"the budget of {options.budget} is used up"
     if patience(options) and state.waited >= patience(options):
         return f"no better {options.metric} in {state.waited} validations"

@@ -12,6 +12,10 @@ from dragoman.data.corpus import Corpus
 
 _LONGEST_WORD = 40
 """Most tokens of the median line where lines are words."""
+_FEW = 3_000
+"""Most pairs of words that are learned from again, held-out ones included, with more dropout."""
+_SMALL_BATCH = 256
+"""Target tokens of their batches, about 32 words (docs/log.md)."""
 
 
 def resolve(config: Config, train: Corpus) -> Config:
@@ -23,8 +27,12 @@ def resolve(config: Config, train: Corpus) -> Config:
     limits that each command may change (:func:`patience`).
     """
     tokens = int(train.target_lengths.sum()) + len(train)
-    width = 64 if tokens < 20_000 else 128 if tokens < 250_000 else 256
-    model, training = config.model, config.training
+    model, training, metric = config.model, config.training, _metric(config, train)
+    others = training.start_from or config.data.validation_pairs
+    is_small = metric == "exact" and len(train) <= _FEW
+    width = 128 if tokens < 250_000 else 256
+    if tokens < 20_000 and not is_small:
+        width = 64
     embedding, hidden, dropout = model.embedding, model.hidden, model.dropout
     if hidden == "auto":
         hidden = embedding if model.tied_output and embedding != "auto" else 2 * width
@@ -33,10 +41,12 @@ def resolve(config: Config, train: Corpus) -> Config:
     if dropout == "auto":  # little for words and characters, where subwords need more
         subwords = 0.3 if tokens < 1_000_000 else 0.2
         dropout = 0.1 if config.target.level in ("word", "char") else subwords
+        dropout = 0.3 if is_small else dropout
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
 
     asked, every = training.batch_tokens, training.validate_every
-    batch = max(64, min(1000, tokens // 200)) if asked == "auto" else asked
+    fewest = _SMALL_BATCH if is_small else 64
+    batch = max(fewest, min(1000, tokens // 200)) if asked == "auto" else asked
     if every == "auto":
         every = max(100, min(1000, math.ceil(tokens / batch) // 2))  # half an epoch, about
     choices: dict[str, Any] = {
@@ -45,7 +55,8 @@ def resolve(config: Config, train: Corpus) -> Config:
         "validate_every": every,
         "schedule": "cosine" if _has_end(training) else "plateau",
         "save_every": every,
-        "metric": _metric(config, train),
+        "metric": metric,
+        "refit": is_small and not (training.steps or training.epochs or others),
         "precision": best_precision(),
         "threads": torch.get_num_threads(),
     }

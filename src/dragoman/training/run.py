@@ -19,13 +19,14 @@ from dragoman.data.prepare import Prepared
 from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
 from dragoman.runs.display import clock
-from dragoman.runs.history import delete_later_rows
+from dragoman.runs.history import History, delete_later_rows
 from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
 from dragoman.training.loop import STOPPED, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, fixed_order, keep_threads, threads_restored
 from dragoman.training.observer import Message, Observer, Screen, Trackers
+from dragoman.training.refit import refit
 from dragoman.training.start import assemble_run
 from dragoman.training.state import Run, TrainingState
 from dragoman.training.step import fit_batches
@@ -111,11 +112,16 @@ def train(
         run = assemble_run(out, prepared, processes, told, began)
         stack.enter_context(stop_on_signals(run))
         stack.enter_context(fixed_order(run.config.training.deterministic))
-        reason = run.state.finished
+        options, reason = run.config.training, run.state.finished
+        refits = options.refit is True and prepared.held_out and processes.count == 1
+        run.budget_share = 0.5 if refits else 1.0
         if reason and ended(run) and (out / WEIGHTS).exists():
             run.say(f"nothing to do: {reason}")
         else:
             reason = _train(run, changed)
+        known = History.of(out).record.get("refit") == run.state.best_step
+        if refits and not known and not reason.startswith(STOPPED):
+            reason = refit(run, began)
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
 

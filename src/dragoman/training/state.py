@@ -92,6 +92,8 @@ class Run:
     """Receive the events of the training; in the main process only."""
     began: float
     """The monotonic clock (seconds) at which the run would have begun without interruptions."""
+    budget_share: float = 1.0
+    """Share of the time budget that this training may use; the rest is for the refit."""
     ranks: torch.Tensor | None = None
     """Ranks of the target's words by frequency, [V], for the sampled softmax."""
     stop: int = 0
@@ -111,7 +113,7 @@ class Run:
     def done(self) -> float:
         """Share of the run that is over, by the limit that is nearest; 0 without a limit."""
         state, options = self.state, self.config.training
-        shares = [state.elapsed / max(1e-9, seconds(options.budget) - self.reserve)]
+        shares = [state.elapsed / max(1e-9, self.budget - self.reserve)]
         if options.steps:
             shares.append(state.step / options.steps)
         if options.epochs:
@@ -119,10 +121,14 @@ class Run:
         return min(1.0, max(shares))
 
     @property
+    def budget(self) -> float:
+        """Seconds that this training may take."""
+        return self.budget_share * seconds(self.config.training.budget)
+
+    @property
     def reserve(self) -> float:
         """Seconds of a time budget that are kept for the last validation and save."""
-        budget = seconds(self.config.training.budget)
-        return min(self.state.reserve, 0.3 * budget) if math.isfinite(budget) else 0.0
+        return min(self.state.reserve, 0.3 * self.budget) if math.isfinite(self.budget) else 0.0
 
     def tell(self, event: Event) -> None:
         """Pass an event to every observer, in the order in which they were added."""

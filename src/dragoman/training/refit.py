@@ -1,0 +1,71 @@
+"""Trains once more from the beginning, on all pairs, for as long as a first run showed to be best.
+
+Of few pairs each one counts, and the held-out ones teach as much as the others. The scores of a run
+stay those of its first training, which did not know the held-out pairs.
+"""
+
+import shutil
+from dataclasses import replace
+from typing import Any
+
+from dragoman.data.corpus import Corpus, write_corpus
+from dragoman.data.pairs import Pair
+from dragoman.layout import REFIT, TRAIN
+from dragoman.model.folder import save_weights
+from dragoman.training.checkpoint import checkpoints
+from dragoman.training.folder import add_notes
+from dragoman.training.loop import STOPPED, stop_on_signals, train_loop
+from dragoman.training.observer import Event, Measured
+from dragoman.training.plan import patience
+from dragoman.training.start import assemble_run
+from dragoman.training.state import Run
+
+_UNWATCHED: dict[str, Any] = {"epochs": 0, "budget": "none", "patience": 0, "schedule": "cosine"}
+"""Options of a training whose number of steps is known and that no validation stops."""
+
+_FEWEST_STEPS = 2_000
+"""Steps where patience ended the first training: its few held-out pairs may have done so early."""
+
+
+def refit(run: Run, began: float) -> str:
+    """Train a new model on all pairs of a finished run, and put its weights into the folder.
+
+    Its own folder within that of the run has its checkpoints, from which it goes on after an
+    interruption; at the end it is removed.
+
+    Args:
+        run: finished; its best weights tell the number of steps.
+        began: the monotonic clock when the command started.
+
+    Returns:
+        Why it ended.
+    """
+    folder, first = run.folder / REFIT, run.prepared
+    folder.mkdir(exist_ok=True)
+    corpora = (first.train, first.validation)
+    rows = [(corpus, row) for corpus in corpora for row in range(len(corpus))]
+    write_corpus(folder / TRAIN, ((Pair("", "", c.line(r)), *c.pair(r)) for c, r in rows))
+    steps = round(run.state.best_step * len(rows) / len(first.train))
+    if patience(first.config.training):
+        steps = max(steps, _FEWEST_STEPS)
+    options = replace(first.config.training, steps=steps, validate_every=steps + 1, **_UNWATCHED)
+    config = replace(first.config, training=options)
+    prepared = replace(first, config=config, train=Corpus(folder / TRAIN), held_out=False)
+
+    def tell(event: Event) -> None:
+        """Pass on what is not a score on pairs that this model knows."""
+        if not isinstance(event, Measured) or event.row["kind"] == "train":
+            run.tell(event)
+
+    begins = began if checkpoints(folder) else run.began
+    again = assemble_run(folder, prepared, run.processes, [tell], begins)
+    run.say(f"refit: learning anew from all {len(rows):,} pairs, for {steps:,} steps")
+    with stop_on_signals(again):
+        reason = train_loop(again)
+    if not reason.startswith(STOPPED):
+        save_weights(run.folder, again.model, first.source, first.target)
+        note = f"Refit: these weights learned from all {len(rows):,} pairs for {steps:,} steps. "
+        note += "The scores are those of the first training, which did not know the held-out pairs."
+        add_notes(run.folder, [note], refit=run.state.best_step)
+        shutil.rmtree(folder)
+    return reason
