@@ -106,12 +106,10 @@ def export(
 
     def check(bundle: Bundle) -> dict[str, Any]:
         other = Model(bundle)
-        ways = (True, False) if training is not None else (False,)
-        with_list, *without = (other.translator({"shortlist": way})[0] for way in ways)
-        plain = without[0] if without else with_list
+        plain, _ = other.translator({"shortlist": False})
+        shortlisted = None if training is None else other.translator({"shortlist": True})[0]
         reference, options = model.translator({"int8": False})
-        found = with_list if without else None
-        return parity(reference, plain, found, texts, options, int8=int8)
+        return parity(reference, plain, shortlisted, texts, options, int8=int8)
 
     return export_bundle(
         loaded.path,
@@ -317,10 +315,8 @@ class Model:
         from dragoman.data.source import encode_pairs
         from dragoman.inspection.explain import explain_pairs
 
-        model, sides = (
-            self.torch_folder("explained").model,
-            (self.folder.source, self.folder.target),
-        )
+        model = self.torch_folder("explained").model
+        sides = self.folder.source, self.folder.target
         copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
         lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
         ids = PairsInMemory(*encode_pairs(lines, targets, sides, copy=copy))

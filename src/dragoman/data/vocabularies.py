@@ -196,9 +196,8 @@ def choose_spelling(options: SideOptions, statistics: TextStatistics) -> SideOpt
     if kept == "auto":
         kept = " ".join(f"U+{ord(c):04X}" for c in sorted(usual & UNSEEN - {"\ufeff"}))
     if casing == "auto":
-        casing = next(
-            (name for letters, name in _CASINGS.items() if usual >= set(letters)), "plain"
-        )
+        languages = (name for letters, name in _CASINGS.items() if usual >= set(letters))
+        casing = next(languages, "plain")
     return replace(options, keep_invisible=kept, casing=casing)
 
 

@@ -33,11 +33,9 @@ def teacher_forced(
     sums = np.zeros((len(examples.sources), 3))
     np.add.at(sums, owners, pair_likelihoods(model, PairsInMemory(*encoded)))
     signature = f"teacher-forced|tokenizer:{tokenizers[1].digest[:8]}{'|copy' * copy}"
-
-    losses, name = sums[:, [0, 2]], "perplexity"
     return (
         Measure("token_accuracy", "token accuracy", signature, sums[:, 1:], percentage),
-        Measure(name, name, signature, losses, _perplexity, higher=False),
+        Measure("perplexity", "perplexity", signature, sums[:, [0, 2]], _perplexity, higher=False),
     )
 
 

@@ -74,9 +74,8 @@ def comparison_figure(runs: Mapping[str, Sequence[Row]]) -> Figure:
 
     titles = {("train", "loss"): "training loss (nats a token)"}
     titles["validation", "loss"] = "held-out loss (nats a token)"
-    titles |= {
-        ("validation", name): f"held-out {SCORES[name].label}" for name in TRANSLATION_SCORES
-    }
+    for name in TRANSLATION_SCORES:
+        titles["validation", name] = f"held-out {SCORES[name].label}"
     points = {key: [_points(rows, *key) for rows in runs.values()] for key in titles}
     shown = [key for key in titles if any(points[key])]
     figure = Figure(figsize=(4.5 * len(shown), 8), dpi=120, layout="constrained")

@@ -281,9 +281,7 @@ class Translator:
             text,
             tuple(by_text.values()),
             tuple(by_text),
-            tuple(
-                token for piece, _ in parts for token in self.source.tokens(piece.sources[0].ids)
-            ),
+            tuple(token for piece, _ in parts for token in self.source.tokens(piece.ids)),
             tuple(token for best in bests for token in best),
             self._requests.unmet(request, first, others[0].ids),
         )

@@ -100,9 +100,8 @@ def fixed_order(asked: bool) -> Iterator[None]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch or Python failed for want of memory, on a processor or a GPU."""
-    known, text = (torch.OutOfMemoryError, MemoryError), str(error)
-    said = "can't allocate memory" in text or "not enough memory" in text
-    return said or isinstance(error, known)
+    said = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return said or isinstance(error, (torch.OutOfMemoryError, MemoryError))
 
 
 class Usage:

@@ -76,13 +76,11 @@ def scan(
                 x.index_select(0, there), torch.from_numpy(lengths[order]), batch_first=True
             )
             first = [row.index_select(1, there) for row in first]
-            data, *last = _RUN[cell](
-                packed.data, packed.batch_sizes, _first(first), weights, *options
-            )
-            outputs, _ = pad_packed_sequence(
-                PackedSequence(data, packed.batch_sizes), batch_first=True, total_length=time
-            )
-            outputs = outputs.index_select(0, back)
+            sizes = packed.batch_sizes
+            data, *last = _RUN[cell](packed.data, sizes, _first(first), weights, *options)
+            sequence = PackedSequence(data, sizes)
+            padded, _ = pad_packed_sequence(sequence, batch_first=True, total_length=time)
+            outputs = padded.index_select(0, back)
             last = [row.index_select(1, back) for row in last]
     return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
 
