@@ -66,7 +66,7 @@ SKIPPED = "skipped"
 DISTILLED = "distilled"
 REFIT = "refit"
 SEEDS = "seed-"
-"""How the names of model folders in a folder of seeds begin."""
+"""Names of the model folders in a folder of seeds begin with this, followed by the seed."""
 
 ENTRIES = (
     *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, TRACKERS, LOCK),

@@ -17,7 +17,7 @@ class Data:
     """List the sample corpora, or write one of them as TSV: dragoman data get phrases."""
 
     action: Positional[Literal["list", "get"]]
-    """What to do."""
+    """list the corpora, or get one of them."""
     name: Positional[str] = ""
     """Which corpus to get."""
     out: Annotated[Path, Writes("stream")] = Path("-")

@@ -145,7 +145,7 @@ def _requests(
 
 
 def _line(asked: Translate, model: Model, answer: Translation, error: UsageError | None) -> str:
-    """What is printed for one line: its answer, or why it has none."""
+    """The output for one line: its translation, or in JSON the error if it has none."""
     if error is not None:
         return json.dumps({"error": str(error)}, ensure_ascii=False) if asked.json else ""
     sure = None if model.confidence is None else model.confidence.of(answer)

@@ -77,7 +77,7 @@ class Corpus:
         return Source(source, copies), target
 
     def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
-        """How often each target token comes, the end once a row: int64 [V]."""
+        """Count each target token; the end token counts once for each row: int64 [V]."""
         counts = np.zeros(vocabulary, np.int64)
         for _, (starts, ids), _ in self._columns:
             seen = np.bincount(ids[starts[0] : starts[-1]], minlength=vocabulary)

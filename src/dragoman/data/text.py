@@ -137,7 +137,7 @@ def held_out_rows(keys: npt.NDArray[np.uint64], wanted: int) -> npt.NDArray[np.b
 
 
 def _fit(texts: Sequence[str], options: SideOptions) -> npt.NDArray[np.bool_]:
-    """Which of ``texts`` have the length, in characters once normalised, that a side may have."""
+    """True for each text whose length in characters, once normalised, is allowed: [rows]."""
     least, most = options.min_characters, options.max_characters
     if not least and not most:
         return np.ones(len(texts), dtype=np.bool_)

@@ -21,7 +21,7 @@ class Examples:
     name: str
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
-    """Of each source, at least one text."""
+    """At least one text for each source."""
     left_out: int = 0
     """Number of lines of the test file that are not pairs."""
 

@@ -38,7 +38,7 @@ class Token:
     id: int
     text: str
     stands_for: str = ""
-    """Of the unknown token: the part of the text that it stands for."""
+    """The part of the text that the unknown token stands for; empty for other tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Step:
     """Norms of the decoder's vectors at this position; of a copying model, the probability that it
     generates a word instead of copying one."""
     energies: npt.NDArray[Any] | None
-    """Of every source position, padding included, [S]; None without attention."""
+    """Attention energy of every source position, padding included, [S]; None without attention."""
     weights: npt.NDArray[Any] | None
     """Attention to every source position, [S]; None without attention."""
 
@@ -81,7 +81,7 @@ class OpenHypothesis:
     token: Token
     """Its last token."""
     log_prob: float
-    """Of all its tokens together."""
+    """Log-probability of all its tokens together."""
     parent: int
     """Position, in the step before, of the hypothesis that it continues; -1 where it begins."""
 

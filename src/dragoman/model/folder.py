@@ -100,7 +100,7 @@ def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
 
 
 def _identity(source: Tokenizer, target: Tokenizer) -> dict[str, str]:
-    """What the header of the weights says of the folder that they belong to."""
+    """The facts in the header of the weights, which tell to which folder they belong."""
     return {"format": FORMAT, "source": source.digest, "target": target.digest}
 
 

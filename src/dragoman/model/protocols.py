@@ -1,4 +1,4 @@
-"""What the parts of a model exchange, and what a family of encoders and decoders provides.
+"""The values that the parts of a model exchange, and the interfaces of encoder and decoder.
 
     B sentences   N hypotheses   S source   T target   H hidden   K rows of a state
     M width of the encoder's states

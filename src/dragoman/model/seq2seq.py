@@ -39,7 +39,7 @@ class Objective(NamedTuple):
     samples: int = 0
     """Words sampled for the softmax; 0: the whole vocabulary."""
     ranks: Tensor | None = None
-    """Of the words by frequency, [V], for their sampling; None: the order of their ids."""
+    """Ranks of the words by frequency, [V], for sampling; None: the order of their ids."""
     feeding: str = "none"
     """Scheduled sampling: ``none``, ``sequence`` or ``token``."""
     share: float = 0.0

@@ -108,7 +108,7 @@ class _Batch:
     """Place of each sentence at work among all that have begun."""
     constraints: list[Constraints] = field(default_factory=list)
     random: list[np.random.Generator] = field(default_factory=list)
-    """Of the draws of each sentence."""
+    """The generator of each sentence's draws."""
     ended: list[list[Hypothesis]] = field(default_factory=list)
     """Finished hypotheses of each sentence, best first; emptied when the sentence is done."""
     room: Integers = field(default_factory=lambda: np.zeros(0, np.int64))

@@ -28,14 +28,14 @@ class TrainingState:
     batch: int = 0
     """Batches of the current epoch that are done."""
     batches: int = 0
-    """Of the current epoch, in each process; 0 before the first."""
+    """Number of batches of the current epoch in each process; 0 before the first epoch."""
     tokens: int = 0
     """Real target tokens learned from."""
     window_loss: float = 0.0
     """Negative log-likelihood of the tokens learned from since the last report, in nats."""
     window_tokens: int = 0
     window_right: int = 0
-    """Of these, those whose reference the model found most probable."""
+    """Number of these tokens that were the model's most probable ones."""
     elapsed: float = 0.0
     """Seconds of all commands together, preparation included."""
     best_step: int = 0

@@ -41,7 +41,7 @@ class StepResult:
     def __init__(self, number: int, rate: float, target_tokens: int, values: list[Tensor]) -> None:
         self.number, self.rate, self._target_tokens = number, rate, target_tokens
         self.norms: list[float] = []
-        """Of encoder, decoder and all; known once the result has been read."""
+        """Gradient norms of encoder, decoder and all; empty until the result is read."""
         self._values, self._copied = torch.stack([value.float() for value in values]), None
         if self._values.device.type == "cuda":
             here = torch.empty(self._values.shape, pin_memory=True)

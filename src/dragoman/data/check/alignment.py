@@ -21,7 +21,7 @@ _WIDE, _NARROW, _MANY = 128, 32, 12_000
 _FEWEST = 20
 """Shifts are not looked for in so few rows."""
 _ONE_LANGUAGE = 0.7
-"""Where the sides have so much of their words in common, both are of one language."""
+"""Share of common words from which both sides are taken to be of one language."""
 _SURE = 4.0
 """Log-odds from which a text clearly belongs to a side."""
 _CHANGE = 30.0
@@ -40,7 +40,7 @@ class _Trigrams(NamedTuple):
     bounds: Numbers
     """Row n has the trigrams from ``bounds[n]`` to ``bounds[n + 1]``, [N + 1]."""
     seen: Numbers
-    """How often each hash comes, [H]."""
+    """Count of each hash, [H]."""
 
     def sums(self, table: Numbers) -> Numbers:
         """Sum of what ``table`` [H, D] has for the trigrams of each row: [N, D]."""

@@ -1,4 +1,4 @@
-"""What is in a file of pairs, what is wrong with it, and what a model can learn from it.
+"""Checks a file of pairs: counts what it contains, finds what is odd, and fixes what it can.
 
 The pairs are put on disk as Arrow columns, where every search runs over columns, not over lines.
 

@@ -1,4 +1,4 @@
-"""What pairs show beside others: repetitions, overlap with a test, unusual lengths, their order.
+"""Compares pairs with each other: repetitions, overlap with a test, unusual lengths, order.
 
 Repetitions are judged by hashes of whole texts: without case, punctuation and spaces, unless these
 are what the pairs are about.

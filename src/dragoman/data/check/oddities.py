@@ -1,4 +1,4 @@
-"""What can be odd about one pair by itself.
+"""Finds pairs that are odd by themselves, without comparison with other pairs.
 
 A column is searched by Arrow's regular expressions (RE2: time linear in the text, whatever it
 holds); only the few rows that match are then looked at one by one in Python.
@@ -30,12 +30,12 @@ _PATTERNS = {
     "lost characters": "[\u0081\u008d\u008f\u0090\u009d\ufffd]",
     "private characters": "[\ue000-\uf8ff]",
 }
-"""What is told and not cleaned, and an expression that finds it."""
+"""Kinds of oddity that are reported but not cleaned, each with an expression that finds it."""
 _WORD = "[\\pL\\pN]"
 
 
 def oddities(corpus: Corpus, *, two_languages: bool) -> Iterator[Finding]:
-    """What single pairs have, text by text and side against side."""
+    """Yield the findings about single texts, then those about the two sides of a pair."""
     for kind, (expression, _) in REPAIRS.items():
         yield _in_texts(corpus, kind, expression, partial(changed, kind))
     yield _in_texts(corpus, "mixed scripts", TWO_SCRIPTS, mixed_scripts)
@@ -87,7 +87,7 @@ def _unless_usual(corpus: Corpus, kind: str, rows: Rows, detail: Callable[[int],
 
 
 def _matched(expression: str, text: str) -> str:
-    """What an expression matches; empty where it does not."""
+    """The match of an expression, with a few words around it; empty if there is none."""
     found = re.search(expression, text)
     if not found:
         return ""

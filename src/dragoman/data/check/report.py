@@ -141,7 +141,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``dragoman check`` knows about a corpus."""
+    """The results of ``dragoman check`` for one corpus."""
 
     files: tuple[str, ...]
     total_lines: int
@@ -151,11 +151,11 @@ class Report:
     source: Side
     target: Side
     findings: tuple[Finding, ...]
-    """What is odd about the usable pairs, most severe first."""
+    """Findings about the usable pairs, most severe first."""
     changes: tuple[Change, ...] = ()
-    """What ``--fix`` does."""
+    """Changes that ``--fix`` makes, by kind."""
     cleaned: str = ""
-    """What ``--fix`` wrote."""
+    """A line about the file that ``--fix`` wrote; empty without ``--fix``."""
 
     def lines(self) -> list[str]:
         """Plain text for a terminal: the size, what is wrong, what to expect."""

@@ -46,7 +46,7 @@ class DecoderProducts(NamedTuple):
     """The products of one step with the weights."""
 
     layers: list[tuple[Product, Product]]
-    """Of each layer the products with its input and with its state."""
+    """The products of each layer: with its input, and with its state."""
     feedback: Product | None
     """The first layer's product with what attention feeds back, [N, H] -> [N, GH]."""
     attention: Over | None
