@@ -39,8 +39,7 @@ class Export:
     """Store weights in 8 bits: a quarter of the size, and faster."""
     shortlist: bool = True
     """Learn the likely target words of each source word from the training
-    pairs, if the folder still has them; translate --no-shortlist does
-    without."""
+    pairs, if the folder still has them. Every search can do without it."""
     zip: bool = False
     """Write one zip file."""
     licence: str = ""

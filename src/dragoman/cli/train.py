@@ -36,8 +36,8 @@ class Train:
     """A TOML file of options; options of the command line override it."""
     seeds: PositiveCount = 1
     """Number of models to train, one after the other, with training.seed and
-    the seeds after it. They share the split and the budget, stand in --out
-    as seed-1, seed-2 ..., and translate together when --out is named."""
+    the seeds after it. They share the split and the budget. Each has a folder
+    (seed-1, seed-2 ...) in the model folder, which is their ensemble."""
     options: AllOptions = field(default_factory=Config)
 
 
