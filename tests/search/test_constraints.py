@@ -113,6 +113,8 @@ def test_lengths_are_relative_to_the_source() -> None:
         SearchOptions(min_ratio=0.5, max_ratio=1.5), Source(np.arange(9, dtype=np.int32))
     )
     assert (asked.source_length, asked.min_length, asked.max_length) == (9, 4, 33)
+    nine = Source(np.arange(9, dtype=np.int32))
+    assert constraints_of(SearchOptions(max_ratio=1.5, max_added=4), nine).max_length == 17
 
 
 def test_an_output_ends_where_no_word_is_left() -> None:

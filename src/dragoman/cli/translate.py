@@ -106,8 +106,10 @@ def main(asked: Translate, given: Given) -> int:
     answers = chain.from_iterable(
         model.stream(block, attention=looks, dictionary=dictionary, **options) for block in blocks
     )
-    links = []
+    links, cut = [], list[int]()
     for number, answer in enumerate(answers):
+        if answer.hypotheses and not answer.hypotheses[0].complete:
+            cut.append(number + 1)
         print(_line(asked, model, answer, wrong.get(number)), flush=typed)
         if number == 0 and asked.attention is not None:
             _draw(answer, asked.attention)
@@ -116,6 +118,11 @@ def main(asked: Translate, given: Given) -> int:
             links.append(f"{pharaoh(answer.source, answer.hypotheses, *tokenizers)}\n")
     if asked.alignments is not None:
         write_text(asked.alignments, "".join(links))
+    if cut:
+        lines = (
+            f"line {cut[0]}" if len(cut) == 1 else f"{len(cut)} lines, the first of them {cut[0]}"
+        )
+        _say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
     return 1 if wrong else 0
 
 

@@ -366,8 +366,11 @@ class SearchOptions:
     min_ratio: Annotated[float, Range(0, below=1000)] = 0.0
     """Shortest output, as a multiple of the source's tokens."""
     max_ratio: Annotated[float, Range(0, below=1000)] = 2.0
-    """Longest output, as a multiple of the source's tokens; 20 tokens are
-    added to it."""
+    """Longest output, as a multiple of the source's tokens; max_added tokens
+    are added to it."""
+    max_added: Annotated[int | Auto, Range(0, below=10**6)] = "auto"
+    """Tokens by which an output may be longer than that (auto: 20, or as many
+    as the longest target of the training pairs needs)."""
     temperature: Annotated[float, Range(0, below=1e6)] = 0.0
     """Draw each token at random at this temperature; 0: search instead."""
     top_k: Count = 0

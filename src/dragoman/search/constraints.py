@@ -16,6 +16,9 @@ from dragoman.search.hypotheses import NOTHING, Frontier
 from dragoman.search.network import Integers, Numbers
 from dragoman.search.phrases import Banned, Phrases, Tokens
 
+USUALLY_ADDED = 20
+"""``search.max_added`` where no training pair needs more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
@@ -49,7 +52,8 @@ class Constraints:
 def constraints_of(options: SearchOptions, source: Source) -> Constraints:
     """The constraints that the options set for ``source``; its seed depends on these two alone."""
     tokens = len(source)
-    shortest, longest = round(options.min_ratio * tokens), int(options.max_ratio * tokens) + 20
+    added = USUALLY_ADDED if options.max_added == "auto" else options.max_added
+    shortest, longest = round(options.min_ratio * tokens), int(options.max_ratio * tokens) + added
     seed = zlib.crc32(source.ids.tobytes(), options.sampling_seed)
     return Constraints(tokens, shortest, longest, seed)
 

@@ -9,6 +9,7 @@ import torch
 
 from dragoman.config.options import Config, TrainingOptions, seconds
 from dragoman.data.corpus import Corpus
+from dragoman.search.constraints import USUALLY_ADDED
 
 _LONGEST_WORD = 40
 """Most tokens of the median line where lines are words."""
@@ -23,8 +24,9 @@ def resolve(config: Config, train: Corpus) -> Config:
 
     Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
     epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
-    processor costs more time than it saves. ``training.patience`` stays ``"auto"``: it depends on
-    limits that each command may change (:func:`patience`).
+    processor costs more time than it saves. ``search.max_added`` lets outputs be as long as the
+    targets, where that is more than the usual number. ``training.patience`` stays ``"auto"``: it
+    depends on limits that each command may change (:func:`patience`).
     """
     tokens = int(train.target_lengths.sum()) + len(train)
     model, training, metric = config.model, config.training, _metric(config, train)
@@ -61,7 +63,11 @@ def resolve(config: Config, train: Corpus) -> Config:
         "threads": torch.get_num_threads(),
     }
     chosen = {name: v for name, v in choices.items() if getattr(training, name) == "auto"}
-    return replace(config, model=model, training=replace(training, **chosen))
+    search = config.search
+    added = math.ceil((train.target_lengths - search.max_ratio * train.source_lengths).max())
+    if search.max_added == "auto" and added > USUALLY_ADDED:
+        search = replace(search, max_added=added)
+    return replace(config, model=model, training=replace(training, **chosen), search=search)
 
 
 def patience(options: TrainingOptions) -> int:
