@@ -432,12 +432,16 @@ class Model:
             name = f"{len(texts)} pairs"
             return examples_of(texts, name, multiple_references=multiple_references)
         files, faults = [Path(item) for item in items if not isinstance(item, tuple)], Faults()
-        found = read_pairs(files, self.reading(**reading), faults)
-        texts, name = [(pair.source, pair.target) for pair in found], " ".join(map(str, files))
-        made = examples_of(texts, name, multiple_references=multiple_references)
+        found = list(read_pairs(files, self.reading(**reading), faults))
         for line in faults.notes:
             say(line)
-        return replace(made, left_out=faults.total)
+        return examples_of(
+            [(pair.source, pair.target) for pair in found],
+            " ".join(map(str, files)),
+            multiple_references=multiple_references,
+            places=[(pair.line, pair.record) for pair in found],
+            left_out=faults.total,
+        )
 
 
 def _network(folder: ModelFolder | Bundle, search: SearchOptions) -> Network[Any, Any]:

@@ -133,3 +133,25 @@ def test_the_signature_names_every_choice_that_changes_outputs() -> None:
         changed = replace(SearchOptions(), **{option.name: "other"})
         said = f"{option.name}:other" in signature(changed).split("|")
         assert said == (option.name != "batch_size")
+
+
+def test_lines_are_those_of_the_file() -> None:
+    """Of six lines the second and the fifth are no pairs; a record of the file may have two."""
+    pairs, places = PAIRS, [(1, 1), (3, 3), (5, 4), (8, 6)]
+    examples = examples_of(pairs, "t.tsv", places=places, left_out=2)
+    result = evaluate_examples(Parrot({}), examples, SearchOptions(), training=LEARNED)  # type: ignore[arg-type]
+    copied = result.tree(2)["mistakes"]["copied"]
+    assert copied["lines"] == [1, 3, 5, 8] and copied["cases"][1]["line"] in (1, 3, 5, 8)
+    assert result.examples.by_record(result.outputs) == ["cat", "", "lead", "dog", "", "lead"]
+    grouped = examples_of(pairs, "t.tsv", multiple_references=True, places=places, left_out=2)
+    assert [grouped.line(source) for source in range(3)] == [1, 3, 5]
+    assert grouped.by_record(["x", "y", "z"]) == ["x", "", "y", "z", "", "y"]
+
+
+def test_one_answer_for_every_source_is_named() -> None:
+    said = "every output is the same, whatever the source: 'D'"
+    same = evaluate(Parrot({"cat": "D", "dog": "D"}), [PAIRS[0], PAIRS[2]])
+    assert said in same.notes
+    other = evaluate(Parrot({"cat": "D", "dog": "K"}), [PAIRS[0], PAIRS[2]])
+    assert said not in other.notes
+    assert said not in evaluate(Parrot({"cat": "D"}), PAIRS[:1]).notes

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,26 @@ def test_scores_are_sacrebleus() -> None:
         f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{version}"
     )
     assert scores["chrf"].signature.startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:0")
+
+
+@pytest.mark.parametrize(
+    ("text", "package", "names"),
+    [
+        ("今天下午我们去公园散步吧。", "", ("zh", "zh")),
+        ("今日は公園を散歩しましょう。", "ipadic", ("ja-mecab", "char")),
+        ("오늘 오후에 공원을 산책합시다.", "mecab_ko", ("ko-mecab", "char")),
+        ("วันนี้เราไปเดินเล่นในสวนกันเถอะ", "", ("char", "char")),
+        ("We walk through 北京 today.", "", ("13a", "13a")),
+        ("123 , 45 !", "", ("13a", "13a")),
+    ],
+)
+def test_bleu_is_tokenized_by_script(text: str, package: str, names: tuple[str, str]) -> None:
+    """A text that differs in one letter shares most of its tokens: BLEU is neither 0 nor 100."""
+    is_there = not package or find_spec(package) is not None
+    wrong = text[:4] + "x" + text[5:]
+    bleu = score_texts([wrong], [text])["bleu"]
+    assert f"|tok:{names[0] if is_there else names[1]}" in bleu.signature
+    assert 10 < bleu.value() < 95 or names[0] == "13a"
 
 
 def test_bleu_by_hand() -> None:

@@ -50,7 +50,8 @@ class Evaluate:
     json: bool = False
     """Print JSON instead of a table."""
     outputs: OutputFile = None
-    """Write the model's outputs into this file, one a line."""
+    """Write the model's outputs into this file: one line for each of the test
+    file, empty for what is not a pair."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, cuda:1 or mps."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
@@ -81,7 +82,9 @@ def main(asked: Evaluate, given: Given) -> int:
     for note in dict.fromkeys(note for result in results for note in result.notes):
         _say(note)
     if asked.outputs is not None:
-        write_text(asked.outputs, "".join(f"{line}\n" for line in results[0].outputs))
+        write_text(
+            asked.outputs, "".join(f"{line}\n" for line in examples.by_record(results[0].outputs))
+        )
     found = list(zip(map(str, folders), results, strict=True))
     against = {name: compare(results[0].measures, r.measures) for name, r in found[1:]}
     if asked.json:

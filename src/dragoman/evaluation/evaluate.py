@@ -37,7 +37,7 @@ class Evaluation:
     breakdown: Breakdown
     """Scores of parts of the test set."""
     mistakes: dict[str, list[int]]
-    """For each kind of ``MISTAKES`` its lines, counted from 0; those with most edits first."""
+    """For each kind of ``MISTAKES`` its sources, counted from 0; those with most edits first."""
     calibration: dict[str, Any] | None = None
     """How well confidence agrees with accuracy; None for a model without confidence."""
     notes: tuple[str, ...] = ()
@@ -48,9 +48,9 @@ class Evaluation:
         return json.dumps(self.tree(cases), ensure_ascii=False, indent=1)
 
     def _case(self, line: int) -> dict[str, Any]:
-        """One line of the test set, numbered from 1 as in a file of outputs."""
+        """One source of the test set, with its line in the file."""
         return {
-            "line": line + 1,
+            "line": self.examples.line(line),
             "source": self.examples.sources[line],
             "output": self.outputs[line],
             "references": self.examples.references[line],
@@ -76,7 +76,7 @@ class Evaluation:
                 kind: {
                     "meaning": MISTAKES[kind],
                     "count": len(lines),
-                    "lines": sorted(line + 1 for line in lines),
+                    "lines": sorted(map(self.examples.line, lines)),
                     "cases": [self._case(line) for line in lines[:cases]],
                 }
                 for kind, lines in self.mistakes.items()
@@ -181,6 +181,8 @@ def _notes(examples: Examples, result: Evaluation, training: TrainingPairs | Non
             f"{changed} of {len(after)} references were normalised as the model's training targets "
             "were (--raw-references compares with the references as they are)"
         )
+    if lines > 1 and len(set(result.outputs)) == 1:
+        yield f"every output is the same, whatever the source: {result.outputs[0]!r}"
     if all(m.key != "ter" for m in result.measures):
         yield "TER was left out: on lines this long it would take minutes"
     if training is None:

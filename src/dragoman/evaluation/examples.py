@@ -12,6 +12,8 @@ from dragoman.files import parse_json
 from dragoman.layout import CORPUS, RECORD, VALIDATION
 
 Pairs = Sequence[tuple[str, str]]
+Place = tuple[int, int]
+"""Where a pair stands in its file: the line, and the record; both counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,20 @@ class Examples:
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     """At least one text for each source."""
+    places: tuple[tuple[Place, ...], ...]
+    """Of each source, where the pairs stand that it was made of."""
     left_out: int = 0
-    """Number of lines of the test file that are not pairs."""
+    """Number of records of the test file that are not pairs."""
+
+    def line(self, source: int) -> int:
+        """The line of the file where a source first stands."""
+        return self.places[source][0][0]
+
+    def by_record(self, outputs: Sequence[str]) -> list[str]:
+        """The output for each record of the file; empty for a record that is not a pair."""
+        found = zip(self.places, outputs, strict=True)
+        texts = {record: text for places, text in found for _, record in places}
+        return [texts.get(n, "") for n in range(1, len(texts) + self.left_out + 1)]
 
     def with_references(self, change: Callable[[str], str]) -> Examples:
         """A copy in which ``change`` is applied to every reference."""
@@ -32,7 +46,12 @@ class Examples:
 
 
 def examples_of(
-    pairs: Iterable[tuple[str, str]], name: str, *, multiple_references: bool = False
+    pairs: Iterable[tuple[str, str]],
+    name: str,
+    *,
+    multiple_references: bool = False,
+    places: Sequence[Place] = (),
+    left_out: int = 0,
 ) -> Examples:
     """Make a test set of ``pairs``, in their order.
 
@@ -42,6 +61,8 @@ def examples_of(
         multiple_references: take each source once, with all its targets as references (as for the
             several pronunciations of a word). Otherwise each pair is an example of its own, as is
             usual for translation.
+        places: where each pair stands in its file; pairs of no file are counted.
+        left_out: number of records of the file that are not pairs.
 
     Raises:
         DataError: there are no pairs.
@@ -49,13 +70,15 @@ def examples_of(
     pairs = list(pairs)
     if not pairs:
         raise DataError("there is nothing to score", place=name)
-    if not multiple_references:
-        sources, targets = tuple(s for s, _ in pairs), tuple((t,) for _, t in pairs)
-        return Examples(name, sources, targets)
-    found: dict[str, dict[str, None]] = {}
-    for source, target in pairs:
-        found.setdefault(source, {})[target] = None
-    return Examples(name, tuple(found), tuple(map(tuple, found.values())))
+    places = places or [(number, number) for number in range(1, len(pairs) + 1)]
+    groups = dict[str | int, list[int]]()
+    for row, (source, _) in enumerate(pairs):
+        groups.setdefault(source if multiple_references else row, []).append(row)
+    rows = groups.values()
+    sources = tuple(pairs[same[0]][0] for same in rows)
+    targets = tuple(tuple(dict.fromkeys(pairs[row][1] for row in same)) for same in rows)
+    found = tuple(tuple(places[row] for row in same) for same in rows)
+    return Examples(name, sources, targets, found, left_out)
 
 
 def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Examples:

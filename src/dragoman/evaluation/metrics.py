@@ -8,8 +8,10 @@ statistics only once (the design of sacreBLEU, Post 2018). To add a score, call 
 :func:`measures` and name it in :data:`TEXT_SCORES`.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
 
@@ -27,6 +29,15 @@ TEXT_SCORES = ("bleu", "chrf", "ter", "exact", "errors")
 _MOST_TER_WORK = 2e7
 """Largest sum of cubed line lengths. TER tries to shift every span of words, which takes about half
 a microsecond times this sum."""
+_SCRIPTS = {
+    "zh": "[\u3400-\u9fff]",
+    "ja-mecab": "[\u3040-\u30ff]",
+    "ko-mecab": "[\uac00-\ud7a3]",
+    "char": "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]",  # Thai, Lao, Burmese, Khmer
+}
+"""The letters for which a tokenizer of sacreBLEU is made."""
+_PACKAGES = {"ja-mecab": "ipadic", "ko-mecab": "mecab_ko"}
+"""What a tokenizer needs beside sacreBLEU."""
 
 Sums = npt.NDArray[np.float64]
 References = Sequence[Sequence[str]]
@@ -83,7 +94,8 @@ def measures(
     if not outputs:
         raise DataError("there is nothing to score")
     found = []
-    for name, metric in (("BLEU", BLEU(force=True)), ("chrF", CHRF()), ("TER", TER())):
+    bleu = BLEU(force=True, tokenize=_bleu_tokenizer(references))
+    for name, metric in (("BLEU", bleu), ("chrF", CHRF()), ("TER", TER())):
         if (key := name.lower()) in keys:
             if key != "ter" or _ter_work(outputs, references) <= _MOST_TER_WORK:
                 found.append(_sacrebleu(name, metric, outputs, references))
@@ -104,6 +116,22 @@ def _sacrebleu(name: str, metric: Any, outputs: Sequence[str], references: Refer
 
     signature = str(metric.get_signature())
     return Measure(name.lower(), name, signature, statistics, formula, higher=name != "TER")
+
+
+def _bleu_tokenizer(references: References) -> str:
+    """The name of sacreBLEU's tokenizer that suits the script of most letters of the references.
+
+    Japanese and Korean are cut into words where the packages are installed that do it
+    (``sacrebleu[ja]``, ``sacrebleu[ko]``), else into characters.
+    """
+    text = "".join(text for right in references for text in right)
+    counts = {name: len(re.findall(letters, text)) for name, letters in _SCRIPTS.items()}
+    if 2 * sum(counts.values()) <= len(re.findall(r"\w", text)):
+        return "13a"
+    if 10 * counts["ja-mecab"] > counts["zh"]:  # Japanese is written in Han and kana
+        counts["zh"] = 0
+    name = max(counts, key=lambda name: counts[name])
+    return name if find_spec(_PACKAGES.get(name, "sacrebleu")) else "char"
 
 
 def _ter_work(outputs: Sequence[str], references: References) -> int:

@@ -21,6 +21,7 @@ from dragoman.model.folder import load_setup, save_setup
 from dragoman.runs.history import utf8_text
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.plan import resolve
+from dragoman.training.validation import check_metric
 
 _TRAINING = (
     # when the run ends
@@ -91,6 +92,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     prepared = prepare(files, out, config, note)
     resolved = resolve(prepared.config, prepared.train)
     check_options(resolved)
+    check_metric(prepared)
     record = {
         "asked": asked_for(config),
         "data": digest,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dragoman.data.prepare import Prepared
+from dragoman.errors import OptionError
 from dragoman.evaluation.baselines import answers_without_model, no_better, training_pairs
 from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.likelihood import likelihood
@@ -96,6 +97,21 @@ def verdict(folder: Path, prepared: Prepared, scores: dict[str, float]) -> str:
         for name, texts in answers.items()
     }
     return no_better({SCORES[key].label: scores[key] for key in TRANSLATION_SCORES}, found)
+
+
+def check_metric(prepared: Prepared) -> None:
+    """Refuse a metric that stays 0 on the held-out pairs even when every translation is right.
+
+    BLEU (Papineni et al. 2002) is 0 where no reference has four words.
+
+    Raises:
+        OptionError: ``training.metric`` is such a one.
+    """
+    metric = prepared.config.training.metric
+    texts = [prepared.target.normalize(target) for _, target in _spread(prepared)]
+    if metric == "bleu" and measures(texts, [(text,) for text in texts], ("bleu",))[0].value() == 0:
+        cause, cure = "it is always 0 on targets of fewer than four words", "try --metric chrf"
+        raise OptionError(cause, place="training.metric 'bleu'", cure=cure)
 
 
 def _sample(answer: Translation, reference: str) -> dict[str, Any]:
