@@ -20,10 +20,11 @@ from typing import Any
 import uvicorn
 
 from dragoman.config.options import Config, ModelOptions, SearchOptions, SideOptions
+from dragoman.data.setup import save_setup
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation.confidence import Confidence
 from dragoman.model.build import build_model
-from dragoman.model.folder import save_setup, save_weights
+from dragoman.model.folder import save_weights
 from dragoman.search.translator import Translator
 from dragoman.serving.app import build_app
 from dragoman.serving.gate import Protocol

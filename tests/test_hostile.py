@@ -25,11 +25,12 @@ from dragoman.data import streams
 from dragoman.data.corpus import Corpus
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.setup import save_setup
 from dragoman.data.vectors import read_vectors
 from dragoman.data.vocabulary import build_normalizer, load_tokenizer, train_tokenizer
 from dragoman.errors import DragomanError, OptionError
 from dragoman.model.build import build_model
-from dragoman.model.folder import load_folder, save_setup, save_weights
+from dragoman.model.folder import load_folder, save_weights
 from dragoman.runs.history import read_metrics
 from dragoman.training.checkpoint import load_checkpoint, save_checkpoint
 from dragoman.training.run import train

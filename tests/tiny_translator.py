@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -11,8 +12,12 @@ from dragoman.config.options import ModelOptions, SideOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
+from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
+from dragoman.runtime.sessions import network_of
+from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
+from dragoman.search.network import Network
 from dragoman.search.translator import Translator
 
 TEXT = ["the cat sat on a mat , near the dog .", "a category of cats", "dogs sit !"]
@@ -28,6 +33,7 @@ def translator(
     longest: int = 30,
     copies: float | None = None,
     scale: float = 3.0,
+    library: str = "torch",
 ) -> Translator:
     """A translator whose answers differ from line to line.
 
@@ -37,9 +43,10 @@ def translator(
         longest: maximum number of source tokens at a time.
         copies: the bias of the gate between copying (below 0) and generating.
         scale: factor of the weights, for answers that are more or less sure.
+        library: what computes: ``torch``, or ONNX Runtime in ``fp32`` or ``int8``.
     """
     tokens = train_tokenizer(TEXT * 3, replace(SideOptions(), level=level, vocabulary=60))  # type: ignore[arg-type]
-    networks = []
+    networks = list[Network[Any, Any]]()
     for member in range(members):
         torch.manual_seed(4 + member)
         options = replace(ModelOptions(), embedding=12, hidden=16, dropout=0.0)
@@ -51,6 +58,10 @@ def translator(
             model.output.bias[EOS] = 1.0
             if copies is not None and model.copying is not None:
                 model.copying.gate.bias[:] = copies
-        networks.append(TorchNetwork(model))
+        tensors = {name: one.numpy() for name, one in tensors_of(model).items()}
+        tensors = quantized(tensors) if library == "int8" else tensors
+        sizes = len(tokens), len(tokens)
+        network = TorchNetwork(model) if library == "torch" else None
+        networks.append(network or network_of(chosen, Weights(tensors, "memory"), sizes))
     scorer = BatchedScorer(*networks)
     return Translator(scorer, tokens, tokens, longest=longest, others=[tokens] * (members - 1))

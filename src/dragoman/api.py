@@ -14,8 +14,8 @@ from dragoman.data.readers import read_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
 from dragoman.files import replacing
-from dragoman.layout import CORPUS, TRAIN, members
-from dragoman.runtime.bundle import Bundle, is_bundle, load_bundle
+from dragoman.layout import BUNDLE, CORPUS, TRAIN, members
+from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
 from dragoman.search.request import Request
@@ -50,11 +50,11 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
     return Model(models[0], models[1:])
 
 
-def _loaded(path: Path, device: str) -> ModelFolder | Bundle:
-    if is_bundle(path):
-        if device != "cpu":
-            raise OptionError("a bundle runs on the processor", place="device", cure="cpu")
-        return load_bundle(path)
+def _loaded(path: Path, device: str) -> ModelFolder | RuntimeFolder:
+    if device == "cpu":
+        return load_runtime(path)
+    if path.is_file() or (path / BUNDLE).exists():
+        raise OptionError("a bundle runs on the processor", place="device", cure="cpu")
     from dragoman.model.folder import load_folder
 
     return load_folder(path, device)
@@ -99,21 +99,21 @@ def export(
     from dragoman.export.parity import parity
 
     model, corpus = load(folder), Path(folder) / CORPUS / TRAIN
-    loaded = model.torch_folder("exported")
+    reference = Model(model.torch_folder("exported"))
     some = model.examples(pairs)
     texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
     training = Corpus(corpus) if shortlist and corpus.exists() else None
 
-    def check(bundle: Bundle) -> dict[str, Any]:
-        other = Model(bundle)
-        plain, _ = other.translator({"shortlist": False})
-        shortlisted = None if training is None else other.translator({"shortlist": True})[0]
-        reference, options = model.translator({"int8": False})
-        return parity(reference, plain, shortlisted, texts, options, int8=int8)
+    def check(bundle: RuntimeFolder) -> dict[str, Any]:
+        plain, options = Model(bundle).translator({"shortlist": False, "int8": False})
+        limited, _ = Model(bundle).translator({"shortlist": True, "int8": False})
+        found = None if training is None else limited
+        torchs, _ = reference.translator({"int8": False})
+        return parity(torchs, plain, found, texts, options, int8=int8)
 
+    assert isinstance(model.folder, RuntimeFolder)
     return export_bundle(
-        loaded.path,
-        (loaded.config, loaded.source, loaded.target),
+        model.folder,
         Path(out),
         pairs=None if training is None else map(training.pair, range(len(training))),
         check=check,
@@ -162,7 +162,7 @@ def export_site(
         raise OptionError(cause, place="search.temperature", cure=cure)
     with replacing(Path(out), folder=True) as aside:
         facts = export(folder, aside / "model", pairs, shortlist=False, **options)
-        write_site(aside, load_bundle(aside / "model"), name, languages, read)
+        write_site(aside, load_runtime(aside / "model"), name, languages, read)
     return facts
 
 
@@ -185,7 +185,9 @@ class Model:
     """
 
     def __init__(
-        self, folder: ModelFolder | Bundle, others: Sequence[ModelFolder | Bundle] = ()
+        self,
+        folder: ModelFolder | RuntimeFolder,
+        others: Sequence[ModelFolder | RuntimeFolder] = (),
     ) -> None:
         from dragoman.evaluation.confidence import load_confidence
 
@@ -202,6 +204,7 @@ class Model:
                 continue
             cause = f"cannot answer together with {folder.path}: {why}"
             raise FolderError(cause, place=str(other.path), cure="train both on the same text")
+        self._torch_folder: ModelFolder | None = None
         self._translators: dict[tuple[bool, bool], Translator] = {}
 
     def translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
@@ -331,14 +334,20 @@ class Model:
         Raises:
             UsageError: this is a bundle or an ensemble.
         """
-        place = str(self.folder.path)
-        if isinstance(self.folder, Bundle):
-            cure = "use the model folder that it was exported from"
-            raise UsageError(f"a bundle cannot be {done}", place=place, cure=cure)
+        folder, place = self.folder, str(self.folder.path)
         if self.others:
             cause = f"an ensemble of {1 + len(self.others)} models cannot be {done}"
             raise UsageError(cause, place=place, cure="take one of its models")
-        return self.folder
+        if not isinstance(folder, RuntimeFolder):
+            return folder
+        if folder.facts is not None:
+            cure = "use the model folder that it was exported from"
+            raise UsageError(f"a bundle cannot be {done}", place=place, cure=cure)
+        if self._torch_folder is None:
+            from dragoman.model.folder import load_folder
+
+            self._torch_folder = load_folder(folder.path)
+        return self._torch_folder
 
     def evaluate(
         self,
@@ -371,10 +380,11 @@ class Model:
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
         more: tuple[Measure, ...] = ()
-        if not self.others and not isinstance(folder, Bundle):
+        if not self.others and not (isinstance(folder, RuntimeFolder) and folder.facts):
             from dragoman.evaluation.likelihood import teacher_forced  # torch
 
-            more = teacher_forced(folder.model, tokenizers, pairs, copy=copy)
+            model = self.torch_folder("evaluated").model
+            more = teacher_forced(model, tokenizers, pairs, copy=copy)
         return evaluate_examples(
             translator,
             pairs,
@@ -444,13 +454,13 @@ class Model:
         )
 
 
-def _network(folder: ModelFolder | Bundle, search: SearchOptions) -> Network[Any, Any]:
+def _network(folder: ModelFolder | RuntimeFolder, search: SearchOptions) -> Network[Any, Any]:
     """A model as search uses it."""
-    if isinstance(folder, Bundle):
-        if search.int8 and not folder.int8:
-            cure = "leave it out, or export the bundle with --int8"
-            raise OptionError("the weights of this bundle are in fp32", place="int8", cure=cure)
-        return folder.network(shortlist=search.shortlist)
+    if isinstance(folder, RuntimeFolder):
+        return folder.network(int8=search.int8, shortlist=search.shortlist)
     from dragoman.model.network import TorchNetwork
 
-    return TorchNetwork(folder.model, int8=search.int8)
+    if search.int8:
+        cause, cure = "8-bit numbers are multiplied on the processor", "--device cpu, or --no-int8"
+        raise OptionError(cause, place="search.int8", cure=cure)
+    return TorchNetwork(folder.model)

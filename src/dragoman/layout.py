@@ -23,7 +23,7 @@ A bundle is a folder, or a zip file of one, that runs without torch (:mod:`drago
 fra-eng.bundle/
   bundle.json                    format, digests of all files, parity with the model folder, licence
   encoder.onnx decoder.onnx      the graphs; decoder-shortlist.onnx scores candidates only
-  weights.bin                    their numbers, as ONNX's external data
+  model.safetensors              the weights, in fp32 or 8 bits: ONNX's external data of the graphs
   shortlist.safetensors          the likely target words of each source word
   config.toml source.json target.json confidence.json README.md   as in the model folder
 
@@ -84,11 +84,10 @@ def members(folder: Path) -> list[Path]:
 
 
 BUNDLE = "bundle.json"
-BUNDLE_FORMAT = "1"
+BUNDLE_FORMAT = "2"
 """Version of the bundle's layout and of the graphs in it; stands first in ``bundle.json``."""
 ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-shortlist.onnx"
-NUMBERS = "weights.bin"
 SHORTLIST = "shortlist.safetensors"
-BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, NUMBERS)
+BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, WEIGHTS)
 SITE = "model.json"
 BUNDLE_MAY_HAVE = (SHORT_DECODER, SHORTLIST, CONFIDENCE, CARD)

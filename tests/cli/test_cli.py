@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from dragoman.api import load
 from dragoman.cli import VERBS, main
@@ -23,7 +22,6 @@ from dragoman.cli.train import Train
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import OptionError
 from dragoman.evaluation.confidence import Confidence
-from dragoman.model.eight_bit import has_eight_bit
 from tiny import shared_data
 
 pytestmark = pytest.mark.slow
@@ -188,9 +186,6 @@ def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Pa
     assert "held-out pairs of the training run" in table and "BLEU" in table
 
 
-@pytest.mark.skipif(
-    not has_eight_bit(torch.device("cpu")), reason="this processor has no 8-bit products"
-)
 def test_verbs_that_search_do_so_in_8_bits(
     capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
 ) -> None:

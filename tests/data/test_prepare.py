@@ -13,11 +13,12 @@ from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.data import text as text_module
 from dragoman.data.prepare import Prepared, prepare
+from dragoman.data.setup import save_setup
 from dragoman.data.text import StoredText
 from dragoman.data.tokenizer import UNK
 from dragoman.errors import FolderError, OptionError
 from dragoman.model.build import build_model
-from dragoman.model.folder import save_setup, save_weights
+from dragoman.model.folder import save_weights
 
 WORD = {"level": "word", "vocabulary": 500}
 FRENCH = [f"le chat {'noir' if n % 2 else 'gris'} dort {n} fois" for n in range(60)]

@@ -134,8 +134,6 @@ def test_what_needs_torch_is_refused(bundle: Path, folder: Path, tmp_path: Path)
         export(bundle, tmp_path / "x")
     with pytest.raises(OptionError, match="runs on the processor"):
         load(bundle, device="cuda")
-    with pytest.raises(OptionError, match="weights of this bundle are in fp32"):
-        model.translate(["w1"], int8=True)
     both = load(bundle, folder)  # an ensemble of both kinds
     assert (
         both.translate(["w1 w2"], shortlist=False)[0].text
@@ -174,7 +172,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (lambda path: (path / "bundle.json").write_text("{"), "bundle.json: is missing or damaged"),
     (_json(lambda facts: facts.update(format="9")), "bundle.json: has format '9', this version"),
     (_json(lambda facts: facts.pop("files")), "bundle.json: is missing or damaged"),
-    (_json(lambda facts: facts["files"].pop("weights.bin")), "does not tell 'weights.bin'"),
+    (_json(lambda facts: facts["files"].pop("target.json")), "does not tell 'target.json'"),
     (_json(lambda facts: facts["files"].update(more="0")), "tells of 'more'"),
     (
         lambda path: (path / "source.json").write_text("{}"),
@@ -182,7 +180,7 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     ),
     (_other_graph, "decoder.onnx: is not the graph that config.toml describes"),
     (_told("encoder.onnx", b""), "encoder.onnx: is not the graph"),
-    (_told("weights.bin", b"1" * 100), "weights.bin: has 100 bytes, [0-9]+ expected"),
+    (_told("model.safetensors", b"1" * 100), "model.safetensors: is damaged or no safetensors"),
     (_told("shortlist.safetensors", b"no"), "shortlist.safetensors: is damaged"),
     (_told("config.toml", b"[model]\nhidden = 64\nembedding = 16\n"), "dropout is 'auto'"),
 ]
@@ -203,12 +201,21 @@ def test_a_changed_bundle_is_refused(
 
 
 @pytest.mark.slow
-def test_options_of_another_model_do_not_fit_the_graph(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "other", "message"),
+    [
+        (b"hidden = 32", b"hidden = 34", "model.safetensors: tensor .* expected from config.toml"),
+        (b"reverse_source = false", b"reverse_source = true", "encoder.onnx: is not the graph"),
+    ],
+)
+def test_options_of_another_model_do_not_fit(
+    bundle: Path, tmp_path: Path, option: bytes, other: bytes, message: str
+) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(bundle, changed)
-    text = (changed / "config.toml").read_bytes().replace(b"hidden = 32", b"hidden = 34")
+    text = (changed / "config.toml").read_bytes().replace(option, other)
     _told("config.toml", text)(changed)
-    with pytest.raises(FolderError, match="encoder.onnx: is not the graph"):
+    with pytest.raises(FolderError, match=message):
         load(changed)
 
 

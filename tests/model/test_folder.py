@@ -12,11 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dragoman.config.options import Config, ModelOptions, SideOptions
+from dragoman.data.setup import save_setup
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError
 from dragoman.files import replacing, write_text
 from dragoman.model.build import build_model
-from dragoman.model.folder import load_folder, save_setup, save_weights
+from dragoman.model.folder import load_folder, save_weights
 from dragoman.model.seq2seq import Seq2Seq
 
 

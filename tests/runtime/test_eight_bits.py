@@ -43,18 +43,19 @@ def test_random_rows_give_the_same_sums_as_the_instruction() -> None:
 
 def test_the_graph_computes_the_formula() -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    from dragoman.runtime.bundle import Written, _session
+    from dragoman.runtime.sessions import session
 
     random = np.random.default_rng(2)
     matrix, bias = (random.standard_normal(s).astype(np.float32) for s in ((11, 37), (11,)))
-    weights = Weights(quantized({"w": matrix, "output.weight": matrix}), "here", int8=True)
+    weights = Weights(quantized({"w": matrix, "output.weight": matrix}), "here")
     g = Graph(weights)
-    g.name(g.product(g.read("x"), Matrix("w", (11, 37)), bias), "y")
+    weights.tensors["b"] = bias
+    g.name(g.product(g.read("x"), Matrix("w", (11, 37)), g.weight("b", 11)), "y")
     ends = ({"x": Kind("float32", ["N", 37])}, {"y": Kind("float32", ["N", 11])})
-    session = _session(Written(g, *ends), g.arrays)
+    loaded = session(g.written(*ends))
     x = random.standard_normal((5, 37)).astype(np.float32)
     x[3] = 0  # a row of zeros is no division by zero
-    (y,) = session.run(None, {"x": x})
+    (y,) = loaded.run(None, {"x": x})
     steps = np.maximum(np.abs(x).max(1, keepdims=True), 1e-30) / ACTIVATION_STEPS
     w_steps = np.abs(matrix).max(1) / WEIGHT_STEPS
     sums = np.rint(x / steps) @ np.rint(matrix / w_steps[:, None]).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,8 +19,8 @@ from dragoman.model.build import build_model
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
-from dragoman.runtime.bundle import network_of
 from dragoman.runtime.network import OnnxNetwork
+from dragoman.runtime.sessions import network_of
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
@@ -79,7 +80,7 @@ def runtime_of(
     shortlist: Shortlist | None = None,
 ) -> OnnxNetwork:
     tensors = {name: one.numpy() for name, one in tensors_of(model).items()}
-    weights = Weights(quantized(tensors) if int8 else tensors, "memory", int8=int8)
+    weights = Weights(quantized(tensors) if int8 else tensors, "memory")
     return network_of(options, weights, (size, size), shortlist)
 
 
@@ -230,4 +231,16 @@ def test_missing_unknown_and_misshapen_weights_are_named(tokenizer: Tokenizer) -
         ),
     ):
         with pytest.raises(FolderError, match=message):
-            network_of(options, Weights(wrong, "here", int8=False), (size, size))
+            network_of(options, Weights(wrong, "here"), (size, size))
+
+
+def test_the_environment_limits_the_threads(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, size = options_of(), len(tokenizer)
+    network = runtime_of(options, model_of(options, size), size, int8=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert network.concurrency == 1
+    for text in ("", "0", "many", "9999"):
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert network.concurrency == len(os.sched_getaffinity(0))

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from dragoman.config.options import ModelOptions
+from dragoman.data.setup import read_tensors
+from dragoman.model.folder import tensors_of
 from dragoman.runtime import onnx_file
-from dragoman.runtime.bundle import arrays_of, graphs, places
-from dragoman.runtime.weights import Weights
+from dragoman.runtime.sessions import graphs
+from dragoman.runtime.weights import Weights, quantized
 
-from .test_network import KINDS, options_of
+from .test_network import KINDS, model_of, options_of
 
+onnxruntime = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
 
 
 @pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_every_graph_is_valid(kind: dict[str, object], int8: bool, tmp_path: object) -> None:
+def test_every_file_is_valid_and_runs_alone(
+    kind: dict[str, object], int8: bool, tmp_path: Path
+) -> None:
     options: ModelOptions = options_of(**kind)
-    found = graphs(options, Weights(None, "", int8=int8), (97, 97), shortlist=True)
-    where, size = places(arrays_of(found))
-    assert len(found) == 3 and size > 0
-    for graph, inputs, outputs in found.values():
-        model = onnx.load_from_string(graph.written(inputs, outputs, where))
-        for tensor in model.graph.initializer:
-            if tensor.data_location:  # the checker would look for the file
-                stored = {entry.key: entry.value for entry in tensor.external_data}
-                assert int(stored["offset"]) + int(stored["length"]) <= size
-                length = int(stored["length"])
-                del tensor.external_data[:]
-                tensor.data_location = 0
-                tensor.raw_data = bytes(length)
-        onnx.checker.check_model(model, full_check=True)
-        assert {node.domain for node in model.graph.node} == {""}
+    tensors = {n: one.numpy() for n, one in tensors_of(model_of(options, 97)).items()}
+    (tmp_path / "model.safetensors").write_bytes(save(quantized(tensors) if int8 else tensors))
+    tensors, _ = read_tensors(tmp_path / "model.safetensors", "np")
+    found = graphs(options, Weights(tensors, ""), (97, 97), shortlist=True)
+    assert len(found) == 3
+    for name, graph in found.items():
+        (tmp_path / name).write_bytes(graph.raw)
+        onnx.checker.check_model(str(tmp_path / name), full_check=True)
+        for tensor in onnx.load(str(tmp_path / name)).graph.initializer:
+            if tensor.name in tensors:  # onnx has read it from the file of weights
+                assert np.array_equal(onnx.numpy_helper.to_array(tensor), tensors[tensor.name])
+        assert {node.domain for node in onnx.load_from_string(graph.raw).graph.node} == {""}
+        onnxruntime.InferenceSession(str(tmp_path / name))
 
 
 def test_values_of_every_type_are_read_back() -> None:

@@ -14,16 +14,16 @@ from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.model.build import build_model
-from dragoman.model.eight_bit import has_eight_bit
+from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
+from dragoman.runtime.sessions import network_of
+from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
+from dragoman.search.network import Network
 from dragoman.search.reading import read_pieces
 from dragoman.search.request import Request
 from dragoman.search.translator import Translator
 
-eight_bit = pytest.mark.skipif(
-    not has_eight_bit(torch.device("cpu")), reason="this processor has no 8-bit products"
-)
 TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui .", "dort"]
 
 
@@ -36,16 +36,22 @@ def tokenizer() -> Tokenizer:
     return train_tokenizer(TEXT + words, SIDE)
 
 
-def translator(tokenizer: Tokenizer, *, int8: bool = False, **options: object) -> Translator:
+def translator(
+    tokenizer: Tokenizer, *, int8: bool = False, ends: float = 0, **options: object
+) -> Translator:
+    """A model in torch, or with ``int8`` in ONNX Runtime; ``ends`` makes it end sooner."""
     torch.manual_seed(3)
     chosen = replace(ModelOptions(), **{"embedding": 48, "hidden": 96, "dropout": 0.0} | options)  # type: ignore[arg-type]
     model = build_model(chosen, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.5)  # an untrained model says the same of everything; this one does not
-    return Translator(
-        BatchedScorer(TorchNetwork(model, int8=int8)), tokenizer, tokenizer, longest=30
-    )
+        model.output.bias[EOS] += ends
+    network: Network[Any, Any] = TorchNetwork(model)
+    if int8:
+        tensors = quantized({name: one.numpy() for name, one in tensors_of(model).items()})
+        network = network_of(chosen, Weights(tensors, "memory"), (len(tokenizer), len(tokenizer)))
+    return Translator(BatchedScorer(network), tokenizer, tokenizer, longest=30)
 
 
 def lines(count: int) -> list[str]:
@@ -68,8 +74,8 @@ def lines(count: int) -> list[str]:
         {"attention": "none"},
         {"attention": "bahdanau", "score": "concat"},
         {"input_feeding": True, "score": "dot"},
-        pytest.param({"int8": True}, marks=eight_bit),
-        pytest.param({"int8": True, "cell": "lstm", "decoder_layers": 2}, marks=eight_bit),
+        {"int8": True},
+        {"int8": True, "cell": "lstm", "decoder_layers": 2},
     ],
     ids=str,
 )
@@ -154,15 +160,14 @@ def test_half_characters_are_read_as_unknown(tokenizer: Tokenizer) -> None:
         {},
         {"normalization": "wu", "length_penalty": 0.6, "coverage_penalty": 0.2},
         {"min_ratio": 0.1},
-        pytest.param({"int8": True}, marks=eight_bit),
+        {"int8": True},
     ],
     ids=str,
 )
 def test_a_target_scores_what_its_translation_scored(
     tokenizer: Tokenizer, options: dict[str, object]
 ) -> None:
-    one = translator(tokenizer, int8="int8" in options)
-    one.scorer.networks[0].model.output.bias.data[EOS] += 6  # type: ignore[attr-defined]
+    one = translator(tokenizer, int8="int8" in options, ends=6)
     text = [line for line in lines(40) if 0 < len(line.split()) <= 30]
     search = SearchOptions(beam=4, n_best=4, max_ratio=0.1, unknown="drop", **options)  # type: ignore[arg-type]
     found = [(a, n) for a in one.translate(text, search) for n in range(len(a.texts))]

@@ -22,6 +22,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "copy": (False, True),
     "members": (1, 2),
     "attention": ("luong", "bahdanau", "none"),
+    "library": ("torch", "fp32", "int8"),
     "beam": (1, 3),
     "n_best": (1, 3),
     "temperature": (0.0, 1.0),
@@ -118,7 +119,7 @@ def test_every_allowed_pair_is_there() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['level']}-{case['attention']}")
 def test_settings_work_together(case: Case) -> None:
     case = dict(case)
-    model = {name: case.pop(name) for name in ("copy", "members", "attention")}
+    model = {name: case.pop(name) for name in ("copy", "members", "attention", "library")}
     level = case.pop("level")
     asked = {name: case.pop(name) for name in ("prefix", "must", "never")}
     one, options = translator(level, longest=12, **model), SearchOptions(**case)

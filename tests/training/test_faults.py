@@ -20,10 +20,11 @@ from rich.console import Console
 
 from dragoman.config.options import Config, ModelOptions, SideOptions
 from dragoman.config.toml import merge
+from dragoman.data.setup import save_setup
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
-from dragoman.model.folder import load_folder, save_setup, save_weights
+from dragoman.model.folder import load_folder, save_weights
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint

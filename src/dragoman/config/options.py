@@ -392,9 +392,10 @@ class SearchOptions:
     """Number of lines searched at the same time (auto: 1,024 hypotheses). It
     changes the speed, not the output."""
     int8: bool = False
-    """Multiply 8-bit numbers on a processor with AVX-512 VNNI: 1.6 times as
-    fast with a beam. About one output in thirty changes, on average for
-    no worse (docs/log.md)."""
+    """Multiply 8-bit numbers, on the processor: two to three times as fast.
+    About one output in fifteen changes, on average for no worse
+    (docs/log.md). A bundle in 8 bits always does."""
+
     shortlist: bool = True
     """In a bundle that has a shortlist: score only the likely target words of
     a line's words, those that it can copy, and those that its constraints

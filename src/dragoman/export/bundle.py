@@ -10,36 +10,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
 from dragoman.config.options import Config
-from dragoman.config.toml import to_toml
+from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.data.source import Source
-from dragoman.data.tokenizer import Ids, Tokenizer
+from dragoman.data.tokenizer import Ids
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.files import replacing
-from dragoman.layout import (
-    BUNDLE,
-    BUNDLE_FORMAT,
-    CARD,
-    CONFIDENCE,
-    CONFIG,
-    NUMBERS,
-    SHORTLIST,
-    SOURCE,
-    TARGET,
-    WEIGHTS,
-)
-from dragoman.runtime.bundle import Bundle, arrays_of, digest, graphs, load_bundle, places
+from dragoman.layout import BUNDLE, BUNDLE_FORMAT, CARD, CONFIDENCE, SHORTLIST, WEIGHTS
+from dragoman.runtime.bundle import digest
+from dragoman.runtime.folder import RuntimeFolder, load_runtime
+from dragoman.runtime.sessions import graphs
 from dragoman.runtime.weights import Weights, quantized
 
-Check = Callable[[Bundle], dict[str, Any]]
+Check = Callable[[RuntimeFolder], dict[str, Any]]
 
 
 def export_bundle(
-    folder: Path,
-    setup: tuple[Config, Tokenizer, Tokenizer],
+    folder: RuntimeFolder,
     out: Path,
     *,
     pairs: Iterable[tuple[Source, Ids]] | None,
@@ -52,7 +41,6 @@ def export_bundle(
 
     Args:
         folder: the model folder.
-        setup: its options and tokenizers.
         out: the bundle, a folder or a file.
         pairs: training pairs, from which the shortlist is learned; None: no shortlist.
         check: measures the written bundle; what it returns is kept in the bundle. It raises an
@@ -64,43 +52,34 @@ def export_bundle(
     Returns:
         What the bundle says of itself.
     """
-    config, source, target = setup
-    place, sizes = folder / WEIGHTS, (len(source), len(target))
-    tensors = load_file(place)
-    weights = Weights(quantized(tensors) if int8 else tensors, str(place), int8=int8)
+    config, source, target = _without_paths(folder.config), folder.source, folder.target
+    tensors, sizes = folder.weights.tensors, (len(source), len(target))
+    tensors = quantized(tensors) if int8 else dict(tensors)
     shortlist = None if pairs is None else learn_shortlist(pairs, sizes)
-    found = graphs(config.model, weights, sizes, shortlist=shortlist is not None)
-    weights.require_all_used()
-    arrays = arrays_of(found)
-    where, size = places(arrays)
     with _new_folder(out, zipped) as aside:
-        numbers = np.zeros(size, np.uint8)
-        for name, one in arrays.items():
-            at = where[name].offset
-            numbers[at : at + one.nbytes] = np.frombuffer(one.tobytes(), np.uint8)
-        (aside / NUMBERS).write_bytes(numbers.tobytes())
-        for name, (graph, inputs, outputs) in found.items():
-            (aside / name).write_bytes(graph.written(inputs, outputs, where))
+        save_setup(aside, config, source, target)
+        place = aside / WEIGHTS
+        place.write_bytes(save(tensors, metadata=header(source, target)))
         if shortlist is not None:
             (aside / SHORTLIST).write_bytes(save(shortlist.arrays()))
-        (aside / CONFIG).write_text(to_toml(_without_paths(config)), "utf-8")
-        (aside / SOURCE).write_text(source.json, "utf-8")
-        (aside / TARGET).write_text(target.json, "utf-8")
+        weights = Weights(load_weights(aside, source, target), str(place))
+        written = graphs(config.model, weights, sizes, shortlist=shortlist is not None)
+        for name, graph in written.items():
+            (aside / name).write_bytes(graph.raw)
         for name in (CONFIDENCE, CARD):
-            if (folder / name).exists():
-                shutil.copyfile(folder / name, aside / name)
-        facts = {"format": BUNDLE_FORMAT, "int8": int8}
-        facts |= {"licence": licence, "parity": {}}
+            if (folder.path / name).exists():
+                shutil.copyfile(folder.path / name, aside / name)
+        facts = {"format": BUNDLE_FORMAT, "int8": int8, "licence": licence, "parity": {}}
         facts["files"] = {path.name: digest(path) for path in sorted(aside.iterdir())}
         told = aside / BUNDLE
         told.write_text(json.dumps(facts, indent=1), "utf-8")
-        facts["parity"] = check(load_bundle(aside))
+        facts["parity"] = check(load_runtime(aside))
         told.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return facts
 
 
 def _without_paths(config: Config) -> Config:
-    """The options without the names of files of this machine, and without int8 of torch."""
+    """The options without names of files of this machine, and without int8: the weights tell it."""
     return replace(
         config,
         data=replace(config.data, validation_pairs=()),

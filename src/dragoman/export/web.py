@@ -16,8 +16,8 @@ from pathlib import Path
 
 from dragoman.errors import OptionError
 from dragoman.evaluation.confidence import load_confidence
-from dragoman.layout import CARD, DECODER, ENCODER, NUMBERS, SITE
-from dragoman.runtime.bundle import Bundle
+from dragoman.layout import CARD, DECODER, ENCODER, SITE, WEIGHTS
+from dragoman.runtime.folder import RuntimeFolder
 
 RUNTIME, VERSION = "onnxruntime-web", "1.30.0"
 PACKAGE = f"{RUNTIME}-{VERSION}.tgz"
@@ -31,7 +31,7 @@ _TAKEN = {
 _AT_THE_TOP = ("index.html", "sw.js")
 _LOADED = (
     *("index.html", "page/*", "packages/onnxruntime.*", SITE),
-    *(f"model/{name}" for name in (ENCODER, DECODER, NUMBERS)),
+    *(f"model/{name}" for name in (ENCODER, DECODER, WEIGHTS)),
 )
 """The files that the page uses, which a browser keeps."""
 
@@ -63,7 +63,7 @@ def read_runtime(package: Path) -> dict[str, bytes]:
 
 
 def write_site(
-    site: Path, bundle: Bundle, name: str, languages: tuple[str, str], runtime: Mapping[str, bytes]
+    site: Path, bundle: RuntimeFolder, name: str, languages: tuple[str, str], runtime: Mapping[str, bytes]
 ) -> None:
     """Write the files of a site.
 

@@ -7,7 +7,6 @@ its products are made and passes a :class:`Maker`:
 
     plain                          torch's own product; everywhere unless said otherwise
     fixed                          search: a row's numbers do not depend on the other rows
-    eight_bit                      search in 8-bit integers (:mod:`dragoman.model.eight_bit`)
     gathered (model/gathered.py)   training loops: one gradient of the weight for a whole sequence
 
 A BLAS takes another kernel, or splits its sums elsewhere, when a matrix has few rows, so that a

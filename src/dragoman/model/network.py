@@ -16,8 +16,7 @@ from torch import Tensor
 from dragoman.data.batches import pad
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
-from dragoman.model.eight_bit import eight_bit, require_eight_bit
-from dragoman.model.linear import Maker, fixed
+from dragoman.model.linear import fixed
 from dragoman.model.protocols import Cells, Memory
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.network import Integers, Scores
@@ -31,24 +30,17 @@ class TorchNetwork:
 
     Args:
         model: the model; this puts it into evaluation mode.
-        int8: multiply 8-bit integers (:mod:`dragoman.model.eight_bit`).
-
-    Raises:
-        OptionError: the device has no instructions for products of 8-bit integers.
     """
 
     multiple = 16
     """Matrix libraries compute the last rows of other numbers by other instructions."""
 
-    def __init__(self, model: Seq2Seq, *, int8: bool = False) -> None:
+    def __init__(self, model: Seq2Seq) -> None:
         self.model = model.eval()
         self.device = next(model.parameters()).device
-        if int8:
-            require_eight_bit(self.device)
-        self.make: Maker = eight_bit if int8 else fixed
-        self.products = model.decoder.products(self.make)
-        self.output = model.output.product(self.make)
-        self.gate = None if model.copying is None else model.copying.product(self.make)
+        self.products = model.decoder.products(fixed)
+        self.output = model.output.product(fixed)
+        self.gate = None if model.copying is None else model.copying.product(fixed)
         self.copies = model.copying is not None
         self.attends = model.decoder.attends
 
@@ -76,7 +68,7 @@ class TorchNetwork:
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
         copies, _ = pad([source.copies for source in sources], multiple=width)
         ids, mask, copies = (tensor.to(self.device) for tensor in (ids, mask, copies))
-        return self.model.encode(ids, mask, copies, make=self.make)
+        return self.model.encode(ids, mask, copies, make=fixed)
 
     @torch.inference_mode()
     def step(

@@ -29,19 +29,20 @@ def decoder_step(
     layers = [Layer(f"decoder.layers.{n}", options.cell, i, hidden) for n, i in enumerate(widths)]
     table = SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
     x, found = g.embedded(table, vocabulary, embedding, "token"), None
-    first = layers[0].matrix("weight_input", inputs=slice(0, embedding))
-    projected = g.product(x, first, layers[0].bias(g)[0])
+    first = layers[0].matrix("weight_input", (0, embedding) if feeds else None)
+    projected = g.product(x, first, g("Squeeze", layers[0].bias(g), ints(0)))
     if options.attention == "bahdanau":
         found = _attention(g, options, state[rows * (len(layers) - 1)])  # the last layer's h
     if feeds:
         fed = state[-1] if found is None else found[0]
-        rest = layers[0].matrix("weight_input", inputs=slice(embedding, None))
+        rest = layers[0].matrix("weight_input", (embedding, widths[0]))
         projected = g("Add", projected, g.product(g.read(fed), rest))
     top, news = "", list[Value]()
     for number, layer in enumerate(layers):
         if number:
             entered = g.read(layer.entered(g, top, options))
-            projected = g.product(entered, layer.matrix("weight_input"), layer.bias(g)[0])
+            shift = g("Squeeze", layer.bias(g), ints(0))
+            projected = g.product(entered, layer.matrix("weight_input"), shift)
         after = step(g, layer, projected, state[number * rows : (number + 1) * rows])
         top = g("Add", top, after[0]) if number and options.residual else after[0]
         news += after
@@ -59,14 +60,13 @@ def _attention(g: Graph, options: ModelOptions, queries: Value) -> Sequence[Valu
     hidden = int(options.hidden)
     concat = options.score == "concat"
     if concat:
-        bias = g.weights("decoder.attention.query.bias", hidden)
+        bias = g.weight("decoder.attention.query.bias", hidden)
         matrix = Matrix("decoder.attention.query.weight", (hidden, hidden))
         queries = g.product(g.read(queries), matrix, bias)
     shape = g("Concat", g("Shape", "states", end=1), ints(-1, hidden), axis=0)
     grid = g("Reshape", g("Gather", queries, "taken"), shape)  # [B, Q, H]
     if concat:
-        name = "decoder.attention.energy.weight"
-        v = g.held(name, g.weights(name, 1, hidden).T)
+        v = g("Transpose", g.weight("decoder.attention.energy.weight", 1, hidden), perm=[1, 0])
         sums = g("Add", g("Unsqueeze", grid, ints(2)), g("Unsqueeze", "keys", ints(1)))
         energies = g("Squeeze", g("MatMul", g("Tanh", sums), v), ints(3))  # [B, Q, S]
     else:

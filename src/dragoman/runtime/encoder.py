@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from dragoman.config.options import ModelOptions
-from dragoman.runtime.graph import INT32, INT64, Graph, Matrix, Value, ints
-from dragoman.runtime.onnx_file import Kind, Kinds
+from dragoman.runtime.graph import INT32, INT64, File, Graph, Matrix, Value, ints
+from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan
 from dragoman.runtime.weights import SOURCE_TABLE, Weights
 
@@ -20,10 +20,8 @@ def state_names(options: ModelOptions) -> list[str]:
     return [f"state.{row}" for row in range(rows)]
 
 
-def encoder_graph(
-    options: ModelOptions, weights: Weights, vocabulary: int
-) -> tuple[Graph, Kinds, Kinds]:
-    """Build the graph of an encoder.
+def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> File:
+    """Write the graph of an encoder.
 
     Args:
         options: of the model.
@@ -31,7 +29,7 @@ def encoder_graph(
         vocabulary: number of source tokens.
 
     Returns:
-        The graph; its inputs ``ids`` [B, S] and ``mask`` [B, S], false on padding; its outputs:
+        An ONNX file. Its inputs ``ids`` [B, S] and ``mask`` [B, S], false on padding. Its outputs:
         encoder states ``states`` [B, S, H], the ``keys`` that queries are compared with,
         [B, H, S] ([B, S, H] for the score concat), and the decoder's first state.
     """
@@ -65,7 +63,8 @@ def encoder_graph(
         "states": Kind("float32", ["B", "S", hidden]),
         "keys": Kind("float32", ["B", "I", "J"]),
     }
-    return g, {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}, named | outputs
+    inputs = {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}
+    return g.written(inputs, named | outputs)
 
 
 def _layers(options: ModelOptions) -> list[Layer]:
@@ -103,7 +102,7 @@ def _bridged(g: Graph, options: ModelOptions, finals: list[Value]) -> list[Value
     found = found[-min(more, 0) * rows :] + finals[-rows:] * more  # the last layer is repeated
     if options.bridge == "linear":
         matrix = Matrix("bridge.linear.weight", (hidden, hidden))
-        bias = g.weights("bridge.linear.bias", hidden)
+        bias = g.weight("bridge.linear.bias", hidden)
         found = [g("Tanh", g.product(g.read(state), matrix, bias)) for state in found]
     zero = g("Mul", finals[0], np.float32(0))
     if options.bridge == "zero":

@@ -5,14 +5,14 @@ N rows   I inputs   O outputs   V vocabulary   E embedding
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dragoman.runtime import onnx_file
-from dragoman.runtime.onnx_file import Kinds, Stored
+from dragoman.runtime.onnx_file import Kinds
 from dragoman.runtime.weights import ACTIVATION_STEPS, SCALE, ZERO, Array, Weights
 
 Value = str
@@ -33,15 +33,25 @@ class Matrix(NamedTuple):
 
     name: str
     shape: tuple[int, ...]
-    """Of the whole weight; its last two axes are [O, I]."""
-    at: tuple[int, ...] = ()
-    """Which of several matrices of the weight."""
-    inputs: slice = slice(None)
-    """Which of the inputs; the others belong to another product."""
+    """Of the whole weight: [O, I], or [1, O, I] for a layer with one direction."""
+    inputs: tuple[int, int] | None = None
+    """First and last of the inputs, if others belong to another product."""
+
+
+class File(NamedTuple):
+    """A whole graph as an ONNX file."""
+
+    raw: bytes
+    """It names the weights and does not hold their numbers."""
+    weights: dict[str, Array]
+    """Those that it names."""
 
 
 class Graph:
-    """Collects nodes in the order in which they compute, and the weights that they use.
+    """Collects nodes in the order in which they compute, and names the weights that they use.
+
+    A weight enters as its file has it. Nodes bring it into the order that an operator wants; ONNX
+    Runtime computes nodes that depend on weights alone once, when it loads a graph.
 
     Args:
         weights: of the model.
@@ -50,10 +60,9 @@ class Graph:
 
     def __init__(self, weights: Weights, outer: Graph | None = None) -> None:
         self.weights = weights
-        self.arrays: dict[str, Array] = {} if outer is None else outer.arrays
-        """The weights as nodes use them, which the written graph names but does not hold."""
+        self._used: dict[str, Array] = {} if outer is None else outer._used
         self._nodes: list[bytes] = []
-        self._constants: dict[str, bytes] = {} if outer is None else outer._constants
+        self._constants: dict[bytes, tuple[str, Array]] = {} if outer is None else outer._constants
         self._names: Iterator[int] = count() if outer is None else outer._names
 
     def __call__(self, operator: str, *inputs: Value | Array | np.generic, **given: Any) -> Value:
@@ -79,11 +88,13 @@ class Graph:
         """Make ``value`` an output with the name ``output``."""
         self._nodes.append(onnx_file.node("Identity", [value], [output]))
 
-    def held(self, name: str, values: Array) -> Value:
-        """A weight as a value."""
-        if self.weights.tensors is None:  # only their form is wanted
-            values = np.broadcast_to(np.zeros((), values.dtype), values.shape)
-        self.arrays[name] = values
+    def weight(self, name: str, *shape: int, kind: str = "float32") -> Value:
+        """A weight as a value.
+
+        Raises:
+            FolderError: there is none, or it has another shape or type.
+        """
+        self._used[name] = self.weights(name, *shape, kind=kind)
         return name
 
     def branches(self, condition: Value, then: Graph, other: Graph, outputs: Kinds) -> None:
@@ -94,21 +105,22 @@ class Graph:
         for value, output in zip(found, outputs, strict=True):
             self.name(value, output)
 
-    def written(self, inputs: Kinds, outputs: Kinds, stored: Mapping[str, Stored]) -> bytes:
-        """The whole as the bytes of an ONNX file.
+    def written(self, inputs: Kinds, outputs: Kinds) -> File:
+        """The whole.
 
         Args:
             inputs, outputs: type and shape by name.
-            stored: where the numbers of each weight are.
         """
-        tensors = [onnx_file.tensor(n, one, stored[n]) for n, one in self.arrays.items()]
-        whole = onnx_file.graph(self._nodes, inputs, outputs, [*tensors, *self._constants.values()])
-        return onnx_file.model(whole)
+        offsets = (getattr(one, "offset", 0) for one in self._used.values())  # of a memory map
+        tensors = map(onnx_file.tensor, self._used, self._used.values(), offsets)
+        constants = (onnx_file.tensor(*one) for one in self._constants.values())
+        whole = onnx_file.graph(self._nodes, inputs, outputs, [*tensors, *constants])
+        return File(onnx_file.model(whole), self._used)
 
     def _constant(self, values: Array | np.generic) -> Value:
         values = np.asarray(values)
-        name = f"{values.dtype} {values.shape} {values.tobytes().hex()}"  # equal ones: one name
-        self._constants.setdefault(name, onnx_file.tensor(name, values))
+        key = onnx_file.tensor("", values)  # equal constants have one name
+        name, _ = self._constants.setdefault(key, (f"c{len(self._constants)}", values))
         return name
 
     def read(self, rows: Value) -> Read:
@@ -125,11 +137,10 @@ class Graph:
     def embedded(self, table: str, vocabulary: int, width: int, ids: Value) -> Read:
         """Rows [N, E] of a table of embeddings [V, E], prepared for products."""
         if not self.weights.int8:
-            rows = self.held(table, self.weights(table, vocabulary, width))
-            return Read(self("Gather", rows, ids), None)
-        whole, steps = self.weights.rows(table, vocabulary, width, kind="uint8")
-        step = self("Gather", self.held(table + SCALE, steps[:, None]), ids)
-        return Read(self("Gather", self.held(table, whole), ids), step)
+            return Read(self("Gather", self.weight(table, vocabulary, width), ids), None)
+        rows = self("Gather", self.weight(table, vocabulary, width, kind="uint8"), ids)
+        steps = self("Unsqueeze", self.weight(table + SCALE, vocabulary), ints(1))
+        return Read(rows, self("Gather", steps, ids))
 
     def vectors(self, x: Read) -> Value:
         """Rows in fp32."""
@@ -137,19 +148,22 @@ class Graph:
             return x.rows
         return self("Mul", self("Sub", self("Cast", x.rows, to=FLOAT), np.float32(ZERO)), x.step)
 
-    def product(self, x: Read, matrix: Matrix, bias: Array | None = None) -> Value:
+    def product(self, x: Read, matrix: Matrix, bias: Value | None = None) -> Value:
         """``x W' + b``: [N, I] -> [N, O]."""
-        name = f"{matrix.name}{matrix.at}{matrix.inputs.start or ''}"
-        shift = None if bias is None else self.held(f"{name}.bias", bias)
+        name, shape, inputs = matrix
+        part = self.weight(name, *shape, kind="int8" if self.weights.int8 else "float32")
+        if len(shape) == 3:
+            part = self("Squeeze", part, ints(0))
+        if inputs is not None:
+            part = self("Slice", part, ints(inputs[0]), ints(inputs[1]), ints(1))
         if x.step is None:
-            part = self.weights(matrix.name, *matrix.shape)[matrix.at][:, matrix.inputs]
-            more = () if shift is None else (shift,)
-            return self("Gemm", x.rows, self.held(name, part), *more, transB=1)
-        whole, steps = self.weights.rows(matrix.name, *matrix.shape)
-        part = self.held(name, whole[matrix.at][:, matrix.inputs].T)
-        return self.scaled_product(x, part, self.held(name + SCALE, steps[matrix.at]), shift)
+            return self("Gemm", x.rows, part, *([] if bias is None else [bias]), transB=1)
+        steps = self("Reshape", self.weight(name + SCALE, *shape[:-1]), ints(-1))
+        return self.scaled_product(x, self("Transpose", part, perm=[1, 0]), steps, bias)
 
-    def scaled_product(self, x: Read, matrix: Value, steps: Value, bias: Value | None) -> Value:
+    def scaled_product(
+        self, x: Read, matrix: Value, steps: Value, bias: Value | None = None
+    ) -> Value:
         """The product with an 8-bit matrix [I, O], whose columns have ``steps`` [O]."""
         assert x.step is not None
         sums = self("Cast", self("MatMulInteger", x.rows, matrix, np.uint8(ZERO)), to=FLOAT)

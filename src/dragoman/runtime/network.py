@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, PAD, UNK
 from dragoman.runtime.encoder import state_names
 from dragoman.runtime.shortlist import Shortlist
-from dragoman.runtime.weights import OUTPUT, Array
+from dragoman.runtime.weights import Array
 from dragoman.runtime.words import filled
 from dragoman.search.network import Integers, Scores
 
@@ -54,24 +54,15 @@ def _widened(part: Array, width: int) -> Array:
     return np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=PAD)
 
 
-class Sessions(NamedTuple):
-    """The graphs of a model, loaded into ONNX Runtime."""
-
-    encoder: Any
-    decoder: Any
-    """:func:`dragoman.runtime.words.decoder_graph`, with a shortlist or without."""
-    arrays: Mapping[str, Array]
-    """The weights of the decoder."""
-
-
 class OnnxNetwork:
     """Encodes and steps with ONNX Runtime.
 
     Args:
         options: of the model.
         vocabulary: number of target tokens, V.
-        sessions: the model's graphs.
+        sessions: the graphs of encoder and decoder, loaded into ONNX Runtime.
         shortlist: of a decoder's graph with a shortlist.
+        output: the weights of the output layer [V, H], for a shortlist.
     """
 
     multiple = 2
@@ -81,22 +72,27 @@ class OnnxNetwork:
         self,
         options: ModelOptions,
         vocabulary: int,
-        sessions: Sessions,
+        sessions: tuple[Any, Any],
         shortlist: Shortlist | None = None,
+        output: Array | None = None,
     ) -> None:
         self.vocabulary, self.shortlist = vocabulary, shortlist
         self.copies, self.attends = options.copy, options.attention != "none"
-        self.encoder, self.decoder, arrays = sessions
-        self.output = arrays.get(OUTPUT)
-        self.int8 = self.output is not None and self.output.dtype == np.int8
+        self.encoder, self.decoder = sessions
+        self.output = output
         self._state = state_names(options)
         self._inputs = {one.name for one in self.decoder.get_inputs()}
 
     @property
     def concurrency(self) -> int:
-        """One batch for each processor: a session computes in the thread that calls it."""
+        """One batch for each processor: a session computes in the thread that calls it.
+
+        The environment variable ``OMP_NUM_THREADS`` limits them, as it limits torch.
+        """
         known = hasattr(os, "sched_getaffinity")
-        return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        return min(there, int(asked)) if asked.isdecimal() and int(asked) else there
 
     def prepare_thread(self) -> None:
         """Do nothing: sessions have no threads of their own."""
@@ -177,7 +173,9 @@ class OnnxNetwork:
             taken[known] = True
             union, places = np.flatnonzero(taken), np.cumsum(taken) - 1
             union = np.pad(union, (0, filled(len(union)) - len(union)))
-            output = self.output.take(union, 1 if self.int8 else 0)
+            output = self.output.take(union, 0)
+            if output.dtype == np.int8:
+                output = np.ascontiguousarray(output.T)
             made = {"union": union, "places": places[known], "output": output}
             vars(memory)["made"] = made
         return dict(made)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dragoman.layout import WEIGHTS
 from dragoman.runtime.weights import Array
 
 IR_VERSION, OPSET = 9, 18
@@ -31,13 +32,6 @@ class Kind(NamedTuple):
 Kinds = Mapping[str, Kind]
 Field = tuple[int, int | float | str | bytes]
 """The number and the value of a field of a message."""
-
-
-class Stored(NamedTuple):
-    """Where the numbers of a tensor are: beside the graph, in another file."""
-
-    file: str
-    offset: int
 
 
 def _varint(number: int) -> bytes:
@@ -63,12 +57,12 @@ def message(*fields: Field) -> bytes:
     return b"".join(parts)
 
 
-def tensor(name: str, values: Array, stored: Stored | None = None) -> bytes:
-    """A ``TensorProto``, with its numbers or with the place where they are stored."""
+def tensor(name: str, values: Array, offset: int | None = None) -> bytes:
+    """A ``TensorProto``, with its numbers or with their place in the file of weights."""
     fields = [*((1, size) for size in values.shape), (2, TYPES[values.dtype.name]), (8, name)]
-    if stored is None:
-        return message(*fields, (9, np.ascontiguousarray(values).tobytes()))
-    where = {"location": stored.file, "offset": stored.offset, "length": values.nbytes}
+    if offset is None:
+        return message(*fields, (9, values.tobytes()))
+    where = {"location": WEIGHTS, "offset": offset, "length": values.nbytes}
     entries = ((13, message((1, key), (2, str(one)))) for key, one in where.items())
     return message(*fields, *entries, (14, 1))
 

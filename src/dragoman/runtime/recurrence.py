@@ -10,7 +10,7 @@ import numpy as np
 
 from dragoman.config.options import ModelOptions
 from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
-from dragoman.runtime.weights import SCALE, Array
+from dragoman.runtime.weights import SCALE
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """G of each cell."""
@@ -30,22 +30,26 @@ class Layer(NamedTuple):
     hidden: int
     directions: int = 1
 
-    def matrix(self, which: str, at: int = 0, inputs: slice = slice(None)) -> Matrix:
-        """``weight_input`` or ``weight_hidden`` of a direction."""
+    def matrix(self, which: str, inputs: tuple[int, int] | None = None) -> Matrix:
+        """``weight_input`` or ``weight_hidden``."""
         width = self.inputs if which == "weight_input" else self.hidden
         shape = self.directions, GATES[self.cell] * self.hidden, width
-        return Matrix(f"{self.prefix}.{which}", shape, (at,), inputs)
+        return Matrix(f"{self.prefix}.{which}", shape, inputs)
 
-    def bias(self, g: Graph) -> Array:
+    def bias(self, g: Graph) -> Value:
         """b, [D, GH]."""
-        return g.weights(f"{self.prefix}.bias", self.directions, GATES[self.cell] * self.hidden)
+        return g.weight(f"{self.prefix}.bias", self.directions, GATES[self.cell] * self.hidden)
+
+    def bias_new(self, g: Graph) -> Value:
+        """What a GRU adds to the product of its new gate with h, [D, H]."""
+        return g.weight(f"{self.prefix}.bias_new", self.directions, self.hidden)
 
     def entered(self, g: Graph, x: Value, options: ModelOptions) -> Value:
         """What a layer that is not the first reads of its input [..., I]."""
         if not options.layer_norm:
             return x
         names = (f"{self.prefix}.norm.{which}" for which in ("weight", "bias"))
-        scale, shift = (g.held(name, g.weights(name, self.inputs)) for name in names)
+        scale, shift = (g.weight(name, self.inputs) for name in names)
         return g("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
 
 
@@ -70,12 +74,10 @@ def step(g: Graph, layer: Layer, projected: Value, state: Sequence[Value]) -> li
         i, f, new, o = (g("Tanh" if n == 2 else "Sigmoid", gate) for n, gate in enumerate(gates))
         c = g("Add", g("Mul", f, state[1]), g("Mul", i, new))
         return [g("Mul", o, g("Tanh", c)), c]
-    name = f"{layer.prefix}.bias_new"
-    inner = g.held(name, g.weights(name, 1, width))
     both = ints(2 * width, width)  # reset and update; new
     (i_rz, i_n), (h_rz, h_n) = (g.several(2, "Split", x, both, axis=1) for x in (projected, across))
     r, z = g.several(2, "Split", g("Sigmoid", g("Add", i_rz, h_rz)), axis=1, num_outputs=2)
-    n = g("Tanh", g("Add", i_n, g("Mul", r, g("Add", h_n, inner))))
+    n = g("Tanh", g("Add", i_n, g("Mul", r, g("Add", h_n, layer.bias_new(g)))))
     return [g("Add", n, g("Mul", z, g("Sub", h, n)))]
 
 
@@ -95,13 +97,12 @@ def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> tuple[list[Value],
         The outputs of each direction, [S, B, H], zero on padding; and for each row of state the
         final one of each direction, [B, H].
     """
-    bias = _in_order(layer, layer.bias(g))
-    inner = np.zeros_like(bias)
-    if layer.cell == "gru":
-        new = g.weights(f"{layer.prefix}.bias_new", layer.directions, layer.hidden)
-        inner[:, -layer.hidden :] = new
     held = [_operand(g, layer, which) for which in ("weight_input", "weight_hidden")]
-    held.append(g.held(f"{layer.prefix}.bias", np.concatenate((bias, inner), 1)))
+    bias = layer.bias(g)
+    inner = [g("Mul", bias, np.float32(0))]
+    if layer.cell == "gru":
+        inner = [g.several(3, "Split", *inner, axis=1, num_outputs=3)[0]] * 2 + [layer.bias_new(g)]
+    held.append(g("Concat", _in_order(g, layer, bias), *inner, axis=1))
     given = {"linear_before_reset": 1} if layer.cell == "gru" else {}
     direction = "bidirectional" if layer.directions == 2 else "forward"
     found = g.several(
@@ -121,15 +122,16 @@ def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> tuple[list[Value],
 
 def _operand(g: Graph, layer: Layer, which: str) -> Value:
     """A weight of all directions in fp32, [D, GH, I], with its gates in ONNX's order."""
-    name, shape, *_ = layer.matrix(which)
+    name, shape, _ = layer.matrix(which)
     if not g.weights.int8:
-        return g.held(name, _in_order(layer, g.weights(name, *shape)))
-    whole, steps = (_in_order(layer, one) for one in g.weights.rows(name, *shape))
-    numbers = g("Cast", g.held(name, whole), to=FLOAT)
-    return g("Mul", numbers, g.held(name + SCALE, steps[..., None]))  # once, when it is loaded
+        return _in_order(g, layer, g.weight(name, *shape))
+    numbers = g("Cast", g.weight(name, *shape, kind="int8"), to=FLOAT)
+    steps = g("Unsqueeze", g.weight(name + SCALE, *shape[:-1]), ints(2))
+    return _in_order(g, layer, g("Mul", numbers, steps))
 
 
-def _in_order(layer: Layer, values: Array) -> Array:
-    """``values`` [D, GH, ...] with their gates in ONNX's order."""
-    gates = np.split(values, GATES[layer.cell], 1)
-    return np.concatenate([gates[gate] for gate in _ORDER[layer.cell]], 1)
+def _in_order(g: Graph, layer: Layer, weight: Value) -> Value:
+    """A weight [D, GH, ...] with its gates in ONNX's order."""
+    count = GATES[layer.cell]
+    gates = g.several(count, "Split", weight, axis=1, num_outputs=count)
+    return g("Concat", *(gates[gate] for gate in _ORDER[layer.cell]), axis=1)

@@ -43,18 +43,18 @@ _ONE_ROW = ("copying.gate.weight", "decoder.attention.energy.weight")
 
 
 class Weights:
-    """Gives weights by name, each in the shape that is asked for.
+    """The weights of a model by name, each checked when it is asked for.
 
     Args:
-        tensors: by name, in fp32 or as :func:`quantized` makes them. None: every weight is zero,
-            for a graph of which only the form is wanted.
+        tensors: by name, in fp32 or as :func:`quantized` makes them.
         place: where they come from, for messages.
-        int8: the matrices are in 8 bits.
     """
 
-    def __init__(self, tensors: Mapping[str, Array] | None, place: str, *, int8: bool) -> None:
-        self.tensors, self.place, self.int8 = tensors, place, int8
-        self._unused = set(tensors or ())
+    def __init__(self, tensors: Mapping[str, Array], place: str) -> None:
+        self.tensors, self.place = tensors, place
+        self.int8 = any(one.dtype == np.int8 for one in tensors.values())
+        """The matrices are in 8 bits."""
+        self._unused = set(tensors)
 
     def __call__(self, name: str, *shape: int, kind: str = "float32") -> Array:
         """The tensor ``name``.
@@ -62,8 +62,6 @@ class Weights:
         Raises:
             FolderError: there is none, or it has another shape or type.
         """
-        if self.tensors is None:
-            return np.broadcast_to(np.zeros((), kind), shape)
         found = self.tensors.get(name)
         if found is None:
             raise self._refusal(f"lacks tensor {name!r}")
@@ -72,14 +70,6 @@ class Weights:
             raise self._refusal(f"tensor {name!r} is {held}, {expected} expected from config.toml")
         self._unused.discard(name)
         return found
-
-    def rows(self, name: str, *shape: int, kind: str = "int8") -> tuple[Array, Array]:
-        """A weight in 8 bits [..., O, I], and the value of one step in each of its rows [..., O].
-
-        Raises:
-            FolderError: as when the weight is called.
-        """
-        return self(name, *shape, kind=kind), self(name + SCALE, *shape[:-1])
 
     def require_all_used(self) -> None:
         """Check that every tensor was asked for.

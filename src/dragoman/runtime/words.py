@@ -14,8 +14,8 @@ from dragoman.config.options import ModelOptions
 from dragoman.data.tokenizer import PAD
 from dragoman.runtime.decoder import decoder_step
 from dragoman.runtime.encoder import state_names
-from dragoman.runtime.graph import BOOL, INT32, Graph, Value, ints
-from dragoman.runtime.onnx_file import Kind, Kinds
+from dragoman.runtime.graph import BOOL, INT32, File, Graph, Value, ints
+from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
 
 BLOCK = 64
@@ -27,8 +27,8 @@ _LEAST = 1e-20
 
 def decoder_graph(
     options: ModelOptions, weights: Weights, vocabulary: int, *, shortlist: bool
-) -> tuple[Graph, Kinds, Kinds]:
-    """Build the graph of one step of a decoder, up to the best next words.
+) -> File:
+    """Write the graph of one step of a decoder, up to the best next words.
 
     Args:
         options: of the model.
@@ -37,7 +37,7 @@ def decoder_graph(
         shortlist: score only candidates.
 
     Returns:
-        The graph, its inputs, and its outputs: ``log_probs`` of the best ``top`` words [N, C] and
+        An ONNX file. Its outputs: ``log_probs`` of the best ``top`` words [N, C] and
         the words ``tokens``, or for a ``top`` of 0 those of all words [N, W]; the attention
         ``weights``; and the new state, ``next.K``.
     """
@@ -73,7 +73,7 @@ def decoder_graph(
         inputs |= {"union": Kind("int64", ["U"]), "places": Kind("int64", ["B", "K"])}
         inputs |= {"candidates": Kind("int64", ["B", "K"])}
         inputs["output"] = Kind("int8" if weights.int8 else "float32", ["X", "Y"])
-    return g, inputs, outputs
+    return g.written(inputs, outputs)
 
 
 def filled(count: int) -> int:
@@ -89,31 +89,34 @@ def _logits(
     With a shortlist the weights of the U candidates of all sentences come as the input ``output``,
     and each hypothesis takes the scores of its own K.
     """
-    weights, x = g.weights, g.read(features)
+    x, shape, int8 = g.read(features), (vocabulary, int(options.hidden)), g.weights.int8
     more = filled(vocabulary) - vocabulary
-    bias = np.pad(weights("output.bias", vocabulary), (0, more), constant_values=-math.inf)
+    shift = g.weight("output.bias", vocabulary)
     if shortlist:
-        bias[PAD] = -math.inf  # it fills up the candidates
-    shift: Value = g.held("shortlist.bias" if shortlist else "output.bias", bias)
-    if shortlist:
-        shift = g("Gather", shift, "union")
-    name = OUTPUT
-    if options.tied_output and not weights.int8:
-        name = SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
-    shape = vocabulary, int(options.hidden)
-    if weights.int8:
-        whole, steps = weights.rows(name, *shape)
-        matrix = "output" if shortlist else g.held(OUTPUT, np.pad(whole, ((0, more), (0, 0))).T)
-        scale: Value = g.held(OUTPUT + SCALE, np.pad(steps, (0, more)))
-        scale = g("Gather", scale, "union") if shortlist else scale
-        scores = g.scaled_product(x, matrix, scale, shift)
+        least = np.array([-math.inf], np.float32)
+        shift = g("ScatterElements", shift, ints(PAD), least)  # it fills up the candidates
+        shift, matrix = g("Gather", shift, "union"), "output"
     else:
-        table = np.pad(weights(name, *shape), ((0, more), (0, 0)))
-        matrix = "output" if shortlist else g.held(OUTPUT, table)
+        shift = g("Pad", shift, ints(0, more), np.float32(-math.inf))
+        name, kind = output_name(options, g.weights), "int8" if int8 else "float32"
+        matrix = g("Pad", g.weight(name, *shape, kind=kind), ints(0, 0, more, 0))
+        matrix = g("Transpose", matrix, perm=[1, 0]) if int8 else matrix
+    if int8:
+        steps = g.weight(OUTPUT + SCALE, vocabulary)
+        steps = g("Gather", steps, "union") if shortlist else g("Pad", steps, ints(0, more))
+        scores = g.scaled_product(x, matrix, steps, shift)
+    else:
         scores = g("Gemm", x.rows, matrix, shift, transB=1)
     if shortlist:
         scores = g("GatherElements", scores, g("Gather", "places", "sentences"), axis=1)
     return scores
+
+
+def output_name(options: ModelOptions, weights: Weights) -> str:
+    """The name of the output layer's matrix, which in fp32 may be a table of embeddings."""
+    if not options.tied_output or weights.int8:
+        return OUTPUT
+    return SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
 
 
 def _with_copies(
@@ -133,9 +136,8 @@ def _with_copies(
         shortlist: the words are candidates, and ``copies`` are places among them.
     """
     log_probs, features, looked = step
-    weight, bias = (f"copying.gate.{which}" for which in ("weight", "bias"))
-    gate = g.held(weight, g.weights(weight, 1, int(options.hidden)))
-    raw = g("Gemm", features, gate, g.held(bias, g.weights(bias, 1)), transB=1)  # [N, 1]
+    gate = g.weight("copying.gate.weight", 1, int(options.hidden))
+    raw = g("Gemm", features, gate, g.weight("copying.gate.bias", 1), transB=1)  # [N, 1]
     generated = g("Mul", g("Exp", log_probs), g("Sigmoid", raw))
     if not shortlist:
         more = g("Concat", ints(0, 0, 0), g("Sub", "width", ints(filled(vocabulary))), axis=0)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from dragoman.data.setup import load_setup, read_tensors, save_setup
 from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing
 from dragoman.layout import WEIGHTS
 from dragoman.model.build import build_model
-from dragoman.model.folder import fill, load_setup, read_tensors, save_setup, save_weights
+from dragoman.model.folder import fill, save_weights
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.folder import open_run
 from dragoman.training.validation import fit_and_save_confidence

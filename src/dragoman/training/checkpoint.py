@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+from dragoman.data.setup import read_tensors
 from dragoman.errors import FolderError
 from dragoman.files import ASIDE, parse_json, replacing, sync, write_text
 from dragoman.layout import CHECKPOINTS, OPTIMIZER, STATE, WEIGHTS
-from dragoman.model.folder import fill, read_tensors, tensors_of
+from dragoman.model.folder import fill, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.state import TrainingState
 

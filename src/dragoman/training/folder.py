@@ -13,11 +13,11 @@ from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
+from dragoman.data.setup import load_setup, save_setup
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, parse_json, refuse_ways_out, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
-from dragoman.model.folder import load_setup, save_setup
 from dragoman.runs.history import utf8_text
 from dragoman.training.checkpoint import checkpoints, step_of
 from dragoman.training.plan import resolve

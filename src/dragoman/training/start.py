@@ -8,11 +8,11 @@ import torch
 from dragoman.config.toml import flat, load_config
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import Prepared
+from dragoman.data.setup import read_tensors
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
 from dragoman.layout import WEIGHTS
 from dragoman.model.build import build_model
-from dragoman.model.folder import read_tensors
 from dragoman.model.sampled_softmax import frequency_ranks
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.checkpoint import checkpoints, load_checkpoint

@@ -21,10 +21,10 @@ async function load() {
   runtime.env.wasm.wasmPaths = {wasm: place("packages/onnxruntime.wasm")};
   runtime.env.wasm.numThreads = 1; // several need headers that few hosts send
   const [facts, weights, ...graphs] = await Promise.all([
-    read("model.json").then(response => response.json()), bytes("model/weights.bin"),
+    read("model.json").then(response => response.json()), bytes("model/model.safetensors"),
     bytes("model/encoder.onnx"), bytes("model/decoder.onnx"),
   ]);
-  const externalData = [{path: "weights.bin", data: weights}], sessions = [];
+  const externalData = [{path: "model.safetensors", data: weights}], sessions = [];
   for (const graph of graphs)
     sessions.push(await runtime.InferenceSession.create(graph, {externalData, executionProviders: ["wasm"]}));
   const [source, target] = facts.tokenizers.map(tree => new Tokenizer(tree));

@@ -1,0 +1,80 @@
+"""Writes the graphs of a model, and loads them into ONNX Runtime."""
+
+import mmap
+from typing import Any
+
+import numpy as np
+
+from dragoman.config.options import ModelOptions
+from dragoman.layout import DECODER, ENCODER, SHORT_DECODER
+from dragoman.runtime.encoder import encoder_graph
+from dragoman.runtime.graph import File
+from dragoman.runtime.network import OnnxNetwork
+from dragoman.runtime.shortlist import Shortlist
+from dragoman.runtime.weights import Weights
+from dragoman.runtime.words import decoder_graph, output_name
+
+
+def graphs(
+    options: ModelOptions, weights: Weights, sizes: tuple[int, int], *, shortlist: bool
+) -> dict[str, File]:
+    """Write the graphs of a model as ONNX files, by file name.
+
+    Args:
+        options: of the model.
+        weights: of the model.
+        sizes: number of source and target tokens.
+        shortlist: also write a decoder that scores candidates only.
+
+    Raises:
+        FolderError: a weight is missing, unknown, or of another shape.
+    """
+    found = {
+        ENCODER: encoder_graph(options, weights, sizes[0]),
+        DECODER: decoder_graph(options, weights, sizes[1], shortlist=False),
+    }
+    if shortlist:
+        found[SHORT_DECODER] = decoder_graph(options, weights, sizes[1], shortlist=True)
+    weights.require_all_used()
+    return found
+
+
+def network_of(
+    options: ModelOptions,
+    weights: Weights,
+    sizes: tuple[int, int],
+    shortlist: Shortlist | None = None,
+) -> OnnxNetwork:
+    """The network of a model's weights.
+
+    Args:
+        options: of the model.
+        weights: of the model.
+        sizes: number of source and target tokens.
+        shortlist: the words to which outputs are limited; None: all.
+
+    Raises:
+        FolderError: as :func:`graphs`.
+    """
+    found = graphs(options, weights, sizes, shortlist=shortlist is not None)
+    decoder = found[DECODER if shortlist is None else SHORT_DECODER]
+    output = None if shortlist is None else weights.tensors[output_name(options, weights)]
+    sessions = session(found[ENCODER]), session(decoder)
+    return OnnxNetwork(options, sizes[1], sessions, shortlist, output)
+
+
+def session(graph: File) -> Any:
+    """A graph in ONNX Runtime, which computes in the thread that calls it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    arrays = map(np.ascontiguousarray, graph.weights.values())
+    held = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in arrays]
+    options.add_external_initializers([*graph.weights], held)
+    made = onnxruntime.InferenceSession(graph.raw, options, providers=["CPUExecutionProvider"])
+    for array in graph.weights.values():
+        if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            array.base.madvise(mmap.MADV_DONTNEED)  # ONNX Runtime has most in an order of its own
+    return made
