@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from itertools import cycle, islice
@@ -23,16 +24,37 @@ import torch
 
 from benchmarks import machine
 from benchmarks.limit import shapes
-from benchmarks.program import CACHE, PEERS, PROGRAMS, Program, RunError, Training, parser
+from benchmarks.program import (
+    CACHE,
+    PEERS,
+    PROGRAMS,
+    Program,
+    RunError,
+    Training,
+    environment,
+    last_words,
+    parser,
+)
 from benchmarks.quality import bleu_of
 from benchmarks.train import OURS, write
 from benchmarks.words import Words, make_words
 from benchmarks.workloads import WORKLOADS, Workload
 
-INT8 = "dragoman-int8"
-_OURS = PROGRAMS[OURS]
-_QUICKER = _OURS.spec["translate"] | {"command": _OURS.spec["translate"]["command"] + " --int8"}
-DECODERS = PROGRAMS | {INT8: Program(INT8, _OURS.spec | {"translate": _QUICKER})}
+BUNDLE = "$folder/bundle"
+WAYS = {
+    "dragoman-int8": "$model --int8",
+    "dragoman-bundle": f"{BUNDLE} --shortlist",
+    "dragoman-bundle-all": f"{BUNDLE} --no-shortlist",
+}
+"""Other ways to translate with our model, each a program of its own. The bundle is in 8 bits."""
+
+
+def _other_way(name: str, what: str) -> Program:
+    command = f"$python -m dragoman translate {what} --beam $beam"
+    return Program(name, PROGRAMS[OURS].spec | {"translate": {"command": command}})
+
+
+DECODERS = PROGRAMS | {name: _other_way(name, what) for name, what in WAYS.items()}
 BEAMS = {1: "greedy", 5: "beam 5"}
 FEW = 8
 """Lines of the run that shows what starting costs."""
@@ -64,14 +86,15 @@ class Table:
         measured = {run["name"] for run in self.runs}
         if OURS not in measured:
             return f"decode: {OURS} was not measured"
-        line = f"decode: {self._against_peers(OURS)}"
-        return f"{line}; int8: {self._against_peers(INT8)}" if INT8 in measured else line
+        ways = [name for name in WAYS if name in measured]
+        others = (f"{n.removeprefix('dragoman-')}: {self._against_peers(n)}" for n in ways)
+        return "; ".join((f"decode: {self._against_peers(OURS)}", *others))
 
     def _against_peers(self, ours: str) -> str:
         parts, named, joey = [], "", []
         for beam, search in BEAMS.items():
             speeds = self.medians(beam)
-            peers = [name for name in speeds if name not in (OURS, INT8)]
+            peers = [name for name in speeds if name not in (OURS, *WAYS)]
             times = {name: speeds[ours] / speeds[name] for name in peers}
             if times:
                 fastest = next(iter(times))
@@ -130,6 +153,23 @@ def train(program: Program, training: Training) -> None:
     mark.write_text(digest)
 
 
+def export(training: Training) -> None:
+    """Write our model as a bundle in 8 bits, unless that was done after it was trained.
+
+    Raises:
+        RunError: it fails.
+    """
+    folder = training.folder
+    made = folder / "bundle" / "bundle.json"
+    if made.exists() and made.stat().st_mtime > (folder / "trained").stat().st_mtime:
+        return
+    asked = [sys.executable, "-m", "dragoman", "export", "model", "--out", "bundle", "--int8"]
+    with open(folder / "output.log", "wb") as log:
+        where = {"cwd": folder, "env": environment(training), "stderr": log}
+        if subprocess.run(asked, check=False, **where).returncode:
+            raise RunError(f"dragoman export: {last_words(folder)}")
+
+
 def decode(
     program: Program, training: Training, beam: int, lines: tuple[Path, Path]
 ) -> dict[str, Any] | None:
@@ -160,12 +200,14 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
     trainings = {}
     for name in asked.programs:
         program = DECODERS[name]
-        folder = models / (OURS if name == INT8 else name)
+        folder = models / (OURS if name in WAYS else name)
         training = Training(w, words, folder, asked.threads, steps=asked.steps)
         try:
             if why := program.unfit(w) or program.absent:
                 raise RunError(why)
             train(program, training)
+            if BUNDLE in program.spec["translate"]["command"]:
+                export(training)
             trainings[name] = training
         except RunError as error:
             table.missing[name] = " ".join(str(error).split())[-300:]
@@ -210,7 +252,7 @@ def _heads(words: Words, folder: Path, count: int) -> tuple[Path, Path]:
 def _parse() -> argparse.Namespace:
     options = parser(__doc__)
     options.add_argument(
-        "--programs", nargs="+", choices=[OURS, INT8, *PEERS], default=[OURS, INT8, *PEERS]
+        "--programs", nargs="+", choices=[OURS, *WAYS, *PEERS], default=[OURS, *WAYS, *PEERS]
     )
     options.add_argument("--steps", type=int, default=800, help="that each model is trained for")
     options.add_argument("--lines", type=int, default=5000, help="the test set, over and over")

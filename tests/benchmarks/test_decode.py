@@ -137,6 +137,12 @@ def test_the_last_line_compares_medians() -> None:
         "decode: greedy 2.4 x fastest peer (fairseq), beam 5 2.0 x fastest peer, 4.0 x joeynmt; "
         "int8: greedy 3.0 x fastest peer (fairseq), beam 5 3.0 x fastest peer, 5.0 x joeynmt"
     )
+    both |= {"dragoman-bundle": ([900], [450]), "dragoman-bundle-all": ([600], [300])}
+    parts = table(fairseq=([100], [50]), **both).line().split("; ")
+    assert parts[2:] == [
+        f"{name}: greedy {x} x fastest peer (fairseq), beam 5 {x} x fastest peer, joeynmt missing"
+        for name, x in (("bundle", "9.0"), ("bundle-all", "6.0"))
+    ]
     assert table(eole=([50], [50])).line() == "decode: dragoman was not measured"
 
 

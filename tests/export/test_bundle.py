@@ -22,7 +22,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import from_toml
 from dragoman.data.source import Source
 from dragoman.errors import DataError, DragomanError, FolderError, OptionError, UsageError
-from dragoman.export.parity import parity
+from dragoman.export.parity import parity, shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.runtime.shortlist import Shortlist
 from tiny_translator import translator
@@ -265,6 +265,31 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
         parity(one, other, None, pairs, options, int8=True)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(16, 1536), (1, 1)])
+def test_a_shortlist_is_the_default_where_it_changes_little(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("dragoman.export.shortlist.LIKELY", sizes[0])
+    monkeypatch.setattr("dragoman.export.shortlist.FREQUENT", sizes[1])
+    found = export(folder, tmp_path / "b")["parity"]
+    agrees = sizes != (1, 1)
+    assert (found["equal_shortlist"] >= 0.95) == agrees
+    model = load(tmp_path / "b")  # the digests are right
+    assert model.config.search.shortlist == agrees
+    without = [answer.text for answer in model.translate(LINES[:40], shortlist=False)]
+    assert ([answer.text for answer in model.translate(LINES[:40])] == without) or agrees
+
+
+@pytest.mark.parametrize(
+    ("equal", "bleu", "agrees"),
+    [(0.95, 30.2, True), (0.94, 30.0, False), (1.0, 29.7, False), (1.0, 30.3, False)],
+)
+def test_what_a_shortlist_may_change(equal: float, bleu: float, agrees: bool) -> None:
+    found = {"equal_shortlist": equal, "bleu_shortlist": bleu, "bleu_bundle": 30.0}
+    assert shortlist_agrees(found) == agrees
+
+
 def test_words_that_translate_each_other_are_likely() -> None:
     random = np.random.default_rng(1)
     pairs = []
@@ -274,7 +299,7 @@ def test_words_that_translate_each_other_are_likely() -> None:
     found = learn_shortlist(pairs, (50, 200))
     for word in range(10, 40):
         assert found.words[found.starts[word]] == word + 100
-    assert len(found.always) == 100 and set(found.always[:30]) == set(range(110, 140))
+    assert len(found.always) == 200 and set(found.always[:30]) == set(range(110, 140))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ class Export:
     """Store weights in 8 bits: a quarter of the size, and faster."""
     shortlist: bool = True
     """Learn the likely target words of each source word from the training
-    pairs, if the folder still has them. Every search can do without it."""
+    pairs, if the folder still has them. The bundle uses it by default where
+    at least 95 % of the outputs compared stay the same and BLEU changes by
+    at most 0.2; translate --shortlist or --no-shortlist says otherwise."""
     zip: bool = False
     """Write one zip file."""
     licence: str = ""

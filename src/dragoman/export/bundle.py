@@ -16,9 +16,10 @@ from dragoman.config.options import Config
 from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import Ids
+from dragoman.export.parity import shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.files import replacing
-from dragoman.layout import BUNDLE, BUNDLE_FORMAT, CARD, CONFIDENCE, SHORTLIST, WEIGHTS
+from dragoman.layout import BUNDLE, BUNDLE_FORMAT, CARD, CONFIDENCE, CONFIG, SHORTLIST, WEIGHTS
 from dragoman.runtime.bundle import digest
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.runtime.sessions import graphs
@@ -69,11 +70,15 @@ def export_bundle(
         for name in (CONFIDENCE, CARD):
             if (folder.path / name).exists():
                 shutil.copyfile(folder.path / name, aside / name)
-        facts = {"format": BUNDLE_FORMAT, "int8": int8, "licence": licence, "parity": {}}
+        facts: dict[str, Any] = {"format": BUNDLE_FORMAT, "int8": int8, "licence": licence}
         facts["files"] = {path.name: digest(path) for path in sorted(aside.iterdir())}
         told = aside / BUNDLE
         told.write_text(json.dumps(facts, indent=1), "utf-8")
         facts["parity"] = check(load_runtime(aside))
+        if shortlist is not None and not shortlist_agrees(facts["parity"]):
+            config = replace(config, search=replace(config.search, shortlist=False))
+            save_setup(aside, config, source, target)
+            facts["files"][CONFIG] = digest(aside / CONFIG)
         told.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return facts
 

@@ -14,7 +14,10 @@ from dragoman.search.translator import Translator
 LARGEST_DIFFERENCE = 0.01
 """Of a token's log-probability in fp32, between the bundle and torch."""
 LARGEST_LOSS = 1.0
-"""Of BLEU in 8 bits; of the shortlist as well."""
+"""Of BLEU, between the folder and the bundle."""
+FEWEST_EQUAL, LARGEST_CHANGE = 0.95, 0.2
+"""A shortlist is used unless asked otherwise where at least this share of greedy outputs are those
+without it, and BLEU changes by no more than this."""
 
 
 def parity(
@@ -60,10 +63,16 @@ def parity(
         if name in said:
             same = [a == b for a, b in zip(said[name], said[other], strict=True)]
             found[f"equal_{name}"] = round(sum(same) / len(same), 4)
-            if found[f"bleu_{other}"] - found[f"bleu_{name}"] > LARGEST_LOSS:
-                cause = f"BLEU falls from {found[f'bleu_{other}']} to {found[f'bleu_{name}']}"
-                raise DataError(cause, place=name, cure="export without --int8 or --shortlist")
+    if found["bleu_folder"] - found["bleu_bundle"] > LARGEST_LOSS:
+        cause = f"BLEU falls from {found['bleu_folder']} to {found['bleu_bundle']}"
+        raise DataError(cause, place="bundle", cure="export without --int8")
     if not int8 and found["largest_difference"] > LARGEST_DIFFERENCE:
         cause = f"a log-probability differs from the folder's by {found['largest_difference']:g}"
         raise DataError(cause, place="bundle", cure="report this")
     return found
+
+
+def shortlist_agrees(found: dict[str, Any]) -> bool:
+    """Whether a shortlist hardly changes outputs, by what :func:`parity` returned."""
+    change = abs(found["bleu_shortlist"] - found["bleu_bundle"])
+    return bool(found["equal_shortlist"] >= FEWEST_EQUAL and change <= LARGEST_CHANGE)

@@ -74,7 +74,8 @@ def session(graph: File) -> Any:
     held = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in arrays]
     options.add_external_initializers([*graph.weights], held)
     made = onnxruntime.InferenceSession(graph.raw, options, providers=["CPUExecutionProvider"])
-    for array in graph.weights.values():
-        if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            array.base.madvise(mmap.MADV_DONTNEED)  # ONNX Runtime has most in an order of its own
+    sources: list[Any] = [array.base for array in graph.weights.values()]
+    for one in sources:
+        if isinstance(one, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            one.madvise(mmap.MADV_DONTNEED)  # ONNX Runtime has most in an order of its own
     return made
