@@ -108,7 +108,9 @@ def test_the_same_export_makes_the_same_file(folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_bundle_needs_no_torch(bundle: Path, folder: Path) -> None:
+@pytest.mark.parametrize("which", ["bundle", "folder"])
+def test_translating_needs_no_torch(bundle: Path, folder: Path, which: str) -> None:
+    bundle = bundle if which == "bundle" else folder
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, "translate", str(bundle), "--json"],
         input="w1 w2 w3\n\nw4 w9\n",

@@ -22,7 +22,6 @@ from dragoman.data.lines import read_lines
 from dragoman.data.streams import STDIN, place
 from dragoman.errors import DragomanError, OptionError, UsageError
 from dragoman.files import write_text
-from dragoman.inspection.attention_map import AttentionMap, draw_maps
 from dragoman.search.alignment import pharaoh, read_dictionary
 from dragoman.search.request import Request
 from dragoman.search.translator import Translation
@@ -193,6 +192,8 @@ def _rounded(value: float) -> float | None:
 
 def _draw(answer: Translation, path: Path) -> None:
     """Draw the attention of the first line. What is wrong with it does not end the command."""
+    from dragoman.inspection.attention_map import AttentionMap, draw_maps
+
     weights = answer.hypotheses[0].weights if answer.hypotheses else None
     warnings = ["the first line is empty or too long to be drawn"]
     if weights is not None:

@@ -84,8 +84,7 @@ def step(g: Graph, layer: Layer, projected: Value, state: Sequence[Value]) -> li
 def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> tuple[list[Value], list[list[Value]]]:
     """Run a layer over whole sequences, in each of its directions, by ONNX's own operator.
 
-    It computes in fp32, also with weights that are stored in 8 bits: at these sizes what stands
-    around the products of a step takes as long as 8 bits save (``docs/log.md``).
+    It computes in fp32, also with weights that are stored in 8 bits: the operator has no others.
 
     Args:
         g: receives the nodes.
