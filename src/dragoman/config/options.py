@@ -392,7 +392,7 @@ class SearchOptions:
     """Number of lines searched at the same time (auto: 1,024 hypotheses). It
     changes the speed, not the output."""
     int8: bool = False
-    """Multiply 8-bit numbers, on the processor: two to three times as fast.
+    """Multiply 8-bit numbers, on the processor: about twice as fast.
     About one output in fifteen changes, on average for no worse
     (docs/log.md). A bundle in 8 bits always does."""
 
