@@ -22,6 +22,7 @@ import dragoman
 from dragoman.api import Model
 from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
 from dragoman.data.batches import Batch, PairsInMemory, assemble
+from dragoman.data.setup import load_weights
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
@@ -78,7 +79,8 @@ def question_answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
 
 def by_hand(model: Model) -> tuple[Floats, Floats, Floats]:
     """Loss of each position, mask, and batch loss of the two questions, in plain NumPy."""
-    weights = {n: p.detach().double().numpy() for n, p in model.folder.model.named_parameters()}
+    named = load_weights(model.folder.path, model.folder.source, model.folder.target)
+    weights = {name: values.astype(np.float64) for name, values in named.items()}
     table = next(w for n, w in weights.items() if n.endswith("embedding.weight"))
     rnn = {
         side: [
@@ -324,7 +326,7 @@ def record_of(model: Model, line: str, ids: tuple[int, ...]) -> list[float]:
     """The log-probability of a beginning, by forced decoding."""
     (source,) = model.folder.source.encode([line])
     batch = assemble(PairsInMemory([Source(source)], [np.array(ids, np.int32)]), np.array([0]))
-    return [-float(record(model.folder.model, batch)["loss"].array[0, :-1].sum())]
+    return [-float(record(model.torch_folder("recorded").model, batch)["loss"].array[0, :-1].sum())]
 
 
 @pytest.mark.parametrize("options", [{"temperature": 1.0}, {"temperature": 0.7, "beam": 1}])

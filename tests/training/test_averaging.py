@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 import dragoman
+from dragoman.api import Model
 from dragoman.cli import main
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.errors import FolderError, OptionError
 from dragoman.evaluation.confidence import fit_confidence, load_confidence
 from dragoman.evaluation.examples import held_out_examples
+from dragoman.model.folder import load_folder
 
 
 @pytest.mark.slow
@@ -32,7 +34,7 @@ def test_an_average_has_a_confidence_fitted_to_its_own_answers(
     dragoman.average(folder, out)
     found = load_confidence(out)
     assert found is not None and found != load_confidence(folder)
-    model, held_out = dragoman.load(out), held_out_examples(folder)
+    model, held_out = Model(load_folder(out)), held_out_examples(folder)  # torch fitted it
     pairs = [(s, t) for s, (t,) in zip(held_out.sources, held_out.references, strict=True)]
     translator, search = model.translator({})
     assert found == fit_confidence(translator, pairs, search)
