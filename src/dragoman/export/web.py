@@ -63,7 +63,11 @@ def read_runtime(package: Path) -> dict[str, bytes]:
 
 
 def write_site(
-    site: Path, bundle: RuntimeFolder, name: str, languages: tuple[str, str], runtime: Mapping[str, bytes]
+    site: Path,
+    bundle: RuntimeFolder,
+    name: str,
+    languages: tuple[str, str],
+    runtime: Mapping[str, bytes],
 ) -> None:
     """Write the files of a site.
 
