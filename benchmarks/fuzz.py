@@ -43,13 +43,14 @@ from dragoman.data.check.check import check_pairs
 from dragoman.data.lines import LINE_END
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.setup import save_setup
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vectors import read_vectors
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import DragomanError
 from dragoman.layout import CARD
 from dragoman.model.build import build_model
-from dragoman.model.folder import save_setup, save_weights
+from dragoman.model.folder import save_weights
 from dragoman.runs.card import write_card
 from dragoman.runs.display import print_runs
 from dragoman.runs.history import History

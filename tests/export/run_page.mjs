@@ -22,7 +22,7 @@ async function translatorOf(site) {
   runtime.env.wasm.numThreads = 1;
   runtime.env.wasm.wasmBinary = readFileSync(`${site}/packages/onnxruntime.wasm`);
   const bytes = name => new Uint8Array(readFileSync(`${site}/model/${name}`));
-  const externalData = [{path: "weights.bin", data: bytes("weights.bin")}], sessions = [];
+  const externalData = [{path: "model.safetensors", data: bytes("model.safetensors")}], sessions = [];
   for (const name of ["encoder.onnx", "decoder.onnx"])
     sessions.push(await runtime.InferenceSession.create(bytes(name), {externalData, executionProviders: ["wasm"]}));
   const facts = JSON.parse(readFileSync(`${site}/model.json`, "utf-8"));

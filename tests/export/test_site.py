@@ -188,7 +188,13 @@ def test_a_site_keeps_licences_and_digests(tmp_path: Path, package: Path) -> Non
     for name, expected in told["files"].items():
         raw = (site / ("index.html" if name == "./" else name)).read_bytes()
         assert expected == f"sha256-{b64encode(sha256(raw).digest()).decode()}", name
-    loaded = {"./", "model.json", "packages/onnxruntime.wasm", "model/weights.bin", "page/main.js"}
+    loaded = {
+        "./",
+        "model.json",
+        "packages/onnxruntime.wasm",
+        "model/model.safetensors",
+        "page/main.js",
+    }
     assert loaded <= told["files"].keys()
     again = export_site(tmp_path / "xx-yy", site, PAIRS, runtime=package, languages=("xx", "yy"))
     assert again["licence"] == ""  # the old site was replaced

@@ -95,10 +95,10 @@ def test_a_file_that_is_missing_is_said(browser: Any, site: Path) -> None:
     context = browser.new_context()
     page = context.new_page()
     with files_served(site) as url:
-        page.route("**/model/weights.bin", lambda route: route.fulfill(status=404))
+        page.route("**/model/model.safetensors", lambda route: route.fulfill(status=404))
         page.goto(url)
         page.wait_for_function("document.getElementById('problem').textContent")
         problem = page.locator("#problem").inner_text()
-    assert problem == "model/weights.bin cannot be loaded (404)."
+    assert problem == "model/model.safetensors cannot be loaded (404)."
     assert page.locator("#facts").inner_text() == ""
     context.close()
