@@ -116,7 +116,7 @@ def distil(
         if not made.exists():
             held = model.examples()
             files = [Path(path) for path in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
-            read = read_pairs(files, model.reading(), Faults())
+            read = read_pairs(files, model.reading(files), Faults())
             unseen = set(held.sources)
             sources = list(dict.fromkeys(p.source for p in read if p.source not in unseen))
             answers = zip(sources, (one.text for one in model.stream(sources)), strict=True)

@@ -317,7 +317,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (b"caf\xe9\tcoffee\n", r"p.tsv:1: byte 4 (0xE9) is not UTF-8"),
         (bytes(range(256)) * 20, "p.tsv"),
         (b"\x1f\x8b\x08" + b"\0" * 99, "gzip"),
-        ("a\tb\n".encode("utf-16")[:-1], "p.tsv: damaged, cut short"),
+        ("a\tb\n".encode("utf-16"), "UTF-16"),
         (b"\t\n \t \n" * 9, "p.tsv:1"),
         (b"a\0b\tc\n" * 9, "p.tsv:1"),
         (b"x" * 1_000_000 + b"\ty\n", "p.tsv:1"),

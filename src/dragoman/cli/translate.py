@@ -18,8 +18,7 @@ from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
 from dragoman.cli.requests import read_request
 from dragoman.config.options import Range, SearchOptions
-from dragoman.data.lines import read_lines
-from dragoman.data.streams import STDIN, place
+from dragoman.data.lines import STDIN, place, read_lines
 from dragoman.errors import DragomanError, OptionError, UsageError
 from dragoman.files import write_text
 from dragoman.search.alignment import pharaoh, read_dictionary

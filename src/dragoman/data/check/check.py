@@ -21,9 +21,9 @@ from dragoman.data.check.comparisons import comparisons
 from dragoman.data.check.fix import Log, fixed_corpus, summary, write_fixed
 from dragoman.data.check.oddities import oddities
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity
+from dragoman.data.lines import place
 from dragoman.data.pairs import Fault, Faults
 from dragoman.data.readers import read_pairs
-from dragoman.data.streams import place
 
 SHOWN = 3
 """Places shown of a finding, unless asked otherwise."""
@@ -84,7 +84,6 @@ def check_pairs(
             target=corpus.target.side(),
             findings=tuple(findings),
             changes=summary(log, shown),
-            notes=tuple(faults.notes),
         )
         tell(report)
         cleaned = write_fixed(fixed, log, len(corpus.lines), fix) if fix else ""

@@ -154,8 +154,6 @@ class Report:
     """Findings about the usable pairs, most severe first."""
     changes: tuple[Change, ...] = ()
     """Changes that ``--fix`` makes, by kind."""
-    notes: tuple[str, ...] = ()
-    """How the files were read, a sentence each."""
     cleaned: str = ""
     """A line about the file that ``--fix`` wrote; empty without ``--fix``."""
 
@@ -167,7 +165,6 @@ class Report:
         levels = source if source == target else f"{source} for the source, {target} for the target"
         return [
             f"{' and '.join(self.files)}: {lines}, {pairs}",
-            *self.notes,
             *map(str, self.left_out),
             f"source: {self.source}",
             f"target: {self.target}",
