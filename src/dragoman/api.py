@@ -98,8 +98,10 @@ def export(
     from dragoman.export.bundle import export_bundle
     from dragoman.export.parity import parity
 
-    model, corpus = load(folder), Path(folder) / CORPUS / TRAIN
-    reference = Model(model.torch_folder("exported"))
+    model = load(folder)
+    loaded = model.torch_folder("exported")
+    corpus = loaded.path / CORPUS / TRAIN  # a folder of one seed has it in seed-1
+    reference = Model(loaded)
     some = model.examples(pairs)
     texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
     training = Corpus(corpus) if shortlist and corpus.exists() else None

@@ -12,12 +12,13 @@ from rich.console import Console
 
 from dragoman.api import Paths, load
 from dragoman.config.options import Config, DataOptions, seconds
+from dragoman.data.lines import STDIN, fingerprint
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import OptionError
 from dragoman.extras import naming_extras
 from dragoman.files import replacing, write_text
-from dragoman.layout import CONFIG, DISTILLED, SEEDS
+from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 
 if TYPE_CHECKING:
     from dragoman.training.observer import Event, Observer
@@ -57,7 +58,8 @@ def train(
         How the training ended; of several, the last one that began.
 
     Raises:
-        UsageError: wrong options, unusable data, or a folder that holds another run.
+        UsageError: wrong options, unusable data, a stream of pairs for several seeds, or a folder
+            that holds another run.
         TrainingError: gradients stay non-finite, or memory does not hold one pair.
     """
     config, out = config or Config(), Path(out)
@@ -66,6 +68,10 @@ def train(
     if (out / CONFIG).exists():
         cause, cure = "holds a run of one seed", "choose another --out"
         raise OptionError(cause, place=str(out), cure=cure)
+    for file in _paths(pairs):
+        if file == STDIN or file.is_fifo():
+            cause, cure = "a stream can be read only once", "save the pairs to a file"
+            raise OptionError(cause, place="--seeds", cure=cure)
     budget, first = config.training.budget, config.training.seed
     if budget != "none":
         budget = f"{max(1, round(seconds(budget) / seeds))}s"
@@ -97,7 +103,8 @@ def distil(
         teacher: a model folder, or a folder of seeds.
         pairs: one file of pairs, or two aligned files; targets are not read.
         out: the new model folder.
-        config: its options (default: the teacher's).
+        config: its options (default: the teacher's); those of ``data`` say how ``pairs`` and,
+            later, test sets are read.
         console: where progress is shown (default: stderr).
         observers: functions that receive the events of the training.
 
@@ -106,32 +113,54 @@ def distil(
 
     Raises:
         DataError: the teacher's folder does not hold its held-out pairs.
+        OptionError: ``out`` was distilled from another teacher or other pairs, or not distilled.
         UsageError: as for :func:`train`.
     """
     from dragoman.training.folder import claimed
 
-    model, made = load(teacher), Path(out) / DISTILLED
-    validation = made / "validation.jsonl"
-    with claimed(Path(out)):
+    model, out = load(teacher), Path(out)
+    config, files, made = config or model.config, _paths(pairs), out / DISTILLED
+    data = config.data
+    if (len(files) == 2) != (data.format == "aligned"):
+        data = replace(data, format="auto")
+    validation, origin = made / "validation.jsonl", made / "origin"
+    weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
+    with claimed(out):
         if not made.exists():
+            if (out / CONFIG).exists():
+                cause, cure = "holds a run that was not distilled", "choose another --out"
+                raise OptionError(cause, place=str(out), cure=cure)
             held = model.examples()
-            files = [Path(path) for path in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
-            read = read_pairs(files, model.reading(files), Faults())
-            unseen = set(held.sources)
+            read, unseen = read_pairs(files, data, Faults()), set(held.sources)
             sources = list(dict.fromkeys(p.source for p in read if p.source not in unseen))
             answers = zip(sources, (one.text for one in model.stream(sources)), strict=True)
             with replacing(made, folder=True) as aside:
-                _write_pairs(aside / "train.jsonl", answers)
+                _write_pairs(aside / "train.jsonl", answers, data)
                 references = (right[0] for right in held.references)
-                _write_pairs(aside / validation.name, zip(held.sources, references, strict=True))
-    data = DataOptions(format="jsonl", validation_pairs=(str(validation),))
-    config = replace(config or model.config, data=data)
-    return _train(made / "train.jsonl", Path(out), config, console, None, observers)
+                held_out = zip(held.sources, references, strict=True)
+                _write_pairs(aside / validation.name, held_out, data)
+                write_text(aside / origin.name, _digest(weights, files))
+        elif origin.read_text("utf-8") != _digest(weights, files):
+            cause, cure = "was distilled from another teacher or other pairs", "another --out"
+            raise OptionError(cause, place=str(out), cure=cure)
+    data = replace(data, format="auto", validation_pairs=(str(validation),))
+    config = replace(config, data=data)
+    return _train(made / "train.jsonl", out, config, console, None, observers)
 
 
-def _write_pairs(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
-    """Write pairs as JSON lines; those with an empty target are left out."""
-    rows = ({"source": source, "target": target} for source, target in pairs if target)
+def _paths(pairs: Paths) -> list[Path]:
+    return [Path(path) for path in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
+
+
+def _digest(weights: Sequence[Path], files: Sequence[Path]) -> str:
+    """The fingerprint of a teacher and of pairs; a stream, which is read once, has none."""
+    return fingerprint([*weights, *filter(Path.is_file, files)])
+
+
+def _write_pairs(path: Path, pairs: Iterable[tuple[str, str]], data: DataOptions) -> None:
+    """Write pairs as JSON lines that ``data`` reads; those with an empty target are left out."""
+    names = data.fields[::-1] if data.reverse else data.fields
+    rows = (dict(zip(names, pair, strict=True)) for pair in pairs if pair[1])
     write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
 
 
@@ -158,9 +187,10 @@ def _train(
             case Measured({"kind": "validation"}):
                 write_documents(folder)
 
-    files = [Path(p) for p in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
     told = [observe, *observers]
-    outcome = run_training(files, folder, config, console=shown, began=began, observers=told)
+    outcome = run_training(
+        _paths(pairs), folder, config, console=shown, began=began, observers=told
+    )
     if outcome.is_main_process:
         write_documents(folder, shown)
     return outcome

@@ -115,6 +115,54 @@ def test_a_student_learns_what_the_ensemble_says(
     assert (out / "distilled" / "train.jsonl").stat().st_mtime_ns == made
 
 
+def test_distilling_into_another_run_is_refused(seeds: Path, pairs: Path, tmp_path: Path) -> None:
+    """Another teacher or other pairs do not go on with what was made; a run gains no files."""
+    one, two = members(seeds)[:2]
+    config = merge(load_config(one), {"training": {"steps": 2}}, place="")
+    before = {path.name for path in two.iterdir()}
+    with pytest.raises(OptionError, match="holds a run that was not distilled"):
+        dragoman.distil(one, pairs, two, config)
+    assert {path.name for path in two.iterdir()} == before
+    dragoman.distil(one, pairs, tmp_path / "m", config)
+    other = tmp_path / "other.tsv"
+    other.write_text("a b c\tc b a\n", "utf-8")
+    for teacher, file in ((two, pairs), (seeds, pairs), (one, other)):
+        with pytest.raises(OptionError, match="distilled from another teacher or other pairs"):
+            dragoman.distil(teacher, file, tmp_path / "m", config)
+
+
+def test_a_student_reads_the_files_of_its_teacher(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = (line.split("\t") for line in pairs.read_text("utf-8").splitlines())
+    table = tmp_path / "table.tsv"
+    table.write_text("".join(f"{b} X\tnone\t{a}\n" for a, b in rows), "utf-8")
+    reading = ["--columns", "1", "3", "--reverse"]
+    out, student = str(tmp_path / "m"), str(tmp_path / "student")
+    assert main(["train", str(table), "--out", out, *reading, "--steps", "5", *SMALL]) == 0
+    assert main(["distil", out, str(table), "--out", student, "--steps", "5"]) == 0
+    held = dragoman.load(out).examples()
+    assert sorted(dragoman.load(student).examples().sources) == sorted(held.sources)
+    assert not any("X" in source for source in held.sources)
+    capsys.readouterr()
+    assert main(["evaluate", student, str(table), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lines"] == 216
+    assert dragoman.load(student).reading([table]).columns == (1, 3)
+
+
+def test_several_seeds_need_pairs_that_can_be_read_again(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="a stream can be read only once"):
+        dragoman.train("-", tmp_path / "m", Config(), seeds=2)
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_ensemble_of_seeds_has_no_confidence(
+    seeds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["translate", str(seeds), "--min-confidence", "0.5"]) == 2
+    assert "an ensemble has no confidence" in capsys.readouterr().err
+
+
 def test_a_teacher_without_held_out_pairs(seeds: Path, pairs: Path, tmp_path: Path) -> None:
     """A folder that was sent on has none; nothing is left behind."""
     (seeds / "seed-7" / "corpus").rename(tmp_path / "corpus")

@@ -87,7 +87,7 @@ def main(asked: Translate, given: Given) -> int:
     if asked.min_confidence is not None and model.confidence is None:
         cause = f"{asked.folder} has no confidence.json, which is fitted to held-out pairs"
         cure = "train or average a run with at least 50 pairs held out"
-        if asked.others:
+        if model.others:
             cause = "an ensemble has no confidence: confidence.json is fitted to one model"
             cure = "translate with one model"
         raise OptionError(cause, place="--min-confidence", cure=cure)
