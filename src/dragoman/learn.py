@@ -15,7 +15,7 @@ from dragoman.config.options import Config, DataOptions, seconds
 from dragoman.data.lines import STDIN, fingerprint
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.errors import OptionError
+from dragoman.errors import DataError, OptionError
 from dragoman.extras import naming_extras
 from dragoman.files import replacing, write_text
 from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
@@ -112,7 +112,7 @@ def distil(
         How the training of the new model ended.
 
     Raises:
-        DataError: the teacher's folder does not hold its held-out pairs.
+        DataError: the teacher's folder does not hold its held-out pairs, or all outputs are empty.
         OptionError: ``out`` was distilled from another teacher or other pairs, or not distilled.
         UsageError: as for :func:`train`.
     """
@@ -133,9 +133,13 @@ def distil(
             held = model.examples()
             read, unseen = read_pairs(files, data, Faults()), set(held.sources)
             sources = list(dict.fromkeys(p.source for p in read if p.source not in unseen))
-            answers = zip(sources, (one.text for one in model.stream(sources)), strict=True)
+            answers = [one.text for one in model.stream(sources)]
+            if not any(answers):
+                cause, cure = "translates none of these sources", "train it longer, or other pairs"
+                raise DataError(cause, place=str(teacher), cure=cure)
             with replacing(made, folder=True) as aside:
-                _write_pairs(aside / "train.jsonl", answers, data)
+                answered = zip(sources, answers, strict=True)
+                _write_pairs(aside / "train.jsonl", answered, data)
                 references = (right[0] for right in held.references)
                 held_out = zip(held.sources, references, strict=True)
                 _write_pairs(aside / validation.name, held_out, data)

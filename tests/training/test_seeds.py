@@ -124,6 +124,12 @@ def test_distilling_into_another_run_is_refused(seeds: Path, pairs: Path, tmp_pa
         dragoman.distil(one, pairs, two, config)
     assert {path.name for path in two.iterdir()} == before
     dragoman.distil(one, pairs, tmp_path / "m", config)
+    held = tmp_path / "held.tsv"  # the student is validated on them: it learns from no source
+    rows = zip(dragoman.load(one).examples().sources, "abcdef", strict=False)
+    held.write_text("".join(f"{source}\t{target}\n" for source, target in rows), "utf-8")
+    with pytest.raises(DataError, match="translates none of these sources"):
+        dragoman.distil(one, held, tmp_path / "empty", config)
+    assert not (tmp_path / "empty").exists()
     other = tmp_path / "other.tsv"
     other.write_text("a b c\tc b a\n", "utf-8")
     for teacher, file in ((two, pairs), (seeds, pairs), (one, other)):
@@ -139,7 +145,7 @@ def test_a_student_reads_the_files_of_its_teacher(
     table.write_text("".join(f"{b} X\tnone\t{a}\n" for a, b in rows), "utf-8")
     reading = ["--columns", "1", "3", "--reverse"]
     out, student = str(tmp_path / "m"), str(tmp_path / "student")
-    assert main(["train", str(table), "--out", out, *reading, "--steps", "5", *SMALL]) == 0
+    assert main(["train", str(table), "--out", out, *reading, "--steps", "150", *SMALL]) == 0
     assert main(["distil", out, str(table), "--out", student, "--steps", "5"]) == 0
     held = dragoman.load(out).examples()
     assert sorted(dragoman.load(student).examples().sources) == sorted(held.sources)
