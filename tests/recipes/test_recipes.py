@@ -59,7 +59,7 @@ def test_a_recipe_says_what_it_shows(path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_learns(path: Path, tmp_path: Path) -> None:
     rows = [
-        (f"{a} {b} now", f"{c} {d} today")
+        (f"{a} {b} now", f"{c} {d} today too")
         for a, c in (("cats", "KATZEN"), ("dogs", "HUNDE"), ("men", "LEUTE"))
         for b, d in (("sleep", "SCHLAFEN"), ("sing", "SINGEN"), ("talk", "REDEN"))
     ]
