@@ -75,8 +75,8 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Ids of each text, without begin and end tokens; empty where nothing is left of it."""
-        cuts = list(map(self._cut, texts))
-        words = [words for _, words in cuts]
+        cuts = list(map(self._cut, texts)) if self.tags else []
+        words = [words for _, words in cuts] or list(map(without_surrogates, texts))
         encodings = self._backend.encode_batch_fast(words, add_special_tokens=False)
         rows = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
         for ids in rows:
