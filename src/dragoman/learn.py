@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from dragoman.api import Paths, load
+from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config, DataOptions, seconds
 from dragoman.data.lines import STDIN, fingerprint
 from dragoman.data.pairs import Faults
@@ -123,33 +123,46 @@ def distil(
     data = config.data
     if (len(files) == 2) != (data.format == "aligned"):
         data = replace(data, format="auto")
-    validation, origin = made / "validation.jsonl", made / "origin"
-    weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
+    digest = _digest([one.path / WEIGHTS for one in (model.folder, *model.others)], files)
     with claimed(out):
         if not made.exists():
             if (out / CONFIG).exists():
                 cause, cure = "holds a run that was not distilled", "choose another --out"
                 raise OptionError(cause, place=str(out), cure=cure)
-            held = model.examples()
-            read, unseen = read_pairs(files, data, Faults()), set(held.sources)
-            sources = list(dict.fromkeys(p.source for p in read if p.source not in unseen))
-            answers = [one.text for one in model.stream(sources)]
-            if not any(answers):
-                cause, cure = "translates none of these sources", "train it longer, or other pairs"
-                raise DataError(cause, place=str(teacher), cure=cure)
             with replacing(made, folder=True) as aside:
-                answered = zip(sources, answers, strict=True)
-                _write_pairs(aside / "train.jsonl", answered, data)
-                references = (right[0] for right in held.references)
-                held_out = zip(held.sources, references, strict=True)
-                _write_pairs(aside / validation.name, held_out, data)
-                write_text(aside / origin.name, _digest(weights, files))
-        elif origin.read_text("utf-8") != _digest(weights, files):
+                _write_outputs(model, files, data, aside)
+                write_text(aside / "origin", digest)
+        elif (made / "origin").read_text("utf-8") != digest:
             cause, cure = "was distilled from another teacher or other pairs", "another --out"
             raise OptionError(cause, place=str(out), cure=cure)
-    data = replace(data, format="auto", validation_pairs=(str(validation),))
+    data = replace(data, format="auto", validation_pairs=(str(made / "validation.jsonl"),))
     config = replace(config, data=data)
     return _train(made / "train.jsonl", out, config, console, None, observers)
+
+
+def _write_outputs(model: Model, files: Sequence[Path], data: DataOptions, folder: Path) -> None:
+    """Write what a distilled model learns from, and is validated on, into ``folder``.
+
+    Args:
+        model: the teacher; its held-out pairs become ``validation.jsonl``.
+        files: pairs whose sources, without the held-out ones, become ``train.jsonl`` with the
+            teacher's outputs.
+        data: the options with which files are read.
+        folder: an empty folder.
+
+    Raises:
+        DataError: the teacher's folder holds no held-out pairs, or all outputs are empty.
+    """
+    held = model.examples()
+    read, unseen = read_pairs(files, data, Faults()), set(held.sources)
+    sources = list(dict.fromkeys(pair.source for pair in read if pair.source not in unseen))
+    answers = [one.text for one in model.stream(sources)]
+    if not any(answers):
+        cause, cure = "translates none of these sources", "train it longer, or other pairs"
+        raise DataError(cause, place=str(model.folder.path), cure=cure)
+    _write_pairs(folder / "train.jsonl", zip(sources, answers, strict=True), data)
+    references = (right[0] for right in held.references)
+    _write_pairs(folder / "validation.jsonl", zip(held.sources, references, strict=True), data)
 
 
 def _paths(pairs: Paths) -> list[Path]:
