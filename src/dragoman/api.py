@@ -92,12 +92,14 @@ def export(
     Raises:
         DataError: the bundle's outputs differ too much from the folder's.
         FolderError: the folder is missing or damaged.
+        OptionError: ``out`` holds other files than a bundle's.
         UsageError: the folder is a bundle, or an ensemble.
     """
     from dragoman.data.corpus import Corpus
-    from dragoman.export.bundle import export_bundle
+    from dragoman.export.bundle import export_bundle, require_replaceable
     from dragoman.export.parity import parity
 
+    require_replaceable(Path(out), zipped=zipped)
     model = load(folder)
     loaded = model.torch_folder("exported")
     corpus = loaded.path / CORPUS / TRAIN  # a folder of one seed has it in seed-1
@@ -148,12 +150,14 @@ def export_site(
         What ``bundle.json`` of the site's model says.
 
     Raises:
-        OptionError: the package cannot be read or is another, or the model draws its outputs at
-            random.
+        OptionError: the package cannot be read or is another, the model draws its outputs at
+            random, or ``out`` holds other files than a site's.
         FolderError: the model's sources have tags.
     """
+    from dragoman.export.bundle import require_replaceable
     from dragoman.export.web import read_runtime, write_site
 
+    require_replaceable(Path(out), zipped=False)
     read, name = read_runtime(Path(runtime)), Path(folder).resolve().name
     model = load(folder)
     if model.folder.source.tags:

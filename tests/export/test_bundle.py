@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 import dragoman
-from dragoman.api import export, load
+from dragoman.api import export, export_site, load
 from dragoman.config.options import Config
 from dragoman.config.toml import from_toml
 from dragoman.data.source import Source
@@ -98,6 +99,15 @@ def test_a_bundle_answers_as_its_folder(
     assert other.confidence == model.confidence is not None
     found = other.evaluate([(line, " ".join(reversed(line.split()))) for line in LINES[:50]])
     assert found.outputs == tuple(short[:50])
+
+
+@pytest.mark.parametrize("write", [export, partial(export_site, runtime="", languages=("a", "b"))])
+def test_an_export_replaces_no_run(folder: Path, write: Callable[..., Any]) -> None:
+    """Whoever calls it: a folder with other files than a bundle's stays as it is."""
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(OptionError, match="holds other files than a bundle's"):
+        write(folder, folder)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.slow

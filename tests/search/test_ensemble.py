@@ -64,7 +64,8 @@ def test_models_that_do_not_agree_are_refused(
 
 
 def test_models_may_read_different_words() -> None:
-    Model(folder("a", "s", "t", False), [folder("b", "other", "t", False)])
+    model = Model(folder("a", "s", "t", False), [folder("b", "other", "t", False)])
+    assert [one.source.digest for one in (model.folder, *model.others)] == ["s", "other"]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

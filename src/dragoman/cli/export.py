@@ -11,7 +11,6 @@ from dragoman.cli.paths import Input, Inputs, OutputFolder
 from dragoman.config.options import PositiveCount
 from dragoman.errors import OptionError
 from dragoman.export.web import PACKAGE
-from dragoman.layout import BUNDLE, SITE
 from dragoman.serving.languages import language_codes
 
 
@@ -56,12 +55,6 @@ class Export:
 
 def main(asked: Export, given: Given) -> int:
     """Run the verb."""
-    if not asked.zip and asked.out.is_file():
-        raise OptionError(f"{asked.out} is a file", place="--out", cure="--zip, or another name")
-    if asked.out.is_dir() and any(asked.out.iterdir()):
-        if not any((asked.out / name).exists() for name in (BUNDLE, SITE)):
-            cause = f"{asked.out} holds other files than a bundle's"
-            raise OptionError(cause, place="--out", cure="another name")
     common: dict[str, Any] = {"lines": asked.lines, "int8": asked.int8, "licence": asked.licence}
     paths = asked.folder, asked.out, asked.pairs or None
     if asked.to == "web":

@@ -16,10 +16,20 @@ from dragoman.config.options import Config
 from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import Ids
+from dragoman.errors import OptionError
 from dragoman.export.parity import shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.files import replacing
-from dragoman.layout import BUNDLE, BUNDLE_FORMAT, CARD, CONFIDENCE, CONFIG, SHORTLIST, WEIGHTS
+from dragoman.layout import (
+    BUNDLE,
+    BUNDLE_FORMAT,
+    CARD,
+    CONFIDENCE,
+    CONFIG,
+    SHORTLIST,
+    SITE,
+    WEIGHTS,
+)
 from dragoman.runtime.bundle import digest
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.runtime.sessions import graphs
@@ -93,6 +103,20 @@ def _without_paths(config: Config) -> Config:
         training=replace(config.training, start_from="", freeze=False),
         search=replace(config.search, int8=False),
     )
+
+
+def require_replaceable(out: Path, *, zipped: bool) -> None:
+    """Check that writing ``out`` replaces nothing but an earlier bundle or site.
+
+    Raises:
+        OptionError: it is a file where a folder is asked for, or a folder with other files.
+    """
+    if not zipped and out.is_file():
+        raise OptionError(f"{out} is a file", place="--out", cure="--zip, or another name")
+    if out.is_dir() and any(out.iterdir()):
+        if not any((out / name).exists() for name in (BUNDLE, SITE)):
+            cause = f"{out} holds other files than a bundle's"
+            raise OptionError(cause, place="--out", cure="another name")
 
 
 @contextmanager
