@@ -173,6 +173,15 @@ def test_an_attention_map_is_drawn(folder: Path, tmp_path: Path, ending: str, ma
     assert picture.read_bytes().startswith(magic)
 
 
+def test_a_map_is_drawn_without_a_home(folder: Path, tmp_path: Path) -> None:
+    """Libraries that find no folder for a cache or an identifier do not say so to our users."""
+    env = {n: v for n, v in os.environ.items() if not n.startswith(("XDG_", "MPL", "ORT_"))}
+    picture = tmp_path / "map.png"
+    more = {"text": "un chat !\n", "env": env | {"HOME": "/proc/nohome"}}
+    done = dragoman("translate", folder, "--attention", picture, **more)
+    assert (done.returncode, done.stderr) == (0, b"") and picture.exists()
+
+
 def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("un chat !\ndeux œuf !\n", encoding="utf-8")
     (tmp_path / "b").write_text("one cat!\ntwo egg!\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
         DragomanError: matplotlib failed, for example because it cannot write its font cache.
     """
     kind = path.suffix.lower().lstrip(".") or "png"
+    # Where no home can be written, it has advice about its folders that helps nobody here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib
 

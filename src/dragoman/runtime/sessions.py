@@ -1,6 +1,7 @@
 """Writes the graphs of a model, and loads them into ONNX Runtime."""
 
 import mmap
+import os
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def network_of(
 
 def session(graph: File) -> Any:
     """A graph in ONNX Runtime, which computes in the thread that calls it."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it sends usage to its makers
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
