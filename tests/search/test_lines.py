@@ -16,6 +16,7 @@ from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.hypotheses import NONE_FOUND, joined
+from dragoman.search.reading import join_parts, read_pieces
 from dragoman.search.translator import Translator
 
 pytestmark = pytest.mark.slow
@@ -64,6 +65,34 @@ STRANGE = [
 def test_pieces_of_which_nothing_came_are_joined() -> None:
     """Weights that are no numbers leave a search without a single step."""
     assert joined([NONE_FOUND, NONE_FOUND], SearchOptions()).score == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("one two three. four", ["one two three. ", "four"]),
+        ("it is 4.2 km. go on", ["it is 4.2 km. ", "go on"]),
+        ("it is 4.2 km, go on now", ["it is 4.2 km, ", "go on now"]),
+        ("सीता आई। राम गया", ["सीता आई। ", "राम गया"]),
+        ("老人喝绿茶。小孩踢足球", ["老人喝绿茶。", "小孩踢足球"]),
+        ("no mark in all of it", ["no mark in all ", "of it"]),
+    ],
+)
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_long_lines_are_cut_where_sentences_end(level: str, line: str, parts: list[str]) -> None:
+    tokenizer = train_tokenizer([line], replace(SIDE, level=level))
+    spaces = sum(map(len, tokenizer.encode(parts[:1])))
+    pieces = read_pieces([line], [tokenizer], None, spaces)
+    found = [piece.text for piece in pieces]
+    assert "".join(found) == line
+    assert [text.strip() for text in found] == [part.strip() for part in parts]
+
+
+def test_answers_of_parts_are_joined_as_their_script_is_written() -> None:
+    assert join_parts(["Er geht.", "", "Sie kommt."]) == "Er geht. Sie kommt."
+    assert join_parts(["老人喝绿茶。", "小孩踢足球", "今"]) == "老人喝绿茶。小孩踢足球今"
+    assert join_parts(["", "가다.", "오다"]) == "가다. 오다"
+    assert join_parts([]) == ""
 
 
 def random_lines(count: int) -> list[str]:

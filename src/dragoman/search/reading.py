@@ -1,13 +1,18 @@
 """Turns lines of text into sources: whole lines, or pieces of long ones."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dragoman.data.source import NONE, Source, copy_ids
 from dragoman.data.tokenizer import Ids, Tokenizer, without_surrogates
 
-_SENTENCE_ENDS = tuple(".!?。！？…")
-_PAUSES = tuple(",;:、，；：")
+_SENTENCE_END = re.compile(r"[.!?…؟۔](?=\s)|[。！？।॥]")
+_PAUSE = re.compile(r"[,;:،](?=\s)|[、，；：]")
+"""Marks after which a line is cut; those with a space behind them also stand inside numbers."""
+_CHINESE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65\U00020000-\U0003ffff"
+_UNSPACED = re.compile(f"(?:^|[{_CHINESE}])$")
+"""Text that needs no space behind it: none, or that ends in Chinese or Japanese."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,22 @@ def _parts(line: str, source: Tokenizer, longest: int, way: str) -> list[str]:
         return [before + line[cut.start : spans[longest - 1][1]] + behind]
     cuts, begun = [cut.start], 0
     while len(spans) - begun > longest:
-        words = [line[slice(*span)] for span in spans[begun : begun + longest]]
-        begun += _last(words, _SENTENCE_ENDS) or _last(words, _PAUSES) or longest
+        now = spans[begun : begun + longest]
+        begun += _last(line, now, _SENTENCE_END) or _last(line, now, _PAUSE) or longest
         cuts.append(spans[begun][0])
     ends = [*cuts[1:], cut.end]
     return [before + line[start:end] + behind for start, end in zip(cuts, ends, strict=True)]
 
 
-def _last(words: Sequence[str], marks: tuple[str, ...]) -> int:
-    """How many words stand up to the last one that ends in a mark; 0 when none does."""
-    return next((i + 1 for i in reversed(range(len(words))) if words[i].endswith(marks)), 0)
+def _last(line: str, spans: Sequence[tuple[int, int]], mark: re.Pattern[str]) -> int:
+    """How many tokens stand up to the last one that ends in a mark; 0 when none does."""
+    counts = range(len(spans), 0, -1)
+    return next((count for count in counts if mark.match(line, spans[count - 1][1] - 1)), 0)
+
+
+def join_parts(texts: Iterable[str]) -> str:
+    """The outputs of a line's parts as one text, without spaces between Chinese sentences."""
+    line = ""
+    for text in filter(None, texts):
+        line += text if _UNSPACED.search(line) else f" {text}"
+    return line

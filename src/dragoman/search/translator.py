@@ -18,7 +18,7 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import Frontier, Hypothesis, joined
 from dragoman.search.loop import Sentence, search
-from dragoman.search.reading import Piece, read_pieces
+from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader
 
 Item = TypeVar("Item")
@@ -270,7 +270,7 @@ class Translator:
 
         bests = [said(found[0], piece) for piece, found in parts]
         (first, others), *later = parts
-        text = " ".join(filter(None, map(self.target.join, bests)))
+        text = join_parts(map(self.target.join, bests))
         by_text = {text: joined([found[0] for _, found in parts], options) if later else others[0]}
         for hypothesis in [] if later else others[1:]:
             if len(by_text) == options.n_best:

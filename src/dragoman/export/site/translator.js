@@ -3,10 +3,13 @@
 import {search} from "./search.js";
 import {BOS, EOS, PAD, UNK} from "./tokenizer.js";
 
-const SENTENCE_ENDS = /[.!?。！？…]$/, PAUSES = /[,;:、，；：]$/;
+// Marks after which a line is cut; those with a space behind them also stand inside numbers.
+const SENTENCE_END = /^([.!?…؟۔]\s|[。！？।॥])/, PAUSE = /^([,;:،]\s|[、，；：])/;
+// Text that needs no space behind it: none, or that ends in Chinese or Japanese.
+const UNSPACED = /(^|[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65\u{20000}-\u{3ffff}])$/u;
 
-// The place after the last word that ends in a mark; 0 when none does.
-const lastThat = (words, mark) => words.findLastIndex(word => mark.test(word)) + 1;
+// The place after the last token whose end is such; 0 when none is.
+const lastThat = (ends, mark) => ends.findLastIndex(end => mark.test(end)) + 1;
 
 // The pieces of a line that is too long: cut where a sentence ends, else at a pause, else anywhere;
 // or only its beginning.
@@ -15,8 +18,8 @@ function parts(line, spans, longest, way) {
   if (way === "truncate") return [line.slice(0, spans[longest - 1][1])];
   const cuts = [0];
   for (let begun = 0; spans.length - begun > longest;) {
-    const words = spans.slice(begun, begun + longest).map(([first, end]) => line.slice(first, end));
-    begun += lastThat(words, SENTENCE_ENDS) || lastThat(words, PAUSES) || longest;
+    const ends = spans.slice(begun, begun + longest).map(([, end]) => line.slice(end - 1, end + 1));
+    begun += lastThat(ends, SENTENCE_END) || lastThat(ends, PAUSE) || longest;
     cuts.push(spans[begun][0]);
   }
   return cuts.map((cut, n) => line.slice(cut, cuts[n + 1]));
@@ -74,7 +77,8 @@ export class Translator {
     if (!pieces.length) return {best: null, texts: [""], tokens: [], weights: null, length: 0};
     const length = pieces.reduce((sum, {ids}) => sum + ids.length, 0);
     const said = pieces.map((piece, n) => this.said(found[n][0], piece));
-    const text = said.map(tokens => this.target.join(tokens)).filter(Boolean).join(" ");
+    const text = said.map(tokens => this.target.join(tokens)).filter(Boolean)
+      .reduce((line, next) => line + (UNSPACED.test(line) ? "" : " ") + next, "");
     if (pieces.length === 1) {
       const others = found[0].map(one => this.target.join(this.said(one, pieces[0])));
       const texts = [...new Set([text, ...others])].slice(0, options.n_best);
