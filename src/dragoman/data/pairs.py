@@ -1,7 +1,6 @@
 """A pair of text, and what can be wrong with a line of a file of pairs."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 FILL = "fill these lines or delete them"
@@ -58,8 +57,6 @@ class Faults:
     """Lines read so far, good and bad."""
     counts: Counter[str] = field(default_factory=Counter)
     """Unusable lines by kind."""
-    tell: Callable[[Fault], None] | None = None
-    """Called with every fault, for a full list."""
     first: dict[str, list[Fault]] = field(default_factory=dict)
     """The remembered faults by kind."""
     notes: list[str] = field(default_factory=list)
@@ -68,8 +65,6 @@ class Faults:
     def add(self, fault: Fault) -> None:
         """Count ``fault``; keep it when it is among the first of its kind."""
         self.counts[fault.kind] += 1
-        if self.tell:
-            self.tell(fault)
         places = self.first.setdefault(fault.kind, [])
         if len(places) < max(1, self.remembered):
             places.append(fault)
@@ -82,7 +77,12 @@ class Faults:
     def summary(self) -> list[str]:
         """One line a kind: ``12 lines left out, empty: pairs.tsv:7: ...; pairs.tsv:9: ...``."""
         return [
-            f"{count} {'line' if count == 1 else 'lines'} left out, {kind}: "
+            f"{counted(count, 'line')} left out, {kind}: "
             + "; ".join(str(fault) for fault in self.first[kind])
             for kind, count in self.counts.most_common()
         ]
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 pair``, ``2,000 pairs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

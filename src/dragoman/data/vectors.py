@@ -6,8 +6,8 @@ A line is a word and E numbers, separated by single spaces; word2vec and fastTex
 of two numbers first.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -36,32 +36,26 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
 
     Returns:
         The vector [E] of each id that has one. A line for the user: the share of the vocabulary
-        with a vector, how many lines repeat a word, and the places (``file:line``) of the first
-        three lines that are no vectors.
+        with a vector, how many lines repeat a word of it, and the places (``file:line``) of the
+        first three lines that are no vectors.
 
     Raises:
         DataError: there is no such file, it has vectors of another width, or none that is needed.
     """
     require(path)
-    exact, folded = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     ids = range(EOS + 1, len(tokenizer))
-    for token, text in zip(ids, tokenizer.tokens(ids), strict=True):
-        word = text.removeprefix(SPACE)
-        exact[word].append(token)
-        folded[word.lower()].append(token)
-    found, in_lower_case = dict[int, Vector](), dict[int, Vector]()
-    seen: set[str] = set()
-    repeated, unreadable = 0, list[str]()
+    texts = (text.removeprefix(SPACE) for text in tokenizer.tokens(ids))
+    spellings = {token: (text.lower(), text) for token, text in zip(ids, texts, strict=True)}
+    wanted = set(chain.from_iterable(spellings.values()))
+    vectors, repeated, unreadable = dict[str, Vector](), 0, list[str]()
     for line, word, numbers in _lines(path, width):
         if numbers is None:
             unreadable = [*unreadable, place(path, line)][:3]
-        elif word in seen:
+        elif word in vectors:
             repeated += 1
-        else:
-            seen.add(word)
-            found |= dict.fromkeys(exact.get(word, ()), numbers)
-            in_lower_case |= dict.fromkeys(folded.get(word, ()), numbers)
-    found = in_lower_case | found
+        elif word in wanted:
+            vectors[word] = numbers
+    found = {token: vectors[s] for token, both in spellings.items() for s in both if s in vectors}
     if not found:
         cause = "has no vector for any token of the vocabulary"
         cure = "are these whole words of the right language? set the level to word"

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dragoman.data.check.columns import Corpus, Numbers
-from dragoman.data.check.report import Finding, Rows, counted, excerpt
+from dragoman.data.check.report import Finding, Rows, excerpt
+from dragoman.data.pairs import counted
 
 _HASHES, _FARTHEST, _BLOCK = 1 << 16, 5, 8
 _WIDE, _NARROW, _MANY = 128, 32, 12_000
@@ -165,7 +166,12 @@ def _shifted(size: int, source: _Trigrams, target: _Trigrams) -> tuple[Rows, Row
         beside = found[np.maximum(own - 1, 0), every] + found[np.minimum(own + 1, last), every]
         ahead = found[own, every] - beside / 2
         weight = float(2 * ahead.mean() / max(1e-6, ahead.var()))
-    takes, fit = every + shifts, found[_FARTHEST + shifts, every]
+    fit, stays = found[_FARTHEST + shifts, every], found[_FARTHEST]
+    run = np.cumsum(np.diff(shifts, prepend=shifts[:1]) != 0)
+    if (np.bincount(run, fit - stays) < 0).any():
+        # Learned from what was put right, a run fits worse than before: its lines are only alike.
+        shifts, fit, unsure = np.zeros_like(every), stays, np.zeros(size, bool)
+    takes = every + shifts
     takes[unsure | (takes < 0) | (takes >= size)] = -1
     # A target that two rows would take goes to the one that it fits better.
     most = np.full(size + 1, -np.inf)

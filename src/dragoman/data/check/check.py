@@ -6,10 +6,12 @@ The pairs are put on disk as Arrow columns, where every search runs over columns
                            └──────► fixed pairs ─► columns ─► findings ... until nothing changes
 """
 
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,8 @@ from dragoman.data.check.fix import Log, fixed_corpus, summary, write_fixed
 from dragoman.data.check.oddities import oddities
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity
 from dragoman.data.lines import place
-from dragoman.data.pairs import Fault, Faults
+from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-
-SHOWN = 3
-"""Places shown of a finding, unless asked otherwise."""
 
 
 def check_pairs(
@@ -35,7 +34,7 @@ def check_pairs(
     *,
     against: Sequence[Path] = (),
     fix: Path | None = None,
-    shown: int = SHOWN,
+    shown: int = 3,
     tell: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Look at all pairs and report; unusable lines are reported too, however many.
@@ -53,8 +52,7 @@ def check_pairs(
         DataError: the files cannot be read as pairs, not one line is usable, or ``fix`` would
             leave nothing.
     """
-    tolerant, unusable = replace(options, tolerance=1.0), list[Fault]()
-    faults = Faults(shown, tell=unusable.append if fix else None)
+    tolerant, faults = replace(options, tolerance=1.0), Faults(sys.maxsize if fix else shown)
     with tempfile.TemporaryDirectory(prefix="dragoman-") as folder:
         pairs = read_pairs(files, tolerant, faults, as_is=True)
         corpus, test = Corpus.store(pairs, place(files[0]), Path(folder, "pairs"), shown), None
@@ -64,16 +62,15 @@ def check_pairs(
         look, log, fixed = partial(_findings, test=test), Log(), corpus
         findings = look(corpus)
         if fix:
+            unusable = chain.from_iterable(faults.first.values())
             log += ((f"{f.file}:{f.line}", "removed", f.kind, f.detail) for f in unusable)
             fixed = fixed_corpus(corpus, findings, look, log, options, Path(folder))
         stops = faults.total > options.tolerance * faults.lines or faults.counts["encoding"] > 0
         severity: Severity = "problem" if stops else "warning"
         meaning = "left out; training would stop" if stops else "left out"
         left_out = [
-            Finding(
-                kind, severity, count, meaning, tuple(map(str, faults.first[kind][:shown])), "line"
-            )
-            for kind, count in faults.counts.most_common()
+            Finding(k, severity, n, meaning, tuple(map(str, faults.first[k][:shown])), "line")
+            for k, n in faults.counts.most_common()
         ]
         report = Report(
             files=tuple(map(place, files)),
@@ -83,7 +80,8 @@ def check_pairs(
             source=corpus.source.side(),
             target=corpus.target.side(),
             findings=tuple(findings),
-            changes=summary(log, shown),
+            changes=tuple(summary(log, faults.lines, shown)),
+            notes=tuple(faults.notes),
         )
         tell(report)
         cleaned = write_fixed(fixed, log, len(corpus.lines), fix) if fix else ""

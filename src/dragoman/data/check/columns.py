@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.config.options import SideOptions
-from dragoman.data.check.report import KINDS, Finding, Rows, Side
+from dragoman.data.check.report import KINDS, Finding, Rows, Side, Units
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.text import open_batches, write_chunks
@@ -60,19 +60,12 @@ class Column:
 
     def side(self) -> Side:
         """The numbers that are reported."""
-        tokens, characters = int(self.tokens.sum()), int(self.characters.sum())
-        statistics = TextStatistics(len(self.tokens), tokens, len(self.words), characters)
-        return Side(
-            distinct_texts=len(np.unique(self.hashes)),
-            tokens=tokens,
-            distinct_tokens=len(self.words),
-            tokens_seen_once=sum(count == 1 for count in self.words.values()),
-            characters=characters,
-            distinct_characters=len(self.alphabet),
-            tokens_a_line=_lengths(self.tokens),
-            characters_a_line=_lengths(self.characters),
-            level=choose_level(SideOptions(), statistics).level,
-        )
+        tokens = _units(self.tokens, len(self.words))
+        characters = _units(self.characters, len(self.alphabet))
+        once = sum(count == 1 for count in self.words.values())
+        size = len(self.tokens), tokens.total, tokens.distinct, characters.total
+        level = choose_level(SideOptions(), TextStatistics(*size)).level
+        return Side(len(np.unique(self.hashes)), tokens, characters, once, level)
 
 
 @dataclass(frozen=True)
@@ -142,7 +135,7 @@ class Corpus:
         return Finding(kind, severity, len(rows), meaning, places, fixed=fixed, detail=detail)
 
 
-def _lengths(values: Numbers) -> tuple[int, int, int]:
+def _units(lengths: Numbers, distinct: int) -> Units:
     # "inverted_cdf" gives a length that occurs, not a number between two.
-    median, most, longest = np.percentile(values, [50, 95, 100], method="inverted_cdf")
-    return int(median), int(most), int(longest)
+    ranks = np.percentile(lengths, [50, 95, 100], method="inverted_cdf")
+    return Units(int(lengths.sum()), distinct, *map(int, ranks))

@@ -1,4 +1,4 @@
-"""Compares pairs with each other: repetitions, overlap with a test, unusual lengths, order.
+"""Compares pairs with each other: repetitions, overlap with a test, unusual lengths.
 
 Repetitions are judged by hashes of whole texts: without case, punctuation and spaces, unless these
 are what the pairs are about.
@@ -27,15 +27,12 @@ def comparisons(
         misplaced: rows that are known to be swapped or shifted.
         two_languages: the sides are of two languages.
     """
-    exact = form_counts(corpus)
     if test:
-        yield from overlap(corpus, test, exact=exact)
+        yield from overlap(corpus, test, exact=form_counts(corpus))
         yield unknown_words(corpus, test)
     yield duplicates(corpus)
     yield untranslated(corpus, two_languages=two_languages)
     yield length_ratio(corpus, misplaced)
-    yield from shared(corpus, exact=exact)
-    yield sorted_by_length(corpus)
 
 
 def form_counts(corpus: Corpus) -> bool:
@@ -62,20 +59,27 @@ def form_counts(corpus: Corpus) -> bool:
     return own >= max(_SYSTEMATIC, 10 * common)
 
 
+def _hashes(corpus: Corpus, *, exact: bool) -> tuple[Numbers, Numbers, Numbers]:
+    """Hashes of pairs, of sources and of targets; unless ``exact``, without their form."""
+    source, target = corpus.source, corpus.target
+    sides = (source.hashes, target.hashes) if exact else (source.keys, target.keys)
+    return _joined(*sides), *sides
+
+
+def _joined(source: Numbers, target: Numbers) -> Numbers:
+    """A hash of each pair, of hashes of its sides."""
+    return source * np.int64(1_000_003) ^ target
+
+
 def duplicates(corpus: Corpus) -> Finding:
     """Pairs that repeat an earlier one to the letter."""
-    pairs = _joined(corpus.source.hashes, corpus.target.hashes)
+    pairs, *_ = _hashes(corpus, exact=True)
     _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
     earlier = first[group]
     repeats = np.flatnonzero(earlier != np.arange(len(group)))
     return corpus.finding(
         "duplicates", repeats, lambda row: f"as line {corpus.lines[earlier[row]]}"
     )
-
-
-def _joined(source: Numbers, target: Numbers) -> Numbers:
-    """A hash of each pair, of hashes of its sides."""
-    return source * np.int64(1_000_003) ^ target
 
 
 def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
@@ -98,33 +102,12 @@ def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
     return found if two_languages else replace(found, severity="note")
 
 
-def shared(corpus: Corpus, *, exact: bool) -> Iterator[Finding]:
-    """Different pairs that have one side in common; unless ``exact``, but for its form."""
-    pairs = _joined(corpus.source.hashes, corpus.target.hashes)
-    distinct = np.sort(np.unique(pairs, return_index=True)[1])
-    for name, side, meaning in (
-        ("sources", corpus.source, "several right answers; split them by source"),
-        ("targets", corpus.target, "different sources have one target"),
-    ):
-        keys = (side.hashes if exact else side.keys)[distinct]
-        _, first, number = np.unique(keys, return_index=True, return_counts=True)
-        most = [at for at in np.lexsort((first, -number))[: corpus.shown] if number[at] > 1]
-        places = tuple(f"{corpus.place(distinct[first[at]])}: {number[at]} pairs" for at in most)
-        told = meaning if exact else f"case and punctuation apart: {meaning}"
-        yield Finding(f"shared {name}", "note", int(number[number > 1].sum()), told, places)
-
-
 def overlap(train: Corpus, test: Corpus, *, exact: bool) -> Iterator[Finding]:
     """Pairs, sources and targets that are in both; unless ``exact``, but for their form."""
     told = np.zeros(len(train.lines), bool)
-    name = "hashes" if exact else "keys"
-    sides = [(getattr(each.source, name), getattr(each.target, name)) for each in (train, test)]
-    pairs, (sources, targets) = [_joined(*keys) for keys in sides], zip(*sides, strict=True)
-    for kind, (ours, theirs) in (
-        ("test pairs", pairs),
-        ("test sources", sources),
-        ("test targets", targets),
-    ):
+    kinds = "test pairs", "test sources", "test targets"
+    hashes = (_hashes(corpus, exact=exact) for corpus in (train, test))
+    for kind, ours, theirs in zip(kinds, *hashes, strict=True):
         known, first = np.unique(theirs, return_index=True)
         at = np.searchsorted(known, ours).clip(max=len(known) - 1)
         rows = np.flatnonzero((known[at] == ours) & ~told)
@@ -161,15 +144,3 @@ def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
     fixed = fixed[np.minimum(corpus.source.tokens, corpus.target.tokens)[fixed] > 1]
     detail = "{} against {} characters".format
     return corpus.finding("length ratio", rows, lambda row: detail(source[row], target[row]), fixed)
-
-
-def sorted_by_length(corpus: Corpus) -> Finding:
-    """Whether short sources come first, or last."""
-    lengths = corpus.source.characters
-    tenths = [float(part.mean()) for part in np.array_split(lengths, 10) if part.size >= 5]
-    if not tenths or tenths[0] > tenths[-1]:
-        tenths.reverse()
-    found = len(tenths) == 10 and tenths == sorted(tenths) and 2 * tenths[0] < tenths[-1]
-    span = f"{tenths[0]:.0f} to {tenths[-1]:.0f}" if found else ""
-    meaning = f"on average from {span} characters a line; shuffle before cutting a subset"
-    return Finding("sorted by length", "note", len(lengths) if found else 0, meaning)

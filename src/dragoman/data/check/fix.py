@@ -11,8 +11,8 @@ from pathlib import Path
 from dragoman.config.options import DataOptions
 from dragoman.data.check.clean import clean
 from dragoman.data.check.columns import Corpus
-from dragoman.data.check.report import ALWAYS, KINDS, Change, Finding, counted
-from dragoman.data.pairs import Fault, Pair
+from dragoman.data.check.report import ALWAYS, KINDS, Finding
+from dragoman.data.pairs import Fault, Pair, counted
 from dragoman.data.readers import usable
 from dragoman.files import replacing, write_text
 
@@ -69,39 +69,47 @@ def _fixed(
             fixes[row][KINDS[finding.kind].fix] = finding.kind, finding.detail(row)
     takes = dict(t for f in shifted for t in zip(f.fixed.tolist(), f.moves.tolist(), strict=True))
     kinds = {*ALWAYS, *(finding.kind for finding in findings if len(finding.fixed))}
-    for row, old in enumerate(corpus.texts()):
-        sides, fix, place = old, fixes.get(row, {}), corpus.place(row)
-        if "move" in fix:
-            if takes[row] < 0:
-                fix["remove"] = fix["move"]
-            else:
-                log.append((place, "changed", *fix["move"]))
-                sides = old[0], corpus.text(takes[row])[1]
-        if "swap" in fix and "remove" not in fix:
-            log.append((place, "changed", *fix["swap"]))
-            sides = old[1], old[0]
-        if "clean" in fix and "remove" not in fix:
-            sides, changes = zip(*(clean(side, kinds) for side in sides), strict=True)
-            log += [(place, "changed", *each) for side in changes for each in side.items()]
-            found = usable(sides, _COLUMNS, options, as_is=True)
-            if isinstance(found, Fault):
-                fix["remove"] = found.kind, found.detail
+    for row, texts in enumerate(corpus.texts()):
+        sides, fix, place = texts, fixes.get(row, {}), corpus.place(row)
+        if "move" in fix and takes[row] >= 0:
+            sides = sides[0], corpus.text(takes[row])[1]
+        elif "move" in fix:
+            fix["remove"] = fix["move"]
+        if "remove" not in fix:
+            log += [(place, "changed", *fix[way]) for way in ("move", "swap") if way in fix]
+            sides = sides[::-1] if "swap" in fix else sides
+            if "clean" in fix:
+                sides, changes = zip(*(clean(side, kinds) for side in sides), strict=True)
+                log += [(place, "changed", *each) for side in changes for each in side.items()]
+                found = usable(sides, _COLUMNS, options, as_is=True)
+                if isinstance(found, Fault):
+                    fix["remove"] = found.kind, found.detail
         if "remove" in fix:
             log.append((place, "removed", *fix["remove"]))
         else:
             yield Pair(*sides, int(corpus.lines[row]))
 
 
-def summary(log: Log, shown: int) -> tuple[Change, ...]:
-    """What is done about each kind of oddity, removals first, with ``shown`` examples of each."""
+def summary(log: Log, lines: int, shown: int) -> Iterator[str]:
+    """Yield what is done about each kind of oddity, removals first.
+
+    Args:
+        log: what is done.
+        lines: the number of lines before.
+        shown: examples that are told of each kind.
+    """
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for place, what, kind, detail in log:
         places[what, kind].append(f"{place}: {detail}")
-    order = sorted(places, key=lambda each: (each[0] != "removed", -len(places[each])))
-    return tuple(
-        Change(what, kind, len(places[what, kind]), tuple(places[what, kind][:shown]))
-        for what, kind in order
-    )
+    removed = sum(what == "removed" for _, what, *_ in log)
+    if 100 * removed > lines:
+        yield f"--fix REMOVES {removed:,} OF {lines:,} LINES, MORE THAN A HUNDREDTH"
+    for what, kind in sorted(places, key=lambda each: (each[0] != "removed", -len(places[each]))):
+        each = places[what, kind]
+        done = f"makes {counted(len(each), 'change')}"
+        if what == "removed":
+            done = f"removes {counted(len(each), 'line')}"
+        yield f"--fix {done}: {kind} ({'; '.join(each[:shown])})"
 
 
 def write_fixed(corpus: Corpus, log: Log, before: int, out: Path) -> str:
@@ -123,6 +131,5 @@ def write_fixed(corpus: Corpus, log: Log, before: int, out: Path) -> str:
     gone = before - len(corpus.lines)
     edited = {row[0] for row in log if row[1] == "changed"}
     edited -= {row[0] for row in log if row[1] == "removed"}
-    many = " (MORE THAN A HUNDREDTH)" if 100 * gone > before else ""
-    done = f"{len(edited):,} of them changed, {gone:,} removed{many}; see {beside}"
+    done = f"{len(edited):,} of them changed, {gone:,} removed; see {beside}"
     return f"{counted(len(corpus.lines), 'pair')} in {out}, {done}"

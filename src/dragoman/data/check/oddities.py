@@ -22,7 +22,7 @@ _PATTERNS = {
     "markup": (
         "(?i)</?(?:a|b|big|blockquote|body|br|center|code|del|div|em|font|h[1-6]|head|hr|html|i|img"
         "|ins|li|nowiki|ol|p|pre|ref|s|script|small|span|strong|style|sub|sup|t[dhr]|table|u|ul)"
-        "(?: [^<>]*)? ?/?>|<!--|\\{\\{[^{}]+\\}\\}|\\[\\[[^\\[\\]]+\\]\\]"
+        "(?: [^<>]*)? ?/?>|<!--|\\{\\{[^{}]+\\}\\}|\\[\\[[^\\[\\]:\\s][^\\[\\]]*\\]\\]"
     ),
     "addresses": "https?://|www\\.[A-Za-z0-9]|[A-Za-z0-9._-]@[A-Za-z0-9-]+\\.[A-Za-z]{2}",
     "unusual spaces": "[\u00a0\u1680\u2000-\u200a\u202f\u205f]",

@@ -1,11 +1,13 @@
 """What ``dragoman check`` reports: every kind of oddity, and values that become text or JSON."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from dragoman.data.pairs import counted
 
 Rows = npt.NDArray[Any]
 """Row numbers of pairs, counted from 0 without the lines that are left out."""
@@ -88,23 +90,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What ``--fix`` does about one kind of oddity."""
+class Units:
+    """The tokens or the characters of one side in numbers."""
 
-    what: str
-    """``removed`` or ``changed``."""
-    kind: str
-    count: int
-    """Lines that are removed, or texts that are changed."""
-    examples: tuple[str, ...]
-    """``file:line: detail`` of the first ones."""
+    total: int
+    distinct: int
+    median: int
+    """Of a line, as the next two."""
+    percentile_95: int
+    longest: int
 
-    def __str__(self) -> str:
-        """One line for the terminal."""
-        done = f"removes {counted(self.count, 'line')}"
-        if self.what == "changed":
-            done = f"makes {counted(self.count, 'change')}"
-        return f"--fix {done}: {self.kind} ({'; '.join(self.examples)})"
+    def told(self, name: str) -> str:
+        """The numbers in words."""
+        lengths = f"median {self.median:,}, 95 % {self.percentile_95:,}, longest {self.longest:,}"
+        return f"{self.total:,} {name}, {self.distinct:,} distinct (a line: {lengths})"
 
 
 @dataclass(frozen=True)
@@ -112,31 +111,19 @@ class Side:
     """One side of all pairs in numbers; tokens are what white space separates."""
 
     distinct_texts: int
-    tokens: int
-    distinct_tokens: int
+    tokens: Units
+    characters: Units
     tokens_seen_once: int
-    characters: int
-    distinct_characters: int
-    tokens_a_line: tuple[int, int, int]
-    """Median, 95th percentile, maximum."""
-    characters_a_line: tuple[int, int, int]
-    """Median, 95th percentile, maximum."""
     level: str
     """The unit of text that training would choose."""
 
     def __str__(self) -> str:
         """The numbers in one line."""
-        shape = "{:,} {}, {:,} distinct (a line: median {:,}, 95 % {:,}, longest {:,})"
-        tokens = (self.distinct_tokens, *self.tokens_a_line)
-        characters = (self.distinct_characters, *self.characters_a_line)
         # Good 1953: words seen once among the tokens are as many as new ones among further tokens.
-        unknown = 100 * self.tokens_seen_once / max(1, self.tokens)
-        return (
-            f"{counted(self.distinct_texts, 'distinct text')}; "
-            f"{shape.format(self.tokens, 'tokens', *tokens)}; "
-            f"{shape.format(self.characters, 'characters', *characters)}; "
-            f"about {unknown:.1f} % of the tokens of further text will be new"
-        )
+        unknown = 100 * self.tokens_seen_once / max(1, self.tokens.total)
+        new = f"about {unknown:.1f} % of the tokens of further text will be new"
+        units = f"{self.tokens.told('tokens')}; {self.characters.told('characters')}"
+        return f"{counted(self.distinct_texts, 'distinct text')}; {units}; {new}"
 
 
 @dataclass(frozen=True)
@@ -152,8 +139,10 @@ class Report:
     target: Side
     findings: tuple[Finding, ...]
     """Findings about the usable pairs, most severe first."""
-    changes: tuple[Change, ...] = ()
-    """Changes that ``--fix`` makes, by kind."""
+    changes: tuple[str, ...] = ()
+    """What ``--fix`` does, a sentence for each kind of change."""
+    notes: tuple[str, ...] = ()
+    """How the files were read, a sentence each."""
     cleaned: str = ""
     """A line about the file that ``--fix`` wrote; empty without ``--fix``."""
 
@@ -165,30 +154,19 @@ class Report:
         levels = source if source == target else f"{source} for the source, {target} for the target"
         return [
             f"{' and '.join(self.files)}: {lines}, {pairs}",
+            *self.notes,
             *map(str, self.left_out),
             f"source: {self.source}",
             f"target: {self.target}",
             *map(str, self.findings),
             f"learnable: {counted(self.pairs, 'pair')}, {enough}; suggests {levels}",
-            *self._removes(),
-            *map(str, self.changes),
+            *self.changes,
         ]
 
-    def _removes(self) -> Iterator[str]:
-        """Says loudly that ``--fix`` removes more than a hundredth of the lines."""
-        removed = sum(change.count for change in self.changes if change.what == "removed")
-        if 100 * removed > self.total_lines:
-            yield f"--fix REMOVES {removed:,} OF {self.total_lines:,} LINES, MORE THAN A HUNDREDTH"
 
-
-def to_json(value: Report | Side | Finding | Change) -> dict[str, Any]:
+def to_json(value: Report | Side | Units | Finding) -> dict[str, Any]:
     """Turn a report into what ``json.dumps`` writes of it (its argument ``default``)."""
     return {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 pair``, ``2,000 pairs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def excerpt(text: str, at: int = 0) -> str:
