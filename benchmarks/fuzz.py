@@ -354,7 +354,7 @@ def cli(rng: Random, place: Place) -> None:
     """A command line, in this process."""
     paths = ("p.tsv", "m", "m/config.toml", "nothing", ".", "r.toml", "out.tsv", "/dev/null")
     (place.folder / "p.tsv").write_bytes(lines_of(rng))
-    verbs = [verb for verb in VERBS if verb not in ("demo", "bench", "watch")]
+    verbs = [verb for verb in VERBS if verb not in ("demo", "bench")]
     verb = rng.choice([*verbs, *verbs, "", "chekc", "--version"])
     words = (WORDS, WORDS, paths)
     arguments = [rng.choice(rng.choice(words)) for _ in range(rng.randint(0, 5))]

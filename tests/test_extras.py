@@ -58,7 +58,6 @@ def test_help_works_in_a_base_install(verb: str) -> None:
         ["check", "{d}/p.tsv"],
         ["evaluate", "{d}/m", "{d}/p.tsv"],
         ["explain", "{d}/m", "a"],
-        ["average", "{d}/m", "--out", "{d}/n"],
         ["bench", "{d}/p.tsv"],
         ["demo", "--out", "{d}/demo"],
     ],

@@ -33,10 +33,8 @@ if TYPE_CHECKING:
     from dragoman.errors import DragomanError as DragomanError
     from dragoman.learn import distil as distil
     from dragoman.learn import train as train
-    from dragoman.runs.comparison import compare as compare
     from dragoman.runs.history import find_runs as find_runs
     from dragoman.search.request import Request as Request
-    from dragoman.training.averaging import average as average
     from dragoman.training.bench import bench as bench
 
 _HOMES = {
@@ -44,10 +42,8 @@ _HOMES = {
     "config.options": "Config DataOptions ModelOptions SearchOptions SideOptions TrainingOptions",
     "errors": "DragomanError",
     "learn": "distil train",
-    "runs.comparison": "compare",
     "runs.history": "find_runs",
     "search.request": "Request",
-    "training.averaging": "average",
     "training.bench": "bench",
 }
 """The modules that hold the names of the Python API."""

@@ -51,7 +51,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["explain", "m", "a", "--html", "m/report.html"],
         ["explain", "x", "a", "--attention", "b.svg", "--beside", "m", "--html", "m/README.md"],
         ["bench", "lines.svg", "--plot", "lines.svg"],
-        ["compare", "m", "x", "--plot", "lines.svg", "--json"],
         ["check", "pairs.tsv", "--fix", "hard"],
         ["check", "lines.svg", "--against", "pairs.tsv", "--fix", "soft"],
     ],
@@ -59,9 +58,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_input_is_never_overwritten(
     arguments: list[str], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if arguments[0] == "compare":
-        (place / "lines.svg").unlink()
-        (place / "lines.svg").symlink_to("m/metrics.jsonl")
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     assert main(arguments) == 2
     assert "would overwrite" in capsys.readouterr().err
@@ -96,7 +92,6 @@ def test_the_entries_are_what_a_model_folder_holds() -> None:
     [
         (["train", "pairs.tsv", "--out", "-"], "--out: - is no folder"),
         (["demo", "--out", "-"], "--out: - is no folder"),
-        (["average", "m", "--out", "-"], "--out: - is no folder"),
         (["train", "pairs.tsv", "--out", "-qd"], "-qd: there is no such option (./-qd if it is a"),
         (["check", "-dash.tsv"], "./-dash.tsv if it is a file; put -- before text that starts"),
         (["explain", "m", "-x"], "put -- before text that starts with a dash"),

@@ -1,20 +1,23 @@
-"""``dragoman runs`` and ``dragoman watch``: folders made by hand, and real processes."""
+"""``dragoman runs``: folders made by hand, and real processes."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import dragoman
 from dragoman.cli import main
+from dragoman.config.options import Config
+from dragoman.config.toml import to_toml
 from dragoman.layout import METRICS
+from dragoman.runs.display import row_lines
 from made_runs import make_run, train_row, validation_row
 
 END = {
@@ -55,7 +58,7 @@ def test_runs_are_found_with_state_and_scores(
     assert found[0]["seconds"] == 3700.0 and found[0]["memory_mb"] == 500.0
     assert found[0]["best_step"] == 50 and found[0]["best"]["bleu"] == ROWS[1]["bleu"]
     assert found[0]["tokens_per_second"] == 1075.0 and found[1]["best"] == {}
-    assert [run.summary() for run in dragoman.find_runs(below)] == found
+    assert [run.summary() | {"options": run.asked()} for run in dragoman.find_runs(below)] == found
     assert main(["runs", str(below)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and lines[0].split()[:4] == ["run", "state", "step", "time"]
@@ -69,25 +72,28 @@ def test_a_lock_tells_that_a_run_goes_on(below: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)[0]["state"] == "running"
 
 
-def test_watch_once_says_where_a_run_stands(
-    below: Path, capsys: pytest.CaptureFixture[str]
+def test_options_and_data_that_differ_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["watch", str(below / "a"), "--once"]) == 0
-    said = capsys.readouterr().out
-    assert "step 100: loss 0.040, perplexity 0.50" in said
-    assert "50 %, 0:12 left, 0:10 gone, step 100, loss 0.050, 1,100 tokens/s, 500 MB" in said
-    assert "step 50" not in said and "finished" in said
+    for name, cell, data in (
+        ("a", "gru", "0123456789"),
+        ("b", "lstm", "0123456789"),
+        ("c", "gru", "ff"),
+    ):
+        make_run(tmp_path / name, ROWS)
+        config = Config(model=replace(Config().model, cell=cell, embedding=8))  # type: ignore[arg-type]
+        (tmp_path / name / "config.toml").write_text(to_toml(config), "utf-8")
+        (tmp_path / name / "run.json").write_text(json.dumps({"data": data}), "utf-8")
+    assert main(["runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[4:] == [
+        "data: 01234567 (a, b); ff (c)",
+        "model.cell: gru (a, c); lstm (b)",
+    ]
+    assert main(["runs", str(tmp_path / "a")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["runs", "{d}/no"], "no such folder"),
-        (["watch", "{d}/no"], "no such folder"),
-        (["watch", "{d}/site/.."], "is not a model folder"),
-        (["watch", "{d}/damaged"], "is not TOML"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), [(["runs", "{d}/no"], "no such folder")])
 def test_what_is_no_run_is_refused(
     below: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
@@ -106,13 +112,11 @@ def wait_for(seen: object, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Path) -> None:
+def test_a_killed_run_is_called_interrupted(tmp_path: Path) -> None:
     lines = "".join(f"{a} {b}\t{b} {a}\n" for a in "abcdefgh" for b in "ijklmnop")
     (tmp_path / "p.tsv").write_text(lines, encoding="utf-8")
     folder = tmp_path / "m"
     command = [sys.executable, "-m", "dragoman"]
-    # What a shell starts in the background ignores Ctrl-C, and so would what it starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     training = subprocess.Popen(
         [
             *command,
@@ -135,33 +139,16 @@ def test_a_killed_run_is_watched_to_its_end_and_called_interrupted(tmp_path: Pat
         ],
         stderr=subprocess.DEVNULL,
     )
-    watching: list[subprocess.Popen[bytes]] = []
     try:
         metrics = folder / METRICS
         wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") > 5, training)
         (run,) = dragoman.find_runs(tmp_path)
         assert run.state == "running" and (folder / "report.html").exists()
-        logs = [tmp_path / "1.log", tmp_path / "2.log"]
-        for log in logs:
-            with open(log, "wb") as out:
-                watching.append(
-                    subprocess.Popen(
-                        [*command, "watch", str(folder)], stdout=out, stderr=subprocess.STDOUT
-                    )
-                )
-        for log, process in zip(logs, watching, strict=True):
-            wait_for(lambda log=log: log.read_text().count("tokens/s") > 3, process)
-        watching[0].send_signal(signal.SIGINT)
-        assert watching[0].wait(30) == 0 and "Traceback" not in logs[0].read_text()
         training.kill()
         training.wait(30)
-        assert watching[1].wait(30) == 0
-        assert "interrupted" in logs[1].read_text().splitlines()[-1]
         assert [run.state for run in dragoman.find_runs(tmp_path)] == ["interrupted"]
     finally:
-        signal.signal(signal.SIGINT, before)
-        for process in (training, *watching):
-            process.kill()
+        training.kill()
 
 
 @pytest.mark.parametrize(
@@ -184,11 +171,6 @@ def test_strange_rows_take_no_other_run_with_them(
     assert main(["runs", str(below), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 3 - left_out
     assert main(["runs", str(below)]) == 0
-    capsys.readouterr()
-    status, said = main(["watch", "--once", str(below / "a")]), capsys.readouterr().err
-    damaged = "a: run.json or metrics.jsonl is damaged: "
-    assert (status, said) == (0, "") or (status == 2 and damaged in said and said.count("\n") == 1)
-    assert status == 2 if left_out else True
 
 
 def test_a_run_too_short_for_a_report_interval_shows_no_costs(
@@ -206,9 +188,14 @@ def test_a_run_too_short_for_a_report_interval_shows_no_costs(
 def test_a_folder_cannot_command_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample = {"source": "\x1b[31mred\x1b]0;title\x07 🎉", "reference": "", "output": "\x9b2J"}
-    make_run(tmp_path / "a", [validation_row(50) | {"samples": [sample]}])
-    assert main(["watch", "--once", str(tmp_path / "a")]) == 0
+    make_run(tmp_path / "\x1b[31mred\x07", ROWS)
+    assert main(["runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
+    assert "\\x1b[31mred\\x07" in out and "\x1b" not in out and "\x07" not in out
+
+
+def test_a_sample_cannot_command_the_terminal() -> None:
+    sample = {"source": "\x1b[31mred\x1b]0;title\x07 🎉", "reference": "", "output": "\x9b2J"}
+    out = "".join(row_lines(validation_row(50) | {"samples": [sample]}))
     assert "\\x1b[31mred\\x1b]0;title\\x07 🎉" in out and "\\x9b2J" in out
     assert "\x1b" not in out and "\x9b" not in out

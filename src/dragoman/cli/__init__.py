@@ -27,14 +27,11 @@ VERBS = {
     "translate": "translate each line of a text",
     "serve": "translate over HTTP, with a page to try it",
     "score": "how probable given targets are",
-    "average": "write the mean of a run's checkpoints as a model",
     "evaluate": "score models on test pairs",
-    "compare": "compare runs: options that differ, cost, losses, scores, curves",
     "export": "write a model as a bundle that runs without PyTorch",
     "bench": "measure how fast this machine trains, by batch size",
     "explain": "follow one sentence through a model, with every value",
-    "runs": "list the runs in a folder, with their state and scores",
-    "watch": "follow a run from another terminal",
+    "runs": "runs side by side: state, cost, scores, options that differ",
     "data": "list or write the sample corpora",
 }
 

@@ -15,7 +15,8 @@ from dragoman.runs.history import find_runs
 
 @dataclass(frozen=True)
 class Runs:
-    """List the runs in some folders: the state of each, its time and its best scores."""
+    """Put the runs in some folders side by side: the state of each, its cost, its best scores, and
+    the options that differ. Scores on different data ("data" differs) do not compare."""
 
     folders: Inputs = (Path(),)
     """Where to look: model folders, or folders of them."""
@@ -30,7 +31,8 @@ def main(asked: Runs, given: Given) -> int:
             raise OptionError("no such folder", place=str(folder))
     runs = find_runs(*asked.folders)
     if asked.json:
-        print(json.dumps([run.summary() for run in runs], ensure_ascii=False, indent=1))
+        shown = [run.summary() | {"options": run.asked()} for run in runs]
+        print(json.dumps(shown, ensure_ascii=False, indent=1))
     else:
         print_runs(runs, Console())
     return 0

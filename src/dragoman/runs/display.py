@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.runs.history import History, Row
+from dragoman.runs.history import History, Row, differences
 from dragoman.runs.scores import SCORES, score_text, scores_line
 
 
@@ -51,7 +51,8 @@ def row_lines(row: Row, best: str = "") -> Iterator[str]:
 
 
 def print_runs(runs: Sequence[History], console: Console) -> None:
-    """Print a table of runs: the state of each, its costs, and four of its best scores.
+    """Print a table of runs: the state of each, its costs, four of its best scores; and which
+    options differ between them.
 
     Raises:
         FolderError: the files of a run are damaged.
@@ -76,3 +77,6 @@ def print_runs(runs: Sequence[History], console: Console) -> None:
     if not console.is_terminal:  # a line of a file may be longer than a screen
         console = Console(file=console.file, width=300)
     console.print(table)
+    for name, values in differences(runs).items():
+        parts = (f"{value} ({', '.join(one.name for one in of)})" for value, of in values.items())
+        console.print(Text(visible(f"{name}: {'; '.join(parts)}")))

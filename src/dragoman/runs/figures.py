@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.errors import DragomanError
 from dragoman.files import replacing
-from dragoman.runs.history import Row
-from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,52 +58,6 @@ def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
 def as_label(text: str) -> str:
     """Escape dollar signs, which would start a formula in a label of matplotlib."""
     return text.replace("$", r"\$")
-
-
-def comparison_figure(runs: Mapping[str, Sequence[Row]]) -> Figure:
-    """Draw the curves of several runs over steps (above) and over wall time (below).
-
-    Args:
-        runs: the rows of each run, by the run's name.
-
-    Returns:
-        A figure with a column for each measure that at least one run has: training loss, held-out
-        loss, translation scores. Each run has one colour, and a line in every column.
-    """
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
-    titles = {("train", "loss"): "training loss (nats a token)"}
-    titles["validation", "loss"] = "held-out loss (nats a token)"
-    for name in TRANSLATION_SCORES:
-        titles["validation", name] = f"held-out {SCORES[name].label}"
-    points = {key: [_points(rows, *key) for rows in runs.values()] for key in titles}
-    shown = [key for key in titles if any(points[key])]
-    figure = Figure(figsize=(4.5 * len(shown), 8), dpi=120, layout="constrained")
-    colours = colormaps["tab10" if len(runs) <= 10 else "turbo"].resampled(max(10, len(runs)))
-    grid = figure.subplots(2, len(shown), squeeze=False)
-    for column, key in enumerate(shown):
-        marker = "o" if key[0] == "validation" else ""
-        for row, across in enumerate(("step", "wall time (minutes)")):
-            axes = grid[row, column]
-            for number, found in enumerate(points[key]):
-                x, y = [p[row] for p in found], [p[2] for p in found]
-                axes.plot(x, y, color=colours(number), marker=marker, markersize=3)
-            scale = "log" if key[1] == "loss" else "linear"
-            axes.set(xlabel=across, ylabel=titles[key], yscale=scale)
-            axes.grid(alpha=0.3)
-    names = [f" {as_label(name)}" for name in runs]  # matplotlib's legend hides names with "_"
-    figure.legend(grid[0, 0].lines, names, loc="outside lower center", ncols=min(4, len(names)))
-    return figure
-
-
-def _points(rows: Sequence[Row], kind: str, name: str) -> list[tuple[float, float, float]]:
-    """Step, minutes and value of each row that has the value."""
-    return [
-        (row["step"], row["elapsed"] / 60, row[name])
-        for row in rows
-        if row["kind"] == kind and row.get(name) is not None and "elapsed" in row
-    ]
 
 
 def throughput_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:

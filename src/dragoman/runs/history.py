@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +166,20 @@ class History:
             else:
                 words.append(f"--{name}={value}")
         return shlex.join(words)
+
+
+def differences(runs: Sequence[History]) -> dict[str, dict[str, list[History]]]:
+    """The options that differ between runs, and ``data``, the digest of their pairs, if it does.
+
+    Returns:
+        By dotted name: each value, and the runs that have it.
+    """
+    found: dict[str, dict[str, list[History]]] = {}
+    for run in runs:
+        options = {"data": run.record.get("data", "unknown")[:8], **plain(run.config)}
+        for name, value in options.items():
+            found.setdefault(name, {}).setdefault(str(value), []).append(run)
+    return {name: values for name, values in found.items() if len(values) > 1}
 
 
 def find_runs(*below: str | Path) -> list[History]:
