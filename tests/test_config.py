@@ -72,8 +72,8 @@ def test_a_recipe_changes_what_it_names(tmp_path: Path) -> None:
         ("model = 3", "'model' is a table of options"),
         ("[data]\ncolumns = [1]", r"data.columns cannot be \[1\] \(it takes a list of 2: a whole"),
         (
-            "[data]\ncolumns = [1, 'b']",
-            r"data.columns cannot be \[1, 'b'\] \(it takes a list of 2: a whole number\)",
+            "[data]\ncolumns = [1, 2.5]",
+            r"data.columns cannot be \[1, 2.5\] \(it takes a list of 2: a whole number or text in",
         ),
         ("[training]\ntrack = ['wand']", r"\['wand'\] \(it takes a list: 'tensorboard' or 'wandb'"),
         ("[training]\nbuckets = [[1, 2], [3]]", r"training.buckets cannot be \[\[1, 2\], \[3\]\]"),

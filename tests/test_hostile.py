@@ -21,7 +21,7 @@ import torch
 
 from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions
 from dragoman.config.toml import from_toml, to_toml
-from dragoman.data import lines
+from dragoman.data import streams
 from dragoman.data.corpus import Corpus
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
@@ -207,7 +207,7 @@ def test_a_zip_is_read_and_never_unpacked(tmp_path: Path, name: str, mode: int) 
 def test_a_packed_bomb_is_refused(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "_HARMLESS", 1 << 20)
+    monkeypatch.setattr(streams, "HARMLESS", 1 << 20)
     path = tmp_path / f"p.tsv.{ending}"
     for size, bad in ((1 << 19, False), (8 << 20, True)):
         content = b"a\tb\n" + b"x" * size

@@ -403,20 +403,18 @@ class Model:
             more=more,
         )
 
-    def reading(self, files: Sequence[Path] = (), **changes: Any) -> DataOptions:
-        """The options with which ``files`` are read: those of the training, with ``changes``.
+    def reading(self, **changes: Any) -> DataOptions:
+        """The options with which files are read: those of the training, with ``changes``.
+
+        Their format is found anew unless ``changes`` names it: tests and training pairs may differ.
 
         Args:
-            files: one file of pairs, or two aligned files.
             changes: fields of :class:`dragoman.DataOptions`, such as ``columns=(1, 3)``.
 
         Raises:
             OptionError: a wrong option.
         """
-        data = self.config.data
-        if (len(files) == 2) != (data.format == "aligned"):
-            data = replace(data, format="auto")
-        data = replace(data, **changes)
+        data = replace(self.config.data, **{"format": "auto"} | changes)
         check_options(Config(data=data))
         return data
 
@@ -450,14 +448,14 @@ class Model:
             name = f"{len(texts)} pairs"
             return examples_of(texts, name, multiple_references=multiple_references)
         files, faults = [Path(item) for item in items if not isinstance(item, tuple)], Faults()
-        found = list(read_pairs(files, self.reading(files, **reading), faults))
+        found = list(read_pairs(files, self.reading(**reading), faults))
         for line in faults.notes:
             say(line)
         return examples_of(
             [(pair.source, pair.target) for pair in found],
             " ".join(map(str, files)),
             multiple_references=multiple_references,
-            places=[(pair.line, pair.line) for pair in found],
+            places=[(pair.line, pair.record) for pair in found],
             left_out=faults.total,
         )
 

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config, DataOptions, seconds
-from dragoman.data.lines import STDIN, fingerprint
+from dragoman.data.lines import fingerprint
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.streams import STDIN
 from dragoman.errors import DataError, OptionError
 from dragoman.extras import naming_extras
 from dragoman.files import replacing, write_text

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -326,7 +327,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (b"caf\xe9\tcoffee\n", r"p.tsv:1: byte 4 (0xE9) is not UTF-8"),
         (bytes(range(256)) * 20, "p.tsv"),
         (b"\x1f\x8b\x08" + b"\0" * 99, "gzip"),
-        ("a\tb\n".encode("utf-16"), "UTF-16"),
+        ("a\tb\n".encode("utf-16")[:-1], "p.tsv: damaged, cut short"),
         (b"\t\n \t \n" * 9, "p.tsv:1"),
         (b"a\0b\tc\n" * 9, "p.tsv:1"),
         (b"x" * 1_000_000 + b"\ty\n", "p.tsv:1"),
@@ -438,6 +439,24 @@ def test_latin_1_on_standard_input_is_answered_and_named(folder: Path) -> None:
     assert done.returncode == 0 and done.stdout.count(b"\n") == 4
     assert b"stdin:2: byte 4 (0xE9) is not UTF-8" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("end", ["", "--json"])
+def test_a_line_through_a_pipe_is_answered_before_the_next_is_asked(folder: Path, end: str) -> None:
+    """A program that waits for each answer must not wait for a block of lines to fill."""
+    command = [sys.executable, "-m", "dragoman", "translate", str(folder), *end.split()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        hangs = Timer(90, process.kill)
+        hangs.start()
+        for asked in (b"un chat !\n", b"deux chats !\nun\n", b"\n", b"un chien !"):
+            process.stdin.write(asked)
+            process.stdin.close() if asked[-1:] != b"\n" else process.stdin.flush()
+            for _ in range(max(1, asked.count(b"\n"))):
+                assert process.stdout.readline().endswith(b"\n")
+        assert process.stdout.read() == b""
+        hangs.cancel()
+    assert process.returncode == 0
 
 
 def test_a_reader_that_has_gone_is_no_traceback(folder: Path) -> None:

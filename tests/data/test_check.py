@@ -54,6 +54,7 @@ def test_a_report_worked_by_hand(tmp_path: Path) -> None:
                 *("untranslated", "note", 1, "source and target are the same"), ("p.tsv:5: Tom",)
             ),
         ),
+        notes=("reads as: TSV",),
     )
 
 
@@ -62,6 +63,7 @@ def test_the_lines_begin_with_the_size_and_end_with_what_to_expect(tmp_path: Pat
     lines = check(tmp_path, "Go.\tVa !\nGo.\tVa !\n\ta\n" + "aaa bb\tccc\n" * 98).lines()
     assert lines == [
         "p.tsv: 101 lines, 100 usable pairs",
+        "reads as: TSV",
         "warning: empty: 1 line: left out (p.tsv:3: column 1 is empty)",
         "source: 2 distinct texts; 198 tokens, 3 distinct (a line: median 2, 95 % 2, longest 2); "
         "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6); "

@@ -10,6 +10,7 @@ import json
 import re
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config.options import DataOptions
-from dragoman.data.lines import STDIN, fingerprint, read_lines
+from dragoman.config.options import Config, DataOptions
+from dragoman.config.rules import check_options
+from dragoman.data.lines import fingerprint, read_lines
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
+from dragoman.data.streams import STDIN
 from dragoman.errors import DataError, OptionError
 
 
@@ -54,6 +57,13 @@ def faults_of(*files: Path, options: DataOptions = LENIENT) -> list[str]:
     return [f"{str(fault).rsplit('/', 1)[-1]} [{fault.kind}]" for fault in found]
 
 
+def lines_of(file: Path, warn: Callable[[str], None]) -> list[str]:
+    """Every line of ``file``, read in blocks of two."""
+    blocks = list(read_lines(file, warn, 2))
+    assert all(1 <= len(block) <= 2 for block in blocks)
+    return [line for block in blocks for line in block]
+
+
 def refused(text: str, *files: Path, options: DataOptions = LENIENT) -> None:
     """Reading the pairs must end in a DataError of one line that holds ``text``."""
     with pytest.raises(DataError, match=re.escape(text)) as caught:
@@ -78,10 +88,10 @@ def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
     for columns, said in (((1, 2), ["column 3 is not read"]), ((1, 3), []), ((2, 1), [])):
         faults = Faults()
         list(read_pairs([path], replace(STRICT, columns=columns), faults))
-        assert [line.partition(":")[0] for line in faults.notes] == said
+        assert [line.partition(":")[0] for line in faults.notes[1:]] == said
     faults = Faults()
     list(read_pairs([write(tmp_path, "a\tb\tc\td\te\n")], STRICT, faults))
-    assert faults.notes[0].startswith("columns 3 to 5 are not read")
+    assert faults.notes[1].startswith("columns 3 to 5 are not read")
 
 
 def test_two_files_of_pairs_are_not_two_aligned_files(tmp_path: Path) -> None:
@@ -152,7 +162,7 @@ def test_every_format_gives_the_same_pairs(
         read(write(folder, gzip.compress(lines, mtime=0), "p.jsonl.gz"), options=STRICT) == expected
     )
     assert read(*sides, options=STRICT) == expected
-    assert list(read_lines(sides[0], refuse)) == [a for a, _ in rows]
+    assert lines_of(sides[0], refuse) == [a for a, _ in rows]
 
 
 @pytest.mark.parametrize("wrap", [io.BytesIO, lambda data: io.BufferedReader(io.BytesIO(data))])
@@ -166,7 +176,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, wrap: type[io.BytesIO])
     assert faults_of(STDIN) == ["stdin:2: 1 column, 2 expected [columns]"]
     assert not Stdin.buffer.closed
     Stdin.buffer = wrap("é\n\nb\u2028c\n".encode())
-    assert list(read_lines(STDIN, refuse)) == ["é", "", "b c"]
+    assert lines_of(STDIN, refuse) == ["é", "", "b c"]
 
 
 # -- what is left out ------------------------------------------------------------------------------
@@ -241,14 +251,14 @@ def test_a_huge_line_is_counted_but_never_held(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
-    assert [len(line) for line in read_lines(path, refuse)] == [3, 20_000_002, 3]
+    assert [len(line) for line in lines_of(path, refuse)] == [3, 20_000_002, 3]
 
 
 def test_lines_keep_everything_in_its_place(tmp_path: Path) -> None:
     """Line n in is text n out, blank or odd."""
     path = write(tmp_path, "\ufeffa\r\n\n \n\ta\0\u2028b\rc\r\n\n", "lines.txt")
-    assert list(read_lines(path, refuse)) == ["a", "", " ", " a\0 b c", ""]
-    assert list(read_lines(write(tmp_path, "", "none.txt"), refuse)) == []
+    assert lines_of(path, refuse) == ["a", "", " ", " a\0 b c", ""]
+    assert lines_of(write(tmp_path, "", "none.txt"), refuse) == []
 
 
 def test_tolerance_is_a_share_of_all_lines(tmp_path: Path) -> None:
@@ -303,7 +313,7 @@ def test_a_wrong_byte_is_named_exactly(tmp_path: Path, line: bytes, text: str) -
     path = write(tmp_path, b"a\tb\n" + line + b"\n")
     refused(f"{path}{text}" if text[0] == ":" else text, path)
     warned: list[str] = []
-    (answered,) = list(read_lines(path, warned.append))[1:]
+    (answered,) = lines_of(path, warned.append)[1:]
     assert "\ufffd" in answered and len(warned) == 1 and text in warned[0]
     # A byte order mark is dropped, but its three bytes count.
     refused(":1: byte 5 (0xE9)", write(tmp_path, b"\xef\xbb\xbfa\xe9\tb\n"))
@@ -313,13 +323,15 @@ def test_a_wrong_byte_is_named_exactly(tmp_path: Path, line: bytes, text: str) -
     ("content", "text"),
     [
         (
-            gzip.compress(b"a\tb\n", mtime=0),
-            "gzip data, not UTF-8 text (end its name in .gz, or unpack",
+            gzip.compress(b"a\tb\n", mtime=0)[:-3],
+            "damaged, cut short, or not packed by gzip, zip ... at all: Compressed file",
         ),
-        (b"PK\x03\x04\x14\0", "a zip archive or a workbook, not UTF-8 text (unpack it, or save"),
-        (b"PAR1\x15\0\xff\xff", "a Parquet table, not UTF-8 text (export its two columns"),
-        ("a\tb\n".encode("utf-16"), "UTF-16 text, not UTF-8 text (convert it: iconv -f utf-16 -t"),
-        (b"\xfe\xff\0a", "UTF-16 text, not UTF-8 text (convert it: iconv -f utf-16 -t utf-8)"),
+        (
+            b"PK\x03\x04\x14\0",
+            "damaged, cut short, or not packed by gzip, zip ... at all: File is not a zip file",
+        ),
+        (b"PAR1\x15\0\xff\xff", "a damaged Parquet table: "),
+        (b"\xfe\xff\0a", "1 of 1 lines cannot be used: 1 line left out, columns: "),
         ("été\td\n".encode("utf-16-le"), "binary data or UTF-16, not UTF-8 text (export it"),
         ("abcd\td\n".encode("utf-16-be"), "binary data or UTF-16, not UTF-8 text (export it"),
         (b"\x7fELF\0\0\xff\xfe\x80", "binary data or UTF-16, not UTF-8 text (export it"),
@@ -334,7 +346,7 @@ def test_files_that_are_no_text(tmp_path: Path, content: bytes, text: str) -> No
 
 
 def test_damaged_packings(tmp_path: Path) -> None:
-    """Cut short, wrong checksum, not packed at all."""
+    """Cut short, wrong checksum, not packed by gzip, zip ... at all."""
     lines = "".join(f"{n}\t{n * n}\n" for n in range(5000)).encode()
     for content in (
         gzip.compress(lines, mtime=0)[:-500],
@@ -342,21 +354,24 @@ def test_damaged_packings(tmp_path: Path) -> None:
         lines,
     ):
         path = write(tmp_path, content, "p.tsv.gz")
-        refused(f"{path}: damaged, cut short, or not packed at all: ", path)
+        refused(f"{path}: damaged, cut short, or not packed by gzip, zip ... at all: ", path)
         with pytest.raises(DataError, match="fetch it again, or correct the ending of its name"):
-            list(read_lines(path, refuse))
+            lines_of(path, refuse)
     with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
         archive.writestr("p.tsv", lines)
     whole = (tmp_path / "p.zip").read_bytes()
     for content in (whole[:-100], whole.replace(b"4999\t", b"4998\t")):
         path = write(tmp_path, content, "p.zip")
-        refused("damaged, cut short, or not packed at all", path)
+        refused("damaged, cut short, or not packed by gzip, zip ... at all", path)
     at = whole.index(b"PK\1\2")  # the table of contents: version at 6, flags at 8, name at 46
     for spots in ({at + 6: 99}, {at + 9: 8, at + 46: 0xF4}, {at + 46: 0}):
         odd = bytearray(whole)
         for spot, byte in spots.items():
             odd[spot] = byte
-        refused("damaged, cut short, or not packed at all", write(tmp_path, bytes(odd), "p.zip"))
+        refused(
+            "damaged, cut short, or not packed by gzip, zip ... at all",
+            write(tmp_path, bytes(odd), "p.zip"),
+        )
 
 
 def test_zip_members(tmp_path: Path) -> None:
@@ -383,7 +398,7 @@ def test_missing_files_are_refused_at_the_call(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=re.escape(text)):
             read_pairs([path], LENIENT, Faults())
         with pytest.raises(DataError, match=re.escape(text)):
-            read_lines(path, refuse)
+            lines_of(path, refuse)
     with pytest.raises(DataError, match="no such file or directory"):
         fingerprint([missing])
 
@@ -418,7 +433,6 @@ def test_aligned_files_of_different_length(tmp_path: Path) -> None:
         (3, {}, "3 files of pairs given for the format aligned (give one file, or two aligned"),
         (2, {"format": "tsv"}, "2 files of pairs given for the format tsv (give one file, or"),
         (1, {"format": "aligned"}, "1 files of pairs given for the format aligned"),
-        (1, {"columns": (0, 2)}, "data.columns: there is no column 0 (columns are counted from 1)"),
         (1, {"separator": ""}, "data.separator: '' cannot separate columns (the default is a tab)"),
         (1, {"separator": "\n"}, "data.separator: '\\n' cannot separate columns"),
     ],
@@ -431,6 +445,11 @@ def test_contradictions(tmp_path: Path, files: int, options: dict[str, Any], tex
     text = "standard input can be read only once (save one side to a file)"
     with pytest.raises(OptionError, match=re.escape(text)):
         read_pairs([STDIN, STDIN], DataOptions(), Faults())
+
+
+def test_columns_are_counted_from_1() -> None:
+    with pytest.raises(OptionError, match=r"data\.columns: 0 is too small, at least 1"):
+        check_options(Config(data=DataOptions(columns=(0, "target"))))
 
 
 def test_the_fingerprint_is_that_of_the_raw_bytes(tmp_path: Path) -> None:

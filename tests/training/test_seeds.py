@@ -153,7 +153,7 @@ def test_a_student_reads_the_files_of_its_teacher(
     capsys.readouterr()
     assert main(["evaluate", student, str(table), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["lines"] == 216
-    assert dragoman.load(student).reading([table]).columns == (1, 3)
+    assert dragoman.load(student).reading().columns == (1, 3)
 
 
 def test_several_seeds_need_pairs_that_can_be_read_again(tmp_path: Path) -> None:

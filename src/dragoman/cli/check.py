@@ -18,8 +18,8 @@ class Check:
     """Report what a file of pairs contains and what is wrong with it, with file and line."""
 
     pairs: Inputs
-    """One file of pairs (TSV or JSON lines; .gz, .zip; - for standard
-    input), or two aligned."""
+    """One file of pairs (TSV, CSV, JSON, Parquet, TMX ..., plain or packed; -
+    for standard input), or two aligned."""
     against: tuple[Path, ...] = ()
     """The test pairs: report what is in both, and how many of the test's words
     the pairs lack."""

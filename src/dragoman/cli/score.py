@@ -15,7 +15,7 @@ from dragoman.search.translator import Scored
 
 @dataclass(frozen=True)
 class Score:
-    """Print how probable a model finds given targets: one line for each line of the file.
+    """Print how probable a model finds given targets: one line for each record of the file.
 
     A line holds the natural logarithm of the target's probability, a tab, and its mean over the
     target's tokens, the end token included. It is empty for a line that is not a pair.
@@ -41,15 +41,15 @@ class Score:
 def main(asked: Score, given: Given) -> int:
     """Run the verb."""
     model, faults = load(asked.folder, device=asked.device), Faults()
-    reading = model.reading(asked.pairs, **given.get("data", {}))
+    reading = model.reading(**given.get("data", {}))
     pairs = list(read_pairs(asked.pairs, reading, faults))
     for note in (*faults.notes, *faults.summary()):
         say("score", note)
     texts = [(pair.source, pair.target) for pair in pairs]
     scored = model.score(texts, **given.get("search", {}))
-    answers = dict(zip((pair.line for pair in pairs), scored, strict=True))
-    for line in range(1, faults.lines + 1):
-        print(_shown(answers[line], asked.json) if line in answers else "")
+    answers = dict(zip((pair.record for pair in pairs), scored, strict=True))
+    for record in range(1, faults.lines + 1):
+        print(_shown(answers[record], asked.json) if record in answers else "")
     return 0
 
 

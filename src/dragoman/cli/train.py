@@ -28,8 +28,8 @@ class Train:
     """
 
     pairs: Inputs
-    """One file of pairs (TSV or JSON lines; plain, .gz or .zip; - for
-    standard input), or two aligned files."""
+    """One file of pairs (TSV, CSV, JSON, Parquet, TMX ..., plain or packed; -
+    for standard input), or two aligned files."""
     out: OutputFolder
     """The model folder; it is made if it is not there."""
     recipe: Path | None = None

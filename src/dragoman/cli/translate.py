@@ -2,11 +2,10 @@
 
 import json
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +17,13 @@ from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
 from dragoman.cli.requests import read_request
 from dragoman.config.options import Range, SearchOptions
-from dragoman.data.lines import STDIN, place, read_lines
+from dragoman.data.lines import read_lines
+from dragoman.data.streams import STDIN, place
 from dragoman.errors import DragomanError, OptionError, UsageError
 from dragoman.files import write_text
 from dragoman.search.alignment import pharaoh, read_dictionary
 from dragoman.search.request import Request
-from dragoman.search.translator import Translation
+from dragoman.search.translator import LINES_AT_A_TIME, Translation
 
 _say = partial(say, "translate")
 
@@ -97,18 +97,16 @@ def main(asked: Translate, given: Given) -> int:
     if looks and model.config.model.attention == "none":
         which = "--attention" if asked.attention else "--alignments"
         raise OptionError("this model has no attention", place=which)
-    typed = asked.input == STDIN and sys.stdin.isatty()  # someone waits for each answer
     wrong: dict[int, UsageError] = {}
-    requests = _requests(asked, model, options, wrong)
-    blocks = ([request] for request in requests) if typed else [requests]
     answers = chain.from_iterable(
-        model.stream(block, attention=looks, dictionary=dictionary, **options) for block in blocks
+        model.stream(block, attention=looks, dictionary=dictionary, **options)
+        for block in _requests(asked, model, options, wrong)
     )
     links, cut = [], list[int]()
     for number, answer in enumerate(answers):
         if answer.hypotheses and not answer.hypotheses[0].complete:
             cut.append(number + 1)
-        print(_line(asked, model, answer, wrong.get(number)), flush=typed)
+        print(_line(asked, model, answer, wrong.get(number)), flush=asked.input == STDIN)
         if number == 0 and asked.attention is not None:
             _draw(answer, asked.attention)
         if asked.alignments is not None:
@@ -126,17 +124,18 @@ def main(asked: Translate, given: Given) -> int:
 
 def _requests(
     asked: Translate, model: Model, options: dict[str, Any], wrong: dict[int, UsageError]
-) -> Iterator[Request]:
-    """Yield a request for each line.
+) -> Iterator[list[Request]]:
+    """Yield a request for each line, in blocks that are translated together.
 
     ``wrong`` gains the number and the error of each line that cannot be answered, for which the
     request is empty.
     """
     every = Request("", asked.prefix, asked.must, asked.never)
-    columns = model.folder.source.tags.columns
+    columns, numbers = model.folder.source.tags.columns, count()
     tag, checked = asked.target_tag or model.config.data.target_tag, asked.requests or columns > 0
-    for number, line in enumerate(read_lines(asked.input, _say, tabs=columns > 0)):
-        request = replace(every, source=line)
+
+    def request_of(line: str) -> Request:
+        number, request = next(numbers), replace(every, source=line)
         if checked:
             try:
                 if asked.requests:
@@ -147,7 +146,10 @@ def _requests(
             except UsageError as error:
                 request, wrong[number] = Request(""), error
                 _say(str(error))
-        yield request
+        return request
+
+    for block in read_lines(asked.input, _say, LINES_AT_A_TIME, tabs=columns > 0):
+        yield list(map(request_of, block))
 
 
 def _line(asked: Translate, model: Model, answer: Translation, error: UsageError | None) -> str:

@@ -36,6 +36,7 @@ class Range:
 
 
 Auto = Literal["auto"]
+Format = Literal["auto", "tsv", "csv", "aligned", "jsonl", "json", "table", "xml", "anki"]
 Casing = Literal["auto", "plain", "turkish", "greek", "lithuanian"]
 Count = Annotated[int, Range(0)]
 PositiveCount = Annotated[int, Range(1)]
@@ -49,25 +50,36 @@ Schedule = Literal["auto", "constant", "cosine", "linear", "inverse_sqrt", "step
 class ReadingOptions:
     """How pairs of text are read from a file."""
 
-    format: Literal["auto", "tsv", "aligned", "jsonl"] = "auto"
-    """How the file stores pairs: tsv is one pair a line in columns; aligned
-    is two files, line n of one belongs to line n of the other; jsonl is
-    one JSON object a line. auto: aligned for two files, jsonl for a name
-    that ends in .jsonl or .ndjson, else tsv."""
-    columns: Annotated[tuple[int, int], Range(1)] = (1, 2)
-    """tsv: the columns of source and target, counted from 1; other columns
-    are not read. The same column twice trains an autoencoder."""
-    separator: str = "\t"
-    """tsv: the text between two columns (the default is a tab)."""
+    format: Format = "auto"
+    """How the file stores pairs. auto: told by its first bytes and its name.
+    tsv is columns of plain text; csv is columns that may be quoted; aligned
+    is two files, line n of one belongs to line n of the other; jsonl is one
+    JSON object a line; json is an array of objects; table is Parquet or
+    Arrow; xml is TMX or XLIFF."""
+    columns: Annotated[tuple[int | str, int | str], Range(1)] = (1, 2)
+    """tsv, csv, anki: the columns of source and target, counted from 1, or
+    their names in the first line; other columns are not read. The same
+    column twice trains an autoencoder."""
+    separator: str = "auto"
+    """tsv, csv: the text between two columns (auto: a tab, or what csv was
+    found to have)."""
+    header: bool | Auto = "auto"
+    """tsv, csv: the first line names the columns and is no pair (auto: when
+    its words are names of languages and the like)."""
     fields: tuple[str, str] = ("source", "target")
-    """jsonl: the names of the fields that hold source and target."""
+    """jsonl, json, table: the fields that hold source and target; a
+    point leads into an object, such as translation.en. A file without these
+    has its only two texts read."""
     features_column: Annotated[tuple[int, ...], Range(1)] = ()
-    """tsv: columns of tags that say what is asked for of the source, such as
+    """tsv, csv: columns of tags that say what is asked for of the source, such as
     V;PST;3 for a form of a word. Each tag, between ; or spaces, is a token
     of its own. A source is then written with a tab: go<TAB>V;PST;3."""
     target_tag: str = ""
     """A tag of every source, as if of one more such column: in a model of
     several languages, the one to write, such as en."""
+    languages: tuple[str, str] | Auto = "auto"
+    """xml: the codes of the source and the target language in TMX, such as
+    en fr (auto: the first two in the file)."""
     reverse: bool = False
     """Swap source and target."""
     max_characters: Annotated[int, Range(1, below=10**9)] = 2000

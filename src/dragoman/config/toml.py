@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
@@ -133,7 +134,7 @@ def _typed(value: Any, wanted: Any) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
         return tuple(_typed(item, kind) for item, kind in zip(value, kinds, strict=True))
-    if origin is Union:  # such as int | Literal["auto"]
+    if origin in (Union, UnionType):  # such as int | Literal["auto"]
         for kind in kinds:
             with suppress(TypeError, ValueError):
                 return _typed(value, kind)

@@ -1,6 +1,7 @@
 """A pair of text, and what can be wrong with a line of a file of pairs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 FILL = "fill these lines or delete them"
@@ -11,13 +12,15 @@ FILL = "fill these lines or delete them"
 class Pair:
     """One example: ``source`` is what goes in, ``target`` what must come out.
 
-    ``line`` counts from 1, as editors do. Neither side is empty, holds a line end or is longer
+    ``line`` counts from 1, as editors do, ``record`` counts what stands in the file, good and bad:
+    a record of some formats has several lines. Neither side is empty, holds a line end or is longer
     than ``data.max_characters``; neither is normalised yet.
     """
 
     source: str
     target: str
     line: int
+    record: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,8 @@ class Fault:
     """Why one line is no pair."""
 
     kind: str
-    """``columns``, ``fields``, ``empty``, ``too long``, ``control characters``, ``not JSON`` or
-    ``encoding``; lines are counted by it."""
+    """``columns``, ``fields``, ``empty``, ``too long``, ``control characters``, ``not JSON``,
+    ``encoding`` and others; lines are counted by it."""
     detail: str
     """What exactly is wrong."""
     cure: str = FILL
@@ -43,8 +46,10 @@ class Fault:
 Text = str | Fault
 """A decoded line, or why it cannot be used."""
 Row = tuple[str, ...] | Fault | None
-"""The two sides of a pair as they stand in one line, and its columns of features; or why there is
-no pair; None: it is blank."""
+"""The two sides of a pair as they stand in a file, and its columns of features; or why there is no
+pair; None: a blank line."""
+Record = tuple[int, Row]
+"""The line of the file where a row begins, counted from 1, and the row."""
 
 
 @dataclass(slots=True)
@@ -54,13 +59,20 @@ class Faults:
     remembered: int = 3
     """Faults of a kind that are remembered; one is, whatever the number."""
     lines: int = 0
-    """Lines read so far, good and bad."""
+    """Records read so far, good and bad: lines, or rows of a table, or units."""
     counts: Counter[str] = field(default_factory=Counter)
     """Unusable lines by kind."""
     first: dict[str, list[Fault]] = field(default_factory=dict)
     """The remembered faults by kind."""
     notes: list[str] = field(default_factory=list)
     """What else the user should read about the file, a sentence each."""
+    sides: Sequence[str] = ("the source", "the target")
+    """What source and target are called in the file, for messages."""
+
+    def reads(self, *details: str, sides: Sequence[str]) -> None:
+        """Note first how the file is read, with all ``details`` that are not empty."""
+        self.notes.insert(0, f"reads as: {', '.join(filter(None, details))}")
+        self.sides = sides
 
     def add(self, fault: Fault) -> None:
         """Count ``fault``; keep it when it is among the first of its kind."""

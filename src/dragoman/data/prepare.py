@@ -16,10 +16,10 @@ import numpy as np
 from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.data.corpus import Corpus, Example, write_corpus
-from dragoman.data.lines import require
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
+from dragoman.data.streams import require
 from dragoman.data.text import HELD_OUT, LEFT_OUT, TRAIN, chunks, store_text
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
@@ -133,7 +133,7 @@ def open_prepared(
 
 
 def _read(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
-    """The pairs of ``files``; after the last, what was left out is said."""
+    """The pairs of ``files``; after the last, it is said how they were read and what left out."""
     faults = Faults()
     yield from read_pairs(files, config.data, faults)
     for line in (*faults.notes, *faults.summary()):

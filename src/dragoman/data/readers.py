@@ -1,4 +1,4 @@
-"""Reads pairs of text out of files, in one of the formats of ``data/formats.py``.
+"""Reads pairs of text out of files, in one of the formats of ``data/formats``.
 
 Unusable lines are counted by kind with their places and left out. Characters inside a line that
 some programs take for its end (U+2028, a lone ``\\r`` ...) become spaces: a pair stays on one line.
@@ -6,14 +6,17 @@ some programs take for its end (U+2028, a lone ``\\r`` ...) become spaces: a pai
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 from dragoman.config.options import DataOptions
-from dragoman.data.formats import FORMATS
+from dragoman.data.formats import rows_of
 from dragoman.data.invisible import BLANK
-from dragoman.data.lines import BLOCK, LINE_END, STDIN, decoded_lines, place, require
-from dragoman.data.pairs import Fault, Faults, Pair, Row
+from dragoman.data.lines import LINE_END
+from dragoman.data.pairs import Fault, Faults, Pair, Record
+from dragoman.data.streams import STDIN, opened, place, require
 from dragoman.errors import DataError, OptionError
 
 _EARLY = 1000
@@ -27,8 +30,9 @@ def read_pairs(
 ) -> Iterator[Pair]:
     """Stream the pairs of one file of columns or JSON lines, or of two aligned files.
 
-    A file is plain, ``.gz``, ``.zip`` with one member, or ``-`` for standard input. A last line
-    that is blank is no fault.
+    A file is plain or packed (.gz, .bz2, .xz, .zst, .zip with one member), or ``-`` for standard
+    input. How it is read is the first of the notes of ``faults``. A last line that is blank is no
+    fault.
 
     Args:
         files: one file, or two aligned ones.
@@ -44,82 +48,72 @@ def read_pairs(
             lines is above ``options.tolerance``.
     """
     files = list(files)
-    form = _format(files, options)
+    _check(files, options)
     for file in files:
         require(file)
-    return _pairs(files, form, options, faults, as_is=as_is)
+    return _pairs(files, options, faults, as_is=as_is)
 
 
-def _format(files: Sequence[Path], options: DataOptions) -> str:
-    """The name of the format; a number of files or options that do not fit it are refused."""
-    form: str = options.format
-    if form == "auto" and len(files) == 1:
-        name = files[0].name.lower().removesuffix(".gz").removesuffix(".zip")
-        form = "jsonl" if name.endswith((".jsonl", ".ndjson")) else "tsv"
-    elif form == "auto":
+def _check(files: Sequence[Path], options: DataOptions) -> None:
+    """Refuse a number of files that does not fit the format, or a separator that is none."""
+    form, separator = options.format, options.separator
+    if form == "auto" and len(files) != 1:
         form = "aligned"
     if len(files) != (2 if form == "aligned" else 1):
         cause = f"{len(files)} files of pairs given for the format {form}"
         raise OptionError(cause, cure="give one file, or two aligned ones")
     if form == "aligned" and files[0] == STDIN == files[1]:
         raise OptionError("standard input can be read only once", cure="save one side to a file")
-    if form != "tsv" and options.features_column:
-        cause = f"the format {form} has no columns of features"
-        raise OptionError(cause, place="data.features_column", cure="give one file of columns")
-    if form == "tsv" and min(options.columns) < 1:
-        cause = f"there is no column {min(options.columns)}"
-        raise OptionError(cause, place="data.columns", cure="columns are counted from 1")
-    if form == "tsv" and (not options.separator or "\n" in options.separator):
-        cause = f"{options.separator!r} cannot separate columns"
+    if not separator or "\n" in separator:
+        cause = f"{separator!r} cannot separate columns"
         raise OptionError(cause, place="data.separator", cure="the default is a tab")
-    return form
 
 
 def _pairs(
-    files: Sequence[Path], form: str, options: DataOptions, faults: Faults, *, as_is: bool
+    files: Sequence[Path], options: DataOptions, faults: Faults, *, as_is: bool
 ) -> Iterator[Pair]:
-    # Room for a JSON line whose every character is two \\u escapes, and for columns not wanted.
-    limit = BLOCK + 24 * options.max_characters
-    streams = [(file, decoded_lines(file, limit)) for file in files]
-    rows = _without_last_blank(FORMATS[form](streams, options, faults))
     places = [place(file) for file in files]
-    names = ["the line", "the line"]
-    if form != "aligned":
-        columns = [f"column {column}" for column in options.columns]
-        names = columns if form == "tsv" else [f"field {field!r}" for field in options.fields]
-    sides = [(names[0], places[0]), (names[1], places[-1])]
-    sides += [(f"column {column}", places[0]) for column in options.features_column]
-    for line, row in enumerate(rows, 1):
-        faults.lines += 1
-        found = usable(row, sides, options, as_is=as_is) if isinstance(row, tuple) else row
-        if isinstance(found, tuple):
-            first, second, *features = found
-            source, target = (second, first) if options.reverse else (first, second)
-            if options.features and not as_is:  # check looks at the words alone
-                source = "\t".join((source, *features, *filter(None, [options.target_tag])))
-            yield Pair(source, target, line)
-            continue
-        fault = replace(found, file=found.file or places[0], line=line)
-        if fault.kind == "encoding" and not as_is:
-            raise DataError(fault.detail, place=f"{fault.file}:{line}", cure=fault.cure)
-        faults.add(fault)
-        if faults.lines >= _EARLY and faults.total > options.tolerance * faults.lines:
-            raise _too_many(places, faults)
+    sides: list[tuple[str, str]] = []  # known once the first row is read
+    with ExitStack() as stack:
+        streams = [opened(file, stack) for file in files]
+        faults.notes += [f"{place(each.path)}: {each.told}" for each in streams if each.told]
+        for line, row in _without_last_blank(rows_of(streams, options, faults)):
+            faults.lines += 1
+            found = row
+            if isinstance(row, tuple):
+                # Two files have a side each; one file has all of them.
+                sides = sides or list(zip(faults.sides, cycle(places)))
+                found = usable(row, sides, options, as_is=as_is)
+            if isinstance(found, tuple):
+                first, second, *features = found
+                source, target = (second, first) if options.reverse else (first, second)
+                if options.features and not as_is:  # check looks at the words alone
+                    source = "\t".join((source, *features, *filter(None, [options.target_tag])))
+                yield Pair(source, target, line, faults.lines)
+                continue
+            fault = replace(found, file=found.file or places[0], line=line)
+            if fault.kind == "encoding" and not as_is:
+                raise DataError(fault.detail, place=f"{fault.file}:{line}", cure=fault.cure)
+            faults.add(fault)
+            if faults.lines >= _EARLY and faults.total > options.tolerance * faults.lines:
+                raise _too_many(places, faults)
     if not faults.lines:
         raise DataError("is empty", place=places[0], cure="one pair a line is expected")
     if faults.total > min(options.tolerance * faults.lines, faults.lines - 1):
         raise _too_many(places, faults)
 
 
-def _without_last_blank(rows: Iterator[Row]) -> Iterator[tuple[str, ...] | Fault]:
-    """``rows`` with a fault for every blank line but the last, which editors leave there."""
-    blank = False
-    for row in rows:
+def _without_last_blank(records: Iterator[Record]) -> Iterator[tuple[int, tuple[str, ...] | Fault]]:
+    """``records`` with a fault for every blank line but the last, which editors leave there."""
+    blank = 0
+    for line, row in records:
         if blank:
-            yield Fault("empty", "the line is blank")
-        blank = row is None
-        if row is not None:
-            yield row
+            yield blank, Fault("empty", "the line is blank")
+            blank = 0
+        if row is None:
+            blank = line
+        else:
+            yield line, row
 
 
 def usable(

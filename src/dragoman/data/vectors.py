@@ -7,13 +7,15 @@ of two numbers first.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dragoman.data.lines import decoded_lines, place, require
+from dragoman.data.lines import decoded_lines
+from dragoman.data.streams import opened, place, require
 from dragoman.data.tokenizer import EOS, SPACE, Tokenizer
 from dragoman.errors import DataError
 
@@ -76,17 +78,19 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, Vector | None]]:
         DataError: the first vector is not ``width`` wide.
     """
     first = True
-    for line, raw in enumerate(decoded_lines(path, _LONGEST + 64 * width), 1):
-        # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
-        parts = raw.rstrip().split(" ") if isinstance(raw, str) else []
-        if line == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
-            continue
-        has = len(parts) - 1
-        if first and 0 < has != width and _numbers(parts[1:]) is not None:
-            cause = f"has vectors of {has} numbers, the embeddings are {width} wide"
-            raise DataError(cause, place=place(path, line), cure=f"set --model.embedding {has}")
-        first = False
-        yield line, " ".join(parts[:-width]), _numbers(parts[-width:]) if has >= width else None
+    with ExitStack() as stack:
+        for line, raw in enumerate(decoded_lines(opened(path, stack), _LONGEST + 64 * width), 1):
+            # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
+            parts = raw.rstrip().split(" ") if isinstance(raw, str) else []
+            if line == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
+                continue
+            has = len(parts) - 1
+            if first and 0 < has != width and _numbers(parts[1:]) is not None:
+                cause = f"has vectors of {has} numbers, the embeddings are {width} wide"
+                raise DataError(cause, place=place(path, line), cure=f"set --model.embedding {has}")
+            first = False
+            numbers = _numbers(parts[-width:]) if has >= width else None
+            yield line, " ".join(parts[:-width]), numbers
 
 
 def _numbers(parts: list[str]) -> Vector | None:

@@ -58,7 +58,7 @@ def read_dictionary(file: Path | None) -> dict[str, str]:
     """
     if file is None:
         return {}
-    pairs = read_pairs([file], DataOptions(format="tsv", tolerance=0.0), Faults())
+    pairs = read_pairs([file], DataOptions(format="tsv", header=False, tolerance=0.0), Faults())
     return {pair.source.strip(): pair.target.strip() for pair in pairs}
 
 

@@ -23,9 +23,9 @@ from dragoman.data.check.comparisons import comparisons
 from dragoman.data.check.fix import Log, fixed_corpus, summary, write_fixed
 from dragoman.data.check.oddities import oddities
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity
-from dragoman.data.lines import place
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.streams import place
 
 
 def check_pairs(

@@ -1,0 +1,155 @@
+"""JSON: one object a line, or one array of objects; fields may lie inside other objects."""
+
+import json
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
+from textwrap import shorten
+from typing import Any
+
+from dragoman.config.options import DataOptions
+from dragoman.data.lines import decoded_lines, longest_line
+from dragoman.data.pairs import Fault, Faults, Record, Row
+from dragoman.data.streams import HEAD, Opened, place
+from dragoman.errors import DataError
+
+_USUAL = DataOptions().fields
+_NOT_LINES = "is there one JSON object a line? try --data.format tsv"
+_BETWEEN = re.compile(r"[\s,]*")
+"""What stands before a value of an array, or before its end."""
+_ARRAY = re.compile(r'\s*\[\s*\{\s*"')
+
+
+def recognise_lines(text: str, name: str) -> bool:
+    """Whether the name says JSON lines, or the first line is an object."""
+    if name.endswith((".jsonl", ".ndjson")):
+        return _ARRAY.match(text) is None
+    return text.lstrip()[:1] == "{" and isinstance(_value(text.lstrip().split("\n")[0]), dict)
+
+
+def recognise_array(text: str, name: str) -> bool:
+    """Whether the file begins with an array of objects, or is called JSON."""
+    return name.endswith(".json") or _ARRAY.match(text) is not None
+
+
+def line_rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
+    """Two fields of the object in each line."""
+    lines = enumerate(decoded_lines(source, longest_line(options)), 1)
+    return fields_of(((line, _value(text)) for line, text in lines), "JSON lines", options, faults)
+
+
+def array_rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
+    """Two fields of each object; an array that stands in one line counts its items as lines."""
+    return fields_of(_items(source, longest_line(options)), "JSON array", options, faults)
+
+
+def fields_of(
+    values: Iterable[tuple[int, Any]], kind: str, options: DataOptions, faults: Faults
+) -> Iterator[Record]:
+    """Two fields of each value that is an object; the first decides which.
+
+    Those asked for are read. If the first object has neither of the usual ones, these give way to
+    its only two texts, or to the only two that lie in objects inside it.
+
+    Args:
+        values: the line, and a value of JSON, its fault, or None for a blank line.
+        kind: what the file is called.
+        options: names the fields; ``translation.en`` is ``en`` of the object ``translation``.
+        faults: gains how the file is read.
+    """
+    fields: tuple[str, str] | None = None
+    for line, value in values:
+        if value is None or isinstance(value, Fault):
+            yield line, value
+        elif not isinstance(value, dict):
+            detail = f"a JSON {type(value).__name__}, an object expected"
+            yield line, Fault("not JSON", detail, _NOT_LINES)
+        else:
+            if fields is None:
+                fields = options.fields
+                texts = [name for name in _names(value) if isinstance(_found(value, name), str)]
+                for some in (texts, [name for name in texts if "." in name]):
+                    if fields == _USUAL and len(some) == 2 and not {*_USUAL} & {*texts}:
+                        fields = some[0], some[1]
+                sides = [f"field {field!r}" for field in fields]
+                faults.reads(kind, f"fields {' and '.join(fields)}", sides=sides)
+            yield line, _picked(value, fields)
+
+
+def _picked(record: dict[str, Any], fields: tuple[str, str]) -> Row:
+    """The texts of two fields, or why there is none."""
+    texts = _found(record, fields[0]), _found(record, fields[1])
+    for name, text in zip(fields, texts, strict=True):
+        if not isinstance(text, str):
+            names = _names(record)
+            is_missing = text is None and name not in names
+            what = "missing" if is_missing else f"of type {type(text).__name__}"
+            known = shorten(", ".join(map(repr, names)), 80)
+            detail = f"field {name!r} is {what}, a string expected (has {known})"
+            cure = f"are the fields {' and '.join(fields)}? try --data.fields"
+            return Fault("fields", detail, cure)
+    return texts
+
+
+def _names(record: dict[str, Any]) -> list[str]:
+    """The names of its fields; an object among them gives way to the fields in it."""
+    found = list[str]()
+    for name, value in record.items():
+        found += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
+    return found
+
+
+def _found(record: dict[str, Any], name: str) -> Any:
+    """The value of a field; a point in its name leads into an object; None: there is none."""
+    first, _, rest = name.partition(".")
+    if name in record or not isinstance(record.get(first), dict):
+        return record.get(name)
+    return _found(record[first], rest)
+
+
+def _value(text: str | Fault) -> Any:
+    """The value in one line, or its fault; None for a blank line."""
+    if isinstance(text, Fault) or not text.strip():
+        return text if isinstance(text, Fault) else None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        detail = f"not JSON: {error.msg} at character {error.pos + 1}"
+    except (ValueError, RecursionError):
+        detail = "not JSON that can be read: nested too deep, or a huge number"
+    return Fault("not JSON", detail, _NOT_LINES)
+
+
+def _items(source: Opened, limit: int) -> Iterator[tuple[int, Any]]:
+    """The values of an array with the lines where they begin; one piece of the file is held.
+
+    Raises:
+        DataError: it is no array of values of up to ``limit`` characters, or breaks off.
+    """
+    decode, parse = getincrementaldecoder("utf-8-sig")().decode, json.JSONDecoder()
+    in_one_line, number, line = "\n" not in source.text.strip(), 0, 1
+    try:
+        text = decode(source.stream.read(HEAD))
+        at = text.find("[") + 1
+        line += text.count("\n", 0, at)
+        if text[:at].strip() != "[":
+            raise ValueError("it begins with no bracket")
+        while gap := _BETWEEN.match(text, at):
+            line, at = line + gap[0].count("\n"), gap.end()
+            if text[at : at + 1] == "]":
+                return
+            try:
+                value, end = parse.raw_decode(text, at)
+            except json.JSONDecodeError as error:
+                piece = source.stream.read(HEAD)
+                if not piece or len(text) - at > limit:
+                    raise ValueError(f"it breaks off here: {error.msg}") from error
+                text, at = text[at:] + decode(piece), 0
+            else:
+                number += 1
+                yield number if in_one_line else line, value
+                line, at = line + text.count("\n", at, end), end
+    except (ValueError, RecursionError) as error:
+        where, cure = place(source.path, line), "one object a line is --data.format jsonl"
+        cause = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise DataError(f"no JSON array: {cause}", place=where, cure=cure) from error

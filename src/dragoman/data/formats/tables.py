@@ -1,0 +1,68 @@
+"""Parquet and Arrow (Feather) tables: two fields of text of each row; lines are rows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dragoman.config.options import DataOptions
+from dragoman.data.formats.objects import fields_of
+from dragoman.data.pairs import Faults, Record
+from dragoman.data.streams import HARMLESS, HEAD, MOST_PACKED, Opened, place
+from dragoman.errors import DataError
+from dragoman.extras import naming_extras
+
+_ROWS = 16
+"""Rows that are held at a time: a text that all rows share stands in the file once."""
+
+
+def recognise(text: str, name: str) -> bool:
+    """Whether the file begins as a table does, or is named as one."""
+    return text.startswith(("PAR1", "ARROW1")) or name.endswith((".arrow", ".feather", ".parquet"))
+
+
+def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
+    """Two fields of each row of a Parquet table, an Arrow file (Feather) or an Arrow stream.
+
+    Raises:
+        DataError: the table is damaged, or unpacks to far more than its size.
+    """
+    with naming_extras():
+        import pyarrow as pa
+    is_file, content = source.on_disk, b"" if source.on_disk else source.stream.read()
+    kind = "Parquet" if source.text.startswith("PAR1") else "Arrow"
+    try:
+        file = pa.OSFile(str(source.path)) if is_file else pa.BufferReader(content)
+        batches = _parquet(file) if kind == "Parquet" else _arrow(file)
+        every = (row for batch in batches for row in batch.to_pylist())
+        yield from fields_of(enumerate(every, 1), kind, options, faults)
+    except Exception as error:  # pyarrow raises a dozen kinds
+        cause = f"a damaged {kind} table: {error}"
+        raise DataError(cause, place=place(source.path), cure="fetch it again") from error
+
+
+def _parquet(file: Any) -> Iterator[Any]:
+    """The batches of rows of a Parquet table, its columns of text alone."""
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file, buffer_size=HEAD, pre_buffer=False)
+    groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
+    if sum(group.total_byte_size for group in groups) > max(HARMLESS, MOST_PACKED * file.size()):
+        raise ValueError(f"it unpacks to more than {MOST_PACKED} times its size, unlike text")
+    yield from table.iter_batches(_ROWS, columns=_of_text(table.schema_arrow))
+
+
+def _arrow(file: Any) -> Iterator[Any]:
+    """The batches of rows of an Arrow file or stream, its columns of text alone."""
+    import pyarrow as pa
+
+    is_file = file.read(6) == b"ARROW1"
+    file.seek(0)
+    table = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
+    for whole in map(table.get_batch, range(table.num_record_batches)) if is_file else table:
+        whole.validate(full=True)  # a text that lies beyond the file would end the program
+        batch = whole.select(_of_text(table.schema))
+        yield from (batch.slice(start, _ROWS) for start in range(0, len(batch), _ROWS))
+
+
+def _of_text(schema: Any) -> list[str]:
+    """The names of columns that are or hold text."""
+    return [field.name for field in schema if "string" in str(field.type)]
