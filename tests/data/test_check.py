@@ -64,7 +64,7 @@ def test_the_lines_begin_with_the_size_and_end_with_what_to_expect(tmp_path: Pat
     assert lines == [
         "p.tsv: 101 lines, 100 usable pairs",
         "reads as: TSV",
-        "warning: empty: 1 line: left out (p.tsv:3: column 1 is empty)",
+        "warning: empty: 1 line: left out (p.tsv:3: the source is empty)",
         "source: 2 distinct texts; 198 tokens, 3 distinct (a line: median 2, 95 % 2, longest 2); "
         "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6); "
         "about 0.0 % of the tokens of further text will be new",

@@ -212,7 +212,7 @@ def test_notes_of_anki(tmp_path: Path) -> None:
     pairs, notes, faults = read(write(tmp_path, content, "deck.txt"), options=LENIENT)
     assert notes == ["reads as: Anki export, semicolon, HTML"]
     assert pairs == [("der & die", "a bold\u00a0word", 6), ('Zeile eins Zeile "zwei"', "<b>", 7)]
-    assert faults == ["deck.txt:8: column 1 is empty"]
+    assert faults == ["deck.txt:8: the source is empty"]
     content = "#separator:tab\n#html:false\n#columns:Front\tBack\tHint\n<a>\tb\n"
     path = write(tmp_path, content, "deck.txt")
     pairs, notes, _ = read(path)
@@ -383,7 +383,7 @@ def test_translation_memories(tmp_path: Path) -> None:
     assert notes == ["reads as: TMX, fr and en, of EN-gb, de, fr (--languages to choose)"]
     assert pairs == [("un", "one two x", 3), ("deux", "two", 7)]
     assert faults == [
-        "memory:8: the text in en is empty",
+        "memory:8: the target is empty",
         "memory:9: no text in fr and en, only in none",
     ]
     pairs, notes, faults = read(path, options=LENIENT)

@@ -184,13 +184,13 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, wrap: type[io.BytesIO])
 TSV_FAULTS = [
     ("a", "1 column, 2 expected [columns]"),
     ("", "the line is blank [empty]"),
-    ("\t b", "column 1 is empty [empty]"),
-    ("a\t\u200b\ufeff \u00ad", "column 2 is empty [empty]"),
-    ("\u202a\u2069\u061c\u180e\ta", "column 1 is empty [empty]"),
-    ("abcdefghijk\tb", "column 1 has 11 characters, 10 are read at most [too long]"),
-    ("a\tb\0c", "column 2 has U+0000 at character 2 [control characters]"),
-    ("\x1b[1m\tb", "column 1 has U+001B at character 1 [control characters]"),
-    ("a\t\x7f", "column 2 has U+007F at character 1 [control characters]"),
+    ("\t b", "the source is empty [empty]"),
+    ("a\t\u200b\ufeff \u00ad", "the target is empty [empty]"),
+    ("\u202a\u2069\u061c\u180e\ta", "the source is empty [empty]"),
+    ("abcdefghijk\tb", "the source has 11 characters, 10 are read at most [too long]"),
+    ("a\tb\0c", "the target has U+0000 at character 2 [control characters]"),
+    ("\x1b[1m\tb", "the source has U+001B at character 1 [control characters]"),
+    ("a\t\x7f", "the target has U+007F at character 1 [control characters]"),
 ]
 
 
@@ -221,9 +221,9 @@ def test_faults_of_columns(tmp_path: Path, line: str, fault: str) -> None:
         ),
         (
             '{"source": "\\ud800", "target": "b"}',
-            "field 'source' has U+D800 at character 1 [control characters]",
+            "the source has U+D800 at character 1 [control characters]",
         ),
-        ('{"source": "a", "target": " "}', "field 'target' is empty [empty]"),
+        ('{"source": "a", "target": " "}', "the target is empty [empty]"),
     ],
 )
 def test_faults_of_json_lines(tmp_path: Path, line: str, fault: str) -> None:
@@ -237,8 +237,8 @@ def test_faults_of_aligned_files_name_their_file(tmp_path: Path) -> None:
     """Of two files, the one to repair."""
     files = [write(tmp_path, "a\n\nc\n", "x.en"), write(tmp_path, "\0\nb\nc\n", "x.fr")]
     assert faults_of(*files) == [
-        "x.fr:1: the line has U+0000 at character 1 [control characters]",
-        "x.en:2: the line is empty [empty]",
+        "x.fr:1: the target has U+0000 at character 1 [control characters]",
+        "x.en:2: the source is empty [empty]",
     ]
 
 

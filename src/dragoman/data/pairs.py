@@ -1,7 +1,6 @@
 """A pair of text, and what can be wrong with a line of a file of pairs."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 FILL = "fill these lines or delete them"
@@ -66,13 +65,10 @@ class Faults:
     """The remembered faults by kind."""
     notes: list[str] = field(default_factory=list)
     """What else the user should read about the file, a sentence each."""
-    sides: Sequence[str] = ("the source", "the target")
-    """What source and target are called in the file, for messages."""
 
-    def reads(self, *details: str, sides: Sequence[str]) -> None:
+    def reads(self, *details: str) -> None:
         """Note first how the file is read, with all ``details`` that are not empty."""
         self.notes.insert(0, f"reads as: {', '.join(filter(None, details))}")
-        self.sides = sides
 
     def add(self, fault: Fault) -> None:
         """Count ``fault``; keep it when it is among the first of its kind."""

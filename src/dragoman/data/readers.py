@@ -73,7 +73,9 @@ def _pairs(
     files: Sequence[Path], options: DataOptions, faults: Faults, *, as_is: bool
 ) -> Iterator[Pair]:
     places = [place(file) for file in files]
-    sides: list[tuple[str, str]] = []  # known once the first row is read
+    names = ["the target", "the source"] if options.reverse else ["the source", "the target"]
+    names += [f"column {number}" for number in options.features_column]
+    sides = list(zip(names, cycle(places)))  # two files have a side each; one file has all
     with ExitStack() as stack:
         streams = [opened(file, stack) for file in files]
         faults.notes += [f"{place(each.path)}: {each.told}" for each in streams if each.told]
@@ -81,8 +83,6 @@ def _pairs(
             faults.lines += 1
             found = row
             if isinstance(row, tuple):
-                # Two files have a side each; one file has all of them.
-                sides = sides or list(zip(faults.sides, cycle(places)))
                 found = usable(row, sides, options, as_is=as_is)
             if isinstance(found, tuple):
                 first, second, *features = found

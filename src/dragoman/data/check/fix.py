@@ -20,7 +20,7 @@ LIST = ".changes.tsv"
 """Ending of the list of what was removed or changed, after the fixed file's name."""
 _ROUNDS = 50
 """Far more than are ever needed: a fault that comes back in every round must not go on for ever."""
-_COLUMNS = ("column 1", ""), ("column 2", "")
+_SIDES = ("the source", ""), ("the target", "")
 """Name and file of both sides, for messages."""
 Log = list[tuple[str, str, str, str]]
 """What is done: the place, "removed" or "changed", the kind and the detail of each."""
@@ -81,7 +81,7 @@ def _fixed(
             if "clean" in fix:
                 sides, changes = zip(*(clean(side, kinds) for side in sides), strict=True)
                 log += [(place, "changed", *each) for side in changes for each in side.items()]
-                found = usable(sides, _COLUMNS, options, as_is=True)
+                found = usable(sides, _SIDES, options, as_is=True)
                 if isinstance(found, Fault):
                     fix["remove"] = found.kind, found.detail
         if "remove" in fix:

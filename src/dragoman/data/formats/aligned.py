@@ -33,7 +33,7 @@ def rows(files: Sequence[Opened], options: DataOptions, faults: Faults) -> Itera
             cure=f"--validation-pairs {other} to validate on it; "
             "--format aligned if line n of one belongs to line n of the other",
         )
-    faults.reads("two aligned files", sides=("the line", "the line"))
+    faults.reads("two aligned files")
     every = chain(first_rows, texts)
     for line, (first, second) in enumerate(every, 1):
         if first is None or second is None:

@@ -68,8 +68,7 @@ def two_columns(
     """
     first = next(found, (1, list[str]()))
     at, other, header = _choose([] if isinstance(first[1], Fault) else first[1], options, faults)
-    numbers = [*options.columns, *options.features_column]
-    faults.reads(*titles, "header" * header, sides=[f"column {number}" for number in numbers])
+    faults.reads(*titles, "header" * header)
     wanted = max(at + 1, other + 1, *options.features_column)
     name = "a tab" if separator == "\t" else repr(separator)
     cure = f"is the separator {name}? try --data.separator"

@@ -42,8 +42,7 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
             is_told, languages = True, languages or tuple(texts)[:2]
             kind = "TMX" if "<tmx" in source.text else "XLIFF"
             among = f"of {', '.join(texts)} (--languages to choose)" if len(texts) > 2 else ""
-            sides = [f"the text in {language}" for language in languages]
-            faults.reads(kind, " and ".join(languages), among, sides=sides)
+            faults.reads(kind, " and ".join(languages), among)
         found = [text for language in languages for text in _in_language(texts, language)]
         if len(found) == 2:
             yield line, (found[0], found[1])

@@ -71,8 +71,7 @@ def fields_of(
                 for some in (texts, [name for name in texts if "." in name]):
                     if fields == _USUAL and len(some) == 2 and not {*_USUAL} & {*texts}:
                         fields = some[0], some[1]
-                sides = [f"field {field!r}" for field in fields]
-                faults.reads(kind, f"fields {' and '.join(fields)}", sides=sides)
+                faults.reads(kind, f"fields {' and '.join(fields)}")
             yield line, _picked(value, fields)
 
 
