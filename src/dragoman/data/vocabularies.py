@@ -13,14 +13,13 @@ from typing import Any, Self
 
 from dragoman.config.options import Casing, Config, SideOptions
 from dragoman.config.rules import check_options
-from dragoman.config.toml import load_config
 from dragoman.data.invisible import UNSEEN
+from dragoman.data.setup import load_setup
 from dragoman.data.tags import Tags
 from dragoman.data.text import TRAIN, StoredText
 from dragoman.data.tokenizer import BYTES, Tokenizer
-from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import OptionError
-from dragoman.layout import SOURCE, TARGET
 
 Taken = dict[str, Tokenizer]
 """The tokenizers that come from another model, by side: "source", "target"."""
@@ -36,8 +35,8 @@ _CASINGS: dict[str, Casing] = {
     "ė\u0307": "lithuanian",
 }
 """Letters that together show a language, and its name in the option ``casing``."""
-_OF_PART = {"encoder": ("source", SOURCE), "decoder": ("target", TARGET)}
-"""The side that a part of a model reads or writes, and the file of its tokenizer."""
+_SIDE_OF = {"encoder": "source", "decoder": "target"}
+"""The side that a part of a model reads or writes."""
 _OF_THIS_RUN = ("max_tokens", "min_characters", "max_characters", "vectors", "freeze_vectors")
 """Options of a side that do not belong to its tokenizer."""
 
@@ -55,20 +54,18 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
         FolderError: there is no such model, or it is damaged.
         OptionError: the model has two vocabularies where the run asks for a shared one.
     """
-    taken: Taken = {}
     if not config.training.start_from:
-        return config, taken
+        return config, {}
     folder = Path(config.training.start_from)
-    other = load_config(folder)
-    for part in config.training.parts:
-        side, file = _OF_PART[part]
-        taken[side] = load_tokenizer(folder / file, getattr(other, side))
+    other, *tokenizers = load_setup(folder)
+    there = dict(zip(("source", "target"), tokenizers, strict=True))
+    taken = {side: there[side] for side in map(_SIDE_OF.__getitem__, config.training.parts)}
     if config.model.shared_embeddings:
         if not other.model.shared_embeddings:
             cause = "has one vocabulary for the source and another for the target"
             cure = "leave out model.shared_embeddings, or start from a model that has it"
             raise OptionError(cause, place=str(folder), cure=cure)
-        taken = dict.fromkeys(("source", "target"), next(iter(taken.values())))
+        taken = there
     for side in taken:
         asked, has = getattr(config, side), getattr(other, side)
         if asked.level not in ("auto", has.level):
