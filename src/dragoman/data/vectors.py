@@ -38,8 +38,7 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
 
     Returns:
         The vector [E] of each id that has one. A line for the user: the share of the vocabulary
-        with a vector, how many lines repeat a word of it, and the places (``file:line``) of the
-        first three lines that are no vectors.
+        with a vector, and the places (``file:line``) of the first three lines that are no vectors.
 
     Raises:
         DataError: there is no such file, it has vectors of another width, or none that is needed.
@@ -49,14 +48,12 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
     texts = (text.removeprefix(SPACE) for text in tokenizer.tokens(ids))
     spellings = {token: (text.lower(), text) for token, text in zip(ids, texts, strict=True)}
     wanted = set(chain.from_iterable(spellings.values()))
-    vectors, repeated, unreadable = dict[str, Vector](), 0, list[str]()
+    vectors, unreadable = dict[str, Vector](), list[str]()
     for line, word, numbers in _lines(path, width):
         if numbers is None:
             unreadable = [*unreadable, place(path, line)][:3]
-        elif word in vectors:
-            repeated += 1
         elif word in wanted:
-            vectors[word] = numbers
+            vectors.setdefault(word, numbers)
     found = {token: vectors[s] for token, both in spellings.items() for s in both if s in vectors}
     if not found:
         cause = "has no vector for any token of the vocabulary"
@@ -64,8 +61,6 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
         raise DataError(cause, place=str(path), cure=cure)
     share = f"{len(found):,} of {len(ids):,} tokens ({100 * len(found) / len(ids):.1f} %)"
     summary = f"word vectors for {share}"
-    if repeated:
-        summary += f"; {repeated} repeated words passed over"
     if unreadable:
         summary += f"; lines that are no vectors passed over: {'; '.join(unreadable)}"
     return found, summary

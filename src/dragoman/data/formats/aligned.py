@@ -1,7 +1,7 @@
 """Two aligned files: line n of one with line n of the other."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice, zip_longest
+from itertools import zip_longest
 
 from dragoman.config.options import DataOptions
 from dragoman.data.lines import decoded_lines, longest_line
@@ -22,19 +22,14 @@ def rows(files: Sequence[Opened], options: DataOptions, faults: Faults) -> Itera
     """
     one, other = (file.path for file in files)
     separator = "\t" if options.separator == "auto" else options.separator
-    texts = zip_longest(*(decoded_lines(file, longest_line(options)) for file in files))
-    first_rows = list(islice(texts, _PEEK))
-    first_texts = [text for row in first_rows for text in row if text is not None]
-    is_pair = [isinstance(text, str) and separator in text for text in first_texts]
-    if options.format == "auto" and first_texts and all(is_pair):
-        raise DataError(
-            "both look like files of pairs, for every line has columns",
-            place=f"{place(one)} and {place(other)}",
-            cure=f"--validation-pairs {other} to validate on it; "
-            "--format aligned if line n of one belongs to line n of the other",
-        )
+    begin = [text for file in files for text in file.text.split("\n")[:_PEEK] if text]
+    if options.format == "auto" and begin and all(separator in text for text in begin):
+        cause = "both look like files of pairs, for every line has columns"
+        cure = "--format aligned if line n of one belongs to line n of the other"
+        cure = f"--validation-pairs {other} to validate on it; {cure}"
+        raise DataError(cause, place=f"{place(one)} and {place(other)}", cure=cure)
     faults.reads("two aligned files")
-    every = chain(first_rows, texts)
+    every = zip_longest(*(decoded_lines(file, longest_line(options)) for file in files))
     for line, (first, second) in enumerate(every, 1):
         if first is None or second is None:
             more = 1 + sum(1 for _ in every)
