@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from dragoman.data.pairs import Pair
 from dragoman.data.source import Source
-from dragoman.data.text import CHUNK, chunks
+from dragoman.data.text import CHUNK, write_rows
 from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.errors import FolderError
 
@@ -142,7 +142,7 @@ def write_corpus(
     Returns:
         The number of pairs written, and of those left out by reason.
     """
-    written, left_out = 0, Counter[str]()
+    left_out = Counter[str]()
     schema = _IDS_AND_TEXT if keep_text else _IDS
 
     def rows() -> Iterator[tuple[Any, ...]]:
@@ -154,11 +154,7 @@ def write_corpus(
             elif drop_unknown and (UNK in source.ids or UNK in target):
                 left_out["a token is not in the vocabulary"] += 1
             else:
-                yield source.ids, target, source.copies, pair.line, pair.source, pair.target
+                row = source.ids, target, source.copies, pair.line, pair.source, pair.target
+                yield row[: len(schema)]
 
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for chunk in chunks(islice(rows(), most)):
-            columns = list(zip(*chunk, strict=True))[: len(schema)]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
-            written += len(chunk)
-    return written, left_out
+    return sum(map(len, write_rows(islice(rows(), most), path, schema))), left_out

@@ -3,9 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-FILL = "fill these lines or delete them"
-"""The cure of most faults."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -31,7 +28,7 @@ class Fault:
     ``encoding`` and others; lines are counted by it."""
     detail: str
     """What exactly is wrong."""
-    cure: str = FILL
+    cure: str = "fill these lines or delete them"
     """What the user can do."""
     file: str = ""
     """The file as messages show it; empty until the reader puts it in."""
@@ -84,11 +81,9 @@ class Faults:
 
     def summary(self) -> list[str]:
         """One line a kind: ``12 lines left out, empty: pairs.tsv:7: ...; pairs.tsv:9: ...``."""
-        return [
-            f"{counted(count, 'line')} left out, {kind}: "
-            + "; ".join(str(fault) for fault in self.first[kind])
-            for kind, count in self.counts.most_common()
-        ]
+        first = {kind: "; ".join(map(str, faults)) for kind, faults in self.first.items()}
+        every = self.counts.most_common()
+        return [f"{counted(n, 'line')} left out, {kind}: {first[kind]}" for kind, n in every]
 
 
 def counted(number: int, noun: str) -> str:

@@ -147,9 +147,9 @@ def usable(
 
 def _too_many(places: Sequence[str], faults: Faults) -> DataError:
     kind = faults.counts.most_common(1)[0][0]
+    cause = f"{faults.total:,} of {faults.lines:,} lines cannot be used"
     cure = faults.first[kind][0].cure
-    return DataError(
-        f"{faults.total:,} of {faults.lines:,} lines cannot be used: {'; '.join(faults.summary())}",
-        place=" and ".join(places),
-        cure=f"{cure}; or raise --data.tolerance" if faults.total < faults.lines else cure,
-    )
+    if faults.total < faults.lines:
+        cure += "; or raise --data.tolerance"
+    cause = f"{cause}: {'; '.join(faults.summary())}"
+    return DataError(cause, place=" and ".join(places), cure=cure)

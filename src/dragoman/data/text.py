@@ -21,6 +21,8 @@ from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
 Row = TypeVar("Row")
+Cells = tuple[Any, ...]
+"""A row of an Arrow file."""
 CHUNK = 8192
 """Rows of a record batch; every batch of a file but the last has exactly so many."""
 TRAIN, HELD_OUT, LEFT_OUT = range(3)
@@ -64,8 +66,8 @@ def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     """
     data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
     tags = Tags(())
-    for chunk in write_chunks(pairs, path):
-        sources, targets = [pair.source for pair in chunk], [pair.target for pair in chunk]
+    for chunk in write_pairs(pairs, path):
+        sources, targets, _ = (list(column) for column in zip(*chunk, strict=True))
         if data.features:
             tags = Tags(tags.tokens | column_tags(sources))
         elif not keys and config.source.level != "word":
@@ -82,17 +84,21 @@ def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
     return StoredText(path, parts, tags)
 
 
-def write_chunks(pairs: Iterable[Pair], path: Path) -> Iterator[list[Pair]]:
-    """Write ``pairs`` to ``path`` while they are read; yields each chunk once it is written."""
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
-        for chunk in chunks(pairs):
-            columns = [[getattr(pair, name) for pair in chunk] for name in _SCHEMA.names]
-            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+def write_pairs(pairs: Iterable[Pair], path: Path) -> Iterator[list[Cells]]:
+    """Write ``pairs`` to ``path``; yields source, target and line of each, in chunks."""
+    return write_rows(((pair.source, pair.target, pair.line) for pair in pairs), path, _SCHEMA)
+
+
+def write_rows(rows: Iterable[Cells], path: Path, schema: Any) -> Iterator[list[Cells]]:
+    """Write rows to the new Arrow file ``path``; yields each chunk once it is written."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+        for chunk in chunks(rows):
+            writer.write_batch(pa.record_batch(list(zip(*chunk, strict=True)), schema=schema))
             yield chunk
 
 
 def open_batches(path: Path) -> list[Any]:
-    """The record batches of a file of :func:`write_chunks`, mapped into memory."""
+    """The record batches of a file of :func:`write_rows`, mapped into memory."""
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
     return [reader.get_batch(i) for i in range(reader.num_record_batches)]
 

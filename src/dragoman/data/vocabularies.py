@@ -29,11 +29,8 @@ _WORDS_PER_SUBWORD = 60
 """Running words of training text for each subword of a vocabulary of size "auto"."""
 _USUAL = 20
 """A character is part of the spelling if at least one of so many texts has it."""
-_CASINGS: dict[str, Casing] = {
-    **dict.fromkeys("ıİ", "turkish"),
-    **dict.fromkeys("ςΣ", "greek"),
-    "ė\u0307": "lithuanian",
-}
+_CASINGS: dict[str, Casing] = {"ı": "turkish", "İ": "turkish", "ς": "greek", "Σ": "greek"}
+_CASINGS["ė\u0307"] = "lithuanian"
 """Letters that together show a language, and its name in the option ``casing``."""
 _SIDE_OF = {"encoder": "source", "decoder": "target"}
 """The side that a part of a model reads or writes."""
@@ -110,9 +107,8 @@ def learn_tokenizers(
         for line in losses(chosen, statistics):
             say(f"{side}.{line}")
     check_options(config)
-    source = taken.get("source") or train_tokenizer(
-        training_text("source"), config.source, tags=sorted(tags.tokens)
-    )
+    texts, found = training_text("source"), sorted(tags.tokens)
+    source = taken.get("source") or train_tokenizer(texts, config.source, tags=found)
     if shared:
         return config, source, source
     texts = training_text("target")

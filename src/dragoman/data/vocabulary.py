@@ -50,11 +50,8 @@ def train_tokenizer(
         cause = f"{size} tokens leave none to learn: {len(special)} are taken"
         cure = "raise it, or turn byte_fallback off"
         raise OptionError(cause, place=f"{side}.vocabulary", cure=cure)
-    common: dict[str, Any] = {
-        "vocab_size": size + len(tags),
-        "special_tokens": [*special, *tags],
-        "show_progress": False,
-    }
+    common: dict[str, Any] = {"vocab_size": size + len(tags), "show_progress": False}
+    common["special_tokens"] = [*special, *tags]
     trainer: trainers.Trainer
     if level == "bpe":
         fewest, letters = max(2, options.min_count), max(1, size - len(special))
@@ -180,10 +177,10 @@ def _dropped(kept: str) -> str:
 
 def _lower(casing: str) -> list[normalizers.Normalizer]:
     """Lower-casing by a language's rules, for letters that Unicode's SpecialCasing treats apart."""
-    if casing == "turkish":
-        dotless = normalizers.Replace("I", "ı")
-        return [normalizers.Replace(Regex("İ|I\u0307"), "i"), dotless, normalizers.Lowercase()]
     steps: list[normalizers.Normalizer] = [normalizers.Lowercase()]
+    if casing == "turkish":
+        dotted = normalizers.Replace(Regex("İ|I\u0307"), "i")
+        steps = [dotted, normalizers.Replace("I", "ı"), *steps]
     if casing == "greek":
         end = Regex("(?<=[\\p{L}\\p{M}])σ(?![\\p{L}\\p{M}])")
         steps.append(normalizers.Replace(end, "ς"))

@@ -113,10 +113,8 @@ def _swapped(*sides: _Trigrams) -> tuple[Rows, bool]:
     counts = np.stack([side.seen for side in sides]) + 0.5
     prior = math.log(counts[0].sum() / counts[1].sum())
     others = [np.log(np.maximum(counts - own, 0.5)) for own in ([[1], [0]], [[0], [1]])]
-    source, target = (
-        side.sums((logs[0] - logs[1] - prior)[:, None])[:, 0]
-        for side, logs in zip(sides, others, strict=True)
-    )
+    judged = zip(sides, others, strict=True)
+    source, target = (side.sums((a - b - prior)[:, None])[:, 0] for side, (a, b) in judged)
     wrong = (source < -_SURE) & (target > _SURE)
     right = (source > _SURE) & (target < -_SURE)
     if (wrong | right).mean() <= 0.9 or wrong.mean() >= 0.3:

@@ -1,6 +1,8 @@
 """Checks a file of pairs: counts what it contains, finds what is odd, and fixes what it can.
 
 The pairs are put on disk as Arrow columns, where every search runs over columns, not over lines.
+They are fixed in rounds: what is left is looked at again, until there is nothing to do. So what is
+written reads back as the pairs that were kept, and fixing it again changes nothing.
 
     pairs ─► columns ─► findings ─► report
                            └──────► fixed pairs ─► columns ─► findings ... until nothing changes
@@ -10,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -20,12 +21,15 @@ from dragoman.config.options import DataOptions
 from dragoman.data.check.alignment import misplaced
 from dragoman.data.check.columns import Corpus
 from dragoman.data.check.comparisons import comparisons
-from dragoman.data.check.fix import Log, fixed_corpus, summary, write_fixed
+from dragoman.data.check.fix import Log, fixed_pairs, summary, write_fixed
 from dragoman.data.check.oddities import oddities
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.data.streams import place
+
+_ROUNDS = 50
+"""Far more than are ever needed: a fault that comes back in every round must not go on for ever."""
 
 
 def check_pairs(
@@ -59,12 +63,15 @@ def check_pairs(
         if against:
             pairs = read_pairs(against, tolerant, Faults(), as_is=True)
             test = Corpus.store(pairs, place(against[0]), Path(folder, "test"), shown)
-        look, log, fixed = partial(_findings, test=test), Log(), corpus
-        findings = look(corpus)
+        findings, log, fixed = _findings(corpus, test), Log(), corpus
         if fix:
             unusable = chain.from_iterable(faults.first.values())
             log += ((f"{f.file}:{f.line}", "removed", f.kind, f.detail) for f in unusable)
-            fixed = fixed_corpus(corpus, findings, look, log, options, Path(folder))
+            left, rounds = findings, 0
+            while any(len(finding.fixed) for finding in left) and rounds < _ROUNDS:
+                pairs, rounds = fixed_pairs(fixed, left, log, options), rounds + 1
+                fixed = Corpus.store(pairs, fixed.file, Path(folder, f"fixed-{rounds}"), shown)
+                left = _findings(fixed, test)
         stops = faults.total > options.tolerance * faults.lines or faults.counts["encoding"] > 0
         severity: Severity = "problem" if stops else "warning"
         meaning = "left out; training would stop" if stops else "left out"

@@ -18,7 +18,7 @@ from dragoman.config.options import SideOptions
 from dragoman.data.check.report import KINDS, Finding, Rows, Side, Units
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
-from dragoman.data.text import open_batches, write_chunks
+from dragoman.data.text import open_batches, write_pairs
 from dragoman.data.vocabularies import TextStatistics, choose_level
 from dragoman.errors import DataError
 
@@ -93,7 +93,7 @@ class Corpus:
         Raises:
             DataError: there is no pair.
         """
-        if not sum(map(len, write_chunks(pairs, path))):
+        if not sum(map(len, write_pairs(pairs, path))):
             cure = "look at what is found without --fix"
             raise DataError("no pair would be left", place=file, cure=cure)
         table = pa.Table.from_batches(open_batches(path))

@@ -75,11 +75,9 @@ def duplicates(corpus: Corpus) -> Finding:
     """Pairs that repeat an earlier one to the letter."""
     pairs, *_ = _hashes(corpus, exact=True)
     _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
-    earlier = first[group]
-    repeats = np.flatnonzero(earlier != np.arange(len(group)))
-    return corpus.finding(
-        "duplicates", repeats, lambda row: f"as line {corpus.lines[earlier[row]]}"
-    )
+    same = first[group]
+    repeats = np.flatnonzero(same != np.arange(len(group)))
+    return corpus.finding("duplicates", repeats, lambda row: f"as line {corpus.lines[same[row]]}")
 
 
 def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:

@@ -1,11 +1,7 @@
-"""Puts right in the pairs of a check what can be put right, and writes those that remain.
-
-The pairs are fixed in rounds: what is left is looked at again, until there is nothing to do. So
-what is written reads back as the pairs that were kept, and fixing it again changes nothing.
-"""
+"""Puts right in the pairs of a check what can be put right, and writes those that remain."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from dragoman.config.options import DataOptions
@@ -18,48 +14,26 @@ from dragoman.files import replacing, write_text
 
 LIST = ".changes.tsv"
 """Ending of the list of what was removed or changed, after the fixed file's name."""
-_ROUNDS = 50
-"""Far more than are ever needed: a fault that comes back in every round must not go on for ever."""
 _SIDES = ("the source", ""), ("the target", "")
 """Name and file of both sides, for messages."""
 Log = list[tuple[str, str, str, str]]
 """What is done: the place, "removed" or "changed", the kind and the detail of each."""
 
 
-def fixed_corpus(
-    corpus: Corpus,
-    findings: list[Finding],
-    look: Callable[[Corpus], list[Finding]],
-    log: Log,
-    options: DataOptions,
-    folder: Path,
-) -> Corpus:
-    """Fix ``corpus`` until nothing is left to fix.
+def fixed_pairs(
+    corpus: Corpus, findings: list[Finding], log: Log, options: DataOptions
+) -> Iterator[Pair]:
+    """Fix every pair once for all that was found in it.
 
     Args:
         corpus: the pairs.
         findings: what was found in them.
-        look: finds what is odd about other pairs.
         log: takes what is done.
-        options: how the pairs are read.
-        folder: where the pairs of every round are stored.
+        options: how the pairs were read.
 
-    Raises:
-        DataError: no pair remains.
+    Yields:
+        The pairs that can still be used.
     """
-    for number in range(_ROUNDS):
-        if not any(len(finding.fixed) for finding in findings):
-            break
-        pairs, path = _fixed(corpus, findings, log, options), folder / f"fixed-{number}"
-        corpus = Corpus.store(pairs, corpus.file, path, corpus.shown)
-        findings = look(corpus)
-    return corpus
-
-
-def _fixed(
-    corpus: Corpus, findings: list[Finding], log: Log, options: DataOptions
-) -> Iterator[Pair]:
-    """Fix every pair once for all that was found in it; yields those that can still be used."""
     # What is found of pairs that do not belong together may be untrue of those that do.
     shifted = [f for f in findings if len(f.moves)]
     findings = shifted or findings
@@ -106,10 +80,9 @@ def summary(log: Log, lines: int, shown: int) -> Iterator[str]:
         yield f"--fix REMOVES {removed:,} OF {lines:,} LINES, MORE THAN A HUNDREDTH"
     for what, kind in sorted(places, key=lambda each: (each[0] != "removed", -len(places[each]))):
         each = places[what, kind]
-        done = f"makes {counted(len(each), 'change')}"
-        if what == "removed":
-            done = f"removes {counted(len(each), 'line')}"
-        yield f"--fix {done}: {kind} ({'; '.join(each[:shown])})"
+        many = counted(len(each), "line" if what == "removed" else "change")
+        does = "removes" if what == "removed" else "makes"
+        yield f"--fix {does} {many}: {kind} ({'; '.join(each[:shown])})"
 
 
 def write_fixed(corpus: Corpus, log: Log, before: int, out: Path) -> str:

@@ -42,10 +42,8 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
         return [_plain(cell, is_html) for at, cell in enumerate(cells) if at not in left_out]
 
     lines = islice(decoded_lines(source, longest_line(options)), len(head), None)
-    notes: Cells = (
-        (line, cells if isinstance(cells, Fault) else fields(cells))
-        for line, cells in records(lines, separator, source, options, len(head))
-    )
+    cut = records(lines, separator, source, options, len(head))
+    notes: Cells = ((n, cells if isinstance(cells, Fault) else fields(cells)) for n, cells in cut)
     if "columns" in head:
         notes = chain([(1, fields(head["columns"].split(separator)))], notes)
     options = replace(options, header="columns" in head)

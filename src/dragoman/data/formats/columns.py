@@ -34,10 +34,8 @@ def recognise_csv(text: str, name: str) -> bool:
 def tsv_rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
     """Two columns of each line."""
     separator = "\t" if options.separator == "auto" else options.separator
-    found: Cells = (
-        (line, text if isinstance(text, Fault) else text.split(separator))
-        for line, text in enumerate(decoded_lines(source, longest_line(options)), 1)
-    )
+    lines = enumerate(decoded_lines(source, longest_line(options)), 1)
+    found = ((n, t if isinstance(t, Fault) else t.split(separator)) for n, t in lines)
     title = "TSV" if separator == "\t" else f"columns, separator {separator!r}"
     return two_columns(found, separator, [title], options, faults)
 
@@ -67,30 +65,29 @@ def two_columns(
         faults: gains how the file is read.
     """
     first = next(found, (1, list[str]()))
-    at, other, header = _choose([] if isinstance(first[1], Fault) else first[1], options, faults)
+    chosen, header = _choose([] if isinstance(first[1], Fault) else first[1], options, faults)
     faults.reads(*titles, "header" * header)
-    wanted = max(at + 1, other + 1, *options.features_column)
+    wanted = max(chosen) + 1
     name = "a tab" if separator == "\t" else repr(separator)
     cure = f"is the separator {name}? try --data.separator"
     for line, cells in found if header else chain([first], found):
         if isinstance(cells, Fault):
             yield line, cells
         elif len(cells) >= wanted:
-            yield line, (cells[at], cells[other], *(cells[c - 1] for c in options.features_column))
+            yield line, tuple(cells[number] for number in chosen)
         elif any(map(str.strip, cells)):
-            yield (
-                line,
-                Fault("columns", f"{counted(len(cells), 'column')}, {wanted} expected", cure),
-            )
+            has = counted(len(cells), "column")
+            yield line, Fault("columns", f"{has}, {wanted} expected", cure)
         else:
             yield line, None
 
 
-def _choose(names: list[str], options: DataOptions, faults: Faults) -> tuple[int, int, bool]:
+def _choose(names: list[str], options: DataOptions, faults: Faults) -> tuple[list[int], bool]:
     """Decide from the first line which columns are read; note those that nobody chose.
 
     Returns:
-        The columns of source and target, counted from 0, and whether the first line names columns.
+        The columns of source, target and features, counted from 0, and whether the first line
+        names columns.
 
     Raises:
         OptionError: there is no column of that name.
@@ -111,7 +108,7 @@ def _choose(names: list[str], options: DataOptions, faults: Faults) -> tuple[int
         which = f" ({', '.join(map(repr, names[2:8]))})" if header else ""
         note = f"{unread} not read{which}: source and target are columns 1 and 2"
         faults.notes.append(f"{note} (--columns to choose)")
-    return found[0], found[1], header
+    return [*found, *(number - 1 for number in options.features_column)], header
 
 
 def records(

@@ -27,10 +27,10 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
     """
     with naming_extras():
         import pyarrow as pa
-    is_file, content = source.on_disk, b"" if source.on_disk else source.stream.read()
+    packed = b"" if source.on_disk else source.stream.read()
     kind = "Parquet" if source.text.startswith("PAR1") else "Arrow"
     try:
-        file = pa.OSFile(str(source.path)) if is_file else pa.BufferReader(content)
+        file = pa.OSFile(str(source.path)) if source.on_disk else pa.BufferReader(packed)
         batches = _parquet(file) if kind == "Parquet" else _arrow(file)
         every = (row for batch in batches for row in batch.to_pylist())
         yield from fields_of(enumerate(every, 1), kind, options, faults)
