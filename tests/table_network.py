@@ -40,9 +40,6 @@ class TableNetwork:
         self.seed = seed
         self.rows = 0
 
-    def prepare_thread(self) -> None:
-        pass
-
     def log_probs(self, source: int, history: tuple[int, ...]) -> np.ndarray:
         random = np.random.default_rng((self.seed, source, *history))
         scores = random.normal(size=VOCABULARY) * 2

@@ -33,7 +33,7 @@ def translator(
     longest: int = 30,
     copies: float | None = None,
     scale: float = 3.0,
-    library: str = "torch",
+    library: str = "fp32",
 ) -> Translator:
     """A translator whose answers differ from line to line.
 

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from dragoman.data.batches import make_batch
 from dragoman.model.feeding import features_with_guesses
-from dragoman.model.gathered import gathered
 from dragoman.model.linear import Product
 from dragoman.model.protocols import Memory, Stepper
 from dragoman.model.seq2seq import Objective, Seq2Seq
@@ -17,7 +16,7 @@ from tiny import BATCH, TARGET, tiny_model
 
 def parts(model: Seq2Seq, memory: Memory) -> tuple[Stepper, Product]:
     """The decoder and the scores of all words, as training takes them."""
-    return model.decoder.stepper(memory, model.decoder.products(gathered)), model.output
+    return model.decoder.stepper(memory), model.output
 
 
 @pytest.mark.parametrize("way", ["sequence", "token"])

@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional as F
 
 from dragoman.model import output as output_module
-from dragoman.model.linear import plain
 from dragoman.model.output import Output
 from tiny import formula_weights
 
@@ -58,22 +57,6 @@ def test_the_forward_pass_gives_probabilities() -> None:
     layer = Output(HIDDEN, VOCABULARY)
     log_probs = layer(torch.ones(2, HIDDEN))
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("vocabulary", [5, 640, 1003])
-@pytest.mark.parametrize("count", [1, 3, 8])
-def test_the_best_words_are_those_of_a_full_sort(count: int, vocabulary: int) -> None:
-    layer = Output(HIDDEN, vocabulary)
-    torch.manual_seed(1)
-    torch.nn.init.normal_(layer.weight)
-    features = torch.randn(70, HIDDEN)
-    log_probs, words = layer.best(features, count, [2], layer.product(plain))
-    expected = layer(features)
-    expected[:, 2] = -torch.inf
-    best, order = expected.sort(1, descending=True)
-    assert torch.equal(words, order[:, :count])
-    torch.testing.assert_close(log_probs, best[:, :count])
 
 
 def test_the_scale_is_a_factor_of_loss_and_gradients() -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dragoman.data.batches import make_batch
-from dragoman.model.linear import fixed
 from dragoman.model.protocols import Cells
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from tiny import BATCH, HIDDEN, TARGET, tiny_model
@@ -265,8 +264,8 @@ def test_steps_in_cells_are_those_of_one_hypothesis_a_sentence(
     with torch.no_grad():
         memory, start = model.encode(source, mask)
         _, state, _ = model.decoder.stepper(memory)(target[:, 0], start)
-        products, chosen = model.decoder.products(fixed), state.select(sentences)
-        step = model.decoder.stepper(memory, products, Cells(cells, slots))
+        chosen = state.select(sentences)
+        step = model.decoder.stepper(memory, Cells(cells, slots))
         wide, after, looked = step(token, chosen)
         step = model.decoder.stepper(memory.select(sentences.numpy()))
         each, expected, weights = step(token, chosen)

@@ -15,11 +15,9 @@ from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.model.build import build_model
 from dragoman.model.folder import tensors_of
-from dragoman.model.network import TorchNetwork
 from dragoman.runtime.sessions import network_of
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.network import Network
 from dragoman.search.reading import read_pieces
 from dragoman.search.request import Request
 from dragoman.search.translator import Translator
@@ -39,7 +37,7 @@ def tokenizer() -> Tokenizer:
 def translator(
     tokenizer: Tokenizer, *, int8: bool = False, ends: float = 0, **options: object
 ) -> Translator:
-    """A model in torch, or with ``int8`` in ONNX Runtime; ``ends`` makes it end sooner."""
+    """A model in ONNX Runtime, in fp32 or 8 bits; ``ends`` makes it end sooner."""
     torch.manual_seed(3)
     chosen = replace(ModelOptions(), **{"embedding": 48, "hidden": 96, "dropout": 0.0} | options)  # type: ignore[arg-type]
     model = build_model(chosen, source_vocabulary=len(tokenizer), target_vocabulary=len(tokenizer))
@@ -47,10 +45,9 @@ def translator(
         for parameter in model.parameters():
             parameter.mul_(2.5)  # an untrained model says the same of everything; this one does not
         model.output.bias[EOS] += ends
-    network: Network[Any, Any] = TorchNetwork(model)
-    if int8:
-        tensors = quantized({name: one.numpy() for name, one in tensors_of(model).items()})
-        network = network_of(chosen, Weights(tensors, "memory"), (len(tokenizer), len(tokenizer)))
+    tensors = {name: one.numpy() for name, one in tensors_of(model).items()}
+    weights = Weights(quantized(tensors) if int8 else tensors, "memory")
+    network = network_of(chosen, weights, (len(tokenizer), len(tokenizer)))
     return Translator(BatchedScorer(network), tokenizer, tokenizer, longest=30)
 
 

@@ -78,7 +78,6 @@ def test_a_request_joins_a_search_that_is_going_on(gate: threading.Event) -> Non
 
     class Scorer:
         copies, attends, concurrency = False, True, 1
-        prepare_thread = staticmethod(model.scorer.prepare_thread)
         select, join = staticmethod(model.scorer.select), staticmethod(model.scorer.join)
 
         def start(self, sentences: list[object], slots: int) -> object:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.model.gathered import gathered, gathered_matmul
-from dragoman.model.linear import Maker, Product, matmul, plain
+from dragoman.model.linear import Maker, Product, matmul
 from dragoman.model.protocols import Cells, Memory, Record
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -48,10 +48,10 @@ class Attention(nn.Module):
             if layer is not None:
                 nn.init.xavier_uniform_(layer.weight)
 
-    def keys(self, states: Tensor, make: Maker = plain) -> Tensor:
+    def keys(self, states: Tensor) -> Tensor:
         """The keys that queries are compared with: encoder states [B, S, M] -> [B, S, H]."""
         if self.key is not None:
-            return make(self.key.weight)(states)
+            return F.linear(states, self.key.weight)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
     def over(self, make: Maker) -> Over:
@@ -68,7 +68,7 @@ class Attention(nn.Module):
         """
         multiply, concat = gathered_matmul if make is gathered else matmul, None
         if self.query is not None and self.energy is not None:
-            concat = make(self.query.weight, self.query.bias), make(self.energy.weight)
+            concat = make(self.query.weight, self.query.bias), make(self.energy.weight, None)
 
         def over_memory(memory: Memory, record: Record) -> Attend:
             average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)

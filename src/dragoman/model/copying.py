@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.linear import Maker, Product
 from dragoman.model.protocols import Record, discard
 
 _LEAST = 1e-20
@@ -49,13 +48,9 @@ class Copying(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.ones_(self.gate.bias)  # at first it generates three times out of four
 
-    def product(self, make: Maker) -> Product:
-        """The product that gives the gate."""
-        return make(self.gate.weight, self.gate.bias)
-
-    def _gates(self, features: Tensor, product: Product) -> tuple[Tensor, Tensor]:
+    def _gates(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """log g and log(1 - g), in fp32 or finer: [..., H] -> two of [...]."""
-        raw = product(features).squeeze(-1)
+        raw = self.gate(features).squeeze(-1)
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         return F.logsigmoid(raw), F.logsigmoid(-raw)
 
@@ -70,7 +65,7 @@ class Copying(nn.Module):
             copies: the source words' ids in the target's vocabulary [N, S].
             targets: ids [N], from V on where the word can only be copied.
         """
-        generate, copy = self._gates(features, self.gate)
+        generate, copy = self._gates(features)
         same = copies == targets.unsqueeze(1)  # [N, S]
         copied = (weights.to(copy.dtype) * same).sum(1)
         copy = copy + copied.clamp_min(_LEAST).log()
@@ -82,7 +77,6 @@ class Copying(nn.Module):
         features: Tensor,
         weights: Tensor,
         copies: Tensor,
-        product: Product | None = None,
         record: Record = discard,
     ) -> Tensor:
         """Mix the generator's and the pointer's probabilities, for all words of both.
@@ -92,14 +86,13 @@ class Copying(nn.Module):
             features: [..., H].
             weights: attention [..., S].
             copies: ids of the source's words in the target's vocabulary, [..., S].
-            product: from :meth:`product`; None makes a plain one.
             record: receives the gate.
 
         Returns:
             Log-probabilities [..., W], W as wide as the largest id needs. A word that only other
             sources have gets minus infinity; no other word is below ``log(1e-20)``.
         """
-        generate, copy = self._gates(features, product or self.gate)
+        generate, copy = self._gates(features)
         record("copying gate", "B T", generate.exp())
         width = max(self.vocabulary, int(copies.max()) + 1)
         probs = F.pad((log_probs + generate.unsqueeze(-1)).exp(), (0, width - self.vocabulary))

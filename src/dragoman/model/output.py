@@ -8,7 +8,6 @@ backward pass only scales the gradients.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,16 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.model.copying import Mixture
-from dragoman.model.linear import Maker, Product, plain
 
 CHUNK_ELEMENTS = 6_000_000
 """Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
-_PRODUCT_ROWS = 256
-"""Tokens whose scores are formed at a time; a multiple of 8, so that no row depends on others."""
-_BLOCK = 64
-"""Neighbouring words whose best one is found first, when the best words of all are looked for."""
-_ROWS = 64
-"""Tokens whose best words are found at a time, so that their scores stay in the cache."""
 
 
 class Output(nn.Module):
@@ -45,38 +37,14 @@ class Output(nn.Module):
         self.weight = weight
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
-    def product(self, make: Maker) -> Product:
-        """The product that gives the scores of all words."""
-        return make(self.weight, self.bias)
+    def scores(self, features: Tensor) -> Tensor:
+        """[..., H] -> scores before the softmax, [..., V]."""
+        return F.linear(features, self.weight, self.bias)
 
-    def forward(self, features: Tensor, product: Product | None = None) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
-        scores = (product or self.product(plain))(features)
+        scores = self.scores(features)
         return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
-
-    def best(
-        self, features: Tensor, count: int | None, never: Sequence[int], product: Product
-    ) -> tuple[Tensor, Tensor | None]:
-        """The most probable words, best first, and their log-probabilities.
-
-        It works on a few rows at a time, whose scores stay in the cache.
-
-        Args:
-            features: [N, H].
-            count: how many words, C; None: all words in their order, with the same bits.
-            never: words that are left out.
-            product: from :meth:`product`.
-
-        Returns:
-            Log-probabilities and words, [N, C] both; with a count of None [N, V], and None.
-        """
-        found = []
-        for some in features.split(_PRODUCT_ROWS):
-            scores = product(some)  # [N, V]
-            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-            found += [_best(rows, count, list(never)) for rows in scores.split(_ROWS)]
-        log_probs, words = zip(*found, strict=True)
-        return torch.cat(log_probs), None if count is None else torch.cat(words)
 
     def loss(
         self,
@@ -120,42 +88,6 @@ class Output(nn.Module):
 def _sums(weight: Tensor) -> torch.dtype:
     """The type in which scores are summed: fp32, or fp64 for weights in fp64."""
     return torch.promote_types(weight.dtype, torch.float32)
-
-
-def _best(scores: Tensor, count: int | None, never: list[int]) -> tuple[Tensor, Tensor | None]:
-    """:meth:`Output.best` of ``scores`` [N, V], which are overwritten."""
-    barred = scores[:, never]
-    scores[:, never] = -math.inf
-    if count is None:
-        best, words = scores.clone(), None
-        top = best.amax(1, keepdim=True)
-    else:
-        best, words = _topk(scores, min(count, scores.shape[1]))
-        top = best[:, :1]
-    top = torch.cat((top, barred), 1).amax(1, keepdim=True)
-    # In place, with the largest already known: half the time of a logsumexp.
-    mass = scores.sub_(top).exp_().sum(1, keepdim=True)
-    mass += barred.sub_(top).exp_().sum(1, keepdim=True)
-    return best - top - mass.log(), words
-
-
-def _topk(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """``values.topk(count, 1)`` for [N, V], several times as fast on a processor.
-
-    The largest values lie in the blocks with the largest maxima: only those are sorted.
-    """
-    rows, columns = values.shape
-    blocks = columns // _BLOCK
-    if blocks <= 2 * count:
-        best, words = values.topk(count, 1)
-        return best, words
-    maxima = values[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK).amax(2)
-    chosen = maxima.topk(count, 1, sorted=False).indices.unsqueeze(2)  # [N, C, 1]
-    inside = (chosen * _BLOCK + torch.arange(_BLOCK, device=values.device)).flatten(1)
-    rest = torch.arange(blocks * _BLOCK, columns, device=values.device).expand(rows, -1)
-    near = torch.cat((inside, rest), 1)
-    best, places = values.gather(1, near).topk(count, 1)
-    return best, near.gather(1, places)
 
 
 class _FusedCrossEntropy(torch.autograd.Function):

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
-from dragoman.model.linear import Maker
 
 Record = Callable[[str, str, Tensor], None]
 """Receives an intermediate value: its name, a letter for each axis ("B S H"), and the tensor."""
@@ -91,12 +90,7 @@ class Encoder(Protocol):
     embedding: Embedding
 
     def __call__(
-        self,
-        source: Tensor,
-        mask: Tensor,
-        lengths: Ids | None = None,
-        make: Maker | None = None,
-        record: Record = discard,
+        self, source: Tensor, mask: Tensor, lengths: Ids | None = None, record: Record = discard
     ) -> tuple[Tensor, Tensor]:
         """Encode.
 
@@ -105,7 +99,6 @@ class Encoder(Protocol):
             mask: [B, S], false on padding.
             lengths: real tokens of each source, [B]. None reads them off the mask, which makes
                 the program wait for a GPU.
-            make: makes the products; None takes those that are fastest in training.
             record: receives intermediate values.
 
         Returns:
@@ -121,7 +114,7 @@ class Decoder(Protocol):
     attends: bool
     """Whether a step returns attention weights."""
 
-    def remember(self, states: Tensor, mask: Tensor, copies: Tensor, make: Maker = ...) -> Memory:
+    def remember(self, states: Tensor, mask: Tensor, copies: Tensor) -> Memory:
         """Compute what every step needs of encoder states [B, S, M]; see :class:`Memory`."""
 
     def start(self, summary: Tensor) -> Any:
@@ -136,21 +129,13 @@ class Decoder(Protocol):
             memory: the encoded sentences.
         """
 
-    def products(self, make: Maker) -> Any:
-        """The products with the weights of a step, made once for many steps."""
-
     def stepper(
-        self,
-        memory: Memory,
-        products: Any = None,
-        cells: Cells | None = None,
-        record: Record = discard,
+        self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """A function that reads one more token of each hypothesis.
 
         Args:
             memory: the encoded sentences.
-            products: from :meth:`products`; None makes plain ones.
             cells: the sentence of each hypothesis. None: hypothesis n belongs to sentence n.
             record: receives intermediate values.
         """

@@ -11,8 +11,6 @@ from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.model.copying import Copying
 from dragoman.model.feeding import features_with_guesses
-from dragoman.model.gathered import gathered
-from dragoman.model.linear import Maker, Product, plain
 from dragoman.model.output import Output
 from dragoman.model.protocols import Decoder, Encoder, Memory, Record, discard
 from dragoman.model.sampled_softmax import sampled_loss
@@ -51,8 +49,7 @@ class Objective(NamedTuple):
 class Seq2Seq(nn.Module):
     """Encoder, bridge, decoder, output layer, and a pointer for a model that copies.
 
-    The bridge maps the encoder's summary [B, K, H] to the rows of the decoder's first state; its
-    arguments are the summary and a :class:`Maker`.
+    The bridge maps the encoder's summary [B, K, H] to the rows of the decoder's first state.
     """
 
     def __init__(
@@ -73,7 +70,6 @@ class Seq2Seq(nn.Module):
         mask: Tensor,
         copies: Tensor | None = None,
         lengths: Ids | None = None,
-        make: Maker | None = None,
         record: Record = discard,
     ) -> tuple[Memory, Any]:
         """Encode sources.
@@ -85,17 +81,16 @@ class Seq2Seq(nn.Module):
                 copies.
             lengths: real tokens of each source, [B]. None reads them off the mask, which makes
                 the program wait for a GPU.
-            make: makes the products; None takes those that are fastest in training.
             record: receives intermediate values.
 
         Returns:
             The encoded sentences as the decoder reads them, and its first state.
         """
-        states, final = self.encoder(source, mask, lengths, make, record)
-        summary = self.bridge(final, make or plain)
+        states, final = self.encoder(source, mask, lengths, record)
+        summary = self.bridge(final)
         record("bridge", "B K H", summary)
         copies = source[:, :0] if copies is None else copies
-        memory = self.decoder.remember(states, mask, copies, make or plain)
+        memory = self.decoder.remember(states, mask, copies)
         return memory, self.decoder.start(summary)
 
     def forward(self, batch: Batch, objective: Objective) -> Loss:
@@ -115,9 +110,10 @@ class Seq2Seq(nn.Module):
         if way == "none" or not share:
             unrolled, weights = self.decoder.unroll(batch.target_in, state, memory)
         else:
-            step = self.decoder.stepper(memory, self.decoder.products(gathered))
-            guess, target = self.output.product(plain), batch.target_in
-            unrolled, weights = features_with_guesses(step, guess, target, state, way, share)
+            step, guess = self.decoder.stepper(memory), self.output.scores
+            unrolled, weights = features_with_guesses(
+                step, guess, batch.target_in, state, way, share
+            )
         features, answers, mixture = real(unrolled), real(batch.target_out), None
         if self.copying is not None and weights is not None:
             words = real(memory.copies.unsqueeze(1).expand_as(weights))
@@ -133,13 +129,7 @@ class Seq2Seq(nn.Module):
         return Loss(total, log_loss, batch.target_mask.sum(), right)
 
     def scores(
-        self,
-        features: Tensor,
-        weights: Tensor | None,
-        copies: Tensor,
-        output: Product | None = None,
-        gate: Product | None = None,
-        record: Record = discard,
+        self, features: Tensor, weights: Tensor | None, copies: Tensor, record: Record = discard
     ) -> Tensor:
         """Log-probabilities of the next word, [..., W].
 
@@ -147,12 +137,10 @@ class Seq2Seq(nn.Module):
             features: [B, H], or [B, T, H].
             weights: attention, [B, S] or [B, T, S].
             copies: ids of the source's words in the target's vocabulary, [B, S].
-            output, gate: from :meth:`Output.product` and :meth:`Copying.product`; None makes plain
-                ones.
             record: receives intermediate values.
         """
-        log_probs: Tensor = self.output(features, output)
+        log_probs: Tensor = self.output(features)
         if self.copying is None or weights is None:
             return log_probs
         words = copies if weights.dim() == 2 else copies.unsqueeze(1).expand_as(weights)
-        return self.copying.extend(log_probs, features, weights, words, gate, record)
+        return self.copying.extend(log_probs, features, weights, words, record)

@@ -44,6 +44,17 @@ class Arrays:
         return type(self)({name: _joined(one, other) for name, one, other in pairs})
 
 
+def _processors() -> int:
+    """Number of processors that this process may use: a session computes in the calling thread.
+
+    The environment variable ``OMP_NUM_THREADS`` limits them, as it limits torch.
+    """
+    known = hasattr(os, "sched_getaffinity")
+    there = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(there, int(asked)) if asked.isdecimal() and int(asked) else there
+
+
 def _joined(one: Array, other: Array) -> Array:
     width = max(one.shape[1], other.shape[1])
     same = [part if part.shape[1] == width else _widened(part, width) for part in (one, other)]
@@ -79,23 +90,10 @@ class OnnxNetwork:
         self.vocabulary, self.shortlist = vocabulary, shortlist
         self.copies, self.attends = options.copy, options.attention != "none"
         self.encoder, self.decoder = sessions
+        self.concurrency = _processors()
         self.output = output
         self._state = state_names(options)
         self._inputs = {one.name for one in self.decoder.get_inputs()}
-
-    @property
-    def concurrency(self) -> int:
-        """One batch for each processor: a session computes in the thread that calls it.
-
-        The environment variable ``OMP_NUM_THREADS`` limits them, as it limits torch.
-        """
-        known = hasattr(os, "sched_getaffinity")
-        there = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-        asked = os.environ.get("OMP_NUM_THREADS", "")
-        return min(there, int(asked)) if asked.isdecimal() and int(asked) else there
-
-    def prepare_thread(self) -> None:
-        """Do nothing: sessions have no threads of their own."""
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:
         """Encode B sources, padded to ``width`` positions; their memories and first states."""

@@ -77,11 +77,6 @@ class BatchedScorer:
         """How many batches may be searched at the same time, one thread each."""
         return min(network.concurrency for network in self.networks)
 
-    def prepare_thread(self) -> None:
-        """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
-        for network in self.networks:
-            network.prepare_thread()
-
     def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> BatchedState:
         """Encode sentences width by width; the state has one hypothesis each.
 

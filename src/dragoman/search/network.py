@@ -65,9 +65,6 @@ class Network(Protocol[Memory, State]):
     def concurrency(self) -> int:
         """How many batches may be computed at the same time, one thread each."""
 
-    def prepare_thread(self) -> None:
-        """Prepare the calling thread: a thread of a pool calls it once, before anything else."""
-
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, State]:
         """Encode B sources, padded to ``width`` positions (end token included).
 

@@ -224,9 +224,8 @@ class Translator:
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        """The threads that search. They are kept, so that each is prepared only once."""
-        scorer = self.scorer
-        return ThreadPoolExecutor(scorer.concurrency, "search", scorer.prepare_thread)
+        """The threads that search."""
+        return ThreadPoolExecutor(self.scorer.concurrency, "search")
 
     def _search(
         self,

@@ -114,7 +114,6 @@ class Streams:
             self._changed.notify_all()
 
     def _run(self, stream: _Stream) -> None:
-        self.translator.scorer.prepare_thread()
         while self._streams.get(stream.options) is stream:
             try:
                 self.translator.answer_each(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dragoman.data.prepare import Prepared
 from dragoman.errors import OptionError
@@ -15,11 +16,16 @@ from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import Measure, measures
 from dragoman.evaluation.mistakes import mistakes
-from dragoman.model.folder import load_folder
+from dragoman.layout import WEIGHTS
+from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
+from dragoman.runtime.folder import load_runtime
+from dragoman.runtime.sessions import network_of
+from dragoman.runtime.weights import Weights
 from dragoman.search.batched import BatchedScorer
+from dragoman.search.network import Network
 from dragoman.search.translator import Translation, Translator
 
 SHOWN, WORST = 3, 10
@@ -45,7 +51,7 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
     """
     began, config, target = time.monotonic(), prepared.config, prepared.target
     scores = likelihood(model, prepared.validation)
-    translator = _translator(model, prepared)
+    translator = _translator(_network(model, prepared), prepared)
     greedy = replace(config.search, beam=1, int8=False)  # which this machine may lack
     pairs = _spread(prepared)
     # References are read as the model learned them, so that normalising is not an error.
@@ -144,14 +150,25 @@ def free_accuracy(outputs: Sequence[Sequence[str]], references: Sequence[Sequenc
 
 def fit_and_save_confidence(folder: Path, prepared: Prepared) -> None:
     """Fit the confidence of the translations of the model in ``folder`` on held-out pairs."""
-    translator = _translator(load_folder(folder).model, prepared)
+    translator = _translator(load_runtime(folder).network(int8=False, shortlist=False), prepared)
     search = replace(prepared.config.search, int8=False)
     if fitted := fit_confidence(translator, _spread(prepared), search):
         fitted.save(folder)
 
 
-def _translator(model: Seq2Seq, prepared: Prepared) -> Translator:
-    scorer, longest = BatchedScorer(TorchNetwork(model)), prepared.config.source.max_tokens
+def _network(model: Seq2Seq, prepared: Prepared) -> Network[Any, Any]:
+    """The model with its weights as they are now: in ONNX Runtime if it is on a processor."""
+    if next(model.parameters()).device.type != "cpu":
+        return TorchNetwork(model)
+    weights = Weights({name: one.numpy() for name, one in tensors_of(model).items()}, WEIGHTS)
+    sizes = len(prepared.source), len(prepared.target)
+    network = network_of(prepared.config.model, weights, sizes)
+    network.concurrency = torch.get_num_threads()
+    return network
+
+
+def _translator(network: Network[Any, Any], prepared: Prepared) -> Translator:
+    scorer, longest = BatchedScorer(network), prepared.config.source.max_tokens
     return Translator(scorer, prepared.source, prepared.target, longest=longest)
 
 

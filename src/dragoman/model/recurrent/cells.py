@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dragoman.model.linear import Maker, Product, reordered
+from dragoman.model.linear import Product, reordered
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """G: rows of H in the weights of each cell."""
@@ -59,20 +59,16 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def across(weight: Tensor, rows: int, make: Maker | None = None) -> Product:
+def across(weight: Tensor, rows: int) -> Product:
     """The product of the states of D directions with their weights, at every step.
 
     Args:
         weight: [D, O, I].
         rows: B.
-        make: makes the product of one direction; None takes the fastest for a known B.
 
     Returns:
         A function [D, B, I] -> [D, B, O].
     """
-    if make is not None:
-        each = [make(one) for one in weight]
-        return lambda h: torch.stack([product(x) for product, x in zip(each, h, strict=True)])
     if len(weight) == 1:
         multiply = reordered(weight[0].t(), rows)
         return lambda h: multiply(h[0]).unsqueeze(0)

@@ -88,23 +88,23 @@ class RecurrentDecoder(nn.Module):
             self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c
             nn.init.xavier_uniform_(self.combine.weight)
 
-    def remember(self, states: Tensor, mask: Tensor, copies: Tensor, make: Maker = plain) -> Memory:
+    def remember(self, states: Tensor, mask: Tensor, copies: Tensor) -> Memory:
         """Compute what every step needs of encoder states [B, S, H]; see :class:`Memory`."""
-        keys = states if self.attention is None else self.attention.keys(states, make)
+        keys = states if self.attention is None else self.attention.keys(states)
         return Memory(states, keys, mask, copies)
 
     def start(self, summary: Tensor) -> RecurrentState:
         """The first state, from the rows of all layers [B, RL, H]; the features fed are zero."""
         return self._state(summary, torch.zeros_like(summary[:, 0]))
 
-    def products(self, make: Maker) -> DecoderProducts:
+    def _products(self, make: Maker) -> DecoderProducts:
         """The products with the weights of a step, made once for many steps."""
         first, *others = self.layers
         return DecoderProducts(
             [first.products(make, self.inputs), *(layer.products(make) for layer in others)],
-            make(first.weight_input[0, :, self.inputs :]) if self.loops else None,
+            make(first.weight_input[0, :, self.inputs :], None) if self.loops else None,
             None if self.attention is None else self.attention.over(make),
-            None if self.combine is None else make(self.combine.weight),
+            None if self.combine is None else make(self.combine.weight, None),
         )
 
     def unroll(self, target: Tensor, state: RecurrentState, memory: Memory) -> Features:
@@ -114,13 +114,13 @@ class RecurrentDecoder(nn.Module):
             return self._loop(x, state, memory)
         for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
             x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
-        products = self.products(plain)
+        products = self._products(plain)
         found = products.attention and products.attention(memory, discard)(x)
         return self._features(x, found, products)
 
     def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
         """Unroll step by step, where attention feeds back; the rest runs for all steps at once."""
-        products = self.products(gathered)
+        products = self._products(gathered)
         attend = products.attention and of_hypotheses(products.attention(memory, discard), memory)
         tops, looked = list[Tensor](), list[Any]()
         read, _ = products.layers[0]
@@ -140,28 +140,18 @@ class RecurrentDecoder(nn.Module):
         return self._features(features, contexts, products)
 
     def stepper(
-        self,
-        memory: Memory,
-        products: DecoderProducts | None = None,
-        cells: Cells | None = None,
-        record: Record = discard,
+        self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        products = products or self.products(plain)
+        products = self._products(gathered)
         attend, (read, _) = None, products.layers[0]
         if products.attention is not None:
             attend = of_hypotheses(products.attention(memory, record), memory, cells)
 
         def step(token: Tensor, state: RecurrentState) -> Step:
-            words, rows = token, cast(Any, slice(None))
-            if not self.training:  # in search many hypotheses end in the same few words
-                words, rows = token.unique(return_inverse=True)
-                filling = words[:1].expand(-len(words) % 16)  # see dragoman.search.batched
-                words = torch.cat((words, filling))
-            embedded = self.embedding(words)  # in training with dropout, which differs by row
-            projected = read(embedded)[rows]
-            record("target embeddings", "N E", embedded[rows])
-            features, state, weights = self._step(projected, state, attend, products)
+            embedded = self.embedding(token)
+            record("target embeddings", "N E", embedded)
+            features, state, weights = self._step(read(embedded), state, attend, products)
             record("decoder states", "N K H", state.rows)
             record("attentional vector" if self.attends else "features", "N H", features)
             return features, state, weights
@@ -186,7 +176,7 @@ class RecurrentDecoder(nn.Module):
             x: the token's part of the input product, [N, GH].
             state: of N hypotheses.
             attend: attention of hypotheses.
-            products: from :meth:`products`.
+            products: of the decoder.
 
         Returns:
             The last layer's output [N, H]; the rows of all layers [N, RL, H]; and, if attention

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
-from dragoman.model.linear import Maker, plain
 from dragoman.model.protocols import Record, discard
 from dragoman.model.recurrent.layer import Layer
 
@@ -35,12 +34,7 @@ class RecurrentEncoder(nn.Module):
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
 
     def forward(
-        self,
-        source: Tensor,
-        mask: Tensor,
-        lengths: Ids | None = None,
-        make: Maker | None = None,
-        record: Record = discard,
+        self, source: Tensor, mask: Tensor, lengths: Ids | None = None, record: Record = discard
     ) -> tuple[Tensor, Tensor]:
         """Encode; see :class:`dragoman.model.protocols.Encoder` for the arguments.
 
@@ -58,7 +52,7 @@ class RecurrentEncoder(nn.Module):
         record("source embeddings", "B S E", x)
         finals = []
         for number, layer in enumerate(self.layers, 1):
-            y, final = layer.scan(layer.enter(x), mask=padded, lengths=lengths, make=make)
+            y, final = layer.scan(layer.enter(x), mask=padded, lengths=lengths)
             ways = ("forward", "backward")[: layer.directions]
             for way, one in zip(ways, y.chunk(layer.directions, -1), strict=True):
                 record(f"encoder layer {number} {way}", "B S H", one)
@@ -108,11 +102,11 @@ class Bridge(nn.Module):
         layers = [*last, *[encoder - 1] * max(0, decoder - encoder)]
         self.order = [layer * rows + row for layer in layers for row in range(rows)]
 
-    def forward(self, final: Tensor, make: Maker = plain) -> Tensor:
+    def forward(self, final: Tensor) -> Tensor:
         """[B, K_e, H] -> [B, K_d, H]."""
         state = final[:, self.order]
         if self.kind == "zero":
             return torch.zeros_like(state)
         if self.linear is not None:
-            return torch.tanh(make(self.linear.weight, self.linear.bias)(state))
+            return torch.tanh(self.linear(state))
         return state

@@ -20,10 +20,11 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.dropout import dropout
-from dragoman.model.linear import Maker, Product, plain
+from dragoman.model.linear import Maker, Product
 from dragoman.model.recurrent import cells, kernels
 from dragoman.model.recurrent.cells import GATES, STATE_ROWS, gru_cell, lstm_cell
 
@@ -91,7 +92,7 @@ class Layer(nn.Module):
             width: multiply only the first so many values of x; None: all.
         """
         weight = self.weight_input[0, :, :width]
-        return make(weight, self.bias[0]), make(self.weight_hidden[0])
+        return make(weight, self.bias[0]), make(self.weight_hidden[0], None)
 
     def step(self, projected: Tensor, state: Tensor, hidden: Product) -> Tensor:
         """One step of direction 0.
@@ -119,7 +120,6 @@ class Layer(nn.Module):
         state: Tensor | None = None,
         mask: Tensor | None = None,
         lengths: Ids | None = None,
-        make: Maker | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run whole sequences.
 
@@ -130,21 +130,20 @@ class Layer(nn.Module):
                 changes a state nor is read: the backward direction starts at the last real
                 position, and the final state is the one after it.
             lengths: real positions of each sequence, [B], if they are known.
-            make: makes the products; None takes those that are fastest in training.
 
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
-        if make is None and kernels.suits(x):
+        if kernels.suits(x):
             return kernels.scan(self.cell, self._weights(), x, state, mask, lengths)
         batch = x.shape[0]
-        inputs = self._project(x.transpose(0, 1), mask, make or plain)  # [D, T, B, GH]
+        inputs = self._project(x.transpose(0, 1), mask)  # [D, T, B, GH]
         if state is None:
             state = inputs.new_zeros(batch, self.rows, self.directions * self.hidden)
         shape = batch, self.rows, self.directions, self.hidden
         first = state.view(shape).permute(1, 2, 0, 3)  # [R, D, B, H]
         weight = self.weight_hidden.to(inputs.dtype)
-        multiply = cells.across(weight, batch, make)
+        multiply = cells.across(weight, batch)
         if self.bias_new is not None:
             bias = self.bias_new.to(inputs.dtype).unsqueeze(1)
             rows = (cells.GruScan.apply(inputs, first[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
@@ -168,7 +167,7 @@ class Layer(nn.Module):
             weights += [self.weight_input[direction], self.weight_hidden[direction], bias, inner]
         return weights
 
-    def _project(self, x: Tensor, mask: Tensor | None, make: Maker) -> Tensor:
+    def _project(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
 
         Padding is made harmless here, so that the scans need no mask: a gate that is fully shut
@@ -176,7 +175,7 @@ class Layer(nn.Module):
         RNN stays at its first state of zero until the backward direction meets a real position.
         """
         inputs = [
-            make(self.weight_input[d], self.bias[d])(x if d == 0 else x.flip(0))
+            F.linear(x if d == 0 else x.flip(0), self.weight_input[d], self.bias[d])
             for d in range(self.directions)
         ]
         stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
