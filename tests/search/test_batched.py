@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS
-from dragoman.search.batched import BatchedScorer
+from dragoman.search.batched import WIDTH, BatchedScorer, padded_width
 from table_network import WORDS, TableNetwork
 
 
@@ -25,7 +25,7 @@ def sources(lengths: list[int], first: int, members: int) -> list[tuple[Source, 
     ]
 
 
-lengths = st.lists(st.integers(1, 40), min_size=1, max_size=20)
+lengths = st.lists(st.integers(1, WIDTH - 4), min_size=1, max_size=20)
 
 
 @given(st.integers(0, 999), lengths, lengths, st.sampled_from([1, 2]), st.integers(1, 4))
@@ -35,7 +35,8 @@ def test_any_way_of_hypotheses_scores_as_alone(
 ) -> None:
     draw = np.random.default_rng(seed)
     networks = [WideNetwork(seed + member) for member in range(members)]
-    scorer = BatchedScorer(*networks)
+    scorer, shift = BatchedScorer(*networks), WIDTH * (seed % 3)
+    begun, later = ([length + shift for length in some] for some in (begun, later))  # one width
     state = scorer.start(sources(begun, 0, members), slots)
     open_ = [(n, ()) for n in range(len(begun))]  # sentence and history of each hypothesis
     last = np.full(len(begun), BOS)
@@ -58,3 +59,9 @@ def test_any_way_of_hypotheses_scores_as_alone(
             state = scorer.join(state, scorer.start(sources(later, 100, members), slots))
             open_ += [(100 + n, ()) for n in range(len(later))]
             last = np.concatenate((last, np.full(len(later), BOS)))
+
+
+def test_a_width_holds_the_longest_source_and_its_end() -> None:
+    for length, width in ((0, 16), (15, 16), (16, 32), (40, 48)):
+        short, long = (Source(np.full(n, 5, np.int32)) for n in (0, length))
+        assert padded_width((short, long)) == width == padded_width((long,))

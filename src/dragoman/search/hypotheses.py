@@ -38,7 +38,7 @@ class Trail:
     def __init__(self) -> None:
         self.steps: list[Frontier] = []
         self.weights: list[Numbers | None] = []
-        """Attention of each step, [N, S]; None where it is not kept, or there is none."""
+        """Attention of each step, [N, S]; None before the step is scored, or without attention."""
 
     def add(self, frontier: Frontier) -> None:
         """Add a step, and drop those that are older than every open hypothesis."""

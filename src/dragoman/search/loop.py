@@ -1,11 +1,14 @@
 """The search loop: greedy, beam or sampled, one token of every hypothesis at a time.
 
-B sentences at work   N open hypotheses   S source positions
+Sentences of one padded width are searched together, those of other widths in batches of their own
+(:mod:`dragoman.search.batched` says why).
+
+N open hypotheses   S source positions
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import count, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ import numpy as np
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
-from dragoman.search.batched import BatchedScorer
+from dragoman.search.batched import BatchedScorer, padded_width
 from dragoman.search.choose import Continuations, best_continuations, drawn_continuations
 from dragoman.search.constraints import Constraints, constrain
 from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
@@ -60,118 +63,133 @@ def search(
     never = [PAD, BOS, UNK]
     if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
         never.remove(UNK)
-    looks_back = attention or options.coverage_penalty > 0 or options.unknown == "copy"
-    batch = _Batch(scorer, iter(sentences), options, attention, batch_size)
-    while batch.fill():
-        frontier, constraints = batch.frontier, batch.constraints
-        if observer is not None:
-            observer(frontier)
-        history = batch.trail.history() if options.no_repeat or batch.by_history else None
-        scores, batch.state = scorer.step(
-            frontier.tokens, batch.state, top if history is None else None, never
-        )
-        if history is not None:
-            constrain(scores.log_probs, frontier, history, constraints, options.no_repeat)
-        if looks_back:
-            batch.trail.weights[-1] = scores.weights
-        if options.temperature > 0:
-            chosen = drawn_continuations(scores, frontier, batch.random, options)
-        else:
-            chosen = best_continuations(scores, frontier, batch.room, constraints, history, options)
-        yield from batch.advance(chosen)
+    waiting, places, batches = iter(sentences), count(), dict[int, _Batch]()
+    while True:
+        room = sum(int(batch.room.sum()) for batch in batches.values())
+        begin: dict[int, list[tuple[int, Sentence]]] = {}
+        for sentence in _next(waiting, room, batch_size, options):
+            begin.setdefault(padded_width(sentence[0]), []).append((next(places), sentence))
+        for width, some in begin.items():
+            batches.setdefault(width, _Batch(scorer, options, attention)).begin(some)
+        if not batches:
+            return
+        for width, batch in [*batches.items()]:
+            if observer is not None:
+                observer(batch.frontier)
+            yield from batch.advance(batch.step(top, never))
+            if not len(batch.frontier.sentences):
+                del batches[width]
+
+
+def _next(
+    waiting: Iterator[Sentence | None], room: int, most: int | None, options: SearchOptions
+) -> Iterator[Sentence]:
+    """The sentences that begin now: none until enough beams are free.
+
+    Args:
+        waiting: the sentences that have not begun; None where no more come for now.
+        room: number of hypotheses that may be open, of all sentences at work.
+        most: most sentences at work; None: all.
+        options: how to search.
+    """
+    free = None
+    if most is not None:
+        free = most - -(-room // options.hypotheses)
+        if free < (max(1, most * _WORTH_FILLING) if room else 1):
+            free = 0
+    return islice(iter(waiting.__next__, None), free)
+
+
+@dataclass(slots=True)
+class _AtWork:
+    """A sentence at work."""
+
+    place: int
+    """Its place among all sentences that have begun."""
+    constraints: Constraints
+    random: np.random.Generator | None
+    """Draws its outputs."""
+    ended: list[Hypothesis] = field(default_factory=list)
+    """Finished hypotheses, best first; emptied when the sentence is done."""
 
 
 @dataclass(slots=True)
 class _Batch:
-    """The sentences at work; a sentence that is done makes room for another.
+    """The sentences at work that have one padded width.
 
-    Otherwise most steps would be spent on the few longest outputs of a batch.
-
-    Sentences at work are numbered from 0, in the order in which they began; lists and arrays over
-    sentences have an entry for each at its number. When others begin, those that are done are
-    dropped and the rest are numbered anew, so that memory does not grow with the input.
+    A sentence that is done makes room for another. Otherwise most steps would be spent on the few
+    longest outputs of a batch.
     """
 
     scorer: BatchedScorer
-    waiting: Iterator[Sentence | None]
     options: SearchOptions
     attention: bool
-    batch_size: int | None
-    state: Any = None
-    frontier: Frontier = field(default_factory=lambda: Frontier(*np.zeros((5, 0), np.int64)))
-    trail: Trail = field(default_factory=Trail)
+    at_work: list[_AtWork] = field(default_factory=list)
+    """In the order in which they began; the arrays have an entry for each. Those that are done are
+    dropped when others begin, so that memory does not grow with the input."""
     by_history: bool = False
-    """Whether the constraints of a sentence at work depend on its tokens so far."""
-    begun: int = 0
-    """How many sentences have begun."""
-    places: list[int] = field(default_factory=list)
-    """Place of each sentence at work among all that have begun."""
-    constraints: list[Constraints] = field(default_factory=list)
-    random: list[np.random.Generator] = field(default_factory=list)
-    """The generator of each sentence's draws."""
-    ended: list[list[Hypothesis]] = field(default_factory=list)
-    """Finished hypotheses of each sentence, best first; emptied when the sentence is done."""
+    """Whether the constraints of one depend on its tokens so far."""
     room: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    """How many hypotheses of each sentence may stay open; 0 when it is done."""
+    """Number of hypotheses of each sentence that may stay open; 0 when it is done."""
     max_length: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     threshold: Numbers = field(default_factory=lambda: np.zeros(0))
     """Score of the last of the ``n_best`` finished hypotheses; minus infinity: not yet so many."""
+    state: Any = None
+    frontier: Frontier = field(default_factory=lambda: Frontier(*np.zeros((5, 0), np.int64)))
+    """Its sentences are numbers of :attr:`at_work`."""
+    trail: Trail = field(default_factory=Trail)
 
-    def fill(self) -> bool:
-        """Begin new sentences if enough beams are free; False when all sentences are done."""
-        count = None
-        if self.batch_size is not None:
-            count = self.batch_size - -(-int(self.room.sum()) // self.options.hypotheses)
-            at_work = len(self.frontier.sentences) > 0
-            if count < (max(1, self.batch_size * _WORTH_FILLING) if at_work else 1):
-                count = 0
-        if more := list(islice(iter(self.waiting.__next__, None), count)):
-            self._begin(more)
-        self.trail.add(self.frontier)
-        return len(self.frontier.sentences) > 0
-
-    def _begin(self, more: Sequence[Sentence]) -> None:
-        """Give ``more`` sentences the next numbers, and their first hypotheses."""
-        self._drop_done()
-        options, now, at_work = self.options, self.frontier, len(self.constraints)
-        asked = [constraints for _, constraints in more]
-        self.places += range(self.begun, self.begun + len(more))
-        self.begun += len(more)
-        self.constraints += asked
-        self.ended += [[] for _ in more]
-        self.room = np.append(self.room, np.full(len(more), options.hypotheses))
-        self.max_length = np.append(self.max_length, [one.max_length for one in asked])
-        self.threshold = np.append(self.threshold, np.full(len(more), -np.inf))
-        state = self.scorer.start([sources for sources, _ in more], options.hypotheses)
+    def begin(self, more: Sequence[tuple[int, Sentence]]) -> None:
+        """Take sentences, each with its place among all, and give them their first hypotheses."""
+        options, now, left = self.options, self.frontier, np.flatnonzero(self.room)
+        now = now._replace(sentences=np.searchsorted(left, now.sentences))
+        self.at_work = [self.at_work[number] for number in left]
+        for place, (_, asked) in more:
+            random = np.random.default_rng(asked.seed) if options.temperature > 0 else None
+            self.at_work.append(_AtWork(place, asked, random))
+        constraints = [one.constraints for one in self.at_work]
+        self.by_history = any(one.by_history for one in constraints)
+        self.max_length = np.array([one.max_length for one in constraints])
+        self.room = np.append(self.room[left], np.full(len(more), options.hypotheses))
+        self.threshold = np.append(self.threshold[left], np.full(len(more), -np.inf))
+        state = self.scorer.start([sources for _, (sources, _) in more], options.hypotheses)
         rows = np.arange(len(more))
         if options.temperature > 0:  # drawn apart from the start
-            self.random += [np.random.default_rng(one.seed) for one in asked]
             rows = rows.repeat(options.hypotheses)
             state = self.scorer.select(state, rows)
         self.state = self.scorer.join(self.state, state) if len(now.sentences) else state
         nothing = np.zeros(len(rows), np.int64)
-        first = Frontier(at_work + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
+        first = Frontier(len(left) + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
         self.frontier = Frontier._make(map(np.concatenate, zip(now, first, strict=True)))
-        self.by_history = any(one.by_history for one in self.constraints)
 
-    def _drop_done(self) -> None:
-        """Keep what belongs to sentences at work, and number these anew."""
-        left = np.flatnonzero(self.room)
-        sentences = np.searchsorted(left, self.frontier.sentences)
-        self.frontier = self.frontier._replace(sentences=sentences)
-        self.room, self.max_length = self.room[left], self.max_length[left]
-        self.threshold = self.threshold[left]
-        self.places = [self.places[i] for i in left]
-        self.constraints = [self.constraints[i] for i in left]
-        self.ended = [self.ended[i] for i in left]
-        if self.random:
-            self.random = [self.random[i] for i in left]
+    def step(self, top: int | None, never: Sequence[int]) -> Continuations:
+        """Score the next tokens of all hypotheses and choose among them.
+
+        Args:
+            top: how many words to score, the most probable ones, unless constraints depend on the
+                tokens so far; None: all.
+            never: words whose probability is set to zero.
+        """
+        options, frontier, history = self.options, self.frontier, None
+        constraints = [one.constraints for one in self.at_work]
+        self.trail.add(frontier)
+        if options.no_repeat or self.by_history:
+            history, top = self.trail.history(), None
+        scores, self.state = self.scorer.step(frontier.tokens, self.state, top, never)
+        if history is not None:
+            constrain(scores.log_probs, frontier, history, constraints, options.no_repeat)
+        self.trail.weights[-1] = scores.weights
+        if options.temperature > 0:
+            random = [one.random for one in self.at_work if one.random is not None]
+            return drawn_continuations(scores, frontier, random, options)
+        return best_continuations(scores, frontier, self.room, constraints, history, options)
 
     def advance(self, chosen: Continuations) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Finish the hypotheses that end here, keep the others open; yields the sentences done."""
         now = self.frontier
         sentences = now.sentences[chosen.parents]
-        ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= self.max_length[sentences])
+        longest = self.max_length[sentences]
+        ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= longest)
         for ending in np.flatnonzero(ends).tolist():
             self._end(chosen, ending, int(sentences[ending]))
         goes_on = ~ends
@@ -179,7 +197,7 @@ class _Batch:
             # Log-probabilities only fall, and coverage is never above 0: the best that can come of
             # an open hypothesis is today's log-probability at the greatest length. A sentence goes
             # on while one of its hypotheses can still be among the wanted ones.
-            bounds = normalized(chosen.log_probs, self.max_length[sentences] + 1.0, self.options)
+            bounds = normalized(chosen.log_probs, longest + 1.0, self.options)
             best = np.full(len(self.room), -np.inf)
             np.maximum.at(best, sentences, np.where(goes_on, bounds, -np.inf))
             goes_on &= (best > self.threshold)[sentences]
@@ -192,15 +210,15 @@ class _Batch:
             parents,
         )
         self.state = self.scorer.select(self.state, parents) if len(parents) else None
-        done = sorted({*now.sentences.tolist()} - {*self.frontier.sentences.tolist()})
-        self.room[done] = 0
-        for number in done:
-            found, self.ended[number] = self.ended[number], []
-            yield self.places[number], found or [NONE_FOUND]
+        for number in sorted({*now.sentences.tolist()} - {*self.frontier.sentences.tolist()}):
+            done, self.room[number] = self.at_work[number], 0
+            found, done.ended = done.ended, []
+            yield done.place, found or [NONE_FOUND]
 
     def _end(self, chosen: Continuations, i: int, sentence: int) -> None:
         """Add hypothesis ``i`` of the chosen ones to the finished hypotheses of its sentence."""
-        options, source = self.options, self.constraints[sentence].source_length
+        options, one = self.options, self.at_work[sentence]
+        source = one.constraints.source_length
         path, token = self.trail.path(int(chosen.parents[i])), int(chosen.tokens[i])
         ids = [int(step.tokens[row]) for step, _, row in path[1:]]
         totals = [float(step.log_probs[row]) for step, _, row in path]
@@ -214,9 +232,8 @@ class _Batch:
             if known:
                 weights = np.stack(known)
                 score += coverage(weights, source, options)
-        ended = self.ended[sentence]
-        ended.append(Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights))
-        ended.sort(key=lambda hypothesis: -hypothesis.score)
+        one.ended.append(Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights))
+        one.ended.sort(key=lambda hypothesis: -hypothesis.score)
         self.room[sentence] -= 1
-        if len(ended) >= options.n_best:
-            self.threshold[sentence] = ended[options.n_best - 1].score
+        if len(one.ended) >= options.n_best:
+            self.threshold[sentence] = one.ended[options.n_best - 1].score
