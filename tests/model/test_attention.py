@@ -9,7 +9,7 @@ import torch
 
 from dragoman.model.attention import Attention, of_hypotheses
 from dragoman.model.linear import plain
-from dragoman.model.protocols import Cells, Memory, discard
+from dragoman.model.protocols import Cells, Memory
 from tiny import BATCH, QUERIES, SOURCE, formula_weights
 
 WIDTH = 13
@@ -36,7 +36,7 @@ def test_weights_and_context_are_the_equations(score: str, mask: torch.Tensor) -
     queries = torch.sin(torch.arange(BATCH * QUERIES * WIDTH).double()).view(BATCH, QUERIES, WIDTH)
     states = torch.cos(torch.arange(BATCH * SOURCE * WIDTH).double()).view(BATCH, SOURCE, WIDTH)
     memory = Memory(states, attention.keys(states), mask, mask[:, :0])
-    attend = attention.over(plain)(memory, discard)
+    attend = attention.over(memory, plain)
     context, weights = attend(queries)
     for b in range(BATCH):
         real = int(mask[b].sum())

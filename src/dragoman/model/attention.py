@@ -21,12 +21,10 @@ from torch.nn import functional as F
 
 from dragoman.model.gathered import gathered, gathered_matmul
 from dragoman.model.linear import Maker, Product, matmul
-from dragoman.model.protocols import Cells, Memory, Record
+from dragoman.model.protocols import Cells, Memory, Record, discard
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Computes contexts [B, Q, M] and weights [B, Q, S] of queries [B, Q, H]."""
-Over = Callable[[Memory, Record], Attend]
-"""Makes the attention over the sentences of one memory."""
 
 
 class Attention(nn.Module):
@@ -54,40 +52,38 @@ class Attention(nn.Module):
             return F.linear(states, self.key.weight)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
-    def over(self, make: Maker) -> Over:
-        """Make the function that computes attention over a memory; it serves many memories.
+    def over(self, memory: Memory, make: Maker, record: Record = discard) -> Attend:
+        """Make the function that computes attention over the sentences of a memory.
 
         Args:
-            make: makes the products with the weights. With ``gathered`` the products with a memory
-                are gathered too.
+            memory: B sentences with their :meth:`keys`.
+            make: makes the products with the weights. With ``gathered`` the products with the
+                memory are gathered too.
+            record: receives intermediate values.
 
         Returns:
-            A function of B sentences with their :meth:`keys`, and of a record for intermediate
-            values. It gives a function of queries [B, Q, H], which gives contexts [B, Q, M] and
-            weights [B, Q, S] in fp32 or finer; each row of weights sums to 1 and is 0 on padding.
+            A function of queries [B, Q, H], which gives contexts [B, Q, M] and weights [B, Q, S] in
+            fp32 or finer; each row of weights sums to 1 and is 0 on padding.
         """
-        multiply, concat = gathered_matmul if make is gathered else matmul, None
+        multiply = gathered_matmul if make is gathered else matmul
+        average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
         if self.query is not None and self.energy is not None:
-            concat = make(self.query.weight, self.query.bias), make(self.energy.weight, None)
+            query = make(self.query.weight, self.query.bias)
+            compare = _concat(memory.keys, query, make(self.energy.weight, None))
+        else:
+            compare = multiply(memory.keys.transpose(1, 2))
 
-        def over_memory(memory: Memory, record: Record) -> Attend:
-            average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
-            keys = memory.keys
-            compare = _concat(keys, *concat) if concat else multiply(keys.transpose(1, 2))
+        def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
+            energies = compare(queries)
+            energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
+            weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
+            context = average(weights.to(memory.states.dtype))
+            record("energies", "B Q S", energies)
+            record("weights", "B Q S", weights)
+            record("context", "B Q H", context)
+            return context, weights
 
-            def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
-                energies = compare(queries)
-                energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
-                weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
-                context = average(weights.to(memory.states.dtype))
-                record("energies", "B Q S", energies)
-                record("weights", "B Q S", weights)
-                record("context", "B Q H", context)
-                return context, weights
-
-            return attend
-
-        return over_memory
+        return attend
 
 
 def _concat(keys: Tensor, query: Product, energy: Product) -> Product:

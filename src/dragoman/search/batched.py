@@ -63,11 +63,8 @@ class BatchedScorer:
         self.networks = networks
         self.copies, self.attends = networks[0].copies, networks[0].attends
         self._multiple = max(network.multiple for network in networks)
-
-    @property
-    def concurrency(self) -> int:
+        self.concurrency = min(network.concurrency for network in networks)
         """How many batches may be searched at the same time, one thread each."""
-        return min(network.concurrency for network in self.networks)
 
     def start(self, sentences: Sequence[Sequence[Source]], slots: int) -> BatchedState:
         """Encode sentences; the state has one hypothesis each.

@@ -49,21 +49,14 @@ State = TypeVar("State", bound=Rows)
 class Network(Protocol[Memory, State]):
     """An encoder and one step of a decoder, from NumPy arrays to NumPy arrays."""
 
-    @property
-    def copies(self) -> bool:
-        """Whether it copies source words; those that the vocabulary lacks have ids from V on."""
-
-    @property
-    def attends(self) -> bool:
-        """Whether a step returns attention weights."""
-
-    @property
-    def multiple(self) -> int:
-        """The rows of a batch are filled up to a multiple of this number."""
-
-    @property
-    def concurrency(self) -> int:
-        """How many batches may be computed at the same time, one thread each."""
+    copies: bool
+    """Whether it copies source words; those that the vocabulary lacks have ids from V on."""
+    attends: bool
+    """Whether a step returns attention weights."""
+    multiple: int
+    """The rows of a batch are filled up to a multiple of this number."""
+    concurrency: int
+    """How many batches may be computed at the same time, one thread each."""
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, State]:
         """Encode B sources, padded to ``width`` positions (end token included).

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from html import escape
 from itertools import count, islice
 from typing import TypeVar
@@ -222,11 +222,6 @@ class Translator:
         target = self.target if self.scorer.copies else None
         return read_pieces(lines, self._sources, target, self.longest, long)
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        """The threads that search."""
-        return ThreadPoolExecutor(self.scorer.concurrency, "search")
-
     def _search(
         self,
         sentences: Sequence[Sentence],
@@ -236,7 +231,7 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence; every thread gets long sentences and short ones."""
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
-        workers = min(self.scorer.concurrency, len(order))
+        workers = max(1, min(self.scorer.concurrency, len(order)))
         size = _batch_size(options)
         ask = partial(search, attention=attention, batch_size=size, observer=observer)
         found: list[list[Hypothesis]] = [[]] * len(sentences)
@@ -246,7 +241,8 @@ class Translator:
             for number, hypotheses in answers:
                 found[share[number]] = hypotheses
 
-        list(self._pool.map(run, (order[start::workers] for start in range(workers))))
+        with ThreadPoolExecutor(workers, "search") as pool:
+            list(pool.map(run, (order[start::workers] for start in range(workers))))
         return found
 
     def _answer(

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from dragoman.model.attention import Attend, Attention, Over, of_hypotheses
+from dragoman.model.attention import Attend, Attention, of_hypotheses
 from dragoman.model.dropout import dropout
 from dragoman.model.embedding import Embedding
 from dragoman.model.gathered import gathered
@@ -49,7 +49,6 @@ class DecoderProducts(NamedTuple):
     """The products of each layer: with its input, and with its state."""
     feedback: Product | None
     """The first layer's product with what attention feeds back, [N, H] -> [N, GH]."""
-    attention: Over | None
     combine: Product | None
     """W_c."""
 
@@ -103,7 +102,6 @@ class RecurrentDecoder(nn.Module):
         return DecoderProducts(
             [first.products(make, self.inputs), *(layer.products(make) for layer in others)],
             make(first.weight_input[0, :, self.inputs :], None) if self.loops else None,
-            None if self.attention is None else self.attention.over(make),
             None if self.combine is None else make(self.combine.weight, None),
         )
 
@@ -114,14 +112,12 @@ class RecurrentDecoder(nn.Module):
             return self._loop(x, state, memory)
         for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
             x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
-        products = self._products(plain)
-        found = products.attention and products.attention(memory, discard)(x)
-        return self._features(x, found, products)
+        found = None if self.attention is None else self.attention.over(memory, plain)(x)
+        return self._features(x, found, self._products(plain))
 
     def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
         """Unroll step by step, where attention feeds back; the rest runs for all steps at once."""
-        products = self._products(gathered)
-        attend = products.attention and of_hypotheses(products.attention(memory, discard), memory)
+        products, attend = self._products(gathered), self._attend(memory)
         tops, looked = list[Tensor](), list[Any]()
         read, _ = products.layers[0]
         for projected in read(x).unbind(1):  # T times [B, GH]
@@ -143,10 +139,8 @@ class RecurrentDecoder(nn.Module):
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        products = self._products(gathered)
-        attend, (read, _) = None, products.layers[0]
-        if products.attention is not None:
-            attend = of_hypotheses(products.attention(memory, record), memory, cells)
+        products, attend = self._products(gathered), self._attend(memory, cells, record)
+        read, _ = products.layers[0]
 
         def step(token: Tensor, state: RecurrentState) -> Step:
             embedded = self.embedding(token)
@@ -157,6 +151,14 @@ class RecurrentDecoder(nn.Module):
             return features, state, weights
 
         return step
+
+    def _attend(
+        self, memory: Memory, cells: Cells | None = None, record: Record = discard
+    ) -> Attend | None:
+        """Attention of hypotheses, for a loop over time; None for a decoder without attention."""
+        if self.attention is None:
+            return None
+        return of_hypotheses(self.attention.over(memory, gathered, record), memory, cells)
 
     def _step(
         self, x: Tensor, state: RecurrentState, attend: Attend | None, products: DecoderProducts
