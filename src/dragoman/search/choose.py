@@ -5,7 +5,6 @@ M chosen continuations   V vocabulary
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,17 +18,6 @@ _BLOCK = 64
 """Scores are searched for their largest in blocks of so many."""
 
 
-class Continuations(NamedTuple):
-    """Hypotheses with one token more, in the order of sentences."""
-
-    log_probs: Numbers
-    """[M]."""
-    parents: Integers
-    """Which hypothesis each continues, [M]."""
-    tokens: Integers
-    """[M]."""
-
-
 def best_continuations(
     scores: Scores,
     frontier: Frontier,
@@ -37,7 +25,7 @@ def best_continuations(
     constraints: Sequence[Constraints],
     history: Integers | None,
     options: SearchOptions,
-) -> Continuations:
+) -> Frontier:
     """The best continuations of each sentence, one step of a beam search.
 
     Args:
@@ -79,7 +67,7 @@ def best_continuations(
     row, place = np.nonzero(kept)
     cell = order[row, place]
     parents, column = first[row] + cell // columns, cell % columns
-    return Continuations(totals[parents, column], parents, tokens[parents, column])
+    return frontier.grown(totals[parents, column], parents, tokens[parents, column])
 
 
 def _candidates(
@@ -104,7 +92,7 @@ def drawn_continuations(
     frontier: Frontier,
     random: Sequence[np.random.Generator],
     options: SearchOptions,
-) -> Continuations:
+) -> Frontier:
     """Draw one continuation of each hypothesis; a sentence's draws do not depend on others.
 
     Args:
@@ -125,7 +113,7 @@ def drawn_continuations(
     chosen = column if tokens is None else tokens[rows, column]
     totals = frontier.log_probs + steps[rows, column]
     finite = np.isfinite(totals)
-    return Continuations(totals[finite], rows[finite], chosen[finite])
+    return frontier.grown(totals[finite], rows[finite], chosen[finite])
 
 
 def draw(logits: Numbers, uniform: Numbers, top_p: float) -> Integers:

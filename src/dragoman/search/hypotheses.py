@@ -4,7 +4,7 @@ N hypotheses   t tokens of the longest one so far   S source positions   T targe
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,17 @@ class Frontier(NamedTuple):
     """The last token, [N]; the begin token where there is none."""
     parents: Integers
     """Which hypothesis of the step before each continues, [N]; -1 where it begins."""
+
+    def grown(self, log_probs: Numbers, parents: Integers, tokens: Integers) -> Self:
+        """Hypotheses with one token more, in the order of sentences.
+
+        Args:
+            log_probs: of each new hypothesis, [M].
+            parents: which hypothesis of this step each continues, [M].
+            tokens: the token that each says next, [M].
+        """
+        sentences, lengths = self.sentences[parents], self.lengths[parents] + 1
+        return type(self)(sentences, log_probs, lengths, tokens, parents)
 
 
 class Trail:

@@ -17,7 +17,7 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
 from dragoman.search.batched import BatchedScorer, padded_width
-from dragoman.search.choose import Continuations, best_continuations, drawn_continuations
+from dragoman.search.choose import best_continuations, drawn_continuations
 from dragoman.search.constraints import Constraints, constrain
 from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
 from dragoman.search.network import Integers, Numbers
@@ -162,7 +162,7 @@ class _Batch:
         first = Frontier(len(left) + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
         self.frontier = Frontier._make(map(np.concatenate, zip(now, first, strict=True)))
 
-    def step(self, top: int | None, never: Sequence[int]) -> Continuations:
+    def step(self, top: int | None, never: Sequence[int]) -> Frontier:
         """Score the next tokens of all hypotheses and choose among them.
 
         Args:
@@ -184,12 +184,11 @@ class _Batch:
             return drawn_continuations(scores, frontier, random, options)
         return best_continuations(scores, frontier, self.room, constraints, history, options)
 
-    def advance(self, chosen: Continuations) -> Iterator[tuple[int, list[Hypothesis]]]:
+    def advance(self, chosen: Frontier) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Finish the hypotheses that end here, keep the others open; yields the sentences done."""
-        now = self.frontier
-        sentences = now.sentences[chosen.parents]
+        before, sentences = {*self.frontier.sentences.tolist()}, chosen.sentences
         longest = self.max_length[sentences]
-        ends = (chosen.tokens == EOS) | (now.lengths[chosen.parents] >= longest)
+        ends = (chosen.tokens == EOS) | (chosen.lengths > longest)
         for ending in np.flatnonzero(ends).tolist():
             self._end(chosen, ending, int(sentences[ending]))
         goes_on = ~ends
@@ -201,21 +200,16 @@ class _Batch:
             best = np.full(len(self.room), -np.inf)
             np.maximum.at(best, sentences, np.where(goes_on, bounds, -np.inf))
             goes_on &= (best > self.threshold)[sentences]
-        parents = chosen.parents[goes_on]
-        self.frontier = Frontier(
-            sentences[goes_on],
-            chosen.log_probs[goes_on],
-            now.lengths[parents] + 1,
-            chosen.tokens[goes_on],
-            parents,
+        self.frontier = Frontier._make(part[goes_on] for part in chosen)
+        self.state = (
+            self.scorer.select(self.state, self.frontier.parents) if goes_on.any() else None
         )
-        self.state = self.scorer.select(self.state, parents) if len(parents) else None
-        for number in sorted({*now.sentences.tolist()} - {*self.frontier.sentences.tolist()}):
+        for number in sorted(before - {*self.frontier.sentences.tolist()}):
             done, self.room[number] = self.at_work[number], 0
             found, done.ended = done.ended, []
             yield done.place, found or [NONE_FOUND]
 
-    def _end(self, chosen: Continuations, i: int, sentence: int) -> None:
+    def _end(self, chosen: Frontier, i: int, sentence: int) -> None:
         """Add hypothesis ``i`` of the chosen ones to the finished hypotheses of its sentence."""
         options, one = self.options, self.at_work[sentence]
         source = one.constraints.source_length
