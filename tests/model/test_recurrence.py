@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from dragoman.model.linear import plain
 from dragoman.model.recurrent import kernels
 from dragoman.model.recurrent.layer import Layer
 from tiny import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
@@ -107,7 +106,7 @@ def test_steps_are_the_scan(cell: str) -> None:
     state = torch.cos(torch.arange(BATCH * layer.rows * HIDDEN).double())
     state = state.view(BATCH, layer.rows, HIDDEN)
     outputs, final = layer.scan(x, state)
-    read, recur = layer.products(plain)
+    read, recur = layer.products()
     for t in range(SOURCE):
         state = layer.step(read(x[:, t]), state, recur)
         torch.testing.assert_close(state[:, 0], outputs[:, t], rtol=0, atol=1e-12)

@@ -29,7 +29,7 @@ from dragoman.model.attention import Attend, Attention, of_hypotheses
 from dragoman.model.dropout import dropout
 from dragoman.model.embedding import Embedding
 from dragoman.model.gathered import gathered
-from dragoman.model.linear import Maker, Product, plain
+from dragoman.model.linear import Product, plain
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
 from dragoman.model.recurrent.layer import Layer
 
@@ -42,8 +42,8 @@ class RecurrentState(Rows):
     """[N, K, H]: the rows of layer 0, of layer 1, ..., and with input feeding the last features."""
 
 
-class DecoderProducts(NamedTuple):
-    """The products of one step with the weights."""
+class _Products(NamedTuple):
+    """The products of a loop over time with the weights, and its attention."""
 
     layers: list[tuple[Product, Product]]
     """The products of each layer: with its input, and with its state."""
@@ -51,6 +51,8 @@ class DecoderProducts(NamedTuple):
     """The first layer's product with what attention feeds back, [N, H] -> [N, GH]."""
     combine: Product | None
     """W_c."""
+    attend: Attend | None
+    """Attention of the hypotheses; None for a decoder without attention."""
 
 
 class RecurrentDecoder(nn.Module):
@@ -96,15 +98,6 @@ class RecurrentDecoder(nn.Module):
         """The first state, from the rows of all layers [B, RL, H]; the features fed are zero."""
         return self._state(summary, torch.zeros_like(summary[:, 0]))
 
-    def _products(self, make: Maker) -> DecoderProducts:
-        """The products with the weights of a step, made once for many steps."""
-        first, *others = self.layers
-        return DecoderProducts(
-            [first.products(make, self.inputs), *(layer.products(make) for layer in others)],
-            make(first.weight_input[0, :, self.inputs :], None) if self.loops else None,
-            None if self.combine is None else make(self.combine.weight, None),
-        )
-
     def unroll(self, target: Tensor, state: RecurrentState, memory: Memory) -> Features:
         """Read whole known targets; :class:`dragoman.model.protocols.Decoder` has the arguments."""
         x = self.embedding(target)  # [B, T, E]
@@ -113,19 +106,19 @@ class RecurrentDecoder(nn.Module):
         for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
             x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
         found = None if self.attention is None else self.attention.over(memory, plain)(x)
-        return self._features(x, found, self._products(plain))
+        return self._features(x, found, self.combine)
 
     def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
         """Unroll step by step, where attention feeds back; the rest runs for all steps at once."""
-        products, attend = self._products(gathered), self._attend(memory)
+        products = self._products(memory)
         tops, looked = list[Tensor](), list[Any]()
         read, _ = products.layers[0]
         for projected in read(x).unbind(1):  # T times [B, GH]
             if self.input_feeding:
-                top, state, weights = self._step(projected, state, attend, products)
+                top, state, weights = self._step(projected, state, products)
                 looked.append(weights)
             else:
-                top, rows, found = self._advance(projected, state, attend, products)
+                top, rows, found = self._advance(projected, state, products)
                 state = RecurrentState(rows)
                 looked.append(found)
             tops.append(top)
@@ -133,60 +126,66 @@ class RecurrentDecoder(nn.Module):
         if self.input_feeding:
             return features, torch.stack(looked, 1)
         contexts = [torch.stack(each, 1) for each in zip(*looked, strict=True)]
-        return self._features(features, contexts, products)
+        return self._features(features, contexts, products.combine)
 
     def stepper(
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        products, attend = self._products(gathered), self._attend(memory, cells, record)
+        products = self._products(memory, cells, record)
         read, _ = products.layers[0]
 
         def step(token: Tensor, state: RecurrentState) -> Step:
             embedded = self.embedding(token)
             record("target embeddings", "N E", embedded)
-            features, state, weights = self._step(read(embedded), state, attend, products)
+            features, state, weights = self._step(read(embedded), state, products)
             record("decoder states", "N K H", state.rows)
             record("attentional vector" if self.attends else "features", "N H", features)
             return features, state, weights
 
         return step
 
-    def _attend(
+    def _products(
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
-    ) -> Attend | None:
-        """Attention of hypotheses, for a loop over time; None for a decoder without attention."""
-        if self.attention is None:
-            return None
-        return of_hypotheses(self.attention.over(memory, gathered, record), memory, cells)
+    ) -> _Products:
+        """What a loop over time multiplies by; see :meth:`stepper` for the arguments."""
+        first, *others = self.layers
+        layers = [first.products(self.inputs), *(layer.products() for layer in others)]
+        feedback = combine = attend = None
+        if self.loops:
+            feedback = gathered(first.weight_input[0, :, self.inputs :])
+        if self.combine is not None:
+            combine = gathered(self.combine.weight)
+        if self.attention is not None:
+            attend = of_hypotheses(self.attention.over(memory, gathered, record), memory, cells)
+        return _Products(layers, feedback, combine, attend)
 
-    def _step(
-        self, x: Tensor, state: RecurrentState, attend: Attend | None, products: DecoderProducts
-    ) -> Step:
+    def _step(self, x: Tensor, state: RecurrentState, products: _Products) -> Step:
         """One token of each hypothesis; ``x`` is its part of the input product, [N, GH]."""
-        top, rows, found = self._advance(x, state, attend, products)
-        found = found or (attend and attend(top))
-        features, weights = self._features(top, found, products)
+        top, rows, found = self._advance(x, state, products)
+        if found is None and products.attend is not None:
+            found = products.attend(top)
+        features, weights = self._features(top, found, products.combine)
         return features, self._state(rows, features), weights
 
     def _advance(
-        self, x: Tensor, state: RecurrentState, attend: Attend | None, products: DecoderProducts
+        self, x: Tensor, state: RecurrentState, products: _Products
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
         """One step of the recurrence, for every arrangement.
 
         Args:
             x: the token's part of the input product, [N, GH].
             state: of N hypotheses.
-            attend: attention of hypotheses.
-            products: of the decoder.
+            products: of the loop.
 
         Returns:
             The last layer's output [N, H]; the rows of all layers [N, RL, H]; and, if attention
             stands before the recurrence, its context [N, H] and weights [N, S].
         """
         found = None
-        if self.before and attend is not None:
-            found = attend(state.rows[:, self.rows * (len(self.layers) - 1)])  # the last layer's h
+        if self.before and products.attend is not None:
+            last = self.rows * (len(self.layers) - 1)
+            found = products.attend(state.rows[:, last])  # of the last layer's h
         if products.feedback is not None:
             fed = state.rows[:, -1] if found is None else found[0]
             x = x + products.feedback(fed)
@@ -200,19 +199,19 @@ class RecurrentDecoder(nn.Module):
         return y, torch.cat(news, 1), found
 
     def _features(
-        self, x: Tensor, found: Sequence[Tensor] | None, products: DecoderProducts
+        self, x: Tensor, found: Sequence[Tensor] | None, combine: Product | None
     ) -> Features:
         """Outputs of the recurrence [..., H] to features [..., H], and attention weights.
 
         Args:
             x: [..., H].
             found: contexts and weights of attention.
-            products: of the decoder.
+            combine: W_c.
         """
         weights = None
-        if found is not None and products.combine is not None:
+        if found is not None and combine is not None:
             context, weights = found
-            x = torch.tanh(products.combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
+            x = torch.tanh(combine(torch.cat((context, x), -1)))  # Luong 2015, eq. 5
         return dropout(x, self.dropout, self.training), weights
 
     def _state(self, rows: Tensor, features: Tensor) -> RecurrentState:

@@ -24,7 +24,8 @@ from torch.nn import functional as F
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.dropout import dropout
-from dragoman.model.linear import Maker, Product
+from dragoman.model.gathered import gathered
+from dragoman.model.linear import Product
 from dragoman.model.recurrent import cells, kernels
 from dragoman.model.recurrent.cells import GATES, STATE_ROWS, gru_cell, lstm_cell
 
@@ -84,15 +85,14 @@ class Layer(nn.Module):
         """The output: what the recurrence made, ``y``, plus the input ``x`` if ``residual``."""
         return x + y if self.residual else y
 
-    def products(self, make: Maker, width: int | None = None) -> tuple[Product, Product]:
-        """``W x + b`` and ``U h`` of direction 0, for :meth:`step`.
+    def products(self, width: int | None = None) -> tuple[Product, Product]:
+        """``W x + b`` and ``U h`` of direction 0, for a loop over :meth:`step`.
 
         Args:
-            make: makes the products.
             width: multiply only the first so many values of x; None: all.
         """
         weight = self.weight_input[0, :, :width]
-        return make(weight, self.bias[0]), make(self.weight_hidden[0], None)
+        return gathered(weight, self.bias[0]), gathered(self.weight_hidden[0])
 
     def step(self, projected: Tensor, state: Tensor, hidden: Product) -> Tensor:
         """One step of direction 0.
