@@ -1,27 +1,33 @@
 """``dragoman data``"""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
+from dragoman.cli import say
 from dragoman.cli.parse import Given
-from dragoman.cli.paths import Writes
+from dragoman.cli.paths import OutputFolder, Writes
+from dragoman.data.hosts import HOSTS, get_corpus
 from dragoman.data.samples import SAMPLES, sample_pairs
 from dragoman.files import write_text
 
 
 @dataclass(frozen=True)
 class Data:
-    """List the sample corpora, or write one of them as TSV: dragoman data get phrases."""
+    """List the corpora, or get one: dragoman data get phrases, or tatoeba:fra-eng."""
 
     action: Positional[Literal["list", "get"]]
     """list the corpora, or get one of them."""
     name: Positional[str] = ""
-    """Which corpus to get."""
+    """Which corpus to get: a sample, or tatoeba:fra-eng, opus:Tatoeba/en-fr,
+    hf:OWNER/NAME (hf:OWNER/NAME/PATH for a part of its files)."""
     out: Annotated[Path, Writes("stream")] = Path("-")
-    """The file to write; - is standard output."""
+    """The file to write a sample to; - is standard output."""
+    into: OutputFolder = Path()
+    """The folder for what is downloaded, with its licence."""
     count: int | None = None
     """Number of pairs (default: the corpus's own)."""
     seed: int = 1
@@ -33,6 +39,11 @@ def main(asked: Data, given: Given) -> int:
     if asked.action == "list":
         for name, sample in SAMPLES.items():
             print(f"{name:10}  {sample.description}")
+        for name, get in HOSTS.items():
+            print(f"{name + ':...':10}  {(get.__doc__ or '').splitlines()[0]}")
+        return 0
+    if ":" in asked.name:
+        print("\n".join(map(str, get_corpus(asked.name, asked.into, partial(say, "data")))))
         return 0
     pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
     text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)

@@ -1,0 +1,126 @@
+"""Downloads files over HTTP: resumed where an earlier try ended, verified, never half-written."""
+
+import hashlib
+import http.client
+import json
+import os
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dragoman.data.streams import opened
+from dragoman.errors import DataError, DragomanError
+from dragoman.files import replacing
+
+_BLOCK = 1 << 18
+_SECONDS = 60
+"""Time without a byte after which a connection is given up."""
+_MOST_JSON = 1 << 26
+"""Most bytes of an answer in JSON."""
+Answer = TypeVar("Answer")
+Say = Callable[[str], None]
+
+
+def fetch_json(url: str, wanted: Callable[[Any], Answer], token: str = "") -> Answer:
+    """What ``wanted`` takes of the JSON that ``url`` answers with.
+
+    Raises:
+        DataError: there is no such page, it is no JSON, or ``wanted`` does not find its fields.
+        DragomanError: the server cannot be reached or has a fault.
+    """
+    with _naming(url), _open(url, token) as response:
+        raw = response.read(_MOST_JSON)
+    try:
+        return wanted(json.loads(raw))
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise DataError("the answer has nothing of that name", place=url) from error
+
+
+def fetch(
+    url: str, path: Path, say: Say, *, token: str = "", size: int | None = None, sha256: str = ""
+) -> None:
+    """Download ``url`` to ``path``, which appears once it is whole and verified.
+
+    Until then the bytes stand beside it in a file that ends in ``.part``; the next call goes on
+    from there.
+
+    Args:
+        url: the address; up to ten redirections are followed.
+        path: the file to write, in an existing folder.
+        say: receives each line that the user should read.
+        token: sent to this address, not to where it redirects.
+        size: the bytes that the file must have, if known.
+        sha256: the digest that it must have, if known.
+
+    Raises:
+        DataError: there is no such page, it is another file than promised, or one that cannot be
+            read, such as a damaged archive or a page that tells of an error.
+        DragomanError: the server cannot be reached, has a fault, or breaks off.
+    """
+    part = path.with_name(f"{path.name}.part")
+    have = part.stat().st_size if part.exists() else 0
+    with _naming(url), _open(url, token, have) as response:
+        goes_on = response.status == http.client.PARTIAL_CONTENT
+        if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise DataError("sends another part than asked for", place=url, cure="try again")
+        with part.open("ab" if goes_on else "wb") as file:
+            say(f"{path}: {f'goes on after {have:,} bytes' if goes_on else 'begins'}")
+            while block := response.read(_BLOCK):
+                file.write(block)
+        if response.length:  # bytes that were promised and did not come
+            raise http.client.IncompleteRead(b"", response.length)
+    with part.open("rb") as file:
+        digest, has = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+    try:
+        if size not in (None, has) or sha256 not in ("", digest):
+            raise DataError(f"another file than promised: {has:,} bytes, sha256 {digest}")
+        with ExitStack() as stack:
+            unpacked = opened(part, stack).stream
+            while unpacked.read(_BLOCK):  # a packed file has a checksum of its content
+                pass
+    except DataError as error:
+        part.unlink()
+        raise DataError(error.cause, place=url, cure="it was not kept; try again") from error
+    with replacing(path) as aside:
+        os.replace(part, aside)
+    say(f"{path}: {has:,} bytes, sha256 {digest}")
+
+
+def _open(url: str, token: str, have: int = 0) -> Any:
+    """The answer to a request for what follows after ``have`` bytes."""
+    request = urllib.request.Request(url, headers={"User-Agent": "dragoman"})
+    if request.type not in ("http", "https"):
+        raise urllib.error.URLError("no address of the web")
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    try:
+        return urllib.request.urlopen(request, timeout=_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
+            raise
+        return _open(url, token)  # there is nothing after these bytes: begin again
+
+
+@contextmanager
+def _naming(url: str) -> Iterator[None]:
+    """Context manager; what the network raises becomes a DataError or DragomanError."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        cause = f"the server answers {error.code}: {str(error.reason).splitlines()[0]}"
+        if error.code >= 500:
+            raise DragomanError(cause, place=url, cure="try again later") from error
+        raise DataError(cause, place=url, cure="is the name right?") from error
+    except urllib.error.URLError as error:
+        cause = f"cannot be reached: {error.reason}"
+        raise DragomanError(cause, place=url, cure="is there a network?") from error
+    except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        cause = f"broke off: {error or 'no bytes came'}"
+        cure = "the same command goes on from there"
+        raise DragomanError(cause, place=url, cure=cure) from error
