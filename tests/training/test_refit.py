@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,10 @@ from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import prepare
 from dragoman.layout import REFIT
 from dragoman.model.folder import load_folder
+from dragoman.runs.history import History
 from dragoman.training import refit as refit_room
 from dragoman.training import run as run_room
+from dragoman.training.observer import Event, Measured, Observer
 from dragoman.training.plan import resolve
 from dragoman.training.run import Outcome, train
 from dragoman.training.state import Run
@@ -49,13 +54,12 @@ def pairs(tmp_path: Path) -> Path:
     return file
 
 
-def run(pairs: Path, out: Path, **training: Any) -> tuple[Outcome, str]:
+def run(pairs: Path, out: Path, *observers: Observer, **training: Any) -> tuple[Outcome, str]:
     """Train, and give back what was said."""
-    text, tree = io.StringIO(), SMALL | {"training": SHORT | training}
+    text, config = io.StringIO(), merge(Config(), SMALL | {"training": SHORT | training}, place="")
     console = Console(file=text, width=200)
-    return train(
-        [pairs], out, merge(Config(), tree, place="test"), console=console
-    ), text.getvalue()
+    outcome = train([pairs], out, config, console=console, observers=observers)
+    return outcome, text.getvalue()
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -77,10 +81,11 @@ def test_a_refit_is_a_training_on_all_pairs_for_as_long(
         return reason
 
     monkeypatch.setattr(refit_room, "train_loop", watched)
+    monkeypatch.setattr(refit_room, "deciding", lambda scores, metric: [1.0])  # had one been right
     outcome, said = run(pairs, tmp_path / "m")
     ((steps, asked, texts),) = seen
     best = outcome.state.best_step
-    assert steps == asked == round(best * 100 / 90) and texts == set(WORDS)
+    assert best == 4 and steps == asked == round(best * 100 / 90) and texts == set(WORDS)
     assert f"refit: learning anew from all 100 pairs, for {steps} steps" in said
     assert not (tmp_path / "m" / REFIT).exists()
     plain, _ = run(pairs, tmp_path / "plain", refit=False)
@@ -136,6 +141,53 @@ def test_a_refit_that_was_stopped_goes_on_with_the_same_numbers(
     whole, found = weights(tmp_path / "whole"), weights(tmp_path / "m")
     assert "refit" in said and all(torch.equal(whole[name], found[name]) for name in whole)
     assert any(not torch.equal(first[name], found[name]) for name in whole)
+
+
+def test_a_signal_between_the_two_trainings_stops_the_refit(pairs: Path, tmp_path: Path) -> None:
+    run(pairs, tmp_path / "whole")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Measured) and event.row["kind"] == "end":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    outcome, _ = run(pairs, tmp_path / "m", stop)
+    assert outcome.interrupted and (tmp_path / "m" / REFIT).exists()
+    assert History.of(tmp_path / "m").state == "interrupted"
+    run(pairs, tmp_path / "m")
+    assert History.of(tmp_path / "m").state == "finished"
+    whole, found = weights(tmp_path / "whole"), weights(tmp_path / "m")
+    assert all(torch.equal(whole[name], found[name]) for name in whole)
+
+
+def test_a_refit_that_is_no_longer_wanted_is_not_waited_for(pairs: Path, tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, Measured) and event.row["kind"] == "end":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run(pairs, tmp_path / "m", stop)
+    run(pairs, tmp_path / "m", refit=False)
+    assert History.of(tmp_path / "m").state == "finished"
+
+
+def test_where_no_validation_found_anything_right_all_steps_count(
+    pairs: Path, tmp_path: Path
+) -> None:
+    """The first of equal validations is the best one: its few steps would teach a refit little."""
+    outcome, said = run(pairs, tmp_path / "m")
+    scores = outcome.state.best_scores
+    assert outcome.state.best_step == 4 and scores["exact"] == scores["chrf"] == 0
+    assert "refit: learning anew from all 100 pairs, for 13 steps" in said
+
+
+def test_without_a_step_there_is_no_refit(pairs: Path, tmp_path: Path) -> None:
+    """A budget that the preparation used up leaves a whole model, and says so."""
+    text = io.StringIO()
+    config = merge(Config(), SMALL | {"training": SHORT | {"steps": 0, "budget": "9s"}}, place="")
+    long_ago, console = time.monotonic() - 60, Console(file=text, width=200)
+    outcome = train([pairs], tmp_path / "m", config, console=console, began=long_ago)
+    assert outcome.state.step == 0
+    assert "no refit: the first training made no step" in text.getvalue()
+    assert load_folder(tmp_path / "m") and not (tmp_path / "m" / REFIT).exists()
 
 
 def test_patience_does_not_make_a_refit_short(

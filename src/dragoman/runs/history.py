@@ -21,7 +21,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, plain
 from dragoman.errors import DragomanError, FolderError
 from dragoman.files import parse_json, refuse_ways_out, write_text
-from dragoman.layout import CONFIG, METRICS, RECORD
+from dragoman.layout import CONFIG, METRICS, RECORD, REFIT
 from dragoman.lock import is_locked
 from dragoman.runs.scores import SCORES
 
@@ -121,7 +121,9 @@ class History:
         """``running``, ``finished``, or ``interrupted`` (stopped, killed or crashed)."""
         if is_locked(self.folder):
             return "running"
-        return "finished" if self.last.get("interrupted") is False else "interrupted"
+        refits = self.config.training.refit is True and (self.folder / REFIT).exists()
+        is_done = self.last.get("interrupted") is False and not refits
+        return "finished" if is_done else "interrupted"
 
     def summary(self) -> Row:
         """The run in a few values: state, step, costs, best scores.

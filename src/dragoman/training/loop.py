@@ -87,7 +87,7 @@ def train_loop(run: Run) -> str:
 def ended(run: Run) -> str:
     """Why the run must end now; empty when it goes on."""
     state, options = run.state, run.config.training
-    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop
+    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop.signal
     if stopped_by:
         return f"{STOPPED} {signal.Signals(stopped_by).name}"
     if options.steps and state.step >= options.steps:
@@ -111,7 +111,7 @@ def stop_on_signals(run: Run) -> Iterator[None]:
     before: dict[int, Any] = {}
 
     def ask(number: int, _: FrameType | None) -> None:
-        run.stop = number
+        run.stop.signal = number
         signal.signal(number, before[number])
 
     with suppress(ValueError):  # not the main thread
@@ -158,13 +158,17 @@ def is_better(scores: Mapping[str, float], best: Mapping[str, float], metric: st
     """
     if metric == "loss":
         return scores["loss"] < best["loss"]
-    names = ("exact", "chrf") if metric == "exact" else (metric,)
-    return [scores[name] for name in names] > [best[name] for name in names]
+    return deciding(scores, metric) > deciding(best, metric)
+
+
+def deciding(scores: Mapping[str, float], metric: str) -> list[float]:
+    """The scores by which validations are compared, the first one first."""
+    return [scores[name] for name in (("exact", "chrf") if metric == "exact" else (metric,))]
 
 
 def _exchange(run: Run) -> None:
     """Give every process the same clock (the latest) and the same signal, if one has come."""
-    elapsed, number = run.processes.largest(time.monotonic() - run.began, run.stop)
+    elapsed, number = run.processes.largest(time.monotonic() - run.began, run.stop.signal)
     run.state.elapsed, run.stopped_by = elapsed, int(number)
 
 

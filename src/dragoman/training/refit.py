@@ -14,7 +14,7 @@ from dragoman.layout import REFIT, TRAIN
 from dragoman.model.folder import save_weights
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.folder import add_notes
-from dragoman.training.loop import STOPPED, stop_on_signals, train_loop
+from dragoman.training.loop import STOPPED, deciding, train_loop
 from dragoman.training.observer import Event, Measured
 from dragoman.training.plan import patience
 from dragoman.training.start import assemble_run
@@ -34,18 +34,21 @@ def refit(run: Run, began: float) -> str:
     interruption; at the end it is removed.
 
     Args:
-        run: finished; its best weights tell the number of steps.
+        run: finished; its best weights tell the number of steps. Where no validation found
+            anything right, the best is but the first, and all steps that it made count.
         began: the monotonic clock when the command started.
 
     Returns:
         Why it ended.
     """
-    folder, first = run.folder / REFIT, run.prepared
+    folder, first, state = run.folder / REFIT, run.prepared, run.state
+    useful = any(deciding(state.best_scores, first.config.training.metric))
+    learned = state.best_step if useful else state.step
     folder.mkdir(exist_ok=True)
     corpora = (first.train, first.validation)
     rows = [(corpus, row) for corpus in corpora for row in range(len(corpus))]
     write_corpus(folder / TRAIN, ((Pair("", "", c.line(r)), *c.pair(r)) for c, r in rows))
-    steps = round(run.state.best_step * len(rows) / len(first.train))
+    steps = round(learned * len(rows) / len(first.train))
     if patience(first.config.training):
         steps = max(steps, _FEWEST_STEPS)
     options = replace(first.config.training, steps=steps, validate_every=steps + 1, **_UNWATCHED)
@@ -59,9 +62,9 @@ def refit(run: Run, began: float) -> str:
 
     begins = began if checkpoints(folder) else run.began
     again = assemble_run(folder, prepared, run.processes, [tell], begins)
+    again.stop = run.stop
     run.say(f"refit: learning anew from all {len(rows):,} pairs, for {steps:,} steps")
-    with stop_on_signals(again):
-        reason = train_loop(again)
+    reason = train_loop(again)
     if not reason.startswith(STOPPED):
         save_weights(run.folder, again.model, first.source, first.target)
         note = f"Refit: these weights learned from all {len(rows):,} pairs for {steps:,} steps. "

@@ -121,7 +121,10 @@ def train(
             reason = _train(run, changed)
         known = History.of(out).record.get("refit") == run.state.best_step
         if refits and not known and not reason.startswith(STOPPED):
-            reason = refit(run, began)
+            if run.state.step:
+                reason = refit(run, began)
+            else:
+                run.say("no refit: the first training made no step, its model is as it began")
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
 
