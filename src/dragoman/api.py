@@ -14,7 +14,7 @@ from dragoman.data.readers import read_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
 from dragoman.files import replacing
-from dragoman.layout import BUNDLE, CORPUS, TRAIN, members
+from dragoman.layout import BUNDLE, CORPUS, METRICS, TRAIN, members
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
@@ -379,10 +379,13 @@ class Model:
         from dragoman.evaluation.baselines import training_pairs
         from dragoman.evaluation.evaluate import evaluate_examples
         from dragoman.evaluation.examples import Examples
+        from dragoman.runs.history import read_metrics
 
         translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
+        rows = () if pairs.validation else read_metrics(self.folder.path / METRICS)
+        best = [row["exact"] for row in rows if row.get("best") and "exact" in row]
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)
         more: tuple[Measure, ...] = ()
@@ -400,6 +403,7 @@ class Model:
             confidence=self.confidence,
             characters=self.config.target.level == "char",
             exact_first=self.config.training.metric == "exact",
+            validated=best[-1] if best else None,
             more=more,
         )
 

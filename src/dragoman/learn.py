@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import track
 
 from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config, DataOptions, seconds
+from dragoman.config.toml import merge
 from dragoman.data.lines import fingerprint
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.data.streams import STDIN
 from dragoman.errors import DataError, OptionError
 from dragoman.extras import naming_extras
-from dragoman.files import replacing, write_text
+from dragoman.files import write_text
 from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 
 if TYPE_CHECKING:
@@ -97,15 +99,17 @@ def distil(
 ) -> Outcome:
     """Train a model on the outputs of another, or of an ensemble (Kim & Rush 2016, section 3.2).
 
-    The new model learns from the sources of ``pairs`` with the teacher's best outputs, and is
-    validated on the pairs that the teacher's training held out. The same call again resumes.
+    The new model learns from the sources of ``pairs`` with the teacher's best outputs. It is
+    validated on ``data.validation_pairs`` where ``config`` names other ones than the teacher's, or
+    else on the pairs that the teacher's training held out. The same call again resumes, also where
+    it was interrupted while the teacher translated.
 
     Args:
         teacher: a model folder, or a folder of seeds.
         pairs: one file of pairs, or two aligned files; targets are not read.
         out: the new model folder.
-        config: its options (default: the teacher's); those of ``data`` say how ``pairs`` and,
-            later, test sets are read.
+        config: its options (default: the teacher's, without a refit); those of ``data`` say how
+            ``pairs`` and, later, test sets are read.
         console: where progress is shown (default: stderr).
         observers: functions that receive the events of the training.
 
@@ -119,67 +123,104 @@ def distil(
     """
     from dragoman.training.folder import claimed
 
-    model, out = load(teacher), Path(out)
-    config, files, made = config or model.config, _paths(pairs), out / DISTILLED
-    data = config.data
+    model, out, console = load(teacher), Path(out), console or Console(stderr=True)
+    config = config or merge(model.config, {"training": {"refit": "auto"}}, place="")
+    data, files, made = config.data, _paths(pairs), out / DISTILLED
     if (len(files) == 2) != (data.format == "aligned"):
         data = replace(data, format="auto")
-    digest = _digest([one.path / WEIGHTS for one in (model.folder, *model.others)], files)
+    known = data.validation_pairs == model.config.data.validation_pairs
+    validation = [] if known else [Path(name) for name in data.validation_pairs]
+    weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
+    digest = fingerprint([*weights, *filter(Path.is_file, [*files, *validation])])
+    kind, origin = "tsv" if data.features_column else "jsonl", made / "origin"
     with claimed(out):
-        if not made.exists():
-            if (out / CONFIG).exists():
-                cause, cure = "holds a run that was not distilled", "choose another --out"
-                raise OptionError(cause, place=str(out), cure=cure)
-            with replacing(made, folder=True) as aside:
-                _write_outputs(model, files, data, aside)
-                write_text(aside / "origin", digest)
-        elif (made / "origin").read_text("utf-8") != digest:
-            cause, cure = "was distilled from another teacher or other pairs", "another --out"
-            raise OptionError(cause, place=str(out), cure=cure)
-    data = replace(data, format="auto", validation_pairs=(str(made / "validation.jsonl"),))
-    config = replace(config, data=data)
-    return _train(made / "train.jsonl", out, config, console, None, observers)
+        there = origin.read_text("utf-8") if origin.exists() else ""
+        if there != digest and (there or (out / CONFIG).exists()):
+            how = "distilled from another teacher or other pairs" if there else "not distilled"
+            raise OptionError(f"holds a run {how}", place=str(out), cure="choose another --out")
+        if not there:
+            made.mkdir(exist_ok=True)
+            write_text(origin, digest)
+        if not (learned := made / f"train.{kind}").exists():
+            held = _validation(model, validation, data)
+            unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
+            sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
+            outputs = _outputs(model, list(sources), made / "outputs.part", console)
+            _write_pairs(made / f"validation.{kind}", held, data)
+            _write_pairs(learned, outputs, data)
+    data = replace(data, format="auto", validation_pairs=(str(made / f"validation.{kind}"),))
+    return _train(learned, out, replace(config, data=data), console, None, observers)
 
 
-def _write_outputs(model: Model, files: Sequence[Path], data: DataOptions, folder: Path) -> None:
-    """Write what a distilled model learns from, and is validated on, into ``folder``.
-
-    Args:
-        model: the teacher; its held-out pairs become ``validation.jsonl``.
-        files: pairs whose sources, without the held-out ones, become ``train.jsonl`` with the
-            teacher's outputs.
-        data: the options with which files are read.
-        folder: an empty folder.
+def _validation(model: Model, files: Sequence[Path], data: DataOptions) -> list[tuple[str, str]]:
+    """The pairs of ``files``; without files those that the training of ``model`` held out.
 
     Raises:
-        DataError: the teacher's folder holds no held-out pairs, or all outputs are empty.
+        DataError: the files cannot be read, or the model's folder holds no held-out pairs.
     """
+    if files:
+        return [(pair.source, pair.target) for pair in read_pairs(files, data, Faults())]
     held = model.examples()
-    read, unseen = read_pairs(files, data, Faults()), set(held.sources)
-    sources = list(dict.fromkeys(pair.source for pair in read if pair.source not in unseen))
-    answers = [one.text for one in model.stream(sources)]
-    if not any(answers):
+    return [(s, right[0]) for s, right in zip(held.sources, held.references, strict=True)]
+
+
+def _outputs(
+    model: Model, sources: Sequence[str], part: Path, console: Console
+) -> list[tuple[str, str]]:
+    """Each source with the output of ``model``.
+
+    Args:
+        model: the teacher.
+        sources: raw text.
+        part: gains the outputs as they come, one JSON string a line; those that an interrupted
+            command left in it are taken from there.
+        console: shows progress, if it is a terminal.
+
+    Raises:
+        DataError: all outputs are empty.
+    """
+    lines = part.read_text("utf-8", errors="replace").split("\n")[:-1] if part.exists() else []
+    write_text(part, "".join(f"{line}\n" for line in lines))  # without a line that was cut
+    answers = model.stream(sources[len(lines) :])
+    progress = {"total": len(sources) - len(lines), "disable": not console.is_terminal}
+    try:
+        with open(part, "a", encoding="utf-8") as file:
+            for answer in track(answers, "translating", console=console, **progress):
+                lines.append(json.dumps(answer.text))
+                file.write(f"{lines[-1]}\n")
+    except KeyboardInterrupt:
+        some = f"{len(lines):,} of {len(sources):,} sources are translated"
+        console.print(f"{some}; the same command goes on from here")
+        raise
+    outputs = list(map(json.loads, lines))
+    if not any(outputs):
         cause, cure = "translates none of these sources", "train it longer, or other pairs"
         raise DataError(cause, place=str(model.folder.path), cure=cure)
-    _write_pairs(folder / "train.jsonl", zip(sources, answers, strict=True), data)
-    references = (right[0] for right in held.references)
-    _write_pairs(folder / "validation.jsonl", zip(held.sources, references, strict=True), data)
+    return list(zip(sources, outputs, strict=True))
 
 
 def _paths(pairs: Paths) -> list[Path]:
     return [Path(path) for path in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
 
 
-def _digest(weights: Sequence[Path], files: Sequence[Path]) -> str:
-    """The fingerprint of a teacher and of pairs; a stream, which is read once, has none."""
-    return fingerprint([*weights, *filter(Path.is_file, files)])
-
-
-def _write_pairs(path: Path, pairs: Iterable[tuple[str, str]], data: DataOptions) -> None:
-    """Write pairs as JSON lines that ``data`` reads; those with an empty target are left out."""
-    names = data.fields[::-1] if data.reverse else data.fields
-    rows = (dict(zip(names, pair, strict=True)) for pair in pairs if pair[1])
-    write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+def _write_pairs(path: Path, pairs: Sequence[tuple[str, str]], data: DataOptions) -> None:
+    """Write pairs in a form that ``data`` reads: with columns of features as a table, else as JSON
+    lines. A pair whose target is empty, or has a table's separator, is left out.
+    """
+    lines = []
+    for source, target in pairs:
+        # A target tag stands behind the features: reading adds it again.
+        words, *features = source.split("\t") if data.features else [source]
+        sides = (target, words) if data.reverse else (words, target)
+        if not data.features_column:
+            line = json.dumps(dict(zip(data.fields, sides, strict=True)), ensure_ascii=False)
+        else:
+            places = (*data.columns, *data.features_column)
+            cells = dict(zip(places, (*sides, *features), strict=False))
+            line = data.separator.join(cells.get(n, "") for n in range(1, max(places) + 1))
+        if target and not (data.features_column and data.separator in target):
+            lines.append(f"{line}\n")
+    write_text(path, "".join(lines))
 
 
 def _train(

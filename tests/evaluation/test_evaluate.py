@@ -148,6 +148,17 @@ def test_lines_are_those_of_the_file() -> None:
     assert grouped.by_record(["x", "y", "z"]) == ["x", "", "y", "z", "", "y"]
 
 
+def test_a_test_set_unlike_the_validation_pairs_is_named() -> None:
+    """Half of the lines are right: 50 %, of four lines with an interval from 0 to 100."""
+    right = Parrot({"cat": "K AE1 T", "dog": "D AO1 G"})
+    said = "exact match is 50.0, but was 94.9 on the pairs that training was validated on"
+    many = [pair for pair in PAIRS for _ in range(10)]
+    assert any(note.startswith(said) for note in evaluate(right, many, validated=94.9).notes)
+    assert not any("validated" in note for note in evaluate(right, many, validated=54.9).notes)
+    assert not any("validated" in note for note in evaluate(right, PAIRS, validated=94.9).notes)
+    assert not any("validated" in note for note in evaluate(right, many).notes)
+
+
 def test_one_answer_for_every_source_is_named() -> None:
     said = "every output is the same, whatever the source: 'D'"
     same = evaluate(Parrot({"cat": "D", "dog": "D"}), [PAIRS[0], PAIRS[2]])

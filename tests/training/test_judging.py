@@ -54,3 +54,25 @@ def test_outputs_are_as_many_as_the_lines_of_the_test(
     tree = json.loads(capsys.readouterr().out)
     named = {case["line"] for kind in tree["mistakes"].values() for case in kind["cases"]}
     assert named <= {1, 4} and tree["left_out"] == 2
+
+
+@pytest.mark.slow
+def test_scores_far_from_those_of_the_validation_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, folder = [(f"n{n}", f"w{n}") for n in range(40)], tmp_path / "m"
+    test = write(tmp_path, pairs)
+    assert main(["train", str(test), "--out", str(folder), "--validation", "10", *TINY]) == 0
+    with (folder / "metrics.jsonl").open("a") as file:  # as if the model had learned the task
+        row = {"kind": "validation", "step": 2, "best": True, "exact": 87.5}
+        file.write(f"{json.dumps(row)}\n")
+    said = "but was 87.5 on the pairs that training was validated on"
+    for files, times in (([str(test)], 1), ([], 0)):  # the pairs themselves are scored in silence
+        capsys.readouterr()
+        assert main(["evaluate", str(folder), *files]) == 0
+        assert capsys.readouterr().err.count(said) == times
+    bundle = tmp_path / "m.zip"
+    assert main(["export", str(folder), "--out", str(bundle), "--zip"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(bundle), str(test)]) == 0  # it holds no measurements
+    assert said not in capsys.readouterr().err

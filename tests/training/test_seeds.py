@@ -120,7 +120,7 @@ def test_distilling_into_another_run_is_refused(seeds: Path, pairs: Path, tmp_pa
     one, two = members(seeds)[:2]
     config = merge(load_config(one), {"training": {"steps": 2}}, place="")
     before = {path.name for path in two.iterdir()}
-    with pytest.raises(OptionError, match="holds a run that was not distilled"):
+    with pytest.raises(OptionError, match="holds a run not distilled"):
         dragoman.distil(one, pairs, two, config)
     assert {path.name for path in two.iterdir()} == before
     dragoman.distil(one, pairs, tmp_path / "m", config)

@@ -18,8 +18,9 @@ class Distil:
     """Train one model on the translations of another model, or of an ensemble.
 
     A model that learns from the outputs of an ensemble (train --seeds 3) comes near its scores and
-    is as small and fast as one of its members. It is validated on the pairs that the ensemble held
-    out. The same command again resumes.
+    is as small and fast as one of its members. It is validated on --validation-pairs, or else on
+    the pairs that the ensemble held out, and learns from these only with --refit true. The same
+    command again resumes.
     """
 
     teacher: Input
@@ -34,7 +35,8 @@ class Distil:
 
 def main(asked: Distil, given: Given) -> int:
     """Run the verb."""
-    config = merge(load_config(members(asked.teacher)[0]), given, place="")
+    theirs = load_config(members(asked.teacher)[0])
+    config = merge(merge(theirs, {"training": {"refit": "auto"}}, place=""), given, place="")
     check_options(config)
     from dragoman.learn import distil  # torch only now
 

@@ -18,6 +18,9 @@ from dragoman.evaluation.mistakes import MISTAKES, mistakes
 from dragoman.evaluation.significance import with_intervals
 from dragoman.search.translator import Translator
 
+APART = 5.0
+"""Points of exact match by which a test set differs noticeably from the validation pairs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -96,6 +99,7 @@ def evaluate_examples(
     characters: bool = False,
     exact_first: bool = False,
     raw_references: bool = False,
+    validated: float | None = None,
     more: tuple[Measure, ...] = (),
 ) -> Evaluation:
     """Translate the sources and compare with the references.
@@ -113,6 +117,7 @@ def evaluate_examples(
         characters: count edits in characters instead of words.
         exact_first: show exact matches and errors before the scores that suit sentences.
         raw_references: do not normalise the references.
+        validated: exact match, in percent, on the pairs that training was validated on.
         more: scores that were computed otherwise, to be shown with these.
     """
     began = time.monotonic()
@@ -143,7 +148,7 @@ def evaluate_examples(
         mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
         calibration=None if confidence is None else calibration(confidence, answers, found),
     )
-    return replace(result, notes=tuple(_notes(examples, result, training)))
+    return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 
 
 def signature(options: SearchOptions) -> str:
@@ -160,13 +165,22 @@ def signature(options: SearchOptions) -> str:
     )
 
 
-def _notes(examples: Examples, result: Evaluation, training: TrainingPairs | None) -> Iterator[str]:
+def _notes(
+    examples: Examples, result: Evaluation, training: TrainingPairs | None, validated: float | None
+) -> Iterator[str]:
     """Yield a note about each fact that limits the scores: changes, overlap, what was left out."""
     lines = len(examples.sources)
     names = ("exact match", "chrF", "BLEU")
     scores = {m.name: m.value() for m in result.measures if m.name in names}
     if verdict := no_better(scores, result.baselines):
         yield verdict
+    value, interval = next((m.value(), m.interval) for m in result.measures if m.key == "exact")
+    low, high = interval or (0.0, 100.0)
+    if validated is not None and abs(value - validated) > APART and not low <= validated <= high:
+        yield (
+            f"exact match is {value:.1f}, but was {validated:.1f} on the pairs that training was "
+            "validated on: these lines are of another kind, such as words that it never saw"
+        )
     if examples.left_out:
         yield f"{examples.left_out} lines of {examples.name} are not pairs and were not scored"
     if repeated := lines - len(set(examples.sources)):

@@ -28,6 +28,8 @@ class Examples:
     """Of each source, where the pairs stand that it was made of."""
     left_out: int = 0
     """Number of records of the test file that are not pairs."""
+    validation: bool = False
+    """Whether they are the pairs that the training was validated on."""
 
     def line(self, source: int) -> int:
         """The line of the file where a source first stands."""
@@ -102,4 +104,5 @@ def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Exa
             name = "TRAINING pairs (held out at first, known since the refit)"
         elif not record["held_out"]:
             name = "TRAINING pairs (none held out)"
-    return examples_of(Corpus(path).texts(), name, multiple_references=multiple_references)
+    found = examples_of(Corpus(path).texts(), name, multiple_references=multiple_references)
+    return replace(found, validation=True)

@@ -46,7 +46,8 @@ def claimed(out: Path) -> Iterator[None]:
     """Context manager; makes the folder ``out`` if it is not there, and locks it.
 
     If the block raises for a new run before it has trained, the files that were not there before
-    are removed, so that the corrected command finds the same folder.
+    are removed, so that the corrected command finds the same folder. What a teacher has translated
+    stays, except when the command was refused.
 
     Raises:
         OptionError: ``out`` is a file, or holds files that no training has written.
@@ -72,7 +73,7 @@ def claimed(out: Path) -> Iterator[None]:
             if is_new and (refused or not (out / CONFIG).exists()):
                 with suppress(OSError):  # it is in use, or somebody else has put it there
                     for path in out.iterdir():
-                        if path.name not in before:
+                        if path.name not in before and (refused or path.name != DISTILLED):
                             shutil.rmtree(path) if path.is_dir() else path.unlink()
                     for path in made:
                         path.rmdir()

@@ -12,6 +12,7 @@ from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.layout import REFIT, TRAIN
 from dragoman.model.folder import save_weights
+from dragoman.runs.history import History
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.folder import add_notes
 from dragoman.training.loop import STOPPED, deciding, train_loop
@@ -39,9 +40,14 @@ def refit(run: Run, began: float) -> str:
         began: the monotonic clock when the command started.
 
     Returns:
-        Why it ended.
+        Why it ended; empty where there is nothing to do: it is done already, or the first training
+        made no step.
     """
     folder, first, state = run.folder / REFIT, run.prepared, run.state
+    if not state.step:
+        run.say("no refit: the first training made no step, its model is as it began")
+    if not state.step or History.of(run.folder).record.get("refit") == state.best_step:
+        return ""
     useful = any(deciding(state.best_scores, first.config.training.metric))
     learned = state.best_step if useful else state.step
     folder.mkdir(exist_ok=True)
@@ -69,6 +75,6 @@ def refit(run: Run, began: float) -> str:
         save_weights(run.folder, again.model, first.source, first.target)
         note = f"Refit: these weights learned from all {len(rows):,} pairs for {steps:,} steps. "
         note += "The scores are those of the first training, which did not know the held-out pairs."
-        add_notes(run.folder, [note], refit=run.state.best_step)
+        add_notes(run.folder, [note], refit=state.best_step)
         shutil.rmtree(folder)
     return reason

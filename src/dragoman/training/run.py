@@ -15,11 +15,11 @@ from rich.console import Console
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import to_toml
-from dragoman.data.prepare import Prepared
+from dragoman.data.prepare import Prepared, Say
 from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
 from dragoman.runs.display import clock
-from dragoman.runs.history import History, delete_later_rows
+from dragoman.runs.history import delete_later_rows
 from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
@@ -97,15 +97,7 @@ def train(
             screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
             told = [screen, *observers]
 
-            def say(text: str) -> None:
-                screen(Message(text))
-
-            if not (out / CONFIG).exists():
-                prepared = begin(files, out, config, say)
-            else:
-                prepared, changed = reopen(files, out, config, say)
-                keep_threads(int(prepared.config.training.threads), say)
-            say(_summary(prepared))
+            prepared, changed = _open(files, out, config, lambda text: screen(Message(text)))
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
@@ -119,14 +111,28 @@ def train(
             run.say(f"nothing to do: {reason}")
         else:
             reason = _train(run, changed)
-        known = History.of(out).record.get("refit") == run.state.best_step
-        if refits and not known and not reason.startswith(STOPPED):
-            if run.state.step:
-                reason = refit(run, began)
-            else:
-                run.say("no refit: the first training made no step, its model is as it began")
+        if refits and not reason.startswith(STOPPED):
+            reason = refit(run, began) or reason
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
+
+
+def _open(
+    files: list[Path], out: Path, config: Config, say: Say
+) -> tuple[Prepared, dict[str, Any]]:
+    """Begin a run in the folder ``out``, or open the one that is there to resume it.
+
+    Returns:
+        Its data and options, and those of the options that differ from the last command's.
+    """
+    changed: dict[str, Any] = {}
+    if not (out / CONFIG).exists():
+        prepared = begin(files, out, config, say)
+    else:
+        prepared, changed = reopen(files, out, config, say)
+        keep_threads(int(prepared.config.training.threads), say)
+    say(_summary(prepared))
+    return prepared, changed
 
 
 def _train(run: Run, changed: dict[str, Any]) -> str:
