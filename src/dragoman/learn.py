@@ -145,9 +145,11 @@ def distil(
             held = _validation(model, validation, data)
             unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
             sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
-            outputs = _outputs(model, list(sources), made / "outputs.part", console)
+            part = made / "outputs.part"
+            outputs = _outputs(model, list(sources), part, console)
             _write_pairs(made / f"validation.{kind}", held, data)
             _write_pairs(learned, outputs, data)
+            part.unlink()
     data = replace(data, format="auto", validation_pairs=(str(made / f"validation.{kind}"),))
     return _train(learned, out, replace(config, data=data), console, None, observers)
 
@@ -181,11 +183,11 @@ def _outputs(
     """
     lines = part.read_text("utf-8", errors="replace").split("\n")[:-1] if part.exists() else []
     write_text(part, "".join(f"{line}\n" for line in lines))  # without a line that was cut
-    answers = model.stream(sources[len(lines) :])
-    progress = {"total": len(sources) - len(lines), "disable": not console.is_terminal}
+    rest, quiet = sources[len(lines) :], not console.is_terminal
+    shown = track(model.stream(rest), "translating", len(rest), console=console, disable=quiet)
     try:
         with open(part, "a", encoding="utf-8") as file:
-            for answer in track(answers, "translating", console=console, **progress):
+            for answer in shown:
                 lines.append(json.dumps(answer.text))
                 file.write(f"{lines[-1]}\n")
     except KeyboardInterrupt:
