@@ -50,7 +50,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["translate", "x", "m", "--alignments", "m/config.toml"],
         ["explain", "m", "a", "--html", "m/report.html"],
         ["explain", "x", "a", "--attention", "b.svg", "--beside", "m", "--html", "m/README.md"],
-        ["bench", "lines.svg", "--plot", "lines.svg"],
         ["check", "pairs.tsv", "--fix", "hard"],
         ["check", "lines.svg", "--against", "pairs.tsv", "--fix", "soft"],
     ],
@@ -70,7 +69,7 @@ def test_every_path_that_a_verb_writes_is_marked(verb: str) -> None:
     own = [c for c in vars(module).values() if getattr(c, "__module__", "") == module.__name__]
     (command,) = (c for c in own if hasattr(c, "__dataclass_fields__"))
     hints = get_type_hints(command, include_extras=True)
-    written = {"out", "into", "outputs", "fix", "plot", "html", "attention", "alignments"}
+    written = {"out", "into", "outputs", "fix", "html", "attention", "alignments"}
     for item in fields(command):
         marks: tuple[Any, ...] = getattr(hints[item.name], "__metadata__", ())
         assert (item.name in written) == any(isinstance(m, Writes) for m in marks), item.name

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from dragoman.errors import DataError, DragomanError
-from dragoman.inspection.attention_map import AttentionMap, draw_maps
-from dragoman.runs.figures import save_picture
+from dragoman.inspection.attention_map import AttentionMap, draw_maps, save_picture
 
 
 def draw_attention(source: list[str], target: list[str], weights: Any, path: Path) -> list[str]:

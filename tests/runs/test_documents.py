@@ -63,7 +63,7 @@ def test_a_training_without_a_place_for_a_font_cache_ends_well(tmp_path: Path) -
     assert {"model.safetensors", "report.html", "README.md"} <= {
         path.name for path in (tmp_path / "m").iterdir()
     }
-    plot = ["bench", "p.tsv", "--sizes", "2", "--seconds", "0.1", "--plot", "c.png", *train[4:8]]
+    plot = ["explain", "m", "a b", "--attention", "c.png"]
     done = subprocess.run(
         [*command, *plot], cwd=tmp_path, env=environment, capture_output=True, check=False
     )

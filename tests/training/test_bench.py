@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from dragoman.config.toml import load_config, merge, to_toml
 from dragoman.data.batches import Batch, PairsInMemory
 from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
-from dragoman.runs.figures import throughput_figure
 from dragoman.training import bench as room
 from dragoman.training.bench import Throughput, bench, choose_batches, in_own_process, measure
 from dragoman.training.folder import begin
@@ -95,17 +94,6 @@ def row(sentences: int, tokens: float, memory: int | None = 10) -> Throughput:
     return Throughput(sentences, 9.6 * sentences, tokens / 9.6, tokens, 0.0, memory, None)
 
 
-def test_the_picture_has_every_size() -> None:
-    found = [replace(row(n, 5.0 * n), utilisation=0.5) for n in (1, 2, 4)]
-    figure = throughput_figure([asdict(one) for one in (*found, row(8, 20.0, None))])
-    lines = {line.get_label(): line for axes in figure.axes for line in axes.lines}
-    assert list(lines) == ["samples", "tokens", "peak memory", "utilisation"]
-    assert list(lines["tokens"].get_ydata()) == [5, 10, 20, 20]
-    assert list(lines["utilisation"].get_xdata()) == [1, 2, 4]
-    assert list(lines["utilisation"].get_ydata()) == [50, 50, 50]
-    assert [axes.get_xlabel() for axes in figure.axes] == ["sentences a batch"] * 3
-
-
 @pytest.mark.slow
 def test_a_process_that_memory_does_not_hold_is_survived() -> None:
     assert in_own_process(divmod, 17, 5) == (3, 2)
@@ -138,8 +126,6 @@ def test_bad_sizes(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
         list(bench(pairs, sizes=[4, 52]))
     with pytest.raises(OptionError, match="--seconds: inf is no time to measure for"):
         list(bench([pairs], seconds=float("inf")))
-    assert main(["bench", str(pairs), "--plot", "b.bmp"]) == 2
-    assert "--plot: 'b.bmp' has no ending of a picture" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fixed", [True, False])
@@ -176,7 +162,7 @@ def test_the_command_measures_the_sizes_asked_for(
     monkeypatch.setattr(room, "in_own_process", lambda work, *arguments: work(*arguments))
     (tmp_path / "r.toml").write_text("[model]\nhidden = 12\nembedding = 6\nattention = 'none'\n")
     asked = ["--sizes", "6", "2", "--seconds", "0", "--recipe", str(tmp_path / "r.toml")]
-    assert main(["bench", str(pairs), *asked, "--json", "--plot", str(tmp_path / "b.png")]) == 0
+    assert main(["bench", str(pairs), *asked, "--json"]) == 0
     streams = capsys.readouterr()
     found = json.loads(streams.out)
     assert [r["sentences"] for r in found["rows"]] == [2, 6] and found["fastest"] in (2, 6)
@@ -190,7 +176,6 @@ def test_the_command_measures_the_sizes_asked_for(
         "utilisation",
     }
     assert "2 sentences a batch: " in streams.err and "samples/s" in streams.err
-    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_table_names_the_fastest_size(

@@ -10,9 +10,8 @@ from rich.table import Column, Table
 
 from dragoman.cli import say
 from dragoman.cli.parse import AllOptions, Given, training_options
-from dragoman.cli.paths import Inputs, Picture
+from dragoman.cli.paths import Inputs
 from dragoman.config.options import Config
-from dragoman.runs.figures import save_picture, throughput_figure
 
 _say = partial(say, "bench")
 
@@ -30,8 +29,6 @@ class Bench:
     """Sentences of a batch (default: 1 2 4 ... 512)."""
     seconds: float = 3.0
     """Least time to measure each size for, after its warm-up."""
-    plot: Picture = None
-    """Draw the table into this file (.png, .svg or .pdf)."""
     json: bool = False
     """Print JSON instead of a table."""
     recipe: Path | None = None
@@ -48,13 +45,9 @@ def main(asked: Bench, given: Given) -> int:
     for row in bench(asked.pairs, options, sizes=asked.sizes, seconds=asked.seconds, say=_say):
         _say(f"{row.sentences} sentences a batch: {row.samples_per_second:,.0f} samples/s")
         found.append(row)
-    rows = [asdict(row) for row in found]
-    if asked.plot is not None:
-        for warning in save_picture(lambda: throughput_figure(rows), asked.plot):
-            _say(f"--plot: {warning}")
     best = max(found, key=lambda row: row.tokens_per_second)
     if asked.json:
-        print(json.dumps({"rows": rows, "fastest": best.sentences}, indent=1))
+        print(json.dumps({"rows": list(map(asdict, found)), "fastest": best.sentences}, indent=1))
         return 0
     heads = ("batch", "samples/s", "±", "tokens/s", "peak MB", "utilisation")
     table = Table(*(Column(head, justify="right") for head in heads))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy.typing as npt
 
-from dragoman.errors import DataError
-from dragoman.runs.figures import as_label, save_picture
+from dragoman.errors import DataError, DragomanError
+from dragoman.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,10 +67,47 @@ def draw_maps(maps: Sequence[AttentionMap], path: Path) -> list[str]:
     if longest > _MOST:
         cure = f"give a sentence of at most {_MOST}"
         raise DataError(f"a map of {longest} words cannot be read", place=str(path), cure=cure)
-    warnings = save_picture(lambda: _figure(maps), path)
-    if warnings:
-        warnings.append("an .svg keeps its text, so that the fonts of its reader show it")
-    return warnings
+    messages = save_picture(lambda: _figure(maps), path)
+    if messages:
+        messages.append("an .svg keeps its text, so that the fonts of its reader show it")
+    return messages
+
+
+def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
+    """Draw a figure and write it in the format that the ending of ``path`` names.
+
+    Args:
+        draw: imports matplotlib and makes the figure.
+        path: a file, such as ``map.png``, ``.svg`` or ``.pdf``.
+
+    Returns:
+        What matplotlib warned of, each once, such as characters that its font lacks. Text in SVG
+        stays text, so that its reader's fonts show it: then the list is empty.
+
+    Raises:
+        DragomanError: matplotlib failed, for example because it cannot write its font cache.
+    """
+    kind = path.suffix.lower().lstrip(".") or "png"
+    # Where no home can be written, it has advice about its folders that helps nobody here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        import matplotlib
+
+        text_in_svg = matplotlib.rc_context({"svg.fonttype": "none"})
+        with warnings.catch_warnings(record=True) as caught, text_in_svg:
+            warnings.simplefilter("always", UserWarning)
+            figure = draw()
+            with replacing(path) as aside:
+                figure.savefig(aside, format=kind)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DragomanError(f"cannot be drawn: {error}", place=str(path)) from error
+    messages = dict.fromkeys(str(warning.message) for warning in caught)
+    return [] if kind == "svg" else list(messages)
+
+
+def as_label(text: str) -> str:
+    """Escape dollar signs, which would start a formula in a label of matplotlib."""
+    return text.replace("$", r"\$")
 
 
 def _figure(maps: Sequence[AttentionMap]) -> Figure:
