@@ -12,7 +12,6 @@ fra-eng/
   corpus/                  the pairs as ids
   checkpoints/             one folder a checkpoint; the last ones are kept
   refit/                   the second training, on all pairs, until it is done
-  skipped/                 the pairs of steps whose gradient was not finite
   distilled/               the pairs that another model has made for this one
 
 A folder of seeds has no files of its own but the model folders seed-1, seed-2 ..., which translate
@@ -62,7 +61,6 @@ STATE = "state.json"
 """In a checkpoint: counters and the position in the data."""
 OPTIMIZER = "optimizer.safetensors"
 """In a checkpoint: the optimizer's tensors and the random states."""
-SKIPPED = "skipped"
 DISTILLED = "distilled"
 REFIT = "refit"
 SEEDS = "seed-"
@@ -70,7 +68,7 @@ SEEDS = "seed-"
 
 ENTRIES = (
     *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, TRACKERS, LOCK),
-    *(CORPUS, CHECKPOINTS, SKIPPED, DISTILLED, REFIT),
+    *(CORPUS, CHECKPOINTS, DISTILLED, REFIT),
 )
 """Every file and folder that Dragoman writes directly into a model folder."""
 

@@ -2,7 +2,8 @@
 
 ``metrics.jsonl`` holds the measurements, one JSON object (a row) a line. Every row has ``kind``,
 ``step``, ``epoch`` and ``elapsed`` (seconds). The kinds are ``start`` and ``end`` (of each command
-that the run took), ``train`` (each report interval) and ``validation``.
+that the run took), ``train`` (each report interval), ``validation``, and ``skipped`` (a step whose
+gradient was not finite, with the ``lines`` of its pairs in their file).
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """The training loop: batches in, better weights out."""
 
-import json
 import signal
 import time
 from collections import deque
@@ -11,8 +10,7 @@ from typing import Any
 
 from dragoman.data.plans import Rows
 from dragoman.errors import TrainingError
-from dragoman.files import write_text
-from dragoman.layout import CONFIDENCE, SKIPPED, WEIGHTS
+from dragoman.layout import CONFIDENCE, METRICS, WEIGHTS
 from dragoman.model.folder import save_weights
 from dragoman.runs.scores import scores_line
 from dragoman.training.checkpoint import save_checkpoint
@@ -30,8 +28,7 @@ DELAY = {"cuda": 1}
 """Number of the latest steps whose results are not read yet, because the device is still at work
 on them, by kind of device."""
 MOST_SKIPPED = 20
-"""A run ends after so many steps in a row without a finite gradient; ``skipped/`` holds the pairs
-of as many steps."""
+"""A run ends after so many steps in a row without a finite gradient."""
 EXCHANGE_EVERY = 8
 """Steps between two exchanges of clocks and signals, where several processes train together."""
 
@@ -193,29 +190,15 @@ def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
         state.skipped += 1
         state.skipped_in_a_row += 1
         run.say(f"step {result.number}: the gradient is not finite; step skipped")
-        if run.processes.is_main:
-            _note_pairs(run, result.number, rows)
+        lines = sorted(map(run.prepared.train.line, map(int, rows)))
+        run.log("skipped", {"step": result.number, "lines": lines})
         if state.skipped_in_a_row == MOST_SKIPPED:
             raise TrainingError(
                 f"{MOST_SKIPPED} steps in a row had no finite gradient",
                 place=f"step {result.number}",
                 cure="go on from the last checkpoint with a lower --training.learning-rate or "
-                "--training.precision fp32; skipped/ has the pairs of these steps",
+                f"--training.precision fp32; {METRICS} has the lines of the pairs of these steps",
             )
-
-
-def _note_pairs(run: Run, step: int, rows: Rows) -> None:
-    """Write ``skipped/step-*.json``, where a user can look for the cause in the data: the lines of
-    the pairs in the file of pairs, and their ids."""
-    place, corpus = run.folder / SKIPPED, run.prepared.train
-    place.mkdir(exist_ok=True)
-    if len(list(place.iterdir())) < MOST_SKIPPED:
-        pairs = []
-        for row in sorted(map(int, rows)):
-            source, target = corpus.pair(row)
-            ids = {"source": source.ids.tolist(), "target": target.tolist()}
-            pairs.append({"line": corpus.line(row), **ids})
-        write_text(place / f"step-{step:08d}.json", json.dumps({"step": step, "pairs": pairs}))
 
 
 def _report(run: Run, step: StepResult) -> None:

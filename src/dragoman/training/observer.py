@@ -51,7 +51,8 @@ class Measured:
     row: dict[str, Any]
     """Its ``kind`` is ``start`` (a command starts to train), ``train`` (the mean loss and speed of
     the last ``training.report_every`` steps), ``validation`` (scores and translations of held-out
-    pairs; the best weights are saved) or ``end`` (the command's training is over and saved)."""
+    pairs; the best weights are saved), ``skipped`` (a step changed nothing: its gradient was not
+    finite) or ``end`` (the command's training is over and saved)."""
     best: str = ""
     """In words, the best score so far; for rows of kind ``train`` after the first validation."""
 
