@@ -384,7 +384,8 @@ class Model:
         translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
-        rows = () if pairs.validation else read_metrics(self.folder.path / METRICS)
+        alone = not self.others and not pairs.validation
+        rows = read_metrics(self.folder.path / METRICS) if alone else []
         best = [row["exact"] for row in rows if row.get("best") and "exact" in row]
         folder, copy = self.folder, self.config.model.copy
         tokenizers = (folder.source, folder.target)

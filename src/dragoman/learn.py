@@ -192,7 +192,7 @@ def _outputs(
                 file.write(f"{lines[-1]}\n")
     except KeyboardInterrupt:
         some = f"{len(lines):,} of {len(sources):,} sources are translated"
-        console.print(f"{some}; the same command goes on from here")
+        console.print(f"{some}; the same command goes on from here", soft_wrap=True)
         raise
     outputs = list(map(json.loads, lines))
     if not any(outputs):

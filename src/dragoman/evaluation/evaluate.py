@@ -179,7 +179,7 @@ def _notes(
     if validated is not None and abs(value - validated) > APART and not low <= validated <= high:
         yield (
             f"exact match is {value:.1f}, but was {validated:.1f} on the pairs that training was "
-            "validated on: these lines are of another kind, such as words that it never saw"
+            f"validated on: these lines are {'harder' if value < validated else 'easier'}"
         )
     if examples.left_out:
         yield f"{examples.left_out} lines of {examples.name} are not pairs and were not scored"
