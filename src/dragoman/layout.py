@@ -7,8 +7,8 @@ fra-eng/
   confidence.json          how a translation's score becomes a confidence
   README.md report.html    the model card; the run's report
   metrics.jsonl            one JSON object a line: training, validation, start and end
-  run.json                 what the run was begun with: options, files, a digest of the data
-  trackers.json            identifiers of this run in experiment trackers
+  run.json                 what the run was begun with: options, files, a digest of the data; notes,
+                           and the identifiers of the run in experiment trackers
   corpus/                  the pairs as ids
   checkpoints/             one folder a checkpoint; the last ones are kept
   refit/                   the second training, on all pairs, until it is done
@@ -49,7 +49,6 @@ CARD = "README.md"
 REPORT = "report.html"
 METRICS = "metrics.jsonl"
 RECORD = "run.json"
-TRACKERS = "trackers.json"
 LOCK = ".lock"
 CORPUS = "corpus"
 TRAIN = "train.arrow"
@@ -67,7 +66,7 @@ SEEDS = "seed-"
 """Names of the model folders in a folder of seeds begin with this, followed by the seed."""
 
 ENTRIES = (
-    *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, TRACKERS, LOCK),
+    *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, LOCK),
     *(CORPUS, CHECKPOINTS, DISTILLED, REFIT),
 )
 """Every file and folder that Dragoman writes directly into a model folder."""

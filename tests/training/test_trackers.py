@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 import dragoman
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
-from dragoman.errors import MissingExtraError, TrainingError
-from dragoman.layout import TRACKERS
+from dragoman.errors import FolderError, MissingExtraError, TrainingError
+from dragoman.layout import RECORD
 from dragoman.runs.history import History
 from dragoman.training import observer
 from dragoman.training.observer import Measured, Trackers
@@ -115,7 +116,7 @@ def test_a_tracker_that_does_not_start_says_so(
 ) -> None:
     monkeypatch.setattr(observer, "_build", lambda *_: Broken("start"))
     with pytest.raises(TrainingError, match=r"tensorboard does not start: no route \(set it up"):
-        Trackers(tmp_path, options(track=("tensorboard",)), 0, print)
+        Trackers(tmp_path, options(track=("tensorboard",)), 0, {}, print)
 
 
 def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
@@ -123,7 +124,7 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
 ) -> None:
     broken, said = Broken("log"), []
     monkeypatch.setattr(observer, "_build", lambda *_: broken)
-    used = Trackers(tmp_path, options(track=("tensorboard",)), 0, said.append)
+    used = Trackers(tmp_path, options(track=("tensorboard",)), 0, {}, said.append)
     for step in (1, 2):
         used(Measured({"kind": "train", "step": step, "loss": 1.0}))
     used.close()
@@ -131,7 +132,21 @@ def test_a_tracker_that_fails_is_left_out_and_training_goes_on(
     assert broken.calls == ["start", "store_init_configuration", "log"]
 
 
+@pytest.mark.slow
 def test_a_damaged_list_of_trackers_is_told(tmp_path: Path) -> None:
-    (tmp_path / TRACKERS).write_text("{")
-    with pytest.raises(TrainingError, match="is damaged .delete it: trackers begin a new run"):
-        Trackers(tmp_path, options(track=("tensorboard",)), 0, print)
+    trained(tmp_path, options())
+    record = tmp_path / "m" / RECORD
+    record.write_text(json.dumps(json.loads(record.read_text("utf-8")) | {"trackers": "none"}))
+    with pytest.raises(FolderError, match="cannot be resumed: run.json is missing or damaged"):
+        trained(tmp_path, options(steps=14))
+
+
+def test_a_tracker_is_asked_to_go_on_with_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, asked = {"wandb": "x1"}, list[Any]()
+    monkeypatch.setattr(observer, "_build", lambda *given: asked.append(given[2:]) or Broken())
+    monkeypatch.setattr(observer, "_identity", lambda name, run: f"new {name}")
+    Trackers(tmp_path, options(track=("wandb", "mlflow")), 7, known, print)
+    assert asked == [(7, "x1"), (7, None)]
+    assert known == {"wandb": "x1", "mlflow": "new mlflow"}

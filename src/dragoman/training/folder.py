@@ -126,7 +126,7 @@ def open_run(folder: Path) -> Prepared:
     Raises:
         FolderError: there is no such run, or it is damaged.
     """
-    record = _read_record(folder)
+    record = read_record(folder)
     config, *tokenizers = load_setup(folder)
     if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
         cause = f"{SOURCE} or {TARGET} is not the run's own"
@@ -153,7 +153,7 @@ def reopen(
         OptionError: another option or the data differ from what the run was begun with.
         FolderError: the folder is damaged.
     """
-    record = _read_record(out)
+    record = read_record(out)
     usual = plain(Config())
     was, now = usual | record["asked"], plain(asked)
     differ = [name for name in usual if was[name] != now[name]]
@@ -184,18 +184,23 @@ def reopen(
 
 def add_notes(folder: Path, notes: Sequence[str], **facts: Any) -> None:
     """Add lines to the notes of a run's record, and replace others of its facts."""
-    record = _read_record(folder) | facts
+    record = read_record(folder) | facts
     record["notes"] += notes
     write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False))
 
 
-def _read_record(out: Path) -> dict[str, Any]:
+def read_record(out: Path) -> dict[str, Any]:
+    """What a run was begun with, and what became of it (``run.json``).
+
+    Raises:
+        FolderError: it is missing or damaged.
+    """
     try:
-        record = dict(parse_json((out / RECORD).read_text("utf-8")))
-        notes = record.setdefault("notes", [])
-        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
+        record = {"notes": [], "trackers": {}, **parse_json((out / RECORD).read_text("utf-8"))}
+        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list}
+        kinds |= {"notes": list, "trackers": dict}
         wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]
-        if wrong or not all(isinstance(note, str) for note in notes):
+        if wrong or not all(isinstance(note, str) for note in record["notes"]):
             raise TypeError(f"{wrong or 'notes'}")
         return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

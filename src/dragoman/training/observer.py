@@ -9,7 +9,6 @@ in the order in which things happen. It matches the events that it needs and ign
                 print(step, loss)
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from dragoman.config.options import Config
 from dragoman.config.toml import flat
-from dragoman.data.prepare import Prepared
+from dragoman.data.prepare import Prepared, Say
 from dragoman.errors import TrainingError
-from dragoman.files import write_text
-from dragoman.layout import TRACKERS
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runs.display import row_lines
 
@@ -108,21 +105,19 @@ class Trackers:
         folder: the run's.
         config: the options; ``training.track`` names the trackers, and all are sent to them.
         step: the run's number of steps so far.
+        known: the identifiers that trackers gave this run in earlier commands, by the tracker's
+            name; gains those of trackers that are new.
         say: receives what the user should know.
 
     Raises:
         TrainingError: one does not start; the message is the tracker's own.
     """
 
-    def __init__(self, folder: Path, config: Config, step: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, config: Config, step: int, known: dict[str, str], say: Say
+    ) -> None:
         self._say = say
         self._trackers: dict[str, Any] = {}
-        path = folder / TRACKERS
-        try:  # the identifiers that trackers gave this run in an earlier command
-            known = dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
-        except (ValueError, TypeError) as error:
-            cure = "delete it: trackers begin a new run"
-            raise TrainingError("is damaged", place=str(path), cure=cure) from error
         options = {n: v if isinstance(v, (int, float)) else str(v) for n, v in flat(config).items()}
         for name in config.training.track:
             try:
@@ -131,7 +126,6 @@ class Trackers:
                 if name not in known:
                     tracker.store_init_configuration(options)
                     known[name] = _identity(name, tracker.tracker)
-                    write_text(path, json.dumps(known, indent=1))
             except Exception as error:
                 cause, cure = " ".join(str(error).split()), "set it up, or resume without it"
                 raise TrainingError(f"{name} does not start: {cause}", cure=cure) from error

@@ -12,9 +12,8 @@ from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.layout import REFIT, TRAIN
 from dragoman.model.folder import save_weights
-from dragoman.runs.history import History
 from dragoman.training.checkpoint import checkpoints
-from dragoman.training.folder import add_notes
+from dragoman.training.folder import add_notes, read_record
 from dragoman.training.loop import STOPPED, deciding, train_loop
 from dragoman.training.observer import Event, Measured
 from dragoman.training.plan import patience
@@ -46,7 +45,7 @@ def refit(run: Run, began: float) -> str:
     folder, first, state = run.folder / REFIT, run.prepared, run.state
     if not state.step:
         run.say("no refit: the first training made no step, its model is as it began")
-    if not state.step or History.of(run.folder).record.get("refit") == state.best_step:
+    if not state.step or read_record(run.folder).get("refit") == state.best_step:
         return ""
     useful = any(deciding(state.best_scores, first.config.training.metric))
     learned = state.best_step if useful else state.step

@@ -22,7 +22,7 @@ from dragoman.runs.display import clock
 from dragoman.runs.history import delete_later_rows
 from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
-from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
+from dragoman.training.folder import add_notes, begin, claimed, open_run, read_record, reopen
 from dragoman.training.loop import STOPPED, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, fixed_order, keep_threads, threads_restored
 from dragoman.training.observer import Message, Observer, Screen, Trackers
@@ -149,8 +149,10 @@ def _train(run: Run, changed: dict[str, Any]) -> str:
     with ExitStack() as stack:
         if is_main:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
-            trackers = stack.enter_context(closing(Trackers(out, run.config, state.step, run.say)))
-            run.observers.insert(0, trackers)
+            known = read_record(out)["trackers"]
+            trackers = Trackers(out, run.config, state.step, known, run.say)
+            run.observers.insert(0, stack.enter_context(closing(trackers)))
+            add_notes(out, [], trackers=known)
             delete_later_rows(out / METRICS, step=state.step, validated=state.validated)
         run.log("start", {"environment": environment(run.config.training), "changed": changed})
         run.reported = (time.monotonic(), state.tokens)
