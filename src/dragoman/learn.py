@@ -188,8 +188,9 @@ def _outputs(
     try:
         with open(part, "a", encoding="utf-8") as file:
             for answer in shown:
-                lines.append(json.dumps(answer.text))
-                file.write(f"{lines[-1]}\n")
+                line = json.dumps(answer.text)
+                file.write(f"{line}\n")
+                lines.append(line)
     except KeyboardInterrupt:
         some = f"{len(lines):,} of {len(sources):,} sources are translated"
         console.print(f"{some}; the same command goes on from here", soft_wrap=True)

@@ -19,7 +19,7 @@ class Distil:
 
     A model that learns from the outputs of an ensemble (train --seeds 3) comes near its scores and
     is as small and fast as one of its members. It is validated on --validation-pairs, or else on
-    the pairs that the ensemble held out, and learns from these only with --refit true. The same
+    the pairs that the ensemble held out, and learns from these only with --refit True. The same
     command again resumes.
     """
 
