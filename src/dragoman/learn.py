@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dragoman.api import Model, Paths, load
-from dragoman.config.options import Config, DataOptions, seconds
+from dragoman.config.options import Config, DataOptions, Format, seconds
 from dragoman.config.toml import merge
 from dragoman.data.lines import fingerprint
 from dragoman.data.pairs import Faults
@@ -132,7 +133,8 @@ def distil(
     validation = [] if known else [Path(name) for name in data.validation_pairs]
     weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
     digest = fingerprint([*weights, *filter(Path.is_file, [*files, *validation])])
-    kind, origin = "tsv" if data.features_column else "jsonl", made / "origin"
+    form: Format = "tsv" if data.features_column else "jsonl"
+    origin, part, learned = made / "origin", made / "outputs.part", made / f"train.{form}"
     with claimed(out):
         there = origin.read_text("utf-8") if origin.exists() else ""
         if there != digest and (there or (out / CONFIG).exists()):
@@ -141,16 +143,15 @@ def distil(
         if not there:
             made.mkdir(exist_ok=True)
             write_text(origin, digest)
-        if not (learned := made / f"train.{kind}").exists():
+        if not learned.exists():
             held = _validation(model, validation, data)
             unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
             sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
-            part = made / "outputs.part"
             outputs = _outputs(model, list(sources), part, console)
-            _write_pairs(made / f"validation.{kind}", held, data)
+            _write_pairs(made / f"validation.{form}", held, data)
             _write_pairs(learned, outputs, data)
             part.unlink()
-    data = replace(data, format="auto", validation_pairs=(str(made / f"validation.{kind}"),))
+    data = replace(data, format=form, validation_pairs=(str(made / f"validation.{form}"),))
     return _train(learned, out, replace(config, data=data), console, None, observers)
 
 
@@ -208,21 +209,26 @@ def _paths(pairs: Paths) -> list[Path]:
 
 def _write_pairs(path: Path, pairs: Sequence[tuple[str, str]], data: DataOptions) -> None:
     """Write pairs in a form that ``data`` reads: with columns of features as a table, else as JSON
-    lines. A pair whose target is empty, or has a table's separator, is left out.
+    lines. A pair whose target is empty, or that has a table's separator in a text, is left out.
     """
-    lines = []
+    separator = "\t" if data.separator == "auto" else data.separator
+    table, columns = bool(data.features_column), (*data.columns, *data.features_column)
+    free = (place for place in count(1) if place not in columns)
+    places = [place if isinstance(place, int) else next(free) for place in columns]
+    is_named = table and (data.header is True or any(isinstance(name, str) for name in columns))
+    rows, lines = [tuple(map(str, columns))] if is_named else [], list[str]()
     for source, target in pairs:
         # A target tag stands behind the features: reading adds it again.
         words, *features = source.split("\t") if data.features else [source]
         sides = (target, words) if data.reverse else (words, target)
-        if not data.features_column:
-            line = json.dumps(dict(zip(data.fields, sides, strict=True)), ensure_ascii=False)
-        else:
-            places = (*data.columns, *data.features_column)
-            cells = dict(zip(places, (*sides, *features), strict=False))
-            line = data.separator.join(cells.get(n, "") for n in range(1, max(places) + 1))
-        if target and not (data.features_column and data.separator in target):
-            lines.append(f"{line}\n")
+        if target and not (table and separator in "".join((*sides, *features))):
+            rows.append((*sides, *features))
+    for texts in rows:
+        cells = dict(zip(places if table else data.fields, texts, strict=False))
+        line = json.dumps(cells, ensure_ascii=False)
+        if table:
+            line = separator.join(cells.get(n, "") for n in range(1, max(places) + 1))
+        lines.append(f"{line}\n")
     write_text(path, "".join(lines))
 
 

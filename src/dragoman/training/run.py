@@ -125,12 +125,11 @@ def _open(
     Returns:
         Its data and options, and those of the options that differ from the last command's.
     """
-    changed: dict[str, Any] = {}
-    if not (out / CONFIG).exists():
-        prepared = begin(files, out, config, say)
-    else:
+    if (out / CONFIG).exists():
         prepared, changed = reopen(files, out, config, say)
         keep_threads(int(prepared.config.training.threads), say)
+    else:
+        prepared, changed = begin(files, out, config, say), {}
     say(_summary(prepared))
     return prepared, changed
 
