@@ -10,7 +10,7 @@ SUPPLY := .venv-supply
 SUPPLY_READY := $(SUPPLY)/.ready
 UV := $(SUPPLY)/bin/uv
 
-.PHONY: demo test quick lint types layers extras units lowest pythons sdist bench-peers bench-train bench-decode bench-quality \
+.PHONY: demo test quick lint types layers extras units docs notebooks wheel lowest pythons sdist bench-peers bench-train bench-decode bench-quality \
 	kill fuzz locked lock sbom audit clean
 
 demo: $(READY)
@@ -42,6 +42,24 @@ extras: .venv/.resolved
 
 units: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES)
+
+# Runs every page, then builds the site into build/site; a warning is an error.
+docs: $(READY)
+	$(BIN)/python -m tools.book run
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The chapters of docs/learn as Jupyter notebooks.
+notebooks: $(READY)
+	$(BIN)/python -m tools.book notebooks build/notebooks
+
+# The wheel, installed without an extra: its size, and the time to the first help.
+wheel: $(SUPPLY_READY)
+	rm -rf build/wheel
+	$(UV) build --quiet --wheel --out-dir build/wheel
+	$(UV) venv --quiet --clear --python $(PYTHON) build/wheel/venv
+	$(UV) pip install --quiet --python build/wheel/venv --constraint constraints.txt build/wheel/*.whl
+	du -sh build/wheel/venv
+	cd build/wheel && time venv/bin/dragoman --help
 
 # The lowest versions that pyproject.toml allows.
 lowest: $(SUPPLY_READY)
