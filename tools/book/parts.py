@@ -4,6 +4,7 @@
     ```python             run in one namespace a page
     ```output             what the Python block before it prints
     ```LANGUAGE title="F" the contents of the file F, written before what follows runs
+    ```diff title="F"     lines to add to F (+) and to take out (-); not run
 
 A comment on the line before a fence says how its block is run:
 
@@ -108,7 +109,7 @@ def _block(language: str, more: str, body: str, notes: dict[str, list[str]]) -> 
     kind = language if language in ("console", "python", "output") else "other"
     small = [(a, b) for a, _, b in (one.partition(" => ") for one in notes.get("small", []))]
     return Part(
-        "file" if title else kind,
+        "file" if title and language != "diff" else kind,
         body,
         language=language,
         title=title[1] if title else "",
