@@ -95,7 +95,7 @@ faults = Faults()
 pairs = list(read_pairs([Path("p.txt")], DataOptions(format="arrows"), faults))
 print(len(pairs), pairs[1].source, pairs[1].target)
 """
-    assert python(copy, "-c", code)== "42 c d => e\n"
+    assert python(copy, "-c", code) == "42 c d => e\n"
 
 
 @pytest.mark.slow

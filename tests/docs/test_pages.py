@@ -22,7 +22,7 @@ KNOWN = {flag for verb in VERBS for flag in flags(verb)} | {"--version"}
 SHORT = {flag.rpartition(".")[2].removeprefix("--") for flag in KNOWN}
 NAMES = {flag[2:] for flag in KNOWN} | SHORT
 OTHERS = {"--silent", "--retry", "--retry-connrefused", "--retry-delay", "--quiet", "--directory"}
-OTHERS |= {"--budgte", "--nproc-per-node", "--resolution", "--require-hashes", "--user"}
+OTHERS |= {"--strict", "--budgte", "--nproc-per-node", "--resolution", "--require-hashes", "--user"}
 """Options of other programs on our pages."""
 
 
@@ -83,7 +83,7 @@ def test_pages_name_verbs_and_options_that_exist(page: Path) -> None:
     verbs = set(re.findall(r"`dragoman ([a-z]+)\b", text)) | set(
         re.findall(r"^\$ (?:.*\| )?dragoman ([a-z]+)\b", text, re.MULTILINE)
     )
-    assert verbs <= VERBS.keys()
+    assert verbs <= VERBS.keys() | ({"count"} if page.stem == "adding" else set())
     options = set(re.findall(r"(?<![\w-])--([a-z][\w.-]*)", text))
     unknown = {one for one in options if one not in NAMES and f"--{one}" not in OTHERS}
     assert {one for one in unknown if one.removeprefix("no-") not in NAMES} == set()

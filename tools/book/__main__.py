@@ -12,6 +12,7 @@ from tools.book.forks import server
 from tools.book.include import ROOT
 from tools.book.manual import completion, man
 from tools.book.notebook import PageError, code_of, notebook, parts, record
+from tools.book.pictures import draw
 
 
 def pages() -> list[Path]:
@@ -68,6 +69,8 @@ def main(arguments: list[str]) -> int:
             print(*write_notebooks(Path(folder)), sep="\n")
         case ["man", file]:
             Path(file).write_text(man(), encoding="utf-8")
+        case ["picture", demo, file]:
+            draw(Path(demo), Path(file))
         case ["completion", ("bash" | "zsh" | "fish") as shell]:
             print(completion(shell), end="")
         case _:
