@@ -92,7 +92,7 @@ from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from pathlib import Path
 faults = Faults()
-pairs = list(read_pairs([Path("p.txt")], DataOptions(format="arrows"), faults))
+pairs = list(read_pairs([Path("p.txt")], DataOptions(), faults))
 print(len(pairs), pairs[1].source, pairs[1].target)
 """
     assert python(copy, "-c", code) == "42 c d => e\n"
