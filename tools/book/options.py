@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib import import_module
 from textwrap import dedent
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from dragoman.cli import VERBS
 from dragoman.config.options import Config
@@ -158,10 +158,9 @@ def _kind(annotation: str) -> str:
         return "pairs of whole numbers"
     several = r"tuple\[(?:Literal\[)?([^\[\]]+)\]?, \.\.\.\]"
     text = re.sub(several, r"list of \1", text).replace(" | None", "")
-    text = re.sub(r"tuple\[(\w+), \1\]", r"two of \1", text)
-    named = {"Schedule", "Casing"}
-    if text in named:
-        values = getattr(import_module("dragoman.config.options"), text).__args__
-        return ", ".join(values)
+    text = re.sub(r"tuple\[([^\[\],]+), \1\]", r"two of \1", text)
+    named = getattr(import_module("dragoman.config.options"), text, None)
+    if get_origin(named) is Literal and text != "Auto":
+        return ", ".join(get_args(named))
     text = re.sub(r"\b(\w+)\b", lambda m: _KINDS.get(m[1], m[1]), text)
     return text.replace(" | ", ", ")
