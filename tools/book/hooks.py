@@ -28,7 +28,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     path = Path(page.file.abs_src_path)
     printed, shown = recorded(path), []
     for number, part in enumerate(parts(path)):
-        shown.append(part.markdown())
+        if not part.body.startswith("%pip "):  # what a hosted notebook installs first
+            shown.append(part.markdown())
         if part.prints:
             if number not in printed and not os.environ.get(DRAFT):
                 raise LookupError(f"{path}: run it first: python -m tools.book run {path}")
