@@ -14,6 +14,7 @@ from tools.book.__main__ import chapters, pages
 from tools.book.forks import server
 from tools.book.manual import flags
 from tools.book.notebook import PageError, code_of, notebook, parts, record, run
+from tools.book.parts import parts_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pages are sessions of bash")
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +103,7 @@ def test_the_readme_is_short() -> None:
 def test_why_a_block_is_not_run_is_said() -> None:
     for page in EVERY:
         if page.name != "log.md":
-            for part in parts(page):
+            for part in parts_of(page.read_text("utf-8")):
                 assert not part.not_run or len(part.not_run.split()) > 3, page
 
 

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from tools.book.forks import server
 from tools.book.include import ROOT
 from tools.book.manual import completion, man
-from tools.book.notebook import PageError, code_of, notebook, parts, record
+from tools.book.notebook import PageError, code_of, notebook, record
+from tools.book.parts import parts_of
 from tools.book.pictures import draw
 
 
@@ -22,7 +23,10 @@ def pages() -> list[Path]:
         page
         for page in every
         if page.name != "log.md"
-        and any(code_of(part, small=False) and not part.not_run for part in parts(page))
+        and any(
+            code_of(part, small=False) and not part.not_run
+            for part in parts_of(page.read_text("utf-8"))
+        )
     ]
 
 
