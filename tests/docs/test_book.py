@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,14 +190,16 @@ def test_the_commands_of_the_book(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "python -m tools.book run" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    """Links and anchors are checked. Outputs and pictures are there for pages that were run."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with warnings as errors: links and anchors are checked. Outputs and pictures
+    are there for pages that were run."""
     pytest.importorskip("mkdocs", reason="needs the package mkdocs (dragoman[docs])")
     pytest.importorskip("material", reason="needs the package mkdocs-material")
     pytest.importorskip("fastapi", reason="needs dragoman[serve]")
+    folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         env=os.environ | {"DRAGOMAN_DOCS_DRAFT": "1", "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
@@ -204,6 +207,28 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "learn" / "3-attention" / "index.html").read_text("utf-8")
-    assert "def over_memory" in re.sub(r"<[^>]*>", "", page) and "{{ " not in page
-    assert "https://fonts." not in page
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_has_the_code_that_pages_name(site: Path) -> None:
+    page = (site / "learn" / "3-attention" / "index.html").read_text("utf-8")
+    assert "def over" in re.sub(r"<[^>]*>", "", page) and "{{ " not in page
+    for path in site.rglob("*.html"):
+        assert "https://fonts." not in path.read_text("utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1300), ("dark", 390)])
+def test_pages_fit_the_window_and_ask_no_other_host(
+    browser: Any, site: Path, scheme: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in ("", "learn/3-attention/", "know/options/", "from/tutorials/", "why/design/"):
+        page.goto((site / name / "index.html").as_uri())
+        assert page.locator("h1").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+    assert not [url for url in asked if not url.startswith(("file:", "data:"))]
+    page.close()
