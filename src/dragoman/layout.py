@@ -81,7 +81,7 @@ def members(folder: Path) -> list[Path]:
 
 
 BUNDLE = "bundle.json"
-BUNDLE_FORMAT = "2"
+BUNDLE_FORMAT = "3"
 """Version of the bundle's layout and of the graphs in it; stands first in ``bundle.json``."""
 ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-shortlist.onnx"
 SHORTLIST = "shortlist.safetensors"

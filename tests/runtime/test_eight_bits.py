@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from dragoman.config.options import ModelOptions
 from dragoman.runtime.graph import Graph, Matrix
 from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.weights import ACTIVATION_STEPS, WEIGHT_STEPS, ZERO, Weights, quantized
@@ -48,7 +49,7 @@ def test_the_graph_computes_the_formula() -> None:
     random = np.random.default_rng(2)
     matrix, bias = (random.standard_normal(s).astype(np.float32) for s in ((11, 37), (11,)))
     weights = Weights(quantized({"w": matrix, "output.weight": matrix}), "here")
-    g = Graph(weights)
+    g = Graph(ModelOptions(hidden=16), weights, 11)
     weights.tensors["b"] = bias
     g.name(g.product(g.read("x"), Matrix("w", (11, 37)), g.weight("b", 11)), "y")
     ends = ({"x": Kind("float32", ["N", 37])}, {"y": Kind("float32", ["N", 11])})

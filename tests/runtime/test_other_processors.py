@@ -15,6 +15,7 @@ EMULATOR = shutil.which("qemu-x86_64")
 PRODUCTS = """
 import sys
 import numpy as np, onnxruntime
+from dragoman.config.options import ModelOptions
 from dragoman.runtime import onnx_file
 from dragoman.runtime.graph import Graph, Matrix
 from dragoman.runtime.onnx_file import Kind
@@ -26,7 +27,7 @@ w, x = (random.standard_normal(shape).astype(np.float32) for shape in ((96, 512)
 w[:8] = 5 * np.where(np.arange(512) % 2, -1, 1)
 x[:4] = np.where(np.arange(512) % 3, 7, -7)  # the largest sums of two neighbours
 weights = Weights(quantized({"w": w, "output.weight": w}), "here")
-g = Graph(weights)
+g = Graph(ModelOptions(hidden=16), weights, 96)
 g.name(g.product(g.read("x"), Matrix("w", (96, 512))), "y")
 ends = {"x": Kind("float32", ["N", 512])}, {"y": Kind("float32", ["N", 96])}
 (y,) = session(g.written(*ends)).run(None, {"x": x})

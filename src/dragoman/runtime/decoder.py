@@ -5,34 +5,29 @@ N hypotheses   B sentences   Q slots   S source positions   H hidden
 
 from collections.abc import Sequence
 
-from dragoman.config.options import ModelOptions
 from dragoman.runtime.encoder import state_names
-from dragoman.runtime.graph import Graph, Matrix, Value, ints
+from dragoman.runtime.graph import Graph, Matrix, Read, Value, ints
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
 
 
-def decoder_step(
-    g: Graph, options: ModelOptions, vocabulary: int
-) -> tuple[Value, Value | None, list[Value]]:
+def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
     """Add the nodes of a step; :mod:`dragoman.model.recurrent.decoder` has the arrangements.
-
-    The graph's inputs are those of :func:`decoder_inputs`.
 
     Returns:
         Features [N, H], attention weights [N, S] (None without attention), and the new state.
     """
-    hidden, embedding = int(options.hidden), int(options.embedding)
+    options, hidden, embedding = g.options, g.hidden, int(g.options.embedding)
     state, rows = state_names(options), STATE_ROWS[options.cell]
     feeds = options.attention == "bahdanau" or options.input_feeding
     widths = [embedding + hidden * feeds, *[hidden] * (options.decoder_layers - 1)]
     layers = [Layer(f"decoder.layers.{n}", options.cell, i, hidden) for n, i in enumerate(widths)]
     table = SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
-    x, found = g.embedded(table, vocabulary, embedding, "token"), None
-    first = layers[0].matrix("weight_input", (0, embedding) if feeds else None)
-    projected = g.product(x, first, g("Squeeze", layers[0].bias(g), ints(0)))
+    x = g.embedded(table, embedding, "token")
+    projected = _projected(g, layers[0], x, (0, embedding) if feeds else None)
+    found = None
     if options.attention == "bahdanau":
-        found = _attention(g, options, state[rows * (len(layers) - 1)])  # the last layer's h
+        found = _attention(g, state[rows * (len(layers) - 1)])  # the last layer's h
     if feeds:
         fed = state[-1] if found is None else found[0]
         rest = layers[0].matrix("weight_input", (embedding, widths[0]))
@@ -40,25 +35,28 @@ def decoder_step(
     top, news = "", list[Value]()
     for number, layer in enumerate(layers):
         if number:
-            entered = g.read(layer.entered(g, top, options))
-            shift = g("Squeeze", layer.bias(g), ints(0))
-            projected = g.product(entered, layer.matrix("weight_input"), shift)
+            projected = _projected(g, layer, g.read(layer.entered(g, top)))
         after = step(g, layer, projected, state[number * rows : (number + 1) * rows])
         top = g("Add", top, after[0]) if number and options.residual else after[0]
         news += after
     looked = None
     if options.attention != "none":
-        context, looked = found or _attention(g, options, top)
+        context, looked = found or _attention(g, top)
         both = g.read(g("Concat", context, top, axis=1))
         combine = Matrix("decoder.combine.weight", (hidden, 2 * hidden))
         top = g("Tanh", g.product(both, combine))  # Luong 2015, eq. 5
     return top, looked, [*news, *[top] * options.input_feeding]
 
 
-def _attention(g: Graph, options: ModelOptions, queries: Value) -> Sequence[Value]:
+def _projected(g: Graph, layer: Layer, x: Read, inputs: tuple[int, int] | None = None) -> Value:
+    """W x + b, [N, GH], of all inputs of a layer or of some."""
+    bias = g("Squeeze", layer.bias(g), ints(0))
+    return g.product(x, layer.matrix("weight_input", inputs), bias)
+
+
+def _attention(g: Graph, queries: Value) -> Sequence[Value]:
     """Contexts [N, H] and weights [N, S] of queries [N, H], computed over all B x Q cells."""
-    hidden = int(options.hidden)
-    concat = options.score == "concat"
+    hidden, concat = g.hidden, g.options.score == "concat"
     if concat:
         bias = g.weight("decoder.attention.query.bias", hidden)
         matrix = Matrix("decoder.attention.query.weight", (hidden, hidden))

@@ -13,6 +13,8 @@ from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan
 from dragoman.runtime.weights import SOURCE_TABLE, Weights
 
+_INPUTS = {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}
+
 
 def state_names(options: ModelOptions) -> list[str]:
     """The rows of the decoder's state: those of every layer, and with input feeding features."""
@@ -33,7 +35,7 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
         encoder states ``states`` [B, S, H], the ``keys`` that queries are compared with,
         [B, H, S] ([B, S, H] for the score concat), and the decoder's first state.
     """
-    g, hidden = Graph(weights), int(options.hidden)
+    g = Graph(options, weights, vocabulary)
     lengths = g("ReduceSum", g("Cast", "mask", to=INT64), ints(1), keepdims=0)
 
     def reversed_(x: Value) -> Value:
@@ -44,27 +46,22 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
 
     ids = g("Transpose", reversed_("ids"), perm=[1, 0])  # [S, B]
     shape = g("Concat", g("Shape", ids), ints(-1), axis=0)
-    table = SOURCE_TABLE, vocabulary, int(options.embedding)
-    x = g("Reshape", g.vectors(g.embedded(*table, g("Reshape", ids, ints(-1)))), shape)  # [S, B, E]
+    read = g.embedded(SOURCE_TABLE, int(options.embedding), g("Reshape", ids, ints(-1)))
+    x = g("Reshape", g.vectors(read), shape)  # [S, B, E]
     real, finals = g("Cast", lengths, to=INT32), list[Value]()
     for number, layer in enumerate(_layers(options)):
-        read = layer.entered(g, x, options) if number else x
-        ways, rows = scan(g, layer, read, real)
-        y, *last = (_joined(g, one, options) for one in (ways, *rows))
+        y, *last = scan(g, layer, layer.entered(g, x) if number else x, real)
         x = g("Add", x, y) if number and options.residual else y
         finals += last
     states = reversed_(g("Transpose", x, perm=[1, 0, 2]))  # [B, S, H]
     g.name(states, "states")
-    g.name(_keys(g, options, states), "keys")
-    for state, name in zip(_bridged(g, options, finals), state_names(options), strict=True):
+    g.name(_keys(g, states), "keys")
+    for state, name in zip(_bridged(g, finals), state_names(options), strict=True):
         g.name(state, name)
-    outputs = {name: Kind("float32", ["B", hidden]) for name in state_names(options)}
-    named = {
-        "states": Kind("float32", ["B", "S", hidden]),
-        "keys": Kind("float32", ["B", "I", "J"]),
-    }
-    inputs = {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}
-    return g.written(inputs, named | outputs)
+    outputs = dict.fromkeys(state_names(options), Kind("float32", ["B", g.hidden]))
+    outputs["states"] = Kind("float32", ["B", "S", g.hidden])
+    outputs["keys"] = Kind("float32", ["B", "I", "J"])
+    return g.written(_INPUTS, outputs)
 
 
 def _layers(options: ModelOptions) -> list[Layer]:
@@ -77,34 +74,27 @@ def _layers(options: ModelOptions) -> list[Layer]:
     ]
 
 
-def _joined(g: Graph, ways: list[Value], options: ModelOptions) -> Value:
-    """Both directions side by side, or their sum."""
-    if len(ways) == 1:
-        return ways[0]
-    return g("Add", *ways) if options.directions == "sum" else g("Concat", *ways, axis=-1)
-
-
-def _keys(g: Graph, options: ModelOptions, states: Value) -> Value:
-    hidden, keys = int(options.hidden), states
+def _keys(g: Graph, states: Value) -> Value:
+    options, keys = g.options, states
     if options.attention != "none" and options.score in ("general", "concat"):
-        rows = g.read(g("Reshape", states, ints(-1, hidden)))
-        made = g.product(rows, Matrix("decoder.attention.key.weight", (hidden, hidden)))
+        rows = g.read(g("Reshape", states, ints(-1, g.hidden)))
+        made = g.product(rows, Matrix("decoder.attention.key.weight", (g.hidden, g.hidden)))
         keys = g("Reshape", made, g("Shape", states))
     elif options.score == "scaled_dot":
-        keys = g("Div", states, np.float32(math.sqrt(hidden)))
+        keys = g("Div", states, np.float32(math.sqrt(g.hidden)))
     return keys if options.score == "concat" else g("Transpose", keys, perm=[0, 2, 1])
 
 
-def _bridged(g: Graph, options: ModelOptions, finals: list[Value]) -> list[Value]:
+def _bridged(g: Graph, finals: list[Value]) -> list[Value]:
     """The decoder's first state: K rows [B, H] from the encoder's final ones, layer by layer."""
-    hidden, rows = int(options.hidden), STATE_ROWS[options.cell]
-    more, found = options.decoder_layers - options.encoder_layers, finals[:]
-    found = found[-min(more, 0) * rows :] + finals[-rows:] * more  # the last layer is repeated
-    if options.bridge == "linear":
-        matrix = Matrix("bridge.linear.weight", (hidden, hidden))
-        bias = g.weight("bridge.linear.bias", hidden)
-        found = [g("Tanh", g.product(g.read(state), matrix, bias)) for state in found]
+    options, rows = g.options, STATE_ROWS[g.options.cell]
+    more = options.decoder_layers - options.encoder_layers
+    found = finals[-min(more, 0) * rows :] + finals[-rows:] * more  # the last layer is repeated
     zero = g("Mul", finals[0], np.float32(0))
     if options.bridge == "zero":
         found = [zero] * len(found)
+    elif options.bridge == "linear":
+        matrix = Matrix("bridge.linear.weight", (g.hidden, g.hidden))
+        bias = g.weight("bridge.linear.bias", g.hidden)
+        found = [g("Tanh", g.product(g.read(state), matrix, bias)) for state in found]
     return [*found, *[zero] * options.input_feeding]

@@ -3,14 +3,11 @@
 N rows   I inputs   O outputs   V vocabulary   E embedding
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dragoman.config.options import ModelOptions
 from dragoman.runtime import onnx_file
 from dragoman.runtime.onnx_file import Kinds
 from dragoman.runtime.weights import ACTIVATION_STEPS, SCALE, ZERO, Array, Weights
@@ -54,16 +51,18 @@ class Graph:
     Runtime computes nodes that depend on weights alone once, when it loads a graph.
 
     Args:
+        options: of the model.
         weights: of the model.
-        outer: the graph in which this one is a branch; its values can be used here.
+        vocabulary: number of tokens, V: of the source for an encoder, of the target for a decoder.
     """
 
-    def __init__(self, weights: Weights, outer: Graph | None = None) -> None:
-        self.weights = weights
-        self._used: dict[str, Array] = {} if outer is None else outer._used
+    def __init__(self, options: ModelOptions, weights: Weights, vocabulary: int) -> None:
+        self.options, self.weights, self.vocabulary = options, weights, vocabulary
+        self.hidden = int(options.hidden)
+        self._weights: dict[str, Array] = {}
+        self._known: set[str] = set()
         self._nodes: list[bytes] = []
-        self._constants: dict[bytes, tuple[str, Array]] = {} if outer is None else outer._constants
-        self._names: Iterator[int] = count() if outer is None else outer._names
+        self._constants: dict[bytes, tuple[str, Array]] = {}
 
     def __call__(self, operator: str, *inputs: Value | Array | np.generic, **given: Any) -> Value:
         """Add a node with one output.
@@ -80,42 +79,42 @@ class Graph:
     ) -> list[Value]:
         """Add a node with several outputs."""
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
-        made = [f"v{next(self._names)}" for _ in range(outputs)]
+        made = [f"v{len(self._nodes)}.{number}" for number in range(outputs)]
+        self._known.update(names)
         self._nodes.append(onnx_file.node(operator, names, made, **given))
         return made
 
+    def split(self, value: Value, count: int, axis: int = 1) -> list[Value]:
+        """``count`` equal parts of a value."""
+        return self.several(count, "Split", value, axis=axis, num_outputs=count)
+
     def name(self, value: Value, output: str) -> None:
         """Make ``value`` an output with the name ``output``."""
+        self._known.update((value, output))
         self._nodes.append(onnx_file.node("Identity", [value], [output]))
 
-    def weight(self, name: str, *shape: int, kind: str = "float32") -> Value:
+    def weight(self, name: str, *shape: int) -> Value:
         """A weight as a value.
 
         Raises:
             FolderError: there is none, or it has another shape or type.
         """
-        self._used[name] = self.weights(name, *shape, kind=kind)
+        self._weights[name] = self.weights(name, *shape)
         return name
-
-    def branches(self, condition: Value, then: Graph, other: Graph, outputs: Kinds) -> None:
-        """Compute the nodes of one of two graphs, which give the same ``outputs``."""
-        written = (onnx_file.graph(branch._nodes, {}, outputs) for branch in (then, other))
-        given = dict(zip(("then_branch", "else_branch"), written, strict=True))
-        found = self.several(len(outputs), "If", condition, **given)
-        for value, output in zip(found, outputs, strict=True):
-            self.name(value, output)
 
     def written(self, inputs: Kinds, outputs: Kinds) -> File:
         """The whole.
 
         Args:
-            inputs, outputs: type and shape by name.
+            inputs, outputs: type and shape by name; those that no node reads or computes are left
+                out.
         """
-        offsets = (getattr(one, "offset", 0) for one in self._used.values())  # of a memory map
-        tensors = map(onnx_file.tensor, self._used, self._used.values(), offsets)
+        offsets = (getattr(one, "offset", 0) for one in self._weights.values())  # of a memory map
+        tensors = map(onnx_file.tensor, self._weights, self._weights.values(), offsets)
         constants = (onnx_file.tensor(*one) for one in self._constants.values())
-        whole = onnx_file.graph(self._nodes, inputs, outputs, [*tensors, *constants])
-        return File(onnx_file.model(whole), self._used)
+        ends = ({n: k for n, k in kinds.items() if n in self._known} for kinds in (inputs, outputs))
+        whole = onnx_file.graph(self._nodes, *ends, [*tensors, *constants])
+        return File(onnx_file.model(whole), self._weights)
 
     def _constant(self, values: Array | np.generic) -> Value:
         values = np.asarray(values)
@@ -134,12 +133,12 @@ class Graph:
             self("QuantizeLinear", rows, step, zero, axis=0), self("Unsqueeze", step, ints(1))
         )
 
-    def embedded(self, table: str, vocabulary: int, width: int, ids: Value) -> Read:
+    def embedded(self, table: str, width: int, ids: Value) -> Read:
         """Rows [N, E] of a table of embeddings [V, E], prepared for products."""
+        rows = self("Gather", self.weight(table, self.vocabulary, width), ids)
         if not self.weights.int8:
-            return Read(self("Gather", self.weight(table, vocabulary, width), ids), None)
-        rows = self("Gather", self.weight(table, vocabulary, width, kind="uint8"), ids)
-        steps = self("Unsqueeze", self.weight(table + SCALE, vocabulary), ints(1))
+            return Read(rows, None)
+        steps = self("Unsqueeze", self.weight(table + SCALE, self.vocabulary), ints(1))
         return Read(rows, self("Gather", steps, ids))
 
     def vectors(self, x: Read) -> Value:
@@ -151,7 +150,7 @@ class Graph:
     def product(self, x: Read, matrix: Matrix, bias: Value | None = None) -> Value:
         """``x W' + b``: [N, I] -> [N, O]."""
         name, shape, inputs = matrix
-        part = self.weight(name, *shape, kind="int8" if self.weights.int8 else "float32")
+        part = self.weight(name, *shape)
         if len(shape) == 3:
             part = self("Squeeze", part, ints(0))
         if inputs is not None:

@@ -134,7 +134,7 @@ class OnnxNetwork:
         taken[cells] = np.arange(len(cells))  # which hypothesis is in each cell
         token = np.where(tokens < self.vocabulary, tokens, UNK) if self.copies else tokens
         given: dict[str, Array] = {"token": token, "cells": cells, "taken": taken}
-        given |= {"top": np.array([top or 0]), "never": np.array(never, np.int64)}
+        given |= {"top": np.array([top or 1]), "never": np.array(never, np.int64)}
         given |= {**state.named, **memory.named, "sentences": cells // slots}
         words = self.vocabulary
         if self.shortlist is not None:
@@ -143,17 +143,18 @@ class OnnxNetwork:
             given["last"] = np.maximum(given["copies"].max(1), words - 1)
             words = int(given["last"].max()) + 1
             given["width"] = np.array([filled(words)])
-        names = ["log_probs", "tokens", *(["weights"] if self.attends else [])]
+        names = ["log_probs"] if top is None else ["best", "tokens"]
+        names += ["weights"] if self.attends else []
         news = [f"next.{row}" for row in range(len(self._state))]
         given = {name: one for name, one in given.items() if name in self._inputs}
         answers = self.decoder.run([*names, *news], given)
         found = dict(zip([*names, *news], answers, strict=True))
         after = Arrays(dict(zip(self._state, (found[name] for name in news), strict=True)))
-        log_probs, best = found["log_probs"], found["tokens"]
-        if top is None:
-            log_probs, best = self._every(log_probs, memory, cells // slots, words), None
-            log_probs[:, list(never)] = -math.inf
-        return Scores(log_probs, best, found.get("weights")), after
+        if top is not None:
+            return Scores(found["best"], found["tokens"], found.get("weights")), after
+        every = self._every(found["log_probs"], memory, cells // slots, words)
+        every[:, list(never)] = -math.inf
+        return Scores(every, None, found.get("weights")), after
 
     def _candidates_of(self, memory: Arrays) -> dict[str, Array]:
         """The candidates of all sentences, made once for a memory.

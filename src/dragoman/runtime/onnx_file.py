@@ -69,14 +69,14 @@ def tensor(name: str, values: Array, offset: int | None = None) -> bytes:
 
 def _value(name: str, kind: Kind) -> bytes:
     """A ``ValueInfoProto``."""
-    sizes = [(1, message((1 if isinstance(axis, int) else 2, axis))) for axis in kind.axes or ()]
-    shape = [] if kind.axes is None else [(2, message(*sizes))]
-    return message((1, name), (2, message((1, message((1, TYPES[kind.type]), *shape)))))
+    sizes = ((1, message((1 if isinstance(axis, int) else 2, axis))) for axis in kind.axes)
+    shape = message((1, TYPES[kind.type]), (2, message(*sizes)))
+    return message((1, name), (2, message((1, shape))))
 
 
 def _attribute(name: str, given: Any) -> bytes:
-    """An ``AttributeProto``: a number, a text, a graph as bytes, a tensor, or whole numbers."""
-    for python, field, kind in ((float, 2, 1), (int, 3, 2), (str, 4, 3), (bytes, 6, 5)):
+    """An ``AttributeProto``: a number, a text, a tensor, or whole numbers."""
+    for python, field, kind in ((float, 2, 1), (int, 3, 2), (str, 4, 3)):
         if isinstance(given, python):
             return message((1, name), (field, given), (20, kind))
     if isinstance(given, np.ndarray):
@@ -94,13 +94,10 @@ def graph(
     nodes: Iterable[bytes], inputs: Kinds, outputs: Kinds, tensors: Iterable[bytes] = ()
 ) -> bytes:
     """A ``GraphProto``."""
-    fields: list[Field] = [
-        *((1, one) for one in nodes),
-        (2, "dragoman"),
-        *((5, one) for one in tensors),
-    ]
-    ends = ((11, inputs), (12, outputs))
-    return message(*fields, *((n, _value(*one)) for n, kinds in ends for one in kinds.items()))
+    fields: list[Field] = [(1, one) for one in nodes]
+    fields += [(2, "dragoman"), *((5, one) for one in tensors)]
+    fields += [(11, _value(*one)) for one in inputs.items()]
+    return message(*fields, *((12, _value(*one)) for one in outputs.items()))
 
 
 def model(graph: bytes) -> bytes:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dragoman.config.options import ModelOptions
 from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
 from dragoman.runtime.weights import SCALE
 
@@ -44,9 +43,9 @@ class Layer(NamedTuple):
         """What a GRU adds to the product of its new gate with h, [D, H]."""
         return g.weight(f"{self.prefix}.bias_new", self.directions, self.hidden)
 
-    def entered(self, g: Graph, x: Value, options: ModelOptions) -> Value:
+    def entered(self, g: Graph, x: Value) -> Value:
         """What a layer that is not the first reads of its input [..., I]."""
-        if not options.layer_norm:
+        if not g.options.layer_norm:
             return x
         names = (f"{self.prefix}.norm.{which}" for which in ("weight", "bias"))
         scale, shift = (g.weight(name, self.inputs) for name in names)
@@ -70,18 +69,18 @@ def step(g: Graph, layer: Layer, projected: Value, state: Sequence[Value]) -> li
     if layer.cell == "rnn":
         return [g("Tanh", g("Add", projected, across))]
     if layer.cell == "lstm":
-        gates = g.several(4, "Split", g("Add", projected, across), axis=1, num_outputs=4)
+        gates = g.split(g("Add", projected, across), 4)
         i, f, new, o = (g("Tanh" if n == 2 else "Sigmoid", gate) for n, gate in enumerate(gates))
         c = g("Add", g("Mul", f, state[1]), g("Mul", i, new))
         return [g("Mul", o, g("Tanh", c)), c]
     both = ints(2 * width, width)  # reset and update; new
     (i_rz, i_n), (h_rz, h_n) = (g.several(2, "Split", x, both, axis=1) for x in (projected, across))
-    r, z = g.several(2, "Split", g("Sigmoid", g("Add", i_rz, h_rz)), axis=1, num_outputs=2)
+    r, z = g.split(g("Sigmoid", g("Add", i_rz, h_rz)), 2)
     n = g("Tanh", g("Add", i_n, g("Mul", r, g("Add", h_n, layer.bias_new(g)))))
     return [g("Add", n, g("Mul", z, g("Sub", h, n)))]
 
 
-def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> tuple[list[Value], list[list[Value]]]:
+def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> list[Value]:
     """Run a layer over whole sequences, in each of its directions, by ONNX's own operator.
 
     It computes in fp32, also with weights that are stored in 8 bits: the operator has no others.
@@ -93,30 +92,33 @@ def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> tuple[list[Value],
         lengths: real positions of each sentence, int32 [B].
 
     Returns:
-        The outputs of each direction, [S, B, H], zero on padding; and for each row of state the
-        final one of each direction, [B, H].
+        The outputs, [S, B, H], zero on padding; and each row of the final state, [B, H]. H is that
+        of both directions side by side, or of their sum.
     """
     held = [_operand(g, layer, which) for which in ("weight_input", "weight_hidden")]
-    bias = layer.bias(g)
+    bias, given = layer.bias(g), {}
     inner = [g("Mul", bias, np.float32(0))]
     if layer.cell == "gru":
-        inner = [g.several(3, "Split", *inner, axis=1, num_outputs=3)[0]] * 2 + [layer.bias_new(g)]
+        inner = [g.split(*inner, 3)[0]] * 2 + [layer.bias_new(g)]
+        given = {"linear_before_reset": 1}
     held.append(g("Concat", _in_order(g, layer, bias), *inner, axis=1))
-    given = {"linear_before_reset": 1} if layer.cell == "gru" else {}
-    direction = "bidirectional" if layer.directions == 2 else "forward"
     found = g.several(
         1 + STATE_ROWS[layer.cell],
         layer.cell.upper(),
         *(x, *held, lengths),
         hidden_size=layer.hidden,
-        direction=direction,
+        direction="bidirectional" if layer.directions == 2 else "forward",
         **given,
     )
-    ways = []  # of [S, D, B, H] and [D, B, H]
-    for value, axis in zip(found, (1, 0, 0), strict=False):
-        parts = g.several(layer.directions, "Split", value, axis=axis, num_outputs=layer.directions)
-        ways.append([g("Squeeze", part, ints(axis)) for part in parts])
-    return ways[0], ways[1:]
+    return [_joined(g, value, axis) for value, axis in zip(found, (1, 0, 0), strict=False)]
+
+
+def _joined(g: Graph, value: Value, axis: int) -> Value:
+    """The directions, which are an axis of [..., D, B, H], side by side, or their sum."""
+    if g.options.directions == "sum":
+        return g("ReduceSum", value, ints(axis), keepdims=0)
+    last = g("Transpose", value, perm=[*range(axis), axis + 1, axis, axis + 2])
+    return g("Reshape", last, ints(*[0] * (axis + 1), -1))
 
 
 def _operand(g: Graph, layer: Layer, which: str) -> Value:
@@ -124,13 +126,12 @@ def _operand(g: Graph, layer: Layer, which: str) -> Value:
     name, shape, _ = layer.matrix(which)
     if not g.weights.int8:
         return _in_order(g, layer, g.weight(name, *shape))
-    numbers = g("Cast", g.weight(name, *shape, kind="int8"), to=FLOAT)
+    numbers = g("Cast", g.weight(name, *shape), to=FLOAT)
     steps = g("Unsqueeze", g.weight(name + SCALE, *shape[:-1]), ints(2))
     return _in_order(g, layer, g("Mul", numbers, steps))
 
 
 def _in_order(g: Graph, layer: Layer, weight: Value) -> Value:
     """A weight [D, GH, ...] with its gates in ONNX's order."""
-    count = GATES[layer.cell]
-    gates = g.several(count, "Split", weight, axis=1, num_outputs=count)
+    gates = g.split(weight, len(_ORDER[layer.cell]))
     return g("Concat", *(gates[gate] for gate in _ORDER[layer.cell]), axis=1)

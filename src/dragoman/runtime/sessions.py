@@ -36,7 +36,9 @@ def graphs(
     }
     if shortlist:
         found[SHORT_DECODER] = decoder_graph(options, weights, sizes[1], shortlist=True)
-    weights.require_all_used()
+    used = {name for graph in found.values() for name in graph.weights}
+    for name in sorted(weights.tensors.keys() - used):
+        raise weights.refusal(f"has an unknown tensor {name!r}")
     return found
 
 

@@ -54,41 +54,40 @@ class Weights:
         self.tensors, self.place = tensors, place
         self.int8 = any(one.dtype == np.int8 for one in tensors.values())
         """The matrices are in 8 bits."""
-        self._unused = set(tensors)
 
-    def __call__(self, name: str, *shape: int, kind: str = "float32") -> Array:
+    def __call__(self, name: str, *shape: int) -> Array:
         """The tensor ``name``.
 
         Raises:
             FolderError: there is none, or it has another shape or type.
         """
-        found = self.tensors.get(name)
+        found, kind = self.tensors.get(name), _kind(name, len(shape)) if self.int8 else "float32"
         if found is None:
-            raise self._refusal(f"lacks tensor {name!r}")
+            raise self.refusal(f"lacks tensor {name!r}")
         if found.shape != shape or found.dtype != kind:
             held, expected = f"{list(found.shape)} {found.dtype}", f"{list(shape)} {kind}"
-            raise self._refusal(f"tensor {name!r} is {held}, {expected} expected from config.toml")
-        self._unused.discard(name)
+            raise self.refusal(f"tensor {name!r} is {held}, {expected} expected from config.toml")
         return found
 
-    def require_all_used(self) -> None:
-        """Check that every tensor was asked for.
-
-        Raises:
-            FolderError: one was not; the message names it.
-        """
-        for name in sorted(self._unused):
-            raise self._refusal(f"has an unknown tensor {name!r}")
-
-    def _refusal(self, cause: str) -> FolderError:
+    def refusal(self, cause: str) -> FolderError:
+        """The error that says what is wrong with the weights."""
         return FolderError(cause, place=self.place, cure="copy the folder again")
+
+
+def _kind(name: str, axes: int) -> str:
+    """The type of a weight in a model in 8 bits.
+
+    What is small stays in fp32: vectors, and matrices of one row.
+    """
+    if axes == 1 or ".bias" in name or name in _ONE_ROW or name.endswith(SCALE):
+        return "float32"
+    return "uint8" if name in (SOURCE_TABLE, TARGET_TABLE) else "int8"
 
 
 def quantized(tensors: Mapping[str, Array]) -> dict[str, Array]:
     """Weights in 8 bits: matrices as signed numbers, embeddings as unsigned activations.
 
-    What is small stays in fp32: vectors, and matrices of one row. An output layer that shares a
-    table of embeddings gets numbers of its own, which are finer.
+    An output layer that shares a table of embeddings gets numbers of its own, which are finer.
 
     Args:
         tensors: in fp32, by name.
@@ -98,13 +97,12 @@ def quantized(tensors: Mapping[str, Array]) -> dict[str, Array]:
         tied = TARGET_TABLE if TARGET_TABLE in tensors else SOURCE_TABLE
         tensors = {**tensors, OUTPUT: tensors[tied]}
     for name, values in tensors.items():
-        if values.ndim == 1 or ".bias" in name or name in _ONE_ROW:
+        kind = _kind(name, values.ndim)
+        if kind == "float32":
             found[name] = values
             continue
-        table = name in (SOURCE_TABLE, TARGET_TABLE)
-        steps = ACTIVATION_STEPS if table else WEIGHT_STEPS
+        steps, zero = (ACTIVATION_STEPS, ZERO) if kind == "uint8" else (WEIGHT_STEPS, 0)
         scale = np.maximum(np.abs(values).max(-1), np.float32(1e-30)) / np.float32(steps)
-        whole = np.rint(values / scale[..., None])
-        found[name] = (whole + ZERO).astype(np.uint8) if table else whole.astype(np.int8)
+        found[name] = (np.rint(values / scale[..., None]) + zero).astype(kind)
         found[name + SCALE] = scale
     return found

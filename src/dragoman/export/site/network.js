@@ -50,17 +50,19 @@ export class Network {
     const rows = tokens.length, cells = this.whole(tokens.keys());
     const known = tokens.map(id => id < this.vocabulary ? id : UNK);
     const given = {...memory, token: this.whole(known), cells, taken: cells};
-    Object.assign(given, {top: this.whole([top]), never: this.whole(never)});
+    Object.assign(given, {top: this.whole([top || 1]), never: this.whole(never)});
     given.sentences = this.whole(tokens.map(() => 0));
     this.states.forEach((name, k) => {
       given[name] = new this.Tensor("float32", state[k], [rows, state[k].length / rows]);
     });
     const read = this.decoder.inputNames.map(name => [name, given[name]]);
-    const found = await this.decoder.run(Object.fromEntries(read));
+    const unread = top ? ["log_probs"] : ["best", "tokens"];
+    const names = this.decoder.outputNames.filter(name => !unread.includes(name));
+    const found = await this.decoder.run(Object.fromEntries(read), names);
     const row = (values, n) => values.subarray(n * values.length / rows, (n + 1) * values.length / rows);
     const each = change => tokens.map((_, n) => change(n));
     return {
-      logProbs: each(n => row(found.log_probs.data, n).subarray(0, top || memory.words)),
+      logProbs: each(n => top ? row(found.best.data, n) : row(found.log_probs.data, n).subarray(0, memory.words)),
       tokens: top ? each(n => Array.from(row(found.tokens.data, n), Number)) : null,
       weights: this.attends ? each(n => row(found.weights.data, n)) : null,
       state: this.states.map((_, k) => found[`next.${k}`].data),
