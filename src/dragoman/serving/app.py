@@ -1,7 +1,6 @@
 """The HTTP application: LibreTranslate's routes, ours beside them, and the page."""
 
 import asyncio
-import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from dragoman.serving.gate import LOG, Gate
+from dragoman.serving.gate import Gate
 from dragoman.serving.languages import AUTO, Models
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
@@ -132,15 +131,14 @@ def _add_facts(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
         """Counters of this process, for Prometheus."""
-        return service.metrics.text(service.gauges())
+        return service.numbers()
 
 
 def _add_translation(app: FastAPI, service: Service) -> None:
     """The routes that use a model; each asks for an API key where keys are set."""
-    options, targets = service.options, service.models.targets()
-    written = sorted({target for _, target in service.models.by_pair})
-    named = {"source": sorted(code for code in targets if targets[code]), "target": written}
-    languages = {**named, "source": [AUTO, *named["source"]]}
+    sources, targets = (sorted({*codes}) for codes in zip(*service.models.by_pair, strict=True))
+    named = {"source": sources, "target": targets}
+    languages = {**named, "source": [AUTO, *sources]}
 
     async def read(request: Request, kind: type[Asked]) -> Asked:
         """The fields of a request, which must have a key where keys are set."""
@@ -149,19 +147,12 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         service.require_key(asked.api_key or (token if scheme.lower() == "bearer" else ""))
         return asked
 
-    def log(texts: Any, answer: Any) -> None:
-        if options.log_text:
-            LOG.info("%s", json.dumps({"q": texts, "answer": answer}, ensure_ascii=False))
-
     @app.post(
         "/translate", responses=_ERRORS, openapi_extra=body_schema(TranslateRequest, languages)
     )
     async def translate(request: Request) -> JSONResponse:
         """Translate a text, or a list of texts."""
-        asked = await read(request, TranslateRequest)
-        answer = await service.translate(asked)
-        log(asked.q, answer["translatedText"])
-        return JSONResponse(answer)
+        return JSONResponse(await service.translate(await read(request, TranslateRequest)))
 
     form = body_schema(FileRequest, languages, file=True)
 
@@ -181,7 +172,6 @@ def _add_translation(app: FastAPI, service: Service) -> None:
             raise HTTPException(400, "Invalid request: empty file")
         fields = TranslateRequest(q=text, source=asked.source, target=asked.target)
         answer = await service.translate(fields)
-        log(text, answer["translatedText"])
         data = b64encode(answer["translatedText"].encode()).decode()
         return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
 

@@ -25,14 +25,12 @@ _MOST_DISCARDED = 32_000_000
 """Bytes of a body that is too large which are received, and not kept."""
 _CLIENT_LEFT = 499
 """Status, as nginx has it, of a request whose client left before the answer."""
+_POLICY = b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", _POLICY),
 )
 
 

@@ -38,6 +38,11 @@ class Served:
     card: str
     """The model card, Markdown; empty when there is none."""
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its languages, by the name of their side."""
+        return {"source": self.source, "target": self.target}
+
 
 class Models:
     """The served models by their languages.
@@ -70,9 +75,8 @@ class Models:
         probable, the more bits the language's vocabulary needs for it. Vocabularies of different
         levels (words, characters) compare badly.
         """
-        sources = {s: one.translator.source for (s, t), one in self.by_pair.items()}
-        if target is not None:
-            sources = {s: sources[s] for s, t in self.by_pair if t == target}
+        pairs = [pair for pair in self.by_pair if target in (None, pair[1])]
+        sources = {pair[0]: self.by_pair[pair].translator.source for pair in pairs}
         costs = {source: _cost(tokenizer, text) for source, tokenizer in sources.items()}
         least = min(costs.values(), default=0.0)
         shares = {source: math.exp(least - cost) for source, cost in costs.items()}
@@ -90,10 +94,9 @@ def _cost(tokenizer: Tokenizer, text: str) -> float:
     Vocabularies are in the order of frequency, and by Zipf's law the n-th most frequent token has
     a probability of about 1 / n.
     """
+    lines = text.split("\n") if tokenizer.tags.columns else [text]
     try:
-        ids = np.concatenate(
-            tokenizer.encode(text.split("\n") if tokenizer.tags.columns else [text])
-        )
+        ids = np.concatenate(tokenizer.encode(lines))
     except DataError:  # it lacks the features that this model reads
         return _IMPOSSIBLE
     unknown = 2 * math.log(len(tokenizer)) + 3

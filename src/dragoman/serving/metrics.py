@@ -2,7 +2,6 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
 
 _BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the histogram of seconds."""
@@ -15,20 +14,21 @@ _HELP = {
     "at_work": ("gauge", "Lines that are being searched."),
 }
 
-Sample = tuple[str, dict[str, str], float]
-"""The name of a number, its labels and its value."""
-
 
 class Metrics:
-    """The counters of one process, whose number is a label of each."""
+    """The numbers of one process, which is a label of each."""
 
     def __init__(self) -> None:
-        self._counts: defaultdict[tuple[str, tuple[tuple[str, str], ...]], float]
-        self._counts = defaultdict(float)
+        self._values: defaultdict[str, float] = defaultdict(float)
+        """By name and labels, as they are written."""
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
         """Add ``value`` to a counter."""
-        self._counts[name, tuple(labels.items())] += value
+        self._values[_series(name, labels)] += value
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        self._values[_series(name, labels)] = value
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -39,18 +39,17 @@ class Metrics:
         self.add("request_seconds_sum", seconds, route=route)
         self.add("request_seconds_count", route=route)
 
-    def text(self, gauges: Iterable[Sample]) -> str:
-        """All numbers, with ``gauges`` that are read at this moment."""
-        samples = [(name, dict(labels), value) for (name, labels), value in self._counts.items()]
-        return "\n".join(_lines([*samples, *gauges])) + "\n"
+    def text(self) -> str:
+        """All numbers, as Prometheus reads them."""
+        lines = []
+        for family, (kind, text) in _HELP.items():
+            head = f"dragoman_{family}"
+            lines += [f"# HELP {head} {text}", f"# TYPE {head} {kind}"]
+            lines += [f"{s} {v:.10g}" for s, v in self._values.items() if s.startswith(head)]
+        return "\n".join(lines) + "\n"
 
 
-def _lines(samples: list[Sample]) -> Iterator[str]:
-    for family, (kind, text) in _HELP.items():
-        yield f"# HELP dragoman_{family} {text}"
-        yield f"# TYPE dragoman_{family} {kind}"
-        for name, labels, value in samples:
-            if name.startswith(family):
-                pairs = {**labels, "process": str(os.getpid())}.items()
-                inside = ",".join(f'{key}="{text}"' for key, text in pairs)
-                yield f"dragoman_{name}{{{inside}}} {value:.10g}"
+def _series(name: str, labels: dict[str, str]) -> str:
+    every = {**labels, "process": os.getpid()}
+    inside = ",".join(f'{label}="{text}"' for label, text in every.items())
+    return f"dragoman_{name}{{{inside}}}"

@@ -8,9 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
-_LISTS = ("q", "must", "never")
-"""Fields of a form that may come several times."""
-
 Text = Annotated[str, Field(min_length=1)]
 Prefix = Annotated[str, Field(max_length=500)]  # every token of it is a step of the search
 Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
@@ -94,18 +91,33 @@ async def read_body(request: Request, kind: type[Asked]) -> Asked:
     """The body of a request as JSON, or as a form where its type says so.
 
     Raises:
-        HTTPException: it is neither, or its fields are others than ``kind`` says.
+        HTTPException: it is neither; or a field is missing, or has another type or a value out of
+            range.
     """
     content = request.headers.get("content-type", "").lower()
     if content.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
-        return _checked(_text_fields(await request.form()), kind)
+        fields = _text_fields(await request.form())
+    else:
+        fields = _json_fields(await request.body())
     try:
-        fields = from_json(await request.body(), allow_inf_nan=False)
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "missing" or first["input"] in ("", []):
+            raise HTTPException(400, f"Invalid request: missing {name} parameter") from None
+        raise HTTPException(400, f"Invalid request: {name}: {first['msg']}") from None
+
+
+def _json_fields(body: bytes) -> dict[str, Any]:
+    """The fields of a JSON object that are not null."""
+    try:
+        fields = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise HTTPException(400, f"Invalid request: not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise HTTPException(400, "Invalid request: a JSON object is expected")
-    return _checked({name: v for name, v in fields.items() if v is not None}, kind)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _text_fields(form: FormData) -> dict[str, Any]:
@@ -114,22 +126,6 @@ def _text_fields(form: FormData) -> dict[str, Any]:
     for name in form:
         values = [value for value in form.getlist(name) if not isinstance(value, UploadFile)]
         if values:
-            several = name in _LISTS and (name != "q" or len(values) > 1)
+            several = name in ("must", "never") or (name == "q" and len(values) > 1)
             fields[name] = values if several else values[0]
     return fields
-
-
-def _checked(fields: dict[str, Any], kind: type[Asked]) -> Asked:
-    """Check the fields of a request.
-
-    Raises:
-        HTTPException: one is missing, or has another type or a value out of range.
-    """
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        if fields.get(name) in (None, "", []):
-            raise HTTPException(400, f"Invalid request: missing {name} parameter") from None
-        raise HTTPException(400, f"Invalid request: {name}: {first['msg']}") from None

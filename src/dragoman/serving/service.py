@@ -1,6 +1,7 @@
 """Translates, detects and explains for clients: what the routes do, once a request is read."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +17,9 @@ from dragoman.data.tokenizer import SPACE
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.request import Request
 from dragoman.search.translator import Translation
+from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
-from dragoman.serving.metrics import Metrics, Sample
+from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import TranslateRequest
 from dragoman.serving.streams import BusyError, Streams
@@ -42,10 +44,8 @@ class Service:
 
     def __init__(self, models: Models, options: ServingOptions, metrics: Metrics) -> None:
         self.models, self.options, self.metrics = models, options, metrics
-        self.streams = {
-            pair: Streams(one.translator, limit=options.max_waiting)
-            for pair, one in models.by_pair.items()
-        }
+        limit = options.max_waiting
+        self.streams = {one: Streams(one.translator, limit=limit) for one in models.models}
         self._keys = _read_keys(options)
         self._explainer = ThreadPoolExecutor(1, "explain")
         self._explanations = BoundedSemaphore(_EXPLAINING)
@@ -72,29 +72,29 @@ class Service:
         lines = self.lines(texts)
         detected = [await self._detected(text, asked) for text in texts]
         served = [self.served(language, asked.target) for language, _ in detected]
-        by_model: dict[Served, list[tuple[int, str]]] = {}  # lines with the number of their text
-        for number, one in enumerate(served):
-            by_model.setdefault(one, []).extend((number, line) for line in lines[number])
-        futures = []
+        by_model: dict[Served, list[str]] = {}
+        for one, mine in zip(served, lines, strict=True):
+            by_model.setdefault(one, []).extend(mine)
+        futures: dict[Served, Future[list[Translation]]] = {}
         try:
             for one, mine in by_model.items():
-                futures.append(await self._submit(one, [line for _, line in mine], asked))
-            found = await asyncio.gather(*map(asyncio.wrap_future, futures))
+                futures[one] = await self._submit(one, mine, asked)
+            answers = {one: iter(await asyncio.wrap_future(f)) for one, f in futures.items()}
         finally:
-            for future in futures:
+            for future in futures.values():
                 future.cancel()  # does nothing to one that is done
-        answers: list[list[Translation]] = [[] for _ in texts]
-        for mine, given in zip(by_model.values(), found, strict=True):
-            for (number, _), answer in zip(mine, given, strict=True):
-                answers[number].append(answer)
-        results = [_text(mine, one, asked) for mine, one in zip(answers, served, strict=True)]
-        if asked.source == AUTO:
-            for result, (language, share) in zip(results, detected, strict=True):
-                result["detectedLanguage"] = _language(language, share)
-        if isinstance(asked.q, str):
-            return results[0]
+        results = []
+        for one, mine, (language, share) in zip(served, lines, detected, strict=True):
+            results.append(_text([next(answers[one]) for _ in mine], one, asked))
+            if asked.source == AUTO:
+                results[-1]["detectedLanguage"] = _language(language, share)
         names = dict.fromkeys(name for result in results for name in result)
-        return {name: [result.get(name) for result in results] for name in names}
+        every = {name: [result.get(name) for result in results] for name in names}
+        answer = results[0] if isinstance(asked.q, str) else every
+        if self.options.log_text:
+            told = {"q": asked.q, "answer": answer["translatedText"]}
+            LOG.info("%s", json.dumps(told, ensure_ascii=False))
+        return answer
 
     def lines(self, texts: Sequence[str]) -> list[list[str]]:
         """The lines of each text.
@@ -145,13 +145,12 @@ class Service:
         except UsageError as error:  # its place may be a path: it stays here
             raise HTTPException(400, f"{error.cause} ({error.cure})") from None
 
-    def gauges(self) -> list[Sample]:
-        """How many lines wait, and how many are being searched, by model."""
-        return [
-            (name, {"source": source, "target": target}, value)
-            for (source, target), streams in self.streams.items()
-            for name, value in (("waiting", streams.waiting), ("at_work", streams.at_work))
-        ]
+    def numbers(self) -> str:
+        """What was done, and how many lines wait and are searched, in Prometheus' format."""
+        for one, streams in self.streams.items():
+            self.metrics.set("waiting", streams.waiting, **one.labels)
+            self.metrics.set("at_work", streams.at_work, **one.labels)
+        return self.metrics.text()
 
     def close(self) -> None:
         """Return when all that was taken is answered."""
@@ -168,8 +167,7 @@ class Service:
     async def _submit(
         self, one: Served, lines: Sequence[str], asked: TranslateRequest
     ) -> Future[list[Translation]]:
-        options, streams = _search_options(one, asked), self.streams[one.source, one.target]
-        must, never = tuple(asked.must), tuple(asked.never)
+        options, must, never = _search_options(one, asked), tuple(asked.must), tuple(asked.never)
         requests = [Request(line, asked.prefix, must, never) for line in lines]
 
         def check() -> None:
@@ -179,14 +177,13 @@ class Service:
         try:
             if asked.prefix or must or never or one.translator.source.tags.columns:
                 await run_in_threadpool(check)
-            future = streams.submit(requests, options)
+            future = self.streams[one].submit(requests, options)
         except UsageError as error:
             raise HTTPException(400, f"Invalid request: {error}") from None
         except BusyError:
             raise too_many() from None
-        labels = {"source": one.source, "target": one.target}
-        self.metrics.add("lines_total", len(lines), **labels)
-        self.metrics.add("characters_total", sum(map(len, lines)), **labels)
+        self.metrics.add("lines_total", len(lines), **one.labels)
+        self.metrics.add("characters_total", sum(map(len, lines)), **one.labels)
         return future
 
 
@@ -215,15 +212,13 @@ def _search_options(one: Served, asked: TranslateRequest) -> SearchOptions:
     Raises:
         HTTPException: the beam, or the number of alternatives, is too large.
     """
-    options, most = one.search, max(WIDEST, one.search.beam)
-    beam = asked.beam or max(options.beam, asked.alternatives + 1)
-    if asked.alternatives >= (asked.beam or most):
-        cause = f"alternatives: at most {(asked.beam or most) - 1} can be had"
-    elif beam > most:
-        cause = f"beam: at most {most} can be had"
-    else:
-        return replace(options, beam=beam, n_best=beam if asked.alternatives else 1)
-    raise HTTPException(400, f"Invalid request: {cause}")
+    options, most, others = one.search, max(WIDEST, one.search.beam), asked.alternatives
+    beam = asked.beam or max(options.beam, others + 1)
+    limits = {"alternatives": (others, (asked.beam or most) - 1), "beam": (beam, most)}
+    for name, (size, limit) in limits.items():
+        if size > limit:
+            raise HTTPException(400, f"Invalid request: {name}: at most {limit} can be had")
+    return replace(options, beam=beam, n_best=beam if others else 1)
 
 
 def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) -> dict[str, Any]:
@@ -232,24 +227,22 @@ def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) 
     Raises:
         HTTPException: the model has no confidence, which the request asks for.
     """
-    result: dict[str, Any] = {"translatedText": "\n".join(answer.text for answer in answers)}
-    if asked.alternatives:
-        most = min(asked.alternatives + 1, max(len(answer.texts) for answer in answers))
-        result["alternatives"] = [
-            "\n".join(a.texts[n] if n < len(a.texts) else a.text for a in answers)
-            for n in range(1, most)
-        ]
+    result: dict[str, Any] = {}
+    most = max(1, min(asked.alternatives + 1, max(len(answer.texts) for answer in answers)))
+    texts = [
+        "\n".join(a.texts[n] if n < len(a.texts) else a.text for a in answers) for n in range(most)
+    ]
     if one.confidence is not None:
         sure = min(map(one.confidence.of, answers))  # a text is as sure as its least sure line
         result["confidence"] = round(sure, 4)
         if asked.min_confidence is not None:
             result["unsure"] = sure < asked.min_confidence
-            if result["unsure"]:
-                result["translatedText"] = ""
-            if result["unsure"] and asked.alternatives:
-                result["alternatives"] = []
+            texts = [""] if result["unsure"] else texts
     elif asked.min_confidence is not None:
         raise HTTPException(400, "Invalid request: min_confidence: this model has no confidence")
+    result["translatedText"] = texts[0]
+    if asked.alternatives:
+        result["alternatives"] = texts[1:]
     if unmet := [word for answer in answers for word in answer.unmet]:
         result["unmet"] = unmet
     if asked.alignment:

@@ -86,10 +86,9 @@ class Streams:
         job = _Job(requests)
         with self._changed:
             stream = self._streams.get(options)
-            busy = sum(1 for one in self._streams.values() if one.jobs or one.at_work)
-            if self._closed or self.waiting >= self.limit:
-                raise BusyError
-            if busy >= BUSY_STREAMS and not (stream and (stream.jobs or stream.at_work)):
+            busy = [one for one in self._streams.values() if one.jobs or one.at_work]
+            too_various = stream not in busy and len(busy) >= BUSY_STREAMS
+            if self._closed or self.waiting >= self.limit or too_various:
                 raise BusyError
             if stream is None:
                 stream = self._streams[options] = _Stream(options)
@@ -132,18 +131,15 @@ class Streams:
         Ends when the stream shall end.
         """
         while True:
-            while (item := self._take(stream)) is None:
-                if stream.at_work:
-                    yield None
-                    continue
-                with self._changed:
-                    if not stream.jobs:
-                        self._changed.wait_for(lambda: stream.jobs or self._closed, _LINGER)
-                    if not stream.jobs:
-                        del self._streams[stream.options]
-                        self._changed.notify_all()
-                        return
-            yield item
+            item = self._take(stream)
+            if item is not None or stream.at_work:
+                yield item
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda: stream.jobs or self._closed, _LINGER)
+                if not stream.jobs:
+                    del self._streams[stream.options]
+                    return
 
     def _take(self, stream: _Stream) -> tuple[tuple[_Job, int], Request] | None:
         """The next request of the next client who still waits; None when there is none."""
