@@ -23,8 +23,6 @@ from dragoman.serving.options import ServingOptions
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from dragoman.api import Model
-
 _FAILED = 3
 """Exit code of a worker that could not start: uvicorn then starts no other."""
 
@@ -59,8 +57,7 @@ def main(asked: Serve, given: Given) -> int:
 
     from dragoman.serving.gate import Protocol
 
-    names = [path.resolve().name for path in asked.paths]
-    pairs = [f"{one} to {other}" for one, other in language_codes(asked.languages, names)]
+    pairs = [f"{source} to {target}" for _, source, target in _directions(asked)]
     listening = _listen(asked.host, asked.port)
     address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}/"
     ready = f"{address} translates {', '.join(pairs)} (Ctrl-C stops)"
@@ -93,8 +90,7 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: the host is none of this machine's, or the port is taken.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
@@ -118,15 +114,9 @@ def _worker(asked: Serve, ready: str) -> FastAPI:
 
 def _app(asked: Serve, ready: str) -> FastAPI:
     """The application with its models loaded."""
-    from dragoman.api import load  # torch only now
     from dragoman.serving.app import build_app
 
-    names = [path.resolve().name for path in asked.paths]
-    codes = language_codes(asked.languages, names)
-    models = [
-        _served(load(path, device=asked.device), name, *pair)
-        for path, name, pair in zip(asked.paths, names, codes, strict=True)
-    ]
+    models = [_served(asked, *one) for one in _directions(asked)]
     app = build_app(Models(models), asked.serving)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     sys.stdout.write(f"dragoman serve: {ready}\n")  # at once: workers share the output
@@ -134,13 +124,23 @@ def _app(asked: Serve, ready: str) -> FastAPI:
     return app
 
 
-def _served(model: Model, name: str, source: str, target: str) -> Served:
+def _directions(asked: Serve) -> list[tuple[Path, str, str]]:
+    """Each model's folder with its source and its target language."""
+    codes = language_codes(asked.languages, [path.resolve().name for path in asked.paths])
+    return [(path, *pair) for path, pair in zip(asked.paths, codes, strict=True)]
+
+
+def _served(asked: Serve, path: Path, source: str, target: str) -> Served:
+    """A loaded model as the server takes it."""
+    from dragoman.api import load  # torch only now
+
+    model = load(path, device=asked.device)
     translator, search = model.translator({})
     card = model.folder.path / CARD
     return Served(
         source=source,
         target=target,
-        name=name,
+        name=path.resolve().name,
         translator=translator,
         search=search,
         confidence=model.confidence,
