@@ -97,30 +97,21 @@ def export(
     """
     from dragoman.data.corpus import Corpus
     from dragoman.export.bundle import export_bundle, require_replaceable
-    from dragoman.export.parity import parity
 
     require_replaceable(Path(out), zipped=zipped)
     model = load(folder)
     loaded = model.torch_folder("exported")
     corpus = loaded.path / CORPUS / TRAIN  # a folder of one seed has it in seed-1
-    reference = Model(loaded)
     some = model.examples(pairs)
     texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
     training = Corpus(corpus) if shortlist and corpus.exists() else None
-
-    def check(bundle: RuntimeFolder) -> dict[str, Any]:
-        plain, options = Model(bundle).translator({"shortlist": False, "int8": False})
-        limited, _ = Model(bundle).translator({"shortlist": True, "int8": False})
-        found = None if training is None else limited
-        torchs, _ = reference.translator({"int8": False})
-        return parity(torchs, plain, found, texts, options, int8=int8)
-
     assert isinstance(model.folder, RuntimeFolder)
     return export_bundle(
         model.folder,
         Path(out),
-        pairs=None if training is None else map(training.pair, range(len(training))),
-        check=check,
+        reference=Model(loaded).translator({"int8": False})[0],
+        pairs=texts,
+        training=None if training is None else map(training.pair, range(len(training))),
         int8=int8,
         zipped=zipped,
         licence=licence,

@@ -3,7 +3,7 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import Ids
 from dragoman.errors import OptionError
-from dragoman.export.parity import shortlist_agrees
+from dragoman.export.parity import parity, shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.files import replacing
 from dragoman.layout import (
@@ -34,16 +34,17 @@ from dragoman.runtime.bundle import digest
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.runtime.sessions import graphs
 from dragoman.runtime.weights import Weights, quantized
-
-Check = Callable[[RuntimeFolder], dict[str, Any]]
+from dragoman.search.batched import BatchedScorer
+from dragoman.search.translator import Translator
 
 
 def export_bundle(
     folder: RuntimeFolder,
     out: Path,
     *,
-    pairs: Iterable[tuple[Source, Ids]] | None,
-    check: Check,
+    reference: Translator,
+    pairs: Sequence[tuple[str, str]],
+    training: Iterable[tuple[Source, Ids]] | None,
     int8: bool = False,
     zipped: bool = False,
     licence: str = "",
@@ -53,20 +54,23 @@ def export_bundle(
     Args:
         folder: the model folder.
         out: the bundle, a folder or a file.
-        pairs: training pairs, from which the shortlist is learned; None: no shortlist.
-        check: measures the written bundle; what it returns is kept in the bundle. It raises an
-            error where the bundle says too much else.
+        reference: translates with the model folder in torch.
+        pairs: of text, on which the written bundle is compared with ``reference``.
+        training: training pairs, from which the shortlist is learned; None: no shortlist.
         int8: store weights in 8 bits.
         zipped: write one zip file.
         licence: under which the model may be used, for its users.
 
     Returns:
         What the bundle says of itself.
+
+    Raises:
+        DataError: its outputs differ too much from the folder's.
     """
     config, source, target = _without_paths(folder.config), folder.source, folder.target
     tensors, sizes = folder.weights.tensors, (len(source), len(target))
     tensors = quantized(tensors) if int8 else dict(tensors)
-    shortlist = None if pairs is None else learn_shortlist(pairs, sizes)
+    shortlist = None if training is None else learn_shortlist(training, sizes)
     with _new_folder(out, zipped) as aside:
         save_setup(aside, config, source, target)
         place = aside / WEIGHTS
@@ -84,7 +88,10 @@ def export_bundle(
         facts["files"] = {path.name: digest(path) for path in sorted(aside.iterdir())}
         told = aside / BUNDLE
         told.write_text(json.dumps(facts, indent=1), "utf-8")
-        facts["parity"] = check(load_runtime(aside))
+        bundle = load_runtime(aside)
+        plain = _translator(bundle, shortlist=False)
+        limited = None if shortlist is None else _translator(bundle, shortlist=True)
+        facts["parity"] = parity(reference, plain, limited, pairs, config.search, int8=int8)
         if shortlist is not None and not shortlist_agrees(facts["parity"]):
             config = replace(config, search=replace(config.search, shortlist=False))
             save_setup(aside, config, source, target)
@@ -103,6 +110,12 @@ def _without_paths(config: Config) -> Config:
         training=replace(config.training, start_from="", freeze=False),
         search=replace(config.search, int8=False),
     )
+
+
+def _translator(bundle: RuntimeFolder, *, shortlist: bool) -> Translator:
+    scorer = BatchedScorer(bundle.network(int8=False, shortlist=shortlist))
+    longest = bundle.config.source.max_tokens
+    return Translator(scorer, bundle.source, bundle.target, longest=longest)
 
 
 def require_replaceable(out: Path, *, zipped: bool) -> None:
@@ -126,13 +139,9 @@ def _new_folder(out: Path, zipped: bool) -> Iterator[Path]:
         with replacing(out, folder=True) as aside:
             yield aside
         return
-    with TemporaryDirectory(prefix="dragoman-") as folder:
+    with replacing(out) as aside, TemporaryDirectory(prefix="dragoman-") as folder:
         yield Path(folder)
-        _zip(Path(folder), out)
-
-
-def _zip(folder: Path, out: Path) -> None:
-    """Pack the files of ``folder``; equal files make equal archives."""
-    with replacing(out) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as file:
-        for path in sorted(folder.iterdir()):
-            file.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+        with zipfile.ZipFile(aside, "w") as file:
+            for path in sorted(Path(folder).iterdir()):
+                nameless = zipfile.ZipInfo(path.name)  # without a date: equal files, equal archives
+                file.writestr(nameless, path.read_bytes(), zipfile.ZIP_DEFLATED)

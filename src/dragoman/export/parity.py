@@ -43,10 +43,8 @@ def parity(
         DataError: the differences are too large; the message holds the figure.
     """
     greedy = replace(options, beam=1, n_best=1, temperature=0.0, int8=False)
-    sources, references = (
-        [s for s, _ in pairs],
-        [(reference.target.normalize(t),) for _, t in pairs],
-    )
+    sources = [source for source, _ in pairs]
+    references = [(reference.target.normalize(target),) for _, target in pairs]
     steps = [
         np.array([step for one in each.score(pairs, greedy) for step in one.hypothesis.steps])
         for each in (reference, bundle)

@@ -47,12 +47,10 @@ def checked_facts(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError("is missing or damaged", place=str(place), cure=AGAIN) from error
     wanted = {*BUNDLE_NEEDS, *((SHORT_DECODER, SHORTLIST) if SHORT_DECODER in files else ())}
-    for what, names in (
-        ("does not tell", wanted - files.keys()),
-        ("tells of", files.keys() - wanted - {*BUNDLE_MAY_HAVE}),
-    ):
-        for name in sorted(names):
-            raise FolderError(f"{what} {name!r}", place=str(place), cure=AGAIN)
+    foreign = files.keys() - wanted - {*BUNDLE_MAY_HAVE}
+    for name in sorted(foreign | (wanted - files.keys())):
+        what = "tells of" if name in foreign else "does not tell"
+        raise FolderError(f"{what} {name!r}", place=str(place), cure=AGAIN)
     for name, expected in files.items():
         file = path / name
         if not file.is_file() or file.is_symlink():
