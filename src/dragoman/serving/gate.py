@@ -32,6 +32,7 @@ _HEADERS = (
     (b"cache-control", b"no-cache"),
     (b"content-security-policy", _POLICY),
 )
+"""Headers of every answer: the page loads nothing from other hosts, and no other page frames it."""
 
 
 class Protocol(H11Protocol):

@@ -13,6 +13,7 @@ _HELP = {
     "waiting": ("gauge", "Lines that no search has begun."),
     "at_work": ("gauge", "Lines that are being searched."),
 }
+"""Kind and meaning of each number."""
 
 
 class Metrics:
@@ -50,6 +51,7 @@ class Metrics:
 
 
 def _series(name: str, labels: dict[str, str]) -> str:
+    """The name of a number with its labels, as Prometheus reads it."""
     every = {**labels, "process": os.getpid()}
     inside = ",".join(f'{label}="{text}"' for label, text in every.items())
     return f"dragoman_{name}{{{inside}}}"
