@@ -112,8 +112,10 @@ class Graph:
         offsets = (getattr(one, "offset", 0) for one in self._weights.values())  # of a memory map
         tensors = map(onnx_file.tensor, self._weights, self._weights.values(), offsets)
         constants = (onnx_file.tensor(*one) for one in self._constants.values())
-        ends = ({n: k for n, k in kinds.items() if n in self._known} for kinds in (inputs, outputs))
-        whole = onnx_file.graph(self._nodes, *ends, [*tensors, *constants])
+        entering, leaving = (
+            {n: k for n, k in kinds.items() if n in self._known} for kinds in (inputs, outputs)
+        )
+        whole = onnx_file.graph(self._nodes, entering, leaving, [*tensors, *constants])
         return File(onnx_file.model(whole), self._weights)
 
     def _constant(self, values: Array | np.generic) -> Value:

@@ -97,9 +97,10 @@ def scan(g: Graph, layer: Layer, x: Value, lengths: Value) -> list[Value]:
     """
     held = [_operand(g, layer, which) for which in ("weight_input", "weight_hidden")]
     bias, given = layer.bias(g), {}
-    inner = [g("Mul", bias, np.float32(0))]
+    zero = g("Mul", bias, np.float32(0))
+    inner = [zero]
     if layer.cell == "gru":
-        inner = [g.split(*inner, 3)[0]] * 2 + [layer.bias_new(g)]
+        inner = [g.split(zero, 3)[0]] * 2 + [layer.bias_new(g)]
         given = {"linear_before_reset": 1}
     held.append(g("Concat", _in_order(g, layer, bias), *inner, axis=1))
     found = g.several(

@@ -79,11 +79,11 @@ class Service:
         try:
             for one, mine in by_model.items():
                 futures[one] = await self._submit(one, mine, asked)
-            answers = {one: iter(await asyncio.wrap_future(f)) for one, f in futures.items()}
+            found = {one: await asyncio.wrap_future(future) for one, future in futures.items()}
         finally:
             for future in futures.values():
                 future.cancel()  # does nothing to one that is done
-        results = []
+        answers, results = {one: iter(given) for one, given in found.items()}, []
         for one, mine, (language, share) in zip(served, lines, detected, strict=True):
             results.append(_text([next(answers[one]) for _ in mine], one, asked))
             if asked.source == AUTO:
