@@ -53,6 +53,14 @@ def xliff(rows: Rows) -> str:
     )
 
 
+def po(rows: Rows) -> str:
+    def quoted(text: str) -> str:
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    head = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n\n'
+    return head + "".join(f"msgid {quoted(a)}\nmsgstr {quoted(b)}\n\n" for a, b in rows)
+
+
 def delimited(rows: Rows, head: Sequence[str] = (), delimiter: str = ",") -> str:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter)
@@ -122,6 +130,7 @@ FORMATS: dict[str, tuple[str, Callable[[Rows], str | bytes]]] = {
     "Arrow stream": ("p.arrow", lambda rows: arrow_stream(nested_table(rows))),
     "TMX": ("p.tmx", tmx),
     "XLIFF": ("p.xlf", xliff),
+    "PO": ("p.po", po),
     "Anki": ("p.txt", anki),
     "UTF-16": ("p.txt", lambda rows: "".join(f"{a}\t{b}\r\n" for a, b in rows).encode("utf-16")),
     "carriage returns": ("p.tsv", lambda rows: "".join(f"{a}\t{b}\r" for a, b in rows)),

@@ -433,6 +433,36 @@ def test_xml_that_is_refused(tmp_path: Path, content: str, said: str) -> None:
     refused(said, write(tmp_path, content, "p.tmx"))
 
 
+# -- PO --------------------------------------------------------------------------------------------
+
+
+def test_messages_of_programs(tmp_path: Path) -> None:
+    content = (
+        'msgid ""\nmsgstr ""\n"Language: de\\n"\n\n'
+        '# a comment\n#: main.c:7\nmsgctxt "menu"\nmsgid "Save \\"as\\"\\t"\n"..."\n'
+        'msgstr "Speichern"\n" unter\\n"\n'
+        'msgid "one file"\nmsgid_plural "%d files"\nmsgstr[0] "eine Datei"\n'
+        'msgstr[1] "%d Dateien"\n'
+        'msgid "a day"\nmsgid_plural "%d days"\nmsgstr[0] "%d 日"\n\n'
+        '#, c-format, fuzzy\n#| msgid "old"\nmsgid "fuzzy"\nmsgstr "unscharf"\n\n'
+        'msgid "open"\nmsgstr ""\n#~ msgid "gone"\n#~ msgstr "weg"\nstray\n'
+    )
+    pairs, notes, faults = read(write(tmp_path, content, "de.po"), options=LENIENT)
+    assert notes == ["reads as: PO"]
+    assert pairs == [
+        ('Save "as" ...', "Speichern unter ", 7),
+        ("one file", "eine Datei", 12),
+        ("%d files", "%d Dateien", 12),
+        ("%d days", "%d 日", 16),
+    ]
+    assert faults == [
+        "de.po:22: the translation is marked as fuzzy",
+        "de.po:29: neither a keyword nor text in quotes",
+        "de.po:25: the target is empty",
+    ]
+    assert read(write(tmp_path, content[30:], "messages"), options=LENIENT)[1] == ["reads as: PO"]
+
+
 # -- what is no file of pairs ----------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ class Range:
 
 
 Auto = Literal["auto"]
-Format = Literal["auto", "tsv", "csv", "aligned", "jsonl", "json", "table", "xml", "anki"]
+Format = Literal["auto", "tsv", "csv", "aligned", "jsonl", "json", "table", "xml", "po", "anki"]
 Casing = Literal["auto", "plain", "turkish", "greek", "lithuanian"]
 Count = Annotated[int, Range(0)]
 PositiveCount = Annotated[int, Range(1)]
@@ -55,7 +55,7 @@ class ReadingOptions:
     tsv is columns of plain text; csv is columns that may be quoted; aligned
     is two files, line n of one belongs to line n of the other; jsonl is one
     JSON object a line; json is an array of objects; table is Parquet or
-    Arrow; xml is TMX or XLIFF."""
+    Arrow; xml is TMX or XLIFF; po is gettext's translations of a program."""
     columns: Annotated[tuple[int | str, int | str], Range(1)] = (1, 2)
     """tsv, csv, anki: the columns of source and target, counted from 1, or
     their names in the first line; other columns are not read. The same

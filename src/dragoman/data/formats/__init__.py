@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from dragoman.config.options import DataOptions
-from dragoman.data.formats import aligned, anki, columns, markup, objects, tables
+from dragoman.data.formats import aligned, anki, columns, markup, objects, po, tables
 from dragoman.data.pairs import Faults, Record
 from dragoman.data.streams import Opened
 from dragoman.errors import OptionError
@@ -16,6 +16,7 @@ Rows = Callable[[Opened, DataOptions, Faults], Iterator[Record]]
 FORMATS: dict[str, tuple[Recognise, Rows]] = {
     "table": (tables.recognise, tables.rows),
     "xml": (markup.recognise, markup.rows),
+    "po": (po.recognise, po.rows),
     "anki": (anki.recognise, anki.rows),
     "jsonl": (objects.recognise_lines, objects.line_rows),
     "json": (objects.recognise_array, objects.array_rows),
