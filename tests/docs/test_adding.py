@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,8 +27,12 @@ def apply(text: str, change: str) -> str:
     before, after = (
         "".join(f"{line}\n" for mark, line in lines if mark in marks) for marks in (" -", " +")
     )
-    assert text.count(f"\n{before}") == 1, f"not once in the code:\n{before}"
-    return text.replace(f"\n{before}", f"\n{after}")
+    pattern = re.compile("^" + re.escape(before).replace(r"\.\.\.", "(.*)"), re.MULTILINE)
+    found = list(pattern.finditer(text))
+    assert len(found) == 1, f"{len(found)} times in the code:\n{before}"
+    for rest in found[0].groups():
+        after = after.replace("...", rest, 1)
+    return text[: found[0].start()] + after + text[found[0].end() :]
 
 
 @pytest.fixture
