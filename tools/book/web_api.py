@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 Tree = dict[str, Any]
@@ -11,25 +12,13 @@ Tree = dict[str, Any]
 def document() -> Tree:
     """The OpenAPI document of a server of one model."""
     from dragoman.serving.app import build_app
-    from dragoman.serving.languages import Models
+    from dragoman.serving.languages import Models, Served
     from dragoman.serving.options import ServingOptions
 
-    return build_app(Models([_no_model()]), ServingOptions()).openapi()
-
-
-def _no_model() -> Any:
-    from types import SimpleNamespace
-
-    return SimpleNamespace(
-        source="fr",
-        target="en",
-        name="fra-eng",
-        translator=None,
-        search=None,
-        confidence=None,
-        explain=None,
-        card="",
-    )
+    none: Any = None  # a model is asked for nothing but its languages
+    facts = {"source": "fr", "target": "en", "name": "fra-eng", "card": ""}
+    rest = {one.name: none for one in fields(Served) if one.name not in facts}
+    return build_app(Models([Served(**facts, **rest)]), ServingOptions()).openapi()
 
 
 def reference() -> str:
