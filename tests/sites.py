@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 import torch
 
-from dragoman.api import export_site
 from dragoman.config.options import Config, ModelOptions, SearchOptions, SideOptions
 from dragoman.data.setup import save_setup
 from dragoman.data.tokenizer import EOS
@@ -28,6 +27,7 @@ from dragoman.evaluation.confidence import Confidence
 from dragoman.export.web import PACKAGE, RUNTIME, VERSION
 from dragoman.model.build import build_model
 from dragoman.model.folder import save_weights
+from dragoman.publish import export_site
 
 WORDS = [f"w{i}" for i in range(90)]
 PAIRS = [(" ".join(WORDS[i : i + 5]), " ".join(WORDS[i + 2 : i + 6])) for i in range(0, 60, 7)]

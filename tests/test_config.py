@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.config.options import Config, ModelOptions, seconds
+from dragoman.config.options import Config, ModelOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat, from_toml, merge, to_toml
+from dragoman.config.values import seconds
 from dragoman.errors import OptionError
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.api import export, load
+from dragoman.api import load
 from dragoman.cli import main
 from dragoman.config.options import DataOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import DataError
+from dragoman.publish import export
 from dragoman.search.request import Request
 from dragoman.serving.languages import Models
 from served import served, serving

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dragoman.api import export_site, load
+from dragoman.api import load
 from dragoman.cli import main
 from dragoman.config.options import SideOptions
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.export.web import RUNTIME, VERSION, read_runtime
+from dragoman.publish import export_site
 from sites import PAIRS, SURE, WORDS, in_node, made_site, save_folder
 
 TEXTS = [

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from dragoman.errors import DataError, DragomanError
-from dragoman.inspection.attention_map import AttentionMap, draw_maps, save_picture
+from dragoman.inspection.attention_map import AttentionMap, draw_maps
 
 
 def draw_attention(source: list[str], target: list[str], weights: Any, path: Path) -> list[str]:
@@ -91,12 +92,15 @@ def test_characters_that_the_font_lacks_are_warned_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("no font cache"), RuntimeError("no font cache")])
-def test_what_matplotlib_raises_is_said_in_one_line(tmp_path: Path, error: Exception) -> None:
-    def draw() -> Any:
+def test_what_matplotlib_raises_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
         raise error
 
+    monkeypatch.setattr(Figure, "subplots", fails)
     with pytest.raises(DragomanError, match=r"p\.png: cannot be drawn: no font cache") as caught:
-        save_picture(draw, tmp_path / "p.png")
+        draw_attention(["a"], ["b"], np.eye(2, dtype=np.float32), tmp_path / "p.png")
     assert caught.value.exit_code == 1 and not list(tmp_path.iterdir())
 
 

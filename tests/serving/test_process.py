@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.api import export
 from dragoman.cli import main
+from dragoman.publish import export
 from served import LINE, process, save_tiny_folder
 
 pytestmark = pytest.mark.slow

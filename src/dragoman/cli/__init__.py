@@ -32,7 +32,7 @@ VERBS = {
     "bench": "measure how fast this machine trains, by batch size",
     "explain": "follow one sentence through a model, with every value",
     "runs": "runs side by side: state, cost, scores, options that differ",
-    "data": "list or write the sample corpora",
+    "data": "list the corpora, write a sample, or download one that others publish",
 }
 
 _ABOUT = """Dragoman trains small sequence-to-sequence models from a file of text pairs.

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Inputs, OutputFile
-from dragoman.config.options import Config, DataOptions, Range, ReadingOptions
+from dragoman.config.options import Config, DataOptions, ReadingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat
+from dragoman.config.values import Range
 from dragoman.errors import OptionError
 
 

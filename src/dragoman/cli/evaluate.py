@@ -16,7 +16,8 @@ from rich.text import Text
 from dragoman.cli import say
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFile
-from dragoman.config.options import Count, ReadingOptions, SearchOptions
+from dragoman.config.options import ReadingOptions, SearchOptions
+from dragoman.config.values import Count
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 from dragoman.runs.scores import number_text

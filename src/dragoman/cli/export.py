@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dragoman.api import export, export_site
 from dragoman.cli import say
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFolder
-from dragoman.config.options import PositiveCount
+from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
 from dragoman.export.web import PACKAGE
+from dragoman.publish import export, export_site
 from dragoman.serving.languages import language_codes
 
 

@@ -43,8 +43,7 @@ def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Gi
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            about = inspect.getdoc(command)
-            asked = tyro.cli(command, prog=program, description=about, args=whole)
+            asked = tyro.cli(command, prog=program, description=inspect.getdoc(command), args=whole)
     except SystemExit as end:
         if not end.code:  # help was asked for
             raise

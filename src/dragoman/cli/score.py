@@ -45,8 +45,7 @@ def main(asked: Score, given: Given) -> int:
     pairs = list(read_pairs(asked.pairs, reading, faults))
     for note in (*faults.notes, *faults.summary()):
         say("score", note)
-    texts = [(pair.source, pair.target) for pair in pairs]
-    scored = model.score(texts, **given.get("search", {}))
+    scored = model.score([(pair.source, pair.target) for pair in pairs], **given.get("search", {}))
     answers = dict(zip((pair.record for pair in pairs), scored, strict=True))
     for record in range(1, faults.lines + 1):
         print(_shown(answers[record], asked.json) if record in answers else "")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from dragoman.cli.parse import Given
-from dragoman.config.options import Range
+from dragoman.config.values import Range
 from dragoman.errors import DragomanError, OptionError
 from dragoman.layout import CARD
 from dragoman.serving.languages import Models, Served, language_codes

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from dragoman.cli.parse import AllOptions, Given, training_options
 from dragoman.cli.paths import Inputs, OutputFolder
-from dragoman.config.options import Config, PositiveCount
+from dragoman.config.options import Config
+from dragoman.config.values import PositiveCount
 
 if TYPE_CHECKING:
     from dragoman.training.run import Outcome

@@ -16,7 +16,8 @@ from dragoman.cli import say
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
 from dragoman.cli.requests import read_request
-from dragoman.config.options import Range, SearchOptions
+from dragoman.config.options import SearchOptions
+from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import STDIN, place
 from dragoman.errors import DragomanError, OptionError, UsageError
@@ -86,7 +87,7 @@ def main(asked: Translate, given: Given) -> int:
     model = load(asked.folder, *asked.others, device=asked.device)
     if asked.min_confidence is not None and model.confidence is None:
         cause = f"{asked.folder} has no confidence.json, which is fitted to held-out pairs"
-        cure = "train or average a run with at least 50 pairs held out"
+        cure = "train a model with at least 50 pairs held out"
         if model.others:
             cause = "an ensemble has no confidence: confidence.json is fitted to one model"
             cure = "translate with one model"
@@ -115,10 +116,9 @@ def main(asked: Translate, given: Given) -> int:
     if asked.alignments is not None:
         write_text(asked.alignments, "".join(links))
     if cut:
-        lines = (
-            f"line {cut[0]}" if len(cut) == 1 else f"{len(cut)} lines, the first of them {cut[0]}"
-        )
-        _say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
+        lines = "line" if len(cut) == 1 else f"{len(cut)} lines, the first of them"
+        cure = "--max-added or --max-ratio raises it"
+        _say(f"the length limit cut the output of {lines} {cut[0]} ({cure})")
     return 1 if wrong else 0
 
 

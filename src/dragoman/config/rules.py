@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
-from dragoman.config.options import Config, Range, seconds
+from dragoman.config.options import Config
+from dragoman.config.values import Range, seconds
 from dragoman.errors import OptionError
 
 

@@ -64,8 +64,7 @@ def from_toml(path: Path) -> Config:
     version = tree.pop("format", "1")  # read first: other formats may have other options
     if version != FORMAT:
         cause = f"has format {version!r}, this version reads {FORMAT!r}"
-        cure = "use the version of Dragoman that wrote it"
-        raise FolderError(cause, place=place, cure=cure)
+        raise FolderError(cause, place=place, cure="use the version of Dragoman that wrote it")
     return merge(Config(), tree, place=place)
 
 

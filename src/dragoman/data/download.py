@@ -122,5 +122,4 @@ def _naming(url: str) -> Iterator[None]:
         raise DragomanError(cause, place=url, cure="is there a network?") from error
     except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
         cause = f"broke off: {error or 'no bytes came'}"
-        cure = "the same command goes on from there"
-        raise DragomanError(cause, place=url, cure=cure) from error
+        raise DragomanError(cause, place=url, cure="the same command goes on from there") from error

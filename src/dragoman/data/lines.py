@@ -8,14 +8,17 @@ aligned files out of step.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from dragoman.config.options import ReadingOptions
 from dragoman.data.pairs import Fault, Text
 from dragoman.data.streams import STDIN, Opened, opened, place, require, unreadable
 
+Item = TypeVar("Item")
 BLOCK = 1 << 16
 """Bytes that are read at a time of a line that is too long."""
 LINE_END = re.compile("\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
@@ -45,6 +48,13 @@ def fingerprint(files: Sequence[Path]) -> str:
         except OSError as error:
             raise unreadable(file, error) from error
     return digest.hexdigest()
+
+
+def blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield ``items`` in lists of ``size``; the last may be shorter."""
+    remaining = iter(items)
+    while block := list(islice(remaining, size)):
+        yield block
 
 
 def read_lines(

@@ -16,11 +16,12 @@ import numpy as np
 from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.data.corpus import Corpus, Example, write_corpus
+from dragoman.data.lines import blocks
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
 from dragoman.data.streams import require
-from dragoman.data.text import HELD_OUT, LEFT_OUT, TRAIN, chunks, store_text
+from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, TRAIN, store_text
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
 from dragoman.data.vocabulary import build_normalizer
@@ -148,6 +149,6 @@ def encode(pairs: Iterable[Pair], tokenizers: list[Tokenizer], *, copy: bool) ->
         tokenizers: of source and target.
         copy: encode for a copying model.
     """
-    for chunk in chunks(pairs):
+    for chunk in blocks(pairs, CHUNK):
         texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
         yield from zip(chunk, *encode_pairs(*texts, tokenizers, copy=copy), strict=True)

@@ -5,22 +5,21 @@ The file of pairs may be larger than memory, and standard input can be read only
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.config.options import Config, SideOptions
+from dragoman.data.lines import blocks
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tags import Tags, column_tags, find_tags
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
-Row = TypeVar("Row")
 Cells = tuple[Any, ...]
 """A row of an Arrow file."""
 CHUNK = 8192
@@ -92,7 +91,7 @@ def write_pairs(pairs: Iterable[Pair], path: Path) -> Iterator[list[Cells]]:
 def write_rows(rows: Iterable[Cells], path: Path, schema: Any) -> Iterator[list[Cells]]:
     """Write rows to the new Arrow file ``path``; yields each chunk once it is written."""
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for chunk in chunks(rows):
+        for chunk in blocks(rows, CHUNK):
             writer.write_batch(pa.record_batch(list(zip(*chunk, strict=True)), schema=schema))
             yield chunk
 
@@ -101,13 +100,6 @@ def open_batches(path: Path) -> list[Any]:
     """The record batches of a file of :func:`write_rows`, mapped into memory."""
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
     return [reader.get_batch(i) for i in range(reader.num_record_batches)]
-
-
-def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """``rows`` in lists of ``CHUNK``; the last may be shorter."""
-    rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk
 
 
 def split_keys(sources: Iterable[str], seed: int) -> npt.NDArray[np.uint64]:

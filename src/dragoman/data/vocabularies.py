@@ -99,8 +99,7 @@ def learn_tokenizers(
             continue
         options = getattr(config, side)
         choices = options.level, options.vocabulary, options.keep_invisible, options.casing
-        is_automatic = "auto" in choices
-        statistics = TextStatistics.of(training_text(side) if is_automatic else ())
+        statistics = TextStatistics.of(training_text(side) if "auto" in choices else ())
         options = choose_level(options, statistics, whole_words=config.model.copy)
         chosen: Any = choose_spelling(options, statistics)
         config = replace(config, **{side: chosen})

@@ -13,6 +13,7 @@ from itertools import islice
 
 import numpy as np
 
+from dragoman.data.lines import blocks
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.runtime.shortlist import Shortlist
@@ -37,20 +38,18 @@ def learn_shortlist(pairs: Iterable[tuple[Source, Ids]], sizes: tuple[int, int])
         sizes: V_s and V_t.
     """
     sources, targets = sizes
-    rows, blocks = iter(islice(pairs, _PAIRS)), []
-    counts = np.zeros(targets, np.int64)
-    while block := list(islice(rows, _AT_A_TIME)):
-        keys, positions = _links(block, targets)
-        blocks.append((keys, positions))
+    links, counts = [], np.zeros(targets, np.int64)
+    for block in blocks(islice(pairs, _PAIRS), _AT_A_TIME):
+        links.append(_links(block, targets))
         counts += np.bincount(
             np.concatenate([ids[ids < targets] for _, ids in block]), minlength=targets
         )
-    known = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.unique(k) for k, _ in blocks)]))
+    known = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.unique(k) for k, _ in links)]))
     source, share = known // targets, np.ones(len(known))
     total = share
     for _ in range(_ITERATIONS):
         total = np.zeros(len(known))
-        for keys, positions in blocks:
+        for keys, positions in links:
             at = np.searchsorted(known, keys)
             mass = np.bincount(positions, share[at])
             total += np.bincount(at, share[at] / mass[positions], len(known))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,36 +57,17 @@ def draw_maps(maps: Sequence[AttentionMap], path: Path) -> list[str]:
         path: a file; its ending is the format (``.png``, ``.svg``, ``.pdf``).
 
     Returns:
-        Warnings for the user, such as characters that the picture's font lacks.
+        What matplotlib warned of, each once, such as characters that its font lacks. Text in SVG
+        stays text, so that its reader's fonts show it: then the list is empty.
 
     Raises:
         DataError: there are more words than a picture can show.
-        DragomanError: matplotlib failed.
+        DragomanError: matplotlib failed, for example because it cannot write its font cache.
     """
     longest = max(max(len(one.source) + 1, len(one.weights)) for one in maps)
     if longest > _MOST:
         cure = f"give a sentence of at most {_MOST}"
         raise DataError(f"a map of {longest} words cannot be read", place=str(path), cure=cure)
-    messages = save_picture(lambda: _figure(maps), path)
-    if messages:
-        messages.append("an .svg keeps its text, so that the fonts of its reader show it")
-    return messages
-
-
-def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
-    """Draw a figure and write it in the format that the ending of ``path`` names.
-
-    Args:
-        draw: imports matplotlib and makes the figure.
-        path: a file, such as ``map.png``, ``.svg`` or ``.pdf``.
-
-    Returns:
-        What matplotlib warned of, each once, such as characters that its font lacks. Text in SVG
-        stays text, so that its reader's fonts show it: then the list is empty.
-
-    Raises:
-        DragomanError: matplotlib failed, for example because it cannot write its font cache.
-    """
     kind = path.suffix.lower().lstrip(".") or "png"
     # Where no home can be written, it has advice about its folders that helps nobody here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -96,16 +77,18 @@ def save_picture(draw: Callable[[], Figure], path: Path) -> list[str]:
         text_in_svg = matplotlib.rc_context({"svg.fonttype": "none"})
         with warnings.catch_warnings(record=True) as caught, text_in_svg:
             warnings.simplefilter("always", UserWarning)
-            figure = draw()
+            figure = _figure(maps)
             with replacing(path) as aside:
                 figure.savefig(aside, format=kind)
     except (OSError, RuntimeError, ValueError) as error:
         raise DragomanError(f"cannot be drawn: {error}", place=str(path)) from error
-    messages = dict.fromkeys(str(warning.message) for warning in caught)
-    return [] if kind == "svg" else list(messages)
+    messages = list(dict.fromkeys(str(warning.message) for warning in caught))
+    if kind == "svg" or not messages:
+        return []
+    return [*messages, "an .svg keeps its text, so that the fonts of its reader show it"]
 
 
-def as_label(text: str) -> str:
+def _label(text: str) -> str:
     """Escape dollar signs, which would start a formula in a label of matplotlib."""
     return text.replace("$", r"\$")
 
@@ -119,22 +102,22 @@ def _figure(maps: Sequence[AttentionMap]) -> Figure:
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     grid = figure.subplots(1, len(maps), squeeze=False, width_ratios=across)[0]
     for one, axes in zip(maps, grid, strict=True):
-        columns = list(map(as_label, [*one.source, END]))
-        rows = list(map(as_label, [*one.target, END][: len(one.weights)]))
+        columns = list(map(_label, [*one.source, END]))
+        rows = list(map(_label, [*one.target, END][: len(one.weights)]))
         shown = one.weights[:, : len(columns)]
         image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="equal")
         slanted = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
         axes.set_xticks(range(len(columns)), columns, **slanted)
         axes.set_yticks(range(len(rows)), rows)
         axes.xaxis.tick_top()
-        axes.set(xlabel="source", ylabel="output", title=as_label(one.title))
-        if is_right_to_left("".join(one.source)):
+        axes.set(xlabel="source", ylabel="output", title=_label(one.title))
+        if _is_right_to_left("".join(one.source)):
             axes.invert_xaxis()
     figure.colorbar(image, ax=list(grid), label="attention weight", shrink=0.8)
     return figure
 
 
-def is_right_to_left(text: str) -> bool:
+def _is_right_to_left(text: str) -> bool:
     """Whether most letters are of a script that is written from right to left."""
     directions = [unicodedata.bidirectional(c) for c in text]
     return sum(one in ("R", "AL") for one in directions) > directions.count("L")

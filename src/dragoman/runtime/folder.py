@@ -66,8 +66,7 @@ def _loaded(path: Path, folder: Any = None) -> RuntimeFolder:
     facts = checked_facts(path) if (path / BUNDLE).exists() else None
     config, source, target = load_setup(path)
     sizes, short = (len(source), len(target)), None
-    file = path / WEIGHTS
-    weights = Weights(load_weights(path, source, target), str(file))
+    weights = Weights(load_weights(path, source, target), str(path / WEIGHTS))
     if facts is not None and SHORT_DECODER in facts["files"]:
         arrays, _ = read_tensors(path / SHORTLIST, "np")
         short = Shortlist.of(arrays, sizes, str(path / SHORTLIST))

@@ -44,15 +44,19 @@ class Arrays:
         return type(self)({name: _joined(one, other) for name, one, other in pairs})
 
 
-def _processors() -> int:
-    """Number of processors that this process may use: a session computes in the calling thread.
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def _concurrency() -> int:
+    """Number of threads that search, a core each: a session computes in the calling thread.
 
     The environment variable ``OMP_NUM_THREADS`` limits them, as it limits torch.
     """
-    known = hasattr(os, "sched_getaffinity")
-    there = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(there, int(asked)) if asked.isdecimal() and int(asked) else there
+    return min(cores(), int(asked)) if asked.isdecimal() and int(asked) else cores()
 
 
 def _joined(one: Array, other: Array) -> Array:
@@ -90,7 +94,7 @@ class OnnxNetwork:
         self.vocabulary, self.shortlist = vocabulary, shortlist
         self.copies, self.attends = options.copy, options.attention != "none"
         self.encoder, self.decoder = sessions
-        self.concurrency = _processors()
+        self.concurrency = _concurrency()
         self.output = output
         self._state = state_names(options)
         self._inputs = {one.name for one in self.decoder.get_inputs()}

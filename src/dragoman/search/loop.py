@@ -201,9 +201,8 @@ class _Batch:
             np.maximum.at(best, sentences, np.where(goes_on, bounds, -np.inf))
             goes_on &= (best > self.threshold)[sentences]
         self.frontier = Frontier._make(part[goes_on] for part in chosen)
-        self.state = (
-            self.scorer.select(self.state, self.frontier.parents) if goes_on.any() else None
-        )
+        parents = self.frontier.parents
+        self.state = self.scorer.select(self.state, parents) if goes_on.any() else None
         for number in sorted(before - {*self.frontier.sentences.tolist()}):
             done, self.room[number] = self.at_work[number], 0
             found, done.ended = done.ended, []

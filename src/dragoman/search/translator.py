@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
-from itertools import count, islice
+from itertools import count
 from typing import TypeVar
 
 import numpy as np
 
 from dragoman.config.options import SearchOptions
+from dragoman.data.lines import blocks
 from dragoman.data.source import Source, extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.search.alignment import copy_unknown
@@ -21,7 +22,6 @@ from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader
 
-Item = TypeVar("Item")
 Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]
 
@@ -121,7 +121,7 @@ class Translator:
         Raises:
             OptionError: a constraint of a line cannot be met with this vocabulary.
         """
-        for block in _blocks(lines):
+        for block in blocks(lines, LINES_AT_A_TIME):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
             sentences, parts = self._sentences(requests, options)
             found = iter(self._search(sentences, options, attention, observer))
@@ -188,7 +188,7 @@ class Translator:
         translation. A source of any length is read whole.
         """
         options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
-        for block in _blocks(pairs):
+        for block in blocks(pairs, LINES_AT_A_TIME):
             pieces = self._read([source for source, _ in block], "whole")
             targets = self.target.encode([target for _, target in block])
             sentences = list[Sentence]()
@@ -237,8 +237,7 @@ class Translator:
         found: list[list[Hypothesis]] = [[]] * len(sentences)
 
         def run(share: list[int]) -> None:
-            answers = ask(self.scorer, (sentences[i] for i in share), options)
-            for number, hypotheses in answers:
+            for number, hypotheses in ask(self.scorer, (sentences[i] for i in share), options):
                 found[share[number]] = hypotheses
 
         with ThreadPoolExecutor(workers, "search") as pool:
@@ -296,9 +295,3 @@ def _with_wanted(sources: tuple[Source, ...], asked: Constraints) -> tuple[Sourc
         return sources
     wanted = np.array(sorted(words), np.int32)
     return tuple(replace(source, wanted=wanted) for source in sources)
-
-
-def _blocks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    remaining = iter(items)
-    while block := list(islice(remaining, LINES_AT_A_TIME)):
-        yield block

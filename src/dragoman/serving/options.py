@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from dragoman.config.options import Range
+from dragoman.config.values import Range
 
 
 @dataclass(frozen=True)

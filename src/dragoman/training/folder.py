@@ -163,8 +163,7 @@ def reopen(
         cause = f"holds a run with other options: {'; '.join(refused)}"
         raise OptionError(cause, place=str(out), cure=again.format("options"))
     if all(file.is_file() for file in files) and fingerprint(files) != record["data"]:
-        cure = again.format("pairs")
-        raise OptionError("holds a run on other data", place=str(out), cure=cure)
+        raise OptionError("holds a run on other data", place=str(out), cure=again.format("pairs"))
     prepared = open_run(out)
     if not differ:
         return prepared, {}

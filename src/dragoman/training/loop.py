@@ -187,7 +187,6 @@ def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
         if result.read(state):
             state.skipped_in_a_row = 0
             continue
-        state.skipped += 1
         state.skipped_in_a_row += 1
         run.say(f"step {result.number}: the gradient is not finite; step skipped")
         lines = sorted(map(run.prepared.train.line, map(int, rows)))

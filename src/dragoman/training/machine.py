@@ -13,6 +13,7 @@ import torch
 
 from dragoman import __version__
 from dragoman.config.options import TrainingOptions
+from dragoman.runtime.network import cores
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Options of mallopt(3)."""
@@ -37,12 +38,6 @@ def environment(options: TrainingOptions) -> dict[str, str]:
     if torch.cuda.is_available():
         found["device"] = torch.cuda.get_device_name()
     return found
-
-
-def cores() -> int:
-    """Number of processor cores that this process may use."""
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:

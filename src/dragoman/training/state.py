@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import torch
 
-from dragoman.config.options import Config, seconds
+from dragoman.config.options import Config
+from dragoman.config.values import seconds
 from dragoman.data.prepare import Prepared
 from dragoman.layout import METRICS
 from dragoman.model.seq2seq import Seq2Seq
@@ -44,9 +45,8 @@ class TrainingState:
     """Validations since the best one."""
     cuts: int = 0
     """Times that the plateau schedule halved the learning rate."""
-    skipped: int = 0
-    """Steps whose gradient was not finite and changed nothing."""
     skipped_in_a_row: int = 0
+    """The latest steps, if their gradients were not finite and they changed nothing."""
     positions: int = 0
     """Most positions (tokens and padding of both sides) that memory held at a time in a step; 0:
     it has held every batch."""

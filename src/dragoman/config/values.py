@@ -1,0 +1,53 @@
+"""The values of options: ranges of numbers, and durations."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from dragoman.errors import OptionError
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option takes: ``at_least <= number < below`` and ``<= at_most``."""
+
+    at_least: float
+    below: float = math.inf
+    at_most: float = math.inf
+
+    def fault(self, number: float) -> str:
+        """What is wrong with ``number``; empty when nothing is."""
+        if not math.isfinite(number):
+            return f"{number} is not a finite number"
+        if number < self.at_least:
+            return f"{number} is too small, at least {self.at_least:g}"
+        if number >= self.below:
+            return f"{number} is too large, it must be below {self.below:g}"
+        return f"{number} is too large, at most {self.at_most:g}" if number > self.at_most else ""
+
+
+Auto = Literal["auto"]
+Count = Annotated[int, Range(0)]
+PositiveCount = Annotated[int, Range(1)]
+Amount = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, at_most=1)]
+Seed = Annotated[int, Range(0, below=2**63)]
+
+
+def seconds(budget: str) -> float:
+    """Turn ``90s``, ``20m`` or ``1h30m`` into seconds; ``none`` into infinity.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    if budget == "none":
+        return math.inf
+    match = _DURATION.fullmatch(budget.replace(" ", "").lower())
+    if not match or not any(match.groups()):
+        cause, cure = f"{budget!r} is not a duration", "such as 90s, 20m, 1h30m"
+        raise OptionError(cause, place="training.budget", cure=cure)
+    hours, minutes, rest = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + rest
