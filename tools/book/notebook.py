@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ def record(page: Path, work: Path, programs: Path) -> dict[int, Printed]:
     printed = run(page, work, programs)
     folder = RECORDS / slug(page)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = {number: asdict(one) for number, one in printed.items()}
+    rows = {number: asdict(one) for number, one in printed.items()} | {"page": _digest(page)}
     for name in _IMAGE.findall(page.read_text("utf-8")):
         shutil.copyfile(work / name, folder / name)
     (folder / "printed.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
@@ -195,7 +196,13 @@ def record(page: Path, work: Path, programs: Path) -> dict[int, Printed]:
 
 
 def recorded(page: Path) -> dict[int, Printed]:
-    """What the blocks of a page printed when it was last run; empty if it never was."""
+    """What the blocks of a page printed when it was last run; empty if it was another page then."""
     file = RECORDS / slug(page) / "printed.json"
     rows = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    if rows.pop("page", "") != _digest(page):
+        return {}
     return {int(number): Printed(**one) for number, one in rows.items()}
+
+
+def _digest(page: Path) -> str:
+    return sha256(page.read_bytes()).hexdigest()
