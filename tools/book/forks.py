@@ -19,9 +19,20 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
+from dragoman.cli import VERBS
+
 ROOT = Path(__file__).resolve().parents[2]
+PRELOADED = [
+    *(f"dragoman.cli.{verb}" for verb in (*VERBS, "parse")),
+    *("dragoman.learn", "dragoman.training.run", "dragoman.inspection.explain"),
+    *("dragoman.runs.report", "dragoman.evaluation.evaluate", "dragoman.export.bundle"),
+    *("dragoman.serving.app", "dragoman.runtime.sessions", "dragoman.data.check.check"),
+    *("ftfy", "onnxruntime", "sacrebleu", "torch._dynamo", "typeguard", "rich._emoji_codes"),
+]
+"""What most commands import sooner or later."""
 _CLIENT = """#!{python} -IS
 import array, json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
@@ -65,13 +76,8 @@ def server(folder: Path) -> Iterator[Path]:
 
 def serve(address: str) -> None:
     """Listen at a socket for commands, each of which a fork runs; never returns."""
-    import dragoman.export.bundle
-    import dragoman.inspection.explain
-    import dragoman.learn
-    import dragoman.runs.report
-    import dragoman.serving.app
-    import dragoman.training.run  # noqa: F401
-
+    for name in PRELOADED:
+        import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets forks that have ended
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
