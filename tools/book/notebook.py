@@ -118,7 +118,11 @@ def run(page: Path, work: Path, programs: Path) -> dict[int, Printed]:
                 "dragoman serve ", f"dragoman serve --port {port} "
             )
     client = NotebookClient(
-        whole, timeout=MOST_SECONDS, kernel_name="python3", resources={"metadata": {"path": work}}
+        whole,
+        timeout=MOST_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": work}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
     )
     try:
         client.execute(env=_environment(programs))
