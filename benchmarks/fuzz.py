@@ -10,10 +10,12 @@ one again.
 from __future__ import annotations
 
 import argparse
+import bz2
 import contextlib
 import gzip
 import io
 import json
+import lzma
 import os
 import resource
 import shutil
@@ -29,14 +31,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from rich.console import Console
 
 from dragoman.api import load
 from dragoman.cli import VERBS, main
-from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions
+from dragoman.config.options import Config, DataOptions, Format, ModelOptions, SideOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import from_toml, to_toml
 from dragoman.data.check.check import check_pairs
@@ -57,6 +59,7 @@ from dragoman.runs.history import History
 from dragoman.runs.report import write_report
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from dragoman.training.state import TrainingState
+from tests import made_files
 
 SECONDS, ASLEEP = 5, 60
 """Longer is a hang: seconds of work, and of waiting on a machine that may be busy."""
@@ -91,6 +94,19 @@ TEXTS = (
 )
 COLUMNS = ("un chat\tone cat", "où ?\twhere?", "Il pleut.\tIt rains.", "A, b\tC; d")
 OBJECTS = tuple(json.dumps({"source": a, "target": a[::-1], "n": 1}) for a in ("un chat", "où ?"))
+ROWS = [("un chat", "one cat"), ("où ?", 'where, "so"?'), ("a\u200bb", "<b>&"), ("{0}", "1\n2")]
+FORMATS: tuple[Callable[[Any], bytes | str], ...] = (
+    *(made_files.tmx, made_files.xliff, made_files.po, made_files.anki, made_files.delimited),
+    lambda rows: made_files.json_lines(made_files.nested(rows)),
+    lambda rows: json.dumps(made_files.nested(rows)),
+    lambda rows: made_files.parquet(made_files.table(rows)),
+    lambda rows: made_files.parquet(made_files.nested_table(rows)),
+    lambda rows: made_files.feather(made_files.table(rows), "zstd"),
+    lambda rows: made_files.arrow_stream(made_files.table(rows)),
+)
+"""What makes a file of pairs in each format."""
+PACKINGS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+PACKINGS[".zst"] = made_files.zstandard
 RAW = (b"\xff", b"\xfe\xff", b"\x1f\x8b\x08", b"PK\x03\x04", b"\xc3", b"\n", b"\r\n", b"\0" * 9)
 
 
@@ -132,11 +148,21 @@ def lines_of(rng: Random) -> bytes:
     return damaged(rng, "".join(lines).encode())
 
 
+def file_of(rng: Random) -> bytes:
+    """A file of pairs in one of the formats, or of lines."""
+    rows = [rng.choice(ROWS) for _ in range(rng.randint(1, 6))]
+    make = rng.choice((*FORMATS, *[None] * len(FORMATS)))
+    if make is None:
+        return lines_of(rng)
+    made = make(rows)
+    return damaged(rng, made if isinstance(made, bytes) else made.encode())
+
+
 def packed(rng: Random, path: Path, content: bytes) -> Path:
     """Write ``content`` plain or packed, perhaps damaged once more."""
-    kind = rng.choice(("", "", "", ".gz", ".zip"))
-    if kind == ".gz":
-        content = damaged(rng, gzip.compress(content))
+    kind = rng.choice(("", "", "", "", *PACKINGS, ".zip"))
+    if kind in PACKINGS:
+        content = damaged(rng, PACKINGS[kind](content))
     elif kind == ".zip":
         made, way = io.BytesIO(), rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
         with zipfile.ZipFile(made, "w", way) as archive:
@@ -156,19 +182,20 @@ def reading(rng: Random) -> DataOptions:
         reverse=rng.random() < 0.2,
         max_characters=rng.choice((5, 40, 2000)),
         tolerance=rng.choice((0.0, 0.5, 0.99, 0.99, 0.99)),
-        format=rng.choice(("auto",) * 12 + ("tsv", "jsonl", "aligned")),
+        format=rng.choice(("auto",) * 20 + get_args(Format)),
     )
     if rng.random() < 0.2:
         options = replace(options, columns=rng.choice(((2, 1), (1, 3), (1, 1), (0, 1))))
     if rng.random() < 0.2:
         options = replace(options, separator=rng.choice((" ", "|", "")))
+    check_options(Config(data=options))
     return options
 
 
 def readers(rng: Random, place: Place) -> None:
     """Files of pairs."""
     options, names = reading(rng), ("p.tsv", "q.tsv")[: rng.choice((1, 1, 2))]
-    files = [packed(rng, place.folder / name, lines_of(rng)) for name in names]
+    files = [packed(rng, place.folder / name, file_of(rng)) for name in names]
     for pair in read_pairs(files, options, Faults()):
         for text in (pair.source, pair.target):
             assert text.strip() and not LINE_END.search(text)
@@ -177,7 +204,7 @@ def readers(rng: Random, place: Place) -> None:
 
 def checker(rng: Random, place: Place) -> None:
     """The same, checked and cleaned."""
-    files = [packed(rng, place.folder / "p.tsv", lines_of(rng))]
+    files = [packed(rng, place.folder / "p.tsv", file_of(rng))]
     json.dumps(check_pairs(files, reading(rng), fix=place.folder / "out.tsv").lines())
 
 

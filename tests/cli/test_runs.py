@@ -84,10 +84,13 @@ def test_options_and_data_that_differ_are_named(
         config = Config(model=replace(Config().model, cell=cell, embedding=8))  # type: ignore[arg-type]
         (tmp_path / name / "config.toml").write_text(to_toml(config), "utf-8")
         (tmp_path / name / "run.json").write_text(json.dumps({"data": data}), "utf-8")
+    make_run(tmp_path / "d", ROWS)  # its record is damaged
+    (tmp_path / "d" / "config.toml").write_text((tmp_path / "a" / "config.toml").read_text())
+    (tmp_path / "d" / "run.json").write_text('{"data": 7}', "utf-8")
     assert main(["runs", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines()[4:] == [
-        "data: 01234567 (a, b); ff (c)",
-        "model.cell: gru (a, c); lstm (b)",
+    assert capsys.readouterr().out.splitlines()[5:] == [
+        "data: 01234567 (a, b); ff (c); 7 (d)",
+        "model.cell: gru (a, c, d); lstm (b)",
     ]
     assert main(["runs", str(tmp_path / "a")]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2

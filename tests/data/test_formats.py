@@ -93,6 +93,7 @@ def test_every_format_and_packing_gives_the_same_corpus(
         ("p.csv", "en;fr\nYes, I do;Oui, bien sûr\n", "CSV, semicolon, header", None),
         ("p.csv", "Yes, I do\tOui, bien sûr\n", "CSV, tab", [("Yes, I do", "Oui, bien sûr", 1)]),
         ("p.csv", "a|b, c\nd|e, f\n", "CSV, pipe", [("a", "b, c", 1)]),
+        ("p.csv", "a\rb,c\nd,e\n", "CSV, comma", [("a b", "c", 1)]),
         ("p.csv", '"a", "b, c"\n', "CSV, comma, quoted", [("a", "b, c", 1)]),
         (
             "p.txt",

@@ -179,7 +179,7 @@ def differences(runs: Sequence[History]) -> dict[str, dict[str, list[History]]]:
     """
     found: dict[str, dict[str, list[History]]] = {}
     for run in runs:
-        options = {"data": run.record.get("data", "unknown")[:8], **plain(run.config)}
+        options = {"data": str(run.record.get("data", "unknown"))[:8], **plain(run.config)}
         for name, value in options.items():
             found.setdefault(name, {}).setdefault(str(value), []).append(run)
     return {name: values for name, values in found.items() if len(values) > 1}

@@ -150,7 +150,7 @@ def _separator(text: str) -> str:
 
     Of two that do alike it is the one that is rarer in sentences.
     """
-    lines = text.split("\n")[:200]
+    lines = text.replace("\r", " ").split("\n")[:200]
 
     def fit(separator: str) -> int:
         widths = [len(cells) for cells in csv.reader(lines, delimiter=separator) if cells]
