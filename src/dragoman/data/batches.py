@@ -74,8 +74,7 @@ class Batch:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """This batch with ``change`` applied to each of its tensors."""
-        names = (*_BY_PAIR, "real")
-        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
+        changed: dict[str, Any] = {n: change(getattr(self, n)) for n in (*_BY_PAIR, "real")}
         return replace(self, **changed)
 
     def split(self, parts: int) -> list[Batch]:

@@ -81,9 +81,7 @@ def _pairs(
         faults.notes += [f"{place(each.path)}: {each.told}" for each in streams if each.told]
         for line, row in _without_last_blank(rows_of(streams, options, faults)):
             faults.lines += 1
-            found = row
-            if isinstance(row, tuple):
-                found = usable(row, sides, options, as_is=as_is)
+            found = usable(row, sides, options, as_is=as_is) if isinstance(row, tuple) else row
             if isinstance(found, tuple):
                 first, second, *features = found
                 source, target = (second, first) if options.reverse else (first, second)
@@ -129,13 +127,12 @@ def usable(
     """
     cleaned = []
     for raw, (name, file) in zip(texts, sides, strict=True):
-        text = raw
-        if not raw.isprintable():  # a quick look suffices for plain text, the usual case
-            text = raw if as_is else LINE_END.sub(" ", raw)
-            if found := _CONTROL.search(text):
-                detail = f"{name} has U+{ord(found[0]):04X} at character {found.start() + 1}"
-                cure = "delete these characters from the file"
-                return Fault("control characters", detail, cure, file)
+        # A quick look suffices for plain text, the usual case.
+        text = raw if as_is or raw.isprintable() else LINE_END.sub(" ", raw)
+        if not text.isprintable() and (found := _CONTROL.search(text)):
+            detail = f"{name} has U+{ord(found[0]):04X} at character {found.start() + 1}"
+            cure = "delete these characters from the file"
+            return Fault("control characters", detail, cure, file)
         if len(text) > (longest := options.max_characters):
             detail = f"{name} has {len(text):,} characters, {longest:,} are read at most"
             return Fault("too long", detail, "try --data.max_characters", file)

@@ -72,10 +72,8 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
         return f"to line {corpus.lines[last]}: the right target stands {far} further {way}"
 
     def moved(row: int) -> str:
-        place = takes[row]
-        if place < 0:
-            return "no target near it is surely its own"
-        return f"takes the target of line {corpus.lines[place]}"
+        taken = f"takes the target of line {corpus.lines[takes[row]]}"
+        return taken if takes[row] >= 0 else "no target near it is surely its own"
 
     rows, starts = np.flatnonzero(takes != every), changes[:-1]
     swapped = corpus.finding("swapped sides", wrong, lambda row: excerpt(corpus.text(row)[0]))

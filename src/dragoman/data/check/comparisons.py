@@ -92,11 +92,8 @@ def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
     # Names and titles are the same in many languages: their words begin with capitals.
     words = [sum(w[0].isalpha() and not w[0].isupper() for w in t.split()) for t in texts]
     long = worded & (np.array(words, np.int64) > 2) & two_languages
-
-    def detail(row: int) -> str:
-        return excerpt(corpus.text(row)[0])
-
-    found = corpus.finding("untranslated", same[worded], detail, fixed=same[long])
+    rows, told = same[worded], lambda row: excerpt(corpus.text(row)[0])
+    found = corpus.finding("untranslated", rows, told, fixed=same[long])
     return found if two_languages else replace(found, severity="note")
 
 
@@ -120,8 +117,9 @@ def unknown_words(train: Corpus, test: Corpus) -> Finding:
     new = [sum(n for word, n in there.items() if word not in here) for here, there in sides]
     shares = [100 * n / there.total() for n, (_, there) in zip(new, sides, strict=True)]
     meaning = "of {} are not in these pairs: {:.1f} % in its sources, {:.1f} % in its targets"
-    meaning = meaning.format(test.file, *shares)
-    return Finding("unknown words", "note", sum(new), meaning, unit="token")
+    return Finding(
+        "unknown words", "note", sum(new), meaning.format(test.file, *shares), unit="token"
+    )
 
 
 def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:

@@ -80,9 +80,8 @@ def summary(log: Log, lines: int, shown: int) -> Iterator[str]:
         yield f"--fix REMOVES {removed:,} OF {lines:,} LINES, MORE THAN A HUNDREDTH"
     for what, kind in sorted(places, key=lambda each: (each[0] != "removed", -len(places[each]))):
         each = places[what, kind]
-        many = counted(len(each), "line" if what == "removed" else "change")
-        does = "removes" if what == "removed" else "makes"
-        yield f"--fix {does} {many}: {kind} ({'; '.join(each[:shown])})"
+        does, noun = ("removes", "line") if what == "removed" else ("makes", "change")
+        yield f"--fix {does} {counted(len(each), noun)}: {kind} ({'; '.join(each[:shown])})"
 
 
 def write_fixed(corpus: Corpus, log: Log, before: int, out: Path) -> str:
@@ -101,8 +100,7 @@ def write_fixed(corpus: Corpus, log: Log, before: int, out: Path) -> str:
         file.writelines(f"{source}\t{target}\n" for source, target in corpus.texts())
     beside, header = out.with_name(out.name + LIST), ("place", "what", "why", "detail")
     write_text(beside, "".join("\t".join(row) + "\n" for row in (header, *log)))
-    gone = before - len(corpus.lines)
+    gone = f"{before - len(corpus.lines):,} removed; see {beside}"
     edited = {row[0] for row in log if row[1] == "changed"}
     edited -= {row[0] for row in log if row[1] == "removed"}
-    done = f"{len(edited):,} of them changed, {gone:,} removed; see {beside}"
-    return f"{counted(len(corpus.lines), 'pair')} in {out}, {done}"
+    return f"{counted(len(corpus.lines), 'pair')} in {out}, {len(edited):,} of them changed, {gone}"

@@ -88,8 +88,7 @@ def _unless_usual(corpus: Corpus, kind: str, rows: Rows, detail: Callable[[int],
 
 def _matched(expression: str, text: str) -> str:
     """The match of an expression, with a few words around it; empty if there is none."""
-    found = re.search(expression, text)
-    if not found:
+    if not (found := re.search(expression, text)):
         return ""
     around = excerpt(text, found.start())
     return repr(around) if found[0].isascii() else f"U+{ord(found[0][0]):04X} in {around}"
