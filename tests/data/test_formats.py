@@ -135,9 +135,35 @@ def test_the_options_of_columns_go_before_what_is_found(tmp_path: Path) -> None:
     assert read(path)[1][1].startswith("column 3 is not read ('note'): source and target are")
     assert read(path, options=replace(STRICT, columns=(1, "note")))[0] == [("a", "c", 2)]
     wrong = replace(STRICT, columns=("de", "nota"))
-    said = "data.columns: no column is named 'nota' .did you mean 'note'"
+    said = "data.columns: no columns are named 'nota', 1 is expected .did you mean 'note'"
     with pytest.raises(OptionError, match=said):
         list(read_pairs([path], wrong, Faults()))
+    twice = write(tmp_path, "text,id,text\na,1,b\n", "twice.csv")
+    said = "2 columns are named 'text', 1 is expected .give its number"
+    with pytest.raises(OptionError, match=said):
+        list(read_pairs([twice], replace(STRICT, columns=("text", "id")), Faults()))
+    assert read(twice, options=replace(STRICT, columns=(3, "id")))[0] == [("b", "1", 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "unused"),
+    [
+        ("p.jsonl", '{"en": "a", "fr": "b"}', {"columns": ("fr", "en")}, "columns"),
+        ("p.json", '[{"en": "a", "fr": "b"}]', {"columns": (2, 1)}, "columns"),
+        ("p.csv", "a,b", {"fields": ("fr", "en")}, "fields"),
+        ("p.tsv", "a\tb", {"languages": ("fr", "en")}, "languages"),
+        ("p.jsonl", '{"en": "a", "fr": "b"}', {"fields": ("en", "fr")}, ""),
+    ],
+)
+def test_an_option_of_another_format_is_told(
+    tmp_path: Path, name: str, content: str, options: dict[str, tuple[str, str]], unused: str
+) -> None:
+    """Without a word, the pairs would be read in another order than was asked for."""
+    pairs, notes, _ = read(write(tmp_path, content, name), options=replace(STRICT, **options))  # type: ignore[arg-type]
+    assert pairs == [("a", "b", 1)]
+    assert any(f"--data.{unused} is not used: the format " in note for note in notes) == bool(
+        unused
+    )
 
 
 def test_names_of_columns_are_told_from_text(tmp_path: Path) -> None:
@@ -307,10 +333,27 @@ def test_an_array_is_read_in_pieces(
         ('[{"source": "a", "target": ' + "[" * 100_000, "p.json:1: no JSON array: nested too deep"),
         (b'[{"source": "\xe9"}]', "p.json:1: no JSON array: 'utf-8' codec can't decode byte 0xe9"),
         ("[]", "p.json: is empty"),
+        (
+            '[{"source": "a", "target": "b"}]\n[{"source": "c", "target": "d"}]\n',
+            "p.json:1: no JSON array: something stands behind its end",
+        ),
     ],
 )
 def test_arrays_that_are_none(tmp_path: Path, content: str | bytes, said: str) -> None:
     refused(said, write(tmp_path, content, "p.json"))
+
+
+def test_the_first_object_with_both_texts_decides(tmp_path: Path) -> None:
+    """One with null before it is counted as unusable, alone."""
+    records = [
+        {"id": "1", "translation": None},
+        {"id": "2", "translation": {"en": None, "fr": "x"}},
+        {"id": "3", "translation": {"en": "a", "fr": "b"}},
+    ]
+    path = write(tmp_path, "".join(f"{json.dumps(record)}\n" for record in records), "p.jsonl")
+    pairs, notes, faults = read(path, options=LENIENT)
+    assert pairs == [("a", "b", 3)] and len(faults) == 2
+    assert notes == ["reads as: JSON lines, fields translation.en and translation.fr"]
 
 
 def test_an_array_that_is_called_lines(tmp_path: Path) -> None:
@@ -394,6 +437,14 @@ def test_translation_memories(tmp_path: Path) -> None:
     for options in (LENIENT, chosen):
         again = write(tmp_path, content.decode("latin-1").encode("utf-16"), "m.tmx")
         assert read(again, options=options)[0] == read(path, options=options)[0]
+
+
+def test_the_language_itself_goes_before_its_regions(tmp_path: Path) -> None:
+    texts = {"es-MX": "m", "es": "e", "de": "d"}
+    units = "".join(f'<tuv xml:lang="{n}"><seg>{t}</seg></tuv>' for n, t in texts.items())
+    path = write(tmp_path, f"<tmx><body><tu>{units}</tu></body></tmx>", "m.xml")
+    for languages, pair in ((("es", "de"), ("e", "d")), (("es-mx", "es"), ("m", "e"))):
+        assert read(path, options=replace(STRICT, languages=languages))[0] == [(*pair, 1)]
 
 
 def test_files_for_translators(tmp_path: Path) -> None:
@@ -529,6 +580,30 @@ def test_standard_input(
     options = replace(STRICT, format="csv") if name == "CSV" else STRICT
     assert [row[:2] for row in read(STDIN, options=options)[0]] == rows
     assert not Stdin.buffer.closed
+
+
+def test_the_name_inside_a_zip_archive_tells_the_format(tmp_path: Path) -> None:
+    for member, name in (("d/pairs.csv", "archive.zip"), ("pairs", "p.csv.zip")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(member, "source,target\na,b\n")
+        assert read(tmp_path / name)[:2] == ([("a", "b", 2)], ["reads as: CSV, comma, header"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        ("csv", "source,target\na,b\n"),
+        ("jsonl", '{"source": "a", "target": "b"}\n'),
+        ("tmx", '<tmx><body><tu><tuv xml:lang="a"><seg>b</seg></tuv></tu></body></tmx>\n'),
+    ],
+)
+def test_two_files_of_pairs_are_not_aligned(tmp_path: Path, ending: str, content: str) -> None:
+    """Their lines would be learned as texts: a line of one with a line of the other."""
+    files = [write(tmp_path, content, f"{name}.{ending}") for name in ("train", "dev")]
+    refused("both look like files of pairs", *files)
+    assert read(*files, options=replace(LENIENT, format="aligned"))[1] == [
+        "reads as: two aligned files"
+    ]
 
 
 def test_a_zip_archive_in_a_pipe(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ HEAD = 1 << 16
 HARMLESS, MOST_PACKED = 1 << 27, 200
 """A packed file may unpack to the first number of bytes, or to the second number times its size:
 text packs to a quarter or a tenth of its size."""
-_PACKINGS = {
+PACKINGS = {
     ".gz": rb"\x1f\x8b",
     ".bz2": rb"BZh[1-9](1AY&SY|\x17rE8P)",
     ".xz": rb"\xfd7zXZ\0",
@@ -47,7 +47,7 @@ _REFUSED = {
     "a PDF document": rb"%PDF",
     "a 7z or RAR archive": rb"7z\xbc\xaf|Rar!",
     "a page of the web": rb"(?i)\s*<(!doctype )?html",
-    "packed twice": b"|".join(_PACKINGS.values()),
+    "packed twice": b"|".join(PACKINGS.values()),
 }
 """First bytes of files that hold no pairs as text."""
 _NO_ARCHIVE = re.compile(r"\[Content_Types\]\.xml|mimetype|collection\.anki2")
@@ -64,6 +64,8 @@ class Opened:
     """Its unpacked bytes from the beginning; text is UTF-8."""
     text: str
     """The whole lines of its beginning."""
+    name: str
+    """What it is called, in lower case: the file without its packing, or the member of a zip."""
     told: str
     """``UTF-16`` (its bytes were recoded), ``lines end in carriage returns``, or nothing."""
     on_disk: bool
@@ -135,13 +137,16 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
         raw: Any = sys.stdin.buffer if file == STDIN else stack.enter_context(file.open("rb"))
         start, pieces = _begin(_pieces(raw, sys.maxsize, file), as_lines=as_lines)
         kind, told = file.suffix.lower(), ""
-        if kind not in _PACKINGS:
-            kind = next((k for k, magic in _PACKINGS.items() if re.match(magic, start)), "")
+        if kind not in PACKINGS:
+            kind = next((k for k, magic in PACKINGS.items() if re.match(magic, start)), "")
+        name = file.name.lower().removesuffix(kind)
         if kind:
             most = max(HARMLESS, MOST_PACKED * (0 if file == STDIN else file.stat().st_size))
             # The libraries that unpack close what they are given, and standard input stays open.
             packed = raw if kind == ".zip" else io.BufferedReader(Pieces(pieces, file))
             unpacked = _unpacked(kind, packed, file, stack)
+            if kind == ".zip" and Path(unpacked.name).suffix:
+                name = unpacked.name.lower()
             start, pieces = _begin(_pieces(unpacked, most, file), as_lines=as_lines)
         _refuse(file, start, as_lines=as_lines)
         if start.startswith(_MARKS):
@@ -156,7 +161,7 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
     whole = start.rpartition(b"\n")[0] if len(start) >= HEAD else b""
     text = (whole or start).decode("utf-8-sig", errors="ignore")
     stream = io.BufferedReader(Pieces(pieces, file), HEAD)
-    return Opened(file, stream, text, told, on_disk=not kind and file.is_file())
+    return Opened(file, stream, text, name, told, on_disk=not kind and file.is_file())
 
 
 def _pieces(stream: Any, most: int, file: Path) -> Iterator[bytes]:
@@ -214,9 +219,9 @@ def _naming(file: Path) -> Iterator[None]:
     except Exception as error:  # the libraries that unpack raise a dozen kinds
         if isinstance(error, OSError) and error.errno:
             raise unreadable(file, error) from error
-        cause = "damaged, cut short, or not packed by gzip, zip ... at all"
+        why = str(error).rstrip(".")
+        cause = f"damaged, cut short, or not packed by gzip, zip ... at all: {why}"
         cure = "fetch it again, or correct the ending of its name"
-        cause = f"{cause}: {str(error).rstrip('.')}"
         raise DataError(cause, place=place(file), cure=cure) from error
 
 

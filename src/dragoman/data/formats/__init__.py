@@ -1,6 +1,5 @@
 """The formats of files of pairs, one file each, and how one is recognised."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
 from dragoman.config.options import DataOptions
@@ -25,17 +24,27 @@ FORMATS: dict[str, tuple[Recognise, Rows]] = {
 }
 """Every format of one file by its name in ``data.format``. The first that recognises a file reads
 it; a file that is nothing else is TSV."""
+_ONLY_OF = {"columns": "tsv csv anki", "fields": "jsonl json table", "languages": "xml"}
+"""The formats that read an option."""
+
+
+def form_of(text: str, name: str) -> str:
+    """The name of the format of a file, by the text of its beginning and its own name."""
+    return next(form for form, (has, _) in FORMATS.items() if has(text, name))
 
 
 def rows_of(files: Sequence[Opened], options: DataOptions, faults: Faults) -> Iterator[Record]:
     """What stands in one file, whose format ``options`` or its content tell, or in two aligned."""
-    source, form = files[0], "aligned" if len(files) == 2 else str(options.format)
-    if form == "auto":
-        name = re.sub(r"\.(gz|bz2|xz|zst|zip)$", "", source.path.name.lower())
-        form = next(each for each, (has, _) in FORMATS.items() if has(source.text, name))
+    forms = [form_of(file.text, file.name) for file in files]
+    form = str(options.format) if options.format != "auto" else forms[0]
+    form = "aligned" if len(files) == 2 else form
+    for name, readers in _ONLY_OF.items() if options.format == "auto" else ():
+        if form not in readers.split() and getattr(options, name) != getattr(DataOptions, name):
+            faults.notes.append(f"--data.{name} is not used: the format {form} has none")
     if options.features_column and form not in ("tsv", "csv"):
         cause = f"the format {form} has no columns of features"
         raise OptionError(cause, place="data.features_column", cure="give one file of columns")
     if form == "aligned":
-        return aligned.rows(files, options, faults)
-    return FORMATS[form][1](source, options, faults)
+        faults.reads("two aligned files")
+        return aligned.rows(files, options, is_text="tsv" in forms)
+    return FORMATS[form][1](files[0], options, faults)

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 from dragoman.config.options import DataOptions
 from dragoman.data.lines import decoded_lines, longest_line
-from dragoman.data.pairs import Fault, Faults, Record, counted
+from dragoman.data.pairs import Fault, Record, counted
 from dragoman.data.streams import Opened, place
 from dragoman.errors import DataError
 
@@ -13,8 +13,13 @@ _PEEK = 20
 """Lines that tell whether a file holds pairs by itself."""
 
 
-def rows(files: Sequence[Opened], options: DataOptions, faults: Faults) -> Iterator[Record]:
+def rows(files: Sequence[Opened], options: DataOptions, *, is_text: bool) -> Iterator[Record]:
     """Line n of one file with line n of the other.
+
+    Args:
+        files: the two.
+        options: whether a format was asked for.
+        is_text: one of them at least is in no format of pairs but, maybe, columns.
 
     Raises:
         DataError: one file is longer; or both look like files of pairs, such as ``train.tsv
@@ -23,12 +28,12 @@ def rows(files: Sequence[Opened], options: DataOptions, faults: Faults) -> Itera
     one, other = (file.path for file in files)
     separator = "\t" if options.separator == "auto" else options.separator
     begin = [text for file in files for text in file.text.split("\n")[:_PEEK] if text]
-    if options.format == "auto" and begin and all(separator in text for text in begin):
-        cause = "both look like files of pairs, for every line has columns"
+    is_text &= not (begin and all(separator in text for text in begin))
+    if options.format == "auto" and not is_text:
+        cause = "both look like files of pairs"
         cure = "--format aligned if line n of one belongs to line n of the other"
         cure = f"--validation-pairs {other} to validate on it; {cure}"
         raise DataError(cause, place=f"{place(one)} and {place(other)}", cure=cure)
-    faults.reads("two aligned files")
     every = zip_longest(*(decoded_lines(file, longest_line(options)) for file in files))
     for line, (first, second) in enumerate(every, 1):
         if first is None or second is None:

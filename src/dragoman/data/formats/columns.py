@@ -90,12 +90,13 @@ def _choose(names: list[str], options: DataOptions, faults: Faults) -> tuple[lis
         names columns.
 
     Raises:
-        OptionError: there is no column of that name.
+        OptionError: there is no column of that name, or there are several.
     """
     names, found = [name.strip() for name in names], []
     for column in options.columns:
-        if isinstance(column, str) and column not in names:
-            cause, cure = f"no column is named {column!r}", did_you_mean(column, names)
+        if isinstance(column, str) and names.count(column) != 1:
+            cause = f"{names.count(column) or 'no'} columns are named {column!r}, 1 is expected"
+            cure = did_you_mean(column, names) if column not in names else "give its number"
             raise OptionError(cause, place="data.columns", cure=cure)
         found.append(names.index(column) if isinstance(column, str) else column - 1)
     header = options.header

@@ -26,7 +26,10 @@ _LARGEST = 1 << 21
 
 def recognise(text: str, name: str) -> bool:
     """Whether it is XML; XML of another kind has no units, which is told."""
-    return name.endswith((".tmx", ".xlf")) or re.match(r"\s*<(\?xml|tmx|xliff)\b", text) is not None
+    return (
+        name.endswith((".tmx", ".xlf", ".xliff", ".xml"))
+        or re.match(r"\s*<(\?xml|tmx|xliff)\b", text) is not None
+    )
 
 
 def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
@@ -56,9 +59,9 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
 
 
 def _in_language(texts: dict[str, str], language: str) -> list[str]:
-    """The first text in ``language``, if there is one: ``en`` is also found as ``en-GB``."""
+    """The text in ``language``, if there is one; that of ``en-GB`` where ``en`` has none."""
     wanted = re.compile(rf"{re.escape(language)}([-_].*)?", re.IGNORECASE)
-    return [text for name, text in texts.items() if wanted.fullmatch(name)][:1]
+    return [texts[name] for name in sorted(texts, key=len) if wanted.fullmatch(name)][:1]
 
 
 def _units(source: Opened) -> Iterator[tuple[int, dict[str, str]]]:

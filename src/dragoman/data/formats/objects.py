@@ -46,18 +46,18 @@ def array_rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator
 def fields_of(
     values: Iterable[tuple[int, Any]], kind: str, options: DataOptions, faults: Faults
 ) -> Iterator[Record]:
-    """Two fields of each value that is an object; the first decides which.
+    """Two fields of each value that is an object; the first that has them as texts decides which.
 
-    Those asked for are read. If the first object has neither of the usual ones, these give way to
-    its only two texts, or to the only two that lie in objects inside it.
+    Those asked for are read. If an object has neither of the usual ones, these give way to its only
+    two texts, or to the only two that lie in objects inside it; null may be a text that is missing.
 
     Args:
         values: the line, and a value of JSON, its fault, or None for a blank line.
         kind: what the file is called.
         options: names the fields; ``translation.en`` is ``en`` of the object ``translation``.
-        faults: gains how the file is read.
+        faults: gains how the file is read, at its end.
     """
-    fields: tuple[str, str] | None = None
+    fields, is_decided = options.fields, False
     for line, value in values:
         if value is None or isinstance(value, Fault):
             yield line, value
@@ -65,14 +65,16 @@ def fields_of(
             detail = f"a JSON {type(value).__name__}, an object expected"
             yield line, Fault("not JSON", detail, _NOT_LINES)
         else:
-            if fields is None:
-                fields = options.fields
-                texts = [name for name in _names(value) if isinstance(_found(value, name), str)]
+            if not is_decided:
+                fields, names = options.fields, _names(value)
+                texts = [name for name in names if isinstance(_found(value, name), str | None)]
                 for some in (texts, [name for name in texts if "." in name]):
                     if fields == _USUAL and len(some) == 2 and not {*_USUAL} & {*texts}:
                         fields = some[0], some[1]
-                faults.reads(kind, f"fields {' and '.join(fields)}")
-            yield line, _picked(value, fields)
+            row = _picked(value, fields)
+            is_decided |= isinstance(row, tuple)
+            yield line, row
+    faults.reads(kind, f"fields {' and '.join(fields)}")
 
 
 def _picked(record: dict[str, Any], fields: tuple[str, str]) -> Row:
@@ -81,9 +83,8 @@ def _picked(record: dict[str, Any], fields: tuple[str, str]) -> Row:
     for name, text in zip(fields, texts, strict=True):
         if not isinstance(text, str):
             names = _names(record)
-            is_missing = text is None and name not in names
-            what = "missing" if is_missing else f"of type {type(text).__name__}"
-            known = shorten(", ".join(map(repr, names)), 80)
+            known, kind = shorten(", ".join(map(repr, names)), 80), type(text).__name__
+            what = "missing" if text is None and name not in names else f"of type {kind}"
             detail = f"field {name!r} is {what}, a string expected (has {known})"
             cure = f"are the fields {' and '.join(fields)}? try --data.fields"
             return Fault("fields", detail, cure)
@@ -136,6 +137,8 @@ def _items(source: Opened, limit: int) -> Iterator[tuple[int, Any]]:
         while gap := _BETWEEN.match(text, at):
             line, at = line + gap[0].count("\n"), gap.end()
             if text[at : at + 1] == "]":
+                if (text[at + 1 :] + decode(source.stream.read(HEAD))).strip():
+                    raise ValueError("something stands behind its end")
                 return
             try:
                 value, end = parse.raw_decode(text, at)
