@@ -416,6 +416,8 @@ def test_some_bad_lines_are_counted_and_said(
         (["data", "get", "phrase"], "did you mean 'phrases'"),
         (["data", "get"], "no sample '' (choices: "),
         (["check", "{d}/nothing"], "no such file"),
+        (["check", "p", "--fix", "m.csv"], "--fix: tsv is written (a name that ends in .tsv)"),
+        (["check", "p", "--fix", "m.tsv.GZ"], "--fix: tsv is written (a name that ends in .tsv)"),
     ],
 )
 def test_wrong_usage_is_refused(

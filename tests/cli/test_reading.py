@@ -50,6 +50,18 @@ def test_entities_that_are_line_ends_or_tabs(
     assert (tmp_path / "again.tsv").read_bytes() == (tmp_path / "clean.tsv").read_bytes()
 
 
+def test_the_list_of_changes_is_no_file_that_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, there = tmp_path / "p.tsv", tmp_path / "clean.tsv.changes.tsv"
+    for file in (pairs, there):
+        file.write_text(tsv(PAIRS))
+    for given in ([there], [pairs, "--against", there]):
+        said = run(capsys, "check", *given, "--fix", tmp_path / "clean.tsv", code=2)
+        assert f"--fix: {there} is read (another file)" in said
+        assert there.read_text() == tsv(PAIRS) and not (tmp_path / "clean.tsv").exists()
+
+
 def test_a_spreadsheet_and_flash_cards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [f'"{a}, {n}","{b} ""{n}"""' for n, (a, b) in enumerate(PAIRS)]
     (tmp_path / "p.csv").write_text("\r\n".join(["English,German", *rows]) + "\r\n")

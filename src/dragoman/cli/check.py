@@ -11,6 +11,8 @@ from dragoman.config.options import Config, DataOptions, ReadingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat
 from dragoman.config.values import Range
+from dragoman.data.formats import form_of
+from dragoman.data.streams import PACKINGS
 from dragoman.errors import OptionError
 
 
@@ -45,7 +47,15 @@ def main(asked: Check, given: Given) -> int:
         raise OptionError("features cannot be written", place="--fix", cure=cure)
     shown = (1000 if asked.json else 3) if asked.places is None else asked.places
     from dragoman.data.check.check import check_pairs  # only now: --help answers at once
+    from dragoman.data.check.fix import LIST
     from dragoman.data.check.report import Report, to_json
+
+    if fix := asked.fix:
+        if form_of("", fix.name.lower()) != "tsv" or fix.suffix.lower() in PACKINGS:
+            raise OptionError("TSV is written", place="--fix", cure="a name that ends in .tsv")
+        files, beside = (*asked.pairs, *asked.against), fix.with_name(fix.name + LIST)
+        if beside.exists() and any(map(beside.samefile, filter(Path.exists, files))):
+            raise OptionError(f"{beside} is read", place="--fix", cure="another file")
 
     def show(report: Report) -> None:
         if not asked.json:
