@@ -143,10 +143,9 @@ def usable(
 
 
 def _too_many(places: Sequence[str], faults: Faults) -> DataError:
-    kind = faults.counts.most_common(1)[0][0]
-    cause = f"{faults.total:,} of {faults.lines:,} lines cannot be used"
-    cure = faults.first[kind][0].cure
-    if faults.total < faults.lines:
-        cure += "; or raise --data.tolerance"
-    cause = f"{cause}: {'; '.join(faults.summary())}"
-    return DataError(cause, place=" and ".join(places), cure=cure)
+    most = faults.counts.most_common(1)[0][0]
+    cure = faults.first[most][0].cure + "; or raise --data.tolerance" * (
+        faults.total < faults.lines
+    )
+    kinds, lines = "; ".join(faults.summary()), f"{faults.total:,} of {faults.lines:,} lines"
+    return DataError(f"{lines} cannot be used: {kinds}", place=" and ".join(places), cure=cure)

@@ -109,8 +109,7 @@ def split_keys(sources: Iterable[str], seed: int) -> npt.NDArray[np.uint64]:
     the sentences in another random order.
     """
     salt = seed.to_bytes(8, "little")
-    sentences = (sentence_key(source).encode() for source in sources)
-    hashes = (hashlib.blake2b(sentence, digest_size=8, key=salt) for sentence in sentences)
+    hashes = (hashlib.blake2b(sentence_key(s).encode(), digest_size=8, key=salt) for s in sources)
     return np.array([int.from_bytes(one.digest()) for one in hashes], dtype=np.uint64)
 
 
@@ -139,6 +138,5 @@ def _fit(texts: Sequence[str], options: SideOptions) -> npt.NDArray[np.bool_]:
     least, most = options.min_characters, options.max_characters
     if not least and not most:
         return np.ones(len(texts), dtype=np.bool_)
-    normalize = build_normalizer(options).normalize_str
-    lengths = np.array([len(normalize(text)) for text in texts])
+    lengths = np.array(list(map(len, map(build_normalizer(options).normalize_str, texts))))
     return (lengths >= least) & (lengths <= (most or np.inf))

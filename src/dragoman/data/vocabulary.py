@@ -182,8 +182,7 @@ def _lower(casing: str) -> list[normalizers.Normalizer]:
         dotted = normalizers.Replace(Regex("İ|I\u0307"), "i")
         steps = [dotted, normalizers.Replace("I", "ı"), *steps]
     if casing == "greek":
-        end = Regex("(?<=[\\p{L}\\p{M}])σ(?![\\p{L}\\p{M}])")
-        steps.append(normalizers.Replace(end, "ς"))
+        steps.append(normalizers.Replace(Regex("(?<=[\\p{L}\\p{M}])σ(?![\\p{L}\\p{M}])"), "ς"))
     if casing == "lithuanian":
         for composed, accent in zip("ìíĩ", "\u0300\u0301\u0303", strict=True):
             steps.append(normalizers.Replace(Regex(f"{composed}|i{accent}"), f"i\u0307{accent}"))
