@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from dragoman.layout import members
+
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
@@ -95,3 +97,14 @@ def test_two_processes_agree_stop_together_and_resume_exactly(tmp_path: Path) ->
     one, other = two_processes(parts, "resumed")
     assert one["reason"] == other["reason"] == "20 steps done"
     assert losses(parts) == losses(whole)
+
+
+def test_two_processes_train_several_seeds_one_after_the_other(tmp_path: Path) -> None:
+    pairs, out = tmp_path / "p.tsv", tmp_path / "m"
+    pairs.write_text("".join(f"a{i} b{i}\tB{i} A{i}\n" for i in range(60)), "utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [*launch, "-m", "dragoman", "train", str(pairs), "--out", str(out), "--seeds", "2"]
+    command += ["--steps", "4", "--hidden", "8", "--embedding", "8", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [(one / "model.safetensors").exists() for one in members(out)] == [True, True]

@@ -4,6 +4,7 @@ Every process holds the whole model and learns from its own share of the batches
 (rank 0) prepares the data, validates, and writes all files; the others wait for it.
 """
 
+import atexit
 from datetime import timedelta
 from typing import TypeVar, cast
 
@@ -61,10 +62,13 @@ class Processes:
         self._accelerator.wait_for_everyone()
 
     def close(self) -> None:
-        """Close the connections between the processes before they end."""
+        """Wait for the other processes; their connections are closed when the program ends.
+
+        Until then they stay open, so that another training can follow in the same processes.
+        """
         if self.count > 1:
             self.wait()
-            self._accelerator.end_training()
+            atexit.register(self._accelerator.end_training)
 
     def sum(self, number: Tensor) -> Tensor:
         """The sum of every process's ``number``."""
