@@ -25,6 +25,10 @@ from dragoman.extras import naming_extras
 from dragoman.files import write_text
 from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 
+FRESH = {"training": {"refit": "auto"}, "data": {"format": "auto"}}
+"""Options that a distilled model does not take from its teacher: ``pairs`` may have another format
+than the teacher's, which may itself have learned from a teacher's outputs."""
+
 if TYPE_CHECKING:
     from dragoman.training.observer import Event, Observer
     from dragoman.training.run import Outcome
@@ -110,8 +114,8 @@ def distil(
         teacher: a model folder, or a folder of seeds.
         pairs: one file of pairs, or two aligned files; targets are not read.
         out: the new model folder.
-        config: its options (default: the teacher's, without a refit); those of ``data`` say how
-            ``pairs`` and, later, test sets are read.
+        config: its options (default: the teacher's, but for those in :data:`FRESH`); those of
+            ``data`` say how ``pairs`` and, later, test sets are read.
         console: where progress is shown (default: stderr).
         observers: functions that receive the events of the training.
 
@@ -126,10 +130,8 @@ def distil(
     from dragoman.training.folder import claimed
 
     model, out, console = load(teacher), Path(out), console or Console(stderr=True)
-    config = config or merge(model.config, {"training": {"refit": "auto"}}, place="")
+    config = config or merge(model.config, FRESH, place="")
     data, files, made = config.data, _paths(pairs), out / DISTILLED
-    if (len(files) == 2) != (data.format == "aligned"):
-        data = replace(data, format="auto")
     known = data.validation_pairs == model.config.data.validation_pairs
     validation = [] if known else [Path(name) for name in data.validation_pairs]
     weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]

@@ -224,3 +224,12 @@ def test_seeds_that_are_interrupted_go_on_in_the_one_they_were_in(
     assert sorted(whole) == ["seed-1", "seed-2", "seed-3"]
     for name, path in whole.items():
         assert (out / name / "model.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_a_distilled_model_teaches_in_its_turn(teacher: Path, pairs: Path, tmp_path: Path) -> None:
+    taught = teacher
+    for name in ("student", "students-student"):  # the first one learned from JSON lines
+        out = tmp_path / name
+        assert main(["distil", str(taught), str(pairs), "--out", str(out), "--steps", "150"]) == 0
+        assert rows(out, "train.jsonl")
+        taught = out

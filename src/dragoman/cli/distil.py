@@ -35,9 +35,9 @@ class Distil:
 
 def main(asked: Distil, given: Given) -> int:
     """Run the verb."""
-    theirs = load_config(members(asked.teacher)[0])
-    config = merge(merge(theirs, {"training": {"refit": "auto"}}, place=""), given, place="")
-    check_options(config)
-    from dragoman.learn import distil  # torch only now
+    from dragoman.learn import FRESH, distil  # only now: --help answers at once
 
+    theirs = load_config(members(asked.teacher)[0])
+    config = merge(merge(theirs, FRESH, place=""), given, place="")
+    check_options(config)
     return exit_code(distil(asked.teacher, asked.pairs, asked.out, config))
