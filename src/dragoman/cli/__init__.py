@@ -35,6 +35,9 @@ VERBS = {
     "data": "list the corpora, write a sample, or download one that others publish",
 }
 
+GONE = {"compare": "runs", "watch": "runs", "average": "train --seeds"}
+"""Verbs that there were once, and what does their work now."""
+
 _ABOUT = """Dragoman trains small sequence-to-sequence models from a file of text pairs.
 
 usage: dragoman VERB ...      dragoman VERB --help explains every option
@@ -90,7 +93,8 @@ def _run(verb: str, arguments: list[str]) -> int:
         print(f"dragoman {__version__}")
         return 0
     if verb not in VERBS:
-        raise UsageError("there is no such verb", cure=did_you_mean(verb, VERBS))
+        cure = f"use dragoman {GONE[verb]}" if verb in GONE else did_you_mean(verb, VERBS)
+        raise UsageError("there is no such verb", cure=cure)
     if threading.current_thread() is threading.main_thread():
         # `kill` ends a command as Ctrl-C does, so that files half-written are removed.
         signal.signal(signal.SIGTERM, _stop)
