@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dragoman.files import final_name, replacing, write_text
 
 CHILD = """
@@ -81,3 +83,9 @@ def test_an_open_stream_keeps_what_is_written_to_it_by_name(tmp_path: Path) -> N
 def test_the_name_that_a_file_will_get() -> None:
     names = {"a.tsv.12.partial": "a.tsv", "a.partial": "a", "a.12": "a.12", "a.x.partial": "a.x"}
     assert {name: final_name(name) for name in names} == names
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised, replacing(tmp_path / "none" / "a") as aside:
+        aside.write_text("new")
+    assert raised.value.filename == str(tmp_path / "none" / "a")

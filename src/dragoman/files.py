@@ -55,8 +55,8 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
         if not is_stream:
             with suppress(OSError):
                 _remove(aside)
-        if isinstance(error, OSError):  # a full disk does not say the file's name
-            error.filename = error.filename or str(final)
+        if isinstance(error, OSError):  # a full disk says no name, a read-only one the new file's
+            error.filename = str(error.filename or final).replace(aside.name, final.name)
         raise
 
 
