@@ -116,9 +116,8 @@ def main(asked: Translate, given: Given) -> int:
     if asked.alignments is not None:
         write_text(asked.alignments, "".join(links))
     if cut:
-        lines = "line" if len(cut) == 1 else f"{len(cut)} lines, the first of them"
-        cure = "--max-added or --max-ratio raises it"
-        _say(f"the length limit cut the output of {lines} {cut[0]} ({cure})")
+        lines = f"{len(cut)} lines, the first of them {cut[0]}" if cut[1:] else f"line {cut[0]}"
+        _say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
     return 1 if wrong else 0
 
 
