@@ -137,15 +137,9 @@ def distil(
     weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
     digest = fingerprint([*weights, *filter(Path.is_file, [*files, *validation])])
     form: Format = "tsv" if data.features_column else "jsonl"
-    origin, part, learned = made / "origin", made / "outputs.part", made / f"train.{form}"
+    part, learned = made / "outputs.part", made / f"train.{form}"
     with claimed(out):
-        there = origin.read_text("utf-8") if origin.exists() else ""
-        if there != digest and (there or (out / CONFIG).exists()):
-            how = "distilled from another teacher or other pairs" if there else "not distilled"
-            raise OptionError(f"holds a run {how}", place=str(out), cure="choose another --out")
-        if not there:
-            made.mkdir(exist_ok=True)
-            write_text(origin, digest)
+        _require_origin(out, digest)
         if not learned.exists():
             held = _validation(model, validation, data)
             unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
@@ -156,6 +150,26 @@ def distil(
             part.unlink()
     data = replace(data, format=form, validation_pairs=(str(made / f"validation.{form}"),))
     return _train(learned, out, replace(config, data=data), console, None, observers)
+
+
+def _require_origin(out: Path, digest: str) -> None:
+    """Check that a run was distilled from what ``digest`` identifies; write it for a new run.
+
+    Args:
+        out: the model folder.
+        digest: SHA-256 of the teacher's weights and the files of pairs.
+
+    Raises:
+        OptionError: the folder holds a run that was distilled from others, or not distilled.
+    """
+    origin = out / DISTILLED / "origin"
+    there = origin.read_text("utf-8") if origin.exists() else ""
+    if there != digest and (there or (out / CONFIG).exists()):
+        how = "distilled from another teacher or other pairs" if there else "not distilled"
+        raise OptionError(f"holds a run {how}", place=str(out), cure="choose another --out")
+    if not there:
+        origin.parent.mkdir(exist_ok=True)
+        write_text(origin, digest)
 
 
 def _validation(model: Model, files: Sequence[Path], data: DataOptions) -> list[tuple[str, str]]:
@@ -211,8 +225,9 @@ def _paths(pairs: Paths) -> list[Path]:
 
 
 def _write_pairs(path: Path, pairs: Sequence[tuple[str, str]], data: DataOptions) -> None:
-    """Write pairs in a form that ``data`` reads: with columns of features as a table, else as JSON
-    lines. A pair whose target is empty, or that has a table's separator in a text, is left out.
+    """Write pairs in a form that ``data`` reads: a table if it has columns of features, else JSON.
+
+    A pair whose target is empty, or that has the table's separator in a text, is left out.
     """
     separator = "\t" if data.separator == "auto" else data.separator
     table, columns = bool(data.features_column), (*data.columns, *data.features_column)
@@ -258,10 +273,8 @@ def _train(
             case Measured({"kind": "validation"}):
                 write_documents(folder)
 
-    told = [observe, *observers]
-    outcome = run_training(
-        _paths(pairs), folder, config, console=shown, began=began, observers=told
-    )
+    observers, files = [observe, *observers], _paths(pairs)
+    outcome = run_training(files, folder, config, console=shown, began=began, observers=observers)
     if outcome.is_main_process:
         write_documents(folder, shown)
     return outcome

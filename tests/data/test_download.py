@@ -355,7 +355,7 @@ def test_redirects_in_circles_and_elsewhere(site: Site, tmp_path: Path) -> None:
         fetch(f"{site.url}/a", tmp_path / "f", quiet)
     with pytest.raises(DataError, match="302"):
         fetch(f"{site.url}/file", tmp_path / "f", quiet)
-    with pytest.raises(DragomanError, match="file:///etc/passwd: cannot be reached: no address"):
+    with pytest.raises(DragomanError, match="file:///etc/passwd: cannot be reached: not an http"):
         fetch("file:///etc/passwd", tmp_path / "f", quiet)
     assert not names(tmp_path)
 

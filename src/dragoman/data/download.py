@@ -18,7 +18,7 @@ from dragoman.files import replacing
 
 _BLOCK = 1 << 18
 _SECONDS = 60
-"""Time without a byte after which a connection is given up."""
+"""A connection that brings no byte for so long is given up."""
 _MOST_JSON = 1 << 26
 """Most bytes of an answer in JSON."""
 Answer = TypeVar("Answer")
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 def fetch_json(url: str, wanted: Callable[[Any], Answer], token: str = "") -> Answer:
-    """What ``wanted`` takes of the JSON that ``url`` answers with.
+    """Fetch JSON from ``url``; returns what ``wanted`` picks from it.
 
     Raises:
         DataError: there is no such page, it is no JSON, or ``wanted`` does not find its fields.
@@ -91,10 +91,14 @@ def fetch(
 
 
 def _open(url: str, token: str, have: int = 0) -> Any:
-    """The answer to a request for what follows after ``have`` bytes."""
+    """Request ``url`` from byte ``have`` on; returns the open response.
+
+    Raises:
+        URLError: the address is not HTTP, the server cannot be reached, or it refuses.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": "dragoman"})
     if request.type not in ("http", "https"):
-        raise urllib.error.URLError("no address of the web")
+        raise urllib.error.URLError("not an http or https address")
     if have:
         request.add_header("Range", f"bytes={have}-")
     if token:

@@ -4,7 +4,7 @@
     opus:Tatoeba/en-fr     https://opus.nlpl.eu/: a translation memory (TMX)
     hf:OWNER/NAME[/PATH]   https://huggingface.co/datasets: the files of pairs in the repository
 
-Files are kept as they are published, packed. Beside them stand their licence and whom to name.
+Files are kept as they are published, packed. A text beside them has their address and licence.
 Environment variables name other hosts: ``DRAGOMAN_TATOEBA``, ``DRAGOMAN_OPUS``, ``HF_ENDPOINT``;
 ``HF_TOKEN`` opens what is not public.
 """
@@ -30,7 +30,7 @@ def get_corpus(name: str, folder: Path, say: Say) -> list[Path]:
     """Fetch a corpus, and write where it comes from and its licence beside it.
 
     Args:
-        name: what stands before its colon is one of ``HOSTS``.
+        name: a key of ``HOSTS``, a colon, and the name of the corpus there.
         folder: where the files are put; it is made if it is not there.
         say: receives each line that the user should read.
 
@@ -104,7 +104,7 @@ def hub(name: str) -> tuple[Files, str]:
 
 HOSTS: dict[str, Callable[[str], tuple[Files, str]]]
 HOSTS = {"tatoeba": tatoeba, "opus": opus, "hf": hub}
-"""Who finds the files of a name, by what stands before its colon; also gives their licence."""
+"""By what stands before the colon of a name: the function that finds its files and licence."""
 
 
 def _plain_name(path: str) -> str:

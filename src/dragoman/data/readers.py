@@ -78,7 +78,7 @@ def _pairs(
     sides = list(zip(names, cycle(places)))  # two files have a side each; one file has all
     with ExitStack() as stack:
         streams = [opened(file, stack) for file in files]
-        faults.notes += [f"{place(each.path)}: {each.told}" for each in streams if each.told]
+        faults.notes += [f"{place(each.path)}: {each.change}" for each in streams if each.change]
         for line, row in _without_last_blank(rows_of(streams, options, faults)):
             faults.lines += 1
             found = usable(row, sides, options, as_is=as_is) if isinstance(row, tuple) else row

@@ -1,4 +1,4 @@
-"""Opens a file as a stream of bytes: unpacked, as UTF-8, its lines ended by ``\\n``.
+"""Opens a file as a stream of bytes: unpacked, UTF-16 as UTF-8, its lines ended by ``\\n``.
 
     file ─► unpacked, up to a bound ─► UTF-16 as UTF-8 ─► carriage returns as line feeds ─► stream
 
@@ -66,8 +66,9 @@ class Opened:
     """The whole lines of its beginning."""
     name: str
     """What it is called, in lower case: the file without its packing, or the member of a zip."""
-    told: str
-    """``UTF-16`` (its bytes were recoded), ``lines end in carriage returns``, or nothing."""
+    change: str
+    """What was changed in the bytes: ``UTF-16`` (they are UTF-8 now), ``lines end in carriage
+    returns`` (line feeds now), or nothing."""
     on_disk: bool
     """Whether the bytes of the stream are those of a file that can be opened again."""
 
@@ -83,7 +84,7 @@ class Pieces(io.RawIOBase):
         self._pieces, self._rest, self._file, self.line_ends = iter(pieces), b"", file, 0
 
     def readable(self) -> bool:
-        """Say yes."""
+        """True, for :class:`io.BufferedReader` asks."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -136,7 +137,7 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
     with _naming(file):
         raw: Any = sys.stdin.buffer if file == STDIN else stack.enter_context(file.open("rb"))
         start, pieces = _begin(_pieces(raw, sys.maxsize, file), as_lines=as_lines)
-        kind, told = file.suffix.lower(), ""
+        kind, change = file.suffix.lower(), ""
         if kind not in PACKINGS:
             kind = next((k for k, magic in PACKINGS.items() if re.match(magic, start)), "")
         name = file.name.lower().removesuffix(kind)
@@ -150,18 +151,18 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
             start, pieces = _begin(_pieces(unpacked, most, file), as_lines=as_lines)
         _refuse(file, start, as_lines=as_lines)
         if start.startswith(_MARKS):
-            start, told = start.decode("utf-16", errors="ignore").encode(), "UTF-16"
+            start, change = start.decode("utf-16", errors="ignore").encode(), "UTF-16"
             # Half a pair of surrogates becomes bytes that are no UTF-8.
             texts = codecs.iterdecode(pieces, "utf-16", errors="surrogatepass")
             pieces = (text.encode(errors="surrogatepass") for text in texts)
         lines_come = as_lines and file == STDIN  # the first of them may be all that is there
         if b"\r" in start[:-1] and not lines_come and not re.search(rb"[\n\0]", start):
-            start, told = start.replace(b"\r", b"\n"), "lines end in carriage returns"
+            start, change = start.replace(b"\r", b"\n"), "lines end in carriage returns"
             pieces = (piece.replace(b"\r", b"\n") for piece in pieces)
     whole = start.rpartition(b"\n")[0] if len(start) >= HEAD else b""
     text = (whole or start).decode("utf-8-sig", errors="ignore")
     stream = io.BufferedReader(Pieces(pieces, file), HEAD)
-    return Opened(file, stream, text, name, told, on_disk=not kind and file.is_file())
+    return Opened(file, stream, text, name, change, on_disk=not kind and file.is_file())
 
 
 def _pieces(stream: Any, most: int, file: Path) -> Iterator[bytes]:

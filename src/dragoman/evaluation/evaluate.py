@@ -47,7 +47,7 @@ class Evaluation:
     """Facts about the test set that a reader of the scores must know."""
 
     def to_json(self, cases: int = 3) -> str:
-        """:meth:`tree` as text."""
+        """The JSON text of :meth:`tree`, with ``cases`` lines of each kind of mistake."""
         return json.dumps(self.tree(cases), ensure_ascii=False, indent=1)
 
     def _case(self, line: int) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def export_bundle(
                 shutil.copyfile(folder.path / name, aside / name)
         facts: dict[str, Any] = {"format": BUNDLE_FORMAT, "int8": int8, "licence": licence}
         facts["files"] = {path.name: digest(path) for path in sorted(aside.iterdir())}
-        told = aside / BUNDLE
-        told.write_text(json.dumps(facts, indent=1), "utf-8")
+        facts_file = aside / BUNDLE
+        facts_file.write_text(json.dumps(facts, indent=1), "utf-8")
         bundle = load_runtime(aside)
         plain = _translator(bundle, shortlist=False)
         limited = None if shortlist is None else _translator(bundle, shortlist=True)
@@ -96,7 +96,7 @@ def export_bundle(
             config = replace(config, search=replace(config.search, shortlist=False))
             save_setup(aside, config, source, target)
             facts["files"][CONFIG] = digest(aside / CONFIG)
-        told.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        facts_file.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return facts
 
 

@@ -109,5 +109,5 @@ def write_site(
         found = b64encode(sha256(path.read_bytes()).digest()).decode()
         files["./" if inside == "index.html" else inside] = f"sha256-{found}"
     version = sha256(json.dumps(files).encode()).hexdigest()
-    told = json.dumps({"version": version, "files": files}, indent=1)
-    (site / "files.js").write_text(f"self.SITE = {told};\n", "utf-8")
+    listed = json.dumps({"version": version, "files": files}, indent=1)
+    (site / "files.js").write_text(f"self.SITE = {listed};\n", "utf-8")

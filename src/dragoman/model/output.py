@@ -140,14 +140,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
                 total -= smoothing * (mean - log_mass).sum()
             if not any(learns):
                 continue
-            # d loss / d score = (share (1 - smoothing) + smoothing) p
-            #                   - share (1 - smoothing) [right] - smoothing / V
-            # all times the scale
-            held = most * share
-            d_scores = exp.mul_((held + smoothing * scale) / mass)
-            if smoothing:
-                d_scores -= smoothing * scale / weight.shape[0]
-            d_scores.scatter_add_(1, y, -held)
+            d_scores = _score_gradients(exp, mass, y, most * share, smoothing, scale)
             d_low = d_scores.to(features.dtype)
             if d_features is not None:
                 torch.mm(d_low, low, out=d_features[now])
@@ -168,6 +161,32 @@ class _FusedCrossEntropy(torch.autograd.Function):
         if scale.device.type != "cpu" or scale != 1:  # to ask this of a GPU is to wait for it
             formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
         return (*formed, None, None)
+
+
+def _score_gradients(
+    exp: Tensor,
+    mass: Tensor,
+    targets: Tensor,
+    right: Tensor,
+    smoothing: float,
+    scale: float | Tensor,
+) -> Tensor:
+    """The gradient of the loss by the scores: ``(right + s) p - right [target] - s / V``, [C, V].
+
+    Here s is ``smoothing * scale``, the part of the loss that label smoothing spreads.
+
+    Args:
+        exp: exponentials of the scores, [C, V]; they are overwritten with the gradient.
+        mass: their sums, [C, 1], so that p = exp / mass.
+        targets: ids, [C, 1].
+        right: weight of the target token in the loss without the smoothing, [C, 1].
+        smoothing: share spread over the vocabulary, in [0, 1).
+        scale: factor of the loss.
+    """
+    gradients = exp.mul_((right + smoothing * scale) / mass)
+    if smoothing:
+        gradients -= smoothing * scale / exp.shape[1]
+    return gradients.scatter_add_(1, targets, -right)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

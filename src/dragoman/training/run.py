@@ -85,23 +85,22 @@ def train(
     began = time.monotonic() if began is None else began
     check_options(config)
     for name in config.training.track:
-        import_module(name)  # a missing package is told before any work is done
+        import_module(name)  # a missing package is an error before any work is done
     if config.training.threads != "auto":
         torch.set_num_threads(config.training.threads)
     processes = Processes()
-    told: list[Observer] = []
+    receivers: list[Observer] = []
     changed: dict[str, Any] = {}
     with ExitStack() as stack:
         if processes.is_main:
             stack.enter_context(claimed(out))
             screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
-            told = [screen, *observers]
-
+            receivers = [screen, *observers]
             prepared, changed = _open(files, out, config, lambda text: screen(Message(text)))
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
-        run = assemble_run(out, prepared, processes, told, began)
+        run = assemble_run(out, prepared, processes, receivers, began)
         stack.enter_context(stop_on_signals(run))
         stack.enter_context(fixed_order(run.config.training.deterministic))
         options, reason = run.config.training, run.state.finished

@@ -10,7 +10,7 @@ written reads back as the pairs that were kept, and fixing it again changes noth
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -48,7 +48,7 @@ def check_pairs(
         options: how they are read.
         against: the files of test pairs that must have nothing in common with these.
         fix: where to write the pairs that remain when all is put right that can be.
-        shown: places that are told of each finding, and examples of each kind of change.
+        shown: places that are shown of each finding, and examples of each kind of change.
         tell: receives the report with all that will be changed, before a file is written.
 
     Raises:
@@ -72,18 +72,11 @@ def check_pairs(
                 pairs, rounds = fixed_pairs(fixed, left, log, options), rounds + 1
                 fixed = Corpus.store(pairs, fixed.file, Path(folder, f"fixed-{rounds}"), shown)
                 left = _findings(fixed, test)
-        stops = faults.total > options.tolerance * faults.lines or faults.counts["encoding"] > 0
-        severity: Severity = "problem" if stops else "warning"
-        meaning = "left out; training would stop" if stops else "left out"
-        left_out = [
-            Finding(k, severity, n, meaning, tuple(map(str, faults.first[k][:shown])), "line")
-            for k, n in faults.counts.most_common()
-        ]
         report = Report(
             files=tuple(map(place, files)),
             total_lines=faults.lines,
             pairs=len(corpus.lines),
-            left_out=tuple(left_out),
+            left_out=tuple(_left_out(faults, options, shown)),
             source=corpus.source.side(),
             target=corpus.target.side(),
             findings=tuple(findings),
@@ -93,6 +86,16 @@ def check_pairs(
         tell(report)
         cleaned = write_fixed(fixed, log, len(corpus.lines), fix) if fix else ""
         return replace(report, cleaned=cleaned)
+
+
+def _left_out(faults: Faults, options: DataOptions, shown: int) -> Iterator[Finding]:
+    """Yield a finding for each kind of unusable line, with its first ``shown`` places."""
+    stops = faults.total > options.tolerance * faults.lines or faults.counts["encoding"] > 0
+    severity: Severity = "problem" if stops else "warning"
+    meaning = "left out; training would stop" if stops else "left out"
+    for kind, count in faults.counts.most_common():
+        places = tuple(map(str, faults.first[kind][:shown]))
+        yield Finding(kind, severity, count, meaning, places, "line")
 
 
 def _findings(corpus: Corpus, test: Corpus | None) -> list[Finding]:

@@ -78,7 +78,7 @@ class Corpus:
     source: Column
     target: Column
     shown: int
-    """Places that are told of each finding."""
+    """Places that are shown of each finding."""
 
     @classmethod
     def store(cls, pairs: Iterable[Pair], file: str, path: Path, shown: int) -> "Corpus":
@@ -88,7 +88,7 @@ class Corpus:
             pairs: the pairs.
             file: the name of the file that they come from.
             path: the file to write.
-            shown: places that are told of each finding.
+            shown: places that are shown of each finding.
 
         Raises:
             DataError: there is no pair.

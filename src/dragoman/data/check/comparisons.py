@@ -99,14 +99,14 @@ def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
 
 def overlap(train: Corpus, test: Corpus, *, exact: bool) -> Iterator[Finding]:
     """Pairs, sources and targets that are in both; unless ``exact``, but for their form."""
-    told = np.zeros(len(train.lines), bool)
+    reported = np.zeros(len(train.lines), bool)
     kinds = "test pairs", "test sources", "test targets"
     hashes = (_hashes(corpus, exact=exact) for corpus in (train, test))
     for kind, ours, theirs in zip(kinds, *hashes, strict=True):
         known, first = np.unique(theirs, return_index=True)
         at = np.searchsorted(known, ours).clip(max=len(known) - 1)
-        rows = np.flatnonzero((known[at] == ours) & ~told)
-        told[rows] = True
+        rows = np.flatnonzero((known[at] == ours) & ~reported)
+        reported[rows] = True
         places = {row: f"as {test.place(first[at[row]])}" for row in rows.tolist()}
         yield train.finding(kind, rows, places.__getitem__)
 
@@ -126,7 +126,7 @@ def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
     """Pairs whose lengths stand in another proportion than those of the rest, farthest first.
 
     ``--fix`` leaves out those far beyond the limit, but none with a side of one word, which may
-    be an abbreviation. Rows that are known to be ``misplaced`` are not told again.
+    be an abbreviation. Rows that are known to be ``misplaced`` are not reported again.
     """
     source, target = corpus.source.characters, corpus.target.characters
     # Five characters more on each side: for short texts a large ratio says little.

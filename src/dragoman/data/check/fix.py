@@ -70,7 +70,7 @@ def summary(log: Log, lines: int, shown: int) -> Iterator[str]:
     Args:
         log: what is done.
         lines: the number of lines before.
-        shown: examples that are told of each kind.
+        shown: examples that are shown of each kind.
     """
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for place, what, kind, detail in log:

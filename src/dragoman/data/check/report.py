@@ -100,7 +100,7 @@ class Units:
     percentile_95: int
     longest: int
 
-    def told(self, name: str) -> str:
+    def in_words(self, name: str) -> str:
         """The numbers in words."""
         lengths = f"median {self.median:,}, 95 % {self.percentile_95:,}, longest {self.longest:,}"
         return f"{self.total:,} {name}, {self.distinct:,} distinct (a line: {lengths})"
@@ -122,7 +122,7 @@ class Side:
         # Good 1953: words seen once among the tokens are as many as new ones among further tokens.
         unknown = 100 * self.tokens_seen_once / max(1, self.tokens.total)
         new = f"about {unknown:.1f} % of the tokens of further text will be new"
-        units = f"{self.tokens.told('tokens')}; {self.characters.told('characters')}"
+        units = f"{self.tokens.in_words('tokens')}; {self.characters.in_words('characters')}"
         return f"{counted(self.distinct_texts, 'distinct text')}; {units}; {new}"
 
 

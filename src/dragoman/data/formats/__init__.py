@@ -1,4 +1,4 @@
-"""The formats of files of pairs, one file each, and how one is recognised."""
+"""The formats of files of pairs: a module for each, and the choice among them."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,7 +11,7 @@ from dragoman.errors import OptionError
 Recognise = Callable[[str, str], bool]
 """Whether a file has the format, by the text of its beginning and its name in lower case."""
 Rows = Callable[[Opened, DataOptions, Faults], Iterator[Record]]
-"""What stands in a file, one record after the other; tells how the file is read."""
+"""Yields the records of an opened file; the first note of the faults says how it is read."""
 FORMATS: dict[str, tuple[Recognise, Rows]] = {
     "table": (tables.recognise, tables.rows),
     "xml": (markup.recognise, markup.rows),
@@ -34,7 +34,17 @@ def form_of(text: str, name: str) -> str:
 
 
 def rows_of(files: Sequence[Opened], options: DataOptions, faults: Faults) -> Iterator[Record]:
-    """What stands in one file, whose format ``options`` or its content tell, or in two aligned."""
+    """Yield the records of one file, or of two aligned ones.
+
+    Args:
+        files: one opened file, or two.
+        options: how they are read; with ``format`` "auto" the content and the name decide.
+        faults: its notes gain how the file is read, and which options its format does not use.
+
+    Raises:
+        OptionError: columns of features are asked for in a format that has none.
+        DataError: see the ``rows`` of each format.
+    """
     forms = [form_of(file.text, file.name) for file in files]
     form = str(options.format) if options.format != "auto" else forms[0]
     form = "aligned" if len(files) == 2 else form

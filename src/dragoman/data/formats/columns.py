@@ -60,7 +60,7 @@ def two_columns(
     Args:
         found: the records.
         separator: what stands between two fields, for messages.
-        titles: what the file is called; it is told when the first record is read.
+        titles: what the file is called in the note about how it is read.
         options: name the columns.
         faults: gains how the file is read.
     """

@@ -25,7 +25,7 @@ _LARGEST = 1 << 21
 
 
 def recognise(text: str, name: str) -> bool:
-    """Whether it is XML; XML of another kind has no units, which is told."""
+    """Whether it is XML. XML without translation units is refused when it is read."""
     return (
         name.endswith((".tmx", ".xlf", ".xliff", ".xml"))
         or re.match(r"\s*<(\?xml|tmx|xliff)\b", text) is not None
@@ -39,10 +39,10 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
         DataError: it is no well-formed XML, has no unit, or see ``_units``.
     """
     languages = tuple[str, ...](() if options.languages == "auto" else options.languages)
-    is_told, line = False, 0
+    is_noted, line = False, 0
     for line, texts in _units(source):
-        if len(texts) > 1 and not is_told:
-            is_told, languages = True, languages or tuple(texts)[:2]
+        if len(texts) > 1 and not is_noted:
+            is_noted, languages = True, languages or tuple(texts)[:2]
             kind = "TMX" if "<tmx" in source.text else "XLIFF"
             among = f"of {', '.join(texts)} (--languages to choose)" if len(texts) > 2 else ""
             faults.reads(kind, " and ".join(languages), among)
@@ -105,7 +105,7 @@ def _units(source: Opened) -> Iterator[tuple[int, dict[str, str]]]:
         raise ValueError(f"the entity &{name}; is not one of XML's own")
 
     # What was recoded is UTF-8, whatever it says itself.
-    parser, size, piece = expat.ParserCreate("utf-8" if source.told else None), 0, b" "
+    parser, size, piece = expat.ParserCreate("utf-8" if source.change else None), 0, b" "
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = characters
     parser.EntityDeclHandler = parser.SkippedEntityHandler = entity
