@@ -66,8 +66,7 @@ class Copying(nn.Module):
             targets: ids [N], from V on where the word can only be copied.
         """
         generate, copy = self._gates(features)
-        same = copies == targets.unsqueeze(1)  # [N, S]
-        copied = (weights.to(copy.dtype) * same).sum(1)
+        copied = (weights.to(copy.dtype) * (copies == targets.unsqueeze(1))).sum(1)  # [N]
         copy = copy + copied.clamp_min(_LEAST).log()
         return Mixture(generate.masked_fill(targets >= self.vocabulary, -torch.inf), copy)
 

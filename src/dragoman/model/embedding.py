@@ -39,5 +39,4 @@ class Embedding(nn.Module):
         """[...] ids -> [..., E]."""
         if self.beyond:
             ids = ids.masked_fill(ids >= len(self.weight), UNK)
-        vectors = F.embedding(ids, self.weight, padding_idx=PAD)
-        return dropout(vectors, self.dropout, self.training)
+        return dropout(F.embedding(ids, self.weight, padding_idx=PAD), self.dropout, self.training)

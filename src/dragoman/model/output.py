@@ -164,12 +164,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
 
 
 def _score_gradients(
-    exp: Tensor,
-    mass: Tensor,
-    targets: Tensor,
-    right: Tensor,
-    smoothing: float,
-    scale: float | Tensor,
+    exp: Tensor, mass: Tensor, words: Tensor, right: Tensor, smoothing: float, scale: float | Tensor
 ) -> Tensor:
     """The gradient of the loss by the scores: ``(right + s) p - right [target] - s / V``, [C, V].
 
@@ -178,7 +173,7 @@ def _score_gradients(
     Args:
         exp: exponentials of the scores, [C, V]; they are overwritten with the gradient.
         mass: their sums, [C, 1], so that p = exp / mass.
-        targets: ids, [C, 1].
+        words: ids of the targets, [C, 1].
         right: weight of the target token in the loss without the smoothing, [C, 1].
         smoothing: share spread over the vocabulary, in [0, 1).
         scale: factor of the loss.
@@ -186,7 +181,7 @@ def _score_gradients(
     gradients = exp.mul_((right + smoothing * scale) / mass)
     if smoothing:
         gradients -= smoothing * scale / exp.shape[1]
-    return gradients.scatter_add_(1, targets, -right)
+    return gradients.scatter_add_(1, words, -right)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

@@ -103,8 +103,7 @@ class RequestReader:
         ids = self._encode(text, place)
         if UNK in ids and piece.own:
             pieces = self.target.pieces(text)
-            extended = extend_target(np.array(ids), pieces, piece.own, len(self.target))
-            ids = tuple(extended.tolist())
+            ids = tuple(extend_target(np.array(ids), pieces, piece.own, len(self.target)).tolist())
         if UNK in ids:
             nor = ", nor in the source" if piece.own else ""
             raise OptionError(f"{text!r} is not in the target vocabulary{nor}", place=place)

@@ -142,8 +142,7 @@ def records(
             if "limit" in str(error) or "end of data" in str(error):
                 cause = "the quote that opens here is not closed"
                 raise DataError(cause, place=place(source.path, line), cure=_CURE) from error
-            detail = "a quoted field does not end where its quote does"
-            yield line, Fault("quotes", detail, _CURE)
+            yield line, Fault("quotes", "a quoted field does not end where its quote does", _CURE)
 
 
 def _separator(text: str) -> str:
