@@ -43,7 +43,7 @@ def delete_later_rows(path: Path, *, step: int, validated: int) -> None:
         step: the step from which the run continues.
         validated: the step of the last validation that its checkpoint knows of.
     """
-    last = {"validation": validated}
+    last = {"validation": validated, "skipped": step - 1}  # a skipped step does not count itself
     kept = [row for row in read_metrics(path) if row["step"] <= last.get(row["kind"], step)]
     write_text(path, "".join(map(_line, kept)))
 
