@@ -279,8 +279,10 @@ def test_an_api_key_is_asked_for(browser: Any, tmp_path: Path) -> None:
         page.locator("#source").fill(LINE)
         alert(page, "An API key is needed")
         page.get_by_label("API key").fill("sesame")
+        assert page.locator("#lines .token").count() == 0, "nothing is shown without a key"
         page.keyboard.press("Tab")
         page.wait_for_selector("#lines .token")
+        assert page.locator("#lines .token").count() > 0
 
 
 def test_the_language_may_be_left_to_the_server(browser: Any) -> None:

@@ -10,7 +10,7 @@ FIELDS = {
     **dict.fromkeys(("source", "features", "prefix"), "text"),
     **dict.fromkeys(("must", "never"), "a list of texts"),
 }
-"""What a line may hold, and what each is."""
+"""The fields of a line, and the kind of value that each of them takes."""
 EXAMPLE = 'such as {"source": "ein Hund", "must": ["dog"]}'
 
 

@@ -45,7 +45,7 @@ class Serve:
     device: str = "cpu"
     """Where the models run: cpu, cuda, cuda:1 or mps."""
     serving: ServingOptions = field(default_factory=ServingOptions)
-    """What the server allows."""
+    """API keys, other origins, the log, and the limits of requests."""
 
 
 def main(asked: Serve, given: Given) -> int:

@@ -9,7 +9,7 @@ from dragoman.config.values import Range
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """What the server allows."""
+    """API keys, other origins, the log, and the limits of requests."""
 
     api_keys: Path | None = None
     """A file with one API key a line. Requests must then give one, as
