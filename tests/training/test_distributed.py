@@ -88,7 +88,7 @@ def test_two_processes_agree_stop_together_and_resume_exactly(tmp_path: Path) ->
     one, other = two_processes(whole, "plain")
     assert not set(one["dropped"]) & set(other["dropped"])
     assert one["best"] == other["best"] and one["step"] == other["step"] == 20
-    assert one["exchanges"] == other["exchanges"] == 2 + 20 // 8  # the batch, the start, the loop
+    assert one["exchanges"] == other["exchanges"] == 1 + 20 // 8  # the start, the loop
     assert one["timeout"] == other["timeout"] == 24 * 3600
 
     one, other = two_processes(parts, "signal")  # that one of them hears

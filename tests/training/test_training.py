@@ -28,7 +28,6 @@ from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from dragoman.training import loop
-from dragoman.training import run as run_room
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.state import Run
@@ -310,7 +309,6 @@ def test_a_non_finite_gradient_changes_nothing(
         seen.append(self.output.bias.detach().clone())
         return loss._replace(total=loss.total * math.nan) if len(seen) in (3, 4) else loss
 
-    monkeypatch.setattr(run_room, "fit_batches", lambda run: "")
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
     said = run(pairs, tmp_path / "m", options(steps=6))
     assert "step 2: the gradient is not finite; step skipped" in said
@@ -349,7 +347,6 @@ def test_a_run_that_skipped_too_many_steps_goes_on_with_another_rate(
         bad = 12 <= calls[-1] < 32
         return loss._replace(total=loss.total * math.nan) if bad else loss
 
-    monkeypatch.setattr(run_room, "fit_batches", lambda run: "")
     monkeypatch.setattr(Seq2Seq, "forward", spoiled)
     with pytest.raises(TrainingError, match="step 31: 20 steps in a row .*learning-rate"):
         run(pairs, tmp_path / "m", options(steps=40))
@@ -388,7 +385,6 @@ def test_a_batch_that_memory_does_not_hold_is_learned_in_parts(
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
         return real(self, batch, objective)
 
-    monkeypatch.setattr(run_room, "fit_batches", lambda run: "")
     monkeypatch.setattr(Seq2Seq, "forward", small)
     said = run(pairs, tmp_path / "parts", config)
     assert said.count("out of memory; batches are learned from in parts") == 2  # halved twice
@@ -404,7 +400,7 @@ def test_a_batch_that_memory_does_not_hold_is_learned_in_parts(
         raise MemoryError
 
     monkeypatch.setattr(Seq2Seq, "forward", none)
-    with pytest.raises(TrainingError, match="memory does not hold one pair of"):
+    with pytest.raises(TrainingError, match=r"step 0: memory does not hold a batch of \d+ tok"):
         run(pairs, tmp_path / "none", config)
 
 

@@ -110,11 +110,6 @@ def plan_buckets(
     return [random.choice(rows, min(count, len(rows)), replace=False) for rows in drawn]
 
 
-def longest_batch(plan: Plan, source: Lengths, target: Lengths) -> Rows:
-    """The batch of ``plan`` with the most positions, padding and end tokens included."""
-    return max(plan, key=lambda rows: len(rows) * int(source[rows].max() + target[rows].max() + 2))
-
-
 def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) -> Rows:
     """Sort by target length, then by source length, ties at random.
 

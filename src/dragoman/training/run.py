@@ -14,9 +14,7 @@ from rich.console import Console
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.config.toml import to_toml
 from dragoman.data.prepare import Prepared, Say
-from dragoman.files import write_text
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
 from dragoman.runs.display import clock
 from dragoman.runs.history import delete_later_rows
@@ -29,7 +27,6 @@ from dragoman.training.observer import Message, Observer, Screen, Trackers
 from dragoman.training.refit import refit
 from dragoman.training.start import assemble_run
 from dragoman.training.state import Run, TrainingState
-from dragoman.training.step import fit_batches
 from dragoman.training.validation import verdict
 
 
@@ -139,11 +136,6 @@ def _train(run: Run, changed: dict[str, Any]) -> str:
     if state.step:
         run.say(f"resuming at step {state.step}, after {clock(state.elapsed)}")
     state.finished = ""
-    if not ended(run) and (note := fit_batches(run)):
-        run.say(note)
-        if is_main:
-            write_text(out / CONFIG, to_toml(run.config))
-            add_notes(out, [note])
     with ExitStack() as stack:
         if is_main:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights

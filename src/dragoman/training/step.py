@@ -8,22 +8,20 @@ does read whether the gradient is finite.)
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from dragoman.config.toml import merge
 from dragoman.data.batches import Batch, ahead, assemble
-from dragoman.data.plans import Rows, longest_batch, plan_epoch
-from dragoman.errors import OptionError, TrainingError
+from dragoman.data.plans import Rows, plan_epoch
+from dragoman.errors import TrainingError
 from dragoman.model.seq2seq import Loss, Objective
 from dragoman.training.machine import is_out_of_memory
 from dragoman.training.optimizer import clip, learning_rate, sampling_share, update
 from dragoman.training.state import Run, TrainingState
 
-SMALLER_PAIRS = "lower source.max_tokens and target.max_tokens, or the model's sizes"
-"""The cure where memory does not hold one pair."""
+SMALLER = "lower training.batch_tokens, source.max_tokens or the model's sizes"
+"""The cure where memory does not hold a batch."""
 
 
 class StepResult:
@@ -95,32 +93,29 @@ def _learn(run: Run, batch: Batch, scale: Tensor) -> Loss:
     several processes train, the others do not know of parts: the batch stays whole.
 
     Raises:
-        TrainingError: memory does not hold one pair.
+        TrainingError: memory does not hold one pair, or in several processes a batch.
     """
-    state, pairs, alone = run.state, len(batch.source), run.processes.count == 1
+    state, alone = run.state, run.processes.count == 1
     positions = batch.source.numel() + batch.target_in.numel()
+    most = len(batch.source) if alone else 1
     while True:
-        parts = min(pairs, -(-positions // state.positions)) if state.positions and alone else 1
+        parts = min(most, -(-positions // state.positions)) if state.positions else 1
         try:
-            losses = [backward(run, run.learner, scale, part) for part in batch.split(parts)]
-        except (RuntimeError, MemoryError) as error:
-            if not (alone and is_out_of_memory(error)):
-                raise
-            run.optimizer.zero_grad(set_to_none=True)
-            if parts >= pairs:
-                cause = f"memory does not hold one pair of {positions // pairs:,} tokens"
-                place = f"step {state.step}"
-                raise TrainingError(cause, place=place, cure=SMALLER_PAIRS) from error
-        else:
-            if parts == 1:
-                return losses[0]
+            losses = [_backward(run, scale, part) for part in batch.split(parts)]
             return Loss(*(torch.stack(numbers).sum() for numbers in zip(*losses, strict=True)))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if parts == most:
+                cause = f"memory does not hold a batch of {positions // parts:,} tokens"
+                raise TrainingError(cause, place=f"step {state.step}", cure=SMALLER) from error
+        run.optimizer.zero_grad(set_to_none=True)
         size = state.positions = max(1, positions // (2 * parts))
         note = f"out of memory; batches are learned from in parts of {size:,} tokens from here on"
         run.say(f"step {state.step}: {note}")
 
 
-def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> Loss:
+def _backward(run: Run, scale: Tensor, batch: Batch) -> Loss:
     """Forward and backward pass: adds the gradients of the summed loss times ``scale``."""
     options = run.config.training
     objective = Objective(
@@ -133,7 +128,7 @@ def backward(run: Run, model: torch.nn.Module, scale: Tensor, batch: Batch) -> L
     )
     low = options.precision == "bf16"
     with torch.autocast(run.processes.device.type, torch.bfloat16, enabled=low):
-        loss: Loss = model(batch, objective)
+        loss: Loss = run.learner(batch, objective)
     loss.total.backward()
     return Loss(*(number.detach() for number in loss))  # frees the graph
 
@@ -145,7 +140,9 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     twice. If the size of batches was changed within the epoch, it goes on at the same share of it.
     For a GPU one batch is made ahead, in pinned memory, which a GPU copies in the background.
     """
-    plan, state, processes, train = _plan(run), run.state, run.processes, run.prepared.train
+    state, processes, train = run.state, run.processes, run.prepared.train
+    lengths = (train.source_lengths, train.target_lengths)
+    plan = plan_epoch(*lengths, run.config.training, epoch=state.epoch)
     batches = -(-len(plan) // processes.count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
@@ -155,59 +152,3 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     if processes.device.type == "cuda":
         return ahead((rows, assemble(train, rows).map(Tensor.pin_memory)) for rows in chosen)
     return ((rows, assemble(train, rows)) for rows in chosen)
-
-
-def _plan(run: Run) -> list[Rows]:
-    train = run.prepared.train
-    lengths = (train.source_lengths, train.target_lengths)
-    return plan_epoch(*lengths, run.config.training, epoch=run.state.epoch)
-
-
-def fit_batches(run: Run) -> str:
-    """Halve the batches of the run's options until memory holds the epoch's longest one.
-
-    It is taken forward and backward once, with as much memory held as Adam will hold. Weights,
-    random states and all numbers stay as they are.
-
-    Returns:
-        A line for the user if the batches were made smaller; else empty.
-
-    Raises:
-        OptionError: memory does not hold the longest pair alone.
-    """
-    asked, train = run.config.training, run.prepared.train
-    name = "batch_tokens" if asked.batching == "tokens" else "batch_sentences"
-    size = int(getattr(asked, name))
-    while True:
-        rows = longest_batch(_plan(run), train.source_lengths, train.target_lengths)
-        if run.processes.largest(0.0 if _fits(run, rows) else 1.0) == [0.0]:
-            note = (
-                f"Memory does not hold the longest batch: training.{name} is lowered to {size:,}."
-            )
-            return "" if run.config.training == asked else note
-        if len(rows) == 1:
-            tokens = int(train.source_lengths[rows[0]] + train.target_lengths[rows[0]] + 2)
-            cause = f"memory does not hold one pair of {tokens:,} tokens"
-            raise OptionError(cause, place="training", cure=SMALLER_PAIRS)
-        size = max(1, size // 2)
-        config = merge(run.config, {"training": {name: size}}, place="training")
-        run.prepared = replace(run.prepared, config=config)
-
-
-def _fits(run: Run, rows: Rows) -> bool:
-    """Whether memory holds the forward and backward pass of a batch, and Adam's moments."""
-    device = run.processes.device
-    held = [] if run.optimizer.state else [p for p in run.model.parameters() if p.requires_grad]
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        try:
-            _moments = [torch.ones_like(weight) for weight in held for _ in range(2)]
-            batch = assemble(run.prepared.train, rows).to(device)
-            # The bare model: it speaks to no other process.
-            backward(run, run.model, 1 / batch.target_mask.sum(), batch)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return False
-        finally:
-            run.optimizer.zero_grad(set_to_none=True)
-    return True
