@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dragoman.api import Model, Paths, load
-from dragoman.config.options import Config, DataOptions, Format
+from dragoman.config.options import Config, DataOptions
 from dragoman.config.toml import merge
 from dragoman.config.values import seconds
 from dragoman.data.lines import fingerprint
@@ -107,8 +106,7 @@ def distil(
 
     The new model learns from the sources of ``pairs`` with the teacher's best outputs. It is
     validated on ``data.validation_pairs`` where ``config`` names other ones than the teacher's, or
-    else on the pairs that the teacher's training held out. The same call again resumes, also where
-    it was interrupted while the teacher translated.
+    else on the pairs that the teacher's training held out. The same call again resumes.
 
     Args:
         teacher: a model folder, or a folder of seeds.
@@ -124,52 +122,42 @@ def distil(
 
     Raises:
         DataError: the teacher's folder does not hold its held-out pairs, or all outputs are empty.
-        OptionError: ``out`` was distilled from another teacher or other pairs, or not distilled.
+        OptionError: ``out`` holds a run that did not learn from this teacher and these pairs, or
+            the pairs have columns of features.
         UsageError: as for :func:`train`.
     """
+    from dragoman.training.distributed import Processes
     from dragoman.training.folder import claimed
 
     model, out, console = load(teacher), Path(out), console or Console(stderr=True)
     config = config or merge(model.config, FRESH, place="")
-    data, files, made = config.data, _paths(pairs), out / DISTILLED
+    data, files = config.data, _paths(pairs)
+    if data.features_column:
+        cause = "a model with columns of features cannot be distilled"
+        raise OptionError(cause, place=str(teacher), cure="train a small model on the pairs")
     known = data.validation_pairs == model.config.data.validation_pairs
     validation = [] if known else [Path(name) for name in data.validation_pairs]
     weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
     digest = fingerprint([*weights, *filter(Path.is_file, [*files, *validation])])
-    form: Format = "tsv" if data.features_column else "jsonl"
-    part, learned = made / "outputs.part", made / f"train.{form}"
-    with claimed(out):
-        _require_origin(out, digest)
-        if not learned.exists():
-            held = _validation(model, validation, data)
-            unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
-            sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
-            outputs = _outputs(model, list(sources), part, console)
-            _write_pairs(made / f"validation.{form}", held, data)
-            _write_pairs(learned, outputs, data)
-            part.unlink()
-    data = replace(data, format=form, validation_pairs=(str(made / f"validation.{form}"),))
+    made = out / DISTILLED / digest[:16]
+    learned, kept = made / "train.jsonl", made / "validation.jsonl"
+    processes = Processes()
+    if processes.is_main:
+        with claimed(out):
+            if (out / CONFIG).exists() and not learned.exists():
+                cause = "holds a run that did not learn from this teacher and these pairs"
+                raise OptionError(cause, place=str(out), cure="choose another --out")
+            if not learned.exists():
+                held = _validation(model, validation, data)
+                unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
+                sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
+                outputs = _outputs(model, list(sources), console)
+                made.mkdir(parents=True, exist_ok=True)
+                _write_pairs(kept, held, data)
+                _write_pairs(learned, outputs, data)
+    processes.wait()
+    data = replace(data, format="jsonl", validation_pairs=(str(kept),))
     return _train(learned, out, replace(config, data=data), console, None, observers)
-
-
-def _require_origin(out: Path, digest: str) -> None:
-    """Check that a run was distilled from what ``digest`` identifies; write it for a new run.
-
-    Args:
-        out: the model folder.
-        digest: SHA-256 of the teacher's weights and the files of pairs.
-
-    Raises:
-        OptionError: the folder holds a run that was distilled from others, or not distilled.
-    """
-    origin = out / DISTILLED / "origin"
-    there = origin.read_text("utf-8") if origin.exists() else ""
-    if there != digest and (there or (out / CONFIG).exists()):
-        how = "distilled from another teacher or other pairs" if there else "not distilled"
-        raise OptionError(f"holds a run {how}", place=str(out), cure="choose another --out")
-    if not there:
-        origin.parent.mkdir(exist_ok=True)
-        write_text(origin, digest)
 
 
 def _validation(model: Model, files: Sequence[Path], data: DataOptions) -> list[tuple[str, str]]:
@@ -184,36 +172,15 @@ def _validation(model: Model, files: Sequence[Path], data: DataOptions) -> list[
     return [(s, right[0]) for s, right in zip(held.sources, held.references, strict=True)]
 
 
-def _outputs(
-    model: Model, sources: Sequence[str], part: Path, console: Console
-) -> list[tuple[str, str]]:
-    """Each source with the output of ``model``.
-
-    Args:
-        model: the teacher.
-        sources: raw text.
-        part: gains the outputs as they come, one JSON string a line; those that an interrupted
-            command left in it are taken from there.
-        console: shows progress, if it is a terminal.
+def _outputs(model: Model, sources: Sequence[str], console: Console) -> list[tuple[str, str]]:
+    """Each source, raw text, with the output of ``model``; a terminal shows the progress.
 
     Raises:
         DataError: all outputs are empty.
     """
-    lines = part.read_text("utf-8", errors="replace").split("\n")[:-1] if part.exists() else []
-    write_text(part, "".join(f"{line}\n" for line in lines))  # without a line that was cut
-    rest, quiet = sources[len(lines) :], not console.is_terminal
-    shown = track(model.stream(rest), "translating", len(rest), console=console, disable=quiet)
-    try:
-        with open(part, "a", encoding="utf-8") as file:
-            for answer in shown:
-                line = json.dumps(answer.text)
-                file.write(f"{line}\n")
-                lines.append(line)
-    except KeyboardInterrupt:
-        some = f"{len(lines):,} of {len(sources):,} sources are translated"
-        console.print(f"{some}; the same command goes on from here", soft_wrap=True)
-        raise
-    outputs = list(map(json.loads, lines))
+    quiet, count = not console.is_terminal, len(sources)
+    shown = track(model.stream(sources), "translating", count, console=console, disable=quiet)
+    outputs = [answer.text for answer in shown]
     if not any(outputs):
         cause, cure = "translates none of these sources", "train it longer, or other pairs"
         raise DataError(cause, place=str(model.folder.path), cure=cure)
@@ -225,28 +192,13 @@ def _paths(pairs: Paths) -> list[Path]:
 
 
 def _write_pairs(path: Path, pairs: Sequence[tuple[str, str]], data: DataOptions) -> None:
-    """Write pairs in a form that ``data`` reads: a table if it has columns of features, else JSON.
-
-    A pair whose target is empty, or that has the table's separator in a text, is left out.
-    """
-    separator = "\t" if data.separator == "auto" else data.separator
-    table, columns = bool(data.features_column), (*data.columns, *data.features_column)
-    free = (place for place in count(1) if place not in columns)
-    places = [place if isinstance(place, int) else next(free) for place in columns]
-    is_named = table and (data.header is True or any(isinstance(name, str) for name in columns))
-    rows, lines = [tuple(map(str, columns))] if is_named else [], list[str]()
+    """Write pairs as JSON lines that ``data`` reads; those with an empty target are left out."""
+    lines = []
     for source, target in pairs:
-        # A target tag stands behind the features: reading adds it again.
-        words, *features = source.split("\t") if data.features else [source]
+        words = source.partition("\t")[0] if data.target_tag else source  # reading adds the tag
         sides = (target, words) if data.reverse else (words, target)
-        if target and not (table and separator in "".join((*sides, *features))):
-            rows.append((*sides, *features))
-    for texts in rows:
-        cells = dict(zip(places if table else data.fields, texts, strict=False))
-        line = json.dumps(cells, ensure_ascii=False)
-        if table:
-            line = separator.join(cells.get(n, "") for n in range(1, max(places) + 1))
-        lines.append(f"{line}\n")
+        row = dict(zip(data.fields, sides, strict=True))
+        lines += [f"{json.dumps(row, ensure_ascii=False)}\n"] if target else []
     write_text(path, "".join(lines))
 
 
