@@ -62,8 +62,6 @@ def validation_row(step: int, **values: Any) -> dict[str, Any]:
         "signatures": {"bleu": "nrefs:1", "chrf": "nc:6"},
         "samples": [sample],
         "watched": [sample | {"reference": "", "output": f"{HOSTILE} {step}"}],
-        "mistakes": {"loop": 0, "blank": 7},
-        "worst": [sample | {"chrf": 3.5, "attention": []}],
     } | values
 
 

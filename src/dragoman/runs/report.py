@@ -19,7 +19,6 @@ from rich.console import Console
 
 from dragoman.config.options import Config
 from dragoman.config.toml import plain
-from dragoman.evaluation.mistakes import MISTAKES
 from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
 from dragoman.runs.card import write_card
@@ -101,8 +100,6 @@ def report_data(history: History, most: int) -> Row:
         "signatures": now.get("signatures", {}),
         "watched": _clipped(_watched(_thinned(validations, most // 5))),
         "samples": _clipped([*now.get("samples", ()), *now.get("watched", ())]),
-        "worst": _clipped(now.get("worst", [])),
-        "mistakes": [(n, kind, MISTAKES[kind]) for kind, n in now.get("mistakes", {}).items() if n],
         "facts": history.record.get("facts", {}),
         "notes": history.record.get("notes", []),
         "options": _clipped(_options(history)),

@@ -15,7 +15,6 @@ from dragoman.evaluation.baselines import answers_without_model, no_better, trai
 from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import Measure, measures
-from dragoman.evaluation.mistakes import mistakes
 from dragoman.layout import WEIGHTS
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
@@ -28,8 +27,8 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
 from dragoman.search.translator import Translation, Translator
 
-SHOWN, WORST = 3, 10
-"""Numbers of held-out translations that are kept: any, and those with the lowest chrF."""
+SHOWN = 3
+"""Held-out translations that are kept."""
 _LONGEST_SHOWN = 40
 """Tokens of a sentence whose attention is kept."""
 
@@ -46,8 +45,7 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
         right tokens before each), ``free_accuracy`` (share, given the model's own), and in percent
         ``bleu``, ``chrf``, ``exact``. And facts of a row of ``metrics.jsonl``: ``signatures`` (how
         ``bleu`` and ``chrf`` were computed), translations (``samples``; ``watched``, of the
-        sentences that ``training.watch`` names; ``worst``, wrong ones of the lowest chrF), the
-        numbers of visible ``mistakes`` by kind (:mod:`dragoman.evaluation.mistakes`), ``seconds``.
+        sentences that ``training.watch`` names), ``seconds``.
     """
     began, config, target = time.monotonic(), prepared.config, prepared.target
     scores = likelihood(model, prepared.validation)
@@ -56,23 +54,16 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
     pairs = _spread(prepared)
     # References are read as the model learned them, so that normalising is not an error.
     sources, references = [s for s, _ in pairs], [target.normalize(t) for _, t in pairs]
-    answers, right = list(translator.translate(sources, greedy)), [(text,) for text in references]
+    answers = list(translator.translate(sources, greedy))
     found: dict[str, Measure] = {}
     if pairs:
-        outputs = [answer.text for answer in answers]
+        outputs, right = [answer.text for answer in answers], [(text,) for text in references]
         found = {m.key: m for m in measures(outputs, right, TRANSLATION_SCORES)}
         scores |= {key: measure.value() for key, measure in found.items()}
         tokens = [target.tokens(ids) for ids in target.encode([text for _, text in pairs])]
         if config.model.copy:  # a copied word is right when it is the word
             tokens = [target.pieces(text) for _, text in pairs]
         scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], tokens)
-    characters = config.target.level == "char"
-    wrong = mistakes(answers, right, prepared.source.encode(sources), characters=characters)
-    worst = [
-        _sample(answer, text) | {"chrf": round(found["chrf"].value([line]), 2)}
-        for line, (answer, text) in enumerate(zip(answers, references, strict=True))
-        if text.strip() != answer.text.strip()
-    ]
     watched = config.training.watch
     shown = list(translator.translate([*sources[-SHOWN:], *watched], greedy, attention=True))
     held_out = len(shown) - len(watched)
@@ -81,8 +72,6 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
         "signatures": {key: measure.signature for key, measure in found.items()},
         "samples": list(map(_sample, shown[:held_out], references[-SHOWN:])),
         "watched": [_sample(answer, "") for answer in shown[held_out:]],
-        "worst": sorted(worst, key=lambda sample: float(sample["chrf"]))[:WORST],
-        "mistakes": {kind: len(lines) for kind, lines in wrong.items()},
         "seconds": time.monotonic() - began,
     }
 
