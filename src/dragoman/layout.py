@@ -7,8 +7,7 @@ fra-eng/
   confidence.json          how a translation's score becomes a confidence
   README.md report.html    the model card; the run's report
   metrics.jsonl            one JSON object a line: training, validation, start and end
-  run.json                 what the run was begun with: options, files, a digest of the data; notes,
-                           and the identifiers of the run in experiment trackers
+  run.json                 what the run was begun with: options, files, a digest of the data; notes
   corpus/                  the pairs as ids
   checkpoints/             one folder a checkpoint; the last ones are kept
   refit/                   the second training, on all pairs, until it is done

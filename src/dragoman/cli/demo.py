@@ -31,8 +31,6 @@ class Demo:
     """The folder for all of it; an earlier demo there is replaced."""
     budget: str = "110s"
     """Time to train."""
-    seed: int = 1
-    """Seed of phrases and training."""
 
 
 def main(asked: Demo, given: Given) -> int:
@@ -49,13 +47,12 @@ def main(asked: Demo, given: Given) -> int:
         raise OptionError(cause, place=str(out), cure="another --out")
     shutil.rmtree(out / MODEL, ignore_errors=True)  # a run there would be resumed
     pairs, text, picture, model = (out / name for name in (*FILES, MODEL))
-    seed = ("--seed", asked.seed)
     limits = ("--budget", asked.budget, "--patience", 0)
     text.write_text("".join(f"{line}\n" for line in ASKED), encoding="utf-8")
     for command in (
-        ("data", "get", "phrases", "--out", pairs, *seed),
+        ("data", "get", "phrases", "--out", pairs),
         ("check", pairs),
-        ("train", pairs, "--out", model, *limits, *seed),
+        ("train", pairs, "--out", model, *limits),
         ("evaluate", model),
         ("translate", model, "--input", text, "--attention", picture),
     ):

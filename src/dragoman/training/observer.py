@@ -16,7 +16,6 @@ from typing import Any
 
 from accelerate import tracking
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from dragoman.config.options import Config
 from dragoman.config.toml import flat
@@ -59,7 +58,7 @@ Observer = Callable[[Event], None]
 
 
 class Screen:
-    """An observer that prints; on a terminal, progress is a bar that stays in its place.
+    """An observer that prints; on a terminal, progress is a line that stays in its place.
 
     If the console fails (the terminal was closed, the pipe's reader ended), it is no longer used,
     and the training goes on.
@@ -67,9 +66,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        columns = BarColumn(10), TextColumn("{task.fields[facts]}")
-        self._bar = Progress(*columns, console=console, transient=True)
-        self._task = self._bar.add_task("training", total=None, facts="")
+        self._status = console.status("training")
 
     def __call__(self, event: Event) -> None:
         """Print what the user should read."""
@@ -81,51 +78,43 @@ class Screen:
                 case Measured(row, best):
                     lines = list(row_lines(row, best and f"best {best}"))
                     if row["kind"] == "train" and self._console.is_terminal:
-                        self._bar.start()
-                        done, facts = row["done"], lines.pop()
-                        total = 1.0 if done else None
-                        self._bar.update(self._task, completed=done, total=total, facts=facts)
+                        self._status.start()
+                        self._status.update(lines.pop())
             for line in lines:
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         except (OSError, SystemExit):  # rich ends the program when a pipe is closed
             self._console = Console(quiet=True)
 
     def close(self) -> None:
-        """Remove the bar."""
-        if self._bar.live.is_started:
-            self._bar.stop()
+        """Remove the line of progress."""
+        self._status.stop()
 
 
 class Trackers:
     """An observer that sends options and curves to TensorBoard, Weights & Biases and MLflow.
 
-    Accelerate calls them. A tracker that fails is left out from then on.
+    Accelerate calls them. A tracker that fails is left out from then on. A resumed run goes on with
+    its files for TensorBoard, and is a new run of the same name for the other two.
 
     Args:
         folder: the run's.
         config: the options; ``training.track`` names the trackers, and all are sent to them.
         step: the run's number of steps so far.
-        known: the identifiers that trackers gave this run in earlier commands, by the tracker's
-            name; gains those of trackers that are new.
         say: receives what the user should know.
 
     Raises:
         TrainingError: one does not start; the message is the tracker's own.
     """
 
-    def __init__(
-        self, folder: Path, config: Config, step: int, known: dict[str, str], say: Say
-    ) -> None:
+    def __init__(self, folder: Path, config: Config, step: int, say: Say) -> None:
         self._say = say
         self._trackers: dict[str, Any] = {}
         options = {n: v if isinstance(v, (int, float)) else str(v) for n, v in flat(config).items()}
         for name in config.training.track:
             try:
-                tracker = self._trackers[name] = _build(name, folder, step, known.get(name))
+                tracker = self._trackers[name] = _build(name, folder, step)
                 tracker.start()
-                if name not in known:
-                    tracker.store_init_configuration(options)
-                    known[name] = _identity(name, tracker.tracker)
+                tracker.store_init_configuration(options)
             except Exception as error:
                 cause, cure = " ".join(str(error).split()), "set it up, or resume without it"
                 raise TrainingError(f"{name} does not start: {cause}", cure=cure) from error
@@ -151,17 +140,10 @@ class Trackers:
                 self._say(f"{name} is left out from here, it fails: {' '.join(str(error).split())}")
 
 
-def _build(name: str, folder: Path, step: int, known: str | None) -> Any:
+def _build(name: str, folder: Path, step: int) -> Any:
     if name == "tensorboard":
         # Hides what a killed run logged after its last checkpoint: it is logged again.
-        purge = step + 1 if known else None
-        return tracking.TensorBoardTracker(name, folder, purge_step=purge)
+        return tracking.TensorBoardTracker(name, folder, purge_step=step + 1 if step else None)
     if name == "wandb":
-        place = {"name": folder.name, "dir": str(folder)}
-        return tracking.WandBTracker("dragoman", id=known, resume="allow", **place)
-    return tracking.MLflowTracker("dragoman", run_name=folder.name, run_id=known)
-
-
-def _identity(name: str, run: Any) -> str:
-    """The tracker's identifier of the run; TensorBoard's files are found by their folder."""
-    return str(run.id if name == "wandb" else run.info.run_id if name == "mlflow" else "here")
+        return tracking.WandBTracker("dragoman", name=folder.name, dir=str(folder))
+    return tracking.MLflowTracker("dragoman", run_name=folder.name)

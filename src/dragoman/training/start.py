@@ -5,13 +5,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from dragoman.config.toml import flat, load_config
 from dragoman.data.corpus import Corpus
 from dragoman.data.prepare import Prepared
 from dragoman.data.setup import read_tensors
 from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
-from dragoman.layout import WEIGHTS
+from dragoman.layout import CONFIG, WEIGHTS
 from dragoman.model.build import build_model
 from dragoman.model.sampled_softmax import frequency_ranks
 from dragoman.model.seq2seq import Seq2Seq
@@ -113,7 +112,7 @@ def _take_parts(run: Run, *, new: bool) -> None:
 
     Raises:
         FolderError: the other folder is not whole.
-        OptionError: a tensor does not fit; names both shapes and the options that differ.
+        OptionError: a tensor does not fit; names both shapes.
     """
     options, folder = run.config.training, Path(run.config.training.start_from)
     if not options.start_from:
@@ -129,13 +128,9 @@ def _take_parts(run: Run, *, new: bool) -> None:
     for name, parameter in wanted.items():
         tensor = there.get(name)
         if tensor is None or tensor.shape != parameter.shape:
-            theirs, ours = flat(load_config(folder).model), flat(run.config.model)
-            names = [n for n, value in ours.items() if value != theirs[n]]
-            differ = [f"model.{n} is {theirs[n]} there, {ours[n]} here" for n in names]
             shape = "missing" if tensor is None else list(tensor.shape)
-            cause = f"{name} is {shape} there, {list(parameter.shape)} here: "
-            cause += ", ".join(differ) or "the vocabularies differ"
-            cure = "give the options it has, or fewer --parts"
+            cause = f"{name} is {shape} there, {list(parameter.shape)} here"
+            cure = f"give the options of {folder / CONFIG}, or fewer --parts"
             raise OptionError(cause, place=str(folder), cure=cure)
         parameter.detach().copy_(tensor)
     run.say(f"{' and '.join(options.parts)} from {folder}: {len(wanted)} tensors")
