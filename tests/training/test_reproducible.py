@@ -15,8 +15,8 @@ from rich.console import Console
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.data.batches import ahead
-from dragoman.training import loop, machine
-from dragoman.training.machine import fixed_order, keep_threads, threads_restored
+from dragoman.training import loop
+from dragoman.training.machine import fixed_order, threads_restored
 from dragoman.training.run import train
 
 
@@ -73,7 +73,7 @@ def test_seed_precision_and_threads_decide_the_numbers(
     assert losses(tmp_path / "one") == losses(tmp_path / "other")
 
 
-def test_a_resumed_run_keeps_its_threads_or_says_so(
+def test_a_resumed_run_keeps_its_threads(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = []
@@ -83,15 +83,11 @@ def test_a_resumed_run_keeps_its_threads_or_says_so(
     )
     with threads_restored():
         torch.set_num_threads(2)
-        monkeypatch.setattr(machine, "cores", lambda: 2)
-        assert "asked for" not in go(pairs, tmp_path / "m", steps=4)
+        go(pairs, tmp_path / "m", steps=4)
         torch.set_num_threads(1)
-        assert "asked for" not in go(pairs, tmp_path / "m", steps=6)
-        monkeypatch.setattr(machine, "cores", lambda: 1)
-        said = go(pairs, tmp_path / "m", steps=8)
-        assert "asked for 2 threads, going on with 1: from here on the numbers are not" in said
-        keep_threads(1, pytest.fail)
-    assert used == [2] * 6 + [1] * 2
+        go(pairs, tmp_path / "m", steps=6)
+        go(pairs, tmp_path / "m", steps=8, threads=3)
+    assert used == [2] * 6 + [3] * 2
 
 
 def test_operations_of_a_fixed_order_are_asked_for_and_no_longer() -> None:

@@ -46,8 +46,7 @@ def claimed(out: Path) -> Iterator[None]:
     """Context manager; makes the folder ``out`` if it is not there, and locks it.
 
     If the block raises for a new run before it has trained, the files that were not there before
-    are removed, so that the corrected command finds the same folder. What a teacher has translated
-    stays, except when the command was refused.
+    are removed, so that the corrected command finds the same folder.
 
     Raises:
         OptionError: ``out`` is a file, or holds files that no training has written.
@@ -73,7 +72,7 @@ def claimed(out: Path) -> Iterator[None]:
             if is_new and (refused or not (out / CONFIG).exists()):
                 with suppress(OSError):  # it is in use, or somebody else has put it there
                     for path in out.iterdir():
-                        if path.name not in before and (refused or path.name != DISTILLED):
+                        if path.name not in before:
                             shutil.rmtree(path) if path.is_dir() else path.unlink()
                     for path in made:
                         path.rmdir()
@@ -195,9 +194,8 @@ def read_record(out: Path) -> dict[str, Any]:
         FolderError: it is missing or damaged.
     """
     try:
-        record = {"notes": [], "trackers": {}, **parse_json((out / RECORD).read_text("utf-8"))}
-        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list}
-        kinds |= {"notes": list, "trackers": dict}
+        record = {"notes": [], **parse_json((out / RECORD).read_text("utf-8"))}
+        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
         wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]
         if wrong or not all(isinstance(note, str) for note in record["notes"]):
             raise TypeError(f"{wrong or 'notes'}")

@@ -4,7 +4,7 @@ import ctypes
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -50,17 +50,6 @@ def keep_freed_memory() -> None:
         set_option = ctypes.CDLL(None).mallopt
         set_option(_MMAP_THRESHOLD, 32 << 20)  # the most it takes
         set_option(_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def keep_threads(begun_with: int, say: Callable[[str], None]) -> None:
-    """Set the number of threads that the run was begun with; warn if there are too few cores."""
-    if begun_with <= cores():
-        torch.set_num_threads(begun_with)
-    if (now := torch.get_num_threads()) != begun_with:
-        say(
-            f"asked for {begun_with} threads, going on with {now}: from here on the numbers are "
-            "not, to the bit, those of an unbroken run"
-        )
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from rich.console import Console
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.data.prepare import Prepared, Say
-from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REPORT, WEIGHTS
+from dragoman.layout import CONFIDENCE, CONFIG, METRICS, WEIGHTS
 from dragoman.runs.display import clock
 from dragoman.runs.history import delete_later_rows
 from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
-from dragoman.training.folder import add_notes, begin, claimed, open_run, read_record, reopen
+from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
 from dragoman.training.loop import STOPPED, ended, stop_on_signals, train_loop
-from dragoman.training.machine import environment, fixed_order, keep_threads, threads_restored
+from dragoman.training.machine import environment, fixed_order, threads_restored
 from dragoman.training.observer import Message, Observer, Screen, Trackers
 from dragoman.training.refit import refit
 from dragoman.training.start import assemble_run
@@ -43,13 +42,6 @@ class Outcome:
     def interrupted(self) -> bool:
         """Whether a signal ended it; the same command goes on."""
         return self.reason.startswith(STOPPED)
-
-    def _repr_html_(self) -> str:
-        """The run's report, in a frame of its own."""
-        report = self.folder / REPORT
-        page = report.read_text("utf-8") if report.exists() else escape(self.reason)
-        style = "width:100%;height:44em;border:0"
-        return f'<iframe style="{style}" srcdoc="{escape(page)}"></iframe>'
 
 
 @threads_restored()
@@ -83,8 +75,6 @@ def train(
     check_options(config)
     for name in config.training.track:
         import_module(name)  # a missing package is an error before any work is done
-    if config.training.threads != "auto":
-        torch.set_num_threads(config.training.threads)
     processes = Processes()
     receivers: list[Observer] = []
     changed: dict[str, Any] = {}
@@ -97,11 +87,15 @@ def train(
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
+        torch.set_num_threads(int(prepared.config.training.threads))
         run = assemble_run(out, prepared, processes, receivers, began)
         stack.enter_context(stop_on_signals(run))
         stack.enter_context(fixed_order(run.config.training.deterministic))
         options, reason = run.config.training, run.state.finished
-        refits = options.refit is True and prepared.held_out and processes.count == 1
+        refits = options.refit is True and prepared.held_out
+        if refits and processes.count > 1:
+            run.say("no refit: it takes a single process")
+            refits = False
         run.budget_share = 0.5 if refits else 1.0
         if reason and ended(run) and (out / WEIGHTS).exists():
             run.say(f"nothing to do: {reason}")
@@ -123,7 +117,6 @@ def _open(
     """
     if (out / CONFIG).exists():
         prepared, changed = reopen(files, out, config, say)
-        keep_threads(int(prepared.config.training.threads), say)
     else:
         prepared, changed = begin(files, out, config, say), {}
     say(_summary(prepared))
@@ -139,10 +132,8 @@ def _train(run: Run, changed: dict[str, Any]) -> str:
     with ExitStack() as stack:
         if is_main:
             (out / CONFIDENCE).unlink(missing_ok=True)  # it was of other weights
-            known = read_record(out)["trackers"]
-            trackers = Trackers(out, run.config, state.step, known, run.say)
+            trackers = Trackers(out, run.config, state.step, run.say)
             run.observers.insert(0, stack.enter_context(closing(trackers)))
-            add_notes(out, [], trackers=known)
             delete_later_rows(out / METRICS, step=state.step, validated=state.validated)
         run.log("start", {"environment": environment(run.config.training), "changed": changed})
         run.reported = (time.monotonic(), state.tokens)
