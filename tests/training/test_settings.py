@@ -145,7 +145,7 @@ def test_a_refused_run_leaves_an_empty_folder_empty(
     (tmp_path / "m").mkdir()
     if "model" in wrong:  # found when the weights are copied, after all data was prepared
         refused = replace(asked, model=replace(asked.model, hidden=16))
-        with pytest.raises(OptionError, match="model.hidden is 8 there, 16 here"):
+        with pytest.raises(OptionError, match=r"is \[2, 12, 8\] there, \[2, 24, 8\] here"):
             train([pairs], tmp_path / "m", refused, console=QUIET)
     else:  # found while the data is read
         (tmp_path / "p.tsv").write_text("one column\n" * 5)
