@@ -81,7 +81,6 @@ def test_a_verb_that_needs_an_extra_names_the_command(arguments: list[str], tmp_
     [
         ("import dragoman; dragoman.load('m', device='cuda')", "dragoman[train]"),
         ("import dragoman; dragoman.train('p', 'm')", "dragoman[train]"),
-        ("import dragoman; dragoman.bench('p')", "dragoman[train]"),
         ("import dragoman.api, dragoman.cli, dragoman.search.translator", ""),
         ("import dragoman.layout, dragoman.config.rules, dragoman.runs.history", ""),
         (MAIN.replace("sys.argv[1:]", "['data', 'list']"), ""),

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from dragoman.learn import train as train
     from dragoman.runs.history import find_runs as find_runs
     from dragoman.search.request import Request as Request
-    from dragoman.training.bench import bench as bench
 
 _HOMES = {
     "api": "Model evaluate load",
@@ -44,7 +43,6 @@ _HOMES = {
     "learn": "distil train",
     "runs.history": "find_runs",
     "search.request": "Request",
-    "training.bench": "bench",
 }
 """The modules that hold the names of the Python API."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -227,9 +227,9 @@ def test_a_budget_is_shared_by_both_trainings(
 ) -> None:
     budgets, real = list[float](), run_room._train
 
-    def watched(first: Run, changed: dict[str, Any]) -> str:
+    def watched(first: Run) -> str:
         budgets.append(first.budget)
-        return real(first, changed)
+        return real(first)
 
     monkeypatch.setattr(run_room, "_train", watched)
     _, said = run(pairs, tmp_path / "m", steps=0, budget="6s")

@@ -33,7 +33,7 @@ def main(asked: Bench, given: Given) -> int:
     from dragoman.training.bench import bench  # torch only now
 
     print("batch  samples/s  tokens/s      MB  utilisation", flush=True)
-    for row in bench(asked.pairs, options, sizes=asked.sizes, say=partial(say, "bench")):
+    for row in bench([*asked.pairs], options, partial(say, "bench"), sizes=asked.sizes):
         share = "–" if row.utilisation is None else f"{row.utilisation:.0%}"
         rates = f"{row.samples_per_second:9,.0f} {row.tokens_per_second:9,.0f}"
         print(f"{row.sentences:5}  {rates} {row.memory_mb:7,.0f}  {share:>11}", flush=True)

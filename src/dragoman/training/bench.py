@@ -48,19 +48,15 @@ class Throughput:
 
 
 def bench(
-    pairs: str | Path | Sequence[str | Path],
-    config: Config | None = None,
-    *,
-    sizes: Sequence[int] = (),
-    say: Say = lambda text: None,
+    files: list[Path], config: Config, say: Say, *, sizes: Sequence[int] = ()
 ) -> Iterator[Throughput]:
     """Measure how fast this machine trains as ``config`` says, in batches of so many sentences.
 
     Args:
-        pairs: one file of pairs, or two aligned ones.
+        files: one file of pairs, or two aligned ones.
         config: the options of a training, but for how it fills its batches.
-        sizes: sentences of a batch (default: 1, 2, 4 ... 512).
         say: receives what the user should read.
+        sizes: sentences of a batch (default: 1, 2, 4 ... 512).
 
     Yields:
         A row a size, the smallest first.
@@ -69,9 +65,7 @@ def bench(
         UsageError: wrong options or unusable data.
         TrainingError: memory does not hold a batch of the next size.
     """
-    config = config or Config()
     check_options(config)
-    files = [Path(file) for file in ([pairs] if isinstance(pairs, (str, Path)) else pairs)]
     with TemporaryDirectory(prefix="dragoman-bench-") as folder:
         prepared = begin(files, Path(folder), config, say)
         there = len(prepared.train)

@@ -133,9 +133,7 @@ def open_run(folder: Path) -> Prepared:
     return open_prepared(folder / CORPUS, config, *tokenizers, held_out=record["held_out"])
 
 
-def reopen(
-    files: list[Path], out: Path, asked: Config, say: Say
-) -> tuple[Prepared, dict[str, Any]]:
+def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
     """Open a run to resume it, after checking that data and options are those it was begun with.
 
     Args:
@@ -144,9 +142,6 @@ def reopen(
         asked: the options that it was begun with; those that are :data:`CHANGEABLE` may differ, and
             the run then goes on with them.
         say: receives a line about each change.
-
-    Returns:
-        The data, and the changed options by dotted name with their new values.
 
     Raises:
         OptionError: another option or the data differ from what the run was begun with.
@@ -165,7 +160,7 @@ def reopen(
         raise OptionError("holds a run on other data", place=str(out), cure=again.format("pairs"))
     prepared = open_run(out)
     if not differ:
-        return prepared, {}
+        return prepared
     config, notes, saved = prepared.config, [], checkpoints(out)
     step = step_of(saved[-1]) if saved else 0
     for name in differ:
@@ -177,7 +172,7 @@ def reopen(
     # The record comes last: killed before it, the same command makes the same changes.
     write_text(out / CONFIG, to_toml(config))
     add_notes(out, notes, asked=asked_for(asked))
-    return replace(prepared, config=config), {name: now[name] for name in differ}
+    return replace(prepared, config=config)
 
 
 def add_notes(folder: Path, notes: Sequence[str], **facts: Any) -> None:

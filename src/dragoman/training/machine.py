@@ -12,14 +12,13 @@ import psutil
 import torch
 
 from dragoman import __version__
-from dragoman.config.options import TrainingOptions
 from dragoman.runtime.network import cores
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Options of mallopt(3)."""
 
 
-def environment(options: TrainingOptions) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Versions and hardware that a run's numbers and speed depend on, for its record."""
     found = {
         "dragoman": __version__,
@@ -28,8 +27,6 @@ def environment(options: TrainingOptions) -> dict[str, str]:
         "system": platform.platform(terse=True),
         "processor": platform.processor() or platform.machine(),
         "cores": str(cores()),
-        "threads": str(torch.get_num_threads()),
-        "precision": options.precision,
     }
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()

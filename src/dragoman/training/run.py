@@ -6,7 +6,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -77,13 +76,12 @@ def train(
         import_module(name)  # a missing package is an error before any work is done
     processes = Processes()
     receivers: list[Observer] = []
-    changed: dict[str, Any] = {}
     with ExitStack() as stack:
         if processes.is_main:
             stack.enter_context(claimed(out))
             screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
             receivers = [screen, *observers]
-            prepared, changed = _open(files, out, config, lambda text: screen(Message(text)))
+            prepared = _open(files, out, config, lambda text: screen(Message(text)))
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
@@ -100,30 +98,21 @@ def train(
         if reason and ended(run) and (out / WEIGHTS).exists():
             run.say(f"nothing to do: {reason}")
         else:
-            reason = _train(run, changed)
+            reason = _train(run)
         if refits and not reason.startswith(STOPPED):
             reason = refit(run, began) or reason
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
 
 
-def _open(
-    files: list[Path], out: Path, config: Config, say: Say
-) -> tuple[Prepared, dict[str, Any]]:
-    """Begin a run in the folder ``out``, or open the one that is there to resume it.
-
-    Returns:
-        Its data and options, and those of the options that differ from the last command's.
-    """
-    if (out / CONFIG).exists():
-        prepared, changed = reopen(files, out, config, say)
-    else:
-        prepared, changed = begin(files, out, config, say), {}
+def _open(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
+    """Begin a run in the folder ``out``, or open the one that is there to resume it."""
+    prepared = (reopen if (out / CONFIG).exists() else begin)(files, out, config, say)
     say(_summary(prepared))
-    return prepared, changed
+    return prepared
 
 
-def _train(run: Run, changed: dict[str, Any]) -> str:
+def _train(run: Run) -> str:
     """Train an assembled run; returns why it ended."""
     out, state, is_main = run.folder, run.state, run.processes.is_main
     if state.step:
@@ -135,7 +124,7 @@ def _train(run: Run, changed: dict[str, Any]) -> str:
             trackers = Trackers(out, run.config, state.step, run.say)
             run.observers.insert(0, stack.enter_context(closing(trackers)))
             delete_later_rows(out / METRICS, step=state.step, validated=state.validated)
-        run.log("start", {"environment": environment(run.config.training), "changed": changed})
+        run.log("start", {"environment": environment()})
         run.reported = (time.monotonic(), state.tokens)
         reason = train_loop(run)
         run.log("end", {"reason": reason, "interrupted": reason.startswith(STOPPED)})
