@@ -26,6 +26,7 @@ from dragoman.training.step import StepResult
 
 PAIRS = 8 * 7
 LENGTHS = (1, 2, 3, 5, 6, 8, 9, 13)
+quiet = Console(quiet=True).print
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +108,7 @@ def test_the_table_ends_where_memory_does(
 
     monkeypatch.setattr(step_room, "_backward", small)
     with pytest.raises(TrainingError, match=r"does not hold 8 sentences \(smaller --sizes, or a"):
-        list(bench([pairs], Config(), print, sizes=[8, 16]))
+        list(bench([pairs], Config(), quiet, sizes=[8, 16]))
     assert main(["bench", str(pairs), "--sizes", "8", "4", "2"]) == 1
     streams = capsys.readouterr()
     assert [line.split()[0] for line in streams.out.splitlines()] == ["batch", "2", "4"]
@@ -117,7 +118,7 @@ def test_the_table_ends_where_memory_does(
 def test_bad_sizes(pairs: Path) -> None:
     for sizes in ([4, 0], [4, 52]):
         with pytest.raises(OptionError, match="--sizes: a batch has 1 to 51 of these pairs"):
-            list(bench([pairs], Config(), print, sizes=sizes))
+            list(bench([pairs], Config(), quiet, sizes=sizes))
 
 
 @pytest.mark.parametrize("fixed", [True, False])
@@ -157,4 +158,4 @@ def test_the_default_sizes_are_those_that_the_pairs_fill(
     pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "measure", lambda folder, prepared, size: size)
-    assert list(bench([pairs], Config(), print)) == [1, 2, 4, 8, 16, 32]
+    assert list(bench([pairs], Config(), quiet)) == [1, 2, 4, 8, 16, 32]
