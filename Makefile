@@ -18,7 +18,7 @@ demo: $(READY)
 
 test: lint types layers extras units
 
-# Everything but the tests that train or start processes.
+# Everything but the tests that train, start processes or take a second.
 quick: lint types layers
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) -m 'not slow'
 

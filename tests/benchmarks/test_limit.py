@@ -62,6 +62,7 @@ class Plain(nn.Module):
         return self.output(queries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

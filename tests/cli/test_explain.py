@@ -19,6 +19,9 @@ PAIRS = "".join(
 )
 
 
+pytestmark = pytest.mark.slow  # trains two models first
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model of words with attention, and one of characters without."""

@@ -213,6 +213,7 @@ def read_date(text: str) -> date:
     return found
 
 
+@pytest.mark.slow
 def test_dates_are_read_alike_by_another_parser() -> None:
     pairs = sample_pairs("dates", count=60_000, seed=3)
     assert len({pair.source for pair in pairs}) == 60_000
@@ -261,6 +262,7 @@ def test_a_part_of_the_phrases_is_the_beginning_of_the_whole() -> None:
     assert sample_pairs("phrases", count=30, seed=7) == sample_pairs("phrases", seed=7)[:30]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_samples_are_numbered_distinct_and_as_many_as_they_say(name: str) -> None:
     pairs = default_sample(name)
@@ -271,6 +273,7 @@ def test_samples_are_numbered_distinct_and_as_many_as_they_say(name: str) -> Non
     assert len({pair.source for pair in sample_pairs(name, count=largest)}) == largest >= 25_000
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(1, 200), st.integers(0, 2**32))
 def test_the_seed_alone_decides(name: str, count: int, seed: int) -> None:

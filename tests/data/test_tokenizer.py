@@ -78,6 +78,7 @@ def test_what_was_never_seen_is_unknown(level: str) -> None:
 PRINTABLE = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="▁")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["bpe", "unigram"])
 @settings(deadline=None, max_examples=200)
 @given(text=st.text(alphabet=PRINTABLE, max_size=30) | st.text(alphabet="été 🙂漢क्षि<0xF0>12"))

@@ -158,6 +158,7 @@ def test_the_man_page_has_every_option(tmp_path: Path) -> None:
     assert "--budget" in done.stdout and "number of\n" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_completes_verbs_options_and_files(tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("")

@@ -65,6 +65,7 @@ def plain(one_file: ModuleType, model: Seq2Seq) -> nn.Module:
     return twin
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_packages(
     one_file: ModuleType, source: Tensor, mask: Tensor, target: Tensor
 ) -> None:

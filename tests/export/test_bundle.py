@@ -102,6 +102,7 @@ def test_a_bundle_answers_as_its_folder(
     assert found.outputs == tuple(short[:50])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [export, partial(export_site, runtime="", languages=("a", "b"))])
 def test_an_export_replaces_no_run(folder: Path, write: Callable[..., Any]) -> None:
     """Whoever calls it: a folder with other files than a bundle's stays as it is."""

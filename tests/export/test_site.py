@@ -69,6 +69,7 @@ def strange_texts() -> list[str]:
     return ["".join(draw.choices(letters, k=draw.randint(1, 30))) for _ in range(300)]
 
 
+@pytest.mark.slow
 def test_texts_become_the_tokens_that_python_gives(tmp_path: Path) -> None:
     made = {name: train_tokenizer(TEXTS * 5, side_of(**LEVELS[name])) for name in LEVELS}
     texts = [*TEXTS, *ODD, *strange_texts()]

@@ -204,6 +204,7 @@ def test_bf16_learns_nearly_the_same(
     assert float(torch.cosine_similarity(gradient, wanted, 0)) > 0.995
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", ["encoder.", "decoder."])
 def test_a_loop_over_frozen_weights_keeps_nothing(
     frozen: str, source: Tensor, mask: Tensor, target: Tensor

@@ -146,6 +146,7 @@ def test_sentences_take_the_place_of_those_that_are_done() -> None:
     assert taken == [2] * 10 + [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", SEARCHES[-3:])
 def test_a_long_stream_keeps_only_what_is_at_work(asked: dict[str, float]) -> None:
     options, batch_size = replace(LIMITED, **asked), 4  # type: ignore[arg-type]
