@@ -39,7 +39,7 @@ def line_rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[
 
 
 def array_rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
-    """Two fields of each object; an array that stands in one line counts its items as lines."""
+    """Two fields of each object; lines are its items."""
     return fields_of(_items(source, longest_line(options)), "JSON array", options, faults)
 
 
@@ -65,46 +65,41 @@ def fields_of(
             detail = f"a JSON {type(value).__name__}, an object expected"
             yield line, Fault("not JSON", detail, _NOT_LINES)
         else:
+            flat = _flat(value)
             if not is_decided:
-                fields, names = options.fields, _names(value)
-                texts = [name for name in names if isinstance(_found(value, name), str | None)]
+                fields = options.fields
+                texts = [name for name, text in flat.items() if isinstance(text, str | None)]
                 for some in (texts, [name for name in texts if "." in name]):
                     if fields == _USUAL and len(some) == 2 and not {*_USUAL} & {*texts}:
                         fields = some[0], some[1]
-            row = _picked(value, fields)
+            row = _picked(flat, fields)
             is_decided |= isinstance(row, tuple)
             yield line, row
     faults.reads(kind, f"fields {' and '.join(fields)}")
 
 
-def _picked(record: dict[str, Any], fields: tuple[str, str]) -> Row:
+def _picked(flat: dict[str, Any], fields: tuple[str, str]) -> Row:
     """The texts of two fields, or why there is none."""
-    texts = _found(record, fields[0]), _found(record, fields[1])
-    for name, text in zip(fields, texts, strict=True):
-        if not isinstance(text, str):
-            names = _names(record)
-            known, kind = shorten(", ".join(map(repr, names)), 80), type(text).__name__
-            what = "missing" if text is None and name not in names else f"of type {kind}"
+    for name in fields:
+        if not isinstance(text := flat.get(name), str):
+            known = shorten(", ".join(map(repr, flat)), 80)
+            what = f"of type {type(text).__name__}" if name in flat else "missing"
             detail = f"field {name!r} is {what}, a string expected (has {known})"
             cure = f"are the fields {' and '.join(fields)}? try --data.fields"
             return Fault("fields", detail, cure)
-    return texts
+    return flat[fields[0]], flat[fields[1]]
 
 
-def _names(record: dict[str, Any]) -> list[str]:
-    """The names of its fields; an object among them gives way to the fields in it."""
-    found = list[str]()
-    for name, value in record.items():
-        found += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
-    return found
-
-
-def _found(record: dict[str, Any], name: str) -> Any:
-    """The value of a field; a point in its name leads into an object; None: there is none."""
-    first, _, rest = name.partition(".")
-    if name in record or not isinstance(record.get(first), dict):
-        return record.get(name)
-    return _found(record[first], rest)
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Its values by name; a field of an object inside it is called ``object.field``."""
+    flat, rest = dict[str, Any](), list(record.items())[::-1]
+    while rest:
+        name, value = rest.pop()
+        if value and isinstance(value, dict):
+            rest += [(f"{name}.{inner}", value[inner]) for inner in reversed(value)]
+        else:
+            flat.setdefault(name, value)
+    return flat
 
 
 def _value(text: str | Fault) -> Any:
@@ -121,37 +116,34 @@ def _value(text: str | Fault) -> Any:
 
 
 def _items(source: Opened, limit: int) -> Iterator[tuple[int, Any]]:
-    """The values of an array with the lines where they begin; one piece of the file is held.
+    """The values of an array and their numbers from 1 on; one piece of the file is held.
 
     Raises:
         DataError: it is no array of values of up to ``limit`` characters, or breaks off.
     """
     decode, parse = getincrementaldecoder("utf-8-sig")().decode, json.JSONDecoder()
-    in_one_line, number, line = "\n" not in source.text.strip(), 0, 1
+    number, at = 1, 1
     try:
-        text = decode(source.stream.read(HEAD))
-        at = text.find("[") + 1
-        line += text.count("\n", 0, at)
-        if text[:at].strip() != "[":
+        text = decode(source.stream.read(HEAD)).lstrip()
+        if text[:1] != "[":
             raise ValueError("it begins with no bracket")
         while gap := _BETWEEN.match(text, at):
-            line, at = line + gap[0].count("\n"), gap.end()
-            if text[at : at + 1] == "]":
-                if (text[at + 1 :] + decode(source.stream.read(HEAD))).strip():
-                    raise ValueError("something stands behind its end")
-                return
+            at = gap.end()
+            if text.startswith("]", at):
+                break
             try:
-                value, end = parse.raw_decode(text, at)
+                value, at = parse.raw_decode(text, at)
             except json.JSONDecodeError as error:
                 piece = source.stream.read(HEAD)
                 if not piece or len(text) - at > limit:
                     raise ValueError(f"it breaks off here: {error.msg}") from error
                 text, at = text[at:] + decode(piece), 0
             else:
+                yield number, value
                 number += 1
-                yield number if in_one_line else line, value
-                line, at = line + text.count("\n", at, end), end
+        if (text[at + 1 :] + decode(source.stream.read(HEAD))).strip():
+            raise ValueError("something stands behind its end")
     except (ValueError, RecursionError) as error:
-        where, cure = place(source.path, line), "one object a line is --data.format jsonl"
+        where, cure = place(source.path, number), "one object a line is --data.format jsonl"
         cause = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise DataError(f"no JSON array: {cause}", place=where, cure=cure) from error
