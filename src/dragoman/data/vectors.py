@@ -6,7 +6,6 @@ A line is a word and E numbers, separated by single spaces; word2vec and fastTex
 of two numbers first.
 """
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -43,36 +42,12 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
     Raises:
         DataError: there is no such file, it has vectors of another width, or none that is needed.
     """
-    require(path)
     ids = range(EOS + 1, len(tokenizer))
     texts = (text.removeprefix(SPACE) for text in tokenizer.tokens(ids))
     spellings = {token: (text.lower(), text) for token, text in zip(ids, texts, strict=True)}
     wanted = set(chain.from_iterable(spellings.values()))
-    vectors, unreadable = dict[str, Vector](), list[str]()
-    for line, word, numbers in _lines(path, width):
-        if numbers is None:
-            unreadable = [*unreadable, place(path, line)][:3]
-        elif word in wanted:
-            vectors.setdefault(word, numbers)
-    found = {token: vectors[s] for token, both in spellings.items() for s in both if s in vectors}
-    if not found:
-        cause = "has no vector for any token of the vocabulary"
-        cure = "are these whole words of the right language? set the level to word"
-        raise DataError(cause, place=str(path), cure=cure)
-    share = f"{len(found):,} of {len(ids):,} tokens ({100 * len(found) / len(ids):.1f} %)"
-    summary = f"word vectors for {share}"
-    if unreadable:
-        summary += f"; lines that are no vectors passed over: {'; '.join(unreadable)}"
-    return found, summary
-
-
-def _lines(path: Path, width: int) -> Iterator[tuple[int, str, Vector | None]]:
-    """Line number, word and vector of each line; None where a line is no vector.
-
-    Raises:
-        DataError: the first vector is not ``width`` wide.
-    """
-    first = True
+    vectors, unreadable, first = dict[str, Vector](), list[str](), True
+    require(path)
     with ExitStack() as stack:
         for line, raw in enumerate(decoded_lines(opened(path, stack), _LONGEST + 64 * width), 1):
             # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
@@ -84,8 +59,21 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, Vector | None]]:
                 cause = f"has vectors of {has} numbers, the embeddings are {width} wide"
                 raise DataError(cause, place=place(path, line), cure=f"set --model.embedding {has}")
             first = False
-            numbers = _numbers(parts[-width:]) if has >= width else None
-            yield line, " ".join(parts[:-width]), numbers
+            word, numbers = " ".join(parts[:-width]), None
+            if has >= width:
+                numbers = _numbers(parts[-width:])
+            if numbers is None:
+                unreadable = [*unreadable, place(path, line)][:3]
+            elif word in wanted:
+                vectors.setdefault(word, numbers)
+    found = {token: vectors[s] for token, both in spellings.items() for s in both if s in vectors}
+    if not found:
+        cause = "has no vector for any token of the vocabulary"
+        cure = "are these whole words of the right language? set the level to word"
+        raise DataError(cause, place=str(path), cure=cure)
+    share = f"{len(found):,} of {len(ids):,} tokens ({100 * len(found) / len(ids):.1f} %)"
+    passed = "; lines that are no vectors passed over: " if unreadable else ""
+    return found, f"word vectors for {share}{passed}{'; '.join(unreadable)}"
 
 
 def _numbers(parts: list[str]) -> Vector | None:
