@@ -3,11 +3,12 @@
 Nothing is known of the languages: what is usual is learned from the corpus, so that a few wrong
 pairs stand out against the rest. Words are not needed: texts are cut into trigrams of characters.
 
-    N rows   W trigrams of all rows   H hashes   D width of a vector   F farthest shift   B blocks
+    N rows   W trigrams of all rows   H hashes   D width of a vector   F farthest shift
 """
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +17,9 @@ from dragoman.data.check.columns import Corpus, Numbers
 from dragoman.data.check.report import Finding, Rows, excerpt
 from dragoman.data.pairs import counted
 
-_HASHES, _FARTHEST, _BLOCK = 1 << 16, 5, 8
-_WIDE, _NARROW, _MANY = 128, 32, 12_000
-"""Width of a vector: the first up to so many rows, where each must tell more; else the second."""
+_HASHES, _WIDTH, _FARTHEST = 1 << 16, 64, 5
+_ROUNDS = 2
+"""Times that shifts are looked for with what was learned from pairs put right."""
 _FEWEST = 20
 """Shifts are not looked for in so few rows."""
 _ONE_LANGUAGE = 0.7
@@ -26,11 +27,7 @@ _ONE_LANGUAGE = 0.7
 _SURE = 4.0
 """Log-odds from which a text clearly belongs to a side."""
 _CHANGE = 30.0
-"""Log-odds by which a change of the shift must explain the rows better."""
-_UNSURE = 12.0
-"""Log-odds up to which another place of a change is as likely."""
-_ROUNDS = 6
-"""Most times that shifts are looked for with what was learned from pairs put right."""
+"""Log-odds by which another shift must explain a run of rows better."""
 
 
 class _Trigrams(NamedTuple):
@@ -56,28 +53,33 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
         languages; with one language on both sides neither can be found.
     """
     every, wrong, two_languages = np.arange(len(corpus.lines)), np.zeros(0, np.int64), False
-    shifts, takes = np.zeros_like(every), every
+    shifts = np.zeros_like(every)
     source, target = corpus.source.words, corpus.target.words
     if (source & target).total() < _ONE_LANGUAGE * target.total():
         sides = _trigrams(corpus.source.texts), _trigrams(corpus.target.texts)
         wrong, two_languages = _swapped(*sides)
         # With one language on both sides, a text is likest to itself: dialogues would seem shifted.
         if two_languages and len(every) > _FEWEST:
-            shifts, takes = _shifted(len(every), *sides)
-    changes = np.flatnonzero(np.diff(shifts, prepend=0, append=0))
+            shifts = _shifted(*sides)
+    takes, edges = every + shifts, (np.flatnonzero(np.diff(shifts)) + 1).tolist()
+    takes[(takes < 0) | (takes >= len(every))] = -1
+    for edge in edges:  # found but for a row or two; and no target is taken twice
+        reach = 1 + abs(int(shifts[edge] - shifts[edge - 1]))
+        takes[max(0, edge - reach) : edge + reach] = -1
+    runs = {first: end for first, end in pairwise((0, *edges, len(every))) if shifts[first]}
 
     def run(first: int) -> str:
-        last = int(changes[np.searchsorted(changes, first, "right")]) - 1
         far, way = counted(abs(int(shifts[first])), "line"), "down" if shifts[first] > 0 else "up"
-        return f"to line {corpus.lines[last]}: the right target stands {far} further {way}"
+        last = corpus.lines[runs[first] - 1]
+        return f"to line {last}: the right target stands {far} further {way}"
 
     def moved(row: int) -> str:
         taken = f"takes the target of line {corpus.lines[takes[row]]}"
         return taken if takes[row] >= 0 else "no target near it is surely its own"
 
-    rows, starts = np.flatnonzero(takes != every), changes[:-1]
+    rows, starts = np.flatnonzero(takes != every), np.array(list(runs), np.int64)
     swapped = corpus.finding("swapped sides", wrong, lambda row: excerpt(corpus.text(row)[0]))
-    shifted = corpus.finding("shifted lines", starts[shifts[starts] != 0], run, rows)
+    shifted = corpus.finding("shifted lines", starts, run, rows)
     shifted = replace(shifted, count=len(rows), detail=moved, moves=takes[rows])
     return swapped, shifted, two_languages
 
@@ -127,77 +129,47 @@ def _swapped(*sides: _Trigrams) -> tuple[Rows, bool]:
     return np.array(rows, np.int64), True
 
 
-def _shifted(size: int, source: _Trigrams, target: _Trigrams) -> tuple[Rows, Rows]:
-    """Find the rows whose right targets stand some rows further.
+def _shifted(source: _Trigrams, target: _Trigrams) -> Numbers:
+    """How many rows further the right target of each row stands, [N].
 
     Each trigram of the targets has a random direction, a text the sum of its trigrams', a trigram
     of the sources the sum of the texts that it was seen with (random indexing: Kanerva,
     Kristoferson and Holst 2000). A source then points where its target points; it is judged by
-    the other pairs alone. What is found is put right, and learned from in the next round.
-
-    Returns:
-        How many rows further the right target of each row stands [N]; and the row whose target
-        each is to take [N]: its own, another, or -1 where none near it is surely right.
+    the other pairs alone. Where few pairs are right as they stand, a source is first taken to be
+    seen with all targets up to two rows away.
     """
-    width = _WIDE if size < _MANY else _NARROW
-    directions = np.random.default_rng(0).standard_normal((_HASHES, width), np.float32)
+    size = len(source.bounds) - 1
+    directions = np.random.default_rng(0).standard_normal((_HASHES, _WIDTH), np.float32)
     directions *= np.log1p(size / np.maximum(1, target.seen))[:, None]
     points = _unit(target.sums(directions) - target.seen @ directions / size)
-    every, best = np.arange(size), -math.inf
-    for belongs in (0, -1, 1, -2, 2):  # are all of them shifted?
-        start, at = np.full(size, belongs), _FARTHEST + belongs
-        fits, chance = _fits(source, points, start)
-        mean, near = fits[at].mean(), max(fits[at - 1].mean(), fits[at + 1].mean())
-        if mean > best:
-            best, found, shifts, weight = float(mean), fits, start, float(mean) / chance**2
-        if mean > max(chance / 2, 1.3 * near):
-            break
-    for _ in range(_ROUNDS):
-        before = shifts
-        shifts, unsure = _runs(found * max(0.0, weight))
-        if np.array_equal(shifts, before):
-            break
-        found, _ = _fits(source, points, shifts)
-        own, last = _FARTHEST + shifts, len(found) - 1
-        beside = found[np.maximum(own - 1, 0), every] + found[np.minimum(own + 1, last), every]
-        ahead = found[own, every] - beside / 2
-        weight = float(2 * ahead.mean() / max(1e-6, ahead.var()))
-    fit, stays = found[_FARTHEST + shifts, every], found[_FARTHEST]
-    run = np.cumsum(np.diff(shifts, prepend=shifts[:1]) != 0)
-    if (np.bincount(run, fit - stays) < 0).any():
-        # Learned from what was put right, a run fits worse than before: its lines are only alike.
-        shifts, fit, unsure = np.zeros_like(every), stays, np.zeros(size, bool)
-    takes = every + shifts
-    takes[unsure | (takes < 0) | (takes >= size)] = -1
-    # A target that two rows would take goes to the one that it fits better.
-    most = np.full(size + 1, -np.inf)
-    np.maximum.at(most, takes, fit)
-    takes[fit < most[takes]] = -1
-    return shifts, takes
+    around = np.pad(points, ((_FARTHEST, _FARTHEST), (0, 0)))
+    near = [around[by : by + size] for by in range(2 * _FARTHEST + 1)]
+    fits = _fits(source, points, near)
+    if fits[_FARTHEST].mean() < fits.std() / 2:
+        fits = _fits(source, np.sum(near[_FARTHEST - 2 : _FARTHEST + 3], axis=0), near)
+    shifts = _runs(fits)
+    for _ in range(_ROUNDS if shifts.any() else 0):
+        shifts = _runs(_fits(source, around[np.arange(size) + shifts + _FARTHEST], near))
+    return shifts
 
 
-def _fits(source: _Trigrams, points: Numbers, belongs: Numbers) -> tuple[Numbers, float]:
+def _fits(source: _Trigrams, own: Numbers, near: list[Numbers]) -> Numbers:
     """How well each source fits the target so many rows further, [2 F + 1, N].
 
-    Learned from the pairs of each source with the target ``belongs`` [N] rows further; each is
-    judged by the others. The second value is the standard deviation of the fit of pairs that do
-    not belong together.
+    Args:
+        source: the sources.
+        own: what each was seen with, [N, D]; the others tell where it points.
+        near: the targets so many rows further, 2 F + 1 times [N, D].
     """
-    size = len(points)
-    around = np.pad(points, ((_FARTHEST, _FARTHEST), (0, 0)))
-    own = around[np.arange(size) + belongs + _FARTHEST]
     found = np.flatnonzero(source.seen)
     order = np.argsort(source.ids.astype(np.uint16), kind="stable")
-    rows = np.repeat(np.arange(size), np.diff(source.bounds))[order]
-    seen, learned = source.seen[found], np.zeros((_HASHES, points.shape[1]), np.float32)
+    rows = np.repeat(np.arange(len(own)), np.diff(source.bounds))[order]
+    seen, learned = source.seen[found], np.zeros((_HASHES, _WIDTH), np.float32)
     learned[found] = _sums(own, rows, np.cumsum(seen) - seen)
-    trust = np.log1p(size / np.maximum(1, source.seen)) / (source.seen + 3)
+    trust = np.log1p(len(own) / np.maximum(1, source.seen)) / (source.seen + 3)
     trust = trust.astype(np.float32)[:, None]
     meant = _unit(source.sums(learned * trust) - own * source.sums(trust))
-    near = (around[by : by + size] for by in range(2 * _FARTHEST + 1))
-    fits = np.stack([(meant * other).sum(1) for other in near])
-    chance = (meant * np.roll(own, size // 2, axis=0)).sum(1)
-    return fits, max(0.05, float(chance.std()))  # none of texts that are all alike
+    return np.stack([(meant * other).sum(1) for other in near])
 
 
 def _unit(vectors: Numbers) -> Numbers:
@@ -205,36 +177,24 @@ def _unit(vectors: Numbers) -> Numbers:
     return vectors
 
 
-def _runs(odds: Numbers) -> tuple[Rows, Rows]:
-    """Cut the rows into runs of one shift each: the few changes that explain them best (Viterbi).
+def _runs(fits: Numbers) -> Numbers:
+    """Cut the rows into few runs of one shift each: the shift of each row, [N].
+
+    At first no row is shifted. Again and again the run takes another shift that is explained best
+    by it, while that makes the rows more likely by ``_CHANGE``.
 
     Args:
-        odds: log-odds of each shift for each row, [2 F + 1, N].
-
-    Returns:
-        The shift of each row [N], and whether the row lies where the place of a change is not
-        sure [N].
+        fits: how well each source fits the target so many rows further, [2 F + 1, N].
     """
-    size, same = odds.shape[1], np.arange(len(odds))
-    blocks = np.add.reduceat(odds, np.arange(0, size, _BLOCK), axis=1).T  # [B, 2 F + 1]
-    score = np.where(same == _FARTHEST, 0.0, -_CHANGE)
-    origins = []
-    for gain in blocks:
-        top = int(score.argmax())
-        stays = score >= score[top] - _CHANGE
-        origins.append(np.where(stays, same, top))
-        score = np.where(stays, score, score[top] - _CHANGE) + gain
-    state, states = int(score.argmax()), list[int]()
-    for origin in reversed(origins):
-        states.append(state)
-        state = int(origin[state])
-    shifts, unsure = np.repeat(states[::-1], _BLOCK)[:size], np.zeros(size, bool)
-    for edge in (np.flatnonzero(np.diff(shifts)) + 1).tolist():
-        before, after = shifts[edge - 1], shifts[edge]
-        low, high = max(0, edge - 2 * _BLOCK), min(size, edge + 2 * _BLOCK)
-        # The place of the change, to the row: where the sum of both parts is greatest.
-        sums = np.cumsum(np.append(0.0, odds[before, low:high] - odds[after, low:high]))
-        place, likely = low + int(sums.argmax()), np.flatnonzero(sums > sums.max() - _UNSURE)
-        shifts[low:place], shifts[place:high] = before, after
-        unsure[low + likely[0] : low + likely[-1]] = True
-    return shifts - _FARTHEST, unsure
+    every, found = np.arange(fits.shape[1]), np.full(fits.shape[1], _FARTHEST)
+    means = fits.mean(axis=1)
+    chance = np.delete(fits, means.argmax(), axis=0).std()
+    # The log-odds of a right pair grow with its fit as those of two normal distributions do.
+    odds = fits * (means.max() - np.median(means)) / max(0.05, chance) ** 2
+    while True:
+        gains = np.cumsum(np.pad(odds - odds[found, every], ((0, 0), (1, 0))), axis=1)
+        rises = gains - np.minimum.accumulate(gains, axis=1)
+        shift, end = np.unravel_index(rises.argmax(), rises.shape)
+        if rises[shift, end] < _CHANGE:
+            return found - _FARTHEST
+        found[gains[shift, :end].argmin() : end] = shift
