@@ -356,7 +356,6 @@ WORDS = (
     "--help",
     "--fix",
     "--against",
-    "--places",
     "--steps",
     "--hidden",
     "--budget",

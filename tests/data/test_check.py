@@ -46,8 +46,8 @@ def test_a_report_worked_by_hand(tmp_path: Path) -> None:
         total_lines=6,
         pairs=5,
         left_out=(Finding("columns", "problem", 1, meaning, places, "line"),),
-        source=Side(4, Units(5, 4, 1, 1, 1), Units(15, 8, 3, 3, 3), 3, "char"),
-        target=Side(4, Units(7, 5, 1, 2, 2), Units(25, 16, 5, 8, 8), 3, "char"),
+        source=Side(4, Units(5, 4, 1, 1, 1), Units(15, 8, 3, 3, 3), "char"),
+        target=Side(4, Units(7, 5, 1, 2, 2), Units(25, 16, 5, 8, 8), "char"),
         findings=(
             Finding("duplicates", "warning", 1, "repeat an earlier pair", ("p.tsv:4: as line 3",)),
             Finding(
@@ -66,11 +66,9 @@ def test_the_lines_begin_with_the_size_and_end_with_what_to_expect(tmp_path: Pat
         "reads as: TSV",
         "warning: empty: 1 line: left out (p.tsv:3: the source is empty)",
         "source: 2 distinct texts; 198 tokens, 3 distinct (a line: median 2, 95 % 2, longest 2); "
-        "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6); "
-        "about 0.0 % of the tokens of further text will be new",
+        "594 characters, 6 distinct (a line: median 6, 95 % 6, longest 6)",
         "target: 2 distinct texts; 102 tokens, 3 distinct (a line: median 1, 95 % 1, longest 2); "
-        "302 characters, 5 distinct (a line: median 3, 95 % 3, longest 4); "
-        "about 0.0 % of the tokens of further text will be new",
+        "302 characters, 5 distinct (a line: median 3, 95 % 3, longest 4)",
         "warning: duplicates: 98 pairs: repeat an earlier pair (p.tsv:2: as line 1; "
         "p.tsv:5: as line 4; p.tsv:6: as line 4)",
         "learnable: 100 pairs, too few to do more than repeat them; "
@@ -100,15 +98,12 @@ def test_the_report_is_json(tmp_path: Path) -> None:
         ("invisible characters", "a\tb\u200bc", "target has 'b<U+200B>c' → 'bc'"),
         ("invisible characters", "a\u202eb\tb", "source has 'a<U+202E>b' → 'ab'"),
         ("byte order marks", "a\tb\ufeff", "target has 'b<U+FEFF>' → 'b'"),
-        ("look-alike letters", "t\u043em\tb", "source has 't\u043em' → 'tom'"),
-        ("look-alike letters", "a\t\u0421\u2019est", "target has '\u0421\u2019est' → 'C\u2019est'"),
-        ("look-alike letters", "l\u2019\u0430\tb", "source has 'l\u2019\u0430' → 'l\u2019a'"),
-        (
-            "look-alike letters",
-            "a\tM\u043e\u0441\u043a\u0432\u0430",
-            "target has 'Mосква' → 'Москва'",
-        ),
-        ("look-alike letters", "\ufb01n\tb", "source has '\ufb01n' → 'fin'"),
+        ("mixed scripts", "t\u043em\tb", "source has 't\u043em'"),
+        ("mixed scripts", "a\t\u0421\u2019est", "target has '\u0421\u2019est'"),
+        ("mixed scripts", "l\u2019\u0430\tb", "source has 'l\u2019\u0430'"),
+        ("mixed scripts", "a\tM\u043e\u0441\u043a\u0432\u0430", "target has 'Mосква'"),
+        ("mixed scripts", "\u039darbonne\tb", "source has '\u039darbonne'"),
+        ("ligatures", "\ufb01n\tb", "source has '\ufb01n' → 'fin'"),
         ("mixed scripts", "a\tab\u0436", "target has 'ab\u0436'"),
         ("mixed scripts", "a\tf\u03b1\u03b2", "target has 'fαβ'"),
         ("mixed scripts", "\u0441o\tb", "source has 'сo'"),
@@ -128,7 +123,6 @@ def test_the_report_is_json(tmp_path: Path) -> None:
         ("loose spaces", "a \tb", "source has 'a ' → 'a'"),
         ("loose spaces", "a\t b", "target has ' b' → 'b'"),
         ("loose spaces", "a\tone two three four ", "target has '… two three four ' → '… two three"),
-        ("double spaces", "one two three four  five\tb", "source has '… two three four  five'"),
         ("different digits", "at 10:30\tà 10h31", "10 30 against 10 31"),
         ("different digits", "3 cats\ttrois chats", "3 against none"),
     ],
@@ -265,7 +259,7 @@ def test_a_large_real_corpus() -> None:
     assert {finding.kind: finding.count for finding in report.findings} == {
         "invisible characters": 4,
         "length ratio": 3,
-        "look-alike letters": 2,
+        "mixed scripts": 2,
         "untranslated": 1,
         "unusual spaces": 10_233,
         "different digits": 562,
@@ -284,7 +278,7 @@ def test_the_oddities_of_other_real_corpora() -> None:
         "line ends inside": 1,
         "test sources": 1,
     }
-    assert counts["loose spaces"] == 40 and counts["double spaces"] > 40
+    assert counts["loose spaces"] == 40
     assert counts["wordless"] == 2 and counts["entities"] == 16
     assert "swapped sides" not in counts and "shifted lines" not in counts
     for name, wanted in (("cmudict/train", {"length ratio"}), ("scan/simple_train", set())):

@@ -115,6 +115,8 @@ def test_a_cleaned_text_is_clean(text: str, kinds: set[str]) -> None:
         ),
         # words of one script whose letters look like another's, also beside that script
         *("XIXв", "ΔT, ΔH", "5 μM", "MMMын", "купил Windows'а и iPhone’а", "Τι Tι", "kα"),
+        # words of two scripts, of which nobody knows which is meant
+        *("Mосква", "С’est", "Д’Aртаньян"),
         *("роса", "N;GEN;SG роса", "сахар у а", "СОС", "ΑΒΕ", "the word ухо", "kΩ Δt μm 5 µm"),
         # invisible characters that belong to the spelling
         *("ខ្ញុំ\u200bស្រឡាញ់", "می\u200cخواهم", "क्\u200dष", "👩\u200d👧", "ירושלים\u200f!", "ကို\u200bရ"),
@@ -147,9 +149,7 @@ def test_right_text_stays_as_it_is(text: str) -> None:
         ("&amp;amp;", "&", "'&amp;amp;' → '&amp;' (apply unescape_html)"),
         ("a&NewLine;b", "a b", "'a&NewLine;b' → 'a<U+000A>b' (apply unescape_html)"),
         ("\u00e0 \u200b!", "\u00e0 !", "'à <U+200B>!' → 'à !'"),
-        ("Mосква", "Москва", "'Mосква' → 'Москва'"),
-        ("С’est", "C’est", "'С’est' → 'C’est'"),
-        ("Д’Aртаньян", "Д’Артаньян", "'Д’Aртаньян' → 'Д’Артаньян'"),
+        ("o\ufb03ce", "office", "'o\ufb03ce' → 'office'"),
         ("cafe\u0301 ", "café", "→ 'café '"),
     ],
 )
@@ -234,7 +234,7 @@ def test_where_the_form_is_the_task_it_tells_texts_apart(
         fix=tmp_path / "out.tsv",
     )
     assert (tmp_path / "out.tsv").read_text() == train
-    assert not {"test sources", "test pairs"} & {finding.kind for finding in report.findings}
+    assert "test sources" not in {finding.kind for finding in report.findings}
     plain = train.replace("minus", "").replace("times", "")
     (tmp_path / "p.tsv").write_text("".join(plain.splitlines(True)[len(pairs) - 3 :]))
     report = check_pairs([tmp_path / "p.tsv"], DataOptions(), against=[tmp_path / "test.tsv"])

@@ -3,14 +3,12 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Inputs, OutputFile
 from dragoman.config.options import Config, DataOptions, ReadingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat
-from dragoman.config.values import Range
 from dragoman.data.formats import form_of
 from dragoman.data.streams import PACKINGS
 from dragoman.errors import OptionError
@@ -24,17 +22,13 @@ class Check:
     """One file of pairs (TSV, CSV, JSON, Parquet, TMX ..., plain or packed; -
     for standard input), or two aligned."""
     against: tuple[Path, ...] = ()
-    """The test pairs: report what is in both, and how many of the test's words
-    the pairs lack."""
+    """The test pairs: report what is in both."""
     fix: OutputFile = None
     """Write the pairs that remain, with all that can be put right, to this
     file as TSV; its name and ".changes.tsv" lists what was removed or
     changed, and why. Each kind of change is shown with examples first."""
-    places: Annotated[int | None, Range(0)] = None
-    """Number of places shown for each finding (default: 3, with --json
-    1,000)."""
     json: bool = False
-    """Print JSON instead of text."""
+    """Print JSON instead of text, with 1,000 places of a finding instead of 3."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
 
 
@@ -45,7 +39,6 @@ def main(asked: Check, given: Given) -> int:
     if asked.fix and reading.features:
         cure = "leave out --features-column and --target-tag to look at the pairs alone"
         raise OptionError("features cannot be written", place="--fix", cure=cure)
-    shown = (1000 if asked.json else 3) if asked.places is None else asked.places
     from dragoman.data.check.check import check_pairs  # only now: --help answers at once
     from dragoman.data.check.fix import LIST
     from dragoman.data.check.report import Report, to_json
@@ -61,8 +54,9 @@ def main(asked: Check, given: Given) -> int:
         if not asked.json:
             print("\n".join(report.lines()), flush=True)
 
+    places = 1000 if asked.json else 3
     report = check_pairs(
-        asked.pairs, reading, against=asked.against, fix=asked.fix, shown=shown, tell=show
+        asked.pairs, reading, against=asked.against, fix=asked.fix, shown=places, tell=show
     )
     if asked.json:
         print(json.dumps(report, default=to_json, ensure_ascii=False, indent=1))

@@ -7,7 +7,6 @@ within a text, words of one script, and invisible characters in scripts that are
 import re
 import unicodedata
 from collections.abc import Callable, Collection
-from operator import ne
 
 from ftfy import TextFixerConfig, fix_encoding, fix_encoding_and_explain
 from ftfy.fixes import fix_c1_controls, unescape_html
@@ -17,30 +16,22 @@ from dragoman.data.invisible import INVISIBLE, JOINERS
 from dragoman.data.lines import LINE_END
 
 LATIN = "[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"
-GREEK, CYRILLIC = "[\u0370-\u03ff]", "[\u0400-\u052f]"
-TWO_SCRIPTS = f"(?s){LATIN}.*[\u0370-\u052f]|[\u0370-\u052f].*{LATIN}"
-"""Latin letters beside Greek or Cyrillic ones somewhere in a text."""
-_LIGATURE = "[\ufb00-\ufb06]"
-_CYRILLIC_TWINS = ("АВСЕНІЈКМОРЅТХаеорсухіјѕԁԛԝ", "ABCEHIJKMOPSTXaeopcyxijsdqw")
-_GREEK_TWINS = ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo")
-"""Letters, and the Latin ones that they look like."""
-_SPELLINGS = (
-    (LATIN, str.maketrans(*map("".join, zip(_CYRILLIC_TWINS, _GREEK_TWINS, strict=True)))),
-    (GREEK, str.maketrans(*reversed(_GREEK_TWINS))),
-    (CYRILLIC, str.maketrans(*reversed(_CYRILLIC_TWINS))),
-)
-"""Each script, and how look-alikes of other scripts become its letters."""
-_WORD = re.compile("[^\\W\\d_]+(?:['\u2019][^\\W\\d_]+)*")
+_GREEK, _CYRILLIC = "[\u0370-\u03ff]", "[\u0400-\u052f]"
+_GREEK_TWIN = "[ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]"  # they look like Latin letters
+_LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 # A single Greek letter at the edge of a Latin word is a symbol: kΩ, Δt, μm.
-_MIXED = re.compile(
-    f"{LATIN}['\u2019]?{CYRILLIC}|{CYRILLIC}['\u2019]?{LATIN}"
-    f"|{LATIN}{GREEK}{{2}}|{GREEK}{{2}}{LATIN}|{LATIN}{GREEK}{LATIN}"
+MIXED_SCRIPTS = (
+    f"{LATIN}['\u2019]?{_CYRILLIC}|{_CYRILLIC}['\u2019]?{LATIN}"
+    f"|{LATIN}{_GREEK}{{2}}|{_GREEK}{{2}}{LATIN}|{LATIN}{_GREEK}{LATIN}"
+    f"|{_GREEK_TWIN}{LATIN}{{2}}|{LATIN}{{2}}{_GREEK_TWIN}"
 )
+"""Where letters of two scripts stand in one word."""
 _UNSEEN = INVISIBLE.replace("\ufeff", "")
 _SPELT_WITH_INVISIBLE = re.compile(
     "[^\\W\\d_\0-\u052f\u1c80-\u1c8f\u1d00-\u1fff\u2100-\u218f\u2c60-\u2c7f\ua640-\ua7ff]"
 )
 """Letters of scripts other than Latin, Greek and Cyrillic."""
+_EUROPEAN = re.compile(f"{LATIN}|{_GREEK}|{_CYRILLIC}")
 _ENTITY = "&#?[0-9A-Za-z]{1,24};"
 _ENCODING = TextFixerConfig(replace_lossy_sequences=False)
 
@@ -50,54 +41,9 @@ def _decoded(text: str) -> str:
     return fix_c1_controls(fix_encoding(text, _ENCODING))
 
 
-def one_script(text: str) -> str:
-    """Replace letters of another script in a word by those of the word that they look like.
-
-    A word is spelt in the one script that takes the fewest letters changed, half of them at most.
-    It stays where no script or more than one does, and where it may be right:
-
-    - a word of one script, whatever its letters look like: *poca* in Cyrillic is a Russian word;
-    - a Greek letter before a Latin one, a symbol: ΔT;
-    - a word with an ending of another script behind an apostrophe, in a text that has more words
-      of that script: iPhone'a, with a Cyrillic ending, in a Russian sentence.
-    """
-
-    def word(found: re.Match[str]) -> str:
-        old, ways = found[0], []
-        for script, twins in _SPELLINGS:
-            new = old.translate(twins)
-            changes = sum(map(ne, old, new))
-            own = len(re.findall(script, old))
-            if re.fullmatch(f"(?:{script}|['\u2019])+", new) and changes <= own:
-                if script is not GREEK or own > 1:
-                    ways.append((changes, script, new))
-        changes, _, new = min(ways, default=(0, "", old))
-        if not changes or sum(way[0] == changes for way in ways) > 1:
-            return old
-        parts = [_scripts(part) for part in re.split("['\u2019]", old)]
-        beside = _scripts(text[: found.start()] + text[found.end() :])
-        if max(map(len, parts)) == 1 and beside >= set().union(*parts):
-            return old
-        return new
-
-    plain = re.sub(_LIGATURE, lambda found: unicodedata.normalize("NFKC", found[0]), text)
-    return _WORD.sub(word, plain)
-
-
-def _scripts(text: str) -> set[str]:
-    """Which of Latin, Greek and Cyrillic letters a text has."""
-    return {script for script, _ in _SPELLINGS if re.search(script, text)}
-
-
-def mixed_scripts(text: str) -> str:
-    """Where letters of two scripts stand in one word and are no look-alikes; empty if nowhere."""
-    found = _MIXED.search(one_script(text))
-    return repr(excerpt(text, found.start())) if found else ""
-
-
 def _visible(text: str) -> str:
     """Without invisible characters, but for those that a script may be spelt with."""
-    if _SPELT_WITH_INVISIBLE.search(text) or not _scripts(text):
+    if _SPELT_WITH_INVISIBLE.search(text) or not _EUROPEAN.search(text):
         return text.replace("\u00ad", "")
     text = re.sub(f"[{_UNSEEN}]", "", text)
     return re.sub(f"(?<={LATIN})[{JOINERS}]+(?={LATIN})", "", text)
@@ -122,7 +68,7 @@ REPAIRS: dict[str, tuple[str, Callable[[str], str]]] = {
     "entities": (_ENTITY, _unescaped),
     "broken encoding": ("[\u0080-\u009f]|[^\\x00-\\x7f]{2}|[ÂÃÅÎÐÙâãð] ", _decoded),
     "invisible characters": (f"[{_UNSEEN}{JOINERS}]", _visible),
-    "look-alike letters": (f"{TWO_SCRIPTS}|{_LIGATURE}", one_script),
+    "ligatures": ("[\ufb00-\ufb06]", lambda text: text.translate(_LIGATURES)),
     "decomposed letters": ("[^\\x00-\\x{2ff}]", _composed),
     "byte order marks": ("\ufeff", lambda text: text.replace("\ufeff", "")),
     "line ends inside": (LINE_END.pattern, lambda text: LINE_END.sub(" ", text)),

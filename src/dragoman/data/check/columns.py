@@ -62,10 +62,9 @@ class Column:
         """The numbers that are reported."""
         tokens = _units(self.tokens, len(self.words))
         characters = _units(self.characters, len(self.alphabet))
-        once = sum(count == 1 for count in self.words.values())
         size = len(self.tokens), tokens.total, tokens.distinct, characters.total
         level = choose_level(SideOptions(), TextStatistics(*size)).level
-        return Side(len(np.unique(self.hashes)), tokens, characters, once, level)
+        return Side(len(np.unique(self.hashes)), tokens, characters, level)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,7 @@ def comparisons(
         two_languages: the sides are of two languages.
     """
     if test:
-        yield from overlap(corpus, test, exact=form_counts(corpus))
-        yield unknown_words(corpus, test)
+        yield overlap(corpus, test)
     yield duplicates(corpus)
     yield untranslated(corpus, two_languages=two_languages)
     yield length_ratio(corpus, misplaced)
@@ -59,13 +58,6 @@ def form_counts(corpus: Corpus) -> bool:
     return own >= max(_SYSTEMATIC, 10 * common)
 
 
-def _hashes(corpus: Corpus, *, exact: bool) -> tuple[Numbers, Numbers, Numbers]:
-    """Hashes of pairs, of sources and of targets; unless ``exact``, without their form."""
-    source, target = corpus.source, corpus.target
-    sides = (source.hashes, target.hashes) if exact else (source.keys, target.keys)
-    return _joined(*sides), *sides
-
-
 def _joined(source: Numbers, target: Numbers) -> Numbers:
     """A hash of each pair, of hashes of its sides."""
     return source * np.int64(1_000_003) ^ target
@@ -73,7 +65,7 @@ def _joined(source: Numbers, target: Numbers) -> Numbers:
 
 def duplicates(corpus: Corpus) -> Finding:
     """Pairs that repeat an earlier one to the letter."""
-    pairs, *_ = _hashes(corpus, exact=True)
+    pairs = _joined(corpus.source.hashes, corpus.target.hashes)
     _, first, group = np.unique(pairs, return_index=True, return_inverse=True)
     same = first[group]
     repeats = np.flatnonzero(same != np.arange(len(group)))
@@ -97,29 +89,14 @@ def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
     return found if two_languages else replace(found, severity="note")
 
 
-def overlap(train: Corpus, test: Corpus, *, exact: bool) -> Iterator[Finding]:
-    """Pairs, sources and targets that are in both; unless ``exact``, but for their form."""
-    reported = np.zeros(len(train.lines), bool)
-    kinds = "test pairs", "test sources", "test targets"
-    hashes = (_hashes(corpus, exact=exact) for corpus in (train, test))
-    for kind, ours, theirs in zip(kinds, *hashes, strict=True):
-        known, first = np.unique(theirs, return_index=True)
-        at = np.searchsorted(known, ours).clip(max=len(known) - 1)
-        rows = np.flatnonzero((known[at] == ours) & ~reported)
-        reported[rows] = True
-        places = {row: f"as {test.place(first[at[row]])}" for row in rows.tolist()}
-        yield train.finding(kind, rows, places.__getitem__)
-
-
-def unknown_words(train: Corpus, test: Corpus) -> Finding:
-    """How many of the test's tokens, as white space separates them, the training never saw."""
-    sides = ((train.source.words, test.source.words), (train.target.words, test.target.words))
-    new = [sum(n for word, n in there.items() if word not in here) for here, there in sides]
-    shares = [100 * n / there.total() for n, (_, there) in zip(new, sides, strict=True)]
-    meaning = "of {} are not in these pairs: {:.1f} % in its sources, {:.1f} % in its targets"
-    return Finding(
-        "unknown words", "note", sum(new), meaning.format(test.file, *shares), unit="token"
-    )
+def overlap(train: Corpus, test: Corpus) -> Finding:
+    """Pairs whose source is in the test as well; its form counts where :func:`form_counts`."""
+    exact = form_counts(train)
+    ours, theirs = (each.source.hashes if exact else each.source.keys for each in (train, test))
+    known, first = np.unique(theirs, return_index=True)
+    at = np.searchsorted(known, ours).clip(max=len(known) - 1)
+    rows = np.flatnonzero(known[at] == ours)
+    return train.finding("test sources", rows, lambda row: f"as {test.place(first[at[row]])}")
 
 
 def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:

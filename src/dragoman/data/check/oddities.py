@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from dragoman.data.check.clean import REPAIRS, TWO_SCRIPTS, changed, mixed_scripts
+from dragoman.data.check.clean import MIXED_SCRIPTS, REPAIRS, changed
 from dragoman.data.check.columns import Corpus
 from dragoman.data.check.report import ALWAYS, Finding, Rows, excerpt
 
 _PATTERNS = {
+    "mixed scripts": MIXED_SCRIPTS,
     "markup": (
         "(?i)</?(?:a|b|big|blockquote|body|br|center|code|del|div|em|font|h[1-6]|head|hr|html|i|img"
         "|ins|li|nowiki|ol|p|pre|ref|s|script|small|span|strong|style|sub|sup|t[dhr]|table|u|ul)"
@@ -26,7 +27,6 @@ _PATTERNS = {
     ),
     "addresses": "https?://|www\\.[A-Za-z0-9]|[A-Za-z0-9._-]@[A-Za-z0-9-]+\\.[A-Za-z]{2}",
     "unusual spaces": "[\u00a0\u1680\u2000-\u200a\u202f\u205f]",
-    "double spaces": "  ",
     "lost characters": "[\u0081\u008d\u008f\u0090\u009d\ufffd]",
     "private characters": "[\ue000-\uf8ff]",
 }
@@ -38,7 +38,6 @@ def oddities(corpus: Corpus, *, two_languages: bool) -> Iterator[Finding]:
     """Yield the findings about single texts, then those about the two sides of a pair."""
     for kind, (expression, _) in REPAIRS.items():
         yield _in_texts(corpus, kind, expression, partial(changed, kind))
-    yield _in_texts(corpus, "mixed scripts", TWO_SCRIPTS, mixed_scripts)
     for kind, expression in _PATTERNS.items():
         yield _in_texts(corpus, kind, expression, partial(_matched, expression))
     sides = corpus.source.texts, corpus.target.texts
@@ -91,7 +90,8 @@ def _matched(expression: str, text: str) -> str:
     if not (found := re.search(expression, text)):
         return ""
     around = excerpt(text, found.start())
-    return repr(around) if found[0].isascii() else f"U+{ord(found[0][0]):04X} in {around}"
+    is_sign = len(found[0]) == 1 and not found[0].isascii()
+    return f"U+{ord(found[0]):04X} in {around}" if is_sign else repr(around)
 
 
 def _both(corpus: Corpus, show: Callable[[str], str], row: int) -> str:

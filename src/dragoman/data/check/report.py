@@ -26,9 +26,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "test pairs": Kind("problem", "are in the test as well", "remove"),
     "test sources": Kind("problem", "have a source of the test", "remove"),
-    "test targets": Kind("note", "have a target of the test"),
     "duplicates": Kind("warning", "repeat an earlier pair", "remove"),
     "untranslated": Kind("warning", "source and target are the same", "remove"),
     "swapped sides": Kind("warning", "the source reads like a target, and vice versa", "swap"),
@@ -38,14 +36,13 @@ KINDS = {
     "wordless": Kind("warning", "one side has no letter and no digit", "remove"),
     "broken encoding": Kind("warning", "decoded wrongly once", "clean"),
     "invisible characters": Kind("warning", "easily missed", "clean"),
-    "look-alike letters": Kind("warning", "of another script than the rest of the word", "clean"),
+    "ligatures": Kind("warning", "several letters as one sign", "clean"),
     "decomposed letters": Kind("warning", "not in Unicode's form NFC", "clean"),
     "line ends inside": Kind("warning", "tabs or line ends in a text, read as spaces", "clean"),
     "byte order marks": Kind("warning", "U+FEFF, which has no use inside a text", "clean"),
     "entities": Kind("warning", "HTML's names for characters", "clean"),
     "loose spaces": Kind("note", "at an end of a text", "clean"),
-    "double spaces": Kind("note", "two or more together"),
-    "mixed scripts": Kind("warning", "two scripts in one word"),
+    "mixed scripts": Kind("warning", "two scripts in one word: letters that look alike?"),
     "markup": Kind("warning", "tags of HTML or a wiki"),
     "addresses": Kind("note", "of the web or of mail"),
     "unusual spaces": Kind("note", "not U+0020"),
@@ -113,17 +110,13 @@ class Side:
     distinct_texts: int
     tokens: Units
     characters: Units
-    tokens_seen_once: int
     level: str
     """The unit of text that training would choose."""
 
     def __str__(self) -> str:
         """The numbers in one line."""
-        # Good 1953: words seen once among the tokens are as many as new ones among further tokens.
-        unknown = 100 * self.tokens_seen_once / max(1, self.tokens.total)
-        new = f"about {unknown:.1f} % of the tokens of further text will be new"
         units = f"{self.tokens.in_words('tokens')}; {self.characters.in_words('characters')}"
-        return f"{counted(self.distinct_texts, 'distinct text')}; {units}; {new}"
+        return f"{counted(self.distinct_texts, 'distinct text')}; {units}"
 
 
 @dataclass(frozen=True)
