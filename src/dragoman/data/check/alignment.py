@@ -192,7 +192,9 @@ def _runs(fits: Numbers) -> Numbers:
     # The log-odds of a right pair grow with its fit as those of two normal distributions do.
     odds = fits * (means.max() - np.median(means)) / max(0.05, chance) ** 2
     while True:
-        gains = np.cumsum(np.pad(odds - odds[found, every], ((0, 0), (1, 0))), axis=1)
+        # A few rows alone, which may be alike by chance, do not make a run.
+        better = np.clip(odds - odds[found, every], -_CHANGE / 6, _CHANGE / 6)
+        gains = np.cumsum(np.pad(better, ((0, 0), (1, 0))), axis=1)
         rises = gains - np.minimum.accumulate(gains, axis=1)
         shift, end = np.unravel_index(rises.argmax(), rises.shape)
         if rises[shift, end] < _CHANGE:
