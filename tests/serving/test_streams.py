@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 
 import pytest
 
 from dragoman.config.options import SearchOptions
 from dragoman.search.request import Request
-from dragoman.search.translator import Translator
-from dragoman.serving import streams
-from dragoman.serving.streams import BUSY_STREAMS, BusyError, Streams
+from dragoman.search.translator import Translation, Translator
+from dragoman.serving.streams import BusyError, Stream
 from tiny_translator import TEXT, translator
 
 LINES = [" ".join(TEXT[n % 3].split()[: 1 + n % 8][:: -1 if n % 2 else 1]) for n in range(40)] + [
@@ -26,6 +25,10 @@ OPTIONS = SearchOptions(beam=3)
 
 def requests(lines: list[str]) -> list[Request]:
     return list(map(Request, lines))
+
+
+def answers(futures: list[Future[Translation]]) -> list[Translation]:
+    return [future.result(60) for future in futures]
 
 
 @pytest.fixture
@@ -46,29 +49,27 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 @pytest.mark.parametrize("level", ["word", "bpe"])
 def test_every_client_has_the_answers_of_a_call_of_its_own(level: str) -> None:
     model = translator(level)
-    every = Streams(model, limit=10_000)
     optionses = [OPTIONS, replace(OPTIONS, beam=1), replace(OPTIONS, n_best=3)]
-    asked = [(LINES[n:], optionses[n % 3]) for n in range(0, len(LINES), 3)]
-    futures = [every.submit(requests(lines), options) for lines, options in asked]
-    for future, (lines, options) in zip(futures, asked, strict=True):
-        alone = list(model.translate(lines, options))
-        together = future.result(60)
+    streams = [Stream(model, options, limit=10_000) for options in optionses]
+    asked = [(LINES[n:], streams[n % 3]) for n in range(0, len(LINES), 2)]
+    futures = [stream.submit(requests(lines)) for lines, stream in asked]
+    for mine, (lines, stream) in zip(futures, asked, strict=True):
+        alone = list(model.translate(lines, stream.options))
+        together = answers(mine)
         assert [a.texts for a in together] == [a.texts for a in alone]
         scores = [[h.log_prob for h in a.hypotheses] for a in together]
         assert scores == [[h.log_prob for h in a.hypotheses] for a in alone]
         assert [a.source for a in together] == lines
-    every.close()
-    assert every.waiting == every.at_work == 0
+    assert not any(stream.waiting or stream.at_work for stream in streams)
 
 
 def test_constraints_hold_for_their_request_alone() -> None:
-    every = Streams(translator("word"), limit=100)
+    stream = Stream(translator("word"), OPTIONS, limit=100)
     asked = [Request("the cat", prefix="dogs sit"), Request("the cat", never=("the",))]
-    first, second = every.submit(asked, OPTIONS).result(60)
+    first, second = answers(stream.submit(asked))
     assert first.text.startswith("dogs sit") and "the" not in second.text.split()
-    plain = every.submit([Request("the cat")], OPTIONS).result(60)[0]
+    (plain,) = answers(stream.submit(requests(["the cat"])))
     assert plain.text == next(translator("word").translate(["the cat"], OPTIONS)).text
-    every.close()
 
 
 def test_a_request_joins_a_search_that_is_going_on(gate: threading.Event) -> None:
@@ -88,112 +89,72 @@ def test_a_request_joins_a_search_that_is_going_on(gate: threading.Event) -> Non
             return step(*arguments)  # type: ignore[arg-type]
 
     other = Translator(Scorer(), model.source, model.target, longest=30)  # type: ignore[arg-type]
-    every = Streams(other, limit=100)
-    long = every.submit(requests(["the cat sat on a mat , near the dog ."]), OPTIONS)
+    stream = Stream(other, OPTIONS, limit=100)
+    long = stream.submit(requests(["the cat sat on a mat , near the dog ."]))
     while not begun:
         pass
-    short = every.submit(requests(["a cat"]), OPTIONS)
+    short = stream.submit(requests(["a cat"]))
     gate.set()
-    assert short.result(30) and long.result(30)
+    assert answers(short) and answers(long)
     assert begun == [1, 1]
-    every.close()
 
 
 def test_lines_of_a_large_request_take_turns_with_those_of_a_small_one(
     gate: threading.Event,
 ) -> None:
     ended: list[str] = []
-    every = Streams(translator("word"), limit=1000)
-    options = replace(OPTIONS, batch_size=1)
-    large = every.submit(requests(["a cat"] * 100), options)
-    small = every.submit(requests(["dogs sit"]), options)
-    large.add_done_callback(lambda _: ended.append("large"))
-    small.add_done_callback(lambda _: ended.append("small"))
+    stream = Stream(translator("word"), replace(OPTIONS, batch_size=1), limit=1000)
+    clients = {
+        "large": stream.submit(requests(["a cat"] * 50)),
+        "small": stream.submit(requests(["dogs sit"])),
+        "middle": stream.submit(requests(["dogs sit"] * 10)),
+    }
+    for name, futures in clients.items():
+        futures[-1].add_done_callback(lambda _, name=name: ended.append(name))  # type: ignore[misc]
     gate.set()
-    large.result(60)
-    assert ended == ["small", "large"]
-    every.close()
+    answers(clients["large"])
+    assert ended == ["small", "middle", "large"]
+
+
+def test_a_request_that_comes_late_waits_for_one_line_of_another(gate: threading.Event) -> None:
+    ended: list[str] = []
+    stream = Stream(translator("word"), replace(OPTIONS, batch_size=1), limit=1000)
+    large = stream.submit(requests(["a cat"] * 50))
+    gate.set()
+    answers(large[:25])
+    late = stream.submit(requests(["dogs sit"] * 2))
+    late[-1].add_done_callback(lambda _: ended.append("late"))
+    large[-1].add_done_callback(lambda _: ended.append("large"))
+    answers(large)
+    assert ended == ["late", "large"]
 
 
 def test_too_much_is_refused_and_a_cancelled_request_makes_room(gate: threading.Event) -> None:
-    every = Streams(translator("word"), limit=5)
-    options = replace(OPTIONS, batch_size=1)
-    at_work = every.submit(requests(["a cat"]), options)
-    while not every.at_work:
+    stream = Stream(translator("word"), replace(OPTIONS, batch_size=1), limit=5)
+    at_work = stream.submit(requests(["a cat"]))
+    while not stream.at_work:
         pass
-    waiting = every.submit(requests(["a cat"] * 5), options)
+    waiting = stream.submit(requests(["a cat"] * 5))
     with pytest.raises(BusyError):
-        every.submit(requests(["a cat"]), options)
-    waiting.cancel()
+        stream.submit(requests(["a cat"]))
+    assert all(future.cancel() for future in waiting) and not at_work[0].cancel()
     gate.set()
-    assert at_work.result(30)
+    assert answers(at_work)
     with pytest.raises(CancelledError):
-        waiting.result(0)
-    while every.waiting:
+        waiting[0].result(0)
+    while stream.waiting:
         pass
-    assert every.submit(requests(["a cat"]), options).result(30)
-    every.close()
-
-
-def test_only_so_many_sets_of_options_are_searched_with(gate: threading.Event) -> None:
-    every = Streams(translator("word"), limit=1000)
-    asked = [replace(OPTIONS, beam=beam + 1) for beam in range(BUSY_STREAMS + 1)]
-    futures = [every.submit(requests(["a cat"]), options) for options in asked[:-1]]
-    with pytest.raises(BusyError):
-        every.submit(requests(["a cat"]), asked[-1])
-    more = every.submit(requests(["dogs"]), asked[0])  # joins one that is there
-    gate.set()
-    assert all(future.result(30) for future in (*futures, more))
-    assert every.submit(requests(["a cat"]), asked[-1]).result(30)
-    every.close()
-
-
-def test_an_idle_stream_ends_and_another_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "_LINGER", 0.01)
-    every = Streams(translator("word"), limit=1000)
-    for _ in range(3):
-        assert every.submit(requests(["a cat"]), OPTIONS).result(30)
-        while [t for t in threading.enumerate() if t.name == "stream"]:
-            pass
-    every.close()
+    assert answers(stream.submit(requests(["a cat"])))
 
 
 def test_a_fault_is_told_to_whom_it_concerns_and_the_stream_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    every = Streams(translator("word"), limit=1000)
+    stream = Stream(translator("word"), OPTIONS, limit=1000)
     with monkeypatch.context() as broken:
         broken.setattr(translator("word").scorer, "step", lambda *_: 1 / 0)
-        future = every.submit(requests(["a cat"] * 3), OPTIONS)
-        with pytest.raises(ZeroDivisionError):
-            future.result(30)
-    assert every.submit(requests(["a cat"]), OPTIONS).result(30)
-    while every.waiting or every.at_work:
-        pass
-    every.close()
-
-
-def test_closing_answers_what_was_taken(gate: threading.Event) -> None:
-    every = Streams(translator("word"), limit=1000)
-    future = every.submit(requests(LINES), OPTIONS)
-    closing = threading.Thread(target=every.close)
-    closing.start()
-    while True:
-        try:
-            every.submit(requests(["a cat"]), replace(OPTIONS, beam=1)).cancel()
-        except BusyError:
-            break
-    gate.set()
-    closing.join(30)
-    assert future.done() and len(future.result()) == len(LINES)
-
-
-def test_closing_does_not_wait_for_what_nobody_waits_for(gate: threading.Event) -> None:
-    every = Streams(translator("word"), limit=1000)
-    future = every.submit(requests(["a cat"]), OPTIONS)
-    while not every.at_work:
-        pass
-    future.cancel()
-    every.close()
-    assert every.at_work == 1
-    gate.set()
+        for future in stream.submit(requests(["a cat"] * 3)):
+            with pytest.raises(ZeroDivisionError):
+                future.result(30)
+    assert answers(stream.submit(requests(["a cat"])))
+    assert not stream.waiting and not stream.at_work

@@ -1,9 +1,6 @@
 """The HTTP application: LibreTranslate's routes, ours beside them, and the page."""
 
-import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +50,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     metrics = Metrics()
     service = Service(models, options, metrics)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await asyncio.to_thread(service.close)
-
-    app = FastAPI(
-        title="Dragoman", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
-    )
+    app = FastAPI(title="Dragoman", docs_url=None, redoc_url=None, redirect_slashes=False)
     _add_facts(app, service)
     _add_translation(app, service)
     app.mount("/page", StaticFiles(directory=_PAGE))

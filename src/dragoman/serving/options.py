@@ -30,7 +30,7 @@ class ServingOptions:
     time that it waits for the answer."""
     max_waiting: Annotated[int, Range(1)] = 256
     """Number of lines waiting for a model from which on requests are
-    refused, with status 429."""
+    refused, with status 429; requests for alternatives are counted apart."""
     max_requests: Annotated[int, Range(1)] = 1_000
     """Largest number of requests that a process reads or answers at the
     same time; further ones are refused, with status 503. Four times as

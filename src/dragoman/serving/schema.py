@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
+MOST_ALTERNATIVES = 4
 Text = Annotated[str, Field(min_length=1)]
 Prefix = Annotated[str, Field(max_length=500)]  # every token of it is a step of the search
 Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
@@ -45,10 +46,8 @@ class TranslateRequest(FileRequest):
 
     q: Text | Annotated[list[str], Field(min_length=1)]
     format: Literal["text", "html"] = "text"
-    alternatives: Annotated[int, Field(ge=0)] = 0
+    alternatives: Annotated[int, Field(ge=0, le=MOST_ALTERNATIVES)] = 0
     """Number of other translations."""
-    beam: Annotated[int | None, Field(ge=1)] = None
-    """Size of the beam; 1: greedy search."""
     prefix: Prefix = ""
     """Text with which every line of the translation begins."""
     must: Words = []

@@ -3,16 +3,13 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from hmac import compare_digest
-from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import HTTPException
 from fastapi.concurrency import run_in_threadpool
 
-from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import SPACE
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.request import Request
@@ -21,11 +18,9 @@ from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
-from dragoman.serving.schema import TranslateRequest
-from dragoman.serving.streams import BusyError, Streams
+from dragoman.serving.schema import MOST_ALTERNATIVES, TranslateRequest
+from dragoman.serving.streams import BusyError, Stream
 
-WIDEST = 10
-"""Largest beam that a request may ask for, unless the model's own is larger."""
 _EXPLAINING = 8
 """Most explanations that wait for one another; one is made at a time."""
 
@@ -44,11 +39,10 @@ class Service:
 
     def __init__(self, models: Models, options: ServingOptions, metrics: Metrics) -> None:
         self.models, self.options, self.metrics = models, options, metrics
-        limit = options.max_waiting
-        self.streams = {one: Streams(one.translator, limit=limit) for one in models.models}
+        self.streams: dict[tuple[Served, bool], Stream] = {}
+        """Of each model, one that searches for the best output alone and one for alternatives."""
         self._keys = _read_keys(options)
-        self._explainer = ThreadPoolExecutor(1, "explain")
-        self._explanations = BoundedSemaphore(_EXPLAINING)
+        self._explaining, self._explanations = asyncio.Lock(), 0
 
     def require_key(self, key: str) -> None:
         """Refuse a request without one of the API keys; the time taken tells nothing of them.
@@ -69,27 +63,20 @@ class Service:
         if asked.format == "html":
             raise HTTPException(400, "html format is not supported")
         texts = [asked.q] if isinstance(asked.q, str) else asked.q
-        lines = self.lines(texts)
-        detected = [await self._detected(text, asked) for text in texts]
-        served = [self.served(language, asked.target) for language, _ in detected]
-        by_model: dict[Served, list[str]] = {}
-        for one, mine in zip(served, lines, strict=True):
-            by_model.setdefault(one, []).extend(mine)
-        futures: dict[Served, Future[list[Translation]]] = {}
-        try:
-            for one, mine in by_model.items():
-                futures[one] = await self._submit(one, mine, asked)
-            found = {one: await asyncio.wrap_future(future) for one, future in futures.items()}
-        finally:
-            for future in futures.values():
-                future.cancel()  # does nothing to one that is done
-        answers, results = {one: iter(given) for one, given in found.items()}, []
-        for one, mine, (language, share) in zip(served, lines, detected, strict=True):
-            results.append(_text([next(answers[one]) for _ in mine], one, asked))
-            if asked.source == AUTO:
-                results[-1]["detectedLanguage"] = _language(language, share)
-        names = dict.fromkeys(name for result in results for name in result)
-        every = {name: [result.get(name) for result in results] for name in names}
+        lines, language, share = self.lines(texts), asked.source, 1.0
+        if language == AUTO:  # of all texts together, as LibreTranslate finds it
+            found = await run_in_threadpool(self.models.detect, "\n".join(texts), asked.target)
+            language, share = found[0] if found else (AUTO, 0.0)
+        one = self.served(language, asked.target)
+        if asked.min_confidence is not None and one.confidence is None:
+            cause = "Invalid request: min_confidence: this model has no confidence"
+            raise HTTPException(400, cause)
+        answers = iter(await self._search(one, [line for mine in lines for line in mine], asked))
+        results = [_text([next(answers) for _ in mine], one, asked) for mine in lines]
+        if asked.source == AUTO:
+            for result in results:
+                result["detectedLanguage"] = _language(language, share)
+        every = {name: [result[name] for result in results] for name in results[0]}
         answer = results[0] if isinstance(asked.q, str) else every
         if self.options.log_text:
             told = {"q": asked.q, "answer": answer["translatedText"]}
@@ -136,55 +123,65 @@ class Service:
         Raises:
             HTTPException: the line or the model cannot be explained, or too many wait.
         """
-        if not self._explanations.acquire(blocking=False):
+        if self._explanations >= _EXPLAINING:
             raise too_many()
-        future = self._explainer.submit(one.explain, text)
-        future.add_done_callback(lambda _: self._explanations.release())
+        self._explanations += 1
         try:
-            return await asyncio.wrap_future(future)
+            async with self._explaining:
+                return await run_in_threadpool(one.explain, text)
         except UsageError as error:  # its place may be a path: it stays here
             raise HTTPException(400, f"{error.cause} ({error.cure})") from None
+        finally:
+            self._explanations -= 1
 
     def numbers(self) -> str:
         """What was done, and how many lines wait and are searched, in Prometheus' format."""
-        for one, streams in self.streams.items():
-            self.metrics.set("waiting", streams.waiting, **one.labels)
-            self.metrics.set("at_work", streams.at_work, **one.labels)
+        for one in self.models.models:
+            mine = [stream for (other, _), stream in self.streams.items() if other is one]
+            self.metrics.set("waiting", sum(each.waiting for each in mine), **one.labels)
+            self.metrics.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
         return self.metrics.text()
 
-    def close(self) -> None:
-        """Return when all that was taken is answered."""
-        for streams in self.streams.values():
-            streams.close()
-
-    async def _detected(self, text: str, asked: TranslateRequest) -> tuple[str, float]:
-        """The language of a text and its probability."""
-        if asked.source != AUTO:
-            return asked.source, 1.0
-        found = await run_in_threadpool(self.models.detect, text, asked.target)
-        return found[0] if found else (AUTO, 0.0)
-
-    async def _submit(
+    async def _search(
         self, one: Served, lines: Sequence[str], asked: TranslateRequest
-    ) -> Future[list[Translation]]:
-        options, must, never = _search_options(one, asked), tuple(asked.must), tuple(asked.never)
+    ) -> list[Translation]:
+        """The answer for each line; the lines of all clients are searched together.
+
+        All requests for alternatives search in one way, so that they share a batch too.
+
+        Raises:
+            HTTPException: a constraint cannot be met, or too many lines wait.
+        """
+        kind, must, never = (one, asked.alternatives > 0), tuple(asked.must), tuple(asked.never)
+        if kind not in self.streams:
+            options = one.search
+            if asked.alternatives:
+                most = 1 + MOST_ALTERNATIVES
+                options = replace(options, beam=max(options.beam, most), n_best=most)
+            limit = self.options.max_waiting
+            self.streams[kind] = Stream(one.translator, options, limit=limit)
+        stream = self.streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
 
         def check() -> None:
             for request in requests:
-                one.translator.check(request, options)
+                one.translator.check(request, stream.options)
 
         try:
             if asked.prefix or must or never or one.translator.source.tags.columns:
                 await run_in_threadpool(check)
-            future = self.streams[one].submit(requests, options)
+            futures = stream.submit(requests)
         except UsageError as error:
             raise HTTPException(400, f"Invalid request: {error}") from None
         except BusyError:
             raise too_many() from None
         self.metrics.add("lines_total", len(lines), **one.labels)
         self.metrics.add("characters_total", sum(map(len, lines)), **one.labels)
-        return future
+        try:
+            return await asyncio.gather(*map(asyncio.wrap_future, futures))
+        finally:
+            for future in futures:
+                future.cancel()  # does nothing to one that has begun
 
 
 def too_many() -> HTTPException:
@@ -204,29 +201,8 @@ def _read_keys(options: ServingOptions) -> list[bytes]:
     raise OptionError(f"{options.api_keys} holds no key", place="--api-keys", cure="one a line")
 
 
-def _search_options(one: Served, asked: TranslateRequest) -> SearchOptions:
-    """How the model searches for an answer.
-
-    All requests for alternatives search in the same way, so that they share a batch.
-
-    Raises:
-        HTTPException: the beam, or the number of alternatives, is too large.
-    """
-    options, most, others = one.search, max(WIDEST, one.search.beam), asked.alternatives
-    beam = asked.beam or max(options.beam, others + 1)
-    limits = {"alternatives": (others, (asked.beam or most) - 1), "beam": (beam, most)}
-    for name, (size, limit) in limits.items():
-        if size > limit:
-            raise HTTPException(400, f"Invalid request: {name}: at most {limit} can be had")
-    return replace(options, beam=beam, n_best=beam if others else 1)
-
-
 def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) -> dict[str, Any]:
-    """The answer for one text from the answers for its lines.
-
-    Raises:
-        HTTPException: the model has no confidence, which the request asks for.
-    """
+    """The answer for one text from the answers for its lines."""
     result: dict[str, Any] = {}
     most = max(1, min(asked.alternatives + 1, max(len(answer.texts) for answer in answers)))
     texts = [
@@ -238,13 +214,11 @@ def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) 
         if asked.min_confidence is not None:
             result["unsure"] = sure < asked.min_confidence
             texts = [""] if result["unsure"] else texts
-    elif asked.min_confidence is not None:
-        raise HTTPException(400, "Invalid request: min_confidence: this model has no confidence")
     result["translatedText"] = texts[0]
     if asked.alternatives:
         result["alternatives"] = texts[1:]
-    if unmet := [word for answer in answers for word in answer.unmet]:
-        result["unmet"] = unmet
+    if asked.must:
+        result["unmet"] = [word for answer in answers for word in answer.unmet]
     if asked.alignment:
         result["alignment"] = [_alignment(answer, one) for answer in answers]
     return result
