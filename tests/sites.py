@@ -24,10 +24,9 @@ from dragoman.data.setup import save_setup
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation.confidence import Confidence
-from dragoman.export.web import PACKAGE, RUNTIME, VERSION
+from dragoman.export.web import PACKAGE, RUNTIME, VERSION, export_site
 from dragoman.model.build import build_model
 from dragoman.model.folder import save_weights
-from dragoman.publish import export_site
 
 WORDS = [f"w{i}" for i in range(90)]
 PAIRS = [(" ".join(WORDS[i : i + 5]), " ".join(WORDS[i + 2 : i + 6])) for i in range(0, 60, 7)]

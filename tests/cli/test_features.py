@@ -16,7 +16,7 @@ from dragoman.config.options import DataOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import DataError
-from dragoman.publish import export
+from dragoman.export.bundle import export
 from dragoman.search.request import Request
 from dragoman.serving.languages import Models
 from served import served, serving

@@ -23,9 +23,10 @@ from dragoman.config.options import Config
 from dragoman.config.toml import from_toml
 from dragoman.data.source import Source
 from dragoman.errors import DataError, DragomanError, FolderError, OptionError, UsageError
+from dragoman.export.bundle import export
 from dragoman.export.parity import parity, shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
-from dragoman.publish import export, export_site
+from dragoman.export.web import export_site
 from dragoman.runtime.shortlist import Shortlist
 from tiny_translator import translator
 

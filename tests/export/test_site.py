@@ -18,8 +18,7 @@ from dragoman.cli import main
 from dragoman.config.options import SideOptions
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError, OptionError
-from dragoman.export.web import RUNTIME, VERSION, read_runtime
-from dragoman.publish import export_site
+from dragoman.export.web import RUNTIME, VERSION, export_site, read_runtime
 from sites import PAIRS, SURE, WORDS, in_node, made_site, save_folder
 
 TEXTS = [

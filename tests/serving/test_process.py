@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.cli import main
-from dragoman.publish import export
+from dragoman.export.bundle import export
 from served import LINE, process, save_tiny_folder
 
 pytestmark = pytest.mark.slow

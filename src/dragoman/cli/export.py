@@ -9,8 +9,8 @@ from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, Inputs, OutputFolder
 from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
-from dragoman.export.web import PACKAGE
-from dragoman.publish import export, export_site
+from dragoman.export.bundle import export
+from dragoman.export.web import PACKAGE, export_site
 from dragoman.serving.languages import language_codes
 
 

@@ -1,24 +1,25 @@
 """Writes a model folder as a bundle that runs without torch, and measures that it says the same."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors.numpy import save
 
+from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config
 from dragoman.data.setup import header, load_weights, save_setup
-from dragoman.data.source import Source
-from dragoman.data.tokenizer import Ids
 from dragoman.errors import OptionError
-from dragoman.export.parity import parity, shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
+from dragoman.extras import naming_extras
 from dragoman.files import replacing
 from dragoman.layout import (
     BUNDLE,
@@ -26,75 +27,97 @@ from dragoman.layout import (
     CARD,
     CONFIDENCE,
     CONFIG,
+    CORPUS,
     SHORTLIST,
     SITE,
+    TRAIN,
     WEIGHTS,
 )
 from dragoman.runtime.bundle import digest
-from dragoman.runtime.folder import RuntimeFolder, load_runtime
+from dragoman.runtime.folder import RuntimeFolder
 from dragoman.runtime.sessions import graphs
 from dragoman.runtime.weights import Weights, quantized
-from dragoman.search.batched import BatchedScorer
-from dragoman.search.translator import Translator
+
+if TYPE_CHECKING:  # what this imports is not part of a base install
+    from dragoman.evaluation.examples import Pairs
 
 
-def export_bundle(
-    folder: RuntimeFolder,
-    out: Path,
+@naming_extras()
+def export(
+    folder: str | Path,
+    out: str | Path,
+    pairs: Paths | Pairs | None = None,
     *,
-    reference: Translator,
-    pairs: Sequence[tuple[str, str]],
-    training: Iterable[tuple[Source, Ids]] | None,
+    lines: int = 200,
     int8: bool = False,
+    shortlist: bool = True,
     zipped: bool = False,
     licence: str = "",
 ) -> dict[str, Any]:
-    """Write a bundle.
+    """Write a model folder as a bundle, which runs without torch.
 
     Args:
         folder: the model folder.
         out: the bundle, a folder or a file.
-        reference: translates with the model folder in torch.
-        pairs: of text, on which the written bundle is compared with ``reference``.
-        training: training pairs, from which the shortlist is learned; None: no shortlist.
+        pairs: the bundle's outputs are compared with the folder's on these pairs; see
+            :meth:`Model.examples` (default: the pairs that the training held out).
+        lines: compare on so many of them, the first ones.
         int8: store weights in 8 bits.
+        shortlist: learn the likely target words of each source word, from the training pairs where
+            the folder has them.
         zipped: write one zip file.
-        licence: under which the model may be used, for its users.
+        licence: the licence under which the model may be used.
 
     Returns:
-        What the bundle says of itself.
+        The contents of ``bundle.json``.
 
     Raises:
-        DataError: its outputs differ too much from the folder's.
+        DataError: the bundle's outputs differ too much from the folder's.
+        FolderError: the folder is missing or damaged.
+        OptionError: ``out`` holds other files than a bundle's.
+        UsageError: the folder is a bundle, or an ensemble.
     """
-    config, source, target = _without_paths(folder.config), folder.source, folder.target
-    tensors, sizes = folder.weights.tensors, (len(source), len(target))
-    tensors = quantized(tensors) if int8 else dict(tensors)
-    shortlist = None if training is None else learn_shortlist(training, sizes)
+    from dragoman.data.corpus import Corpus  # pyarrow
+    from dragoman.export.parity import parity, shortlist_agrees  # sacrebleu
+
+    out = Path(out)
+    require_replaceable(out, zipped=zipped)
+    model = load(folder)
+    reference = Model(model.torch_folder("exported")).translator({"int8": False})[0]
+    some = model.examples(pairs)
+    texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
+    assert isinstance(model.folder, RuntimeFolder)
+    loaded, config = model.folder, _without_paths(model.config)
+    sides, sizes = (loaded.source, loaded.target), (len(loaded.source), len(loaded.target))
+    corpus, learned = loaded.path / CORPUS / TRAIN, None  # a folder of one seed has it in seed-1
+    if shortlist and corpus.exists():
+        training = Corpus(corpus)
+        learned = learn_shortlist(map(training.pair, range(len(training))), sizes)
+    tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
     with _new_folder(out, zipped) as aside:
-        save_setup(aside, config, source, target)
+        save_setup(aside, config, *sides)
         place = aside / WEIGHTS
-        place.write_bytes(save(tensors, metadata=header(source, target)))
-        if shortlist is not None:
-            (aside / SHORTLIST).write_bytes(save(shortlist.arrays()))
-        weights = Weights(load_weights(aside, source, target), str(place))
-        written = graphs(config.model, weights, sizes, shortlist=shortlist is not None)
+        place.write_bytes(save(tensors, metadata=header(*sides)))
+        if learned is not None:
+            (aside / SHORTLIST).write_bytes(save(learned.arrays()))
+        weights = Weights(load_weights(aside, *sides), str(place))
+        written = graphs(config.model, weights, sizes, shortlist=learned is not None)
         for name, graph in written.items():
             (aside / name).write_bytes(graph.raw)
         for name in (CONFIDENCE, CARD):
-            if (folder.path / name).exists():
-                shutil.copyfile(folder.path / name, aside / name)
+            if (loaded.path / name).exists():
+                shutil.copyfile(loaded.path / name, aside / name)
         facts: dict[str, Any] = {"format": BUNDLE_FORMAT, "int8": int8, "licence": licence}
         facts["files"] = {path.name: digest(path) for path in sorted(aside.iterdir())}
         facts_file = aside / BUNDLE
         facts_file.write_text(json.dumps(facts, indent=1), "utf-8")
-        bundle = load_runtime(aside)
-        plain = _translator(bundle, shortlist=False)
-        limited = None if shortlist is None else _translator(bundle, shortlist=True)
-        facts["parity"] = parity(reference, plain, limited, pairs, config.search, int8=int8)
-        if shortlist is not None and not shortlist_agrees(facts["parity"]):
+        bundle = load(aside)
+        plain, _ = bundle.translator({"shortlist": False})
+        limited = None if learned is None else bundle.translator({"shortlist": True})[0]
+        facts["parity"] = parity(reference, plain, limited, texts, config.search, int8=int8)
+        if learned is not None and not shortlist_agrees(facts["parity"]):
             config = replace(config, search=replace(config.search, shortlist=False))
-            save_setup(aside, config, source, target)
+            save_setup(aside, config, *sides)
             facts["files"][CONFIG] = digest(aside / CONFIG)
         facts_file.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return facts
@@ -110,12 +133,6 @@ def _without_paths(config: Config) -> Config:
         training=replace(config.training, start_from="", freeze=False),
         search=replace(config.search, int8=False),
     )
-
-
-def _translator(bundle: RuntimeFolder, *, shortlist: bool) -> Translator:
-    scorer = BatchedScorer(bundle.network(int8=False, shortlist=shortlist))
-    longest = bundle.config.source.max_tokens
-    return Translator(scorer, bundle.source, bundle.target, longest=longest)
 
 
 def require_replaceable(out: Path, *, zipped: bool) -> None:

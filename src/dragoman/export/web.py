@@ -4,6 +4,8 @@ The model runs in onnxruntime-web, a package of npm. Its WebAssembly file of 14 
 Dragoman: the user fetches the package once, and its digest is checked.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import tarfile
@@ -13,11 +15,18 @@ from dataclasses import asdict
 from hashlib import sha256, sha512
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dragoman.errors import OptionError
+from dragoman.api import Paths, load
+from dragoman.errors import FolderError, OptionError
 from dragoman.evaluation.confidence import load_confidence
+from dragoman.export.bundle import export, require_replaceable
+from dragoman.files import replacing
 from dragoman.layout import CARD, DECODER, ENCODER, SITE, WEIGHTS
-from dragoman.runtime.folder import RuntimeFolder
+from dragoman.runtime.folder import RuntimeFolder, load_runtime
+
+if TYPE_CHECKING:  # what this imports is not part of a base install
+    from dragoman.evaluation.examples import Pairs
 
 RUNTIME, VERSION = "onnxruntime-web", "1.30.0"
 PACKAGE = f"{RUNTIME}-{VERSION}.tgz"
@@ -62,7 +71,49 @@ def read_runtime(package: Path) -> dict[str, bytes]:
     return found
 
 
-def write_site(
+def export_site(
+    folder: str | Path,
+    out: str | Path,
+    pairs: Paths | Pairs | None = None,
+    *,
+    runtime: str | Path,
+    languages: tuple[str, str],
+    **options: Any,
+) -> dict[str, Any]:
+    """Write a static site that translates in the browser with a model folder's model.
+
+    Args:
+        folder: the model folder.
+        out: the folder of the site.
+        pairs: as for :func:`export`.
+        runtime: the npm package onnxruntime-web, a file, see :data:`PACKAGE`.
+        languages: the codes of source and target, such as ``("fr", "en")``.
+        options: of :func:`export`: ``lines``, ``int8`` and ``licence``.
+
+    Returns:
+        What ``bundle.json`` of the site's model says.
+
+    Raises:
+        OptionError: the package cannot be read or is another, the model draws its outputs at
+            random, or ``out`` holds other files than a site's.
+        FolderError: the model's sources have tags.
+    """
+    require_replaceable(Path(out), zipped=False)
+    read, name = read_runtime(Path(runtime)), Path(folder).resolve().name
+    model = load(folder)
+    if model.folder.source.tags:
+        cause, cure = "its sources have tags, which a page does not read", "dragoman serve"
+        raise FolderError(cause, place=str(folder), cure=cure)
+    if model.config.search.temperature:
+        cause, cure = "a page draws no outputs at random", "set it to 0 in config.toml"
+        raise OptionError(cause, place="search.temperature", cure=cure)
+    with replacing(Path(out), folder=True) as aside:
+        facts = export(folder, aside / "model", pairs, shortlist=False, **options)
+        _write_site(aside, load_runtime(aside / "model"), name, languages, read)
+    return facts
+
+
+def _write_site(
     site: Path,
     bundle: RuntimeFolder,
     name: str,
