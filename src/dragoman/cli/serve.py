@@ -90,17 +90,12 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: the host is none of this machine's, or the port is taken.
     """
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        listening.close()
         cause = f"cannot listen at {host}, port {port}: {error.strerror or error}"
         raise OptionError(cause, place="--port", cure="another --port or --host") from error
-    listening.set_inheritable(True)
-    return listening
 
 
 def _worker(asked: Serve, ready: str) -> FastAPI:

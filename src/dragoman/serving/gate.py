@@ -21,8 +21,6 @@ from dragoman.serving.options import ServingOptions
 LOG = logging.getLogger("dragoman.serving")
 HEADER_SECONDS = 10.0
 """Longest time until the head of the first request on a connection has come."""
-_MOST_DISCARDED = 32_000_000
-"""Bytes of a body that is too large which are received, and not kept."""
 _CLIENT_LEFT = 499
 """Status, as nginx has it, of a request whose client left before the answer."""
 _POLICY = b"default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -110,8 +108,8 @@ class Gate:
     async def _read(self, request: Request, full: bool) -> bytes:
         """The body of a request.
 
-        A client reads a refusal only when it has sent everything. So that is received, up to a
-        limit, and not kept.
+        A client reads a refusal only when it has sent everything. So a body that is too large is
+        received too, and not kept.
 
         Raises:
             ClientDisconnect: the client left.
@@ -124,8 +122,6 @@ class Gate:
                     size += len(part)
                     if size <= most:
                         body += part
-                    elif size > _MOST_DISCARDED:
-                        break
         except TimeoutError:
             close = {"Connection": "close"}
             raise HTTPException(408, "the request did not come in time", close) from None

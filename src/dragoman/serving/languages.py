@@ -84,21 +84,16 @@ class Models:
         return sorted(((s, share / total) for s, share in shares.items()), key=lambda one: -one[1])
 
 
-_IMPOSSIBLE = 1e9
-"""Nats."""
-
-
 def _cost(tokenizer: Tokenizer, text: str) -> float:
     """How improbable a text is in the language of a vocabulary, in nats.
 
     Vocabularies are in the order of frequency, and by Zipf's law the n-th most frequent token has
     a probability of about 1 / n.
     """
-    lines = text.split("\n") if tokenizer.tags.columns else [text]
     try:
-        ids = np.concatenate(tokenizer.encode(lines))
+        ids = np.concatenate(tokenizer.encode(text.split("\n")))
     except DataError:  # it lacks the features that this model reads
-        return _IMPOSSIBLE
+        return 1e9
     unknown = 2 * math.log(len(tokenizer)) + 3
     costs = np.where(ids == UNK, unknown, np.log(10.0 + np.maximum(ids - EOS, 0)))
     return float(costs.sum())
