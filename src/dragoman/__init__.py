@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragoman.api import Model as Model
-    from dragoman.api import evaluate as evaluate
     from dragoman.api import load as load
     from dragoman.config.options import Config as Config
     from dragoman.config.options import DataOptions as DataOptions
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from dragoman.search.request import Request as Request
 
 _HOMES = {
-    "api": "Model evaluate load",
+    "api": "Model load",
     "config.options": "Config DataOptions ModelOptions SearchOptions SideOptions TrainingOptions",
     "errors": "DragomanError",
     "learn": "distil train",

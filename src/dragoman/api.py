@@ -59,11 +59,6 @@ def _loaded(path: Path, device: str) -> ModelFolder | RuntimeFolder:
     return load_folder(path, device)
 
 
-def evaluate(folder: str | Path, pairs: Paths | None = None, **options: Any) -> Evaluation:
-    """Load a model and score it; ``options`` are those of :meth:`Model.evaluate`."""
-    return load(folder).evaluate(pairs, **options)
-
-
 class Model:
     """A trained model; :func:`load` makes one.
 
@@ -122,13 +117,6 @@ class Model:
                 others=[other.source for other in self.others],
             )
         return self._translators[kind], search
-
-    def _repr_html_(self) -> str:
-        """The model's facts and scores, for notebooks."""
-        from dragoman.runs.card import facts_html
-        from dragoman.runs.history import History
-
-        return facts_html(History.of(self.folder.path))
 
     def translate(self, lines: Iterable[str | Request], **options: Any) -> list[Translation]:
         """Translate each line, in order. Arguments and errors are those of :meth:`stream`."""

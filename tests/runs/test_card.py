@@ -124,6 +124,3 @@ def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
     assert all(
         0 < row["utilisation"] < 2 and row["memory_mb"] > 50 for row in history.kind("train")
     )
-
-    table = model._repr_html_()
-    assert "<table><tr><th>folder" in table and "BLEU" in table

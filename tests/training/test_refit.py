@@ -100,7 +100,7 @@ def test_what_the_scores_are_of_is_said(pairs: Path, tmp_path: Path) -> None:
     note = "The scores are those of the first training, which did not know the held-out pairs."
     for name in ("README.md", "report.html"):
         assert note in (tmp_path / "m" / name).read_text()
-    result = dragoman.evaluate(tmp_path / "m")
+    result = dragoman.load(tmp_path / "m").evaluate()
     assert result.examples.name == "TRAINING pairs (held out at first, known since the refit)"
     rows = (tmp_path / "m" / "metrics.jsonl").read_text().splitlines()
     assert {json.loads(row)["step"] for row in rows if '"validation"' in row} == {4, 8, 12}

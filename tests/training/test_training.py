@@ -263,7 +263,7 @@ def test_a_model_no_better_than_the_source_is_called_that(tmp_path: Path) -> Non
     verdict = "No better than answers without a model: "
     documents = [(tmp_path / "m" / name).read_text() for name in ("README.md", "report.html")]
     assert all(verdict in said for said in (text.getvalue(), *documents))
-    result = dragoman.evaluate(tmp_path / "m")
+    result = dragoman.load(tmp_path / "m").evaluate()
     assert any(f"{verdict}exact match" in note and "'copy'" in note for note in result.notes)
     assert [measure.key for measure in result.measures[:2]] == ["exact", "errors"]
 

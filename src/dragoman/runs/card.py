@@ -17,7 +17,7 @@ from dragoman.files import write_text
 from dragoman.layout import CARD
 from dragoman.runs.display import clock
 from dragoman.runs.history import History, damage_refused
-from dragoman.runs.scores import SCORES, number_text, score_text
+from dragoman.runs.scores import SCORES, number_text
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
 _CODE = "    "
@@ -72,16 +72,6 @@ def card_text(history: History) -> str:
             training=_training(history),
             command=indent(history.command(), _CODE),
         )
-
-
-def facts_html(history: History) -> str:
-    """The model and its scores in a small table, for notebooks."""
-    model = history.config.model
-    what = f"{model.cell} {model.embedding} x {model.hidden}, attention {model.attention}"
-    facts = {"folder": history.name, "model": what}
-    facts |= {SCORES[n].label: score_text(history.best, n) for n in SCORES if n in history.best}
-    cells = (f"<th>{escape(name)}</th><td>{escape(value)}</td>" for name, value in facts.items())
-    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
 
 def _results(history: History) -> str:
