@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from dragoman.learn import distil as distil
     from dragoman.learn import train as train
     from dragoman.runs.history import find_runs as find_runs
+    from dragoman.search.aids import Aids as Aids
+    from dragoman.search.aids import Memory as Memory
+    from dragoman.search.aids import Terms as Terms
     from dragoman.search.request import Request as Request
 
 _HOMES = {
@@ -41,6 +44,7 @@ _HOMES = {
     "errors": "DragomanError",
     "learn": "distil train",
     "runs.history": "find_runs",
+    "search.aids": "Aids Memory Terms",
     "search.request": "Request",
 }
 """The modules that hold the names of the Python API."""

@@ -15,10 +15,12 @@ from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
 from dragoman.layout import BUNDLE, METRICS, members
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
+from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
 from dragoman.search.request import Request
-from dragoman.search.translator import Scored, Translation, Translator
+from dragoman.search.translation import Scored, Translation
+from dragoman.search.translator import Translator
 
 if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.evaluation.evaluate import Evaluation
@@ -95,15 +97,21 @@ class Model:
         self._torch_folder: ModelFolder | None = None
         self._translators: dict[tuple[bool, bool], Translator] = {}
 
-    def translator(self, options: Mapping[str, Any]) -> tuple[Translator, SearchOptions]:
+    def translator(
+        self, options: Mapping[str, Any], aids: Aids = NO_AIDS
+    ) -> tuple[Translator, SearchOptions]:
         """A translator, and the folder's search options with ``options`` in their places.
 
         Each combination of ``int8`` and ``shortlist`` gets a translator of its own, which is built
         once and kept.
 
         Raises:
-            OptionError: a wrong option, or ``int8`` where the processor or the bundle cannot do it.
+            OptionError: a wrong option, ``int8`` where the processor or the bundle cannot do it, or
+                texts to keep where the model has no attention or reads features.
         """
+        if aids.keep and (self.config.model.attention == "none" or self.folder.source.tags):
+            lack = "reads features" if self.folder.source.tags else "has no attention"
+            raise OptionError(f"this model {lack}", place="keep", cure="translate without it")
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
         kind = search.int8, search.shortlist
@@ -116,7 +124,7 @@ class Model:
                 longest=self.config.source.max_tokens,
                 others=[other.source for other in self.others],
             )
-        return self._translators[kind], search
+        return self._translators[kind].with_aids(aids), search
 
     def translate(self, lines: Iterable[str | Request], **options: Any) -> list[Translation]:
         """Translate each line, in order. Arguments and errors are those of :meth:`stream`."""
@@ -127,7 +135,7 @@ class Model:
         lines: Iterable[str | Request],
         *,
         attention: bool = False,
-        dictionary: Mapping[str, str] | None = None,
+        aids: Aids = NO_AIDS,
         **options: Any,
     ) -> Iterator[Translation]:
         """Translate each line, in order; about two thousand lines are read ahead.
@@ -136,15 +144,17 @@ class Model:
             lines: raw text, one sentence each, or a :class:`dragoman.Request` with constraints on
                 the output. An empty line has an empty translation.
             attention: keep the attention weights of each hypothesis.
-            dictionary: translations of source words, which replace unknown words of the output.
+            aids: what you know better than the model: whole answers, terms, texts that stay as they
+                are (:class:`dragoman.Aids`).
             options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
 
         Raises:
-            OptionError: a wrong option, or a constraint that this vocabulary cannot meet.
+            OptionError: a wrong option, a constraint or term that this vocabulary cannot meet, or
+                texts to keep where the model has no attention or reads features.
         """
-        translator, search = self.translator(options)
+        translator, search = self.translator(options, aids)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
-        return translator.translate(lines, search, attention=attention, dictionary=dictionary)
+        return translator.translate(lines, search, attention=attention)
 
     def check(self, request: Request, **options: Any) -> None:
         """Check that the constraints of a request can be met.

@@ -166,10 +166,49 @@ def test_unsure_answers_are_marked(
         (folder / "confidence.json").unlink()
 
 
+def test_memory_terms_and_kept_parts_together(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text("un chat {0} !\nDeux  chien\ndeux pain\n", encoding="utf-8")
+    (tmp_path / "memory").write_text("deux chien\ttwo hounds\ndeux chien\ttwo dogs\n")
+    (tmp_path / "terms").write_text("chat\tbread, egg\n")
+    asked = ["translate", str(folder), "--input", str(tmp_path / "in"), "--json"]
+    asked += ["--memory", str(tmp_path / "memory"), "--terms", str(tmp_path / "terms")]
+    asked += ["--keep", "usual", "--beam", "2", "--n-best", "2"]
+    asked += ["--memory-ignore", "case", "--memory-ignore", "spaces"]
+    assert main(asked) == 0
+    first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {"bread", "egg"} & {*re.findall(r"\w+", first["text"])} and "unmet" not in first
+    assert first["text"].count("{0}") == 1 and all("{0}" in n["text"] for n in first["n_best"])
+    assert (second["text"], second["from"]) == ("two hounds", "memory")
+    assert [one["text"] for one in second["n_best"]] == ["two hounds", "two dogs"]
+    assert {one["log_prob"] for one in second["n_best"]} == {0.0} == {second["score"]}
+    assert "from" not in third and third["text"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "more", "cause"),
+    [
+        ("chat\tcafé,cat\n", [], "terms:1: must: 'café' is not in the target vocabulary"),
+        ("chat\n", [], "terms:1: 1 column"),
+        ("chat\tcat\n", ["--temperature", "1"], "terms:1: must: it needs a search"),
+        ("chat\tcat\n", ["--keep", "("], "keep: '('"),
+    ],
+)
+def test_what_cannot_come_out_is_refused_before_the_first_line(
+    folder: Path, tmp_path: Path, terms: str, more: list[str], cause: str
+) -> None:
+    (tmp_path / "terms").write_text(terms, encoding="utf-8")
+    asked = ("translate", folder, "--terms", "terms", *more)
+    done = dragoman(*asked, text="un chat\n", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert cause in done.stderr.decode()
+
+
 @pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_an_attention_map_is_drawn(folder: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
     picture = tmp_path / f"map.{ending}"
-    done = dragoman("translate", folder, "--attention", picture, text="un chat !\n")
+    done = dragoman("explain", folder, "un chat !", "--attention", picture)
     assert done.returncode == 0, done.stderr.decode()
     assert picture.read_bytes().startswith(magic)
 
@@ -178,8 +217,8 @@ def test_a_map_is_drawn_without_a_home(folder: Path, tmp_path: Path) -> None:
     """Libraries that find no folder for a cache or an identifier do not say so to our users."""
     env = {n: v for n, v in os.environ.items() if not n.startswith(("XDG_", "MPL", "ORT_"))}
     picture = tmp_path / "map.png"
-    more = {"text": "un chat !\n", "env": env | {"HOME": "/proc/nohome"}}
-    done = dragoman("translate", folder, "--attention", picture, **more)
+    asked = ("explain", folder, "un chat !", "--attention", picture)
+    done = dragoman(*asked, env=env | {"HOME": "/proc/nohome"})
     assert (done.returncode, done.stderr) == (0, b"") and picture.exists()
 
 
@@ -381,7 +420,7 @@ def test_some_bad_lines_are_counted_and_said(
         (["train", "p", "--out", "m", "--hidden", "100000000"], "100000000 is too large"),
         (["train", "p", "--out", "m", "--watch", "\udcff"], "training.watch: it is not UTF-8"),
         (["translate", "{f}", "--length-penalty", "300"], "search.length_penalty: 300.0 is too"),
-        (["translate", "{f}", "--attention", "{d}/dir.png"], "is a folder"),
+        (["explain", "{f}", "a", "--attention", "{d}/dir.png"], "is a folder"),
         (["train", "p", "--out", "m", "--hidden", "x"], "hidden"),
         (["train", "p", "--out", "m", "--dropout", "2"], "model.dropout: 2.0 is too large"),
         (["train", "p", "--out", "m", "--budget", "soon"], "'soon' is not a duration"),
@@ -392,9 +431,9 @@ def test_some_bad_lines_are_counted_and_said(
         (["translate", "{f}", "--beam", "0"], "search.beam: 0 is too small"),
         (["translate", "{f}", "--input", "{d}/nothing"], "no such file"),
         (["evaluate", "{f}", "{d}/nothing"], "no such file"),
-        (["translate", "{f}", "--attention", "map.txt"], "no ending of a picture"),
-        (["translate", "{f}", "--attention", "no/map.png"], "no such folder: no"),
-        (["translate", "{f}", "--alignments", "-"], "--alignments: - is no file"),
+        (["explain", "{f}", "a", "--attention", "map.txt"], "no ending of a picture"),
+        (["explain", "{f}", "a", "--attention", "no/map.png"], "no such folder: no"),
+        (["explain", "{f}", "a", "--html", "-"], "--html: - is no file"),
         (["evaluate", "{f}", "p", "--outputs", "-"], "--outputs: - is no file"),
         (["check", "p", "--fix", "-"], "--fix: - is no file"),
         (["translate", "{f}", "--n-best", "0"], "search.n_best: 0 is too small"),
@@ -591,7 +630,7 @@ def test_a_wrong_request_leaves_the_other_lines_their_answers(folder: Path, tmp_
     assert [row.get("text") for row in found] == [
         answer if wrong not in (2, 4) else None for wrong, answer in enumerate(answers[:6])
     ]
-    assert "in:3: field 'must' is 'cat', a list of texts is expected" in found[2]["error"]
+    assert "in:3: must cannot be 'cat' (it takes a list: " in found[2]["error"]
     assert "in:5: must: 'zebra\u00e9' is not in the target vocabulary" in found[4]["error"]
     said = plain.stderr.decode().splitlines()
     assert [line.split(": ")[1].rpartition("/")[2] for line in said] == ["in:3", "in:5"]

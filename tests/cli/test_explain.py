@@ -1,4 +1,4 @@
-"""``dragoman explain`` and ``dragoman translate --alignments``."""
+"""``dragoman explain``."""
 
 from __future__ import annotations
 
@@ -100,34 +100,7 @@ def test_wrong_options_are_seen_at_once(
 def test_no_map_without_attention(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for verb in (["explain", str(folders[1]), "un"], ["translate", str(folders[1])]):
-        assert main([*verb, "--attention", str(tmp_path / "e.png")]) == 2
-        assert "--attention: " in capsys.readouterr().err
+    assert main(["explain", str(folders[1]), "un", "--attention", str(tmp_path / "e.png")]) == 2
+    assert "--attention: " in capsys.readouterr().err
     assert main(["explain", str(folders[1]), " "]) == 2
     assert "nothing is left of the sentence" in capsys.readouterr().err
-
-
-def test_alignments_answer_line_by_line(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "in").write_text("un chat !\n\ndeux chiens\n", encoding="utf-8")
-    out = tmp_path / "links"
-    assert (
-        main(
-            [
-                "translate",
-                str(folders[0]),
-                "--input",
-                str(tmp_path / "in"),
-                "--alignments",
-                str(out),
-            ]
-        )
-        == 0
-    )
-    answers, links = capsys.readouterr().out.split("\n"), out.read_text().split("\n")
-    assert len(answers) == len(links) == 4 and links[1] == "" == links[3]
-    for source, answer, line in zip(["un chat !", "", "deux chiens"], answers, links, strict=False):
-        for link in line.split():
-            read, said = map(int, link.split("-"))
-            assert read < len(source.split()) and said < len(answer.split())

@@ -44,10 +44,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["evaluate", "m", "--outputs", "soft-weights"],
         ["evaluate", "m", "--outputs", "hard-metrics"],
         ["evaluate", "m", "--outputs", "m/corpus/train.arrow"],
-        ["translate", "m", "--input", "lines.svg", "--alignments", "lines.svg"],
-        ["translate", "m", "--input", "lines.svg", "--attention", "lines.svg"],
-        ["translate", "m", "--dictionary", "pairs.tsv", "--alignments", "hard"],
-        ["translate", "x", "m", "--alignments", "m/config.toml"],
+        ["lexicon", "m", "lines.svg", "--out", "lines.svg"],
+        ["lexicon", "m", "lines.svg", "--memory", "pairs.tsv", "--out", "hard"],
+        ["lexicon", "m", "lines.svg", "--out", "m/config.toml"],
         ["explain", "m", "a", "--html", "m/report.html"],
         ["explain", "x", "a", "--attention", "b.svg", "--beside", "m", "--html", "m/README.md"],
         ["check", "pairs.tsv", "--fix", "hard"],
@@ -69,16 +68,16 @@ def test_every_path_that_a_verb_writes_is_marked(verb: str) -> None:
     own = [c for c in vars(module).values() if getattr(c, "__module__", "") == module.__name__]
     (command,) = (c for c in own if hasattr(c, "__dataclass_fields__"))
     hints = get_type_hints(command, include_extras=True)
-    written = {"out", "into", "outputs", "fix", "html", "attention", "alignments"}
+    written = {"out", "into", "outputs", "fix", "html", "attention"}
     for item in fields(command):
         marks: tuple[Any, ...] = getattr(hints[item.name], "__metadata__", ())
         assert (item.name in written) == any(isinstance(m, Writes) for m in marks), item.name
 
 
 def test_two_outputs_are_two_files(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["translate", "m", "--attention", "a.svg", "--alignments", "./a.svg"]
+    asked = ["explain", "m", "a", "--html", "./a.svg", "--attention", "a.svg"]
     assert main(asked) == 2
-    assert "a.svg is the file of --attention as well" in capsys.readouterr().err
+    assert "a.svg is the file of --html as well" in capsys.readouterr().err
 
 
 def test_the_entries_are_what_a_model_folder_holds() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.cli.requests import read_request
-from dragoman.errors import DataError
+from dragoman.errors import UsageError
 from dragoman.search.request import Request
 
 EVERY = Request("", "so", ("a",), ("b",))
@@ -15,17 +15,19 @@ def test_constraints_of_a_line_are_added_to_those_of_all() -> None:
     line = '{"source": "x", "prefix": "p", "must": ["c d"], "never": ["e"]}'
     found = read_request(line, EVERY, "in.jsonl:1")
     assert found == Request("x", "p", ("a", "c d"), ("b", "e"), "in.jsonl:1")
+    found = read_request('{"source": "x", "must": ["c", ["d", "ds"]]}', EVERY, "in.jsonl:1")
+    assert found == Request("x", "so", ("a", "c", ("d", "ds")), ("b",), "in.jsonl:1")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"source": "x", "must": "dog"}', "field 'must' is 'dog', a list of texts is expected"),
-        ('{"source": "x", "never": ["a", 3]}', "field 'never' is ['a', 3], a list of texts is"),
-        ('{"source": ["x"]}', "field 'source' is ['x'], text is expected"),
-        ('{"source": "x", "prefix": null}', "field 'prefix' is None, text is expected"),
-        ('{"source": "x", "musst": ["y"]}', "unknown field 'musst' (did you mean 'must'?)"),
-        ('{"sorce": "x"}', "unknown field 'sorce' (did you mean 'source'?)"),
+        ('{"source": "x", "must": "dog"}', "must cannot be 'dog' (it takes a list: "),
+        ('{"source": "x", "never": ["a", 3]}', "never cannot be ['a', 3] (it takes a list of"),
+        ('{"source": ["x"]}', "source cannot be ['x'] (it takes text in quotes)"),
+        ('{"source": "x", "prefix": null}', "prefix cannot be None (it takes text in quotes)"),
+        ('{"source": "x", "musst": ["y"]}', "unknown option 'musst' (did you mean 'must'?)"),
+        ('{"sorce": "x"}', "unknown option 'sorce' (did you mean 'source'?)"),
         ('{"must": ["y"]}', "a JSON object with a source is expected"),
         ('["x"]', "a JSON object with a source is expected"),
         ("plain text", "not JSON: Expecting value"),
@@ -33,7 +35,7 @@ def test_constraints_of_a_line_are_added_to_those_of_all() -> None:
     ],
 )
 def test_a_wrong_line_is_named(line: str, message: str) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_request(line, EVERY, "in.jsonl:2")
     assert str(caught.value).startswith(f"in.jsonl:2: {message}")
 

@@ -26,7 +26,8 @@ from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
 from dragoman.search.request import Request
-from dragoman.search.translator import Translation, Translator
+from dragoman.search.translation import Translation
+from dragoman.search.translator import Translator
 
 pytest.importorskip("onnxruntime")
 WORDS = [f"w{i}" for i in range(90)]

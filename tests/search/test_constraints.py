@@ -34,7 +34,9 @@ def test_what_must_be_there_is_there(
 ) -> None:
     scorer, options = TableNetwork(seed), replace(LIMITED, beam=beam, n_best=beam)
     room = sum(map(len, must)) + spare - 1  # with none to spare, one token before the last
-    asked = replace(plain(options, 1), phrases=Phrases(must), max_length=room)
+    asked = replace(
+        plain(options, 1), phrases=Phrases([[phrase] for phrase in must]), max_length=room
+    )
     found, other = outputs(scorer, [1, 2], options, [asked, plain(options, 2)])
     assert found
     for hypothesis in found:
@@ -45,19 +47,52 @@ def test_what_must_be_there_is_there(
     assert [h.ids for h in other] == [h.ids for h in alone]
 
 
+@given(st.integers(0, 10**6), st.lists(phrases, min_size=1, max_size=2), st.sampled_from([1, 3, 6]))
+@settings(deadline=None, max_examples=60)
+def test_one_form_of_every_group_is_there(
+    seed: int, groups: list[list[tuple[int, ...]]], beam: int
+) -> None:
+    scorer, options = TableNetwork(seed), replace(LIMITED, beam=beam, n_best=beam)
+    asked = replace(plain(options, 1), phrases=Phrases(groups))
+    for hypothesis in outputs(scorer, [1], options, [asked])[0]:
+        for forms in groups:
+            assert any(holds(hypothesis.ids, form) for form in forms), hypothesis.ids
+
+
+def test_a_wide_beam_takes_the_form_that_makes_the_best_output() -> None:
+    scorer, forms = ShortNetwork(11), [(5, 4), (6,), (4, 4, 6)]
+    every = [ids for n in range(4) for ids in itertools.product(WORDS, repeat=n)]
+    allowed = [ids for ids in every if any(holds(ids, form) for form in forms)]
+    best = max(allowed, key=lambda ids: total(scorer, 7, ids) / (len(ids) + 1))
+    options = replace(LIMITED, beam=len(every))
+    asked = replace(plain(options, 7), phrases=Phrases([forms]))
+    assert outputs(scorer, [7], options, [asked])[0][0].ids == best
+
+
+def test_what_forms_lack_is_counted_by_the_nearest() -> None:
+    must = Phrases([[(4, 5, 6), (7, 8)], [(9,)]])
+    assert len(must) == 4
+    assert must.lacking(()) == (3, [4, 7, 9])
+    assert must.lacking((4,)) == (3, [5, 7, 9]), "two more of the long form, or the short one"
+    assert must.lacking((4, 5)) == (2, [6, 7, 9])
+    assert must.lacking((7,)) == (2, [4, 8, 9])
+    assert must.lacking((7, 8)) == (1, [9])
+    assert must.lacking((9, 4, 5, 6)) == (0, [])
+
+
 def test_a_wide_beam_finds_the_best_output_that_holds_a_word() -> None:
     scorer = ShortNetwork(11)
     every = [ids for n in range(4) for ids in itertools.product(WORDS, repeat=n)]
     allowed = [ids for ids in every if holds(ids, (5, 4))]
     best = max(allowed, key=lambda ids: total(scorer, 7, ids) / (len(ids) + 1))
     options = replace(LIMITED, beam=len(every))
-    asked = replace(plain(options, 7), phrases=Phrases([(5, 4)]))
+    asked = replace(plain(options, 7), phrases=Phrases([[(5, 4)]]))
     assert outputs(scorer, [7], options, [asked])[0][0].ids == best
     assert outputs(scorer, [7], options)[0][0].ids != best
 
 
 def test_a_phrase_that_another_token_carries_on_is_not_there() -> None:
-    must = Phrases([(4, 5)], starts=frozenset({4, 6}))
+    must = Phrases([[(4, 5)]], starts=frozenset({4, 6}))
     assert must.lacking((4, 5)) == (0, [])
     assert must.lacking((4, 5, 6)) == (0, [])
     assert must.lacking((4, 5, 5)) == (2, [4])

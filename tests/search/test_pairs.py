@@ -12,6 +12,8 @@ import pytest
 
 from dragoman.cli.translate import to_json
 from dragoman.config.options import SearchOptions
+from dragoman.search.aids import Aids, Memory, Terms
+from dragoman.search.keep import pattern_of
 from dragoman.search.request import Request
 from tiny_translator import translator
 
@@ -39,6 +41,9 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "prefix": ("", "the cat", "the ", " ".join(["the cat"] * 12)),
     "must": ((), ("dog",), ("category", "the cat")),
     "never": ((), ("sat",), ("zebra", "cats")),
+    "memory": ((), (("dog", "the cat"),)),
+    "terms": ((), (("gnu", ("mat", "a mat")),)),
+    "keep": (None, "usual"),
 }
 LINES = [
     "the cat sat on a mat .",
@@ -47,6 +52,7 @@ LINES = [
     "dog",
     "",
     "x " * 15,
+    "a {0} gnu " * 5 + "at www.a.example",
 ]
 
 
@@ -57,8 +63,9 @@ def valid(case: Case) -> bool:
         (get("copy") and (get("level") == "bpe" or get("attention") == "none"))
         or (get("temperature") == 0 and get("top_k"))
         or (get("temperature") == 0 and get("n_best", 0) > get("beam", 9))
-        or (get("must") and (get("temperature") == 1 or get("top_k")))
-        or (get("must") and get("n_best", 0) > get("beam", 9))
+        or ((get("must") or get("terms")) and (get("temperature") == 1 or get("top_k")))
+        or ((get("must") or get("terms")) and get("n_best", 0) > get("beam", 9))
+        or (get("keep") and get("attention") == "none")
         or (get("min_ratio", 0) > get("max_ratio", 9))
     )
 
@@ -122,11 +129,20 @@ def test_settings_work_together(case: Case) -> None:
     model = {name: case.pop(name) for name in ("copy", "members", "attention", "library")}
     level = case.pop("level")
     asked = {name: case.pop(name) for name in ("prefix", "must", "never")}
+    memory, terms, keep = (case.pop(name) for name in ("memory", "terms", "keep"))
+    pattern = pattern_of([keep] if keep else [])
+    memory = dict(memory)
+    aids = Aids(Memory(memory.items()), Terms(dict(terms)), pattern)
     one, options = translator(level, longest=12, **model), SearchOptions(**case)
+    one = one.with_aids(aids)
     requests = [Request(line, **asked) for line in LINES]
     answers = list(one.translate(requests, options, attention=True))
     for request, answer in zip(requests, answers, strict=True):
         fields = json.loads(to_json(answer, None, None), parse_constant=pytest.fail)
+        if request.source in memory:
+            assert (answer.text, fields["from"]) == (memory[request.source], "memory")
+            continue
+        assert "from" not in fields
         assert fields["score"] is not None
         assert len({*answer.texts}) == len(answer.texts) <= options.n_best
         assert bool(answer.texts) == bool(request.source)
@@ -140,7 +156,14 @@ def test_settings_work_together(case: Case) -> None:
             assert options.unknown == "keep" or "<unk>" not in text
             if asked["never"]:
                 assert not {*asked["never"]} & {*words(text)} - {*words(asked["prefix"])}
+        if pattern:
+            assert pattern.findall(answer.text) == pattern.findall(request.source)
         if answer.texts:
-            lacking = [text for text in asked["must"] if text not in answer.text]
+            said = answer.text
+            if pattern:  # what is kept may stand between two words
+                said = re.sub(" +", " ", pattern.sub("", said))
+            if "gnu" in request.source and terms and options.long == "split":
+                assert "mat" in said
+            lacking = [text for text in asked["must"] if text not in said]
             assert {*lacking} <= {*answer.unmet}
             assert not answer.unmet, "there is room for all of it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +11,12 @@ import torch
 from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
-from dragoman.errors import DataError
 from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
-from dragoman.search.alignment import copy_unknown, read_dictionary
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.translator import Translator
+from dragoman.search.unknown import copy_unknown
 
 TEXT = ["le chat dort , oui .", "un chien dort ."]
 
@@ -28,14 +26,14 @@ def tokenizer(**options: object) -> Tokenizer:
     return train_tokenizer(TEXT, chosen)
 
 
-def said(one: Tokenizer, ids: list[int], text: str, looks: list[int], **more: str) -> str:
+def said(one: Tokenizer, ids: list[int], text: str, looks: list[int]) -> str:
     """The text of ``ids`` whose n-th token looks at token ``looks[n]`` of ``text``."""
     length = len(one.encode([text])[0])
     weights = np.full((len(ids) + 1, length + 1), 0.01, dtype=np.float32)
     weights[np.arange(len(ids)), looks] = 0.5
     weights[:, -1] = 0.9  # the end of the sentence is no word
     found = Hypothesis(tuple(ids), 0.0, 0.0, True, (), weights)
-    return one.join(copy_unknown(one.tokens(ids), found, text, (one, one), more))
+    return one.join(copy_unknown(one.tokens(ids), found, text, (one, one)))
 
 
 def test_a_word_comes_from_where_attention_looked() -> None:
@@ -44,8 +42,6 @@ def test_a_word_comes_from_where_attention_looked() -> None:
     text = "Zébulon  dort (Oslo) ."
     assert said(one, [UNK, dort, UNK, stop], text, [0, 1, 3, 5]) == "Zébulon dortOslo ."
     assert said(one, [UNK, dort, UNK, UNK], text, [0, 1, 2, 3]) == "Zébulon dort (Oslo"
-    assert said(one, [UNK, dort], text, [0, 1], Zébulon="Zebedee") == "Zebedee dort"
-    assert said(one, [UNK, dort], text, [0, 1], zébulon="Zebedee") == "Zebedee dort"
 
 
 def test_a_copied_word_is_written_as_the_model_s_text_is() -> None:
@@ -68,7 +64,7 @@ def test_a_character_is_copied_at_the_other_levels(level: str) -> None:
 def test_without_attention_nothing_is_replaced() -> None:
     one = tokenizer(level="word")
     found = Hypothesis((UNK,), 0.0, 0.0, True, (), None)
-    assert copy_unknown(["<unk>"], found, "a", (one, one), {}) == ["<unk>"]
+    assert copy_unknown(["<unk>"], found, "a", (one, one)) == ["<unk>"]
 
 
 def translator(attention: str) -> Translator:
@@ -101,16 +97,3 @@ def test_unknown_words_are_copied_dropped_or_kept(attention: str) -> None:
         assert text("copy") == text("drop")
     else:
         assert {*text("copy").split()} & {*line.split()}
-        dictionary = dict.fromkeys(line.split(), "city")
-        (answer,) = one.translate([line], options, dictionary=dictionary)
-        assert "city" in answer.text and not {*answer.text.split()} & {*line.split()}
-
-
-def test_a_dictionary_is_a_file_of_pairs(tmp_path: Path) -> None:
-    path = tmp_path / "words.tsv"
-    path.write_text("Zébulon\tZebedee\nchat \t cat\n", encoding="utf-8")
-    assert read_dictionary(path) == {"Zébulon": "Zebedee", "chat": "cat"}
-    assert read_dictionary(None) == {}
-    path.write_text("no tab\nchat\tcat\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"words.tsv:1: 1 column, 2 expected"):
-        read_dictionary(path)

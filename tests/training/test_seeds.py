@@ -70,9 +70,7 @@ def test_a_folder_of_seeds_is_used_as_a_model(
     with pytest.raises(UsageError, match="an ensemble of 3 models cannot be explained"):
         dragoman.load(seeds).explain("a b c")
     weights = seeds / "seed-8" / "model.safetensors"
-    source = tmp_path / "in.txt"
-    source.write_text("a b c\n", "utf-8")
-    arguments = ["translate", str(seeds), "--input", str(source), "--alignments", str(weights)]
+    arguments = ["evaluate", str(seeds), "--outputs", str(weights)]
     before = weights.read_bytes()
     assert main(arguments) == 2
     assert "would overwrite" in capsys.readouterr().err and weights.read_bytes() == before

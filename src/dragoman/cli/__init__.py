@@ -25,6 +25,7 @@ VERBS = {
     "train": "train a model on a file of pairs; the same command again resumes",
     "distil": "train a model on the outputs of another, or of an ensemble",
     "translate": "translate each line of a text",
+    "lexicon": "write the pronunciations of a list of words",
     "serve": "translate over HTTP, with a page to try it",
     "score": "how probable given targets are",
     "evaluate": "score models on test pairs",

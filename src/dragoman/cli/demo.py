@@ -54,7 +54,8 @@ def main(asked: Demo, given: Given) -> int:
         ("check", pairs),
         ("train", pairs, "--out", model, *limits),
         ("evaluate", model),
-        ("translate", model, "--input", text, "--attention", picture),
+        ("translate", model, "--input", text),
+        ("explain", model, ASKED[0], "--attention", picture),
     ):
         words = [str(word) for word in command]
         print(f"\n$ dragoman {shlex.join(words)}", flush=True)

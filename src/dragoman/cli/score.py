@@ -10,7 +10,7 @@ from dragoman.cli.paths import Input, Inputs
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.search.translator import Scored
+from dragoman.search.translation import Scored
 
 
 @dataclass(frozen=True)

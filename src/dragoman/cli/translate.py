@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import UseAppendAction
 
 from dragoman.api import Model, load
 from dragoman.cli import say
 from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, Inputs, OutputFile, Picture
+from dragoman.cli.paths import Input, Inputs
 from dragoman.cli.requests import read_request
 from dragoman.config.options import SearchOptions
 from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import STDIN, place
-from dragoman.errors import DragomanError, OptionError, UsageError
-from dragoman.files import write_text
-from dragoman.search.alignment import pharaoh, read_dictionary
+from dragoman.errors import OptionError, UsageError
+from dragoman.search.aids import read_aids
 from dragoman.search.request import Request
-from dragoman.search.translator import LINES_AT_A_TIME, Translation
+from dragoman.search.translation import Translation
+from dragoman.search.translator import LINES_AT_A_TIME
 
 _say = partial(say, "translate")
 
@@ -53,10 +53,19 @@ class Translate:
     target_tag: str = ""
     """The tag of every line that lacks its last column of features, such as
     the language to write (as in training, where that had one)."""
-    dictionary: Path | None = None
-    """A file of source words and their translations, with a tab between. An
-    unknown word in the output becomes the translation of the source word
-    under it."""
+    memory: Path | None = None
+    """A file of sources and their answers, with a tab between. A line that
+    stands there is answered from it; the model answers the others."""
+    memory_ignore: UseAppendAction[tuple[Literal["case", "spaces"], ...]] = ()
+    """What may differ between a line and one of --memory."""
+    terms: Path | None = None
+    """A file of source terms, a tab, and the forms of each with commas between
+    (Hund<TAB>dog, dogs). Where a line has the term, its output has one of the
+    forms."""
+    keep: UseAppendAction[tuple[str, ...]] = ()
+    """What stays as it is, at its place: usual (URLs, e-mail addresses, fields
+    such as {0} and %s, tags such as <b>), numbers, or a regular expression.
+    The model reads the line without it."""
     min_confidence: Annotated[float | None, Range(0, at_most=1)] = None
     """Mark outputs whose confidence (0 to 1) is below this as unsure: with
     "[unsure] " before the text, or "unsure": true in JSON. Confidence is
@@ -64,13 +73,6 @@ class Translate:
     json: bool = False
     """Print one JSON object a line: text, score (log-probability, normalised
     by length), confidence, tokens, n-best outputs."""
-    attention: Picture = None
-    """Draw the attention of the first line into this file (.png, .svg or
-    .pdf)."""
-    alignments: OutputFile = None
-    """Write into this file which source word each output word comes from, by
-    attention: one line such as 0-0 1-2 for each input line, source first,
-    words counted from 0 as spaces separate them."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, cuda:1 or mps."""
     search: SearchOptions = field(default_factory=SearchOptions)
@@ -83,7 +85,6 @@ def main(asked: Translate, given: Given) -> int:
     options = given.get("search", {})
     if options.get("n_best", 1) > 1 and not asked.json:
         raise OptionError("more than one output for a line needs --json", place="--n-best")
-    dictionary = read_dictionary(asked.dictionary)
     model = load(asked.folder, *asked.others, device=asked.device)
     if asked.min_confidence is not None and model.confidence is None:
         cause = f"{asked.folder} has no confidence.json, which is fitted to held-out pairs"
@@ -94,27 +95,18 @@ def main(asked: Translate, given: Given) -> int:
         raise OptionError(cause, place="--min-confidence", cure=cure)
     if asked.target_tag and not model.folder.source.tags.columns:
         raise OptionError("this model reads no features", place="--target-tag")
-    looks = asked.attention is not None or asked.alignments is not None
-    if looks and model.config.model.attention == "none":
-        which = "--attention" if asked.attention else "--alignments"
-        raise OptionError("this model has no attention", place=which)
+    check = None if model.folder.source.tags else partial(model.check, **options)
+    aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, asked.keep, check)
     wrong: dict[int, UsageError] = {}
     answers = chain.from_iterable(
-        model.stream(block, attention=looks, dictionary=dictionary, **options)
+        model.stream(block, aids=aids, **options)
         for block in _requests(asked, model, options, wrong)
     )
-    links, cut = [], list[int]()
+    cut = list[int]()
     for number, answer in enumerate(answers):
         if answer.hypotheses and not answer.hypotheses[0].complete:
             cut.append(number + 1)
         print(_line(asked, model, answer, wrong.get(number)), flush=asked.input == STDIN)
-        if number == 0 and asked.attention is not None:
-            _draw(answer, asked.attention)
-        if asked.alignments is not None:
-            tokenizers = model.folder.source, model.folder.target
-            links.append(f"{pharaoh(answer.source, answer.hypotheses, *tokenizers)}\n")
-    if asked.alignments is not None:
-        write_text(asked.alignments, "".join(links))
     if cut:
         lines = f"{len(cut)} lines, the first of them {cut[0]}" if cut[1:] else f"line {cut[0]}"
         _say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
@@ -164,7 +156,7 @@ def _line(asked: Translate, model: Model, answer: Translation, error: UsageError
 
 def to_json(answer: Translation, confidence: float | None, unsure: bool | None) -> str:
     """An answer as one line of JSON; what is None is left out."""
-    best = zip(answer.hypotheses, answer.texts, strict=True)
+    best = zip(answer.texts, answer.hypotheses, strict=True)
     fields: dict[str, Any] = {
         "source": answer.source,
         "text": answer.text,
@@ -173,9 +165,11 @@ def to_json(answer: Translation, confidence: float | None, unsure: bool | None) 
         "target_tokens": answer.target_tokens,
         "n_best": [
             {"text": text, "score": _rounded(h.score), "log_prob": _rounded(h.log_prob)}
-            for h, text in best
+            for text, h in best
         ],
     }
+    if answer.remembered:
+        fields["from"] = "memory"
     if confidence is not None:
         fields["confidence"] = round(confidence, 4)
     if unsure is not None:
@@ -188,19 +182,3 @@ def to_json(answer: Translation, confidence: float | None, unsure: bool | None) 
 def _rounded(value: float) -> float | None:
     """Six decimals; None, as JSON has no infinity, where no output was found."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _draw(answer: Translation, path: Path) -> None:
-    """Draw the attention of the first line. What is wrong with it does not end the command."""
-    from dragoman.inspection.attention_map import AttentionMap, draw_maps
-
-    weights = answer.hypotheses[0].weights if answer.hypotheses else None
-    warnings = ["the first line is empty or too long to be drawn"]
-    if weights is not None:
-        drawn = AttentionMap(answer.source_tokens, answer.target_tokens, weights)
-        try:
-            warnings = draw_maps([drawn], path)
-        except DragomanError as error:
-            warnings = [str(error)]
-    for warning in warnings:
-        _say(f"--attention: {warning}")

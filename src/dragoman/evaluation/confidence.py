@@ -22,7 +22,8 @@ from dragoman.config.options import SearchOptions
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, write_text
 from dragoman.layout import CONFIDENCE
-from dragoman.search.translator import Translation, Translator
+from dragoman.search.translation import Translation
+from dragoman.search.translator import Translator
 
 if TYPE_CHECKING:
     from dragoman.evaluation.metrics import Measure
@@ -53,8 +54,8 @@ class Confidence:
     offset: float
 
     def of(self, answer: Translation) -> float:
-        """The confidence of one answer: 0 if it was cut off, 1 for the answer to an empty line."""
-        if not answer.hypotheses:
+        """The confidence of one answer: 0 if cut off, 1 for an empty line and from a memory."""
+        if not answer.hypotheses or answer.remembered:
             return 1.0
         best = answer.hypotheses[0]
         if not best.complete:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.evaluation.metrics import References, symbols
-from dragoman.search.translator import Translation
+from dragoman.search.translation import Translation
 
 MISTAKES = {
     "loop": "repeats a phrase three times, or a syllable four times, more often than a reference",

@@ -101,6 +101,8 @@ class Hypothesis:
 
 NONE_FOUND = Hypothesis((), -np.inf, -np.inf, complete=False, steps=())
 """The output of a search in which every continuation had probability zero."""
+CERTAIN = Hypothesis((), 0.0, 0.0, complete=True, steps=())
+"""An answer that no model gave; its probability is 1."""
 
 
 def normalized(log_prob: Number, length: Number, options: SearchOptions) -> Number:

@@ -18,33 +18,39 @@ Tokens = tuple[int, ...]
 
 
 class Phrases:
-    """Token sequences that an output must contain.
+    """Token sequences that an output must contain: one of every group.
 
     Args:
-        phrases: the sequences.
+        groups: the sequences; those of a group are forms of one phrase.
         starts: tokens that begin a word, if words may have several tokens: a phrase counts only if
             no other token continues its last word ("cat" + "egory"). None: any token may follow.
     """
 
-    def __init__(self, phrases: Sequence[Tokens], starts: frozenset[int] | None = None) -> None:
-        self.phrases, self.starts = tuple(dict.fromkeys(phrases)), starts
-        self.tokens = frozenset(token for phrase in phrases for token in phrase)
+    def __init__(
+        self, groups: Sequence[Sequence[Tokens]], starts: frozenset[int] | None = None
+    ) -> None:
+        self.groups, self.starts = tuple(dict.fromkeys(map(tuple, groups))), starts
+        self.tokens = frozenset(i for forms in self.groups for form in forms for i in form)
 
     def __len__(self) -> int:
-        return sum(map(len, self.phrases))
+        """The most tokens that they need together."""
+        return sum(max(map(len, forms)) for forms in self.groups)
 
     def lacking(self, history: Tokens) -> tuple[int, list[int]]:
-        """How many tokens ``history`` lacks, and the next token of each phrase it lacks."""
+        """How many tokens ``history`` lacks, and the next token of each sequence it may lack."""
         lacking = begun = 0
         following = []
-        for phrase in self.phrases:
-            if self.holds(history, phrase):
+        for forms in self.groups:
+            if any(self.holds(history, form) for form in forms):
                 continue
-            there = min(len(phrase) - 1, len(history))
-            while history[len(history) - there :] != phrase[:there]:
-                there -= 1
-            lacking, begun = lacking + len(phrase), max(begun, there)
-            following.append(phrase[there])
+            fewest = min(map(len, forms))
+            lacking += fewest
+            for form in forms:
+                there = min(len(form) - 1, len(history))
+                while history[len(history) - there :] != form[:there]:
+                    there -= 1
+                begun = max(begun, fewest - len(form) + there)
+                following.append(form[there])
         return lacking - begun, following
 
     def holds(self, history: Tokens, phrase: Tokens) -> bool:

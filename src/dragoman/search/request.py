@@ -14,6 +14,9 @@ from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.phrases import Banned, Phrases, Tokens, contains
 from dragoman.search.reading import Piece
 
+Wanted = str | tuple[str, ...]
+"""A text that an output contains, or the forms of one, of which it contains one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -22,8 +25,8 @@ class Request:
     source: str
     prefix: str = ""
     """Text with which the output begins; if it ends in a space, a new word follows."""
-    must: tuple[str, ...] = ()
-    """Words or phrases that the output contains."""
+    must: tuple[Wanted, ...] = ()
+    """Words or phrases that the output contains; of a tuple, one of its forms."""
     never: tuple[str, ...] = ()
     """Words or phrases that the output does not contain."""
     place: str = ""
@@ -56,14 +59,16 @@ class RequestReader:
             raise OptionError("it needs a search", place=f"{at}must", cure="temperature 0")
         own = tuple(map(self.target.text_of, piece.own))
         prefix = self._ids(request.prefix, f"{at}prefix", piece) if request.prefix else ()
-        must = {text: self._ids(text, f"{at}must", piece) for text in request.must}
+        wanted = [self._forms(one, f"{at}must", piece) for one in request.must]
+        must = {text: ids for forms in wanted for text, ids in forms.items()}
         never = {text: self._spelt(text, f"{at}never") for text in request.never}
         for text, ids in {request.prefix: prefix, **must}.items():
             for other, spelt in never.items():
                 if contains(self._said(ids, own), spelt):
                     cause = f"{text!r} cannot be there without {other!r}"
                     raise OptionError(cause, place=f"{at}never")
-        phrases = Phrases(list(must.values()), self.target.starts) if must else None
+        groups = [tuple(forms.values()) for forms in wanted]
+        phrases = Phrases(groups, self.target.starts) if groups else None
         return replace(
             plain,
             max_length=max(plain.max_length, len(prefix) + len(phrases or ())),
@@ -74,13 +79,16 @@ class RequestReader:
             own=own,
         )
 
-    def unmet(self, request: Request, piece: Piece, ids: Tokens) -> tuple[str, ...]:
-        """Texts that must be in the output for ``piece`` and are not in ``ids``."""
-        if not request.must:
-            return ()
-        must = {text: self._ids(text, "must", piece) for text in request.must}
-        phrases = Phrases(list(must.values()), self.target.starts)
-        return tuple(text for text, phrase in must.items() if not phrases.holds(ids, phrase))
+    def unmet(self, request: Request, piece: Piece, ids: Tokens) -> tuple[Wanted, ...]:
+        """What must be in the output for ``piece`` and is not in ``ids``."""
+        every = [(one, self._forms(one, "must", piece).values()) for one in request.must]
+        starts = self.target.starts
+        return tuple(one for one, forms in every if Phrases([[*forms]], starts).lacking(ids)[0])
+
+    def _forms(self, one: Wanted, place: str, piece: Piece) -> dict[str, Tokens]:
+        """The ids of each form of a text that must come."""
+        forms = (one,) if isinstance(one, str) else one
+        return {form: self._ids(form, place, piece) for form in forms}
 
     def _inside(self, own: Sequence[str]) -> list[int]:
         """The tokens that continue a word: those without a space before them."""

@@ -1,12 +1,14 @@
 """Translates lines of text, in their order, and scores given targets."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import partial
-from html import escape
-from itertools import count
-from typing import TypeVar
+from itertools import chain, count, islice
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -14,13 +16,16 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.lines import blocks
 from dragoman.data.source import Source, extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
-from dragoman.search.alignment import copy_unknown
+from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import Constraints, constraints_of
-from dragoman.search.hypotheses import Frontier, Hypothesis, joined
+from dragoman.search.hypotheses import CERTAIN, Frontier, Hypothesis, joined
+from dragoman.search.keep import Kept, put_back, take_out
 from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader
+from dragoman.search.translation import Scored, Translation
+from dragoman.search.unknown import copy_unknown
 
 Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]
@@ -29,51 +34,6 @@ LINES_AT_A_TIME = 2048
 """Lines read, sorted by length and translated before the first of them is given back."""
 _HYPOTHESES = 1024
 """Hypotheses searched at a time when the batch size is "auto"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """The translation of one line.
-
-    A line too long for the model is translated in pieces; then there is one hypothesis, with the
-    pieces' tokens one after another.
-    """
-
-    source: str
-    text: str
-    """The best output; empty for an empty line."""
-    hypotheses: tuple[Hypothesis, ...]
-    """Best first; none for an empty line."""
-    texts: tuple[str, ...]
-    """The text of each hypothesis; all are different."""
-    source_tokens: tuple[str, ...]
-    target_tokens: tuple[str, ...]
-    """Tokens of the best output."""
-    unmet: tuple[str, ...] = ()
-    """Phrases of the request's ``must`` that the best output does not contain."""
-
-    @property
-    def score(self) -> float:
-        """The best hypothesis' score, by which search ranks; 0 for an empty line."""
-        return self.hypotheses[0].score if self.hypotheses else 0.0
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the source, and each hypothesis with its score."""
-        scores = ["", *(f"{hypothesis.score:.3f}" for hypothesis in self.hypotheses)]
-        rows = zip(scores, (self.source, *self.texts), strict=True)
-        cells = (f'<tr><th>{n}</th><td dir="auto">{escape(text)}</td></tr>' for n, text in rows)
-        return f"<table>{''.join(cells)}</table>"
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The log-probability of a given target."""
-
-    source: str
-    target: str
-    hypothesis: Hypothesis
-    tokens: tuple[str, ...]
-    """The tokens of the hypothesis' steps: the target's, then the end token."""
 
 
 class Translator:
@@ -97,6 +57,13 @@ class Translator:
     ) -> None:
         self.scorer, self.source, self.target, self.longest = scorer, source, target, longest
         self._sources, self._requests = [source, *others], RequestReader(target)
+        self._aids = NO_AIDS
+
+    def with_aids(self, aids: Aids) -> Self:
+        """The same model with what a user gives beside it. To keep parts, it needs attention."""
+        found = copy(self)
+        found._aids = aids
+        return found
 
     def translate(
         self,
@@ -104,7 +71,6 @@ class Translator:
         options: SearchOptions,
         *,
         attention: bool = False,
-        dictionary: Mapping[str, str] | None = None,
         observer: Observer | None = None,
     ) -> Iterator[Translation]:
         """Translate each line; the translations come in the order of the lines.
@@ -114,20 +80,19 @@ class Translator:
                 and required words apply to its first piece.
             options: how to search.
             attention: keep the attention weights of each hypothesis.
-            dictionary: translations of source words, which replace unknown words of the output.
             observer: called before every step of search with the hypotheses that are open; with
                 several lines by several threads.
 
         Raises:
             OptionError: a constraint of a line cannot be met with this vocabulary.
         """
+        attention = attention or self._aids.keep is not None
         for block in blocks(lines, LINES_AT_A_TIME):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
-            sentences, parts = self._sentences(requests, options)
+            sentences, at_work = self._sentences(requests, options)
             found = iter(self._search(sentences, options, attention, observer))
-            for request, mine in zip(requests, parts, strict=True):
-                answers = [(piece, next(found)) for piece in mine]
-                yield self._answer(request, answers, options, dictionary or {})
+            for line in at_work:
+                yield self._answer(line, list(islice(found, len(line.pieces))), options)
 
     def answer_each(
         self,
@@ -147,7 +112,7 @@ class Translator:
         Raises:
             OptionError: a constraint of a request cannot be met with this vocabulary.
         """
-        at_work: dict[int, tuple[Key, Request, dict[Piece, list[Hypothesis]], Piece]] = {}
+        at_work: dict[int, tuple[Key, _Line, list[list[Hypothesis]], int]] = {}
         numbers = count()
 
         def sentences() -> Iterator[Sentence | None]:
@@ -156,21 +121,21 @@ class Translator:
                     yield None
                     continue
                 key, request = item
-                asked, (pieces,) = self._sentences([request], options)
-                found: dict[Piece, list[Hypothesis]] = {piece: [] for piece in pieces}
-                if not pieces:
-                    answer(key, self._answer(request, [], options, {}))
-                for piece, sentence in zip(pieces, asked, strict=True):
-                    at_work[next(numbers)] = key, request, found, piece
+                asked, (line,) = self._sentences([request], options)
+                found = [list[Hypothesis]() for _ in asked]
+                if not asked:
+                    answer(key, self._answer(line, [], options))
+                for place, sentence in enumerate(asked):
+                    at_work[next(numbers)] = key, line, found, place
                     yield sentence
 
         size = _batch_size(options)
         results = search(self.scorer, sentences(), options, attention=True, batch_size=size)
         for number, hypotheses in results:
-            key, request, found, piece = at_work.pop(number)
-            found[piece] = hypotheses
-            if all(found.values()):
-                answer(key, self._answer(request, [*found.items()], options, {}))
+            key, line, found, place = at_work.pop(number)
+            found[place] = hypotheses
+            if all(found):
+                answer(key, self._answer(line, found, options))
 
     def check(self, request: Request, options: SearchOptions) -> None:
         """Check that the constraints of a request can be met.
@@ -206,17 +171,24 @@ class Translator:
 
     def _sentences(
         self, requests: Sequence[Request], options: SearchOptions
-    ) -> tuple[list[Sentence], list[list[Piece]]]:
-        """One sentence for each piece of every line, in order, and the pieces of each line."""
-        sentences, parts = list[Sentence](), [list[Piece]() for _ in requests]
-        for piece in self._read([request.source for request in requests], options.long):
-            request, begun = requests[piece.line], parts[piece.line]
-            if begun:  # a later piece
-                request = replace(request, prefix="", must=())
-            begun.append(piece)
+    ) -> tuple[list[Sentence], list[_Line]]:
+        """One sentence for each piece of every line, in order, and the lines."""
+        sentences, lines = list[Sentence](), list[_Line]()
+        for request in requests:
+            known = self._aids.memory.answers(request.source)
+            text, kept = take_out("" if known else request.source, self._aids.keep)
+            lines.append(_Line(request, known, text, kept, self._aids.terms.within(text)))
+        for piece in self._read([line.text for line in lines], options.long):
+            line = lines[piece.line]
+            start = sum(len(before.text) for before, _ in line.pieces)
+            places = range(start, start + len(piece.text))
+            terms = (forms for forms, at in line.terms.items() if at in places)
+            prefix, must = ("", ()) if line.pieces else (line.request.prefix, line.request.must)
+            request = replace(line.request, prefix=prefix, must=(*must, *terms))
+            line.pieces.append((piece, request))
             asked = self._requests.constraints(request, piece, options)
             sentences.append((_with_wanted(piece.sources, asked), asked))
-        return sentences, parts
+        return sentences, lines
 
     def _read(self, lines: Sequence[str], long: str) -> list[Piece]:
         target = self.target if self.scorer.copies else None
@@ -245,40 +217,75 @@ class Translator:
         return found
 
     def _answer(
-        self,
-        request: Request,
-        parts: Sequence[tuple[Piece, list[Hypothesis]]],
-        options: SearchOptions,
-        dictionary: Mapping[str, str],
+        self, line: _Line, found: Sequence[list[Hypothesis]], options: SearchOptions
     ) -> Translation:
-        if not parts:
-            return Translation(request.source, "", (), (), (), (), request.must)
+        """The translation of a line, whose pieces have these hypotheses."""
+        request, sides = line.request, (self.source, self.target)
+        if line.known:
+            texts = line.known[: options.n_best]
+            certain = (CERTAIN,) * len(texts)
+            return Translation(request.source, texts[0], certain, texts, remembered=True)
+        if not found:
+            text = " ".join(one.text for one in line.kept)
+            return Translation(request.source, text, (), (), unmet=request.must)
 
         def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:
             """The output's tokens, with copied words."""
             tokens = self.target.tokens(hypothesis.ids, piece.own)
             if options.unknown == "copy":
-                sides = (self.source, self.target)
-                tokens = copy_unknown(tokens, hypothesis, piece.text, sides, dictionary)
+                tokens = copy_unknown(tokens, hypothesis, piece.text, sides)
             return tokens
 
-        bests = [said(found[0], piece) for piece, found in parts]
-        (first, others), *later = parts
-        text = join_parts(map(self.target.join, bests))
-        by_text = {text: joined([found[0] for _, found in parts], options) if later else others[0]}
-        for hypothesis in [] if later else others[1:]:
+        def text_of(hypothesis: Hypothesis, place: int) -> str:
+            """The output's text, with what was kept of the piece at this place."""
+            piece, asked = line.pieces[place]
+            tokens, kept = said(hypothesis, piece), line.kept_of(place)
+            return put_back(tokens, hypothesis, piece.text, kept, sides, asked.prefix)
+
+        bests = [hypotheses[0] for hypotheses in found]
+        text = join_parts(map(text_of, bests, count()))
+        by_text = {text: joined(bests, options) if len(bests) > 1 else bests[0]}
+        for hypothesis in found[0][1:] if len(bests) == 1 else ():
             if len(by_text) == options.n_best:
                 break
-            by_text.setdefault(self.target.join(said(hypothesis, first)), hypothesis)
+            by_text.setdefault(text_of(hypothesis, 0), hypothesis)
+        parts = [(*part, best) for part, best in zip(line.pieces, bests, strict=True)]
+        unmet = (self._requests.unmet(asked, piece, best.ids) for piece, asked, best in parts)
         return Translation(
             request.source,
             text,
             tuple(by_text.values()),
             tuple(by_text),
-            tuple(token for piece, _ in parts for token in self.source.tokens(piece.ids)),
-            tuple(token for best in bests for token in best),
-            self._requests.unmet(request, first, others[0].ids),
+            tuple(token for piece, *_ in parts for token in self.source.tokens(piece.ids)),
+            tuple(token for piece, _, best in parts for token in said(best, piece)),
+            tuple(chain.from_iterable(unmet)),
         )
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line at work."""
+
+    request: Request
+    known: tuple[str, ...]
+    """The memory's answers; the model reads a line only if there are none."""
+    text: str
+    """What the model reads."""
+    kept: list[Kept]
+    """What it does not read, in order."""
+    terms: dict[tuple[str, ...], int]
+    """The forms of each term, and where in the text it begins."""
+    pieces: list[tuple[Piece, Request]] = field(default_factory=list)
+    """Each piece, and what is asked of its output."""
+
+    def kept_of(self, place: int) -> list[Kept]:
+        """What was kept of a piece, with places in its text."""
+        if not self.kept:
+            return []
+        texts = [piece.text for piece, _ in self.pieces]
+        start = sum(map(len, texts[:place]))
+        end = start + len(texts[place]) if place + 1 < len(texts) else len(self.request.source)
+        return [replace(one, at=one.at - start) for one in self.kept if start <= one.at < end]
 
 
 def _batch_size(options: SearchOptions) -> int:

@@ -9,7 +9,8 @@ from threading import Thread
 
 from dragoman.config.options import SearchOptions
 from dragoman.search.request import Request
-from dragoman.search.translator import Translation, Translator
+from dragoman.search.translation import Translation
+from dragoman.search.translator import Translator
 
 
 class BusyError(Exception):

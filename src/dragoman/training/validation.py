@@ -25,7 +25,8 @@ from dragoman.runtime.sessions import network_of
 from dragoman.runtime.weights import Weights
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
-from dragoman.search.translator import Translation, Translator
+from dragoman.search.translation import Translation
+from dragoman.search.translator import Translator
 
 SHOWN = 3
 """Held-out translations that are kept."""

@@ -1,0 +1,92 @@
+"""``dragoman lexicon``"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+from dragoman.api import Model, load
+from dragoman.cli import say
+from dragoman.cli.parse import Given
+from dragoman.cli.paths import Input, Writes
+from dragoman.config.options import SearchOptions
+from dragoman.data.lines import read_lines
+from dragoman.data.streams import place
+from dragoman.errors import DataError
+from dragoman.files import replacing
+from dragoman.search.aids import read_aids
+from dragoman.search.translation import Translation
+from dragoman.search.translator import LINES_AT_A_TIME
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Write the pronunciations of a list of words as a lexicon.
+
+    Each line has a word and the phones of one pronunciation, with spaces between: sherpa-onnx and
+    Kaldi (lexicon.txt) read it.
+    """
+
+    folder: Input
+    """The model folder: of a model that turns words into phones."""
+    words: Input
+    """A text file, one word a line."""
+    out: Annotated[Path, Writes()]
+    """The lexicon."""
+    probabilities: bool = False
+    """Write the probability of each pronunciation behind its word, the most
+    probable one's being 1, as Kaldi reads it (lexiconp.txt)."""
+    memory: Path | None = None
+    """A lexicon of words and their phones, with a tab between. Its words have
+    its pronunciations; the model answers the others."""
+    search: SearchOptions = field(default_factory=SearchOptions)
+    """How an output is searched for; --n-best is the most pronunciations of a
+    word. Options that are not given are those of the model folder."""
+
+
+def main(asked: Lexicon, given: Given) -> int:
+    """Run the verb."""
+    model, aids = load(asked.folder), read_aids(asked.memory)
+    words = dict.fromkeys(_words(asked.words))
+    lines = spoken = 0
+    with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        for answer in model.stream(words, aids=aids, **given.get("search", {})):
+            found = _pronunciations(answer, model)
+            lines, spoken = lines + len(found), spoken + bool(found)
+            for phones, share in found.items():
+                shown = [f"{share:.4f}"] if asked.probabilities else []
+                file.write(" ".join((answer.source, *shown, *phones)) + "\n")
+    say("lexicon", f"{lines:,} pronunciations of {spoken:,} of {len(words):,} words: {asked.out}")
+    return 0
+
+
+def _words(file: Path) -> Iterator[str]:
+    """The words of a file, without blank lines.
+
+    Raises:
+        DataError: a line has several words, which no lexicon can hold.
+    """
+    lines = chain.from_iterable(read_lines(file, partial(say, "lexicon"), LINES_AT_A_TIME))
+    for number, word in enumerate(map(str.strip, lines), 1):
+        if len(word.split()) > 1:
+            cure = "one word a line is expected"
+            raise DataError(f"{word!r} has spaces", place=place(file, number), cure=cure)
+        if word:
+            yield word
+
+
+def _pronunciations(answer: Translation, model: Model) -> dict[tuple[str, ...], float]:
+    """The phones of each pronunciation of a word, most probable first.
+
+    Each has its probability divided by that of the most probable one.
+    """
+    letters = model.config.target.level == "char"  # every character is a phone
+    found = dict[tuple[str, ...], float]()
+    for text, one in zip(answer.texts, answer.hypotheses, strict=True):
+        if phones := tuple(text.replace(" ", "") if letters else text.split()):
+            found.setdefault(phones, one.log_prob)
+    best = max(found.values(), default=0.0)
+    return {phones: math.exp(log - best) for phones, log in found.items()}

@@ -1,0 +1,132 @@
+"""What users know better than the model: whole answers, terms, and texts that stay as they are."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dragoman.config.options import DataOptions
+from dragoman.data.pairs import Faults, Pair
+from dragoman.data.readers import read_pairs
+from dragoman.errors import DataError
+from dragoman.search.keep import UNSPACED, pattern_of
+from dragoman.search.request import Request
+
+_LETTER = rf"[^\W{UNSPACED}]"
+"""A letter or digit of a script that writes spaces between words."""
+_EDGE = re.compile(f"(?<!{_LETTER})|(?!{_LETTER})")
+"""A place that is not inside of a word."""
+
+
+class Memory:
+    """Answers to whole lines: a lexicon or a translation memory.
+
+    Args:
+        pairs: a source and one of its answers each; the first answer to a source is its best.
+        ignore: ``case`` and ``spaces`` (their number, and those at the ends) may differ.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]], ignore: Collection[str] = ()) -> None:
+        self._ignore = frozenset(ignore)
+        self._answers: dict[str, dict[str, None]] = {}  # a dict keeps the order
+        for source, answer in pairs:
+            self._answers.setdefault(self._key(source), {})[answer] = None
+
+    def answers(self, source: str) -> tuple[str, ...]:
+        """The answers to a source, the best one first; none where it is not known."""
+        return tuple(self._answers.get(self._key(source), ()))
+
+    def _key(self, source: str) -> str:
+        source = source.lower() if "case" in self._ignore else source
+        return " ".join(source.split()) if "spaces" in self._ignore else source
+
+
+class Terms:
+    """Words or phrases of a source, and their forms, one of which must be in the output.
+
+    Upper and lower case of a term are the same. A term counts where no letter stands beside it; in
+    scripts that write no spaces between words, anywhere.
+
+    Args:
+        forms: of each term.
+    """
+
+    def __init__(self, forms: Mapping[str, Sequence[str]]) -> None:
+        self._forms = {term.lower(): tuple(each) for term, each in forms.items()}
+        self._lengths = sorted({len(term) for term in self._forms}, reverse=True)
+
+    def within(self, source: str) -> dict[tuple[str, ...], int]:
+        """The forms of each term of a source, and where it stands first.
+
+        A term inside of a longer one does not count.
+        """
+        lower = source.lower()
+        source = lower if len(lower) == len(source) else source  # "İ" has two letters in lower case
+        edges = {match.start() for match in _EDGE.finditer(source)} if self._forms else set()
+        found, end = dict[tuple[str, ...], int](), 0
+        for start in sorted(edges):
+            texts = (source[start : start + n] for n in self._lengths if start + n in edges)
+            term = next((text for text in texts if text in self._forms), "")
+            if term and start >= end:
+                found.setdefault(self._forms[term], start)
+                end = start + len(term)
+        return found
+
+
+@dataclass(frozen=True)
+class Aids:
+    """What a user gives beside a model."""
+
+    memory: Memory = field(default_factory=lambda: Memory(()))
+    """Whole lines, which it answers in the model's place."""
+    terms: Terms = field(default_factory=lambda: Terms({}))
+    """Terms that the output must have in one of these forms."""
+    keep: re.Pattern[str] | None = None
+    """What stays as it is, in its place (:mod:`dragoman.search.keep`)."""
+
+
+NO_AIDS = Aids()
+
+
+def read_aids(
+    memory: Path | None = None,
+    ignore: Collection[str] = (),
+    terms: Path | None = None,
+    keep: Sequence[str] = (),
+    check: Callable[[Request], None] | None = None,
+) -> Aids:
+    """Read what a user gives beside a model.
+
+    Args:
+        memory: a file of pairs: sources and their answers.
+        ignore: what may differ between a line and one of the memory: ``case``, ``spaces``.
+        terms: a file with a source term, a tab, and its forms with commas between on each line.
+        keep: names and patterns of what is kept (:func:`dragoman.search.keep.pattern_of`).
+        check: raises an error where the model cannot write a term's forms; None where that shows
+            only in a line, as with a model that reads features.
+
+    Raises:
+        DataError: a file cannot be read or has lines that are no pairs; a form is empty, or a term
+            stands in two lines.
+        OptionError: a pattern is wrong.
+    """
+    forms = dict[str, tuple[str, ...]]()
+    for pair in _lines(terms):
+        name, place = pair.source.strip().lower(), f"{terms}:{pair.line}"
+        texts = tuple(form.strip() for form in pair.target.split(","))
+        if not all(texts):
+            cure = "write forms between the commas: dog, dogs"
+            raise DataError(f"a form of {name!r} is empty", place=place, cure=cure)
+        if name in forms:
+            cause, cure = f"{name!r} has an earlier line", "write all its forms into one line"
+            raise DataError(cause, place=place, cure=cure)
+        if check is not None:
+            check(Request(name, must=(texts,), place=place))
+        forms[name] = texts
+    answers = [(pair.source, pair.target.strip()) for pair in _lines(memory)]
+    return Aids(Memory(answers, ignore), Terms(forms), pattern_of(keep))
+
+
+def _lines(file: Path | None) -> Iterator[Pair]:
+    options = DataOptions(format="tsv", header=False, tolerance=0.0)
+    return iter(()) if file is None else read_pairs([file], options, Faults())
