@@ -441,7 +441,7 @@ def test_some_bad_lines_are_counted_and_said(
         (["evaluate", "{f}", "--outputs", "no/out"], "no such folder: no"),
         (["evaluate", "{f}", "{f}", "--outputs", "out"], "2 models, it takes one"),
         (["evaluate", "{f}", "{d}"], "is not a model folder"),
-        (["translate", "{f}", "--min-confidence", "0.5"], "has no confidence.json"),
+        (["translate", "{f}", "--min-confidence", "0.5"], "has no confidence: a single model"),
         (
             ["translate", "{f}", "--min-confidence", "5"],
             "--min-confidence: 5.0 is too large, at most 1",

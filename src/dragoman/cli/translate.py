@@ -87,11 +87,9 @@ def main(asked: Translate, given: Given) -> int:
         raise OptionError("more than one output for a line needs --json", place="--n-best")
     model = load(asked.folder, *asked.others, device=asked.device)
     if asked.min_confidence is not None and model.confidence is None:
-        cause = f"{asked.folder} has no confidence.json, which is fitted to held-out pairs"
-        cure = "train a model with at least 50 pairs held out"
-        if model.others:
-            cause = "an ensemble has no confidence: confidence.json is fitted to one model"
-            cure = "translate with one model"
+        who = "an ensemble" if model.others else asked.folder
+        cause = f"{who} has no confidence: a single model's is fitted to 50 held-out pairs or more"
+        cure = "translate with one model that was trained with so many"
         raise OptionError(cause, place="--min-confidence", cure=cure)
     if asked.target_tag and not model.folder.source.tags.columns:
         raise OptionError("this model reads no features", place="--target-tag")

@@ -280,8 +280,6 @@ class _Line:
 
     def kept_of(self, place: int) -> list[Kept]:
         """What was kept of a piece, with places in its text."""
-        if not self.kept:
-            return []
         texts = [piece.text for piece, _ in self.pieces]
         start = sum(map(len, texts[:place]))
         end = start + len(texts[place]) if place + 1 < len(texts) else len(self.request.source)
