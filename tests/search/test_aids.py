@@ -10,7 +10,9 @@ import pytest
 from dragoman.config.options import SearchOptions
 from dragoman.errors import DataError, OptionError
 from dragoman.search.aids import Aids, Memory, Terms, read_aids
+from dragoman.search.keep import pattern_of
 from dragoman.search.request import Request
+from dragoman.search.translation import Translation
 from tiny_translator import translator
 
 OPTIONS = SearchOptions(beam=3, n_best=2)
@@ -119,3 +121,16 @@ def test_files_are_read(tmp_path: Path) -> None:
     assert (none.memory.answers("the cat"), none.terms.within("dog"), none.keep) == ((), {}, None)
     with pytest.raises(DataError, match=r"nothing.tsv: no such file"):
         read_aids(tmp_path / "nothing.tsv")
+
+
+def test_requests_that_arrive_one_by_one_have_the_same_aids() -> None:
+    memory, terms = Memory([("the cat", "die Katze")]), Terms({"dog": ("mat", "dogs")})
+    one = translator("word").with_aids(Aids(memory, terms, pattern_of(["usual"])))
+    lines = ["the cat", "a dog sat", "", "a {0} dog", "{0}"]
+    found = dict[int, Translation]()
+    requests = [(number, Request(line)) for number, line in enumerate(lines)]
+    one.answer_each(iter(requests), OPTIONS, found.__setitem__)
+    answers = one.translate(lines, OPTIONS)
+    assert [found[n].texts for n in range(5)] == [answer.texts for answer in answers]
+    assert found[0].remembered and found[4].text == "{0}" and "{0}" in found[3].text
+    assert {"mat", "dogs"} & {*found[1].text.split()}

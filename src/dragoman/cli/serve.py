@@ -17,6 +17,7 @@ from dragoman.cli.parse import Given
 from dragoman.config.values import Range
 from dragoman.errors import DragomanError, OptionError
 from dragoman.layout import CARD
+from dragoman.search.aids import read_aids
 from dragoman.serving.languages import Models, Served, language_codes
 from dragoman.serving.options import ServingOptions
 
@@ -44,6 +45,15 @@ class Serve:
     """Number of processes that share the port; each loads every model."""
     device: str = "cpu"
     """Where the models run: cpu, cuda, cuda:1 or mps."""
+    memory: Path | None = None
+    """A file of sources and their answers, with a tab between. A line that
+    stands there is answered from it; the models answer the others."""
+    terms: Path | None = None
+    """A file of source terms, a tab, and the forms of each with commas between.
+    Where a line has the term, its output has one of the forms."""
+    keep: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """What stays as it is, at its place: usual (URLs, e-mail addresses, fields
+    such as {0} and %s, tags such as <b>), numbers, or a regular expression."""
     serving: ServingOptions = field(default_factory=ServingOptions)
     """API keys, other origins, the log, and the limits of requests."""
 
@@ -130,7 +140,9 @@ def _served(asked: Serve, path: Path, source: str, target: str) -> Served:
     from dragoman.api import load  # torch only now
 
     model = load(path, device=asked.device)
-    translator, search = model.translator({})
+    check = None if model.folder.source.tags else model.check
+    aids = read_aids(asked.memory, (), asked.terms, asked.keep, check)
+    translator, search = model.translator({}, aids)
     card = model.folder.path / CARD
     return Served(
         source=source,
