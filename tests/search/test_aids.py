@@ -132,5 +132,6 @@ def test_requests_that_arrive_one_by_one_have_the_same_aids() -> None:
     one.answer_each(iter(requests), OPTIONS, found.__setitem__)
     answers = one.translate(lines, OPTIONS)
     assert [found[n].texts for n in range(5)] == [answer.texts for answer in answers]
+    assert [found[n].read for n in range(5)] == ["", "a dog sat", "", "a dog", ""]
     assert found[0].remembered and found[4].text == "{0}" and "{0}" in found[3].text
     assert {"mat", "dogs"} & {*found[1].text.split()}

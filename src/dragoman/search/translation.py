@@ -26,6 +26,8 @@ class Translation:
     """Tokens of the best output."""
     unmet: tuple[Wanted, ...] = ()
     """What must be in the best output and is not."""
+    read: str = ""
+    """What the model read of the source: all but the parts that it keeps."""
     remembered: bool = False
     """Whether a memory gave it; then its hypotheses have no tokens, and the probability 1."""
 

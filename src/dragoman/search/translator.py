@@ -259,6 +259,7 @@ class Translator:
             tuple(token for piece, *_ in parts for token in self.source.tokens(piece.ids)),
             tuple(token for piece, _, best in parts for token in said(best, piece)),
             tuple(chain.from_iterable(unmet)),
+            line.text,
         )
 
 

@@ -237,9 +237,9 @@ def _alignment(answer: Translation, one: Served) -> dict[str, Any]:
     """
     best = answer.hypotheses[0] if answer.hypotheses else None
     weights = None if best is None or best.weights is None else best.weights.astype(float)
-    spans = one.translator.source.spans(answer.source)[: len(answer.source_tokens)]
+    spans = one.translator.source.spans(answer.read)[: len(answer.source_tokens)]
     return {
-        "source": [answer.source[start:end] for start, end in spans],
+        "source": [answer.read[start:end] for start, end in spans],
         "target": [token.replace(SPACE, " ") for token in answer.target_tokens],
         "log_probs": [round(step, 4) for step in best.steps] if best else [],
         "weights": None if weights is None else weights.round(3).tolist(),
