@@ -1,18 +1,16 @@
 """``dragoman explain``"""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 from tyro.conf import Positional
 
-from dragoman.cli import say
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Input, OutputFile, Picture
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
-from dragoman.inspection.attention_map import draw_maps, map_of
+from dragoman.inspection.attention_map import draw_attention
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,8 @@ class Explain:
     """Write the explanation as an HTML page into this file; the page needs
     no other file."""
     attention: Picture = None
-    """Draw the attention into this file (.png, .svg or .pdf)."""
-    beside: Path | None = None
-    """With --attention: a second model folder, whose attention is drawn
-    beside the first."""
+    """Draw the attention into this file (.png, .svg or .pdf). An .svg has the
+    letters of any script."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, cuda:1 or mps."""
     search: SearchOptions = field(default_factory=SearchOptions)
@@ -44,25 +40,18 @@ class Explain:
 
 def main(asked: Explain, given: Given) -> int:
     """Run the verb."""
-    if asked.beside and not asked.attention:
-        raise OptionError("there is no picture to draw in", place="--beside", cure="--attention")
     from dragoman.api import load  # torch only now
 
-    folders = [asked.folder, asked.beside] if asked.beside else [asked.folder]
-    models = [load(folder, device=asked.device) for folder in folders]
-    if asked.attention and any(model.config.model.attention == "none" for model in models):
-        raise OptionError("there is a model without attention", place="--attention")
-    options = given.get("search", {})
-    found = [model.explain(asked.sentence, asked.target, **options) for model in models]
+    model = load(asked.folder, device=asked.device)
+    if asked.attention and model.config.model.attention == "none":
+        raise OptionError("this model has no attention", place="--attention")
+    found = model.explain(asked.sentence, asked.target, **given.get("search", {}))
     if asked.html:
-        write_text(asked.html, found[0].to_html())
+        write_text(asked.html, found.to_html())
     if asked.json:
-        print(found[0].to_json())
+        print(found.to_json())
     elif not (asked.html or asked.attention):
-        Console().print(found[0])
+        Console().print(found)
     if asked.attention:
-        titles = [str(folder) if asked.beside else "" for folder in folders]
-        maps = [map_of(*one) for one in zip(found, titles, strict=True)]
-        for warning in draw_maps(maps, asked.attention):
-            say("explain", f"--attention: {warning}")
+        draw_attention(found, asked.attention)
     return 0
