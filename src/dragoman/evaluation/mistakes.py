@@ -9,7 +9,7 @@ from dragoman.evaluation.metrics import References, symbols
 from dragoman.search.translation import Translation
 
 MISTAKES = {
-    "loop": "repeats a phrase three times, or a syllable four times, more often than a reference",
+    "loop": "repeats a phrase three times or a syllable four times, and no reference does",
     "blank": "an empty output",
     "copied": "the output equals the source, and no reference does",
     "cut off": "the length limit ended the output, not the model",
@@ -20,9 +20,8 @@ MISTAKES = {
 }
 """Every kind of mistake, and what it means."""
 
-_PHRASE = 20
-"""Most symbols of a phrase whose repetitions are counted."""
-_REPEATED_SYLLABLE = re.compile(r"([^\W\d_]{1,8}?)\1{3}")
+_LOOP = re.compile(r"(?<!\S)(\S+(?: \S+){0,9})(?: \1){2}(?!\S)|([^\W\d_]{1,8}?)\2{3}")
+"""A phrase of at most ten words three times in a row; a syllable four times."""
 _NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
 
 
@@ -35,7 +34,7 @@ def mistakes(
         answers: one for each line.
         references: the texts that are right, for each line.
         ids: the tokens of each source.
-        characters: count lengths and repetitions in characters instead of words.
+        characters: count lengths in characters instead of words.
     """
     found: dict[str, list[int]] = {kind: [] for kind in MISTAKES}
     for line, (answer, right, tokens) in enumerate(zip(answers, references, ids, strict=True)):
@@ -54,9 +53,7 @@ def _kinds(answer: Translation, references: Sequence[str], characters: bool) -> 
     if not said:
         yield "blank"
         return
-    times, syllable = repetitions(said), _REPEATED_SYLLABLE.search
-    repeats = times >= 3 and times > max(map(repetitions, right))
-    if repeats or (syllable(output) and not any(map(syllable, references))):
+    if _LOOP.search(output) and not any(map(_LOOP.search, references)):
         yield "loop"
     key = sentence_key(output)
     if key == sentence_key(source) and key not in map(sentence_key, references):
@@ -68,17 +65,6 @@ def _kinds(answer: Translation, references: Sequence[str], characters: bool) -> 
     shared = set.intersection(*map(_names_and_numbers, (source, *references)))
     if shared - _names_and_numbers(output):
         yield "lost"
-
-
-def repetitions(tokens: Sequence[str]) -> int:
-    """The largest number of times that any phrase of ``tokens`` follows itself directly."""
-    most = min(len(tokens), 1)
-    for length in range(1, min(_PHRASE, len(tokens) // 2) + 1):
-        run = 0  # tokens in a row that equal the token one phrase earlier
-        for before, token in zip(tokens, tokens[length:], strict=False):
-            run = run + 1 if before == token else 0
-            most = max(most, run // length + 1)
-    return most
 
 
 def _names_and_numbers(text: str) -> set[str]:
