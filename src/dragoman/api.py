@@ -25,7 +25,6 @@ from dragoman.search.translator import Translator
 if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.evaluation.evaluate import Evaluation
     from dragoman.evaluation.examples import Examples, Pairs
-    from dragoman.evaluation.metrics import Measure
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.folder import ModelFolder
 
@@ -211,10 +210,9 @@ class Model:
 
         model = self.torch_folder("explained").model
         sides = self.folder.source, self.folder.target
-        copy, smoothing = self.config.model.copy, self.config.training.label_smoothing
         lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        ids = PairsInMemory(*encode_pairs(lines, targets, sides, copy=copy))
-        return explain_pairs(model, sides, ids, lines, smoothing=smoothing)
+        ids = PairsInMemory(*encode_pairs(lines, targets, sides, copy=self.config.model.copy))
+        return explain_pairs(model, sides, ids, lines)
 
     def torch_folder(self, done: str) -> ModelFolder:
         """The loaded model folder, for work that needs torch and a single model.
@@ -269,28 +267,18 @@ class Model:
         translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
-        alone = not self.others and not pairs.validation
-        rows = read_metrics(self.folder.path / METRICS) if alone else []
+        folder, alone = self.folder, not self.others and not pairs.validation
+        rows = read_metrics(folder.path / METRICS) if alone else []
         best = [row["exact"] for row in rows if row.get("best") and "exact" in row]
-        folder, copy = self.folder, self.config.model.copy
-        tokenizers = (folder.source, folder.target)
-        more: tuple[Measure, ...] = ()
-        if not self.others and not (isinstance(folder, RuntimeFolder) and folder.facts):
-            from dragoman.evaluation.likelihood import teacher_forced  # torch
-
-            model = self.torch_folder("evaluated").model
-            more = teacher_forced(model, tokenizers, pairs, copy=copy)
         return evaluate_examples(
             translator,
             pairs,
             search,
             raw_references=raw_references,
-            training=training_pairs(folder.path, *tokenizers),
-            confidence=self.confidence,
+            training=training_pairs(folder.path, folder.source, folder.target),
             characters=self.config.target.level == "char",
             exact_first=self.config.training.metric == "exact",
             validated=best[-1] if best else None,
-            more=more,
         )
 
     def reading(self, **changes: Any) -> DataOptions:

@@ -159,9 +159,6 @@ def test_unsure_answers_are_marked(
         first, second = map(json.loads, capsys.readouterr().out.splitlines())
         assert first["confidence"] in (0.0, 0.5) and first["unsure"] is True
         assert second["confidence"] == 1.0 and second["unsure"] is False
-        (tmp_path / "t").write_text("un chat\tone cat\n", encoding="utf-8")
-        assert main(["evaluate", str(folder), str(tmp_path / "t")]) == 0
-        assert "calibration error 0." in capsys.readouterr().out
     finally:
         (folder / "confidence.json").unlink()
 
@@ -261,7 +258,7 @@ def test_evaluate_compares_models(
     text, said = capsys.readouterr()
     assert f"{other} against {folder}" in text
     assert "source: unseen" in text and "\n  reference: " in text
-    assert text.count("BLEU: nrefs") == 1 and text.count("\u2191") == 8
+    assert text.count("BLEU: nrefs") == 1 and text.count("\u2191") == 6
     assert all(len(line) <= 80 for line in text.splitlines() if not line.startswith(("/", "  ")))
     assert "normalised targets: references are compared as they stand" in said
     assert main(["evaluate", str(folder), str(folder), str(pairs), "--json", "--beam", "1"]) == 0

@@ -22,7 +22,7 @@ def answer(source: str, text: str, *complete: bool) -> Any:
 def kinds(source: str, output: str, *references: str, characters: bool = False) -> set[str]:
     said = [answer(source, output, True)]
     found = mistakes(said, [references], [KNOWN], characters=characters)
-    assert set(found) == set(MISTAKES)
+    assert tuple(found) == MISTAKES
     return {kind for kind, lines in found.items() if lines}
 
 

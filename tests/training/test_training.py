@@ -92,10 +92,6 @@ def test_a_training_learns_its_task_and_leaves_a_model(pairs: Path, tmp_path: Pa
     result = model.evaluate()
     assert {m.name: m.value() for m in result.measures}["exact match"] == 100.0
     assert len(result.outputs) == 25  # a tenth
-    scores = {m.name: m.value() for m in result.measures}
-    best = [r for r in metrics(tmp_path / "m", "validation") if r["best"]][-1]
-    assert scores["token accuracy"] == pytest.approx(100 * best["token_accuracy"])  # type: ignore[operator]
-    assert scores["perplexity"] == pytest.approx(best["perplexity"], rel=1e-5)
     assert "400 steps done" in said and "exact 100.0 %" in said
     assert "No better than answers without a model" not in said
     rows = metrics(tmp_path / "m", "validation")

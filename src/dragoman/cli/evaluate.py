@@ -47,7 +47,12 @@ class Evaluate:
     """Also show the scores by length of the source, by training count of its
     rarest word, and of sources that were not in training."""
     cases: Count = 0
-    """Number of outputs shown for each kind of mistake."""
+    """Number of outputs shown for each kind of mistake: loop (repeats a phrase
+    three times, or a syllable four times, and no reference does), blank,
+    copied (equals the source), cut off (by the length limit), too short
+    (less than half of any reference), too long (more than twice), lost (a
+    number or name of the source and of all references), unknown (the source
+    has tokens outside the vocabulary)."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: OutputFile = None
@@ -89,7 +94,7 @@ def main(asked: Evaluate, given: Given) -> int:
     found = list(zip(map(str, folders), results, strict=True))
     against = {name: compare(results[0].measures, r.measures) for name, r in found[1:]}
     if asked.json:
-        trees = [{"folder": name} | result.tree(asked.cases) for name, result in found]
+        trees = [{"folder": name} | result.tree() for name, result in found]
         apart = {name: [asdict(d) for d in rows] for name, rows in against.items()}
         whole = {"models": trees, "against_first": apart} if against else trees[0]
         print(json.dumps(whole, ensure_ascii=False, indent=1))
@@ -127,13 +132,11 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
         Console().print(table)
     counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
     Console().print(Text(f"mistakes: {counts}"))
-    if found := result.calibration:
-        print(f"confidence: calibration error {found['error']:.3f}, right is: {found['right']}")
-    for kind, mistake in result.tree(asked.cases)["mistakes"].items():
-        for case in mistake["cases"]:
-            print(f"{kind}, line {case['line']}:")
-            print(f"  source: {case['source']}\n  output: {case['output']}")
-            for text in case["references"]:
+    for kind, rows in result.mistakes.items():
+        for row in rows[: asked.cases]:
+            print(f"{kind}, line {result.examples.line(row)}:")
+            print(f"  source: {result.examples.sources[row]}\n  output: {result.outputs[row]}")
+            for text in result.examples.references[row]:
                 print(f"  reference: {text}")
 
 

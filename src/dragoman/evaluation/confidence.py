@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -107,28 +107,6 @@ def fit_confidence(
     fits = [(*_fit(_inputs(answers, exponent), right), exponent) for exponent in _EXPONENTS]
     _, slope, offset, exponent = min(fits)
     return Confidence(kind, exponent, slope, offset)
-
-
-def calibration(
-    confidence: Confidence, answers: Sequence[Translation], measures: Sequence[Measure]
-) -> dict[str, Any]:
-    """Compare confidence with accuracy.
-
-    Returns:
-        ``right``: the event that is predicted. ``bins``: for each of ten equal ranges of confidence
-        the number of lines, their mean confidence, and the share that is right. ``error``: the
-        expected calibration error (Guo et al. 2017), the mean difference of the two over all lines.
-    """
-    said = np.array([confidence.of(answer) for answer in answers])
-    right = _right(measures, confidence.right)
-    ranges = np.minimum((said * 10).astype(int), 9)
-    bins = []
-    for number in np.unique(ranges):
-        some = ranges == number
-        means = {"confidence": float(said[some].mean()), "right": float(right[some].mean())}
-        bins.append({"lines": int(some.sum()), **means})
-    error = sum(b["lines"] * abs(b["confidence"] - b["right"]) for b in bins) / len(said)
-    return {"right": confidence.right, "error": error, "bins": bins}
 
 
 def _right(measures: Sequence[Measure], kind: str) -> Values:

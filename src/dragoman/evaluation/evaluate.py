@@ -1,7 +1,5 @@
-"""Evaluates a model on a test set: scores, baselines, parts, mistakes, calibration."""
+"""Evaluates a model on a test set: scores, baselines, parts, mistakes."""
 
-import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,10 +9,9 @@ from dragoman.config.options import SearchOptions
 from dragoman.config.toml import flat
 from dragoman.evaluation.baselines import TrainingPairs, answers_without_model, no_better
 from dragoman.evaluation.breakdown import Breakdown, breakdown
-from dragoman.evaluation.confidence import Confidence, calibration
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, measures, plain
-from dragoman.evaluation.mistakes import MISTAKES, mistakes
+from dragoman.evaluation.mistakes import mistakes
 from dragoman.evaluation.significance import with_intervals
 from dragoman.search.translator import Translator
 
@@ -31,8 +28,6 @@ class Evaluation:
     outputs: tuple[str, ...]
     measures: tuple[Measure, ...]
     """The scores, with intervals; those of some lines can be computed from them as well."""
-    seconds: float
-    """Wall-clock time of the search."""
     search: str
     """Options of the search: ``beam:5|length_penalty:1``."""
     baselines: dict[str, dict[str, float]]
@@ -40,27 +35,12 @@ class Evaluation:
     breakdown: Breakdown
     """Scores of parts of the test set."""
     mistakes: dict[str, list[int]]
-    """For each kind of ``MISTAKES`` its sources, counted from 0; those with most edits first."""
-    calibration: dict[str, Any] | None = None
-    """How well confidence agrees with accuracy; None for a model without confidence."""
+    """For each kind of :data:`dragoman.evaluation.mistakes.MISTAKES` its sources, from 0."""
     notes: tuple[str, ...] = ()
     """Facts about the test set that a reader of the scores must know."""
 
-    def to_json(self, cases: int = 3) -> str:
-        """The JSON text of :meth:`tree`, with ``cases`` lines of each kind of mistake."""
-        return json.dumps(self.tree(cases), ensure_ascii=False, indent=1)
-
-    def _case(self, line: int) -> dict[str, Any]:
-        """One source of the test set, with its line in the file."""
-        return {
-            "line": self.examples.line(line),
-            "source": self.examples.sources[line],
-            "output": self.outputs[line],
-            "references": self.examples.references[line],
-        }
-
-    def tree(self, cases: int) -> dict[str, Any]:
-        """All but the outputs as JSON values, with ``cases`` lines of each kind of mistake."""
+    def tree(self) -> dict[str, Any]:
+        """All but the outputs as JSON values."""
         scores = {}
         for m in self.measures:
             facts = {"name": m.name, "value": m.value(), "signature": m.signature}
@@ -71,20 +51,12 @@ class Evaluation:
             "references": sum(map(len, self.examples.references)),
             "left_out": self.examples.left_out,
             "search": self.search,
-            "seconds": round(self.seconds, 3),
             "scores": scores,
             "baselines": self.baselines,
             "breakdown": self.breakdown,
             "mistakes": {
-                kind: {
-                    "meaning": MISTAKES[kind],
-                    "count": len(lines),
-                    "lines": sorted(map(self.examples.line, lines)),
-                    "cases": [self._case(line) for line in lines[:cases]],
-                }
-                for kind, lines in self.mistakes.items()
+                kind: list(map(self.examples.line, rows)) for kind, rows in self.mistakes.items()
             },
-            "calibration": self.calibration,
             "notes": self.notes,
         }
 
@@ -95,12 +67,10 @@ def evaluate_examples(
     options: SearchOptions,
     *,
     training: TrainingPairs | None,
-    confidence: Confidence | None = None,
     characters: bool = False,
     exact_first: bool = False,
     raw_references: bool = False,
     validated: float | None = None,
-    more: tuple[Measure, ...] = (),
 ) -> Evaluation:
     """Translate the sources and compare with the references.
 
@@ -113,16 +83,12 @@ def evaluate_examples(
         options: how to search.
         training: the pairs that the model learned from; without them, two baselines and some parts
             are left out.
-        confidence: the model's, to be compared with its accuracy.
         characters: count edits in characters instead of words.
         exact_first: show exact matches and errors before the scores that suit sentences.
         raw_references: do not normalise the references.
         validated: exact match, in percent, on the pairs that training was validated on.
-        more: scores that were computed otherwise, to be shown with these.
     """
-    began = time.monotonic()
     answers = list(translator.translate(examples.sources, options))
-    took = time.monotonic() - began
     form = str if raw_references else translator.target.normalize
     judged = examples.with_references(form)
     compare = partial(measures, references=judged.references, characters=characters)
@@ -130,23 +96,18 @@ def evaluate_examples(
     found = compare(outputs)
     if exact_first:
         found = tuple(sorted(found, key=lambda m: m.key not in ("exact", "errors")))
-    found = (*found, *more)
     sources = list(map(translator.source.normalize, examples.sources))
     others = answers_without_model(examples.sources, translator.source, form, training)
     learned = None if training is None else training.sources
     ids = translator.source.encode(examples.sources)
-    wrong = mistakes(answers, judged.references, ids, characters=characters)
-    edits = next(m.statistics[:, 0] for m in found if m.key == "errors")
     result = Evaluation(
         judged,
         outputs,
         with_intervals(found),
-        took,
         search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
         breakdown=breakdown(found, sources, list(map(len, ids)), learned),
-        mistakes={k: sorted(rows, key=lambda row: -edits[row]) for k, rows in wrong.items()},
-        calibration=None if confidence is None else calibration(confidence, answers, found),
+        mistakes=mistakes(answers, judged.references, ids, characters=characters),
     )
     return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 
@@ -197,8 +158,6 @@ def _notes(
         )
     if lines > 1 and len(set(result.outputs)) == 1:
         yield f"every output is the same, whatever the source: {result.outputs[0]!r}"
-    if all(m.key != "ter" for m in result.measures):
-        yield "TER was left out: on lines this long it would take minutes"
     if training is None:
         yield (
             "the folder holds no training pairs: two baselines, the overlap with training and "

@@ -20,15 +20,11 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
-from sacrebleu.metrics.ter import TER
 
 from dragoman.errors import DataError
 
-TEXT_SCORES = ("bleu", "chrf", "ter", "exact", "errors")
+TEXT_SCORES = ("bleu", "chrf", "exact", "errors")
 """The keys of all scores of text, in the order in which they are shown."""
-_MOST_TER_WORK = 2e7
-"""Largest sum of cubed line lengths. TER tries to shift every span of words, which takes about half
-a microsecond times this sum."""
 _SCRIPTS = {
     "zh": "[\u3400-\u9fff]",
     "ja-mecab": "[\u3040-\u30ff]",
@@ -64,7 +60,7 @@ class Measure:
     """Bounds of the middle 95 % of bootstrap resamples; None: not computed."""
 
     def value(self, rows: Sequence[int] | slice = slice(None)) -> float:
-        """The score of the chosen sentences (default: all); in percent, except perplexity."""
+        """The score of the chosen sentences (default: all), in percent."""
         return self.formula(self.statistics[rows].sum(0))
 
 
@@ -77,8 +73,7 @@ def measures(
 ) -> tuple[Measure, ...]:
     """Compare outputs with references.
 
-    BLEU (Papineni et al. 2002), chrF (Popović 2015) and TER (Snover et al. 2006) are sacreBLEU's.
-    TER is left out where lines are so long that it would take minutes.
+    BLEU (Papineni et al. 2002) and chrF (Popović 2015) are sacreBLEU's.
 
     Args:
         outputs: what a model answered, as text.
@@ -95,10 +90,9 @@ def measures(
         raise DataError("there is nothing to score")
     found = []
     bleu = BLEU(force=True, tokenize=_bleu_tokenizer(references))
-    for name, metric in (("BLEU", bleu), ("chrF", CHRF()), ("TER", TER())):
-        if (key := name.lower()) in keys:
-            if key != "ter" or _ter_work(outputs, references) <= _MOST_TER_WORK:
-                found.append(_sacrebleu(name, metric, outputs, references))
+    for name, metric in (("BLEU", bleu), ("chrF", CHRF())):
+        if name.lower() in keys:
+            found.append(_sacrebleu(name, metric, outputs, references))
     if "exact" in keys:
         found.append(_exact(outputs, references))
     if "errors" in keys:
@@ -114,8 +108,7 @@ def _sacrebleu(name: str, metric: Any, outputs: Sequence[str], references: Refer
     def formula(sums: Sums) -> float:
         return float(metric._compute_score_from_stats(sums.tolist()).score)
 
-    signature = str(metric.get_signature())
-    return Measure(name.lower(), name, signature, statistics, formula, higher=name != "TER")
+    return Measure(name.lower(), name, str(metric.get_signature()), statistics, formula)
 
 
 def _bleu_tokenizer(references: References) -> str:
@@ -132,13 +125,6 @@ def _bleu_tokenizer(references: References) -> str:
         counts["zh"] = 0
     name = max(counts, key=lambda name: counts[name])
     return name if find_spec(_PACKAGES.get(name, "sacrebleu")) else "char"
-
-
-def _ter_work(outputs: Sequence[str], references: References) -> int:
-    """The sum of cubed line lengths, in words."""
-    pairs = zip(outputs, references, strict=True)
-    lines = ((output, text) for output, right in pairs for text in right)
-    return sum(max(len(output.split()), len(text.split())) ** 3 for output, text in lines)
 
 
 def _exact(outputs: Sequence[str], references: References) -> Measure:

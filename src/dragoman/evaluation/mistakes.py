@@ -8,18 +8,8 @@ from dragoman.data.tokenizer import UNK, Ids
 from dragoman.evaluation.metrics import References, symbols
 from dragoman.search.translation import Translation
 
-MISTAKES = {
-    "loop": "repeats a phrase three times or a syllable four times, and no reference does",
-    "blank": "an empty output",
-    "copied": "the output equals the source, and no reference does",
-    "cut off": "the length limit ended the output, not the model",
-    "too short": "less than half as long as any reference",
-    "too long": "more than twice as long as any reference",
-    "lost": "lacks a number or name that the source and all references have",
-    "unknown": "the source has tokens outside the vocabulary",
-}
-"""Every kind of mistake, and what it means."""
-
+MISTAKES = ("blank", "copied", "cut off", "loop", "lost", "too long", "too short", "unknown")
+"""Every kind of mistake; the help of ``dragoman evaluate --cases`` says what each means."""
 _LOOP = re.compile(r"(?<!\S)(\S+(?: \S+){0,9})(?: \1){2}(?!\S)|([^\W\d_]{1,8}?)\2{3}")
 """A phrase of at most ten words three times in a row; a syllable four times."""
 _NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
