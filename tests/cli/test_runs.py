@@ -81,7 +81,8 @@ def test_options_and_data_that_differ_are_named(
         ("c", "gru", "ff"),
     ):
         make_run(tmp_path / name, ROWS)
-        config = Config(model=replace(Config().model, cell=cell, embedding=8))  # type: ignore[arg-type]
+        sizes = {"embedding": 8, "hidden": 8, "dropout": 0.1}
+        config = Config(model=replace(Config().model, cell=cell, **sizes))  # type: ignore[arg-type]
         (tmp_path / name / "config.toml").write_text(to_toml(config), "utf-8")
         (tmp_path / name / "run.json").write_text(json.dumps({"data": data}), "utf-8")
     make_run(tmp_path / "d", ROWS)  # its record is damaged

@@ -16,7 +16,7 @@ from dragoman.config.toml import merge
 from dragoman.errors import FolderError
 from dragoman.runs.card import write_card
 from dragoman.runs.history import History
-from dragoman.runs.report import MOST_BYTES, report_data, write_report
+from dragoman.runs.report import report_data, write_report
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
 ROWS = [
@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
         {"source": HOSTILE, "said": [[50, f"{HOSTILE} 50"], [100, f"{HOSTILE} 100"]]}
     ]
     assert data["held_out"]
-    none = report_data(History.of(make_run(tmp_path / "n", ROWS, held_out=False)), 10)
+    none = report_data(History.of(make_run(tmp_path / "n", ROWS, held_out=False)))
     assert not none["held_out"]
     assert not list(tmp_path.rglob("*.partial"))
 
@@ -62,7 +62,7 @@ def test_options_asked_for_come_first_then_those_chosen(tmp_path: Path) -> None:
     training = {"seed": 7, "steps": 200, "track": ["tensorboard"]}
     config = merge(Config(), {"training": training, "data": {"reverse": True}}, place="test")
     rows = [*ROWS, {"kind": "start", "step": 100, "environment": {}}]
-    data = report_data(History.of(make_run(tmp_path, rows, config)), 1000)
+    data = report_data(History.of(make_run(tmp_path, rows, config)))
     origins = [origin for _, _, origin in data["options"]]
     assert origins == sorted(origins) and data["commands"] == 2
     options = {name: (value, origin) for name, value, origin in data["options"]}
@@ -90,7 +90,7 @@ def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:
         for step in range(1, 400)
     ]
     page = write_report(make_run(tmp_path, rows)).read_text("utf-8")
-    assert len(page.encode()) <= MOST_BYTES
+    assert len(page.encode()) <= 2_000_000
     data = embedded(page)
     assert data["train"]["step"][-1] == 6000 and 100 < len(data["train"]["step"]) <= 1001
     known = {row["step"]: row["loss"] for row in rows if row["kind"] == "train"}

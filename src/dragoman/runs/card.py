@@ -5,7 +5,6 @@ somebody has edited is kept: the last line of a card holds a digest of the text 
 """
 
 import hashlib
-import json
 import shlex
 from collections.abc import Sequence
 from html import escape
@@ -22,8 +21,6 @@ from dragoman.runs.scores import SCORES, number_text
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
 _CODE = "    "
 """Indents a block of code: no text within can end it, as it could end a fence."""
-_HUB = {"bleu": "bleu", "chrf": "chrf", "exact": "exact_match", "perplexity": "perplexity"}
-"""The hub's names of our scores."""
 
 
 def write_card(folder: Path) -> None:
@@ -60,7 +57,6 @@ def card_text(history: History) -> str:
         example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
         shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
         return template.format(
-            results=_results(history),
             title=_escaped(history.name),
             config=history.config,
             model=history.config.model,
@@ -72,21 +68,6 @@ def card_text(history: History) -> str:
             training=_training(history),
             command=indent(history.command(), _CODE),
         )
-
-
-def _results(history: History) -> str:
-    """The scores as the hub reads them: lines of YAML, whose values are JSON."""
-    best, found = history.best, []
-    for name, hub in _HUB.items():
-        if best.get(name) is not None:
-            found.append({"type": hub, "value": round(best[name], 2), "name": SCORES[name].label})
-    lines = f"metrics: {json.dumps([metric['type'] for metric in found])}\n"
-    if found:
-        data = {"name": "pairs held out of the training data", "type": "held-out"}
-        result = {"task": {"type": "text2text-generation"}, "dataset": data, "metrics": found}
-        index = [{"name": history.name, "results": [result]}]
-        lines += f"model-index: {json.dumps(index, ensure_ascii=False)}\n"
-    return lines
 
 
 def _scores(history: History) -> str:

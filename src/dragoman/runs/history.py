@@ -19,10 +19,10 @@ from statistics import median
 from typing import Any
 
 from dragoman.config.options import Config
-from dragoman.config.toml import from_toml, plain
+from dragoman.config.toml import load_config, plain
 from dragoman.errors import DragomanError, FolderError
-from dragoman.files import parse_json, refuse_ways_out, write_text
-from dragoman.layout import CONFIG, METRICS, RECORD, REFIT
+from dragoman.files import parse_json, write_text
+from dragoman.layout import METRICS, RECORD, REFIT
 from dragoman.lock import is_locked
 from dragoman.runs.scores import SCORES
 
@@ -83,16 +83,12 @@ class History:
         """Read a folder.
 
         Raises:
-            FolderError: it is no model folder.
-            OptionError: its ``config.toml`` is damaged.
+            FolderError: it is no model folder, or its options are damaged.
         """
-        if not (folder / CONFIG).is_file():
-            raise FolderError(f"is not a model folder: it has no {CONFIG}", place=str(folder))
-        refuse_ways_out(folder)
-        record = {}
+        config, record = load_config(folder), {}
         with suppress(OSError, ValueError, TypeError):
             record = dict(parse_json((folder / RECORD).read_text("utf-8")))
-        return cls(folder, from_toml(folder / CONFIG), record, read_metrics(folder / METRICS))
+        return cls(folder, config, record, read_metrics(folder / METRICS))
 
     @property
     def name(self) -> str:

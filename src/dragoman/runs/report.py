@@ -25,12 +25,10 @@ from dragoman.runs.card import write_card
 from dragoman.runs.display import print_runs
 from dragoman.runs.history import History, Row, damage_refused
 
-MOST_BYTES = 2_000_000
-"""Largest size of a page."""
 _MOST_ROWS = 1000
 """Most points of a curve."""
-_MOST_CHARACTERS = 600
-"""Longer texts are cut."""
+_MOST_WATCHED = 50
+"""Most validations whose translations of watched sentences are shown."""
 
 
 def write_documents(folder: Path, console: Console | None = None) -> None:
@@ -63,28 +61,24 @@ def _reported(failure: str) -> Iterator[None]:
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` into a run's folder, and return its path.
 
-    Of a long run the page holds only every n-th measurement, so that it fits into 2 MB.
+    Of a long run the page holds only every n-th measurement.
 
     Raises:
         FolderError: it is no model folder, or its rows or record are damaged.
     """
     history = History.of(folder)
     template = files("dragoman.runs").joinpath("report.html").read_text("utf-8")
-    most = _MOST_ROWS
-    while True:
-        with damage_refused(folder):
-            shown = report_data(history, most)
-        data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
-        page = template.replace("{data}", data.replace("<", "\\u003c"), 1)
-        page = page.replace("{title}", escape(history.name), 1)  # which stands before the data
-        if len(page.encode()) <= MOST_BYTES or most < 10:
-            write_text(folder / REPORT, page)
-            return folder / REPORT
-        most //= 2
+    with damage_refused(folder):
+        shown = report_data(history)
+    data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    page = template.replace("{data}", data.replace("<", "\\u003c"), 1)
+    page = page.replace("{title}", escape(history.name), 1)  # which stands before the data
+    write_text(folder / REPORT, page)
+    return folder / REPORT
 
 
-def report_data(history: History, most: int) -> Row:
-    """The JSON that the page draws, with at most ``most`` + 1 points of each curve."""
+def report_data(history: History) -> Row:
+    """The JSON that the page draws."""
     train, validations = history.kind("train"), history.kind("validation")
     now = history.latest("validation")
     return {
@@ -95,14 +89,14 @@ def report_data(history: History, most: int) -> Row:
         "verdict": history.record.get("verdict", ""),
         "best": _numbers(history.best),
         "last": _numbers(history.last),
-        "train": _columns(_thinned(train, most)),
-        "validation": _columns(_thinned(validations, most)),
+        "train": _columns(_thinned(train)),
+        "validation": _columns(_thinned(validations)),
         "signatures": now.get("signatures", {}),
-        "watched": _clipped(_watched(_thinned(validations, most // 5))),
-        "samples": _clipped([*now.get("samples", ()), *now.get("watched", ())]),
+        "watched": _watched(_thinned(validations, _MOST_WATCHED)),
+        "samples": [*now.get("samples", ()), *now.get("watched", ())],
         "facts": history.record.get("facts", {}),
         "notes": history.record.get("notes", []),
-        "options": _clipped(_options(history)),
+        "options": _options(history),
         "environment": history.latest("start").get("environment", {}),
         "commands": len(history.kind("start")),
         "command": history.command(),
@@ -113,8 +107,8 @@ def _numbers(row: Row) -> Row:
     return {n: v for n, v in row.items() if isinstance(v, (int, float))}
 
 
-def _thinned(rows: list[Row], most: int) -> list[Row]:
-    """Every n-th row, counted back from the last one, which is always kept."""
+def _thinned(rows: list[Row], most: int = _MOST_ROWS) -> list[Row]:
+    """At most ``most`` rows: every n-th, counted back from the last one, which is kept."""
     every = -(-len(rows) // most) or 1
     return rows[::-1][::every][::-1]
 
@@ -134,15 +128,6 @@ def _watched(validations: list[Row]) -> list[Row]:
             if not said or said[-1][1] != sample["output"]:
                 said.append((row["step"], sample["output"]))
     return [{"source": source, "said": said} for source, said in found.items()]
-
-
-def _clipped(value: Any) -> Any:
-    """A copy of a JSON value in which long texts are cut."""
-    if isinstance(value, str):
-        return value if len(value) <= _MOST_CHARACTERS else f"{value[:_MOST_CHARACTERS]}…"
-    if isinstance(value, (list, tuple)):
-        return [_clipped(item) for item in value]
-    return {n: _clipped(v) for n, v in value.items()} if isinstance(value, dict) else value
 
 
 def _options(history: History) -> list[tuple[str, Any, str]]:
