@@ -48,7 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["lexicon", "m", "lines.svg", "--memory", "pairs.tsv", "--out", "hard"],
         ["lexicon", "m", "lines.svg", "--out", "m/config.toml"],
         ["explain", "m", "a", "--html", "m/report.html"],
-        ["explain", "x", "a", "--attention", "b.svg", "--beside", "m", "--html", "m/README.md"],
+        ["explain", "m", "a", "--attention", "b.svg", "--html", "m/README.md"],
         ["check", "pairs.tsv", "--fix", "hard"],
         ["check", "lines.svg", "--against", "pairs.tsv", "--fix", "soft"],
     ],
@@ -72,12 +72,6 @@ def test_every_path_that_a_verb_writes_is_marked(verb: str) -> None:
     for item in fields(command):
         marks: tuple[Any, ...] = getattr(hints[item.name], "__metadata__", ())
         assert (item.name in written) == any(isinstance(m, Writes) for m in marks), item.name
-
-
-def test_two_outputs_are_two_files(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["explain", "m", "a", "--html", "./a.svg", "--attention", "a.svg"]
-    assert main(asked) == 2
-    assert "a.svg is the file of --html as well" in capsys.readouterr().err
 
 
 def test_the_entries_are_what_a_model_folder_holds() -> None:

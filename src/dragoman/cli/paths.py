@@ -39,8 +39,8 @@ def check_outputs(asked: Any) -> None:
     hard links are seen.
 
     Raises:
-        OptionError: the file cannot be written, is an input, is a file of a model folder that is
-            read, or is the file of another output.
+        OptionError: the file cannot be written, is an input, or is a file of a model folder that
+            is read.
     """
     outputs: list[tuple[str, Path, str]] = []
     inputs: list[Path] = []
@@ -51,7 +51,6 @@ def check_outputs(asked: Any) -> None:
         marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Writes)]
         outputs += [(f"--{name}", path, mark.kind) for mark in marks for path in paths]
         inputs += [] if marks else [one for path in paths for one in members(path)]
-    options: dict[Path, str] = {}
     for option, path, kind in outputs:
         if str(path) == "-" and kind != "stream":
             cause = f"- is no {kind}: standard output is taken"
@@ -69,8 +68,6 @@ def check_outputs(asked: Any) -> None:
             if _overwrites(path, read):
                 cause = f"{path} would overwrite {read}, which is read"
                 raise OptionError(cause, place=option, cure="another file")
-        if (other := options.setdefault(path.resolve(), option)) != option:
-            raise OptionError(f"{path} is the file of {other} as well", place=option)
 
 
 def _overwrites(path: Path, read: Path) -> bool:
