@@ -220,8 +220,8 @@ def _train(
     def observe(event: Event) -> None:
         match event:
             case StepShown(model, data):
-                sides, smoothing = (data.source, data.target), data.config.training.label_smoothing
-                shown.print(explain_pairs(model, sides, data.train, most=2, smoothing=smoothing))
+                sides = data.source, data.target
+                shown.print(explain_pairs(model, sides, data.train, most=2))
             case Measured({"kind": "validation"}):
                 write_documents(folder)
 

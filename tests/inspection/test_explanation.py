@@ -30,6 +30,7 @@ from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Explanation
 from dragoman.inspection.recording import record
 from dragoman.model.folder import ModelFolder
+from dragoman.model.seq2seq import Objective
 from tiny import VOCABULARY, tiny_model
 
 Floats = npt.NDArray[np.float64]
@@ -194,7 +195,7 @@ def test_values_of_every_model(options: dict[str, object]) -> None:
     model = tiny_model(torch.float64, **options)
     copy = bool(options.get("copy"))
     batch = batch_of((6, 3), (2, 4), (5, 1), copy=copy)
-    values = {name: value.array for name, value in record(model, batch, smoothing=0.1).items()}
+    values = {name: value.array for name, value in record(model, batch).items()}
     for name, value in record(model, batch).items():
         sizes = {"B": 3, "S": 7, "T": 5, "V": VOCABULARY + 2 * copy}
         for letter, size in zip(value.axes.split(), value.array.shape, strict=True):
@@ -224,7 +225,10 @@ def test_values_of_every_model(options: dict[str, object]) -> None:
     np.testing.assert_allclose(values["batch loss"], masked, rtol=1e-12)
     if not copy:
         mean = values["log-probabilities"].mean(-1)[values["target mask"]].mean()
-        np.testing.assert_allclose(values["minimised"], 0.9 * masked - 0.1 * mean, rtol=1e-12)
+        with torch.no_grad():
+            sums = model(batch, Objective(smoothing=0.1))
+        smoothed = (sums.total / sums.tokens).numpy()
+        np.testing.assert_allclose(smoothed, 0.9 * masked - 0.1 * mean, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +388,6 @@ def test_a_copied_word_has_its_own_name(model: Model) -> None:
     first, second = Model(folder).explain_pairs([("le zzz", "un zzz"), ("chat", "noir")]).examples
     assert first.steps[1].expected.text == "zzz" and first.steps[2].reads.text == "zzz"
     assert "zzz" in [token.text for token, _ in first.steps[0].candidates[:3]]
-    assert first.steps[0].measures["p(generated)"] < 0.1
     found = Model(folder).explain("le zzz", beam=2)
     assert found.answer is not None and not found.given
     real = [step for step in found.examples[0].steps if step.real]
@@ -443,7 +446,6 @@ def test_the_page_stands_alone(model: Model) -> None:
     assert "http://" not in page and "https://" not in page
     data = page.split('id="data">', 1)[1].split("</script>", 1)[0]
     assert json.loads(data)["examples"][0]["text"] == "le </script><script>alert(1)</script>"
-    assert found._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
 
 
 @pytest.mark.slow

@@ -24,13 +24,6 @@ from dragoman.search.translator import Translator
 
 CANDIDATES = 5
 """How many of the most probable next tokens are kept."""
-_MEASURES = {
-    "|context|": "context",
-    "|attentional vector|": "attentional vector",
-    "|features|": "features",
-    "p(generated)": "copying gate",
-}
-"""Each measure of a step, and the value whose norm it is; not every model has every value."""
 
 
 def explain_line(
@@ -67,7 +60,7 @@ def explain_line(
     if target is None and best.ids and not best.complete:
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
-    values = record(folder.model, batch, smoothing=config.training.label_smoothing)
+    values = record(folder.model, batch)
     example, words = _example(values, 0, sides, line)
     beam = []
     for step in frontiers:
@@ -83,7 +76,6 @@ def explain_pairs(
     texts: Sequence[str] = (),
     *,
     most: int | None = None,
-    smoothing: float = 0.0,
 ) -> Explanation:
     """Explain pairs of ids, as one batch.
 
@@ -93,7 +85,6 @@ def explain_pairs(
         pairs: the pairs.
         texts: their sources as raw text; without them they are decoded from their ids.
         most: explain so many of the first pairs (default: all).
-        smoothing: label smoothing of the training loss.
 
     Raises:
         UsageError: there is no pair.
@@ -101,7 +92,7 @@ def explain_pairs(
     rows = np.arange(len(pairs.source_lengths))[:most]
     if not len(rows):
         raise UsageError("there is no pair to explain")
-    values = record(model, assemble(pairs, rows), smoothing=smoothing)
+    values = record(model, assemble(pairs, rows))
     texts = texts or [sides[0].decode(pairs.pair(int(row))[0].ids) for row in rows]
     examples = [_example(values, b, sides, text)[0] for b, text in enumerate(texts)]
     return Explanation(tuple(examples), values)
@@ -129,7 +120,6 @@ def _example(
     words = {int(i): token.stands_for or token.text for i, token in copies}
     reads = _tokens(sides[1], arrays["target input ids"], words=words)
     expected = _tokens(sides[1], arrays["target ids"], words=words)
-    measures = {label: arrays[name] for label, name in _MEASURES.items() if name in arrays}
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
@@ -141,7 +131,6 @@ def _example(
                 real=bool(arrays["target mask"][t]),
                 loss=float(arrays["loss"][t]),
                 candidates=tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True)),
-                measures={n: float(np.linalg.norm(array[t])) for n, array in measures.items()},
                 energies=arrays["energies"][t] if "energies" in arrays else None,
                 weights=arrays["weights"][t] if "weights" in arrays else None,
             )

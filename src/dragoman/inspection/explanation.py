@@ -8,7 +8,6 @@ import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,6 @@ class Step:
     """Negative log-probability of ``expected``, in nats."""
     candidates: tuple[tuple[Token, float], ...]
     """The most probable next tokens and their probabilities."""
-    measures: Mapping[str, float]
-    """Norms of the decoder's vectors at this position; of a copying model, the probability that it
-    generates a word instead of copying one."""
     energies: npt.NDArray[Any] | None
     """Attention energy of every source position, padding included, [S]; None without attention."""
     weights: npt.NDArray[Any] | None
@@ -88,7 +84,7 @@ class OpenHypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The values of a batch of pairs in a model; rich and notebooks show it."""
+    """The values of a batch of pairs in a model; rich shows it."""
 
     examples: tuple[Example, ...]
     values: Mapping[str, RecordedValue]
@@ -110,8 +106,9 @@ class Explanation:
         for name, value in self.values.items():
             if arrays and "V" not in value.axes:
                 values[name]["values"] = value.array
-        losses = {"loss": self["batch loss"], "minimised": self["minimised"]}
-        fields = losses | asdict(replace(self, values={})) | {"values": values}
+        fields = (
+            {"loss": self["batch loss"]} | asdict(replace(self, values={})) | {"values": values}
+        )
         return json.dumps(fields, ensure_ascii=False, default=lambda array: array.tolist())
 
     def to_html(self) -> str:
@@ -119,12 +116,8 @@ class Explanation:
         data = self.to_json(arrays=False).replace("<", "\\u003c")  # no text ends the script early
         return _PAGE.read_text("utf-8").replace(">{}<", f">{data}<")
 
-    def _repr_html_(self) -> str:
-        page = escape(self.to_html())
-        return f'<iframe srcdoc="{page}" style="width: 100%; height: 40rem; border: 0"></iframe>'
-
     def __rich__(self) -> RenderableType:
-        """Every stage of the batch; of a single sentence also each step, and the search."""
+        """Every stage of the batch; of a single sentence also each step, and the outputs."""
         parts: list[RenderableType] = []
         for number, example in enumerate(self.examples, 1):
             of = "" if self.answer else f" of pair {number}"
@@ -135,12 +128,9 @@ class Explanation:
                 parts += [_rule(f"Loss{of}"), _losses(example)]
         parts += [_rule("Values"), _values(self.values)]
         if self.given:
-            plain, smoothed = float(self["batch loss"]), float(self["minimised"])
-            more = f"; with label smoothing {smoothed:.4f}" if smoothed != plain else ""
-            count = int(self["target mask"].sum())
-            parts.append(Text(f"\nbatch loss {plain:.4f} nats, mean of {count} tokens{more}"))
+            loss, count = float(self["batch loss"]), int(self["target mask"].sum())
+            parts.append(Text(f"\nbatch loss {loss:.4f} nats, mean of {count} tokens"))
         if self.answer:
-            parts += [_rule("Search: hypotheses before each step"), _beam(self.beam)]
             parts += [_rule("Search: outputs"), _outputs(self.answer)]
         return Group(*parts)
 
@@ -185,7 +175,7 @@ def _values(values: Mapping[str, RecordedValue]) -> Table:
 
 
 def _steps(example: Example) -> Iterator[RenderableType]:
-    """The real steps, each with its attention as bars, the most probable tokens, and norms."""
+    """The real steps, each with its attention as bars, and the most probable tokens."""
     for number, step in enumerate(example.steps, 1):
         if not step.real:
             continue
@@ -205,8 +195,7 @@ def _steps(example: Example) -> Iterator[RenderableType]:
             bars.add_row(Text("others", "dim"), "", f"{rest:.3f}")
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
         guesses = Text("likely  ", "dim") + Text("  ").join(likely)
-        measures = ", ".join(f"{name} {value:.3f}" for name, value in step.measures.items())
-        yield Padding(Group(bars, guesses, Text(measures, "dim")), (0, 0, 0, 3))
+        yield Padding(Group(bars, guesses), (0, 0, 0, 3))
 
 
 def _losses(example: Example) -> Table:
@@ -221,24 +210,10 @@ def _losses(example: Example) -> Table:
     return table
 
 
-def _beam(beam: Sequence[Sequence[OpenHypothesis]]) -> Table:
-    """A line for each step: last tokens, log-probabilities, and the hypotheses they continue."""
-    table = Table.grid(padding=(0, 1))
-    for number, step in enumerate(beam[1:], 1):
-        line = []
-        for place, one in enumerate(step, 1):
-            more = f" {one.log_prob:.3f} after {one.parent + 1}"
-            line.append(Text.assemble((f"{place} ", "bold"), _word(one.token), (more, "dim")))
-        table.add_row(f"{number:2d}", Text("   ").join(line))
-    return table
-
-
 def _outputs(answer: Translation) -> Table:
-    """The outputs that search found, best first."""
-    table = _table(("output",), ("log-probability", "score"))
-    table.columns[0].max_width, table.columns[0].no_wrap = None, False
+    """The outputs that search found, best first, with their scores."""
+    table = Table.grid(padding=(0, 2))
     for text, hypothesis in zip(answer.texts, answer.hypotheses, strict=True):
         cut = "" if hypothesis.complete else " (cut at the length limit)"
-        shown = Text((text or "(empty)") + cut)
-        table.add_row(shown, f"{hypothesis.log_prob:.3f}", f"{hypothesis.score:.3f}")
+        table.add_row(f"{hypothesis.score:.3f}", Text((text or "(empty)") + cut))
     return table

@@ -35,13 +35,12 @@ class RecordedValue(NamedTuple):
 
 
 @torch.inference_mode()
-def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str, RecordedValue]:
+def record(model: Seq2Seq, batch: Batch) -> dict[str, RecordedValue]:
     """Run ``model`` on a batch with known targets, without dropout; returns its values by name.
 
     The source is encoded; the target is read step by step, as in search; the loss of every position
     comes from the target unrolled, as in training. "batch loss" is the mean negative log-likelihood
-    of the real target tokens, in nats; "minimised" the same with label smoothing. The model is left
-    in the mode that it was in.
+    of the real target tokens, in nats. The model is left in the mode that it was in.
     """
     training = model.training
     model.eval()
@@ -79,9 +78,8 @@ def record(model: Seq2Seq, batch: Batch, *, smoothing: float = 0.0) -> dict[str,
         keep("target mask", "B T", batch.target_mask)
         keep("loss", "B T", loss)
         keep("masked loss", "B T", loss * batch.target_mask)
-        sums = model(batch, Objective(smoothing))
+        sums = model(batch, Objective())
         keep("batch loss", "", sums.plain / sums.tokens)
-        keep("minimised", "", sums.total / sums.tokens)
     finally:
         model.train(training)
     return found
