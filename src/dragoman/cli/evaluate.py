@@ -132,11 +132,11 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
         Console().print(table)
     counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
     Console().print(Text(f"mistakes: {counts}"))
-    for kind, rows in result.mistakes.items():
-        for row in rows[: asked.cases]:
-            print(f"{kind}, line {result.examples.line(row)}:")
-            print(f"  source: {result.examples.sources[row]}\n  output: {result.outputs[row]}")
-            for text in result.examples.references[row]:
+    for kind, found in result.mistakes.items():
+        for at in found[: asked.cases]:
+            print(f"{kind}, line {result.examples.line(at)}:")
+            print(f"  source: {result.examples.sources[at]}\n  output: {result.outputs[at]}")
+            for text in result.examples.references[at]:
                 print(f"  reference: {text}")
 
 

@@ -43,6 +43,7 @@ def likelihood(model: Seq2Seq, corpus: IdPairs) -> dict[str, float]:
             owners = rows[real.cpu().numpy()]
             found[owners] += torch.stack((loss, right, torch.ones_like(loss)), 1).cpu().numpy()
     model.train(training)
-    loss, right, tokens = (float(total) for total in found.sum(0))
-    perplexity = math.exp(min(loss / tokens, 709.0))
-    return {"loss": loss / tokens, "perplexity": perplexity, "token_accuracy": right / tokens}
+    loss_sum, right_sum, tokens = found.sum(0).tolist()
+    mean = loss_sum / tokens
+    perplexity = math.exp(min(mean, 709.0))
+    return {"loss": mean, "perplexity": perplexity, "token_accuracy": right_sum / tokens}
