@@ -17,7 +17,7 @@ from dragoman.layout import CONFIDENCE
 
 def answer(log_prob: float, length: int = 5, complete: bool = True, text: str = "a b") -> Any:
     best = SimpleNamespace(log_prob=log_prob, ids=(7,) * (length - 1), complete=complete)
-    return SimpleNamespace(hypotheses=(best,), text=text)
+    return SimpleNamespace(hypotheses=(best,), text=text, remembered=False)
 
 
 class Known:
@@ -85,6 +85,8 @@ def test_what_needs_no_fit() -> None:
     found = Confidence("exact match", 1.0, 2.0, 1.0)
     assert found.of(SimpleNamespace(hypotheses=())) == 1.0  # type: ignore[arg-type]
     assert found.of(answer(-0.1, complete=False)) == 0.0
+    remembered = SimpleNamespace(hypotheses=answer(-0.1).hypotheses, remembered=True)
+    assert found.of(remembered) == 1.0  # type: ignore[arg-type]
     # σ(1 − 2 log(0.001 + 2/5))
     assert found.of(answer(-2.0)) == pytest.approx(1 / (1 + np.exp(2 * np.log(0.401) - 1)))
 
