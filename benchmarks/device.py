@@ -49,6 +49,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "residual, norm": {"encoder_layers": 3, "residual": True, "layer_norm": True},
     "directions summed": {"directions": "sum", "bridge": "copy"},
     "tied, shared": {"tied_output": True, "shared_embeddings": True},
+    "transformer": {"family": "transformer"},
+    "transformer, copy": {"family": "transformer", "copy": True},
+    "hybrid": {"family": "hybrid"},
 }
 """Options of each kind of model."""
 OBJECTIVES = {

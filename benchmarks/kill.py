@@ -59,10 +59,13 @@ def write_pairs(path: Path) -> Path:
     return path
 
 
-def options() -> Config:
+def options(family: str) -> Config:
     """A short run that saves and validates often, with all that is random: dropout, order."""
+    model: dict[str, object] = {"family": family, "hidden": 16, "dropout": 0.2}
+    if family == "recurrent":
+        model |= {"embedding": 12, "encoder_layers": 2}
     tree = {
-        "model": {"embedding": 12, "hidden": 16, "dropout": 0.2, "encoder_layers": 2},
+        "model": model,
         "training": {
             "steps": 40,
             "batch_tokens": 150,
@@ -79,15 +82,15 @@ def options() -> Config:
     return merge(Config(), tree, place="benchmarks/kill.py")
 
 
-def attempt(pairs: Path, out: Path, before: Callable[[], None] = lambda: None) -> int:
-    """Fork a process that trains into ``out``; its id."""
+def attempt(pairs: Path, out: Path, family: str, before: Callable[[], None] = lambda: None) -> int:
+    """Fork a process that trains a model of ``family`` into ``out``; its id."""
     child = os.fork()
     if child:
         return child
     code = 1
     try:
         before()
-        train([pairs], out, options(), console=Console(quiet=True))
+        train([pairs], out, options(family), console=Console(quiet=True))
         code = 0
     finally:
         os._exit(code)
@@ -111,7 +114,7 @@ def at_operation(out: Path, last: int) -> Callable[[], None]:
     return arm
 
 
-def uninterrupted(pairs: Path, out: Path) -> tuple[float, list[int], set[str]]:
+def uninterrupted(pairs: Path, out: Path, family: str) -> tuple[float, list[int], set[str]]:
     """Run through; seconds, the numbers of operations in saves, and every best model it had."""
     notes = out.with_suffix(".notes")
 
@@ -136,7 +139,7 @@ def uninterrupted(pairs: Path, out: Path) -> tuple[float, list[int], set[str]]:
         sys.addaudithook(watch)
 
     began = time.monotonic()
-    wait(attempt(pairs, out, before))
+    wait(attempt(pairs, out, family, before))
     rows = [line.split() for line in notes.read_text().splitlines()]
     within = [n for first, last, _ in rows for n in range(int(first), int(last) + 1)]
     return time.monotonic() - began, within, {best for *_, best in rows}
@@ -177,28 +180,28 @@ def look(out: Path, best: set[str], tally: Tally) -> None:
         tally.wrong.append(f"run {tally.runs}: the best model is lost")
 
 
-def kill_and_resume(kills: int, seed: int, place: Path) -> Tally:
+def kill_and_resume(kills: int, seed: int, family: str, place: Path) -> Tally:
     """Kill until there were so many, in as many runs as it takes; each run is then finished."""
     rng, tally = random.Random(seed), Tally()
     pairs, whole = write_pairs(place / "pairs.tsv"), place / "whole"
-    seconds, operations, best = uninterrupted(pairs, whole)
+    seconds, operations, best = uninterrupted(pairs, whole, family)
     while tally.kills < kills:
         out, ended, left = place / f"run-{tally.runs}", False, 1.0
         while not ended:
             if tally.kills < kills and rng.random() < 0.7:
                 if rng.random() < 0.5:
-                    child = attempt(pairs, out)
+                    child = attempt(pairs, out, family)
                     time.sleep(rng.uniform(0, 0.8 * left * seconds))
                     os.kill(child, signal.SIGKILL)
                 else:
                     some = operations[: max(1, int(left * len(operations)))]
-                    child = attempt(pairs, out, at_operation(out, rng.choice(some)))
+                    child = attempt(pairs, out, family, at_operation(out, rng.choice(some)))
                 ended = wait(child)
                 tally.kills += not ended
                 left /= 2  # a resumed run has less to do
                 look(out, best, tally)
             else:
-                ended = wait(attempt(pairs, out))
+                ended = wait(attempt(pairs, out, family))
         tally.wrong += [f"run {tally.runs}: {what} differs" for what in differences(out, whole)]
         tally.runs += 1
         shutil.rmtree(out)
@@ -210,10 +213,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--family", default="recurrent", help="recurrent, transformer or hybrid")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        tally = kill_and_resume(asked.kills, asked.seed, Path(place))
+        tally = kill_and_resume(asked.kills, asked.seed, asked.family, Path(place))
     print(
         f"{tally.kills} kills, {tally.in_a_save} of them within a save, in {tally.runs} runs; "
         f"{len(tally.wrong)} differences from the run that went through"

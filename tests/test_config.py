@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,13 @@ from dragoman.errors import OptionError
 
 
 def changed(**values: object) -> Config:
-    tree: dict[str, dict[str, object]] = {}
+    tree: dict[str, Any] = {}
     for name, value in values.items():
-        group, _, option = name.partition("__")
-        tree.setdefault(group, {})[option] = value
+        *groups, option = name.split("__")
+        place = tree
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[option] = value
     return merge(Config(), tree, place="test")
 
 
@@ -123,6 +127,41 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         (changed(model__copy=True, source__level="bpe"), "model.copy needs source.level and"),
         (changed(model__copy=True, model__attention="none"), "model.copy needs attention"),
         (changed(search__top_p=1.5, search__temperature=1.0), "1.5 is too large, at most 1"),
+        (
+            changed(model__transformer={"heads": 8}),
+            "model.transformer is no option of model.family 'recurrent'",
+        ),
+        (
+            changed(model__family="transformer", model__cell="lstm", model__bridge="zero"),
+            "model.cell is no option of .*; model.bridge is no option of model.family 'transf",
+        ),
+        (
+            changed(model__family="hybrid", model__reverse_source=True),
+            "model.reverse_source is no option of model.family 'hybrid'",
+        ),
+        (
+            changed(
+                model__family="transformer", model__hidden=100, model__transformer={"heads": 3}
+            ),
+            "model.transformer.heads: 3 heads do not divide an even model.hidden 100",
+        ),
+        (
+            changed(model__family="hybrid", model__transformer={"heads": 6}),
+            "model.transformer.heads: 6 heads do not divide an even model.hidden 64",
+        ),
+        (
+            changed(model__family="transformer", model__hidden=33, model__transformer={"heads": 3}),
+            "model.transformer.heads: 3 heads do not divide an even model.hidden 33",
+        ),
+        (
+            changed(model__family="transformer", model__embedding=30),
+            "model.transformer.heads: 4 heads do not divide an even model.hidden 30",
+        ),
+        (
+            changed(model__family="transformer", model__hidden=64, model__embedding=32),
+            "model.family 'transformer' needs equal model.embedding and model.hidden",
+        ),
+        (changed(model__transformer={"heads": 0}), "model.transformer.heads: 0 is too small"),
         (changed(training__weight_decay=0.1), "training.weight_decay needs training.optimizer"),
         (changed(training__momentum=0.1), "training.momentum needs training.optimizer 'sgd'"),
         (changed(training__objective="sampled"), "'sampled' needs training.label_smoothing 0"),
@@ -149,6 +188,12 @@ def test_what_is_refused(config: Config, message: str) -> None:
         check_options(config)
 
 
+@pytest.mark.parametrize("family", ["transformer", "hybrid"])
+def test_families_have_their_options(family: str) -> None:
+    group = {"heads": 8, "encoder_layers": 6, "feed_forward": 100}
+    check_options(changed(model__family=family, model__transformer=group, model__copy=True))
+
+
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(OptionError, match="model.hidden: 0.*search.beam: 0"):
         check_options(changed(model__hidden=0, search__beam=0))
@@ -163,9 +208,8 @@ def test_copying_waits_for_the_level_that_auto_becomes() -> None:
 def test_every_number_has_a_range() -> None:
     for name, value in flat(changed(model__hidden=8, model__embedding=8)).items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            group, _, option = name.partition(".")
-            with pytest.raises(OptionError, match=name):
-                check_options(changed(**{f"{group}__{option}": type(value)(-1)}))
+            with pytest.raises(OptionError, match=f"{name}: "):
+                check_options(changed(**{name.replace(".", "__"): type(value)(-1)}))
 
 
 @pytest.mark.parametrize(

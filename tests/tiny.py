@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dragoman.config.options import ModelOptions
+from dragoman.config.options import ModelOptions, TransformerOptions
 from dragoman.model.build import build_model
 from dragoman.model.seq2seq import Seq2Seq
 
@@ -17,6 +17,11 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Distinct primes, so that a swapped axis cannot go unseen.
 BATCH, SOURCE, TARGET, EMBEDDING, HIDDEN, VOCABULARY, QUERIES = 5, 7, 11, 13, 34, 23, 3
+
+GROUP = TransformerOptions(encoder_layers=2, decoder_layers=3, heads=2, feed_forward=29)
+"""Sizes of a Transformer; 34 units make heads of 17."""
+TRANSFORMER = {"family": "transformer", "transformer": GROUP}
+HYBRID = {"family": "hybrid", "transformer": GROUP}
 
 
 def shared_data(name: str) -> Path:

@@ -566,6 +566,9 @@ def test_short_names_stand_for_whole_ones() -> None:
         "--out=x",
         "--training.seed=4",
     ]
+    layers = ["--encoder-layers=2", "--model.transformer.encoder-layers=2", "--heads=8"]
+    whole = ["--model.encoder-layers=2", layers[1], "--model.transformer.heads=8"]
+    assert lengthen(Train, layers) == whole  # a group hides what its inner groups have
     with pytest.raises(OptionError, match="--level: several options end so"):
         lengthen(Train, ["--level", "char"])  # source's or target's?
     with pytest.raises(OptionError, match="--no-hidden: there is no such option"):
@@ -577,6 +580,8 @@ def test_options_that_are_given_are_told_from_defaults() -> None:
     asked, given = parse(Train, arguments)
     assert given == {"model": {"bidirectional": False}, "search": {"no_repeat": 2}}
     assert asked.pairs == (Path("p"), Path("-x"))
+    _, given = parse(Train, ["p", "--out", "m", "--family", "hybrid", "--heads", "2", "--cell=rnn"])
+    assert given == {"model": {"family": "hybrid", "transformer": {"heads": 2}, "cell": "rnn"}}
 
 
 HEAVY = ["torch", "accelerate", "matplotlib", "tokenizers", "pyarrow", "sacrebleu", "tyro", "rich"]

@@ -20,6 +20,7 @@ from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError, OptionError
 from dragoman.export.web import RUNTIME, VERSION, export_site, read_runtime
 from sites import PAIRS, SURE, WORDS, in_node, made_site, save_folder
+from tiny import HYBRID, TRANSFORMER
 
 TEXTS = [
     "The cat sat on the mat, near the dog.",
@@ -121,6 +122,8 @@ KINDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"attention": "none", "cell": "rnn", "bidirectional": False}, {}),
     ({"score": "concat", "input_feeding": True}, {"unknown": "drop", "long": "truncate"}),
     ({"copy": True}, {}),
+    ({**TRANSFORMER, "embedding": 32}, {"unknown": "copy"}),
+    ({**HYBRID, "embedding": 32}, {}),
 ]
 
 

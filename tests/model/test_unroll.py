@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from dragoman.data.batches import make_batch
 from dragoman.model.protocols import Cells
 from dragoman.model.seq2seq import Objective, Seq2Seq
-from tiny import BATCH, HIDDEN, TARGET, tiny_model
+from tiny import BATCH, HIDDEN, HYBRID, TARGET, TRANSFORMER, tiny_model
 
 ARRANGEMENTS = [
     ("none", "dot", False),
@@ -25,6 +25,14 @@ ARRANGEMENTS = [
     *[("bahdanau", score, False) for score in ("dot", "scaled_dot", "general", "concat")],
 ]
 EVERY = list(itertools.product(("rnn", "gru", "lstm"), ARRANGEMENTS, (1, 2, 3)))
+FAMILIES = [
+    ("gru", ("luong", "general", False), 2, {**options, "embedding": HIDDEN})
+    for options in (
+        TRANSFORMER,
+        {**TRANSFORMER, "shared_embeddings": True, "tied_output": True},
+        HYBRID,
+    )
+]
 
 
 def build(cell: str, arrangement: tuple[str, str, bool], layers: int, **more: object) -> Seq2Seq:
@@ -91,6 +99,7 @@ def test_unroll_is_the_chain_of_steps(
         {"bridge": "zero"},
         {"residual": True},
         {"residual": True, "layer_norm": True, "directions": "sum"},
+        *(more for _, _, _, more in FAMILIES),
     ],
     ids=str,
 )
@@ -117,7 +126,7 @@ DEEP = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "arrangement", "layers", "more"), [*((*one, {}) for one in EVERY), *DEEP]
+    ("cell", "arrangement", "layers", "more"), [*((*one, {}) for one in EVERY), *DEEP, *FAMILIES]
 )
 def test_gradients_are_those_of_a_naive_per_step_loss(
     cell: str,
@@ -150,7 +159,9 @@ def test_gradients_are_those_of_a_naive_per_step_loss(
         torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-8, msg=name)
 
 
-@pytest.mark.parametrize(("cell", "arrangement", "layers", "more"), [(*EVERY[0], {}), *DEEP])
+@pytest.mark.parametrize(
+    ("cell", "arrangement", "layers", "more"), [(*EVERY[0], {}), *DEEP, *FAMILIES]
+)
 def test_fp32_takes_other_products_to_the_same_gradients(
     cell: str,
     arrangement: tuple[str, str, bool],
@@ -249,17 +260,21 @@ def test_a_decoder_deeper_than_its_encoder_repeats_the_last_layer(
     torch.testing.assert_close(start[:, 4:], start[:, :2])
 
 
-@pytest.mark.parametrize(("cell", "arrangement", "layers"), [one for one in EVERY if one[2] == 2])
+@pytest.mark.parametrize(
+    ("cell", "arrangement", "layers", "more"),
+    [*((*one, {}) for one in EVERY if one[2] == 2), *FAMILIES],
+)
 def test_steps_in_cells_are_those_of_one_hypothesis_a_sentence(
     cell: str,
     arrangement: tuple[str, str, bool],
     layers: int,
+    more: dict[str, object],
     source: Tensor,
     mask: Tensor,
     target: Tensor,
 ) -> None:
     """Any hypotheses of any sentences in any order, some of them more than one of a sentence."""
-    model, slots = build(cell, arrangement, layers), 3
+    model, slots = build(cell, arrangement, layers, **more), 3
     sentences, numbers = torch.tensor([4, 0, 0, 2, 4, 0]), torch.tensor([0, 0, 2, 1, 2, 1])
     cells, token = sentences * slots + numbers, torch.tensor([5, 6, 7, 6, 9, 5])
     with torch.no_grad():
@@ -271,7 +286,8 @@ def test_steps_in_cells_are_those_of_one_hypothesis_a_sentence(
         step = model.decoder.stepper(memory.select(sentences.numpy()))
         each, expected, weights = step(token, chosen)
     torch.testing.assert_close(wide, each, rtol=0, atol=1e-12)
-    torch.testing.assert_close(after.rows, expected.rows, rtol=0, atol=1e-12)
+    for one, other in zip(vars(after).values(), vars(expected).values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
     if weights is not None:
         torch.testing.assert_close(looked, weights, rtol=0, atol=1e-12)
 

@@ -21,6 +21,7 @@ from dragoman.search.batched import BatchedScorer
 from dragoman.search.reading import read_pieces
 from dragoman.search.request import Request
 from dragoman.search.translator import Translator
+from tiny import HYBRID, TRANSFORMER
 
 TEXT = ["le chat noir dort", "un chien blanc", "la maison est grande et vieille , oui .", "dort"]
 
@@ -73,6 +74,9 @@ def lines(count: int) -> list[str]:
         {"input_feeding": True, "score": "dot"},
         {"int8": True},
         {"int8": True, "cell": "lstm", "decoder_layers": 2},
+        {**TRANSFORMER, "embedding": 96},
+        {**TRANSFORMER, "embedding": 96, "int8": True},
+        {**HYBRID, "embedding": 96},
     ],
     ids=str,
 )

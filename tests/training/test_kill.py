@@ -11,10 +11,12 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize(("family", "kills"), [("recurrent", 10), ("transformer", 6)])
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
-def test_runs_that_are_killed_end_as_if_nothing_had_been() -> None:
+def test_runs_that_are_killed_end_as_if_nothing_had_been(family: str, kills: int) -> None:
+    command = ["-m", "benchmarks.kill", "--kills", str(kills), "--seed", "7", "--family", family]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kill", "--kills", "10", "--seed", "7"],
+        [sys.executable, *command],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -22,4 +24,4 @@ def test_runs_that_are_killed_end_as_if_nothing_had_been() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("10 kills,") and "; 0 differences" in done.stdout
+    assert done.stdout.startswith(f"{kills} kills,") and "; 0 differences" in done.stdout

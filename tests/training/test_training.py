@@ -55,8 +55,11 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def options(**training: object) -> Config:
+def options(family: str = "recurrent", **training: object) -> Config:
     small = {"embedding": 24, "hidden": 48, "dropout": 0.1}
+    if family != "recurrent":
+        group = {"encoder_layers": 2, "decoder_layers": 1, "heads": 2}
+        small |= {"family": family, "embedding": 48, "transformer": group}
     given = {
         "steps": 30,
         "batch_tokens": 200,
@@ -101,11 +104,14 @@ def test_a_training_learns_its_task_and_leaves_a_model(pairs: Path, tmp_path: Pa
     assert [r["step"] for r in metrics(tmp_path / "m", "train")] == list(range(5, 401, 5))
 
 
-@pytest.mark.parametrize("stop", [7, 10, 23])
+@pytest.mark.parametrize(
+    ("stop", "family"),
+    [(7, "recurrent"), (10, "recurrent"), (23, "recurrent"), (7, "transformer"), (23, "hybrid")],
+)
 def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
-    pairs: Path, tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+    pairs: Path, tmp_path: Path, stop: int, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = options(save_every=1)
+    config = options(family, save_every=1)
     run(pairs, tmp_path / "whole", config)
 
     real = loop.train_step

@@ -22,7 +22,7 @@ Command = TypeVar("Command")
 AllOptions = Annotated[Config, tyro.conf.arg(name="")]
 """Every option of a training, each under its group's name."""
 Given = dict[str, dict[str, Any]]
-"""Options that stand on the command line: group, name, value."""
+"""Options that stand on the command line: group, name, value. A group may hold groups."""
 
 
 def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Given]:
@@ -56,11 +56,13 @@ def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Gi
     check_outputs(asked)
     given: Given = {}
     for argument in takewhile(lambda one: one != "--", whole):
-        if dotted := re.match(r"--(\w+)\.([\w-]+)", argument):
-            group, name = dotted[1], dotted[2].replace("-", "_")
-            options = getattr(getattr(asked, "options", asked), group)
+        if dotted := re.match(r"--([\w.]+)\.([\w-]+)", argument):
+            options, place, name = getattr(asked, "options", asked), given, dotted[2]
+            for group in dotted[1].split("."):
+                options, place = getattr(options, group), place.setdefault(group, {})
+            name = name.replace("-", "_")
             name = name if hasattr(options, name) else name.removeprefix("no_")
-            given.setdefault(group, {})[name] = getattr(options, name)
+            place[name] = getattr(options, name)
     return asked, given
 
 
@@ -108,7 +110,7 @@ def _spellings(command: type) -> dict[str, list[str]]:
 
     ``hidden`` stands for ``model.hidden``, ``level`` for ``source.level`` or ``target.level``,
     ``no-reverse`` for ``data.no-reverse``. An option of the verb itself hides options of groups
-    that end so.
+    that end so, and an option of a group those of its inner groups.
     """
     values: dict[str, Any] = {}
     for item in fields(command):
@@ -121,6 +123,7 @@ def _spellings(command: type) -> dict[str, list[str]]:
         for no in ("", "no-") if isinstance(value, bool) else ("",):
             name = f"{group}{dot}{no}{last}"
             found.setdefault(name, []).append(name)
-            if dot and last.replace("-", "_") not in values:
+            outer = f"{group.rpartition('.')[0]}.{no}{last}"  # of the group around this one
+            if dot and last.replace("-", "_") not in values and outer not in found:
                 found.setdefault(no + last, []).append(name)
     return found

@@ -141,9 +141,28 @@ class SideOptions:
 
 
 @dataclass(frozen=True)
+class TransformerOptions:
+    """The layers of a Transformer, for the families transformer and hybrid."""
+
+    encoder_layers: Annotated[int, Range(1, below=65)] = 4
+    """Number of encoder layers."""
+    decoder_layers: Annotated[int, Range(1, below=65)] = 2
+    """Number of decoder layers (transformer)."""
+    heads: Annotated[int, Range(1, below=2**16)] = 4
+    """Number of attention heads, between which model.hidden is divided."""
+    feed_forward: Annotated[int, Range(0, below=2**18)] = 0
+    """Width of the feed-forward part of a layer; 0: four times model.hidden."""
+
+
+@dataclass(frozen=True)
 class ModelOptions:
     """The encoder-decoder network."""
 
+    family: Literal["recurrent", "transformer", "hybrid"] = "recurrent"
+    """recurrent: an RNN reads the source and another writes the target;
+    transformer: self-attention does both; hybrid: a Transformer reads and
+    an RNN writes (Chen 2018). The options of the group transformer are of
+    the last two."""
     cell: Literal["gru", "lstm", "rnn"] = "gru"
     """The recurrent cell: GRU, LSTM, or a plain tanh RNN."""
     embedding: Annotated[int | Auto, Range(1, below=2**16)] = "auto"
@@ -190,6 +209,16 @@ class ModelOptions:
     dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
     """Share of values dropped on embeddings, between layers and before the
     output (0 to 1)."""
+    transformer: TransformerOptions = field(default_factory=TransformerOptions)
+
+    def __str__(self) -> str:
+        """Family and sizes in a few words."""
+        group = self.transformer
+        read = f"{group.encoder_layers} Transformer layers of {group.heads} heads"
+        if self.family == "transformer":
+            return f"{read} {self.embedding}, {group.decoder_layers} that write"
+        written = f"{self.cell} {self.embedding} x {self.hidden}, attention {self.attention}"
+        return f"{read}, {written}" if self.family == "hybrid" else written
 
 
 @dataclass(frozen=True)
@@ -233,8 +262,9 @@ class TrainingOptions:
     """How the learning rate falls. plateau: halved when validation stops
     improving. auto: cosine if steps, epochs or budget end the run, else
     plateau."""
-    warmup: Count = 100
-    """Number of steps over which the learning rate rises from zero."""
+    warmup: Annotated[int | Auto, Range(0)] = "auto"
+    """Number of steps over which the learning rate rises from zero (auto:
+    100; 400 for transformer and hybrid)."""
     decay: Amount = 0.99
     """Schedule step: the factor of each cut of the learning rate."""
     decay_every: PositiveCount = 100

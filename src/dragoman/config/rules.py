@@ -5,9 +5,19 @@ from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
-from dragoman.config.options import Config
+from dragoman.config.options import Config, ModelOptions
 from dragoman.config.values import Range, seconds
 from dragoman.errors import OptionError
+
+_OF_RNN_ENCODERS = ["encoder_layers", "bidirectional", "directions", "reverse_source"]
+_OF_RNN_DECODERS = ["cell", "decoder_layers", "residual", "layer_norm", "bridge"]
+_OF_RNN_DECODERS += ["attention", "score", "input_feeding"]
+_FOREIGN = {
+    "recurrent": ["transformer"],
+    "hybrid": _OF_RNN_ENCODERS,
+    "transformer": _OF_RNN_ENCODERS + _OF_RNN_DECODERS,
+}
+"""The options of the model that a family does not have."""
 
 
 def check_options(config: Config) -> None:
@@ -16,7 +26,7 @@ def check_options(config: Config) -> None:
     Raises:
         OptionError: some are wrong; one message names every wrong option and what it may be.
     """
-    rules = (value_faults, _model_faults, _run_faults, _search_faults)
+    rules = (value_faults, _model_faults, _family_faults, _run_faults, _search_faults)
     if wrong := [fault for find in rules for fault in find(config)]:
         raise OptionError("; ".join(wrong))
 
@@ -35,7 +45,8 @@ def value_faults(options: Any, prefix: str = "") -> Iterator[str]:
         ranges = [r for r in getattr(hints[key], "__metadata__", ()) if isinstance(r, Range)]
         for one in value if isinstance(value, tuple) else (value,):
             if is_dataclass(one):
-                yield from value_faults(one, "" if isinstance(one, Config) else f"{key}.")
+                inner = "" if isinstance(one, Config) else f"{name.removeprefix('--')}."
+                yield from value_faults(one, inner)
             elif isinstance(one, str) and any("\ud800" <= c <= "\udfff" for c in one):
                 yield f"{name}: it is not UTF-8"  # Python's sign of it: lone surrogates
             elif isinstance(one, (int, float)):
@@ -66,6 +77,22 @@ def _model_faults(config: Config) -> Iterator[str]:
         yield "model.shared_embeddings cannot have features: the target has no tags"
     if model.shared_embeddings and config.source != config.target:
         yield "model.shared_embeddings needs the same options for [source] and [target]"
+
+
+def _family_faults(config: Config) -> Iterator[str]:
+    """Yield a message for each option of another family, and for sizes that no Transformer has."""
+    model, heads, usual = config.model, config.model.transformer.heads, ModelOptions()
+    for key in _FOREIGN[model.family]:
+        if getattr(model, key) != getattr(usual, key):
+            own = f", model.transformer.{key} is" if hasattr(usual.transformer, key) else ""
+            yield f"model.{key} is no option of model.family {model.family!r}{own}"
+    if model.family == "recurrent":
+        return
+    width, *others = {one for one in (model.embedding, model.hidden) if one != "auto"} or {64}
+    if others:
+        yield f"model.family {model.family!r} needs equal model.embedding and model.hidden"
+    elif width % heads or width % 2:
+        yield f"model.transformer.heads: {heads} heads do not divide an even model.hidden {width}"
 
 
 def _run_faults(config: Config) -> Iterator[str]:

@@ -184,13 +184,12 @@ def _steps(example: Example) -> Iterator[RenderableType]:
         yield Text.assemble(f"{number:2d} ", _word(step.reads), " → ", output, probability)
         name, bar = Column(max_width=24, no_wrap=True), Column(max_width=_BAR, no_wrap=True)
         bars = Table.grid(name, bar, padding=(0, 1))
-        if step.weights is not None and step.energies is not None:
-            columns = zip(example.source, step.weights, step.energies, strict=True)
-            for token, weight, energy in columns:
+        if step.weights is not None:
+            for at, (token, weight) in enumerate(zip(example.source, step.weights, strict=True)):
                 if weight >= _LEAST:
                     block = Text("█" * round(float(weight) * _BAR), "cyan")
-                    facts = f"{weight:.3f}", Text(f"energy {energy:.3f}", "dim")
-                    bars.add_row(_word(token), block, *facts)
+                    energy = "" if step.energies is None else f"energy {step.energies[at]:.3f}"
+                    bars.add_row(_word(token), block, f"{weight:.3f}", Text(energy, "dim"))
             rest = step.weights[step.weights < _LEAST].sum()
             bars.add_row(Text("others", "dim"), "", f"{rest:.3f}")
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)

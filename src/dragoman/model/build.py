@@ -5,11 +5,18 @@ from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.embedding import Embedding
 from dragoman.model.output import Output
+from dragoman.model.protocols import Decoder, Encoder
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
 from dragoman.model.recurrent.encoder import Bridge, RecurrentEncoder
 from dragoman.model.recurrent.layer import Layer
 from dragoman.model.seq2seq import Seq2Seq
+from dragoman.model.transformer.decoder import TransformerDecoder
+from dragoman.model.transformer.encoder import TransformerEncoder
+from dragoman.model.transformer.layer import Layer as TransformerLayer
+from dragoman.model.transformer.layer import MultiHeadAttention
+
+Parts = tuple[Encoder, Bridge, Decoder]
 
 
 def build_model(
@@ -31,6 +38,17 @@ def build_model(
     if not options.shared_embeddings:
         target = Embedding(target_vocabulary, embedding, dropout, beyond=options.copy)
 
+    build = _transformer if options.family == "transformer" else _recurrent
+    encoder, bridge, decoder = build(options, source, target)
+    output = Output(hidden, target_vocabulary, target.weight if options.tied_output else None)
+    copying = Copying(hidden, target_vocabulary) if options.copy else None
+    return Seq2Seq(encoder, bridge, decoder, output, copying)
+
+
+def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> Parts:
+    """A recurrent decoder; its encoder is recurrent, or a Transformer of the family hybrid."""
+    embedding, hidden, dropout = int(options.embedding), int(options.hidden), float(options.dropout)
+
     def layers(count: int, inputs: int, width: int, directions: int = 1) -> list[Layer]:
         """Recurrent layers; the first one reads embeddings, which have their own dropout."""
         first = Layer(options.cell, inputs, width, directions)
@@ -39,11 +57,16 @@ def build_model(
 
     attends, before = options.attention != "none", options.attention == "bahdanau"
     attention = Attention(options.score, hidden, hidden) if attends else None
-    directions = 2 if options.bidirectional else 1
-    summed = options.bidirectional and options.directions == "sum"
-    width = hidden if summed else hidden // directions
-    below = layers(options.encoder_layers, embedding, width, directions)
-    encoder = RecurrentEncoder(source, below, summed=summed, reverse=options.reverse_source)
+    rows = STATE_ROWS[options.cell], options.encoder_layers, options.decoder_layers
+    if options.family == "hybrid":
+        encoder: Encoder = TransformerEncoder(source, *_layers(options, reads=False))
+        rows = 1, 1, rows[0] * options.decoder_layers
+    else:
+        directions = 2 if options.bidirectional else 1
+        summed = options.bidirectional and options.directions == "sum"
+        width = hidden if summed else hidden // directions
+        below = layers(options.encoder_layers, embedding, width, directions)
+        encoder = RecurrentEncoder(source, below, summed=summed, reverse=options.reverse_source)
     fed = hidden if before or options.input_feeding else 0  # what attention feeds back
     decoder = RecurrentDecoder(
         target,
@@ -53,8 +76,22 @@ def build_model(
         input_feeding=options.input_feeding,
         dropout=dropout,
     )
-    counts = options.encoder_layers, options.decoder_layers
-    bridge = Bridge(options.bridge, hidden, STATE_ROWS[options.cell], *counts)
-    output = Output(hidden, target_vocabulary, target.weight if options.tied_output else None)
-    copying = Copying(hidden, target_vocabulary) if options.copy else None
-    return Seq2Seq(encoder, bridge, decoder, output, copying)
+    return encoder, Bridge(options.bridge, hidden, *rows), decoder
+
+
+def _transformer(options: ModelOptions, source: Embedding, target: Embedding) -> Parts:
+    """A Transformer on both sides; the decoder's first state holds nothing of the source."""
+    encoder = TransformerEncoder(source, *_layers(options, reads=False))
+    decoder = TransformerDecoder(target, *_layers(options, reads=True))
+    return encoder, Bridge("copy", int(options.hidden), 1, 1, 1), decoder
+
+
+def _layers(
+    options: ModelOptions, *, reads: bool
+) -> tuple[list[TransformerLayer], MultiHeadAttention]:
+    """The layers of one side of a Transformer, and their attention."""
+    group, width, dropout = options.transformer, int(options.hidden), float(options.dropout)
+    count = group.decoder_layers if reads else group.encoder_layers
+    sizes = width, group.feed_forward or 4 * width, dropout
+    layers = [TransformerLayer(*sizes, reads=reads) for _ in range(count)]
+    return layers, MultiHeadAttention(group.heads, dropout)

@@ -54,7 +54,8 @@ class Memory(Rows):
     states: Tensor
     """Encoder states, [B, S, M]."""
     keys: Tensor
-    """What attention compares its queries with, [B, S, H]; the states themselves without it."""
+    """What attention compares its queries with, [B, S, H]; the states themselves without it. For a
+    Transformer the keys and values of all its layers, [B, S, 2LH]."""
     mask: Tensor
     """False on padding, [B, S]."""
     copies: Tensor

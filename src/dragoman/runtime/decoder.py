@@ -5,9 +5,8 @@ N hypotheses   B sentences   Q slots   S source positions   H hidden
 
 from collections.abc import Sequence
 
-from dragoman.runtime.encoder import state_names
 from dragoman.runtime.graph import Graph, Matrix, Read, Value, ints
-from dragoman.runtime.recurrence import STATE_ROWS, Layer, step
+from dragoman.runtime.recurrence import STATE_ROWS, Layer, state_names, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
 
 
@@ -58,11 +57,8 @@ def _attention(g: Graph, queries: Value) -> Sequence[Value]:
     """Contexts [N, H] and weights [N, S] of queries [N, H], computed over all B x Q cells."""
     hidden, concat = g.hidden, g.options.score == "concat"
     if concat:
-        bias = g.weight("decoder.attention.query.bias", hidden)
-        matrix = Matrix("decoder.attention.query.weight", (hidden, hidden))
-        queries = g.product(g.read(queries), matrix, bias)
-    shape = g("Concat", g("Shape", "states", end=1), ints(-1, hidden), axis=0)
-    grid = g("Reshape", g("Gather", queries, "taken"), shape)  # [B, Q, H]
+        queries = g.linear("decoder.attention.query", queries, hidden, hidden)
+    grid = in_cells(g, queries)
     if concat:
         v = g("Transpose", g.weight("decoder.attention.energy.weight", 1, hidden), perm=[1, 0])
         sums = g("Add", g("Unsqueeze", grid, ints(2)), g("Unsqueeze", "keys", ints(1)))
@@ -70,8 +66,16 @@ def _attention(g: Graph, queries: Value) -> Sequence[Value]:
     else:
         energies = g("MatMul", grid, "keys")
     weights = g("Softmax", g("Add", energies, "padding"), axis=-1)
-    found = []
-    for value in (g("MatMul", weights, "states"), weights):
-        flat = g("Concat", ints(-1), g("Shape", value, start=2), axis=0)
-        found.append(g("Gather", g("Reshape", value, flat), "cells"))
-    return found
+    return [of_cells(g, value) for value in (g("MatMul", weights, "states"), weights)]
+
+
+def in_cells(g: Graph, queries: Value) -> Value:
+    """Put queries [N, H] into the slots of their sentences: [B, Q, H]."""
+    shape = g("Concat", g("Shape", "states", end=1), ints(-1, g.hidden), axis=0)
+    return g("Reshape", g("Gather", queries, "taken"), shape)
+
+
+def of_cells(g: Graph, value: Value) -> Value:
+    """Take the hypotheses from the slots of all sentences: [B, Q, X] -> [N, X]."""
+    flat = g("Concat", ints(-1), g("Shape", value, start=2), axis=0)
+    return g("Gather", g("Reshape", value, flat), "cells")

@@ -8,18 +8,23 @@ import math
 import numpy as np
 
 from dragoman.config.options import ModelOptions
+from dragoman.runtime import transformer
 from dragoman.runtime.graph import INT32, INT64, File, Graph, Matrix, Value, ints
 from dragoman.runtime.onnx_file import Kind
-from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan
+from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan, state_names
 from dragoman.runtime.weights import SOURCE_TABLE, Weights
 
 _INPUTS = {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}
 
 
-def state_names(options: ModelOptions) -> list[str]:
-    """The rows of the decoder's state: those of every layer, and with input feeding features."""
-    rows = STATE_ROWS[options.cell] * options.decoder_layers + options.input_feeding
-    return [f"state.{row}" for row in range(rows)]
+def kinds(options: ModelOptions, rows: str) -> dict[str, Kind]:
+    """What the decoder reads of its state, with an axis ``rows``, and of the encoder."""
+    if options.family == "transformer":
+        return transformer.kinds(options, rows)
+    hidden = int(options.hidden)
+    found = dict.fromkeys(state_names(options), Kind("float32", [rows, hidden]))
+    states, keys = Kind("float32", ["B", "S", hidden]), Kind("float32", ["B", "I", "J"])
+    return {**found, "states": states, "keys": keys}
 
 
 def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> File:
@@ -33,9 +38,28 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
     Returns:
         An ONNX file. Its inputs ``ids`` [B, S] and ``mask`` [B, S], false on padding. Its outputs:
         encoder states ``states`` [B, S, H], the ``keys`` that queries are compared with,
-        [B, H, S] ([B, S, H] for the score concat), and the decoder's first state.
+        [B, H, S] ([B, S, H] for the score concat), and the decoder's first state. Those of a
+        Transformer are in :func:`dragoman.runtime.transformer.kinds`.
     """
     g = Graph(options, weights, vocabulary)
+    if options.family == "recurrent":
+        states, finals = _encoded(g)
+    else:
+        states, summary = transformer.encoded(g)
+        finals = [summary] * STATE_ROWS[options.cell]
+    if options.family == "transformer":
+        transformer.remembered(g, states)
+    else:
+        g.name(states, "states")
+        g.name(_keys(g, states), "keys")
+        for state, name in zip(_bridged(g, finals), state_names(options), strict=True):
+            g.name(state, name)
+    return g.written(_INPUTS, kinds(options, "B"))
+
+
+def _encoded(g: Graph) -> tuple[Value, list[Value]]:
+    """The recurrent encoder: states [B, S, H], and the final state's rows [B, H]."""
+    options = g.options
     lengths = g("ReduceSum", g("Cast", "mask", to=INT64), ints(1), keepdims=0)
 
     def reversed_(x: Value) -> Value:
@@ -53,15 +77,7 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
         y, *last = scan(g, layer, layer.entered(g, x) if number else x, real)
         x = g("Add", x, y) if number and options.residual else y
         finals += last
-    states = reversed_(g("Transpose", x, perm=[1, 0, 2]))  # [B, S, H]
-    g.name(states, "states")
-    g.name(_keys(g, states), "keys")
-    for state, name in zip(_bridged(g, finals), state_names(options), strict=True):
-        g.name(state, name)
-    outputs = dict.fromkeys(state_names(options), Kind("float32", ["B", g.hidden]))
-    outputs["states"] = Kind("float32", ["B", "S", g.hidden])
-    outputs["keys"] = Kind("float32", ["B", "I", "J"])
-    return g.written(_INPUTS, outputs)
+    return reversed_(g("Transpose", x, perm=[1, 0, 2])), finals
 
 
 def _layers(options: ModelOptions) -> list[Layer]:
@@ -88,13 +104,12 @@ def _keys(g: Graph, states: Value) -> Value:
 def _bridged(g: Graph, finals: list[Value]) -> list[Value]:
     """The decoder's first state: K rows [B, H] from the encoder's final ones, layer by layer."""
     options, rows = g.options, STATE_ROWS[g.options.cell]
-    more = options.decoder_layers - options.encoder_layers
+    more = options.decoder_layers - len(finals) // rows
     found = finals[-min(more, 0) * rows :] + finals[-rows:] * more  # the last layer is repeated
     zero = g("Mul", finals[0], np.float32(0))
     if options.bridge == "zero":
         found = [zero] * len(found)
     elif options.bridge == "linear":
-        matrix = Matrix("bridge.linear.weight", (g.hidden, g.hidden))
-        bias = g.weight("bridge.linear.bias", g.hidden)
-        found = [g("Tanh", g.product(g.read(state), matrix, bias)) for state in found]
+        sizes = g.hidden, g.hidden
+        found = [g("Tanh", g.linear("bridge.linear", state, *sizes)) for state in found]
     return [*found, *[zero] * options.input_feeding]

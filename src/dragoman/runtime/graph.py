@@ -162,6 +162,16 @@ class Graph:
         steps = self("Reshape", self.weight(name + SCALE, *shape[:-1]), ints(-1))
         return self.scaled_product(x, self("Transpose", part, perm=[1, 0]), steps, bias)
 
+    def linear(self, name: str, x: Value, inputs: int, outputs: int) -> Value:
+        """The linear layer ``name``: [N, I] -> [N, O]."""
+        bias = self.weight(f"{name}.bias", outputs)
+        return self.product(self.read(x), Matrix(f"{name}.weight", (outputs, inputs)), bias)
+
+    def norm(self, name: str, x: Value, width: int) -> Value:
+        """The layer normalisation ``name`` of [..., I]."""
+        scale, shift = (self.weight(f"{name}.{which}", width) for which in ("weight", "bias"))
+        return self("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
+
     def scaled_product(
         self, x: Read, matrix: Value, steps: Value, bias: Value | None = None
     ) -> Value:

@@ -15,7 +15,7 @@ import numpy as np
 from dragoman.config.options import ModelOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, PAD, UNK
-from dragoman.runtime.encoder import state_names
+from dragoman.runtime.encoder import kinds
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Array
 from dragoman.runtime.words import filled
@@ -39,7 +39,7 @@ class Arrays:
         return type(self)({name: one.take(rows, 0) for name, one in self.named.items()})
 
     def join(self, more: Self) -> Self:
-        """These entries, then those of ``more``; PAD fills up candidates."""
+        """These entries, then those of ``more``; zeros fill up what is smaller (PAD is 0)."""
         pairs = ((name, one, more.named[name]) for name, one in self.named.items())
         return type(self)({name: _joined(one, other) for name, one, other in pairs})
 
@@ -60,13 +60,10 @@ def _concurrency() -> int:
 
 
 def _joined(one: Array, other: Array) -> Array:
-    width = max(one.shape[1], other.shape[1])
-    same = [part if part.shape[1] == width else _widened(part, width) for part in (one, other)]
-    return np.concatenate(same)
-
-
-def _widened(part: Array, width: int) -> Array:
-    return np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=PAD)
+    sizes = np.maximum(one.shape, other.shape)[1:]
+    more = ([(0, 0), *((0, n) for n in sizes - part.shape[1:])] for part in (one, other))
+    parts = zip((one, other), more, strict=True)
+    return np.concatenate([np.pad(part, pads) if np.any(pads) else part for part, pads in parts])
 
 
 class OnnxNetwork:
@@ -96,7 +93,7 @@ class OnnxNetwork:
         self.encoder, self.decoder = sessions
         self.concurrency = _concurrency()
         self.output = output
-        self._state = state_names(options)
+        self._state = [name for name in kinds(options, "N") if name.startswith("state.")]
         self._inputs = {one.name for one in self.decoder.get_inputs()}
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:

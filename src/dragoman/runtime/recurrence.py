@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dragoman.config.options import ModelOptions
 from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
 from dragoman.runtime.weights import SCALE
 
@@ -17,6 +18,12 @@ STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
 """Vectors of H in the state of each cell: h, and for an LSTM the cell c."""
 _ORDER = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
 """Our gates in ONNX's order: update, reset, new; input, output, forget, new."""
+
+
+def state_names(options: ModelOptions) -> list[str]:
+    """The rows of the decoder's state: those of every layer, and with input feeding features."""
+    rows = STATE_ROWS[options.cell] * options.decoder_layers + options.input_feeding
+    return [f"state.{row}" for row in range(rows)]
 
 
 class Layer(NamedTuple):
@@ -45,11 +52,7 @@ class Layer(NamedTuple):
 
     def entered(self, g: Graph, x: Value) -> Value:
         """What a layer that is not the first reads of its input [..., I]."""
-        if not g.options.layer_norm:
-            return x
-        names = (f"{self.prefix}.norm.{which}" for which in ("weight", "bias"))
-        scale, shift = (g.weight(name, self.inputs) for name in names)
-        return g("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
+        return g.norm(f"{self.prefix}.norm", x, self.inputs) if g.options.layer_norm else x
 
 
 def step(g: Graph, layer: Layer, projected: Value, state: Sequence[Value]) -> list[Value]:

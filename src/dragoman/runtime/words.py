@@ -12,8 +12,8 @@ import numpy as np
 
 from dragoman.config.options import ModelOptions
 from dragoman.data.tokenizer import PAD
-from dragoman.runtime.decoder import decoder_step
-from dragoman.runtime.encoder import state_names
+from dragoman.runtime import decoder, transformer
+from dragoman.runtime.encoder import kinds
 from dragoman.runtime.graph import BOOL, INT32, File, Graph, Value, ints
 from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
@@ -61,7 +61,8 @@ def decoder_graph(
         the new state, ``next.K``.
     """
     g = Graph(options, weights, vocabulary)
-    features, looked, news = decoder_step(g)
+    family = transformer if options.family == "transformer" else decoder
+    features, looked, news = family.decoder_step(g)
     log_probs = g("LogSoftmax", _logits(g, features, shortlist), axis=-1)
     if options.copy and looked is not None:
         log_probs = _with_copies(g, (log_probs, features, looked), shortlist)
@@ -70,14 +71,12 @@ def decoder_graph(
         g.name(value, name)
     if looked is not None:
         g.name(looked, "weights")
-    state = Kind("float32", ["N", g.hidden])
-    inputs = _INPUTS | dict.fromkeys(state_names(options), state)
-    inputs["states"] = Kind("float32", ["B", "S", g.hidden])
+    inputs = _INPUTS | kinds(options, "N")
     inputs["output"] = Kind("int8" if weights.int8 else "float32", ["X", "Y"])
     outputs = dict(_OUTPUTS)
     for row, value in enumerate(news):
         g.name(value, f"next.{row}")
-        outputs[f"next.{row}"] = state
+        outputs[f"next.{row}"] = inputs[f"state.{row}"]
     return g.written(inputs, outputs)
 
 

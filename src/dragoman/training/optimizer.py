@@ -93,6 +93,7 @@ def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int
             nearest; 0 for a run without an end.
         cuts: times that validation has stopped improving (``plateau``).
     """
+    assert options.warmup != "auto" and options.learning_rate != "auto", "resolve options first"
     warm = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
     if options.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, without restarts
         shape = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
@@ -106,7 +107,6 @@ def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int
         shape = 0.5**cuts
     else:
         shape = 1.0
-    assert options.learning_rate != "auto", "resolve options first"
     return options.learning_rate * warm * shape
 
 

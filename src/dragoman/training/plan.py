@@ -37,10 +37,12 @@ def resolve(config: Config, train: Corpus) -> Config:
     if tokens < 20_000 and not is_small:
         width = 64
     embedding, hidden, dropout = model.embedding, model.hidden, model.dropout
+    recurrent = model.family == "recurrent"
+    equal = model.tied_output or not recurrent  # embedding and hidden
     if hidden == "auto":
-        hidden = embedding if model.tied_output and embedding != "auto" else 2 * width
+        hidden = embedding if equal and embedding != "auto" else width * (1 + recurrent)
     if embedding == "auto":
-        embedding = hidden if model.tied_output else width
+        embedding = hidden if equal else width
     if dropout == "auto":  # little for words and characters, where subwords need more
         subwords = 0.3 if tokens < 1_000_000 else 0.2
         dropout = 0.1 if config.target.level in ("word", "char") else subwords
@@ -54,7 +56,8 @@ def resolve(config: Config, train: Corpus) -> Config:
         every = max(100, min(1000, math.ceil(tokens / batch) // 2))  # half an epoch, about
     choices: dict[str, Any] = {
         "batch_tokens": batch,
-        "learning_rate": 2e-3 if hidden <= 512 else 1e-3,
+        "learning_rate": 2e-3 if hidden <= 512 and recurrent else 1e-3,
+        "warmup": 100 if recurrent else 400,
         "validate_every": every,
         "schedule": "cosine" if _has_end(training) else "plateau",
         "save_every": every,

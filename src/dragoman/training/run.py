@@ -146,6 +146,5 @@ def _summary(prepared: Prepared) -> str:
         f"{len(prepared.train):,} pairs to learn from, {len(prepared.validation):,} "
         f"{'held out' if prepared.held_out else 'of them for scores'}; vocabularies of "
         f"{len(prepared.source):,} ({config.source.level}) and {len(prepared.target):,} "
-        f"({config.target.level}); {model.cell} {model.embedding} x {model.hidden}, attention "
-        f"{model.attention}; {config.training.precision}"
+        f"({config.target.level}); {model}; {config.training.precision}"
     )

@@ -24,7 +24,7 @@ export class Network {
   }
 
   // Encode a source: its ids, and for a model that copies each as an id of the target's words, S - 1
-  // of both. Gives what every step reads, and the first state: rows of numbers, K of [1 x H].
+  // of both. Gives what every step reads, and the first state: tensors [1, ...].
   async encode(ids, copies) {
     const width = ids.length + 1;
     const mask = new this.Tensor("bool", new Uint8Array(width).fill(1), [1, width]);
@@ -38,12 +38,12 @@ export class Network {
       memory.last = this.whole([memory.words - 1]);
       memory.width = this.whole([Math.ceil(memory.words / BLOCK) * BLOCK]);
     }
-    return {memory, state: this.states.map(name => found[name].data)};
+    return {memory, state: this.states.map(name => found[name])};
   }
 
   // Score what follows the last tokens [N].
   //
-  // state: of the hypotheses, K of [N x H]; top: score only so many best words, 0: all; never:
+  // state: of the hypotheses, tensors [N, ...]; top: score only so many best words, 0: all; never:
   // words that cannot follow, at least one. Gives logProbs and tokens of each hypothesis (tokens is null when all
   // words are scored), its attention weights, and the new state.
   async step(tokens, state, memory, top, never) {
@@ -52,9 +52,7 @@ export class Network {
     const given = {...memory, token: this.whole(known), cells, taken: cells};
     Object.assign(given, {top: this.whole([top || 1]), never: this.whole(never)});
     given.sentences = this.whole(tokens.map(() => 0));
-    this.states.forEach((name, k) => {
-      given[name] = new this.Tensor("float32", state[k], [rows, state[k].length / rows]);
-    });
+    this.states.forEach((name, k) => { given[name] = state[k]; });
     const read = this.decoder.inputNames.map(name => [name, given[name]]);
     const unread = top ? ["log_probs"] : ["best", "tokens"];
     const names = this.decoder.outputNames.filter(name => !unread.includes(name));
@@ -65,16 +63,16 @@ export class Network {
       logProbs: each(n => top ? row(found.best.data, n) : row(found.log_probs.data, n).subarray(0, memory.words)),
       tokens: top ? each(n => Array.from(row(found.tokens.data, n), Number)) : null,
       weights: this.attends ? each(n => row(found.weights.data, n)) : null,
-      state: this.states.map((_, k) => found[`next.${k}`].data),
+      state: this.states.map((_, k) => found[`next.${k}`]),
     };
   }
 }
 
-// The rows of a state [N x H] that hypotheses continue.
-export function select(state, parents, rows) {
-  return state.map(values => {
-    const width = values.length / rows, chosen = new Float32Array(parents.length * width);
-    parents.forEach((parent, n) => chosen.set(values.subarray(parent * width, (parent + 1) * width), n * width));
-    return chosen;
+// The rows of a state that hypotheses continue.
+export function select(state, parents) {
+  return state.map(({constructor: Tensor, type, data, dims}) => {
+    const width = data.length / dims[0], chosen = new data.constructor(parents.length * width);
+    parents.forEach((parent, n) => chosen.set(data.subarray(parent * width, (parent + 1) * width), n * width));
+    return new Tensor(type, chosen, [parents.length, ...dims.slice(1)]);
   });
 }

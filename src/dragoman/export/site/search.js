@@ -101,7 +101,7 @@ export async function search(network, {ids, copies}, options, pause = () => {}) 
     // The best that can come of an open hypothesis is its log-probability at the greatest length.
     const bound = Math.max(...next.map(({logProb}) => normalized(logProb, longest + 1, options)));
     const done = ended.length >= wanted && bound <= ended[wanted - 1].score;
-    state = select(scores.state, parents, open.length);
+    state = select(scores.state, parents);
     open = done ? [] : next;
   }
   return ended.length ? ended : [NONE_FOUND];
