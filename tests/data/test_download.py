@@ -243,8 +243,8 @@ def test_a_name_on_the_hub_leads_into_no_other_folder(site: Site, tmp_path: Path
             "/anki/deu-eng.zip: the server answers 404: Not Found (is the name right?",
         ),
         ("hf:no/set", "/api/datasets/no/set?blobs=true: the server answers 404: Not Found"),
-        ("opus:Odd/a-b", "&version=latest: the answer has nothing of that name"),
-        ("hf:odd/set", "odd/set?blobs=true: the answer has nothing of that name"),
+        ("opus:Odd/a-b", "opus:Odd/a-b: the answer has nothing of that name"),
+        ("hf:odd/set", "hf:odd/set: the answer has nothing of that name"),
     ],
 )
 def test_names_that_are_wrong(
@@ -362,7 +362,7 @@ def test_redirects_in_circles_and_elsewhere(site: Site, tmp_path: Path) -> None:
 
 def test_a_server_with_a_fault_or_none_at_all(site: Site, tmp_path: Path) -> None:
     with pytest.raises(DragomanError, match="the server answers 500: .*try again later") as caught:
-        fetch_json(f"{site.url}/fault", str)
+        fetch_json(f"{site.url}/fault")
     assert caught.value.exit_code == 1
     with pytest.raises(DragomanError, match="cannot be reached: .*is there a network") as caught:
         fetch("http://127.0.0.1:9/f", tmp_path / "f", quiet)

@@ -100,7 +100,7 @@ def test_tags_in_columns() -> None:
         ("go\tV\ten\tfr", "has 3 columns of features, 2 expected"),
         ("go\tV;PTS\ten", "the tag 'PTS' of .* is not one that training saw .did you mean 'PST'"),
         ("go\tV\tPST", "the tag 'PST' of .* did you mean|choices: en"),  # of the other column
-        ("go\t ;\ten", "column 1 of the features of .* is empty"),
+        ("go\t ;\ten", "column 1 of .* is empty"),
     ],
 )
 def test_columns_that_the_model_does_not_know(source: str, message: str) -> None:

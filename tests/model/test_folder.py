@@ -123,14 +123,6 @@ def test_tensors_that_do_not_fit(tmp_path: Path, change, message: str) -> None: 
         load_folder(tmp_path)
 
 
-def test_another_format(tmp_path: Path) -> None:
-    make(tmp_path)
-    path = tmp_path / "model.safetensors"
-    save_file(load_file(path), path, metadata={"format": "99"})
-    with pytest.raises(FolderError, match="has format '99', this version reads '1'"):
-        load_folder(tmp_path)
-
-
 def test_a_newer_format_is_named_before_its_options(tmp_path: Path) -> None:
     make(tmp_path)
     path = tmp_path / "config.toml"

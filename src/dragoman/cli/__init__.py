@@ -36,9 +36,6 @@ VERBS = {
     "data": "list the corpora, write a sample, or download one that others publish",
 }
 
-GONE = {"compare": "runs", "watch": "runs", "average": "train"}
-"""Verbs that there were once, and what does their work now."""
-
 _ABOUT = """Dragoman trains small sequence-to-sequence models from a file of text pairs.
 
 usage: dragoman VERB ...      dragoman VERB --help explains every option
@@ -94,7 +91,7 @@ def _run(verb: str, arguments: list[str]) -> int:
         print(f"dragoman {__version__}")
         return 0
     if verb not in VERBS:
-        raise UsageError("there is no such verb", cure=did_you_mean(GONE.get(verb, verb), VERBS))
+        raise UsageError("there is no such verb", cure=did_you_mean(verb, VERBS))
     if threading.current_thread() is threading.main_thread():
         # `kill` ends a command as Ctrl-C does, so that files half-written are removed.
         signal.signal(signal.SIGTERM, _stop)

@@ -37,7 +37,7 @@ def main(asked: Check, given: Given) -> int:
     reading = DataOptions(**flat(asked.data))
     check_options(Config(data=reading))
     if asked.fix and reading.features:
-        cure = "leave out --features-column and --target-tag to look at the pairs alone"
+        cure = "leave out --features-column and --target-tag"
         raise OptionError("features cannot be written", place="--fix", cure=cure)
     from dragoman.data.check.check import check_pairs  # only now: --help answers at once
     from dragoman.data.check.fix import LIST

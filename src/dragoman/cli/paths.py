@@ -53,8 +53,7 @@ def check_outputs(asked: Any) -> None:
         inputs += [] if marks else [one for path in paths for one in members(path)]
     for option, path, kind in outputs:
         if str(path) == "-" and kind != "stream":
-            cause = f"- is no {kind}: standard output is taken"
-            raise OptionError(cause, place=option, cure=f"name a {kind}")
+            raise OptionError(f"- is no {kind}", place=option, cure=f"name a {kind}")
         if kind == "folder" or str(path) == "-":
             continue
         if kind == "picture" and path.suffix.lower() not in ENDINGS:
@@ -64,10 +63,9 @@ def check_outputs(asked: Any) -> None:
             raise OptionError(f"{path} is a folder", place=option)
         if not path.parent.is_dir():
             raise OptionError(f"no such folder: {path.parent}", place=option)
-        for read in inputs:
-            if _overwrites(path, read):
-                cause = f"{path} would overwrite {read}, which is read"
-                raise OptionError(cause, place=option, cure="another file")
+        if read := next((one for one in inputs if _overwrites(path, one)), None):
+            cause = f"{path} would overwrite {read}, which is read"
+            raise OptionError(cause, place=option, cure="another file")
 
 
 def _overwrites(path: Path, read: Path) -> bool:

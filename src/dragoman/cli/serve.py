@@ -1,7 +1,5 @@
 """``dragoman serve``"""
 
-from __future__ import annotations
-
 import logging
 import socket
 import sys
@@ -9,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -20,9 +18,6 @@ from dragoman.layout import CARD
 from dragoman.search.aids import read_aids
 from dragoman.serving.languages import Models, Served, language_codes
 from dragoman.serving.options import ServingOptions
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 _FAILED = 3
 """Exit code of a worker that could not start: uvicorn then starts no other."""
@@ -108,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OptionError(cause, place="--port", cure="another --port or --host") from error
 
 
-def _worker(asked: Serve, ready: str) -> FastAPI:
+def _worker(asked: Serve, ready: str) -> Any:
     """The application of one of several processes; what is wrong with a model ends it."""
     try:
         return _app(asked, ready)
@@ -117,8 +112,8 @@ def _worker(asked: Serve, ready: str) -> FastAPI:
         raise SystemExit(_FAILED) from None
 
 
-def _app(asked: Serve, ready: str) -> FastAPI:
-    """The application with its models loaded."""
+def _app(asked: Serve, ready: str) -> Any:
+    """The application (ASGI) with its models loaded."""
     from dragoman.serving.app import build_app
 
     models = [_served(asked, *one) for one in _directions(asked)]

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import json
 import os
 import ssl
 import urllib.error
@@ -10,34 +9,31 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from dragoman.data.streams import opened
 from dragoman.errors import DataError, DragomanError
-from dragoman.files import replacing
+from dragoman.files import parse_json, replacing
 
 _BLOCK = 1 << 18
 _SECONDS = 60
 """A connection that brings no byte for so long is given up."""
 _MOST_JSON = 1 << 26
 """Most bytes of an answer in JSON."""
-Answer = TypeVar("Answer")
 Say = Callable[[str], None]
 
 
-def fetch_json(url: str, wanted: Callable[[Any], Answer], token: str = "") -> Answer:
-    """Fetch JSON from ``url``; returns what ``wanted`` picks from it.
+def fetch_json(url: str, token: str = "") -> Any:
+    """Fetch JSON from ``url``.
 
     Raises:
-        DataError: there is no such page, it is no JSON, or ``wanted`` does not find its fields.
+        DataError: there is no such page.
         DragomanError: the server cannot be reached or has a fault.
+        ValueError: the answer is no JSON.
     """
     with _naming(url), _open(url, token) as response:
         raw = response.read(_MOST_JSON)
-    try:
-        return wanted(json.loads(raw))
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        raise DataError("the answer has nothing of that name", place=url) from error
+    return parse_json(raw.decode())
 
 
 def fetch(

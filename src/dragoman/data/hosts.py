@@ -39,12 +39,16 @@ def get_corpus(name: str, folder: Path, say: Say) -> list[Path]:
 
     Raises:
         OptionError: there is no such host.
-        DataError: there is no such corpus, or as :func:`dragoman.data.download.fetch`.
+        DataError: there is no such corpus, the host answers something else, or as
+            :func:`dragoman.data.download.fetch`.
     """
     host, _, rest = name.partition(":")
     if host not in HOSTS:
         raise OptionError(f"no host {host!r}", cure=did_you_mean(host, HOSTS))
-    files, licence = HOSTS[host](rest)
+    try:
+        files, licence = HOSTS[host](rest)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # of the host's answer
+        raise DataError("the answer has nothing of that name", place=name) from error
     folder.mkdir(parents=True, exist_ok=True)
     for file, (url, promised) in files.items():
         fetch(url, folder / file, say, **promised)
@@ -69,7 +73,7 @@ def opus(name: str) -> tuple[Files, str]:
     first, second = sorted(found.groups()[1:])  # as OPUS names a pair
     query = f"corpus={found[1]}&source={first}&target={second}&preprocessing=tmx&version=latest"
     host = os.environ.get("DRAGOMAN_OPUS", "https://opus.nlpl.eu/opusapi/")
-    url = fetch_json(f"{host}?{query}", lambda answer: str(answer["corpora"][0]["url"]))
+    url = str(fetch_json(f"{host}?{query}")["corpora"][0]["url"])
     licence = f"OPUS (Tiedemann 2012); the licence stands at https://opus.nlpl.eu/{found[1]}"
     sides = f"--languages {found[2]} {found[3]} says which of the two is the source"
     return {f"{found[1]}.{first}-{second}.tmx.gz": (url, {})}, f"{url}: {licence}; {sides}"
@@ -80,30 +84,24 @@ def hub(name: str) -> tuple[Files, str]:
     host = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     token, parts = os.environ.get("HF_TOKEN", ""), name.split("/")
     repository, under = "/".join(parts[:2]), "/".join(parts[2:])
-
-    def facts(answer: Any) -> tuple[str, str, dict[str, dict[str, Any]]]:
-        files = {file["rfilename"]: file for file in answer["siblings"]}
-        digests = {name: (file.get("lfs") or {}).get("sha256", "") for name, file in files.items()}
-        promised = {n: {"size": files[n].get("size"), "sha256": digests[n]} for n in files}
-        return str(answer["sha"]), (answer.get("cardData") or {}).get("license", "?"), promised
-
-    url = f"{host}/api/datasets/{quote(repository)}?blobs=true"
-    revision, licence, every = fetch_json(url, facts, token)
-    pairs = [file for file in every if re.search(_READABLE, file)]
+    answer = fetch_json(f"{host}/api/datasets/{quote(repository)}?blobs=true", token)
+    pairs = {one["rfilename"]: one for one in answer["siblings"]}
+    pairs = {file: one for file, one in pairs.items() if re.search(_READABLE, file)}
     chosen = [file for file in pairs if not under or f"{file}/".startswith(f"{under}/")]
     if not chosen:
         known = shorten(", ".join(sorted({file.rpartition("/")[0] or file for file in pairs})), 200)
         cause = f"no file of pairs{f' under {under}' if under else ''}"
         raise DataError(cause, place=f"hf:{repository}", cure=f"there is: {known or 'none'}")
-    source, files = f"{host}/datasets/{repository}", Files()
+    source, revision, files = f"{host}/datasets/{repository}", str(answer["sha"]), Files()
     for file in chosen:
-        promised = {"token": token, **every[file]}
+        digest = (pairs[file].get("lfs") or {}).get("sha256", "")
+        promised = {"token": token, "size": pairs[file].get("size"), "sha256": digest}
         files[_plain_name(file)] = f"{source}/resolve/{revision}/{quote(file)}", promised
+    licence = (answer.get("cardData") or {}).get("license", "?")
     return files, f"{source}, revision {revision}: licence {licence}"
 
 
-HOSTS: dict[str, Callable[[str], tuple[Files, str]]]
-HOSTS = {"tatoeba": tatoeba, "opus": opus, "hf": hub}
+HOSTS: dict[str, Callable[[str], tuple[Files, str]]] = {"tatoeba": tatoeba, "opus": opus, "hf": hub}
 """By what stands before the colon of a name: the function that finds its files and licence."""
 
 

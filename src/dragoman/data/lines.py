@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from dragoman.config.options import ReadingOptions
 from dragoman.data.pairs import Fault, Text
-from dragoman.data.streams import STDIN, Opened, opened, place, require, unreadable
+from dragoman.data.streams import STDIN, Opened, opened, place, unreadable
 
 Item = TypeVar("Item")
 BLOCK = 1 << 16
@@ -70,7 +70,6 @@ def read_lines(
     Raises:
         DataError: the file is missing, binary or damaged as a whole.
     """
-    require(file)
     warned, block = False, list[str]()
     comes = file == STDIN and not Path("/dev/stdin").is_file()
     with ExitStack() as stack:
@@ -123,9 +122,7 @@ def _decoded(raw: bytes, file: Path, line: int) -> tuple[str, Fault | None]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         detail = f"byte {error.start + 1} (0x{raw[error.start]:02X}) is not UTF-8"
-        cure = "which encoding is it? convert it, for example: iconv -f cp1252 -t utf-8"
-        if not raw.decode(errors="ignore").isascii():
-            cure = "parts of the line are UTF-8: drop damaged bytes: iconv -c -f utf-8 -t utf-8"
+        cure = "convert it: iconv -f cp1252 -t utf-8; or drop such bytes: iconv -c -t utf-8"
         fault = Fault("encoding", detail, cure, place(file), line)
         text = raw.decode(errors="replace")
     text = text.removeprefix("\ufeff") if line == 1 else text

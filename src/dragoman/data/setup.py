@@ -43,7 +43,8 @@ def load_setup(path: Path) -> tuple[Config, Tokenizer, Tokenizer]:
 
 def header(source: Tokenizer, target: Tokenizer) -> dict[str, str]:
     """The header of weights that belong to these tokenizers."""
-    return {_FACTS: json.dumps(_identity(source, target), sort_keys=True)}
+    facts = {"format": FORMAT, "source": source.digest, "target": target.digest}
+    return {_FACTS: json.dumps(facts, sort_keys=True)}
 
 
 def load_weights(
@@ -61,14 +62,10 @@ def load_weights(
     """
     file = path / WEIGHTS
     tensors, facts = read_tensors(file, library)
-    for name, expected in _identity(source, target).items():
-        if facts.get(name) != expected:
-            cause = f"was trained with another {name}.json"
+    for name, side in (("source", source), ("target", target)):
+        if facts.get(name) != side.digest:
             cure = f"put back the {name}.json that was saved with it"
-            if name == "format":
-                cause = f"has format {facts.get(name)!r}, this version reads {expected!r}"
-                cure = "use the version of Dragoman that wrote it"
-            raise FolderError(cause, place=str(file), cure=cure)
+            raise FolderError(f"was trained with another {name}.json", place=str(file), cure=cure)
     return tensors
 
 
@@ -87,12 +84,9 @@ def read_tensors(path: Path, library: str = "pt") -> tuple[dict[str, Any], Mappi
             facts = json.loads(entries.get(_FACTS, "{}"))
             tensors = {} if library == "np" else {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
         return tensors or _mapped(path), {**entries, **facts}
-    except FileNotFoundError as error:
-        raise FolderError("is missing", place=str(path), cure="copy the folder again") from error
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, struct.error) as error:
-        found = f"is damaged or no safetensors file: {error}"
-        cure = "copy the folder again, or use a checkpoint"
-        raise FolderError(found, place=str(path), cure=cure) from error
+        cause = f"is missing, is damaged or no safetensors file: {error}"
+        raise FolderError(cause, place=str(path), cure="copy the folder again") from error
 
 
 def _mapped(path: Path) -> dict[str, Any]:
@@ -107,8 +101,3 @@ def _mapped(path: Path) -> dict[str, Any]:
         )
         for name, one in entries.items()
     }
-
-
-def _identity(source: Tokenizer, target: Tokenizer) -> dict[str, str]:
-    """What the header of the weights says of the folder that they belong to."""
-    return {"format": FORMAT, "source": source.digest, "target": target.digest}

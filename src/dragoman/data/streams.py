@@ -13,10 +13,9 @@ import io
 import lzma
 import re
 import sys
-import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -46,6 +45,7 @@ _REFUSED = {
     "a SQLite database": rb"SQLite format 3",
     "a PDF document": rb"%PDF",
     "a 7z or RAR archive": rb"7z\xbc\xaf|Rar!",
+    "a tar archive": rb"(?s:.{257})ustar",
     "a page of the web": rb"(?i)\s*<(!doctype )?html",
     "packed twice": b"|".join(PACKINGS.values()),
 }
@@ -119,7 +119,8 @@ def require(file: Path) -> None:
 def unreadable(file: Path, error: OSError) -> DataError:
     """The error that says why the system does not let ``file`` be read."""
     cause = (error.strerror or str(error)).lower()
-    return DataError(cause, place=place(file), cure=f"looked in {file.absolute().parent}")
+    cure = "name a file inside it" if file.is_dir() else f"looked in {file.absolute().parent}"
+    return DataError(cause, place=place(file), cure=cure)
 
 
 def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
@@ -195,8 +196,7 @@ def _unpacked(kind: str, packed: Any, file: Path, stack: ExitStack) -> Any:
         ways: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
         return stack.enter_context(ways[kind](packed))
     if not packed.seekable():
-        cause = "a zip archive cannot be read from a pipe"
-        raise DataError(cause, place=place(file), cure="name the file, or unpack it")
+        raise DataError("a zip archive in a pipe", place=place(file), cure="name the file")
     archive = stack.enter_context(zipfile.ZipFile(packed))
     members = [member for member in archive.infolist() if not member.is_dir()]
     if any(_NO_ARCHIVE.fullmatch(member.filename) for member in members):
@@ -220,8 +220,7 @@ def _naming(file: Path) -> Iterator[None]:
     except Exception as error:  # the libraries that unpack raise a dozen kinds
         if isinstance(error, OSError) and error.errno:
             raise unreadable(file, error) from error
-        why = str(error).rstrip(".")
-        cause = f"damaged, cut short, or not packed by gzip, zip ... at all: {why}"
+        cause = f"damaged, cut short, or not packed by gzip, zip ... at all: {error}"
         cure = "fetch it again, or correct the ending of its name"
         raise DataError(cause, place=place(file), cure=cure) from error
 
@@ -236,9 +235,6 @@ def _refuse(file: Path, start: bytes, *, as_lines: bool) -> None:
     for kind, magic in _REFUSED.items():
         if not as_lines and re.match(magic, start):
             raise _no_pairs(file, kind)
-    with suppress(tarfile.HeaderError):
-        tarfile.TarInfo.frombuf(start[:512], "utf-8", "surrogateescape")
-        raise _no_pairs(file, "a tar archive")
     first = start.partition(b"\n")[0]
     known = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff", *_MARKS)
     if first.count(0) > max(1, len(first) // 5) and not start.startswith(known):

@@ -80,8 +80,7 @@ class Tags:
             start, end = end + 1, end + 1 + len(column)
             found = list(_TAG.finditer(source, start, end))
             if not found:
-                cause = f"column {number} of the features of {source!r} is empty"
-                raise DataError(cause, cure="write a tag, such as 'V;PST'")
+                raise DataError(f"column {number} of {source!r} is empty", cure="such as 'V;PST'")
             for tag in found:
                 if (token := f"{number} {tag[0]}") not in self.tokens:
                     known = {t.split()[1] for t in self.tokens if t.startswith(f"{number} ")}

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.data.lines import decoded_lines
-from dragoman.data.streams import opened, place, require
+from dragoman.data.streams import opened, place
 from dragoman.data.tokenizer import EOS, SPACE, Tokenizer
 from dragoman.errors import DataError
 
@@ -47,7 +47,6 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
     spellings = {token: (text.lower(), text) for token, text in zip(ids, texts, strict=True)}
     wanted = set(chain.from_iterable(spellings.values()))
     vectors, unreadable, first = dict[str, Vector](), list[str](), True
-    require(path)
     with ExitStack() as stack:
         for line, raw in enumerate(decoded_lines(opened(path, stack), _LONGEST + 64 * width), 1):
             # A word may hold spaces (GloVe's ". . ."): the numbers are counted from the end.
@@ -59,18 +58,16 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
                 cause = f"has vectors of {has} numbers, the embeddings are {width} wide"
                 raise DataError(cause, place=place(path, line), cure=f"set --model.embedding {has}")
             first = False
-            word, numbers = " ".join(parts[:-width]), None
-            if has >= width:
-                numbers = _numbers(parts[-width:])
+            word = " ".join(parts[:-width])
+            numbers = _numbers(parts[-width:]) if has >= width else None
             if numbers is None:
                 unreadable = [*unreadable, place(path, line)][:3]
             elif word in wanted:
                 vectors.setdefault(word, numbers)
     found = {token: vectors[s] for token, both in spellings.items() for s in both if s in vectors}
     if not found:
-        cause = "has no vector for any token of the vocabulary"
-        cure = "are these whole words of the right language? set the level to word"
-        raise DataError(cause, place=str(path), cure=cure)
+        cure = "are these words of the right language? set the level to word"
+        raise DataError("has no vector for any token", place=str(path), cure=cure)
     share = f"{len(found):,} of {len(ids):,} tokens ({100 * len(found) / len(ids):.1f} %)"
     passed = "; lines that are no vectors passed over: " if unreadable else ""
     return found, f"word vectors for {share}{passed}{'; '.join(unreadable)}"

@@ -59,9 +59,8 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     taken = {side: there[side] for side in map(_SIDE_OF.__getitem__, config.training.parts)}
     if config.model.shared_embeddings:
         if not other.model.shared_embeddings:
-            cause = "has one vocabulary for the source and another for the target"
-            cure = "leave out model.shared_embeddings, or start from a model that has it"
-            raise OptionError(cause, place=str(folder), cure=cure)
+            cure = "leave out model.shared_embeddings"
+            raise OptionError("has two vocabularies", place=str(folder), cure=cure)
         taken = there
     for side in taken:
         asked, has = getattr(config, side), getattr(other, side)

@@ -48,8 +48,7 @@ def train_tokenizer(
     special = [*SPECIAL, *(BYTES if _spells_bytes(options) else ())]
     if size <= len(special):
         cause = f"{size} tokens leave none to learn: {len(special)} are taken"
-        cure = "raise it, or turn byte_fallback off"
-        raise OptionError(cause, place=f"{side}.vocabulary", cure=cure)
+        raise OptionError(cause, place=f"{side}.vocabulary", cure="raise it")
     common: dict[str, Any] = {"vocab_size": size + len(tags), "show_progress": False}
     common["special_tokens"] = [*special, *tags]
     trainer: trainers.Trainer
@@ -71,8 +70,7 @@ def train_tokenizer(
         model["vocab"] = _in_order(model["vocab"], len(common["special_tokens"]))
     tokenizer = Tokenizer(_with_vocabulary(model, options))
     if len(tokenizer) <= len(special) + len(tags):
-        cure = "lower min_count, or look at keep_only"
-        raise DataError("no token is left to learn from", cure=cure)
+        raise DataError("no token is left to learn from", cure="see min_count and keep_only")
     return tokenizer
 
 
