@@ -248,6 +248,21 @@ def test_notes_of_anki(tmp_path: Path) -> None:
     refused("deck.txt:4: 2 columns, 3 expected", path, options=options)
 
 
+@pytest.mark.parametrize("separator", ["", '"'])
+def test_a_head_line_without_a_usable_separator_leaves_the_tab(
+    tmp_path: Path, separator: str
+) -> None:
+    path = write(tmp_path, f'#separator:{separator}\na\t"b ""c"""\n', "deck.txt")
+    pairs, notes, _ = read(path)
+    assert pairs == [("a", 'b "c"', 2)] and notes == ["reads as: Anki export, tab"]
+
+
+def test_csv_with_spaces_keeps_its_empty_fields(tmp_path: Path) -> None:
+    path = write(tmp_path, 'a  "b c"\nd  e\n', "p.csv")
+    options = replace(LENIENT, separator=" ", columns=(1, 3))
+    assert read(path, options=options)[0] == [("a", "b c", 1), ("d", "e", 2)]
+
+
 # -- JSON ------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
     asked = options.separator if options.separator != "auto" else head.get("separator", "tab")
     named = {name: separator for separator, name in SEPARATORS.items()}
     separator, is_html = named.get(asked.lower(), asked[:1]), head.get("html") == "true"
+    separator = "\t" if separator in ("", '"') else separator  # a head line without a usable one
     # Head lines such as "tags column" give the number of a column that is no field of the note.
     left_out = {int(n) - 1 for key, n in head.items() if key.endswith("column") and n.isdecimal()}
 

@@ -129,7 +129,7 @@ def records(
             yield "\n" if isinstance(text, Fault) else text.replace("\r", " ") + "\n"
 
     csv.field_size_limit(longest_line(options))  # a limit of the whole process
-    spaced = f'{separator} "' in source.text
+    spaced = separator != " " and f'{separator} "' in source.text  # never both, from Python 3.13
     reader = csv.reader(feed(), delimiter=separator, strict=True, skipinitialspace=spaced)
     while True:
         line, fault = skip + reader.line_num + 1, None
