@@ -62,7 +62,11 @@ def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Gi
                 options, place = getattr(options, group), place.setdefault(group, {})
             name = name.replace("-", "_")
             name = name if hasattr(options, name) else name.removeprefix("no_")
-            place[name] = getattr(options, name)
+            value = getattr(options, name)
+            if isinstance(value, tuple) and name in place:
+                cause, cure = "is given twice", "put all values after the first"
+                raise OptionError(cause, place=dotted[0], cure=cure)
+            place[name] = value
     return asked, given
 
 

@@ -80,6 +80,13 @@ class DataOptions(ReadingOptions):
     validation_pairs: tuple[str, ...] = ()
     """One file of validation pairs, or two aligned files, read like the
     training pairs. Then no training pair is held out."""
+    also: tuple[str, ...] = ()
+    """More files of pairs, read like the training pairs, each with a weight:
+    more.tsv=0.3 draws 30 % of its pairs anew for each epoch, more.tsv=2 has
+    all of them twice. None of them is held out."""
+    tag_also: str = ""
+    """A tag before each source of these files, such as <bt> for pairs that a
+    model has made (Caswell et al. 2019)."""
     drop_unknown: bool = False
     """Leave out training pairs with a token outside the vocabulary (see
     min_count)."""

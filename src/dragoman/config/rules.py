@@ -1,12 +1,13 @@
 """Checks options: each number against its range, and what several options mean together."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Any, get_type_hints
 
 from dragoman.config.options import Config, ModelOptions
-from dragoman.config.values import Range, seconds
+from dragoman.config.values import Range, seconds, weighted
 from dragoman.errors import OptionError
 
 _OF_RNN_ENCODERS = ["encoder_layers", "bidirectional", "directions", "reverse_source"]
@@ -26,8 +27,8 @@ def check_options(config: Config) -> None:
     Raises:
         OptionError: some are wrong; one message names every wrong option and what it may be.
     """
-    rules = (value_faults, _model_faults, _family_faults, _run_faults, _search_faults)
-    if wrong := [fault for find in rules for fault in find(config)]:
+    groups = (_model_faults, _family_faults, _run_faults, _data_faults, _search_faults)
+    if wrong := [fault for find in (value_faults, *groups) for fault in find(config)]:
         raise OptionError("; ".join(wrong))
 
 
@@ -96,8 +97,8 @@ def _family_faults(config: Config) -> Iterator[str]:
 
 
 def _run_faults(config: Config) -> Iterator[str]:
-    """Yield a message for each contradiction between options of data and training."""
-    data, training = config.data, config.training
+    """Yield a message for each contradiction between options of training."""
+    training = config.training
     budget = seconds(training.budget)
     if training.weight_decay > 0 and training.optimizer == "adam":
         yield "training.weight_decay needs training.optimizer 'adamw'"
@@ -118,10 +119,21 @@ def _run_faults(config: Config) -> Iterator[str]:
         yield "training.parts: none is named"
     if budget <= 0:
         yield "training.budget: no time at all"
+
+
+def _data_faults(config: Config) -> Iterator[str]:
+    """Yield a message for each contradiction between options of the data."""
+    data = config.data
     if not data.separator:
         yield "data.separator: it is empty"
     if len(data.validation_pairs) > 2:
         yield "data.validation_pairs: one file, or two aligned ones"
+    for one in data.also:
+        weighted(one)
+    if data.tag_also and (data.features or config.model.shared_embeddings):
+        yield "data.tag_also takes neither columns of features nor model.shared_embeddings"
+    if re.search(r"[;\s]", data.tag_also):
+        yield "data.tag_also: a tag has no spaces and no semicolons"
 
 
 def _search_faults(config: Config) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -27,6 +28,20 @@ class Range:
         if number >= self.below:
             return f"{number} is too large, it must be below {self.below:g}"
         return f"{number} is too large, at most {self.at_most:g}" if number > self.at_most else ""
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """Turn ``more.tsv=0.3`` into the file and its weight.
+
+    Raises:
+        OptionError: there is no weight, or it is not above 0 and at most 1,000.
+    """
+    file, _, weight = text.rpartition("=")
+    with suppress(ValueError):
+        if file and 0 < float(weight) <= 1000:
+            return file, float(weight)
+    cause, cure = f"{text!r} has no weight above 0", f"such as {file or text}=0.5"
+    raise OptionError(cause, place="data.also", cure=cure)
 
 
 Auto = Literal["auto"]

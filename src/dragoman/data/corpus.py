@@ -3,11 +3,13 @@
 Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``copies`` (the
 source's tokens in the target's vocabulary for a copying model, else empty; see
 :mod:`dragoman.data.source`), ``line`` (of the file of pairs), and for held-out pairs also
-``source_text`` and ``target_text``.
+``source_text`` and ``target_text``. Rows of different origins stand one after the other, as the
+JSON file beside the corpus says (:class:`dragoman.data.plans.Group`).
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.data.pairs import Pair
+from dragoman.data.plans import Group
 from dragoman.data.source import Source
 from dragoman.data.text import CHUNK, write_rows
 from dragoman.data.tokenizer import EOS, UNK, Ids
 from dragoman.errors import FolderError
+from dragoman.files import parse_json, write_text
 
 _LISTS = ("source", "target", "copies")
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
@@ -35,6 +39,7 @@ class Corpus:
     """An opened file of ids.
 
     Attributes:
+        groups: where its rows come from, in their order.
         source_lengths: tokens of each source, int32 [rows].
         target_lengths: tokens of each target, int32 [rows].
     """
@@ -61,11 +66,16 @@ class Corpus:
                 source, target, copies = (_rows(batch.column(name)) for name in _LISTS)
                 self._columns.append((source, target, copies))
                 lengths.append(np.diff([source[0], target[0]]))  # [2, rows of the batch]
+            self.source_lengths, self.target_lengths = np.concatenate(lengths, axis=1)
+            self.groups: tuple[Group, ...] = (Group(len(self)),)
+            if (beside := path.with_suffix(".json")).exists():
+                self.groups = tuple(Group(*one) for one in parse_json(beside.read_text("utf-8")))
+            if sum(group.rows for group in self.groups) != len(self):
+                raise ValueError(f"{beside.name} is of another corpus")
         except OSError as error:
             raise FolderError(f"cannot be read: {error}", place=str(path)) from error
-        except (pa.ArrowException, ValueError) as error:
+        except (pa.ArrowException, ValueError, TypeError) as error:
             raise self._damaged(error) from error
-        self.source_lengths, self.target_lengths = np.concatenate(lengths, axis=1)
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -122,31 +132,31 @@ def _rows(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
 
 def write_corpus(
     path: Path,
-    examples: Iterable[Example],
-    *,
+    *groups: Iterable[Example],
     keep_text: bool = False,
     longest: tuple[int, int] | None = None,
     drop_unknown: bool = False,
     most: int | None = None,
-) -> tuple[int, Counter[str]]:
+) -> tuple[list[int], Counter[str]]:
     """Write pairs to a new file, but for those that cannot be used.
 
     Args:
         path: the file.
-        examples: pairs with their ids.
+        groups: pairs with their ids, of one origin or of several.
         keep_text: store the raw text as well.
         longest: most tokens of source and of target; None: no limit.
         drop_unknown: leave out pairs with an unknown token.
         most: stop after so many pairs; None: write them all.
 
     Returns:
-        The number of pairs written, and of those left out by reason.
+        The number of pairs written of each group, and of all those left out by reason.
     """
-    left_out = Counter[str]()
+    left_out, written = Counter[str](), [0] * len(groups)
     schema = _IDS_AND_TEXT if keep_text else _IDS
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for pair, source, target in examples:
+        every = ((number, example) for number, some in enumerate(groups) for example in some)
+        for number, (pair, source, target) in every:
             if not (len(source) and len(target)):
                 left_out["a side normalises to nothing"] += 1
             elif longest and (len(source) > longest[0] or len(target) > longest[1]):
@@ -155,6 +165,14 @@ def write_corpus(
                 left_out["a token is not in the vocabulary"] += 1
             else:
                 row = source.ids, target, source.copies, pair.line, pair.source, pair.target
+                written[number] += 1
                 yield row[: len(schema)]
 
-    return sum(map(len, write_rows(islice(rows(), most), path, schema))), left_out
+    for _ in write_rows(islice(rows(), most), path, schema):
+        pass
+    return written, left_out
+
+
+def write_groups(path: Path, groups: Sequence[Group]) -> None:
+    """Write beside the corpus ``path`` where its rows come from."""
+    write_text(path.with_suffix(".json"), json.dumps(groups))

@@ -5,6 +5,7 @@ plan is made again and the batches that were done are skipped.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,23 @@ LEAST_FILLED = 0.25
 """A batch that holds less than this share of ``batch_tokens`` may have more padding."""
 
 
+class Group(NamedTuple):
+    """Neighbouring rows of a corpus that come from one place."""
+
+    rows: int
+    """Number of rows."""
+    name: str = ""
+    """The file of pairs, or the folder of the model that learned from them before."""
+    weight: float = 1.0
+    """How often an epoch has each training pair: 2 is twice; 0.3 is 30 % of the pairs, drawn anew
+    for each epoch."""
+
+    @property
+    def drawn(self) -> int:
+        """Number of pairs that an epoch has."""
+        return max(1, round(self.rows * self.weight)) if self.rows else 0
+
+
 def plan_epoch(source: Lengths, target: Lengths, options: TrainingOptions, *, epoch: int) -> Plan:
     """The batches of one epoch, as ``options.batching`` asks for them.
 
@@ -44,6 +62,24 @@ def plan_epoch(source: Lengths, target: Lengths, options: TrainingOptions, *, ep
         return plan_buckets(source, target, options.buckets, count, seed=seed, epoch=epoch)
     assert not isinstance(options.batch_tokens, str), "resolve options first"
     return plan_batches(source, target, options.batch_tokens, seed=seed, epoch=epoch)
+
+
+def draw_rows(groups: Sequence[Group], *, seed: int, epoch: int) -> Rows:
+    """The rows of one epoch: those of each group as often as its weight says.
+
+    A weight of 2.3 has all rows of the group twice, and 30 % of them a third time, drawn at random.
+
+    Args:
+        groups: of the corpus, in the order of its rows.
+        seed, epoch: decide the draws.
+    """
+    drawn, start = list[Rows](), 0
+    for number, group in enumerate(groups):
+        passes, rest = divmod(group.drawn, max(1, group.rows))
+        order = np.random.default_rng((seed, epoch, number)).permutation(group.rows)
+        drawn.append(start + np.append(np.tile(np.arange(group.rows), passes), order[:rest]))
+        start += group.rows
+    return np.concatenate(drawn)
 
 
 def plan_batches(source: Lengths, target: Lengths, tokens: int, *, seed: int, epoch: int) -> Plan:

@@ -7,7 +7,7 @@ learn its vocabulary, then both to be encoded.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ import numpy as np
 
 from dragoman import layout
 from dragoman.config.options import Config
-from dragoman.data.corpus import Corpus, Example, write_corpus
+from dragoman.config.values import weighted
+from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Faults, Pair
+from dragoman.data.plans import Group
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
 from dragoman.data.streams import require
-from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, TRAIN, store_text
+from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, store_text
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
 from dragoman.data.vocabulary import build_normalizer
@@ -29,6 +31,8 @@ from dragoman.errors import DataError
 from dragoman.files import replacing
 
 _TEXT = "text.arrow"
+_NOT_USED = {LEFT_OUT: "shorter or longer than asked for", OVERLAP: "their sources are held out"}
+"""The parts of the text that are not used, and why."""
 
 Say = Callable[[str], None]
 
@@ -86,33 +90,43 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         if options.vectors:
             require(Path(options.vectors))
     others = [Path(name) for name in config.data.validation_pairs]
-    if others:
-        read_pairs(others, config.data, Faults())
+    more = [Path(name) for name, _ in map(weighted, config.data.also)]
+    for paths in filter(None, (others, *([file] for file in more))):
+        read_pairs(paths, config.data, Faults())
     made = folder / layout.CORPUS
     with replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
-        text = store_text(_read(files, config, say), aside / _TEXT, config)
+        main, also = _read(files, config, say), [_read_also(file, config, say) for file in more]
+        text = store_text(main, aside / _TEXT, config, also)
         if text.tags and not others:
             say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
-        if left_out := int((text.parts == LEFT_OUT).sum()):
-            say(f"{left_out} pairs left out: shorter or longer than asked for")
+        for part, why in _NOT_USED.items():
+            if left_out := int((text.parts == part).sum()):
+                say(f"{left_out} pairs left out: {why}")
         config, *tokenizers = learn_tokenizers(text, config, taken, say)
 
-        def write(what: str, name: str, pairs: Iterable[Pair], **options: Any) -> int:
-            examples = encode(pairs, tokenizers, copy=config.model.copy)
-            written, left_out = write_corpus(aside / name, examples, **options)
+        def write(what: str, name: str, *groups: Iterable[Pair], **options: Any) -> list[int]:
+            encoded = (encode(pairs, tokenizers, copy=config.model.copy) for pairs in groups)
+            written, left_out = write_corpus(aside / name, *encoded, **options)
             for reason, count in left_out.items():
                 say(f"{count} pairs left out of {what}: {reason}")
             return written
 
         longest = (config.source.max_tokens, config.target.max_tokens)
         limits = {"longest": longest, "drop_unknown": config.data.drop_unknown}
-        if not write("training", layout.TRAIN, text.pairs(TRAIN), **limits):
+        rows = write("training", layout.TRAIN, *map(text.pairs, text.training), **limits)
+        if not rows[0]:
             cure = "look at the normalising options, source.max_tokens and target.max_tokens"
             raise DataError("no pair is left after tokenizing", cure=cure)
+        origins = [(" and ".join(map(str, files)), 1.0), *map(weighted, config.data.also)]
+        groups = [Group(n, *origin) for n, origin in zip(rows, origins, strict=True)]
+        write_groups(aside / layout.TRAIN, groups)
+        if len(groups) > 1:
+            shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)
+            say(f"an epoch has {', '.join(shares)}")
         # Held-out pairs of any length are kept: a model must answer long ones as well.
         apart = _read(others, config, say) if others else text.pairs(HELD_OUT)
-        held_out = write("validation", layout.VALIDATION, apart, keep_text=True) > 0
+        held_out = write("validation", layout.VALIDATION, apart, keep_text=True) != [0]
         if others and not held_out:
             raise DataError("no validation pair is left", place=" ".join(map(str, others)))
         if not held_out:
@@ -139,6 +153,13 @@ def _read(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
     yield from read_pairs(files, config.data, faults)
     for line in (*faults.notes, *faults.summary()):
         say(line)
+
+
+def _read_also(file: Path, config: Config, say: Say) -> Iterator[Pair]:
+    """The pairs of a file of ``data.also``, with ``data.tag_also`` before each source."""
+    tag = config.data.tag_also
+    for pair in _read([file], config, say):
+        yield replace(pair, source=f"{tag} {pair.source}") if tag else pair
 
 
 def encode(pairs: Iterable[Pair], tokenizers: list[Tokenizer], *, copy: bool) -> Iterator[Example]:

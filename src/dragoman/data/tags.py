@@ -25,6 +25,11 @@ def is_tag(token: str) -> bool:
     return _TOKEN.fullmatch(token) is not None
 
 
+def tag_token(tag: str) -> str:
+    """The token of a tag that stands beside the words."""
+    return f"0 {tag}"
+
+
 class Cut(NamedTuple):
     """A source, cut into tags and words."""
 
@@ -95,7 +100,7 @@ class Tags:
         first, last = 0, len(words) - 1
 
         def is_tag(at: int) -> bool:
-            return self.tokens.issuperset(f"0 {tag}" for tag in _TAG.findall(words[at][0]))
+            return self.tokens.issuperset(map(tag_token, _TAG.findall(words[at][0])))
 
         while first < last and is_tag(first):
             first += 1
@@ -103,7 +108,7 @@ class Tags:
             last -= 1
         start, end = words[first].start(), words[last].end()
         found = [m for m in _TAG.finditer(source) if m.end() <= start or m.start() >= end]
-        return Cut([f"0 {m[0]}" for m in found], [m.span() for m in found], start, end)
+        return Cut([tag_token(m[0]) for m in found], [m.span() for m in found], start, end)
 
     def words(self, source: str) -> str:
         """A source without its tags."""
@@ -129,7 +134,7 @@ def find_tags(sources: Sequence[str]) -> Tags:
     found = []
     for rest, one in ((slice(-1), -1), (slice(1, None), 0)):
         beside = {word for line in lines for word in line[rest]}
-        tags = {f"0 {tag}" for word in beside for tag in _TAG.findall(word)}
+        tags = {tag_token(tag) for word in beside for tag in _TAG.findall(word)}
         others = {line[one] for line in lines if any(map(str.isalpha, line[one]))}
         few = len(tags) <= min(_MOST, len(lines) // _FEWEST_LINES)
         if few and len(others) >= max(_FEWEST_WORDS, len(tags)):

@@ -16,7 +16,7 @@ from dragoman.config.options import Config, SideOptions
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
-from dragoman.data.tags import Tags, column_tags, find_tags
+from dragoman.data.tags import Tags, column_tags, find_tags, tag_token
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
@@ -24,8 +24,9 @@ Cells = tuple[Any, ...]
 """A row of an Arrow file."""
 CHUNK = 8192
 """Rows of a record batch; every batch of a file but the last has exactly so many."""
-TRAIN, HELD_OUT, LEFT_OUT = range(3)
-"""The parts that a pair may belong to: training, validation, or none."""
+HELD_OUT, LEFT_OUT, OVERLAP, TRAIN = range(4)
+"""The parts that a pair may belong to: validation; none, by its length; none, because its source is
+held out; training. Pairs of the n-th file of ``data.also`` have the part ``TRAIN`` + n."""
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 
 
@@ -33,12 +34,14 @@ class StoredText:
     """All pairs as text, in a file that is mapped into memory.
 
     Attributes:
-        parts: the part of each row, int8 [rows].
+        parts: the part of each row, int16 [rows].
         tags: those of the sources.
+        training: the parts to learn from: of the main pairs, and of each file of ``data.also``.
     """
 
-    def __init__(self, path: Path, parts: npt.NDArray[np.int8], tags: Tags) -> None:
+    def __init__(self, path: Path, parts: npt.NDArray[np.int16], tags: Tags, groups: int) -> None:
         self._batches, self.parts, self.tags = open_batches(path), parts, tags
+        self.training = range(TRAIN, TRAIN + groups)
 
     def column(self, name: str, part: int) -> Iterator[Any]:
         """The values of one column, ``source``, ``target`` or ``line``, that belong to a part."""
@@ -53,34 +56,56 @@ class StoredText:
         return map(Pair, *(self.column(name, part) for name in _SCHEMA.names))
 
 
-def store_text(pairs: Iterable[Pair], path: Path, config: Config) -> StoredText:
-    """Write ``pairs`` to ``path`` and decide which part each of them belongs to.
+def store_text(
+    pairs: Iterable[Pair], path: Path, config: Config, also: Sequence[Iterable[Pair]] = ()
+) -> StoredText:
+    """Write pairs to ``path`` and decide which part each of them belongs to.
 
     Sources that differ only in their tags belong to the same part. Where there are no columns of
     features, the first chunk tells whether there are tags beside the words; at level ``word`` these
     are words like others, for it cannot read words that training never saw.
 
+    Args:
+        pairs: the main pairs, of which some are held out.
+        path: the new file.
+        config: the options.
+        also: the pairs of each file of ``data.also``.
+
     Raises:
         DataError: no pair has the length that the options ask for.
     """
     data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
-    tags = Tags(())
-    for chunk in write_pairs(pairs, path):
+    tags, sizes = Tags(()), [0] * (1 + len(also))
+
+    def counted() -> Iterator[Pair]:
+        for group, some in enumerate((pairs, *also)):
+            for pair in some:
+                sizes[group] += 1
+                yield pair
+
+    for chunk in write_pairs(counted(), path):
         sources, targets, _ = (list(column) for column in zip(*chunk, strict=True))
         if data.features:
             tags = Tags(tags.tokens | column_tags(sources))
         elif not keys and config.source.level != "word":
             tags = find_tags(sources)
+        if data.tag_also:
+            tags = Tags({*tags.tokens, tag_token(data.tag_also)})
         words = list(map(tags.words, sources))
         keys.append(split_keys(words, data.split_seed))
         fitting.append(_fit(words, config.source) & _fit(targets, config.target))
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")
-    parts = np.where(fits, TRAIN, LEFT_OUT).astype(np.int8)
-    if not data.validation_pairs:
-        parts[held_out_rows(np.concatenate(keys), data.validation) & fits] = HELD_OUT
-    return StoredText(path, parts, tags)
+    groups, every = np.repeat(np.arange(len(sizes)), sizes), np.concatenate(keys)
+    wanted = 0 if data.validation_pairs else data.validation
+    main = every[: sizes[0]]
+    held = np.flatnonzero(held_out_rows(main, wanted))
+    overlaps = np.isin(every, main[held])
+    parts = np.where(overlaps, OVERLAP, TRAIN + groups).astype(np.int16)
+    parts[held] = HELD_OUT
+    parts[~fits] = LEFT_OUT
+    return StoredText(path, parts, tags, len(sizes))
 
 
 def write_pairs(pairs: Iterable[Pair], path: Path) -> Iterator[list[Cells]]:

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from dragoman.config.rules import check_options
 from dragoman.data.invisible import UNSEEN
 from dragoman.data.setup import load_setup
 from dragoman.data.tags import Tags
-from dragoman.data.text import TRAIN, StoredText
+from dragoman.data.text import StoredText
 from dragoman.data.tokenizer import BYTES, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import OptionError
@@ -90,7 +90,8 @@ def learn_tokenizers(
 
     def training_text(side: str) -> Iterable[str]:
         columns = ("source", "target") if shared else (side,)
-        texts = chain.from_iterable(text.column(name, TRAIN) for name in columns)
+        parts = product(columns, text.training)
+        texts = chain.from_iterable(text.column(name, part) for name, part in parts)
         return map(tags.words, texts) if side == "source" and tags else texts
 
     for side in ("source", "target"):

@@ -11,6 +11,7 @@ from typing import Any
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
+from dragoman.config.values import weighted
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
 from dragoman.data.setup import load_setup, save_setup
@@ -37,6 +38,8 @@ _TRAINING = (
 CHANGEABLE = {"model.dropout", *(f"training.{name}" for name in _TRAINING)}
 """Options that may change between two commands of one run. The weights, the data, and what the
 scores mean stay the same."""
+_STREAM = "a stream"
+"""The digest of pairs that do not stand in files."""
 _BEGUN = {CORPUS, DISTILLED, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 """Files that may be left of a run that was killed while it prepared its data."""
 
@@ -81,9 +84,7 @@ def claimed(out: Path) -> Iterator[None]:
 
 def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights."""
-    # Pipes and standard input cannot be read again, to be compared at a resume.
-    digest = fingerprint(files) if all(file.is_file() for file in files) else "a stream"
-    notes: list[str] = []
+    digest, notes = _digest(files, config), list[str]()
 
     def note(text: str) -> None:
         say(text)
@@ -107,6 +108,12 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     # config.toml comes last: a folder that has it has all the rest.
     save_setup(out, resolved, prepared.source, prepared.target)
     return replace(prepared, config=resolved)
+
+
+def _digest(files: list[Path], config: Config) -> str:
+    """SHA-256 of all files of training pairs; pipes and standard input cannot be read again."""
+    every = [*files, *(Path(name) for name, _ in map(weighted, config.data.also))]
+    return fingerprint(every) if all(file.is_file() for file in every) else _STREAM
 
 
 def asked_for(config: Config) -> dict[str, Any]:
@@ -156,7 +163,7 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
     if refused:
         cause = f"holds a run with other options: {'; '.join(refused)}"
         raise OptionError(cause, place=str(out), cure=again.format("options"))
-    if all(file.is_file() for file in files) and fingerprint(files) != record["data"]:
+    if _digest(files, asked) not in (_STREAM, record["data"]):
         raise OptionError("holds a run on other data", place=str(out), cure=again.format("pairs"))
     prepared = open_run(out)
     if not differ:

@@ -8,8 +8,9 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
-from dragoman.data.corpus import Corpus, write_corpus
+from dragoman.data.corpus import Corpus, write_corpus, write_groups
 from dragoman.data.pairs import Pair
+from dragoman.data.plans import Group
 from dragoman.layout import REFIT, TRAIN
 from dragoman.model.folder import save_weights
 from dragoman.training.checkpoint import checkpoints
@@ -53,7 +54,9 @@ def refit(run: Run, began: float) -> str:
     corpora = (first.train, first.validation)
     rows = [(corpus, row) for corpus in corpora for row in range(len(corpus))]
     write_corpus(folder / TRAIN, ((Pair("", "", c.line(r)), *c.pair(r)) for c, r in rows))
-    steps = round(learned * len(rows) / len(first.train))
+    write_groups(folder / TRAIN, [*first.train.groups, Group(len(first.validation))])
+    drawn = sum(group.drawn for group in first.train.groups)
+    steps = round(learned * (drawn + len(first.validation)) / drawn)
     if patience(first.config.training):
         steps = max(steps, _FEWEST_STEPS)
     options = replace(first.config.training, steps=steps, validate_every=steps + 1, **_UNWATCHED)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import Batch, ahead, assemble
-from dragoman.data.plans import Rows, plan_epoch
+from dragoman.data.plans import Rows, draw_rows, plan_epoch
 from dragoman.errors import TrainingError
 from dragoman.model.seq2seq import Loss, Objective
 from dragoman.training.machine import is_out_of_memory
@@ -141,8 +141,10 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     For a GPU one batch is made ahead, in pinned memory, which a GPU copies in the background.
     """
     state, processes, train = run.state, run.processes, run.prepared.train
-    lengths = (train.source_lengths, train.target_lengths)
-    plan = plan_epoch(*lengths, run.config.training, epoch=state.epoch)
+    options, epoch = run.config.training, state.epoch
+    drawn = draw_rows(train.groups, seed=options.seed, epoch=epoch)
+    lengths = (train.source_lengths[drawn], train.target_lengths[drawn])
+    plan = [drawn[places] for places in plan_epoch(*lengths, options, epoch=epoch)]
     batches = -(-len(plan) // processes.count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
