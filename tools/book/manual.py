@@ -6,14 +6,14 @@ import inspect
 
 from dragoman import __version__
 from dragoman.cli import VERBS
-from tools.book.options import Option, command, described, groups_of
+from tools.book.options import Option, command, described, groups_of, of_group
 
 
 def flags(verb: str) -> list[str]:
     """Every option of a verb as it is written, with its group's name."""
     found = ["--help", *(f"--{one.flag}" for one in described(command(verb)) if not one.positional)]
     for group, kind in groups_of(verb).items():
-        found += [f"--{group}.{one.flag}" for one in described(kind)]
+        found += [f"--{group}.{one.flag}" for one in of_group(kind)]
     return found
 
 
@@ -40,8 +40,8 @@ def man() -> str:
     shown = dict[str, type]()
     for verb in VERBS:
         for group, kind in groups_of(verb).items():
-            if len(described(kind)) > len(
-                described(shown.get(group, type)) if group in shown else ()
+            if len(of_group(kind)) > len(
+                of_group(shown.get(group, type)) if group in shown else ()
             ):
                 shown[group] = kind
     lines += [
@@ -50,7 +50,7 @@ def man() -> str:
     ]
     for group, kind in shown.items():
         lines += [f".SS {group}", _text(inspect.getdoc(kind))]
-        for one in described(kind):
+        for one in of_group(kind):
             lines += _option(one, f"{group}.")
     lines += [".SH EXIT STATUS"]
     for code, about in (("0", "done"), ("1", "failed"), ("2", "wrong usage or bad input")):

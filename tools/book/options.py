@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin
@@ -58,6 +58,16 @@ def described(group: type) -> list[Option]:
     return found
 
 
+def of_group(group: type) -> list[Option]:
+    """The options of a group, then those of the groups within it, by dotted name."""
+    found = described(group)
+    for one in fields(group):
+        if one.default_factory is not MISSING and is_dataclass(made := one.default_factory()):
+            inner = of_group(type(made))
+            found += [replace(each, name=f"{one.name}.{each.name}") for each in inner]
+    return found
+
+
 def command(verb: str) -> type:
     """The dataclass of a verb's options."""
     found = getattr(import_module(f"dragoman.cli.{verb}"), verb.capitalize())
@@ -92,7 +102,7 @@ def verbs() -> str:
         if links:
             text += f"\nIt also takes the options of these groups: {', '.join(links)}.\n"
         if "serving" in groups:
-            text += "\n" + _table(described(groups["serving"]), "serving.")
+            text += "\n" + _table(of_group(groups["serving"]), "serving.")
         pages.append(text)
     return "\n".join(pages)
 
@@ -103,7 +113,7 @@ def groups() -> str:
     for one in fields(Config):
         kind = type(getattr(config, one.name))
         about = inspect.getdoc(kind)
-        pages.append(f"## {one.name}\n\n{about}\n\n{_table(described(kind), f'{one.name}.')}")
+        pages.append(f"## {one.name}\n\n{about}\n\n{_table(of_group(kind), f'{one.name}.')}")
     return "\n".join(pages)
 
 
