@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from dragoman.errors import FolderError
 from dragoman.layout import LOCK
@@ -18,9 +18,9 @@ def locked(folder: Path) -> Iterator[None]:
         FolderError: another process holds it.
     """
     with open(folder / LOCK, "w", encoding="ascii") as file:
-        if not _take(file):
+        if not take(file):
             time.sleep(0.1)  # is_locked() takes the lock for a moment: try once more
-        if not _take(file):
+        if not take(file):
             cure = "wait for it, or choose another --out"
             raise FolderError("another training is writing here", place=str(folder), cure=cure)
         yield
@@ -29,11 +29,11 @@ def locked(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a training writes into ``folder`` now."""
     with suppress(OSError), open(folder / LOCK, encoding="ascii") as file:
-        return not _take(file)
+        return not take(file)
     return False  # never locked, or not ours to read
 
 
-def _take(file: IO[str]) -> bool:
+def take(file: IO[Any]) -> bool:
     """Lock an open file until it is closed; true where the system has no such lock."""
     with suppress(ModuleNotFoundError):
         import fcntl  # not on Windows

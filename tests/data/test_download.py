@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import socket
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -360,6 +361,58 @@ def test_redirects_in_circles_and_elsewhere(site: Site, tmp_path: Path) -> None:
     assert not names(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 404 \r\n\r\n", "the server answers 404: Not Found"),
+        (b"HTTP/1.1 499\r\n\r\n", "the server answers 499: no reason"),
+        (b"HTTP/1.1 302 x\r\nLocation: http://[b\r\n\r\n", "cannot be reached: Invalid IPv6 URL"),
+        (b"nothing of HTTP\r\n\r\n", "broke off: "),
+        (b"", "broke off: Remote end closed connection without response"),
+    ],
+)
+def test_a_server_that_answers_oddly(tmp_path: Path, answer: bytes, said: str) -> None:
+    def serve() -> None:
+        with server.accept()[0] as connection:
+            while not connection.recv(1 << 16).endswith(b"\r\n\r\n"):
+                pass
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve)
+        thread.start()
+        with pytest.raises(DragomanError, match=re.escape(said)):
+            fetch(f"http://127.0.0.1:{server.getsockname()[1]}/f", tmp_path / "f", quiet)
+        thread.join()
+    assert not names(tmp_path)
+
+
+def test_an_address_or_a_token_that_is_none(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DragomanError, match="host/f: cannot be reached: unknown url type"):
+        fetch("host/f", tmp_path / "f", quiet)
+    monkeypatch.setenv("HF_TOKEN", "secret\n")
+    hub(site, "train.parquet")
+    assert main(["data", "get", "hf:some/set", "--into", str(tmp_path)]) == 0
+    assert site.requests[0][1]["Authorization"] == "Bearer secret"
+
+
+def test_two_downloads_of_one_file(site: Site, tmp_path: Path) -> None:
+    """The second is refused while the first writes, so that bytes of both never mix."""
+    site.files["/f"], refused = CONTENT, list[str]()
+
+    def second(text: str) -> None:
+        if text.endswith("begins"):
+            with pytest.raises(DragomanError, match=r"f\.part: another process downloads it") as e:
+                fetch(f"{site.url}/f", tmp_path / "f", quiet)
+            refused.append(str(e.value))
+
+    fetch(f"{site.url}/f", tmp_path / "f", second)
+    assert len(refused) == 1
+    assert (tmp_path / "f").read_bytes() == CONTENT and names(tmp_path) == {"f"}
+
+
 def test_a_server_with_a_fault_or_none_at_all(site: Site, tmp_path: Path) -> None:
     with pytest.raises(DragomanError, match="the server answers 500: .*try again later") as caught:
         fetch_json(f"{site.url}/fault")
@@ -373,6 +426,8 @@ def test_a_server_with_a_fault_or_none_at_all(site: Site, tmp_path: Path) -> Non
     ("content", "said"),
     [
         (b"<html>sorry</html>", "a page of the web, no file of pairs (it was not kept"),
+        (b"Too many requests\n", "another file than promised, not packed as .zip: 18 bytes"),
+        (b"", "another file than promised, not packed as .zip: 0 bytes, sha256 e3b0c442"),
         (zipped(readme="x", other="y"), "2 files inside, 1 expected: readme, other"),
         (zipped(**{"fra.txt": bytes(200_000_000)}), "binary data or UTF-16, not UTF-8 text"),
         (zipped(**{"fra.txt": b"a\tb\n" * 50_000_000}), "unpacks to more than 200 times its size"),
@@ -381,7 +436,7 @@ def test_a_server_with_a_fault_or_none_at_all(site: Site, tmp_path: Path) -> Non
             "damaged, cut short, or not packed by gzip, zip ... at all",
         ),
     ],
-    ids=range(5),  # the archives hold the time
+    ids=range(7),  # the archives hold the time
 )
 def test_an_archive_that_is_none(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, said: str

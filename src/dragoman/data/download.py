@@ -11,9 +11,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from dragoman.data.streams import opened
+from dragoman.data.streams import PACKINGS, opened
 from dragoman.errors import DataError, DragomanError
 from dragoman.files import parse_json, replacing
+from dragoman.lock import take
 
 _BLOCK = 1 << 18
 _SECONDS = 60
@@ -59,31 +60,52 @@ def fetch(
     """
     part = path.with_name(f"{path.name}.part")
     have = part.stat().st_size if part.exists() else 0
-    with _naming(url), _open(url, token, have) as response:
-        goes_on = response.status == http.client.PARTIAL_CONTENT
-        if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise DataError("sends another part than asked for", place=url, cure="try again")
-        with part.open("ab" if goes_on else "wb") as file:
+    with ExitStack() as stack:
+        with _naming(url), _open(url, token, have) as response:
+            goes_on = response.status == http.client.PARTIAL_CONTENT
+            told = response.headers.get("Content-Range", "")
+            if goes_on and not told.startswith(f"bytes {have}-"):
+                raise DataError("sends another part than asked for", place=url, cure="try again")
+            file = stack.enter_context(part.open("ab"))
+            if file.tell() != have or not take(file):
+                cause = "another process downloads it"
+                raise DragomanError(cause, place=str(part), cure="wait for it")
+            file.truncate(have if goes_on else 0)
             say(f"{path}: {f'goes on after {have:,} bytes' if goes_on else 'begins'}")
             while block := response.read(_BLOCK):
                 file.write(block)
-        if response.length:  # bytes that were promised and did not come
-            raise http.client.IncompleteRead(b"", response.length)
-    with part.open("rb") as file:
-        digest, has = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-    try:
-        if size not in (None, has) or sha256 not in ("", digest):
-            raise DataError(f"another file than promised: {has:,} bytes, sha256 {digest}")
-        with ExitStack() as stack:
-            unpacked = opened(part, stack).stream
-            while unpacked.read(_BLOCK):  # a packed file has a checksum of its content
-                pass
-    except DataError as error:
-        part.unlink()
-        raise DataError(error.cause, place=url, cure="it was not kept; try again") from error
+            if response.length:  # bytes that were promised and did not come
+                raise http.client.IncompleteRead(b"", response.length)
+        file.flush()
+        try:
+            digest = _verified(part, path.suffix, size, sha256)
+        except DataError as error:
+            stack.close()
+            part.unlink()
+            raise DataError(error.cause, place=url, cure="it was not kept; try again") from error
     with replacing(path) as aside:
         os.replace(part, aside)
-    say(f"{path}: {has:,} bytes, sha256 {digest}")
+    say(f"{path}: {digest}")
+
+
+def _verified(part: Path, ending: str, size: int | None, sha256: str) -> str:
+    """Size and digest of a file in words.
+
+    Raises:
+        DataError: they are not those promised, or the file is not what its ``ending`` says.
+    """
+    with part.open("rb") as file:
+        digest, has = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+    told = f"{has:,} bytes, sha256 {digest}"
+    if size not in (None, has) or sha256 not in ("", digest):
+        raise DataError(f"another file than promised: {told}")
+    with ExitStack() as stack:
+        unpacked = opened(part, stack)
+        if ending in PACKINGS and unpacked.on_disk:
+            raise DataError(f"another file than promised, not packed as {ending}: {told}")
+        while unpacked.stream.read(_BLOCK):  # a packed file has a checksum of its content
+            pass
+    return told
 
 
 def _open(url: str, token: str, have: int = 0) -> Any:
@@ -113,12 +135,13 @@ def _naming(url: str) -> Iterator[None]:
     try:
         yield
     except urllib.error.HTTPError as error:
-        cause = f"the server answers {error.code}: {str(error.reason).splitlines()[0]}"
+        reason = str(error.reason or http.client.responses.get(error.code, "no reason"))
+        cause = f"the server answers {error.code}: {reason.splitlines()[0]}"
         if error.code >= 500:
             raise DragomanError(cause, place=url, cure="try again later") from error
         raise DataError(cause, place=url, cure="is the name right?") from error
-    except urllib.error.URLError as error:
-        cause = f"cannot be reached: {error.reason}"
+    except (urllib.error.URLError, ValueError) as error:  # ValueError: it is no address
+        cause = f"cannot be reached: {getattr(error, 'reason', error)}"
         raise DragomanError(cause, place=url, cure="is there a network?") from error
     except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
         cause = f"broke off: {error or 'no bytes came'}"

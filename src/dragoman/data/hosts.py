@@ -82,7 +82,7 @@ def opus(name: str) -> tuple[Files, str]:
 def hub(name: str) -> tuple[Files, str]:
     """The files of pairs of a dataset's repository, or those under a path of it."""
     host = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    token, parts = os.environ.get("HF_TOKEN", ""), name.split("/")
+    token, parts = os.environ.get("HF_TOKEN", "").strip(), name.split("/")
     repository, under = "/".join(parts[:2]), "/".join(parts[2:])
     answer = fetch_json(f"{host}/api/datasets/{quote(repository)}?blobs=true", token)
     pairs = {one["rfilename"]: one for one in answer["siblings"]}
