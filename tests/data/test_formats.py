@@ -529,6 +529,13 @@ def test_messages_of_programs(tmp_path: Path) -> None:
     assert read(write(tmp_path, content[30:], "messages"), options=LENIENT)[1] == ["reads as: PO"]
 
 
+def test_a_fuzzy_message_that_is_gone(tmp_path: Path) -> None:
+    """The mark is its own, not that of the message that follows."""
+    gone = '#, fuzzy\n#~ msgid "gone"\n#~ msgstr "weg"\n\n'
+    path = write(tmp_path, f'{gone}msgid "new"\nmsgstr "neu"\n', "de.po")
+    assert read(path)[0] == [("new", "neu", 5)]
+
+
 # -- what is no file of pairs ----------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
             entry = {}
         elif part is None:
             is_fuzzy |= re.match("#,.*fuzzy", text) is not None
+            is_fuzzy &= not text.startswith("#~")  # it was said of a message that is gone
             if text.strip() and not text.startswith("#"):
                 yield line, Fault("not PO", "neither a keyword nor text in quotes", "is it PO?")
         else:
