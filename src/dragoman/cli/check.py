@@ -50,14 +50,12 @@ def main(asked: Check, given: Given) -> int:
         if beside.exists() and any(map(beside.samefile, filter(Path.exists, files))):
             raise OptionError(f"{beside} is read", place="--fix", cure="another file")
 
-    def show(report: Report) -> None:
+    def say(report: Report) -> None:
         if not asked.json:
             print("\n".join(report.lines()), flush=True)
 
-    places = 1000 if asked.json else 3
-    report = check_pairs(
-        asked.pairs, reading, against=asked.against, fix=asked.fix, shown=places, tell=show
-    )
+    most = 1000 if asked.json else 3
+    report = check_pairs(asked.pairs, reading, against=asked.against, fix=fix, shown=most, tell=say)
     if asked.json:
         print(json.dumps(report, default=to_json, ensure_ascii=False, indent=1))
     elif report.cleaned:

@@ -60,52 +60,34 @@ def fetch(
     """
     part = path.with_name(f"{path.name}.part")
     have = part.stat().st_size if part.exists() else 0
-    with ExitStack() as stack:
-        with _naming(url), _open(url, token, have) as response:
-            goes_on = response.status == http.client.PARTIAL_CONTENT
-            told = response.headers.get("Content-Range", "")
-            if goes_on and not told.startswith(f"bytes {have}-"):
-                raise DataError("sends another part than asked for", place=url, cure="try again")
-            file = stack.enter_context(part.open("ab"))
-            if file.tell() != have or not take(file):
-                cause = "another process downloads it"
-                raise DragomanError(cause, place=str(part), cure="wait for it")
-            file.truncate(have if goes_on else 0)
-            say(f"{path}: {f'goes on after {have:,} bytes' if goes_on else 'begins'}")
-            while block := response.read(_BLOCK):
-                file.write(block)
-            if response.length:  # bytes that were promised and did not come
-                raise http.client.IncompleteRead(b"", response.length)
+    with _naming(url), _open(url, token, have) as response, part.open("ab") as file:
+        goes_on = response.status == http.client.PARTIAL_CONTENT
+        if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise DataError("sends another part than asked for", place=url, cure="try again")
+        if file.tell() != have or not take(file):
+            raise DragomanError("another process downloads it", place=str(part), cure="wait")
+        file.truncate(have if goes_on else 0)
+        say(f"{path}: {f'goes on after {have:,} bytes' if goes_on else 'begins'}")
+        while block := response.read(_BLOCK):
+            file.write(block)
+        if response.length:  # bytes that were promised and did not come
+            raise http.client.IncompleteRead(b"", response.length)
         file.flush()
         try:
-            digest = _verified(part, path.suffix, size, sha256)
+            with part.open("rb") as written, ExitStack() as stack:
+                digest, has = hashlib.file_digest(written, "sha256").hexdigest(), written.tell()
+                whole, right = opened(part, stack), size in (None, has) and sha256 in ("", digest)
+                if not right or (path.suffix in PACKINGS and whole.on_disk):
+                    raise DataError(f"another file than promised: {has:,} bytes, sha256 {digest}")
+                while whole.stream.read(_BLOCK):  # a packed file has a checksum of its content
+                    pass
         except DataError as error:
-            stack.close()
+            file.close()  # Windows removes no open file
             part.unlink()
             raise DataError(error.cause, place=url, cure="it was not kept; try again") from error
     with replacing(path) as aside:
         os.replace(part, aside)
-    say(f"{path}: {digest}")
-
-
-def _verified(part: Path, ending: str, size: int | None, sha256: str) -> str:
-    """Size and digest of a file in words.
-
-    Raises:
-        DataError: they are not those promised, or the file is not what its ``ending`` says.
-    """
-    with part.open("rb") as file:
-        digest, has = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-    told = f"{has:,} bytes, sha256 {digest}"
-    if size not in (None, has) or sha256 not in ("", digest):
-        raise DataError(f"another file than promised: {told}")
-    with ExitStack() as stack:
-        unpacked = opened(part, stack)
-        if ending in PACKINGS and unpacked.on_disk:
-            raise DataError(f"another file than promised, not packed as {ending}: {told}")
-        while unpacked.stream.read(_BLOCK):  # a packed file has a checksum of its content
-            pass
-    return told
+    say(f"{path}: {has:,} bytes, sha256 {digest}")
 
 
 def _open(url: str, token: str, have: int = 0) -> Any:
@@ -114,11 +96,10 @@ def _open(url: str, token: str, have: int = 0) -> Any:
     Raises:
         URLError: the address is not HTTP, the server cannot be reached, or it refuses.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": "dragoman"})
+    headers = {"User-Agent": "dragoman"} | ({"Range": f"bytes={have}-"} if have else {})
+    request = urllib.request.Request(url, headers=headers)
     if request.type not in ("http", "https"):
         raise urllib.error.URLError("not an http or https address")
-    if have:
-        request.add_header("Range", f"bytes={have}-")
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
@@ -135,8 +116,7 @@ def _naming(url: str) -> Iterator[None]:
     try:
         yield
     except urllib.error.HTTPError as error:
-        reason = str(error.reason or http.client.responses.get(error.code, "no reason"))
-        cause = f"the server answers {error.code}: {reason.splitlines()[0]}"
+        cause = f"the server answers {error.code}: {(str(error.reason) or '?').splitlines()[0]}"
         if error.code >= 500:
             raise DragomanError(cause, place=url, cure="try again later") from error
         raise DataError(cause, place=url, cure="is the name right?") from error

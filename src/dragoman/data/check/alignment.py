@@ -29,7 +29,7 @@ _SURE = 4.0
 _CHANGE = 30.0
 """Log-odds by which another shift must explain a run of rows better."""
 _CLEAR = 0.3
-"""Standard deviations by which the targets of a shifted run must fit better than others near."""
+"""Standard deviations by which shifted rows must fit their targets better than others near."""
 
 
 class _Trigrams(NamedTuple):
@@ -63,7 +63,7 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
         # With one language on both sides, a text is likest to itself: dialogues would seem shifted.
         if two_languages and len(every) > _FEWEST:
             shifts = _shifted(*sides)
-    takes, edges = every + shifts, _edges(shifts)
+    takes, edges = every + shifts, (np.flatnonzero(np.diff(shifts)) + 1).tolist()
     takes[(takes < 0) | (takes >= len(every))] = -1
     for edge in edges:  # found but for a row or two; and no target is taken twice
         reach = 1 + abs(int(shifts[edge] - shifts[edge - 1]))
@@ -151,20 +151,13 @@ def _shifted(source: _Trigrams, target: _Trigrams) -> Numbers:
         fits = _fits(source, np.sum(near[_FARTHEST - 2 : _FARTHEST + 3], axis=0), near)
     shifts = _runs(fits)
     for _ in range(_ROUNDS if shifts.any() else 0):
-        fits = _fits(source, around[np.arange(size) + shifts + _FARTHEST], near)
-        shifts = _runs(fits)
+        shifts = _runs(fits := _fits(source, around[np.arange(size) + shifts + _FARTHEST], near))
     # Where sources tell little of their targets, many rows fit any target near them a little more.
-    for first, end in pairwise((0, *_edges(shifts), size)):
-        means, at = fits[:, first:end].mean(axis=1), shifts[first] + _FARTHEST
+    for shift in np.unique(shifts):
+        means, at = fits[:, shifts == shift].mean(axis=1), shift + _FARTHEST
         if means[at] < np.delete(means, at).max() + _CLEAR * fits.std():
-            shifts[first:end] = 0
+            shifts[shifts == shift] = 0
     return shifts
-
-
-def _edges(shifts: Numbers) -> list[int]:
-    """The first row of each run but the first."""
-    edges: list[int] = (np.flatnonzero(np.diff(shifts)) + 1).tolist()
-    return edges
 
 
 def _fits(source: _Trigrams, own: Numbers, near: list[Numbers]) -> Numbers:

@@ -33,8 +33,8 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
             yield line, text
             entry = {}
         elif part is None:
-            is_fuzzy |= re.match("#,.*fuzzy", text) is not None
-            is_fuzzy &= not text.startswith("#~")  # it was said of a message that is gone
+            # Said of a message that is gone (#~), it is not said of the next one.
+            is_fuzzy = text[:2] != "#~" and (is_fuzzy or re.match("#,.*fuzzy", text) is not None)
             if text.strip() and not text.startswith("#"):
                 yield line, Fault("not PO", "neither a keyword nor text in quotes", "is it PO?")
         else:
