@@ -30,10 +30,10 @@ def write(path: Path, pairs: list[tuple[str, str]]) -> Path:
     return path
 
 
-def run(place: Path, out: str, **training: Any) -> str:
+def run(place: Path, out: str, family: str = "recurrent", **training: Any) -> str:
     """Train on half of the pairs, and on the others with a weight of 0.5; what was said."""
     main, also = write(place / "main.tsv", PAIRS[:60]), write(place / "also.tsv", PAIRS[60:])
-    model = {"embedding": 8, "hidden": 8, "dropout": 0.2}
+    model = {"family": family, "embedding": 8, "hidden": 8, "dropout": 0.2}
     tree = {"model": model, "data": {"also": [f"{also}=0.5"]}, "training": OPTIONS | training}
     text = io.StringIO()
     config = merge(Config(), tree, place="test")
@@ -41,10 +41,11 @@ def run(place: Path, out: str, **training: Any) -> str:
     return text.getvalue()
 
 
+@pytest.mark.parametrize("family", ["recurrent", "transformer", "hybrid"])
 def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
-    run(tmp_path, "whole", save_every=3)
+    run(tmp_path, "whole", family, save_every=3)
     real = loop.train_step
 
     class Killed(BaseException):
@@ -59,9 +60,9 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
 
         monkeypatch.setattr(loop, "train_step", step)
         with pytest.raises(Killed):
-            run(tmp_path, "parts", save_every=3)
+            run(tmp_path, "parts", family, save_every=3)
     monkeypatch.setattr(loop, "train_step", real)
-    run(tmp_path, "parts", save_every=3)
+    run(tmp_path, "parts", family, save_every=3)
     assert differences(tmp_path / "whole", tmp_path / "parts") == []
 
 
