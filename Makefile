@@ -61,10 +61,12 @@ wheel: $(SUPPLY_READY)
 	du -sh build/wheel/venv
 	cd build/wheel && time venv/bin/dragoman --help
 
-# The lowest versions that pyproject.toml allows.
+# The lowest versions that pyproject.toml allows. PyTorch is named first, so that the resolver settles its
+# version before that of a package that both it and ONNX Runtime need.
 lowest: $(SUPPLY_READY)
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
-	$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct --editable '.[dev]'
+	$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct torch --editable '.[dev]'
+	$(SUPPLY)/bin/python tools/supply.py lowest
 	OMP_NUM_THREADS=1 .venv-lowest/bin/pytest -n $(PROCESSES) -m 'not slow'
 
 # Every Python that pyproject.toml allows and that this machine has on its PATH.

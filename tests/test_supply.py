@@ -51,3 +51,22 @@ def test_what_was_not_looked_up_is_no_success(
 ) -> None:
     assert supply.verdict(packages) == code
     assert said in capsys.readouterr().out
+
+
+def test_a_version_above_its_lower_bound_is_named() -> None:
+    project: dict[str, Any] = {
+        "dependencies": ["rich>=13", "tomli-w>=1.0", "dragoman[train]"],
+        "optional-dependencies": {
+            "train": ["torch>=2.6"],
+            "track": ["wandb>=0.17,<1", "Name_x>=2"],
+        },
+    }
+    lowest = {"rich": "13.0.0", "tomli_w": "1.0.0", "torch": "2.6.0+cpu", "name-x": "2"}
+    assert supply.above_bounds(project, lowest) == []
+    higher = lowest | {"torch": "2.7.0", "rich": "13.9.4", "wandb": "0.18.0"}
+    said = [line.split(";")[0] for line in supply.above_bounds(project, higher)]
+    assert said == [
+        "rich>=13: 13.9.4 is tested",
+        "torch>=2.6: 2.7.0 is tested",
+        "wandb<1,>=0.17: 0.18.0 is tested",
+    ]

@@ -1,8 +1,9 @@
-"""Where the packages come from: a lock with hashes, a bill of materials, a look for known faults.
+"""Where the packages come from: a lock with hashes, a bill of materials, known faults, bounds.
 
     python tools/supply.py lock     requirements-dev.lock, of the versions in constraints.txt
     python tools/supply.py sbom     sbom.json (CycloneDX), of what is installed in .venv
     python tools/supply.py audit    advisories about the versions in constraints.txt
+    python tools/supply.py lowest   whether .venv-lowest holds the lowest versions of pyproject.toml
 
 The Makefile's targets of the same names make the environments first.
 """
@@ -12,8 +13,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 HERE = Path(__file__).resolve().parents[1]
 CONSTRAINTS, LOCK, SBOM = "constraints.txt", "requirements-dev.lock", "sbom.json"
@@ -126,6 +132,34 @@ def verdict(packages: list[dict[str, Any]]) -> int:
     return FOUND if faults else NOT_CHECKED if unknown or not packages else 0
 
 
+def lowest() -> int:
+    """Compare .venv-lowest with pyproject.toml: 1 when a version is above its lower bound."""
+    project = tomllib.loads((HERE / "pyproject.toml").read_text("utf-8"))["project"]
+    ask: list[str | Path] = [TOOLS / "uv", "pip", "list", "--python", ".venv-lowest"]
+    listed = json.loads(_said([*ask, "--format", "json"]))
+    above = above_bounds(project, {one["name"]: one["version"] for one in listed})
+    print("\n".join(above) or "lowest: every version is its lower bound")
+    return FOUND if above else 0
+
+
+def above_bounds(project: dict[str, Any], installed: dict[str, str]) -> list[str]:
+    """A line for each package that is installed in a higher version than its lower bound.
+
+    Args:
+        project: the table ``project`` of a pyproject.toml.
+        installed: version by name; a package that is not there is passed over.
+    """
+    versions = {canonicalize_name(name): Version(version) for name, version in installed.items()}
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    found = []
+    for wanted in (Requirement(text) for group in groups for text in group):
+        version = versions.get(canonicalize_name(wanted.name))
+        bounds = [Version(one.version) for one in wanted.specifier if one.operator == ">="]
+        if version and bounds and Version(version.public) > bounds[0]:
+            found.append(f"{wanted}: {version} is tested; raise the bound, or let it be installed")
+    return found
+
+
 def _said(command: list[str | Path], text: str = "") -> str:
     done = subprocess.run(
         command, cwd=HERE, input=text, stdout=subprocess.PIPE, text=True, check=False
@@ -136,7 +170,7 @@ def _said(command: list[str | Path], text: str = "") -> str:
 
 
 if __name__ == "__main__":
-    verbs = {"lock": lock, "sbom": sbom, "audit": audit}
+    verbs = {"lock": lock, "sbom": sbom, "audit": audit, "lowest": lowest}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(f"usage: python tools/supply.py {' | '.join(verbs)}")
     sys.exit(verbs[sys.argv[1]]())
