@@ -12,12 +12,10 @@ from dragoman.config.options import ModelOptions
 from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
 from dragoman.runtime.weights import SCALE
 
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-"""G of each cell."""
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
 """Vectors of H in the state of each cell: h, and for an LSTM the cell c."""
 _ORDER = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
-"""Our gates in ONNX's order: update, reset, new; input, output, forget, new."""
+"""Our G gates in ONNX's order: update, reset, new; input, output, forget, new."""
 
 
 def state_names(options: ModelOptions) -> list[str]:
@@ -39,12 +37,12 @@ class Layer(NamedTuple):
     def matrix(self, which: str, inputs: tuple[int, int] | None = None) -> Matrix:
         """``weight_input`` or ``weight_hidden``."""
         width = self.inputs if which == "weight_input" else self.hidden
-        shape = self.directions, GATES[self.cell] * self.hidden, width
+        shape = self.directions, len(_ORDER[self.cell]) * self.hidden, width
         return Matrix(f"{self.prefix}.{which}", shape, inputs)
 
     def bias(self, g: Graph) -> Value:
         """b, [D, GH]."""
-        return g.weight(f"{self.prefix}.bias", self.directions, GATES[self.cell] * self.hidden)
+        return g.weight(f"{self.prefix}.bias", *self.matrix("weight_hidden").shape[:2])
 
     def bias_new(self, g: Graph) -> Value:
         """What a GRU adds to the product of its new gate with h, [D, H]."""

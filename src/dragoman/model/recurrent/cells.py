@@ -1,6 +1,7 @@
 """The recurrent cells: one step, and T steps with gradients written by hand.
 
-    B batch   T time   D directions (1 or 2)   H hidden width   G gates
+    B batch   N hypotheses   T time   D directions (1 or 2)   H hidden width   G gates
+    R rows of state
 
 Over T steps autograd would form a gradient of the recurrent weights at every step and add them up.
 Here the backward pass keeps the gradient of every step's product U h_t, and one product over all
@@ -12,6 +13,8 @@ Every scan takes U as ``weight`` [D, GH, H] twice: as a tensor, for its gradient
 ``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH].
 """
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,7 +25,77 @@ from dragoman.model.linear import Product, reordered
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """G: rows of H in the weights of each cell."""
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
-"""Vectors of H in the state of each cell: h, and for an LSTM the cell c."""
+"""R, vectors of H in the state of each cell: h, and for an LSTM the cell c."""
+FUSED: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+"""torch's operator for T steps of each cell."""
+
+
+def step(cell: str, inputs: Tensor, hidden: Tensor, state: Tensor, bias: Tensor | None) -> Tensor:
+    """One step of ``cell``.
+
+    Args:
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        inputs: W x + b, [N, GH].
+        hidden: U h, [N, GH].
+        state: [N, R, H].
+        bias: the bias inside a GRU's reset product, [H].
+
+    Returns:
+        The new state, [N, R, H].
+    """
+    if bias is not None:
+        return gru_cell(inputs, hidden, state[:, 0], bias).unsqueeze(1)
+    if cell == "lstm":
+        return torch.stack(lstm_cell(inputs + hidden, state[:, 1]), 1)
+    return torch.tanh(inputs + hidden).unsqueeze(1)  # Elman 1990
+
+
+def scan(
+    cell: str, inputs: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, ...]:
+    """T steps of ``cell``.
+
+    Args:
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        inputs: W x + b of every step, [D, T, B, GH].
+        state: the first state, [R, D, B, H].
+        weight: U, [D, GH, H].
+        bias: the bias inside a GRU's reset product, [D, 1, H].
+
+    Returns:
+        The states after each step, R times [D, T, B, H].
+    """
+    multiply = across(weight, inputs.shape[2])
+    if bias is not None:
+        return (GruScan.apply(inputs, state[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
+    if cell == "lstm":
+        return LstmScan.apply(inputs, *state, weight, multiply)  # type: ignore[no-untyped-call, no-any-return]
+    return (RnnScan.apply(inputs, state[0], weight, multiply),)  # type: ignore[no-untyped-call]
+
+
+def shut(cell: str, inputs: Tensor, padding: Tensor) -> Tensor:
+    """Make padding harmless, so that :func:`scan` needs no mask.
+
+    A gate that is fully shut (GRU: update = 1; LSTM: forget = 1, input = 0) carries the state on
+    exactly, and a tanh RNN stays at its first state of zero until the backward direction meets a
+    real position.
+
+    Args:
+        cell: ``rnn``, ``gru`` or ``lstm``.
+        inputs: W x + b of every step, [D, T, B, GH]; those of a gate are changed in place.
+        padding: true on padding, [D, T, B, 1].
+
+    Returns:
+        The inputs, [D, T, B, GH].
+    """
+    if cell == "rnn":
+        return inputs.masked_fill(padding, 0.0)
+    with torch.no_grad():  # the scan's gradient of a shut gate is zero already
+        first, second, *_ = inputs.chunk(GATES[cell], -1)
+        second.masked_fill_(padding, math.inf)
+        if cell == "lstm":
+            first.masked_fill_(padding, -math.inf)
+    return inputs
 
 
 def gru_cell(inputs: Tensor, hidden: Tensor, h: Tensor, bias: Tensor) -> Tensor:

@@ -8,8 +8,6 @@ padding cuDNN gives zeros.
 """
 
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +16,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dragoman.data.tokenizer import Ids
-from dragoman.model.recurrent.cells import STATE_ROWS
+from dragoman.model.recurrent.cells import FUSED, STATE_ROWS
 
 # The warning's advice is for torch's own modules; ours hold a layer's weights in three or four
 # tensors. The filter stays: one that is set for the moment of a call is not safe with threads.
 warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
-_RUN: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 
 def suits(x: Tensor) -> bool:
@@ -67,7 +64,7 @@ def scan(
     options = (True, 1, 0.0, True, directions == 2)
     with torch.autocast(device, enabled=False):
         if mask is None:
-            outputs, *last = _RUN[cell](x, _first(first), weights, *options, True)
+            outputs, *last = FUSED[cell](x, _first(first), weights, *options, True)
         else:
             lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
             order = np.argsort(-lengths, kind="stable")
@@ -77,7 +74,7 @@ def scan(
             )
             first = [row.index_select(1, there) for row in first]
             sizes = packed.batch_sizes
-            data, *last = _RUN[cell](packed.data, sizes, _first(first), weights, *options)
+            data, *last = FUSED[cell](packed.data, sizes, _first(first), weights, *options)
             sequence = PackedSequence(data, sizes)
             padded, _ = pad_packed_sequence(sequence, batch_first=True, total_length=time)
             outputs = padded.index_select(0, back)

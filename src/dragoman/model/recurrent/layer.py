@@ -16,8 +16,6 @@ connection adds it to the output (Wu et al. 2016, section 3.1):
 embeddings, which have their own dropout.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,7 +25,7 @@ from dragoman.model.dropout import dropout
 from dragoman.model.gathered import gathered
 from dragoman.model.linear import Product
 from dragoman.model.recurrent import cells, kernels
-from dragoman.model.recurrent.cells import GATES, STATE_ROWS, gru_cell, lstm_cell
+from dragoman.model.recurrent.cells import GATES, STATE_ROWS
 
 
 class Layer(nn.Module):
@@ -105,14 +103,9 @@ class Layer(nn.Module):
         Returns:
             The new state, [N, R, H].
         """
-        h = state[:, 0]
-        across = hidden(h)  # [N, GH]
-        if self.bias_new is not None:
-            bias = self.bias_new[0].to(across.dtype)
-            return gru_cell(projected, across, h, bias).unsqueeze(1)
-        if self.cell == "lstm":
-            return torch.stack(lstm_cell(projected + across, state[:, 1]), 1)
-        return torch.tanh(projected + across).unsqueeze(1)  # Elman 1990
+        across = hidden(state[:, 0])  # [N, GH]
+        bias = None if self.bias_new is None else self.bias_new[0].to(across.dtype)
+        return cells.step(self.cell, projected, across, state, bias)
 
     def scan(
         self,
@@ -136,21 +129,13 @@ class Layer(nn.Module):
         """
         if kernels.suits(x):
             return kernels.scan(self.cell, self._weights(), x, state, mask, lengths)
-        batch = x.shape[0]
         inputs = self._project(x.transpose(0, 1), mask)  # [D, T, B, GH]
         if state is None:
-            state = inputs.new_zeros(batch, self.rows, self.directions * self.hidden)
-        shape = batch, self.rows, self.directions, self.hidden
-        first = state.view(shape).permute(1, 2, 0, 3)  # [R, D, B, H]
+            state = inputs.new_zeros(len(x), self.rows, self.directions * self.hidden)
+        first = state.unflatten(2, (self.directions, -1)).permute(1, 2, 0, 3)  # [R, D, B, H]
         weight = self.weight_hidden.to(inputs.dtype)
-        multiply = cells.across(weight, batch)
-        if self.bias_new is not None:
-            bias = self.bias_new.to(inputs.dtype).unsqueeze(1)
-            rows = (cells.GruScan.apply(inputs, first[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
-        elif self.cell == "lstm":
-            rows = cells.LstmScan.apply(inputs, first[0], first[1], weight, multiply)  # type: ignore[no-untyped-call]
-        else:
-            rows = (cells.RnnScan.apply(inputs, first[0], weight, multiply),)  # type: ignore[no-untyped-call]
+        bias = None if self.bias_new is None else self.bias_new.to(inputs.dtype).unsqueeze(1)
+        rows = cells.scan(self.cell, inputs, first, weight, bias)
         # Direction 1 ran from the last position to the first.
         ways = [row.unbind(0) for row in rows]  # R times D of [T, B, H]
         last = torch.stack([_final(row, mask) for row in ways], 1)  # [B, R, DH]
@@ -170,9 +155,7 @@ class Layer(nn.Module):
     def _project(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
 
-        Padding is made harmless here, so that the scans need no mask: a gate that is fully shut
-        (GRU: update = 1; LSTM: forget = 1, input = 0) carries the state on exactly, and a tanh
-        RNN stays at its first state of zero until the backward direction meets a real position.
+        On padding it is what :func:`dragoman.model.recurrent.cells.shut` makes of it.
         """
         inputs = [
             F.linear(x if d == 0 else x.flip(0), self.weight_input[d], self.bias[d])
@@ -181,17 +164,8 @@ class Layer(nn.Module):
         stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
         if mask is None:
             return stacked
-        padding = ~mask.t()  # [T, B]
-        order = [padding if d == 0 else padding.flip(0) for d in range(self.directions)]
-        shut = torch.stack(order).unsqueeze(-1)  # [D, T, B, 1]
-        if self.cell == "rnn":
-            return stacked.masked_fill(shut, 0.0)
-        with torch.no_grad():  # the scan's gradient of a shut gate is zero already
-            first, second = stacked.split(self.hidden, -1)[:2]
-            second.masked_fill_(shut, math.inf)
-            if self.cell == "lstm":
-                first.masked_fill_(shut, -math.inf)
-        return stacked
+        padding = torch.stack((~mask.t(), ~mask.t().flip(0))[: self.directions])  # [D, T, B]
+        return cells.shut(self.cell, stacked, padding.unsqueeze(-1))
 
 
 def _final(ways: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
