@@ -261,6 +261,32 @@ def test_answers_that_are_no_words_and_names_stay(tmp_path: Path) -> None:
     assert {counts[kind] for kind in ("wordless", "untranslated", "length ratio")} == {2}
 
 
+@pytest.mark.slow
+def test_forms_that_are_their_word_stay(tmp_path: Path) -> None:
+    """A lemma is often one of its forms. No other form ends as lemmas do: the sides look apart."""
+    stems = [f"{a}{b}{c}" for a in ("bat", "cal", "dor") for b in "eiou" for c in "cglmnrstv"]
+    ends = ("ions", "iez", "aient", "ai", "as", "a", "ez")
+    rows = [(f"{stem}er", f"{stem}{end}") for stem in stems for end in ends]
+    rows += [(f"ne se pas {stem}er", f"ne se pas {stem}er") for stem in stems]
+    text = "".join(f"{a}\t{b}\n" for a, b in rows)
+    report, out = fixed(tmp_path, text.encode(), "p")
+    assert out.decode() == text
+    (found,) = (f for f in report.findings if f.kind == "untranslated")
+    assert (found.severity, found.count) == ("note", len(stems))
+
+
+def test_words_alone_are_no_reason_to_warn(tmp_path: Path) -> None:
+    """Between two languages, sentences are; they are shown before words and names."""
+    said = [f"{p.source}\t{p.target}\n" for p in sample_pairs("phrases", count=300)]
+    words = ["taxi\ttaxi\n", "Anna Karenina\tAnna Karenina\n"]
+    for more, severity, shown in (([], "note", "taxi"), (["où est la gare"], "warning", "où est")):
+        data = [*words, *said, *(f"{text}\t{text}\n" for text in more)]
+        report, out = fixed(tmp_path, "".join(data).encode(), "p", longest=2000)
+        (found,) = (f for f in report.findings if f.kind == "untranslated")
+        assert found.severity == severity and found.places[0].split(": ")[1].startswith(shown)
+        assert out.decode() == "".join((*words, *said))
+
+
 def test_word_boundaries_without_ink_stay(tmp_path: Path) -> None:
     """U+200B ends words in Khmer, Thai, Lao and Burmese, however few pairs have it."""
     words = ["ខ្ញុំ", "แมว", "ຂ້ອຍ", "ရေ"]

@@ -230,6 +230,24 @@ def test_one_shift_is_one_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("lost", "side"), [(1, "a"), (2, "b"), (3, "a"), (3, "b"), (5, "b")])
+def test_whole_files_that_are_shifted(tmp_path: Path, lost: int, side: str) -> None:
+    """Lines that are missing at the head, however few pairs are right as they stand."""
+    pairs = sample_pairs("phrases", count=1200)
+    texts = {"a": [p.source for p in pairs], "b": [p.target for p in pairs]}
+    del texts[side][:lost]
+    rows = list(zip(texts["a"], texts["b"], strict=False))
+    (tmp_path / "p.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in rows), encoding="utf-8")
+    report = check_pairs([tmp_path / "p.tsv"], DataOptions(), fix=tmp_path / "out.tsv")
+    (finding,) = (f for f in report.findings if f.kind == "shifted lines")
+    (place,) = finding.places
+    far = f"{lost} line{'s' * (lost > 1)} further {'down' if side == 'a' else 'up'}"
+    assert place.endswith(far) and finding.count > 1180
+    kept = {tuple(s.split("\t")) for s in (tmp_path / "out.tsv").read_text("utf-8").splitlines()}
+    assert kept <= {(p.source, p.target) for p in pairs} and len(kept) > 1175
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["lost", "added", "lost and added", "all"])
 def test_shifted_targets_are_put_where_they_belong(tmp_path: Path, change: str) -> None:
     """No pair is made that was none before; but for a few at a change, all come back."""

@@ -144,8 +144,7 @@ def usable(
 
 def _too_many(places: Sequence[str], faults: Faults) -> DataError:
     most = faults.counts.most_common(1)[0][0]
-    cure = faults.first[most][0].cure + "; or raise --data.tolerance" * (
-        faults.total < faults.lines
-    )
+    more = "; or raise --data.tolerance" if faults.total < faults.lines else ""
+    cure = faults.first[most][0].cure + more
     kinds, lines = "; ".join(faults.summary()), f"{faults.total:,} of {faults.lines:,} lines"
     return DataError(f"{lines} cannot be used: {kinds}", place=" and ".join(places), cure=cure)

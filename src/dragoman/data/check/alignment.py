@@ -12,9 +12,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from rapidfuzz.fuzz import ratio
+from rapidfuzz.process import cpdist
 
-from dragoman.data.check.columns import Corpus, Numbers
-from dragoman.data.check.report import Finding, Rows, excerpt
+from dragoman.data.check.columns import Corpus
+from dragoman.data.check.report import Finding, Numbers, excerpt
 from dragoman.data.pairs import counted
 
 _HASHES, _WIDTH, _FARTHEST = 1 << 16, 64, 5
@@ -24,6 +26,11 @@ _FEWEST = 20
 """Shifts are not looked for in so few rows."""
 _ONE_LANGUAGE = 0.7
 """Share of common words from which both sides are taken to be of one language."""
+_FORMS = 70.0
+"""Mean likeness of source and target, of 100, from which they are taken to be forms of one word or
+sentence: 76 to 90 in inflection, at most 57 between languages and in spelling to sound."""
+_SAMPLE = 20_000
+"""Rows by which it is judged whether sources and targets are forms of one word."""
 _SURE = 4.0
 """Log-odds from which a text clearly belongs to a side."""
 _CHANGE = 30.0
@@ -57,7 +64,9 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
     every, wrong, two_languages = np.arange(len(corpus.lines)), np.zeros(0, np.int64), False
     shifts = np.zeros_like(every)
     source, target = corpus.source.words, corpus.target.words
-    if (source & target).total() < _ONE_LANGUAGE * target.total():
+    first = [side.texts.slice(0, _SAMPLE).to_pylist() for side in (corpus.source, corpus.target)]
+    are_forms = cpdist(*first, scorer=ratio).mean() > _FORMS
+    if not are_forms and (source & target).total() < _ONE_LANGUAGE * target.total():
         sides = _trigrams(corpus.source.texts), _trigrams(corpus.target.texts)
         wrong, two_languages = _swapped(*sides)
         # With one language on both sides, a text is likest to itself: dialogues would seem shifted.
@@ -70,10 +79,9 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
         takes[max(0, edge - reach) : edge + reach] = -1
     runs = {first: end for first, end in pairwise((0, *edges, len(every))) if shifts[first]}
 
-    def run(first: int) -> str:
-        far, way = counted(abs(int(shifts[first])), "line"), "down" if shifts[first] > 0 else "up"
-        last = corpus.lines[runs[first] - 1]
-        return f"to line {last}: the right target stands {far} further {way}"
+    def run(at: int) -> str:
+        far, way = counted(abs(int(shifts[at])), "line"), "down" if shifts[at] > 0 else "up"
+        return f"to line {corpus.lines[runs[at] - 1]}: the right target stands {far} further {way}"
 
     def moved(row: int) -> str:
         taken = f"takes the target of line {corpus.lines[takes[row]]}"
@@ -106,7 +114,7 @@ def _trigrams(texts: Any) -> _Trigrams:
     return _Trigrams(every, np.cumsum(lengths), np.bincount(every, minlength=_HASHES))
 
 
-def _swapped(*sides: _Trigrams) -> tuple[Rows, bool]:
+def _swapped(*sides: _Trigrams) -> tuple[Numbers, bool]:
     """Rows whose source reads like the targets and whose target like the sources.
 
     Naive Bayes, each text judged by the others. The second value tells whether nearly every text
@@ -137,8 +145,8 @@ def _shifted(source: _Trigrams, target: _Trigrams) -> Numbers:
     Each trigram of the targets has a random direction, a text the sum of its trigrams', a trigram
     of the sources the sum of the texts that it was seen with (random indexing: Kanerva,
     Kristoferson and Holst 2000). A source then points where its target points; it is judged by
-    the other pairs alone. Where few pairs are right as they stand, a source is first taken to be
-    seen with all targets up to two rows away.
+    the other pairs alone. Where few pairs are right as they stand, every shift is tried as that of
+    all rows, and the one that fits best is where the search begins.
     """
     size = len(source.bounds) - 1
     directions = np.random.default_rng(0).standard_normal((_HASHES, _WIDTH), np.float32)
@@ -147,8 +155,9 @@ def _shifted(source: _Trigrams, target: _Trigrams) -> Numbers:
     around = np.pad(points, ((_FARTHEST, _FARTHEST), (0, 0)))
     near = [around[by : by + size] for by in range(2 * _FARTHEST + 1)]
     fits = _fits(source, points, near)
-    if fits[_FARTHEST].mean() < fits.std() / 2:
-        fits = _fits(source, np.sum(near[_FARTHEST - 2 : _FARTHEST + 3], axis=0), near)
+    if fits[_FARTHEST].mean() - fits.mean() < fits.std() / 2:
+        tries = ((_fits(source, other, near), by) for by, other in enumerate(near))
+        fits, _ = max(tries, key=lambda tried: tried[0][tried[1]].mean())
     shifts = _runs(fits)
     for _ in range(_ROUNDS if shifts.any() else 0):
         shifts = _runs(fits := _fits(source, around[np.arange(size) + shifts + _FARTHEST], near))

@@ -20,7 +20,7 @@ import numpy as np
 from dragoman.config.options import DataOptions
 from dragoman.data.check.alignment import misplaced
 from dragoman.data.check.columns import Corpus
-from dragoman.data.check.comparisons import comparisons
+from dragoman.data.check.comparisons import duplicates, length_ratio, overlap, untranslated
 from dragoman.data.check.fix import Log, fixed_pairs, summary, write_fixed
 from dragoman.data.check.oddities import oddities
 from dragoman.data.check.report import SEVERITIES, Finding, Report, Severity
@@ -101,8 +101,9 @@ def _left_out(faults: Faults, options: DataOptions, shown: int) -> Iterator[Find
 def _findings(corpus: Corpus, test: Corpus | None) -> list[Finding]:
     """Everything that is odd about the usable pairs, most severe first."""
     swapped, shifted, two_languages = misplaced(corpus)
-    elsewhere = np.concatenate([swapped.fixed, shifted.fixed])
     found = [swapped, shifted, *oddities(corpus, two_languages=two_languages)]
-    found += comparisons(corpus, test, elsewhere, two_languages=two_languages)
+    found += [overlap(corpus, test)] if test else []
+    found += [duplicates(corpus), untranslated(corpus, two_languages=two_languages)]
+    found += [length_ratio(corpus, np.concatenate([swapped.fixed, shifted.fixed]))]
     found = [finding for finding in found if finding.count]
     return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count))

@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.config.options import SideOptions
-from dragoman.data.check.report import KINDS, Finding, Rows, Side, Units
+from dragoman.data.check.report import KINDS, Finding, Numbers, Side, Units
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
 from dragoman.data.text import open_batches, write_pairs
 from dragoman.data.vocabularies import TextStatistics, choose_level
 from dragoman.errors import DataError
-
-Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Corpus:
     """Pairs on disk, and what was counted of them."""
 
     file: str
-    lines: Rows
+    lines: Numbers
     """The line of each pair in its file."""
     source: Column
     target: Column
@@ -93,8 +90,7 @@ class Corpus:
             DataError: there is no pair.
         """
         if not sum(map(len, write_pairs(pairs, path))):
-            cure = "look at what is found without --fix"
-            raise DataError("no pair would be left", place=file, cure=cure)
+            raise DataError("no pair would be left", place=file, cure="look at what is found")
         table = pa.Table.from_batches(open_batches(path))
         sides = Column.count(table["source"]), Column.count(table["target"])
         return cls(file, table["line"].to_numpy(), *sides, shown)
@@ -118,7 +114,7 @@ class Corpus:
         return max(20.0, 0.2 * len(self.lines))
 
     def finding(
-        self, kind: str, rows: Rows, detail: Callable[[int], str], fixed: Rows | None = None
+        self, kind: str, rows: Numbers, detail: Callable[[int], str], fixed: Numbers | None = None
     ) -> Finding:
         """Make the finding of ``kind``.
 

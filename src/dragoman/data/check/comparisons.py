@@ -4,34 +4,15 @@ Repetitions are judged by hashes of whole texts: without case, punctuation and s
 are what the pairs are about.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from dragoman.data.check.columns import Corpus, Numbers
-from dragoman.data.check.report import Finding, Rows, excerpt
+from dragoman.data.check.columns import Corpus
+from dragoman.data.check.report import Finding, Numbers, excerpt
 
 _SYSTEMATIC = 5
 """Fewest pairs, or sentences in several forms, that show that the form counts."""
-
-
-def comparisons(
-    corpus: Corpus, test: Corpus | None, misplaced: Rows, *, two_languages: bool
-) -> Iterator[Finding]:
-    """Findings about pairs beside others.
-
-    Args:
-        corpus: the pairs.
-        test: the pairs that they must have nothing in common with.
-        misplaced: rows that are known to be swapped or shifted.
-        two_languages: the sides are of two languages.
-    """
-    if test:
-        yield overlap(corpus, test)
-    yield duplicates(corpus)
-    yield untranslated(corpus, two_languages=two_languages)
-    yield length_ratio(corpus, misplaced)
 
 
 def form_counts(corpus: Corpus) -> bool:
@@ -75,18 +56,19 @@ def duplicates(corpus: Corpus) -> Finding:
 def untranslated(corpus: Corpus, *, two_languages: bool) -> Finding:
     """Pairs with the same text on both sides.
 
-    Sentences are wrong between ``two_languages``; within one they show what needs no change.
+    Sentences are wrong between ``two_languages`` and come first; within one they show what needs no
+    change. Words and names are the same in many languages: alone they are no reason to warn.
     """
     same = np.flatnonzero(corpus.source.hashes == corpus.target.hashes)
     same = same[: 0 if len(same) > corpus.usual else None]
     texts = [corpus.text(row)[0] for row in same.tolist()]
     worded = np.array([any(map(str.isalpha, text)) for text in texts], bool)
-    # Names and titles are the same in many languages: their words begin with capitals.
+    # Words of names and titles begin with capitals.
     words = [sum(w[0].isalpha() and not w[0].isupper() for w in t.split()) for t in texts]
     long = worded & (np.array(words, np.int64) > 2) & two_languages
-    rows, told = same[worded], lambda row: excerpt(corpus.text(row)[0])
+    rows, told = np.r_[same[long], same[worded & ~long]], lambda row: excerpt(corpus.text(row)[0])
     found = corpus.finding("untranslated", rows, told, fixed=same[long])
-    return found if two_languages else replace(found, severity="note")
+    return found if long.any() else replace(found, severity="note")
 
 
 def overlap(train: Corpus, test: Corpus) -> Finding:
@@ -99,7 +81,7 @@ def overlap(train: Corpus, test: Corpus) -> Finding:
     return train.finding("test sources", rows, lambda row: f"as {test.place(first[at[row]])}")
 
 
-def length_ratio(corpus: Corpus, misplaced: Rows) -> Finding:
+def length_ratio(corpus: Corpus, misplaced: Numbers) -> Finding:
     """Pairs whose lengths stand in another proportion than those of the rest, farthest first.
 
     ``--fix`` leaves out those far beyond the limit, but none with a side of one word, which may

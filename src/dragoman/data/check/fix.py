@@ -14,8 +14,6 @@ from dragoman.files import replacing, write_text
 
 LIST = ".changes.tsv"
 """Ending of the list of what was removed or changed, after the fixed file's name."""
-_SIDES = ("the source", ""), ("the target", "")
-"""Name and file of both sides, for messages."""
 Log = list[tuple[str, str, str, str]]
 """What is done: the place, "removed" or "changed", the kind and the detail of each."""
 
@@ -55,7 +53,7 @@ def fixed_pairs(
             if "clean" in fix:
                 sides, changes = zip(*(clean(side, kinds) for side in sides), strict=True)
                 log += [(place, "changed", *each) for side in changes for each in side.items()]
-                found = usable(sides, _SIDES, options, as_is=True)
+                found = usable(sides, (("the source", ""), ("the target", "")), options, as_is=True)
                 if isinstance(found, Fault):
                     fix["remove"] = found.kind, found.detail
         if "remove" in fix:

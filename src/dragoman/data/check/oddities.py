@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from dragoman.data.check.clean import MIXED_SCRIPTS, REPAIRS, changed
 from dragoman.data.check.columns import Corpus
-from dragoman.data.check.report import ALWAYS, Finding, Rows, excerpt
+from dragoman.data.check.report import ALWAYS, Finding, Numbers, excerpt
 
 _PATTERNS = {
     "mixed scripts": MIXED_SCRIPTS,
@@ -43,7 +43,7 @@ def oddities(corpus: Corpus, *, two_languages: bool) -> Iterator[Finding]:
     sides = corpus.source.texts, corpus.target.texts
     yield _wordless(corpus, *sides, two_languages=two_languages)
     digits = _different_digits(*sides)
-    yield _unless_usual(corpus, "different digits", digits, partial(_both, corpus, _numbers))
+    yield _unusual(corpus, "different digits", digits, partial(_both, corpus, _numbers))
 
 
 def _wordless(corpus: Corpus, *sides: Any, two_languages: bool) -> Finding:
@@ -53,7 +53,7 @@ def _wordless(corpus: Corpus, *sides: Any, two_languages: bool) -> Finding:
     """
     source, target = (np.array(pc.match_substring_regex(side, _WORD)) for side in sides)
     rows = np.flatnonzero(source != target)
-    found = _unless_usual(corpus, "wordless", rows, partial(_both, corpus, excerpt))
+    found = _unusual(corpus, "wordless", rows, partial(_both, corpus, excerpt))
     words = np.where(source, corpus.source.tokens, corpus.target.tokens)
     return replace(found, fixed=found.fixed[(words[found.fixed] > 2) & two_languages])
 
@@ -73,10 +73,10 @@ def _in_texts(
         source, target = map(describe, corpus.text(row))
         return f"source has {source}" if source else f"target has {target}"
 
-    return _unless_usual(corpus, kind, np.array(sorted(found), np.int64), detail)
+    return _unusual(corpus, kind, np.array(sorted(found), np.int64), detail)
 
 
-def _unless_usual(corpus: Corpus, kind: str, rows: Rows, detail: Callable[[int], str]) -> Finding:
+def _unusual(corpus: Corpus, kind: str, rows: Numbers, detail: Callable[[int], str]) -> Finding:
     """A finding; what many pairs have is in the data's nature, and no fault."""
     found = corpus.finding(kind, rows, detail)
     if found.count <= corpus.usual or kind in ALWAYS:
@@ -98,7 +98,7 @@ def _both(corpus: Corpus, show: Callable[[str], str], row: int) -> str:
     return " against ".join(map(show, corpus.text(row)))
 
 
-def _different_digits(*sides: Any) -> Rows:
+def _different_digits(*sides: Any) -> Numbers:
     """Rows whose sides do not have the same digits, in whatever order."""
     columns = [pc.replace_substring_regex(side, "[^\\p{Nd}]+", "") for side in sides]
     mask, differ = pc.not_equal(*columns), []
@@ -106,7 +106,7 @@ def _different_digits(*sides: Any) -> Rows:
         # RE2 may know digits that this Python's tables do not: their value is unknown, -1.
         one, two = (sorted(unicodedata.decimal(c, -1) for c in digits) for digits in pair)
         differ.append(one != two and -1 not in (*one, *two))
-    rows: Rows = np.flatnonzero(mask)[np.array(differ, bool)]
+    rows: Numbers = np.flatnonzero(mask)[np.array(differ, bool)]
     return rows
 
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from dragoman.data.pairs import counted
 
-Rows = npt.NDArray[Any]
-"""Row numbers of pairs, counted from 0 without the lines that are left out."""
+Numbers = npt.NDArray[Any]
+"""One number for each of some pairs; rows count from 0, without the lines that are left out."""
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
 
@@ -72,9 +72,9 @@ class Finding:
     places: tuple[str, ...] = ()
     """``file:line: detail`` of the first ones."""
     unit: str = "pair"
-    fixed: Rows = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
+    fixed: Numbers = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
     """The rows that ``--fix`` changes or leaves out."""
-    moves: Rows = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
+    moves: Numbers = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
     """Where lines are shifted: the row whose target each of ``fixed`` takes; -1: it is left out."""
     detail: Callable[[int], str] = field(default=str, compare=False)
     """Says in words what one row has."""

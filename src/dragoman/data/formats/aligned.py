@@ -31,8 +31,7 @@ def rows(files: Sequence[Opened], options: DataOptions, *, is_text: bool) -> Ite
     is_text &= not (begin and all(separator in text for text in begin))
     if options.format == "auto" and not is_text:
         cause = "both look like files of pairs"
-        cure = "--format aligned if line n of one belongs to line n of the other"
-        cure = f"--validation-pairs {other} to validate on it; {cure}"
+        cure = f"--validation-pairs {other} to validate on it, --format aligned if lines match"
         raise DataError(cause, place=f"{place(one)} and {place(other)}", cure=cure)
     every = zip_longest(*(decoded_lines(file, longest_line(options)) for file in files))
     for line, (first, second) in enumerate(every, 1):
