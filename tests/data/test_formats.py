@@ -482,6 +482,32 @@ def test_files_for_translators(tmp_path: Path) -> None:
         assert turned == [("un t", "one t", lines[0])]
 
 
+def test_a_copy_that_waits_for_its_translation_is_no_pair(tmp_path: Path) -> None:
+    """As its state says; a name may be the same in both languages."""
+    old = """<xliff version="1.2"><file source-language="en" target-language="fr"><body>
+<trans-unit><source>Go</source><target state="new">Go</target></trans-unit>
+<trans-unit><source>Paris</source><target state="final">Paris</target></trans-unit>
+<trans-unit><source>Tom</source><target>Tom</target></trans-unit>
+<trans-unit><source>Hi</source><target state="needs-translation">Hi</target>
+<alt-trans><target state="final">Hi</target></alt-trans></trans-unit>
+<trans-unit><source>Yes</source><target state="needs-translation"></target></trans-unit>
+<trans-unit><source>No</source><target state="new">Non</target></trans-unit>
+</body></file></xliff>"""
+    pairs, _, faults = read(write(tmp_path, old, "p.xlf"), options=LENIENT)
+    assert pairs == [("Paris", "Paris", 3), ("Tom", "Tom", 4), ("No", "Non", 8)]
+    assert faults == [
+        "p.xlf:2: the source once more, and the state 'new'",
+        "p.xlf:5: the source once more, and the state 'needs-translation'",
+        "p.xlf:7: the target is empty",
+    ]
+    new = """<xliff version="2.0" srcLang="en" trgLang="fr"><file><unit>
+<segment state="initial"><source>Go</source><target>Go</target></segment>
+<segment><source>Tom</source><target>Tom</target></segment></unit></file></xliff>"""
+    pairs, _, faults = read(write(tmp_path, new, "p.xlf"), options=LENIENT)
+    assert pairs == [("Tom", "Tom", 3)]
+    assert faults == ["p.xlf:2: the source once more, and the state 'initial'"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from dragoman.config.options import DataOptions
 from dragoman.data.formats.columns import SEPARATORS, Cells, records, two_columns
@@ -15,7 +15,7 @@ from dragoman.data.lines import decoded_lines, longest_line
 from dragoman.data.pairs import Fault, Faults, Record
 from dragoman.data.streams import Opened
 
-_HEAD = re.compile("#([a-z ]+):(.*)")
+_HEAD = re.compile("(?m)^#([a-z ]+):(.*)$")
 _LINE_BREAKS = re.compile(r"(?i)<(?:br|/?div|/?p|/?li)\b[^>]*>")
 _TAGS = re.compile(r"(?is)<(style|script)\b.*?</\1>|<!--.*?-->|<[/a-z][^>]*>")
 
@@ -27,11 +27,8 @@ def recognise(text: str, name: str) -> bool:
 
 def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
     """Two fields of each note as plain text; columns count the fields of the note alone."""
-    head = dict[str, str]()
-    for text in source.text.splitlines():
-        if not (found := _HEAD.fullmatch(text)):
-            break
-        head[found[1]] = found[2]
+    begin = takewhile(_HEAD.match, source.text.splitlines())
+    head = dict[str, str](_HEAD.findall("\n".join(begin)))
     asked = options.separator if options.separator != "auto" else head.get("separator", "tab")
     named = {name: separator for separator, name in SEPARATORS.items()}
     separator, is_html = named.get(asked.lower(), asked[:1]), head.get("html") == "true"

@@ -18,6 +18,8 @@ _UNITS = frozenset(("tu", "trans-unit", "segment"))
 _TEXTS = frozenset(("seg", "source", "target"))
 _SKIPPED = frozenset(("bpt", "ept", "it", "ph", "ut", "alt-trans", "match", "ignorable"))
 """Elements whose text is no part of a unit: codes of the original file, other translations."""
+_NOT_BEGUN = frozenset(("new", "needs-translation", "initial"))
+"""States of XLIFF in which many programs put a copy of the source where the target will stand."""
 _DEEPEST = 100
 """Elements inside each other."""
 _LARGEST = 1 << 21
@@ -26,28 +28,30 @@ _LARGEST = 1 << 21
 
 def recognise(text: str, name: str) -> bool:
     """Whether it is XML. XML without translation units is refused when it is read."""
-    return (
-        name.endswith((".tmx", ".xlf", ".xliff", ".xml"))
-        or re.match(r"\s*<(\?xml|tmx|xliff)\b", text) is not None
-    )
+    is_named = name.endswith((".tmx", ".xlf", ".xliff", ".xml"))
+    return is_named or re.match(r"\s*<(\?xml|tmx|xliff)\b", text) is not None
 
 
 def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
     """Two languages of each unit; those of XLIFF are called ``source`` and ``target``.
+
+    A target that is still a copy of the source, as its state says, is no translation.
 
     Raises:
         DataError: it is no well-formed XML, has no unit, or see ``_units``.
     """
     languages = tuple[str, ...](() if options.languages == "auto" else options.languages)
     is_noted, line = False, 0
-    for line, texts in _units(source):
+    for line, state, texts in _units(source):
         if len(texts) > 1 and not is_noted:
             is_noted, languages = True, languages or tuple(texts)[:2]
             kind = "TMX" if "<tmx" in source.text else "XLIFF"
             among = f"of {', '.join(texts)} (--languages to choose)" if len(texts) > 2 else ""
             faults.reads(kind, " and ".join(languages), among)
         found = [text for language in languages for text in _in_language(texts, language)]
-        if len(found) == 2:
+        if len(found) == 2 and found[0] == found[1] and state in _NOT_BEGUN:
+            yield line, Fault("not translated", f"the source once more, and the state {state!r}")
+        elif len(found) == 2:
             yield line, (found[0], found[1])
         else:
             detail = f"no text in {' and '.join(languages) or 'two languages'}"
@@ -64,27 +68,28 @@ def _in_language(texts: dict[str, str], language: str) -> list[str]:
     return [texts[name] for name in sorted(texts, key=len) if wanted.fullmatch(name)][:1]
 
 
-def _units(source: Opened) -> Iterator[tuple[int, dict[str, str]]]:
-    """The line where each unit begins, and its texts by language.
+def _units(source: Opened) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """The line where each unit begins, the state of its translation, and its texts by language.
 
     Raises:
         DataError: it is no well-formed XML, has entities of its own, nests deeper than ``_DEEPEST``
             elements, or no unit ends for ``_LARGEST`` bytes.
     """
-    ready, path, text = list[tuple[int, dict[str, str]]](), list[str](), list[str]()
-    unit, language = (0, dict[str, str]()), ""
+    ready, path, text = list[tuple[int, str, dict[str, str]]](), list[str](), list[str]()
+    line, texts, language, state = 0, dict[str, str](), "", ""
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal unit, language
+        nonlocal line, texts, language, state
         path.append(name.rpartition(":")[2])
         if len(path) > _DEEPEST:
             raise ValueError(f"more than {_DEEPEST} elements inside each other")
         if path[-1] == "tuv":
             language = attributes.get("xml:lang") or attributes.get("lang", "")
         elif path[-1] in _UNITS:
-            unit = parser.CurrentLineNumber, {}
+            line, texts, state = parser.CurrentLineNumber, {}, ""
         elif path[-1] in _TEXTS:
             text.clear()
+        state = attributes.get("state", state) if _SKIPPED.isdisjoint(path) else state
 
     def characters(data: str) -> None:
         if _SKIPPED.isdisjoint(path):
@@ -96,9 +101,9 @@ def _units(source: Opened) -> Iterator[tuple[int, dict[str, str]]]:
             whole = "".join(text)
             if "\n" in whole:  # how the file is laid out
                 whole = re.sub(r"\s*\n\s*", " ", whole).strip()
-            unit[1].setdefault(language if element == "seg" else element, whole)
+            texts.setdefault(language if element == "seg" else element, whole)
         elif element in _UNITS:
-            ready.append(unit)
+            ready.append((line, state, texts))
         path.pop()
 
     def entity(name: str, *_: object) -> None:
