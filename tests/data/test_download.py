@@ -190,9 +190,9 @@ def test_opus(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def hub(site: Site, *names: str) -> dict[str, bytes]:
-    """Put a dataset with these files and a card on the hub."""
-    content = parquet(table(ROWS))
-    files = {"README.md": b"# The card", "loader.py": b"import os", **dict.fromkeys(names, content)}
+    """Put a dataset with these files and a card on the hub; each file has a row less."""
+    files = {"README.md": b"# The card", "loader.py": b"import os"}
+    files |= {name: parquet(table(ROWS[at:])) for at, name in enumerate(names)}
     siblings = [
         {"rfilename": name, "size": len(raw), "lfs": {"sha256": hashlib.sha256(raw).hexdigest()}}
         for name, raw in files.items()
@@ -231,6 +231,14 @@ def test_a_name_on_the_hub_leads_into_no_other_folder(site: Site, tmp_path: Path
     hub(site, "../../up/p.parquet")
     assert main(["data", "get", "hf:some/set", "--into", str(tmp_path / "d")]) == 0
     assert names(tmp_path) == {"d"} and "up-p.parquet" in names(tmp_path / "d")
+
+
+def test_files_of_one_set_keep_apart(site: Site, tmp_path: Path) -> None:
+    """Also where a slash is the only difference between their names."""
+    hub(site, "a/b.parquet", "a-b.parquet", "2-a-b.parquet")
+    assert main(["data", "get", "hf:some/set", "--into", str(tmp_path)]) == 0
+    found = names(tmp_path) - {"some-set.licence.txt"}
+    assert {len(read(tmp_path / name)) for name in found} == {3000, 2999, 2998}
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,10 @@ def hub(name: str) -> tuple[Files, str]:
     for file in chosen:
         digest = (pairs[file].get("lfs") or {}).get("sha256", "")
         promised = {"token": token, "size": pairs[file].get("size"), "sha256": digest}
-        files[_plain_name(file)] = f"{source}/resolve/{revision}/{quote(file)}", promised
+        local = _plain_name(file)
+        while local in files:  # that of a/b.tsv is that of a-b.tsv
+            local = f"2-{local}"
+        files[local] = f"{source}/resolve/{revision}/{quote(file)}", promised
     licence = (answer.get("cardData") or {}).get("license", "?")
     return files, f"{source}, revision {revision}: licence {licence}"
 
