@@ -97,6 +97,21 @@ def test_options_and_data_that_differ_are_named(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_what_is_left_out_is_told(below: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Damaged runs, those of a newer format, and a folder without any, such as a bundle."""
+    newer = make_run(below / "newer", ROWS) / "config.toml"
+    newer.write_text(f'format = "99"\n{newer.read_text("utf-8").partition(chr(10))[2]}', "utf-8")
+    assert main(["runs", str(below), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 3
+    lines = sorted(err.splitlines())
+    assert len(lines) == 2 and all(s.startswith("dragoman runs: left out: ") for s in lines)
+    assert "damaged/config.toml" in lines[0] and "has format '99', this version" in lines[1]
+    assert main(["runs", str(below / "site"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == [] and err.startswith("dragoman runs: no run there (a run has met")
+
+
 @pytest.mark.parametrize(("arguments", "message"), [(["runs", "{d}/no"], "no such folder")])
 def test_what_is_no_run_is_refused(
     below: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dragoman.cli import say
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import Inputs
 from dragoman.errors import OptionError
@@ -29,7 +30,9 @@ def main(asked: Runs, given: Given) -> int:
     for folder in asked.folders:
         if not folder.is_dir():
             raise OptionError("no such folder", place=str(folder))
-    runs = find_runs(*asked.folders)
+    runs = find_runs(*asked.folders, tell=lambda text: say("runs", text))
+    if not runs:
+        say("runs", "no run there (a run has metrics.jsonl, a bundle has none)")
     if asked.json:
         shown = [run.summary() | {"options": run.asked()} for run in runs]
         print(json.dumps(shown, ensure_ascii=False, indent=1))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,10 +181,13 @@ def differences(runs: Sequence[History]) -> dict[str, dict[str, list[History]]]:
     return {name: values for name, values in found.items() if len(values) > 1}
 
 
-def find_runs(*below: str | Path) -> list[History]:
-    """Find the runs at or below some folders (default: the current one), sorted by name.
+def find_runs(*below: str | Path, tell: Callable[[str], None] = lambda said: None) -> list[History]:
+    """Find the runs at or below some folders, sorted by name.
 
-    A run whose files are damaged is left out.
+    Args:
+        below: the folders (default: the current one).
+        tell: receives a line about each run that is left out: its files are damaged, or those of a
+            newer version.
     """
     found = []
     for top in below or (".",):
@@ -192,10 +195,12 @@ def find_runs(*below: str | Path) -> list[History]:
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             if METRICS in files:
                 inner.clear()  # a run holds no other runs
-                with suppress(DragomanError, OSError):
+                try:
                     run = History.of(Path(folder))
                     run.summary()
                     found.append(run)
+                except (DragomanError, OSError) as error:
+                    tell(f"left out: {error}")
     return found
 
 
