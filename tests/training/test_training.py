@@ -423,6 +423,10 @@ def test_validation_pairs_of_their_own(pairs: Path, tmp_path: Path) -> None:
     config = options(steps=2)
     config = replace(config, data=replace(config.data, validation_pairs=(str(tmp_path / "v.tsv"),)))
     assert "250 pairs to learn from, 2 held out" in run(pairs, tmp_path / "m", config)
+    run(pairs, tmp_path / "m", config)  # the same command again
+    (tmp_path / "v.tsv").write_text("un un\tone one\nun\tone\n")
+    with pytest.raises(OptionError, match="holds a run on other data .give the same pairs"):
+        run(pairs, tmp_path / "m", config)
 
 
 def test_two_processes_train_one_model(pairs: Path, tmp_path: Path) -> None:

@@ -111,8 +111,9 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
 
 
 def _digest(files: list[Path], config: Config) -> str:
-    """SHA-256 of all files of training pairs; pipes and standard input cannot be read again."""
+    """SHA-256 of all files of pairs; pipes and standard input cannot be read again."""
     every = [*files, *(Path(name) for name, _ in map(weighted, config.data.also))]
+    every += map(Path, config.data.validation_pairs)
     return fingerprint(every) if all(file.is_file() for file in every) else _STREAM
 
 
