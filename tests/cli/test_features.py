@@ -133,6 +133,16 @@ def translated(
     return main(["translate", str(folder), *options]), said.getvalue().splitlines()
 
 
+def test_the_same_words_with_other_features_are_no_duplicates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(stem, case, "en", stem) for stem in STEMS for case in ("N;NOM", "N;ACC")]
+    file = write(tmp_path / "p.tsv", rows)
+    for more, is_told in (([], True), (READ[3:], False)):
+        assert main(["check", str(file), *READ[:3], *more]) == 0
+        assert ("duplicates" in capsys.readouterr().out) == is_told
+
+
 def test_a_line_with_a_wrong_tag_is_named_and_the_others_answered(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ def check_pairs(
         if against:
             pairs = read_pairs(against, tolerant, Faults(), as_is=True)
             test = Corpus.store(pairs, place(against[0]), Path(folder, "test"), shown)
-        findings, log, fixed = _findings(corpus, test), Log(), corpus
+        findings, log, fixed = _findings(corpus, test, options), Log(), corpus
         if fix:
             unusable = chain.from_iterable(faults.first.values())
             log += ((f"{f.file}:{f.line}", "removed", f.kind, f.detail) for f in unusable)
@@ -71,7 +71,7 @@ def check_pairs(
             while any(len(finding.fixed) for finding in left) and rounds < _ROUNDS:
                 pairs, rounds = fixed_pairs(fixed, left, log, options), rounds + 1
                 fixed = Corpus.store(pairs, fixed.file, Path(folder, f"fixed-{rounds}"), shown)
-                left = _findings(fixed, test)
+                left = _findings(fixed, test, options)
         report = Report(
             files=tuple(map(place, files)),
             total_lines=faults.lines,
@@ -98,12 +98,16 @@ def _left_out(faults: Faults, options: DataOptions, shown: int) -> Iterator[Find
         yield Finding(kind, severity, count, meaning, places, "line")
 
 
-def _findings(corpus: Corpus, test: Corpus | None) -> list[Finding]:
-    """Everything that is odd about the usable pairs, most severe first."""
+def _findings(corpus: Corpus, test: Corpus | None, options: DataOptions) -> list[Finding]:
+    """Everything that is odd about the usable pairs, most severe first.
+
+    The same words with other features are no duplicates; features are not looked at.
+    """
     swapped, shifted, two_languages = misplaced(corpus)
     found = [swapped, shifted, *oddities(corpus, two_languages=two_languages)]
     found += [overlap(corpus, test)] if test else []
-    found += [duplicates(corpus), untranslated(corpus, two_languages=two_languages)]
+    found += [] if options.features_column else [duplicates(corpus)]
+    found += [untranslated(corpus, two_languages=two_languages)]
     found += [length_ratio(corpus, np.concatenate([swapped.fixed, shifted.fixed]))]
     found = [finding for finding in found if finding.count]
     return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count))

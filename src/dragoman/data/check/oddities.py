@@ -106,8 +106,7 @@ def _different_digits(*sides: Any) -> Numbers:
         # RE2 may know digits that this Python's tables do not: their value is unknown, -1.
         one, two = (sorted(unicodedata.decimal(c, -1) for c in digits) for digits in pair)
         differ.append(one != two and -1 not in (*one, *two))
-    rows: Numbers = np.flatnonzero(mask)[np.array(differ, bool)]
-    return rows
+    return np.flatnonzero(mask).compress(differ)
 
 
 def _numbers(text: str) -> str:
