@@ -15,7 +15,7 @@ from dragoman.search.choose import largest
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.loop import search
-from dragoman.search.network import Scores
+from dragoman.search.network import Query, Scores
 
 VOCABULARY = 8  # four special tokens and four words
 WORDS = range(4, VOCABULARY)
@@ -49,16 +49,8 @@ class TableNetwork:
         assert width % 8 == 0 and all(len(s) < width for s in sources)
         return TableRows(int(s.ids[0]) for s in sources), TableRows([()] * len(sources))
 
-    def step(
-        self,
-        tokens: np.ndarray,
-        state: TableRows,
-        memory: TableRows,
-        cells: np.ndarray,
-        slots: int,
-        top: int | None = None,
-        never: Sequence[int] = (),
-    ) -> tuple[Scores, TableRows]:
+    def step(self, query: Query, state: TableRows, memory: TableRows) -> tuple[Scores, TableRows]:
+        tokens, cells, slots, top, never = query
         assert len(tokens) == len(state) == len(cells) and len(tokens) % 16 == 0
         assert cells.max() < len(memory) * slots and len(memory) % 16 == 0
         real = len({*cells.tolist()})  # the others are copies of the first

@@ -17,7 +17,7 @@ from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
 from dragoman.model.protocols import Cells, Memory
 from dragoman.model.seq2seq import Seq2Seq
-from dragoman.search.network import Integers, Scores
+from dragoman.search.network import Query, Scores
 
 
 class TorchNetwork:
@@ -49,17 +49,9 @@ class TorchNetwork:
         return self.model.encode(ids, mask, copies)
 
     @torch.inference_mode()
-    def step(
-        self,
-        tokens: Integers,
-        state: Any,
-        memory: Memory,
-        cells: Integers,
-        slots: int,
-        top: int | None = None,
-        never: Sequence[int] = (),
-    ) -> tuple[Scores, Any]:
-        """Score what follows ``tokens`` [N]."""
+    def step(self, query: Query, state: Any, memory: Memory) -> tuple[Scores, Any]:
+        """Score what follows the last tokens of N hypotheses."""
+        tokens, cells, slots, top, never = query
         at, words = Cells(self._tensor(cells), slots), None
         step = self.model.decoder.stepper(memory, at)
         features, state, weights = step(self._tensor(tokens), state)

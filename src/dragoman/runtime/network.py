@@ -19,7 +19,7 @@ from dragoman.runtime.encoder import kinds
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Array
 from dragoman.runtime.words import filled
-from dragoman.search.network import Integers, Scores
+from dragoman.search.network import Integers, Query, Scores
 
 _ENCODED = 8
 """Sentences that are encoded together: of 12 or more, ONNX Runtime's GRU takes twice as long."""
@@ -120,17 +120,9 @@ class OnnxNetwork:
             found["copies"] = copies
         return Arrays(found), state
 
-    def step(
-        self,
-        tokens: Integers,
-        state: Arrays,
-        memory: Arrays,
-        cells: Integers,
-        slots: int,
-        top: int | None = None,
-        never: Sequence[int] = (),
-    ) -> tuple[Scores, Arrays]:
-        """Score what follows ``tokens`` [N]."""
+    def step(self, query: Query, state: Arrays, memory: Arrays) -> tuple[Scores, Arrays]:
+        """Score what follows the last tokens of N hypotheses."""
+        tokens, cells, slots, top, never = query
         taken = np.zeros(len(memory) * slots, np.int64)
         taken[cells] = np.arange(len(cells))  # which hypothesis is in each cell
         token = np.where(tokens < self.vocabulary, tokens, UNK) if self.copies else tokens

@@ -16,14 +16,14 @@ networks compute every row of a batch alike:
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dragoman.data.source import Source
-from dragoman.search.choose import starts
-from dragoman.search.ensemble import mean
-from dragoman.search.network import Integers, Network, Rows, Scores
+from dragoman.search.choose import largest, starts
+from dragoman.search.network import Integers, Network, Query, Rows, Scores
 
 WIDTH = 16
 """Sources are padded to a multiple of this many positions."""
@@ -95,10 +95,11 @@ class BatchedScorer:
             top: score only the C most probable words; None: all.
             never: words whose probability is set to zero.
         """
-        alone, last = len(self.networks) == 1, self._filled(tokens)
-        more = (state.cells, state.slots, *((top, never) if alone else (None, ())))
+        alone = len(self.networks) == 1
+        query = Query(self._filled(tokens), state.cells, state.slots)
+        query = query._replace(top=top, never=never) if alone else query
         parts = zip(self.networks, state.states, state.memories, strict=True)
-        steps = [network.step(last, part, memory, *more) for network, part, memory in parts]
+        steps = [network.step(query, part, memory) for network, part, memory in parts]
         found, after = zip(*steps, strict=True)
         scores = found[0] if alone else mean(found, top, never)
         real = Scores._make(None if one is None else one[: len(tokens)] for one in scores)
@@ -141,3 +142,23 @@ class BatchedScorer:
     def _filled(self, rows: Integers) -> Integers:
         """``rows``, and the first of them again up to the multiple that the networks ask for."""
         return np.concatenate((rows, rows[:1].repeat(-len(rows) % self._multiple)))
+
+
+def mean(answers: Sequence[Scores], top: int | None, never: Sequence[int]) -> Scores:
+    """The logarithm of the arithmetic mean of the probabilities of an ensemble's members.
+
+    Args:
+        answers: each member's scores of all words, [N, V]; attention is taken from the first.
+        top: keep only the C most probable words; None: all.
+        never: words whose probability is set to zero.
+    """
+    parts = [scores.log_probs for scores in answers]
+    # A word of another sentence's own is impossible for every member: keep -inf - -inf away.
+    highest = np.maximum(reduce(np.maximum, parts), np.finfo(parts[0].dtype).min)
+    shares = sum(np.exp(part - highest) for part in parts)
+    with np.errstate(divide="ignore"):
+        together = highest + np.log(shares / len(parts))
+    together[:, list(never)] = -np.inf
+    words = None if top is None else largest(together, top)
+    found = together if words is None else np.take_along_axis(together, words, 1)
+    return Scores(found, words, answers[0].weights)

@@ -31,6 +31,22 @@ class Rows(Protocol):
         """These entries, then those of ``more``."""
 
 
+class Query(NamedTuple):
+    """What one step of N hypotheses is to score."""
+
+    tokens: Integers
+    """The last token of each hypothesis, [N]."""
+    cells: Integers
+    """Sentence x ``slots`` + number within the sentence, [N]: attention is computed over all B x Q
+    cells, so that a row of it does not depend on how many are taken."""
+    slots: int
+    """Most hypotheses of a sentence, Q."""
+    top: int | None = None
+    """Score only the C most probable words; None: all."""
+    never: Sequence[int] = ()
+    """Words whose probability is set to zero."""
+
+
 class Scores(NamedTuple):
     """The scores of one step for every hypothesis; the caller may write into the arrays."""
 
@@ -65,25 +81,11 @@ class Network(Protocol[Memory, State]):
             The encoded sources and the first states of the decoder, B rows each.
         """
 
-    def step(
-        self,
-        tokens: Integers,
-        state: State,
-        memory: Memory,
-        cells: Integers,
-        slots: int,
-        top: int | None = None,
-        never: Sequence[int] = (),
-    ) -> tuple[Scores, State]:
-        """Score what follows ``tokens``, the last token of each of N hypotheses.
+    def step(self, query: Query, state: State, memory: Memory) -> tuple[Scores, State]:
+        """Score what follows the last tokens of N hypotheses.
 
         Args:
-            tokens: ids [N].
+            query: their tokens and places, and which words to score.
             state: N rows.
             memory: the sentences that the hypotheses belong to, B rows.
-            cells: sentence x ``slots`` + number within the sentence, [N]: attention is computed
-                over all B x Q cells, so that a row of it does not depend on how many are taken.
-            slots: most hypotheses of a sentence, Q.
-            top: score only the C most probable words; None: all.
-            never: words whose probability is set to zero.
         """

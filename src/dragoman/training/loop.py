@@ -153,13 +153,13 @@ def is_better(scores: Mapping[str, float], best: Mapping[str, float], metric: st
 
     chrF decides between equal shares of exact matches: these are 0 for a while.
     """
-    if metric == "loss":
-        return scores["loss"] < best["loss"]
     return deciding(scores, metric) > deciding(best, metric)
 
 
 def deciding(scores: Mapping[str, float], metric: str) -> list[float]:
-    """The scores by which validations are compared, the first one first."""
+    """The scores by which validations are compared, the first one first; more is better."""
+    if metric == "loss":
+        return [-scores["loss"]]
     return [scores[name] for name in (("exact", "chrf") if metric == "exact" else (metric,))]
 
 

@@ -62,21 +62,14 @@ def threads_restored() -> Iterator[None]:
 @contextmanager
 def fixed_order(asked: bool) -> Iterator[None]:
     """Context manager: if ``asked``, torch uses only operations that add in a fixed order."""
-    if not asked:
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
-    cudnn, memory = torch.backends.cudnn, torch.utils.deterministic
-    before = torch.are_deterministic_algorithms_enabled(), cudnn.benchmark
-    filled = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(True)
-    cudnn.benchmark = memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    before = torch.are_deterministic_algorithms_enabled()
+    if asked:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
+        torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        cudnn.benchmark = before[1]
-        memory.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -60,19 +60,14 @@ class TrainingState:
     """Every score of the best validation."""
 
     @classmethod
-    def from_json(cls, values: dict[str, object]) -> Self:
+    def from_json(cls, values: dict[str, Any]) -> Self:
         """Make a state from JSON values; names that only another version knows are ignored.
 
         Raises:
-            TypeError, KeyError: these are not the values of a state.
+            TypeError, ValueError, KeyError: these are not the values of a state.
         """
-        known: dict[str, Any] = {}
-        for name, usual in asdict(cls()).items():
-            known[name] = values[name]
-            kind = (int, float) if isinstance(usual, float) else type(usual)
-            if not isinstance(values[name], kind):
-                raise TypeError(f"{name} is {values[name]!r}")
-        return cls(**known)
+        usual = asdict(cls())
+        return cls(**{name: type(value)(values[name]) for name, value in usual.items()})
 
 
 @dataclass(slots=True)
