@@ -64,4 +64,4 @@ def translator(
         network = TorchNetwork(model) if library == "torch" else None
         networks.append(network or network_of(chosen, Weights(tensors, "memory"), sizes))
     scorer = BatchedScorer(*networks)
-    return Translator(scorer, tokens, tokens, longest=longest, others=[tokens] * (members - 1))
+    return Translator(scorer, [tokens] * members, tokens, longest)

@@ -118,10 +118,9 @@ class Model:
             members = (self.folder, *self.others)
             self._translators[kind] = Translator(
                 BatchedScorer(*(_network(one, search) for one in members)),
-                self.folder.source,
+                [one.source for one in members],
                 self.folder.target,
-                longest=self.config.source.max_tokens,
-                others=[other.source for other in self.others],
+                self.config.source.max_tokens,
             )
         return self._translators[kind].with_aids(aids), search
 

@@ -91,7 +91,7 @@ def runtime_of(
 
 
 def translator(network: Network[Any, Any], tokenizer: Tokenizer) -> Translator:
-    return Translator(BatchedScorer(network), tokenizer, tokenizer, longest=40)
+    return Translator(BatchedScorer(network), [tokenizer], tokenizer, 40)
 
 
 def lines(count: int, strange: bool = False) -> list[str]:

@@ -119,7 +119,9 @@ def test_sentences_that_begin_later_get_the_same_answers(
         constraints[0] = replace(constraints[0], prefix=(4, 5))
         constraints[1] = replace(constraints[1], phrases=must)
     asked_of = (TableNetwork(seed), numbers, options, constraints)
-    few = outputs(*asked_of, attention=True, batch_size=batch_size)
+    few = outputs(
+        *asked_of[:2], replace(options, batch_size=batch_size), constraints, attention=True
+    )
     all_ = outputs(*asked_of, attention=True)
     for one, other in zip(few, all_, strict=True):
         for a, b in zip(one, other, strict=True):
@@ -140,7 +142,7 @@ def test_sentences_take_the_place_of_those_that_are_done() -> None:
     taken: list[int] = []
     step = scorer.step
     scorer.step = lambda tokens, *rest: taken.append(len(tokens)) or step(tokens, *rest)  # type: ignore
-    found = outputs(scorer, numbers, replace(LIMITED, beam=1), batch_size=2)
+    found = outputs(scorer, numbers, replace(LIMITED, beam=1, batch_size=2))
     assert [len(f[0].ids) for f in found] == numbers
     # nine steps of the long one, two of each short one: 21 in two places
     assert taken == [2] * 10 + [1]
@@ -149,7 +151,8 @@ def test_sentences_take_the_place_of_those_that_are_done() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", SEARCHES[-3:])
 def test_a_long_stream_keeps_only_what_is_at_work(asked: dict[str, float]) -> None:
-    options, batch_size = replace(LIMITED, **asked), 4  # type: ignore[arg-type]
+    batch_size = 4
+    options = replace(LIMITED, batch_size=batch_size, **asked)  # type: ignore[arg-type]
     most_at_work = 0
 
     def alive() -> int:
@@ -163,7 +166,7 @@ def test_a_long_stream_keeps_only_what_is_at_work(asked: dict[str, float]) -> No
     before = alive()
     stream = (((source(n),), plain(options, n)) for n in range(600))
     scorer = BatchedScorer(ShortNetwork(3))
-    searching = search(scorer, stream, options, batch_size=batch_size, observer=count)
+    searching = search(scorer, stream, options, observer=count)
     for done, (_, hypotheses) in enumerate(searching):
         del hypotheses
         if done % 100 == 99:

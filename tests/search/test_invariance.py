@@ -49,7 +49,7 @@ def translator(
     tensors = {name: one.numpy() for name, one in tensors_of(model).items()}
     weights = Weights(quantized(tensors) if int8 else tensors, "memory")
     network = network_of(chosen, weights, (len(tokenizer), len(tokenizer)))
-    return Translator(BatchedScorer(network), tokenizer, tokenizer, longest=30)
+    return Translator(BatchedScorer(network), [tokenizer], tokenizer, 30)
 
 
 def lines(count: int) -> list[str]:

@@ -126,7 +126,7 @@ def translator() -> Translator:
         for parameter in model.parameters():
             parameter.mul_(3)
         model.output.bias[EOS] = 2.0  # short answers
-    return Translator(BatchedScorer(TorchNetwork(model)), tokenizer, tokenizer, longest=100)
+    return Translator(BatchedScorer(TorchNetwork(model)), [tokenizer], tokenizer, 100)
 
 
 @pytest.mark.parametrize("beam", [1, 3])

@@ -80,7 +80,7 @@ def translator(attention: str) -> Translator:
     model = build_model(small, source_vocabulary=len(one), target_vocabulary=len(one))
     with torch.no_grad():
         model.output.bias[UNK] = 3.0  # it knows no words
-    return Translator(BatchedScorer(TorchNetwork(model)), one, one, longest=30)
+    return Translator(BatchedScorer(TorchNetwork(model)), [one], one, 30)
 
 
 @pytest.mark.parametrize("attention", ["luong", "none"])

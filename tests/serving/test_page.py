@@ -48,7 +48,7 @@ def right_to_left() -> Translator:
     """A translator that reads and writes Arabic words."""
     side = replace(SideOptions(), level="word", vocabulary=len(translator("word").target))
     tokens = train_tokenizer(ARABIC * 3, side)
-    return Translator(translator("word").scorer, tokens, tokens, longest=30)
+    return Translator(translator("word").scorer, [tokens], tokens, 30)
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def test_a_request_joins_a_search_that_is_going_on(gate: threading.Event) -> Non
         def step(self, *arguments: object) -> object:
             return step(*arguments)  # type: ignore[arg-type]
 
-    other = Translator(Scorer(), model.source, model.target, longest=30)  # type: ignore[arg-type]
+    other = Translator(Scorer(), [model.source], model.target, 30)  # type: ignore[arg-type]
     stream = Stream(other, OPTIONS, limit=100)
     long = stream.submit(requests(["the cat sat on a mat , near the dog ."]))
     while not begun:

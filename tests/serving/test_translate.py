@@ -36,7 +36,7 @@ def tokens(lines: list[str]) -> Tokenizer:
 def reading(lines: list[str]) -> Translator:
     """A translator whose source vocabulary is that of ``lines``."""
     model = translator("word")
-    return Translator(model.scorer, tokens(lines), model.target, longest=30)
+    return Translator(model.scorer, [tokens(lines)], model.target, 30)
 
 
 @pytest.fixture(scope="module")

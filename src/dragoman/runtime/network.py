@@ -21,6 +21,7 @@ from dragoman.runtime.weights import Array
 from dragoman.runtime.words import filled
 from dragoman.search.network import Integers, Query, Scores
 
+Limit = tuple[Shortlist, Array]
 _ENCODED = 8
 """Sentences that are encoded together: of 12 or more, ONNX Runtime's GRU takes twice as long."""
 
@@ -73,26 +74,20 @@ class OnnxNetwork:
         options: of the model.
         vocabulary: number of target tokens, V.
         sessions: the graphs of encoder and decoder, loaded into ONNX Runtime.
-        shortlist: of a decoder's graph with a shortlist.
-        output: the weights of the output layer [V, H], for a shortlist.
+        limit: for a decoder's graph with a shortlist: this, and the weights of the output layer
+            [V, H].
     """
 
     multiple = 2
     """ONNX Runtime computes two rows or more alike, and may compute one by other instructions."""
 
     def __init__(
-        self,
-        options: ModelOptions,
-        vocabulary: int,
-        sessions: tuple[Any, Any],
-        shortlist: Shortlist | None = None,
-        output: Array | None = None,
+        self, options: ModelOptions, vocabulary: int, sessions: Sequence[Any], limit: Limit | None
     ) -> None:
-        self.vocabulary, self.shortlist = vocabulary, shortlist
+        self.vocabulary, self.limit = vocabulary, limit
         self.copies, self.attends = options.copy, options.attention != "none"
         self.encoder, self.decoder = sessions
         self.concurrency = _concurrency()
-        self.output = output
         self._state = [name for name in kinds(options, "N") if name.startswith("state.")]
         self._inputs = {one.name for one in self.decoder.get_inputs()}
 
@@ -111,8 +106,8 @@ class OnnxNetwork:
         found = dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
         state = Arrays({name: found.pop(name) for name in self._state})
         found["padding"] = np.where(mask, np.float32(0), np.float32(-math.inf))[:, None]
-        if self.shortlist is not None:
-            found["candidates"] = candidates = self.shortlist.candidates(sources)
+        if self.limit is not None:
+            found["candidates"] = candidates = self.limit[0].candidates(sources)
             for copied, words, source in zip(copies, candidates, sources, strict=True):
                 known = words[: np.count_nonzero(words)]  # ascending, then PAD, which is 0
                 copied[: len(source.copies)] = np.searchsorted(known, source.copies)
@@ -130,8 +125,8 @@ class OnnxNetwork:
         given |= {"top": np.array([top or 1]), "never": np.array(never, np.int64)}
         given |= {**state.named, **memory.named, "sentences": cells // slots}
         words = self.vocabulary
-        if self.shortlist is not None:
-            given |= self._candidates_of(memory)
+        if self.limit is not None:
+            given |= self._candidates_of(memory, self.limit[1])
         elif self.copies:
             given["last"] = np.maximum(given["copies"].max(1), words - 1)
             words = int(given["last"].max()) + 1
@@ -149,8 +144,12 @@ class OnnxNetwork:
         every[:, list(never)] = -math.inf
         return Scores(every, None, found.get("weights")), after
 
-    def _candidates_of(self, memory: Arrays) -> dict[str, Array]:
+    def _candidates_of(self, memory: Arrays, output: Array) -> dict[str, Array]:
         """The candidates of all sentences, made once for a memory.
+
+        Args:
+            memory: encoded sentences.
+            output: the weights of the output layer [V, H].
 
         Returns:
             ``union``, the candidates of any sentence [U]; ``places``, where those of each sentence
@@ -158,14 +157,13 @@ class OnnxNetwork:
         """
         made = vars(memory).get("made")
         if made is None:
-            assert self.output is not None
             known = memory.named["candidates"]
             known = np.where(known < self.vocabulary, known, PAD)  # the others are only copied
             taken = np.zeros(self.vocabulary, np.bool_)
             taken[known] = True
             union, places = np.flatnonzero(taken), np.cumsum(taken) - 1
             union = np.pad(union, (0, filled(len(union)) - len(union)))
-            output = self.output.take(union, 0)
+            output = output.take(union, 0)
             if output.dtype == np.int8:
                 output = np.ascontiguousarray(output.T)
             made = {"union": union, "places": places[known], "output": output}
@@ -174,7 +172,7 @@ class OnnxNetwork:
 
     def _every(self, log_probs: Array, memory: Arrays, sentences: Integers, words: int) -> Array:
         """Log-probabilities of all words in their order, [N, V] or more."""
-        if self.shortlist is None:
+        if self.limit is None:
             return log_probs[:, :words].copy()
         candidates = memory.named["candidates"]
         words = max(words, int(candidates.max()) + 1)

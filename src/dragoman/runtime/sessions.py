@@ -61,9 +61,9 @@ def network_of(
     """
     found = graphs(options, weights, sizes, shortlist=shortlist is not None)
     decoder = found[DECODER if shortlist is None else SHORT_DECODER]
-    output = None if shortlist is None else weights.tensors[output_name(options, weights)]
-    sessions = session(found[ENCODER]), session(decoder)
-    return OnnxNetwork(options, sizes[1], sessions, shortlist, output)
+    output = output_name(options, weights)
+    limit = None if shortlist is None else (shortlist, weights.tensors[output])
+    return OnnxNetwork(options, sizes[1], (session(found[ENCODER]), session(decoder)), limit)
 
 
 def session(graph: File) -> Any:

@@ -25,6 +25,8 @@ from dragoman.search.network import Integers, Numbers
 Sentence = tuple[tuple[Source, ...], Constraints]
 """One sentence as each model reads it, and the constraints on its output."""
 
+_HYPOTHESES = 1024
+"""Hypotheses searched at a time when the batch size is "auto"."""
 _WORTH_FILLING = 0.25
 """New sentences begin once this share of the batch's beams is free."""
 
@@ -35,7 +37,6 @@ def search(
     options: SearchOptions,
     *,
     attention: bool = False,
-    batch_size: int | None = None,
     observer: Callable[[Frontier], None] | None = None,
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
     """Find the best outputs of each sentence, or draw outputs at random.
@@ -49,9 +50,8 @@ def search(
         sentences: read as there is room; there is less padding if neighbours are of like length.
             None means "no more for now": search goes on with the sentences at work and asks again
             before the next step. None must not come while no sentence is at work.
-        options: how to search.
+        options: how to search, and how many sentences at the same time.
         attention: keep the attention weights.
-        batch_size: most sentences searched at the same time; None: all.
         observer: called before every step with the hypotheses that are open.
 
     Yields:
@@ -67,7 +67,7 @@ def search(
     while True:
         room = sum(int(batch.room.sum()) for batch in batches.values())
         begin: dict[int, list[tuple[int, Sentence]]] = {}
-        for sentence in _next(waiting, room, batch_size, options):
+        for sentence in _next(waiting, room, options):
             begin.setdefault(padded_width(sentence[0]), []).append((next(places), sentence))
         for width, some in begin.items():
             batches.setdefault(width, _Batch(scorer, options, attention)).begin(some)
@@ -82,21 +82,20 @@ def search(
 
 
 def _next(
-    waiting: Iterator[Sentence | None], room: int, most: int | None, options: SearchOptions
+    waiting: Iterator[Sentence | None], room: int, options: SearchOptions
 ) -> Iterator[Sentence]:
     """The sentences that begin now: none until enough beams are free.
 
     Args:
         waiting: the sentences that have not begun; None where no more come for now.
         room: number of hypotheses that may be open, of all sentences at work.
-        most: most sentences at work; None: all.
         options: how to search.
     """
-    free = None
-    if most is not None:
-        free = most - -(-room // options.hypotheses)
-        if free < (max(1, most * _WORTH_FILLING) if room else 1):
-            free = 0
+    usual = max(1, _HYPOTHESES // options.hypotheses)
+    most = options.batch_size if isinstance(options.batch_size, int) else usual
+    free = most - -(-room // options.hypotheses)
+    if free < (max(1, most * _WORTH_FILLING) if room else 1):
+        free = 0
     return islice(iter(waiting.__next__, None), free)
 
 

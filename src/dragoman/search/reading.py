@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dragoman.data.source import NONE, Source, copy_ids
-from dragoman.data.tokenizer import Ids, Tokenizer, without_surrogates
+from dragoman.data.tokenizer import Tokenizer, without_surrogates
 
 _SENTENCE_END = re.compile(r"[.!?…؟۔](?=\s)|[。！？।॥]")
 _PAUSE = re.compile(r"[,;:،](?=\s)|[、，；：]")
@@ -27,11 +27,6 @@ class Piece:
     own: tuple[str, ...] = ()
     """The source's own words, which a copying model can output although the vocabulary lacks them,
     in the order of their ids."""
-
-    @property
-    def ids(self) -> Ids:
-        """The tokens that the first model reads."""
-        return self.sources[0].ids
 
 
 def read_pieces(

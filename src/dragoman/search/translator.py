@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, count, islice
 from typing import Self, TypeVar
 
@@ -32,8 +31,6 @@ Observer = Callable[[Frontier], None]
 
 LINES_AT_A_TIME = 2048
 """Lines read, sorted by length and translated before the first of them is given back."""
-_HYPOTHESES = 1024
-"""Hypotheses searched at a time when the batch size is "auto"."""
 
 
 class Translator:
@@ -41,23 +38,16 @@ class Translator:
 
     Args:
         scorer: scores next tokens.
-        source, target: tokenizers.
+        sources: the source tokenizer of every model of an ensemble, or of the one model.
+        target: the target tokenizer.
         longest: maximum number of source tokens that the model reads at a time.
-        others: the source tokenizers of an ensemble's other members.
     """
 
     def __init__(
-        self,
-        scorer: BatchedScorer,
-        source: Tokenizer,
-        target: Tokenizer,
-        *,
-        longest: int,
-        others: Sequence[Tokenizer] = (),
+        self, scorer: BatchedScorer, sources: Sequence[Tokenizer], target: Tokenizer, longest: int
     ) -> None:
-        self.scorer, self.source, self.target, self.longest = scorer, source, target, longest
-        self._sources, self._requests = [source, *others], RequestReader(target)
-        self._aids = NO_AIDS
+        self.scorer, self.source, self.target, self.longest = scorer, sources[0], target, longest
+        self._sources, self._requests, self._aids = sources, RequestReader(target), NO_AIDS
 
     def with_aids(self, aids: Aids) -> Self:
         """The same model with what a user gives beside it. To keep parts, it needs attention."""
@@ -129,9 +119,7 @@ class Translator:
                     at_work[next(numbers)] = key, line, found, place
                     yield sentence
 
-        size = _batch_size(options)
-        results = search(self.scorer, sentences(), options, attention=True, batch_size=size)
-        for number, hypotheses in results:
+        for number, hypotheses in search(self.scorer, sentences(), options, attention=True):
             key, line, found, place = at_work.pop(number)
             found[place] = hypotheses
             if all(found):
@@ -204,12 +192,12 @@ class Translator:
         """The hypotheses of each sentence; every thread gets long sentences and short ones."""
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
         workers = max(1, min(self.scorer.concurrency, len(order)))
-        size = _batch_size(options)
-        ask = partial(search, attention=attention, batch_size=size, observer=observer)
         found: list[list[Hypothesis]] = [[]] * len(sentences)
 
         def run(share: list[int]) -> None:
-            for number, hypotheses in ask(self.scorer, (sentences[i] for i in share), options):
+            asked = (sentences[i] for i in share)
+            results = search(self.scorer, asked, options, attention=attention, observer=observer)
+            for number, hypotheses in results:
                 found[share[number]] = hypotheses
 
         with ThreadPoolExecutor(workers, "search") as pool:
@@ -256,7 +244,9 @@ class Translator:
             text,
             tuple(by_text.values()),
             tuple(by_text),
-            tuple(token for piece, *_ in parts for token in self.source.tokens(piece.ids)),
+            tuple(
+                token for piece, *_ in parts for token in self.source.tokens(piece.sources[0].ids)
+            ),
             tuple(token for piece, _, best in parts for token in said(best, piece)),
             tuple(chain.from_iterable(unmet)),
             line.text,
@@ -285,13 +275,6 @@ class _Line:
         start = sum(map(len, texts[:place]))
         end = start + len(texts[place]) if place + 1 < len(texts) else len(self.request.source)
         return [replace(one, at=one.at - start) for one in self.kept if start <= one.at < end]
-
-
-def _batch_size(options: SearchOptions) -> int:
-    """How many lines are searched at the same time."""
-    if isinstance(options.batch_size, int):
-        return options.batch_size
-    return max(1, _HYPOTHESES // options.hypotheses)
 
 
 def _with_wanted(sources: tuple[Source, ...], asked: Constraints) -> tuple[Source, ...]:

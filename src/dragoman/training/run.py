@@ -12,7 +12,7 @@ from rich.console import Console
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.data.prepare import Prepared, Say
+from dragoman.data.prepare import Prepared
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, WEIGHTS
 from dragoman.runs.display import clock
 from dragoman.runs.history import delete_later_rows
@@ -81,7 +81,9 @@ def train(
             stack.enter_context(claimed(out))
             screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
             receivers = [screen, *observers]
-            prepared = _open(files, out, config, lambda text: screen(Message(text)))
+            opened = reopen if (out / CONFIG).exists() else begin
+            prepared = opened(files, out, config, lambda text: screen(Message(text)))
+            screen(Message(_summary(prepared)))
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
@@ -103,13 +105,6 @@ def train(
             reason = refit(run, began) or reason
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
-
-
-def _open(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
-    """Begin a run in the folder ``out``, or open the one that is there to resume it."""
-    prepared = (reopen if (out / CONFIG).exists() else begin)(files, out, config, say)
-    say(_summary(prepared))
-    return prepared
 
 
 def _train(run: Run) -> str:

@@ -159,7 +159,7 @@ def _network(model: Seq2Seq, prepared: Prepared) -> Network[Any, Any]:
 
 def _translator(network: Network[Any, Any], prepared: Prepared) -> Translator:
     scorer, longest = BatchedScorer(network), prepared.config.source.max_tokens
-    return Translator(scorer, prepared.source, prepared.target, longest=longest)
+    return Translator(scorer, [prepared.source], prepared.target, longest)
 
 
 def _spread(prepared: Prepared) -> list[tuple[str, str]]:
