@@ -7,7 +7,9 @@ checkpoints/step-00001000/
 """
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,8 +55,11 @@ def save_checkpoint(
     with replacing(made, folder=True) as aside:
         for name, content in contents.items():
             (aside / name).write_bytes(content)
-    for old in (*checkpoints(folder)[:-keep], *place.glob(f"*{ASIDE}")):  # a crash left those
-        shutil.rmtree(old, ignore_errors=True)
+    for old in checkpoints(folder)[:-keep]:
+        with suppress(OSError):  # renamed first, so that it is whole until it is gone
+            os.replace(old, f"{old}{ASIDE}")
+    for left in place.glob(f"*{ASIDE}"):  # these, and what a crash left
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
