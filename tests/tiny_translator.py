@@ -14,7 +14,7 @@ from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
-from dragoman.runtime.sessions import network_of
+from dragoman.runtime.network import OnnxNetwork
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
@@ -62,6 +62,6 @@ def translator(
         tensors = quantized(tensors) if library == "int8" else tensors
         sizes = len(tokens), len(tokens)
         network = TorchNetwork(model) if library == "torch" else None
-        networks.append(network or network_of(chosen, Weights(tensors, "memory"), sizes))
+        networks.append(network or OnnxNetwork(chosen, Weights(tensors, "memory"), sizes, None))
     scorer = BatchedScorer(*networks)
     return Translator(scorer, [tokens] * members, tokens, longest)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import merge
 from dragoman.data import corpus as corpus_module
 from dragoman.data import text as text_module
-from dragoman.data.batches import assemble, pad
+from dragoman.data.batches import assemble
 from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import (
@@ -28,7 +27,7 @@ from dragoman.data.plans import (
     plan_sentences,
 )
 from dragoman.data.sameness import sentence_key
-from dragoman.data.source import encode_pairs
+from dragoman.data.source import encode_pairs, pad
 from dragoman.data.text import (
     HELD_OUT,
     LEFT_OUT,
@@ -350,4 +349,4 @@ def test_a_batch_by_hand(tmp_path: Path) -> None:
 def test_padding_to_a_multiple() -> None:
     ids, mask = pad([np.array([7, 8, 9], dtype=np.int32)], last=EOS, multiple=8)
     assert ids.tolist() == [[7, 8, 9, EOS, PAD, PAD, PAD, PAD]]
-    assert mask.dtype == torch.bool and mask.sum() == 4
+    assert mask.dtype == np.bool_ and mask.sum() == 4

@@ -20,7 +20,6 @@ from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runtime.network import OnnxNetwork
-from dragoman.runtime.sessions import network_of
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
@@ -87,7 +86,7 @@ def runtime_of(
 ) -> OnnxNetwork:
     tensors = {name: one.numpy() for name, one in tensors_of(model).items()}
     weights = Weights(quantized(tensors) if int8 else tensors, "memory")
-    return network_of(options, weights, (size, size), shortlist)
+    return OnnxNetwork(options, weights, (size, size), shortlist)
 
 
 def translator(network: Network[Any, Any], tokenizer: Tokenizer) -> Translator:
@@ -237,7 +236,7 @@ def test_missing_unknown_and_misshapen_weights_are_named(tokenizer: Tokenizer) -
         ),
     ):
         with pytest.raises(FolderError, match=message):
-            network_of(options, Weights(wrong, "here"), (size, size))
+            OnnxNetwork(options, Weights(wrong, "here"), (size, size), None)
 
 
 def test_the_environment_limits_the_threads(

@@ -15,7 +15,7 @@ from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.model.build import build_model
 from dragoman.model.folder import tensors_of
-from dragoman.runtime.sessions import network_of
+from dragoman.runtime.network import OnnxNetwork
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.reading import read_pieces
@@ -48,7 +48,7 @@ def translator(
         model.output.bias[EOS] += ends
     tensors = {name: one.numpy() for name, one in tensors_of(model).items()}
     weights = Weights(quantized(tensors) if int8 else tensors, "memory")
-    network = network_of(chosen, weights, (len(tokenizer), len(tokenizer)))
+    network = OnnxNetwork(chosen, weights, (len(tokenizer), len(tokenizer)), None)
     return Translator(BatchedScorer(network), [tokenizer], tokenizer, 30)
 
 
@@ -131,11 +131,11 @@ def test_a_long_line_is_cut_where_sentences_end(tokenizer: Tokenizer) -> None:
     sentence = "la maison est grande , oui ."
     line = " ".join([sentence] * 9)
     pieces = read_pieces(["", line], [tokenizer], None, 30)
-    assert [len(piece.ids) for piece in pieces] == [28, 28, 7]
+    assert [len(piece.sources[0].ids) for piece in pieces] == [28, 28, 7]
     assert {piece.line for piece in pieces} == {1}
     assert "".join(piece.text for piece in pieces) == line
     ids = tokenizer.encode([line])[0]
-    assert np.array_equal(np.concatenate([piece.ids for piece in pieces]), ids)
+    assert np.array_equal(np.concatenate([piece.sources[0].ids for piece in pieces]), ids)
     answer = next(iter(one.translate([" ".join([sentence] * 9)], SearchOptions(max_ratio=0.1))))
     alone = next(iter(one.translate([" ".join([sentence] * 4)], SearchOptions(max_ratio=0.1))))
     assert answer.text.startswith(f"{alone.text} {alone.text} ")

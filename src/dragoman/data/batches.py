@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from dragoman.data.plans import Lengths, Rows
-from dragoman.data.source import Source
-from dragoman.data.tokenizer import BOS, EOS, PAD, Ids
+from dragoman.data.source import Source, pad
+from dragoman.data.tokenizer import BOS, EOS, Ids
 
 Item = TypeVar("Item")
 _BY_PAIR = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
@@ -102,29 +102,6 @@ def make_batch(
     )
 
 
-def pad(
-    rows: Sequence[Ids], *, first: int | None = None, last: int | None = None, multiple: int = 1
-) -> tuple[Tensor, Tensor]:
-    """Rows of ids as one tensor.
-
-    Args:
-        rows: ids of each sequence.
-        first: a token put before each.
-        last: a token put after each.
-        multiple: the width is rounded up to a multiple of this.
-
-    Returns:
-        Ids [B, width], padded at the end, and the mask of what is real.
-    """
-    before, after = (np.array([] if one is None else [one], np.int32) for one in (first, last))
-    lengths = np.array([len(row) for row in rows]) + len(before) + len(after)
-    width = -(-int(lengths.max()) // multiple) * multiple
-    mask = np.arange(width) < lengths[:, None]  # [B, width]
-    ids = np.full(mask.shape, PAD, dtype=np.int64)
-    ids[mask] = np.concatenate([part for row in rows for part in (before, row, after)])
-    return torch.from_numpy(ids), torch.from_numpy(mask)
-
-
 def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     """Read the pairs of one batch from the corpus."""
     sources, targets = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
@@ -132,7 +109,8 @@ def assemble(corpus: IdPairs, rows: Rows) -> Batch:
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)
     copies, _ = pad([one.copies for one in sources])
-    return make_batch(source, source_mask, target_in, target_out, target_mask, copies)
+    arrays = (source, source_mask, target_in, target_out, target_mask, copies)
+    return make_batch(*map(torch.from_numpy, arrays))
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:

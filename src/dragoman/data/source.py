@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from dragoman.data.tags import is_tag
-from dragoman.data.tokenizer import EOS, UNK, Ids, Tokenizer
+from dragoman.data.tokenizer import EOS, PAD, UNK, Ids, Tokenizer
 
 NONE: Ids = np.zeros(0, dtype=np.int32)
 """The copies of a source for a model that does not copy."""
@@ -95,3 +96,26 @@ def extend_target(ids: Ids, pieces: Sequence[str], words: Sequence[str], vocabul
     for at in np.flatnonzero(ids == UNK).tolist():
         extended[at] = place.get(pieces[at], UNK)
     return extended
+
+
+def pad(
+    rows: Sequence[Ids], *, first: int | None = None, last: int | None = None, multiple: int = 1
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Rows of ids as one array.
+
+    Args:
+        rows: ids of each sequence.
+        first: a token put before each.
+        last: a token put after each.
+        multiple: the width is rounded up to a multiple of this.
+
+    Returns:
+        Ids [B, width], padded at the end, and the mask of what is real.
+    """
+    before, after = (np.array([] if one is None else [one], np.int32) for one in (first, last))
+    lengths = np.array([len(row) for row in rows]) + len(before) + len(after)
+    width = -(-int(lengths.max()) // multiple) * multiple
+    mask = np.arange(width) < lengths[:, None]  # [B, width]
+    ids = np.full(mask.shape, PAD, dtype=np.int64)
+    ids[mask] = np.concatenate([part for row in rows for part in (before, row, after)])
+    return ids, mask

@@ -7,13 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dragoman.data.batches import pad
-from dragoman.data.source import Source
+from dragoman.data.source import Source, pad
 from dragoman.data.tokenizer import EOS
 from dragoman.model.protocols import Cells, Memory
 from dragoman.model.seq2seq import Seq2Seq
@@ -45,8 +43,7 @@ class TorchNetwork:
         """Encode B sources, padded to ``width`` positions: their memory, and the first states."""
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
         copies, _ = pad([source.copies for source in sources], multiple=width)
-        ids, mask, copies = (tensor.to(self.device) for tensor in (ids, mask, copies))
-        return self.model.encode(ids, mask, copies)
+        return self.model.encode(self._tensor(ids), self._tensor(mask), self._tensor(copies))
 
     @torch.inference_mode()
     def step(self, query: Query, state: Any, memory: Memory) -> tuple[Scores, Any]:
@@ -63,5 +60,5 @@ class TorchNetwork:
         looked = None if weights is None else weights.cpu().numpy()
         return Scores(log_probs.cpu().numpy(), best, looked), state
 
-    def _tensor(self, values: npt.NDArray[np.int64]) -> Tensor:
+    def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self.device)

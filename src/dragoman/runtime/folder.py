@@ -11,7 +11,7 @@ from dragoman.errors import FolderError
 from dragoman.layout import BUNDLE, SHORT_DECODER, SHORTLIST, WEIGHTS
 from dragoman.runtime.bundle import AGAIN, checked_facts, unpacked
 from dragoman.runtime.network import OnnxNetwork
-from dragoman.runtime.sessions import graphs, network_of
+from dragoman.runtime.sessions import graphs
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
 
@@ -42,7 +42,7 @@ class RuntimeFolder:
         if int8 and not weights.int8:
             weights = Weights(quantized(weights.tensors), weights.place)
         sizes = len(self.source), len(self.target)
-        return network_of(self.config.model, weights, sizes, limit)
+        return OnnxNetwork(self.config.model, weights, sizes, limit)
 
 
 def load_runtime(path: Path) -> RuntimeFolder:

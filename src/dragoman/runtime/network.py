@@ -8,20 +8,21 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from dragoman.config.options import ModelOptions
-from dragoman.data.source import Source
+from dragoman.data.source import Source, pad
 from dragoman.data.tokenizer import EOS, PAD, UNK
+from dragoman.layout import DECODER, ENCODER, SHORT_DECODER
 from dragoman.runtime.encoder import kinds
+from dragoman.runtime.sessions import Sizes, graphs, session
 from dragoman.runtime.shortlist import Shortlist
-from dragoman.runtime.weights import Array
-from dragoman.runtime.words import filled
+from dragoman.runtime.weights import Array, Weights
+from dragoman.runtime.words import filled, output_name
 from dragoman.search.network import Integers, Query, Scores
 
-Limit = tuple[Shortlist, Array]
 _ENCODED = 8
 """Sentences that are encoded together: of 12 or more, ONNX Runtime's GRU takes twice as long."""
 
@@ -72,33 +73,34 @@ class OnnxNetwork:
 
     Args:
         options: of the model.
-        vocabulary: number of target tokens, V.
-        sessions: the graphs of encoder and decoder, loaded into ONNX Runtime.
-        limit: for a decoder's graph with a shortlist: this, and the weights of the output layer
-            [V, H].
+        weights: of the model.
+        sizes: number of source and target tokens.
+        shortlist: the words to which outputs are limited; None: all.
+
+    Raises:
+        FolderError: a weight is missing, unknown, or of another shape.
     """
 
     multiple = 2
     """ONNX Runtime computes two rows or more alike, and may compute one by other instructions."""
 
     def __init__(
-        self, options: ModelOptions, vocabulary: int, sessions: Sequence[Any], limit: Limit | None
+        self, options: ModelOptions, weights: Weights, sizes: Sizes, shortlist: Shortlist | None
     ) -> None:
-        self.vocabulary, self.limit = vocabulary, limit
+        self.vocabulary, self.shortlist = sizes[1], shortlist
+        self._output = weights.tensors[output_name(options, weights)]
         self.copies, self.attends = options.copy, options.attention != "none"
-        self.encoder, self.decoder = sessions
+        found = graphs(options, weights, sizes, shortlist=shortlist is not None)
+        self.encoder = session(found[ENCODER])
+        self.decoder = session(found[DECODER if shortlist is None else SHORT_DECODER])
         self.concurrency = _concurrency()
         self._state = [name for name in kinds(options, "N") if name.startswith("state.")]
         self._inputs = {one.name for one in self.decoder.get_inputs()}
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:
         """Encode B sources, padded to ``width`` positions; their memories and first states."""
-        ids, copies = (np.full((len(sources), width), PAD, np.int64) for _ in range(2))
-        for row, copied, source in zip(ids, copies, sources, strict=True):
-            row[: len(source)], row[len(source)] = source.ids, EOS
-            copied[: len(source.copies)] = source.copies
-        lengths = np.array([len(source) + 1 for source in sources])
-        mask = np.arange(width) < lengths[:, None]
+        ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
+        copies, _ = pad([source.copies for source in sources], multiple=width)
         names, parts = ["states", "keys", *self._state], []
         for at in range(0, len(ids), _ENCODED):
             given = {"ids": ids[at : at + _ENCODED], "mask": mask[at : at + _ENCODED]}
@@ -106,8 +108,8 @@ class OnnxNetwork:
         found = dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
         state = Arrays({name: found.pop(name) for name in self._state})
         found["padding"] = np.where(mask, np.float32(0), np.float32(-math.inf))[:, None]
-        if self.limit is not None:
-            found["candidates"] = candidates = self.limit[0].candidates(sources)
+        if self.shortlist is not None:
+            found["candidates"] = candidates = self.shortlist.candidates(sources)
             for copied, words, source in zip(copies, candidates, sources, strict=True):
                 known = words[: np.count_nonzero(words)]  # ascending, then PAD, which is 0
                 copied[: len(source.copies)] = np.searchsorted(known, source.copies)
@@ -125,8 +127,8 @@ class OnnxNetwork:
         given |= {"top": np.array([top or 1]), "never": np.array(never, np.int64)}
         given |= {**state.named, **memory.named, "sentences": cells // slots}
         words = self.vocabulary
-        if self.limit is not None:
-            given |= self._candidates_of(memory, self.limit[1])
+        if self.shortlist is not None:
+            given |= self._candidates_of(memory)
         elif self.copies:
             given["last"] = np.maximum(given["copies"].max(1), words - 1)
             words = int(given["last"].max()) + 1
@@ -144,12 +146,8 @@ class OnnxNetwork:
         every[:, list(never)] = -math.inf
         return Scores(every, None, found.get("weights")), after
 
-    def _candidates_of(self, memory: Arrays, output: Array) -> dict[str, Array]:
+    def _candidates_of(self, memory: Arrays) -> dict[str, Array]:
         """The candidates of all sentences, made once for a memory.
-
-        Args:
-            memory: encoded sentences.
-            output: the weights of the output layer [V, H].
 
         Returns:
             ``union``, the candidates of any sentence [U]; ``places``, where those of each sentence
@@ -163,7 +161,7 @@ class OnnxNetwork:
             taken[known] = True
             union, places = np.flatnonzero(taken), np.cumsum(taken) - 1
             union = np.pad(union, (0, filled(len(union)) - len(union)))
-            output = output.take(union, 0)
+            output = self._output.take(union, 0)
             if output.dtype == np.int8:
                 output = np.ascontiguousarray(output.T)
             made = {"union": union, "places": places[known], "output": output}
@@ -172,7 +170,7 @@ class OnnxNetwork:
 
     def _every(self, log_probs: Array, memory: Arrays, sentences: Integers, words: int) -> Array:
         """Log-probabilities of all words in their order, [N, V] or more."""
-        if self.limit is None:
+        if self.shortlist is None:
             return log_probs[:, :words].copy()
         candidates = memory.named["candidates"]
         words = max(words, int(candidates.max()) + 1)

@@ -10,14 +10,15 @@ from dragoman.config.options import ModelOptions
 from dragoman.layout import DECODER, ENCODER, SHORT_DECODER
 from dragoman.runtime.encoder import encoder_graph
 from dragoman.runtime.graph import File
-from dragoman.runtime.network import OnnxNetwork
-from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights
-from dragoman.runtime.words import decoder_graph, output_name
+from dragoman.runtime.words import decoder_graph
+
+Sizes = tuple[int, int]
+"""Number of source and target tokens."""
 
 
 def graphs(
-    options: ModelOptions, weights: Weights, sizes: tuple[int, int], *, shortlist: bool
+    options: ModelOptions, weights: Weights, sizes: Sizes, *, shortlist: bool
 ) -> dict[str, File]:
     """Write the graphs of a model as ONNX files, by file name.
 
@@ -40,30 +41,6 @@ def graphs(
     for name in sorted(weights.tensors.keys() - used):
         raise weights.refusal(f"has an unknown tensor {name!r}")
     return found
-
-
-def network_of(
-    options: ModelOptions,
-    weights: Weights,
-    sizes: tuple[int, int],
-    shortlist: Shortlist | None = None,
-) -> OnnxNetwork:
-    """The network of a model's weights.
-
-    Args:
-        options: of the model.
-        weights: of the model.
-        sizes: number of source and target tokens.
-        shortlist: the words to which outputs are limited; None: all.
-
-    Raises:
-        FolderError: as :func:`graphs`.
-    """
-    found = graphs(options, weights, sizes, shortlist=shortlist is not None)
-    decoder = found[DECODER if shortlist is None else SHORT_DECODER]
-    output = output_name(options, weights)
-    limit = None if shortlist is None else (shortlist, weights.tensors[output])
-    return OnnxNetwork(options, sizes[1], (session(found[ENCODER]), session(decoder)), limit)
 
 
 def session(graph: File) -> Any:

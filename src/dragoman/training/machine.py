@@ -3,7 +3,6 @@
 import ctypes
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,8 +81,8 @@ class Usage:
     """Measures memory and utilisation of this process."""
 
     def __init__(self) -> None:
-        self._process, self._cores = psutil.Process(), cores()
-        self._mark = (time.monotonic(), time.process_time())
+        self._process = psutil.Process()
+        self._process.cpu_percent()  # measures from here on
 
     def measure(self) -> dict[str, float]:
         """``memory_mb`` (10^6 bytes, now) and ``utilisation`` (share of the cores' time that was
@@ -92,12 +91,9 @@ class Usage:
         With a GPU also ``device_memory_mb``, the most so far, and ``device_utilisation``, the share
         of the last second or so in which it computed, if nvidia-ml-py is installed.
         """
-        now = (time.monotonic(), time.process_time())
-        wall, worked = now[0] - self._mark[0], now[1] - self._mark[1]
-        self._mark = now
         found = {
             "memory_mb": round(self._process.memory_info().rss / 1e6, 1),
-            "utilisation": round(worked / max(1e-9, wall * self._cores), 4),
+            "utilisation": round(self._process.cpu_percent() / 100 / cores(), 4),
         }
         if torch.cuda.is_available():
             found["device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)

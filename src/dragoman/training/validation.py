@@ -21,7 +21,7 @@ from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
 from dragoman.runtime.folder import load_runtime
-from dragoman.runtime.sessions import network_of
+from dragoman.runtime.network import OnnxNetwork
 from dragoman.runtime.weights import Weights
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
@@ -152,7 +152,7 @@ def _network(model: Seq2Seq, prepared: Prepared) -> Network[Any, Any]:
         return TorchNetwork(model)
     weights = Weights({name: one.numpy() for name, one in tensors_of(model).items()}, WEIGHTS)
     sizes = len(prepared.source), len(prepared.target)
-    network = network_of(prepared.config.model, weights, sizes)
+    network = OnnxNetwork(prepared.config.model, weights, sizes, None)
     network.concurrency = torch.get_num_threads()
     return network
 
