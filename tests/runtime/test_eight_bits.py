@@ -44,7 +44,7 @@ def test_random_rows_give_the_same_sums_as_the_instruction() -> None:
 
 def test_the_graph_computes_the_formula() -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    from dragoman.runtime.sessions import session
+    from dragoman.runtime.network import session
 
     random = np.random.default_rng(2)
     matrix, bias = (random.standard_normal(s).astype(np.float32) for s in ((11, 37), (11,)))

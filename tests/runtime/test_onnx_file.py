@@ -12,7 +12,7 @@ from dragoman.config.options import ModelOptions
 from dragoman.data.setup import read_tensors
 from dragoman.model.folder import tensors_of
 from dragoman.runtime import onnx_file
-from dragoman.runtime.sessions import graphs
+from dragoman.runtime.network import graphs
 from dragoman.runtime.weights import Weights, quantized
 
 from .test_network import KINDS, model_of, options_of

@@ -19,7 +19,7 @@ from dragoman.config.options import ModelOptions
 from dragoman.runtime import onnx_file
 from dragoman.runtime.graph import Graph, Matrix
 from dragoman.runtime.onnx_file import Kind
-from dragoman.runtime.sessions import session
+from dragoman.runtime.network import session
 from dragoman.runtime.weights import Weights, quantized
 
 random = np.random.default_rng(1)

@@ -29,7 +29,7 @@ PRELOADED = [
     *(f"dragoman.cli.{verb}" for verb in (*VERBS, "parse")),
     *("dragoman.learn", "dragoman.training.run", "dragoman.inspection.explain"),
     *("dragoman.runs.report", "dragoman.evaluation.evaluate", "dragoman.export.bundle"),
-    *("dragoman.serving.app", "dragoman.runtime.sessions", "dragoman.data.check.check"),
+    *("dragoman.serving.app", "dragoman.runtime.network", "dragoman.data.check.check"),
     *("ftfy", "onnxruntime", "sacrebleu", "torch._dynamo", "typeguard", "rich._emoji_codes"),
 ]
 """What most commands import sooner or later."""

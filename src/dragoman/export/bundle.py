@@ -14,28 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.numpy import save
 
+from dragoman import layout
 from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config
+from dragoman.data.lines import fingerprint
 from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.errors import OptionError
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.extras import naming_extras
 from dragoman.files import replacing
-from dragoman.layout import (
-    BUNDLE,
-    BUNDLE_FORMAT,
-    CARD,
-    CONFIDENCE,
-    CONFIG,
-    CORPUS,
-    SHORTLIST,
-    SITE,
-    TRAIN,
-    WEIGHTS,
-)
-from dragoman.runtime.bundle import digest
 from dragoman.runtime.folder import RuntimeFolder
-from dragoman.runtime.sessions import graphs
+from dragoman.runtime.network import graphs
 from dragoman.runtime.weights import Weights, quantized
 
 if TYPE_CHECKING:  # what this imports is not part of a base install
@@ -89,27 +78,28 @@ def export(
     assert isinstance(model.folder, RuntimeFolder)
     loaded, config = model.folder, _without_paths(model.config)
     sides, sizes = (loaded.source, loaded.target), (len(loaded.source), len(loaded.target))
-    corpus, learned = loaded.path / CORPUS / TRAIN, None  # a folder of one seed has it in seed-1
+    learned = None
+    corpus = loaded.path / layout.CORPUS / layout.TRAIN  # a folder of one seed has it in seed-1
     if shortlist and corpus.exists():
         training = Corpus(corpus)
         learned = learn_shortlist(map(training.pair, range(len(training))), sizes)
     tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
     with _new_folder(out, zipped) as aside:
         save_setup(aside, config, *sides)
-        place = aside / WEIGHTS
+        place = aside / layout.WEIGHTS
         place.write_bytes(save(tensors, metadata=header(*sides)))
         if learned is not None:
-            (aside / SHORTLIST).write_bytes(save(learned.arrays()))
+            (aside / layout.SHORTLIST).write_bytes(save(learned.arrays()))
         weights = Weights(load_weights(aside, *sides), str(place))
         written = graphs(config.model, weights, sizes, shortlist=learned is not None)
         for name, graph in written.items():
             (aside / name).write_bytes(graph.raw)
-        for name in (CONFIDENCE, CARD):
+        for name in (layout.CONFIDENCE, layout.CARD):
             if (loaded.path / name).exists():
                 shutil.copyfile(loaded.path / name, aside / name)
-        facts: dict[str, Any] = {"format": BUNDLE_FORMAT, "int8": int8, "licence": licence}
-        facts["files"] = {path.name: digest(path) for path in sorted(aside.iterdir())}
-        facts_file = aside / BUNDLE
+        facts: dict[str, Any] = {"format": layout.BUNDLE_FORMAT, "int8": int8, "licence": licence}
+        facts["files"] = {path.name: fingerprint([path]) for path in sorted(aside.iterdir())}
+        facts_file = aside / layout.BUNDLE
         facts_file.write_text(json.dumps(facts, indent=1), "utf-8")
         bundle = load(aside)
         plain, _ = bundle.translator({"shortlist": False})
@@ -118,7 +108,7 @@ def export(
         if learned is not None and not shortlist_agrees(facts["parity"]):
             config = replace(config, search=replace(config.search, shortlist=False))
             save_setup(aside, config, *sides)
-            facts["files"][CONFIG] = digest(aside / CONFIG)
+            facts["files"][layout.CONFIG] = fingerprint([aside / layout.CONFIG])
         facts_file.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return facts
 
@@ -144,7 +134,7 @@ def require_replaceable(out: Path, *, zipped: bool) -> None:
     if not zipped and out.is_file():
         raise OptionError(f"{out} is a file", place="--out", cure="--zip, or another name")
     if out.is_dir() and any(out.iterdir()):
-        if not any((out / name).exists() for name in (BUNDLE, SITE)):
+        if not any((out / name).exists() for name in (layout.BUNDLE, layout.SITE)):
             cause = f"{out} holds other files than a bundle's"
             raise OptionError(cause, place="--out", cure="another name")
 

@@ -1,19 +1,31 @@
-"""Loads a model folder or a bundle, for ONNX Runtime."""
+"""Loads a model folder or a bundle, for ONNX Runtime.
 
+ONNX Runtime would run any graph. Only our own are run: they are built from the options and weights,
+and those of a bundle must be the same, byte for byte. The files of a bundle must be those that were
+written, and there must be no others.
+"""
+
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from dragoman import layout
 from dragoman.config.options import Config
+from dragoman.data.lines import fingerprint
 from dragoman.data.setup import load_setup, load_weights, read_tensors
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError
-from dragoman.layout import BUNDLE, SHORT_DECODER, SHORTLIST, WEIGHTS
-from dragoman.runtime.bundle import AGAIN, checked_facts, unpacked
-from dragoman.runtime.network import OnnxNetwork
-from dragoman.runtime.sessions import graphs
+from dragoman.files import parse_json
+from dragoman.runtime.network import OnnxNetwork, graphs
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
+
+_AGAIN = "copy the bundle again, or make it again with dragoman export"
+_LARGEST = 1 << 32
+"""Bytes that a zipped bundle may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ def load_runtime(path: Path) -> RuntimeFolder:
     """
     if not path.is_file():
         return _loaded(path)
-    folder = unpacked(path)
+    folder = _unzipped(path)
     try:
         return _loaded(Path(folder.name), folder)
     except FolderError as error:
@@ -63,16 +75,65 @@ def load_runtime(path: Path) -> RuntimeFolder:
 
 
 def _loaded(path: Path, folder: Any = None) -> RuntimeFolder:
-    facts = checked_facts(path) if (path / BUNDLE).exists() else None
+    facts = _checked_facts(path) if (path / layout.BUNDLE).exists() else None
     config, source, target = load_setup(path)
     sizes, short = (len(source), len(target)), None
-    weights = Weights(load_weights(path, source, target), str(path / WEIGHTS))
-    if facts is not None and SHORT_DECODER in facts["files"]:
-        arrays, _ = read_tensors(path / SHORTLIST, "np")
-        short = Shortlist.of(arrays, sizes, str(path / SHORTLIST))
+    weights = Weights(load_weights(path, source, target), str(path / layout.WEIGHTS))
+    if facts is not None and layout.SHORT_DECODER in facts["files"]:
+        arrays, _ = read_tensors(path / layout.SHORTLIST, "np")
+        short = Shortlist.of(arrays, sizes, str(path / layout.SHORTLIST))
     found = graphs(config.model, weights, sizes, shortlist=short is not None)
     for name, graph in found.items() if facts is not None else ():
         if (path / name).read_bytes() != graph.raw:
             cause = "is not the graph that config.toml describes"
-            raise FolderError(cause, place=str(path / name), cure=AGAIN)
+            raise FolderError(cause, place=str(path / name), cure=_AGAIN)
     return RuntimeFolder(path, config, source, target, facts, weights, short, folder)
+
+
+def _checked_facts(path: Path) -> dict[str, Any]:
+    """Read ``bundle.json``: first the format, then the digests of all files."""
+    place = path / layout.BUNDLE
+    try:
+        facts = parse_json(place.read_text("utf-8"))
+        version = facts["format"]
+        if version != layout.BUNDLE_FORMAT:
+            cause = f"has format {version!r}, this version reads {layout.BUNDLE_FORMAT!r}"
+            cure = "use the version of Dragoman that wrote it"
+            raise FolderError(cause, place=str(place), cure=cure)
+        files = dict(facts["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FolderError("is missing or damaged", place=str(place), cure=_AGAIN) from error
+    wanted = {*layout.BUNDLE_NEEDS}
+    if layout.SHORT_DECODER in files:
+        wanted |= {layout.SHORT_DECODER, layout.SHORTLIST}
+    foreign = files.keys() - wanted - {*layout.BUNDLE_MAY_HAVE}
+    for name in sorted(foreign | (wanted - files.keys())):
+        what = "tells of" if name in foreign else "does not tell"
+        raise FolderError(f"{what} {name!r}", place=str(place), cure=_AGAIN)
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file() or file.is_symlink():
+            raise FolderError("is missing", place=str(file), cure=_AGAIN)
+        if fingerprint([file]) != expected:
+            raise FolderError("is damaged, or of another bundle", place=str(file), cure=_AGAIN)
+    return dict(facts)
+
+
+def _unzipped(path: Path) -> TemporaryDirectory[str]:
+    """A folder with the files of a zipped bundle, which goes when this is no longer used.
+
+    Raises:
+        FolderError: the file is damaged, or holds what a bundle does not have.
+    """
+    folder, place = TemporaryDirectory(prefix="dragoman-"), str(path)
+    try:
+        with zipfile.ZipFile(path) as file:
+            known = {layout.BUNDLE, *layout.BUNDLE_NEEDS, *layout.BUNDLE_MAY_HAVE}
+            for name in {*file.namelist()} - known:
+                raise FolderError(f"holds {name!r}, which is no file of a bundle", place=place)
+            if sum(info.file_size for info in file.infolist()) > _LARGEST:
+                raise FolderError("is too large when it is unpacked", place=place)
+            file.extractall(folder.name)
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        raise FolderError(f"is a damaged zip file: {error}", place=place, cure=_AGAIN) from error
+    return folder

@@ -5,10 +5,11 @@ K candidates of a sentence   U candidates of all sentences together
 """
 
 import math
+import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,13 +17,15 @@ from dragoman.config.options import ModelOptions
 from dragoman.data.source import Source, pad
 from dragoman.data.tokenizer import EOS, PAD, UNK
 from dragoman.layout import DECODER, ENCODER, SHORT_DECODER
-from dragoman.runtime.encoder import kinds
-from dragoman.runtime.sessions import Sizes, graphs, session
+from dragoman.runtime.encoder import encoder_graph, kinds
+from dragoman.runtime.graph import File
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Array, Weights
-from dragoman.runtime.words import filled, output_name
+from dragoman.runtime.words import decoder_graph, filled, output_name
 from dragoman.search.network import Integers, Query, Scores
 
+Sizes = tuple[int, int]
+"""Number of source and target tokens."""
 _ENCODED = 8
 """Sentences that are encoded together: of 12 or more, ONNX Runtime's GRU takes twice as long."""
 
@@ -178,3 +181,48 @@ class OnnxNetwork:
         np.put_along_axis(whole, candidates[sentences], log_probs, 1)
         whole[:, PAD] = -math.inf
         return whole
+
+
+def graphs(
+    options: ModelOptions, weights: Weights, sizes: Sizes, *, shortlist: bool
+) -> dict[str, File]:
+    """Write the graphs of a model as ONNX files, by file name.
+
+    Args:
+        options: of the model.
+        weights: of the model.
+        sizes: number of source and target tokens.
+        shortlist: also write a decoder that scores candidates only.
+
+    Raises:
+        FolderError: a weight is missing, unknown, or of another shape.
+    """
+    found = {
+        ENCODER: encoder_graph(options, weights, sizes[0]),
+        DECODER: decoder_graph(options, weights, sizes[1], shortlist=False),
+    }
+    if shortlist:
+        found[SHORT_DECODER] = decoder_graph(options, weights, sizes[1], shortlist=True)
+    used = {name for graph in found.values() for name in graph.weights}
+    for name in sorted(weights.tensors.keys() - used):
+        raise weights.refusal(f"has an unknown tensor {name!r}")
+    return found
+
+
+def session(graph: File) -> Any:
+    """A graph in ONNX Runtime, which computes in the thread that calls it."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it sends usage to its makers
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    arrays = map(np.ascontiguousarray, graph.weights.values())
+    held = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in arrays]
+    options.add_external_initializers([*graph.weights], held)
+    made = onnxruntime.InferenceSession(graph.raw, options, providers=["CPUExecutionProvider"])
+    sources: list[Any] = [array.base for array in graph.weights.values()]
+    for one in sources:
+        if isinstance(one, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            one.madvise(mmap.MADV_DONTNEED)  # ONNX Runtime has most in an order of its own
+    return made
