@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -130,13 +129,11 @@ def refuse_ways_out(folder: Path) -> None:
     """
     home, what = folder.resolve(), ""
     for number, path in enumerate(folder.rglob("*")):
-        mode = path.lstat().st_mode
         if number == _MOST_FILES:
             what = f"is one of more than {_MOST_FILES:,} files: no model folder has so many"
-        elif stat.S_ISLNK(mode):
-            if home not in Path(os.path.realpath(path)).parents:
-                what = "is a link that leads out of the model folder"
-        elif not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        elif home not in Path(os.path.realpath(path)).parents:
+            what = "is a link that leads out of the model folder"
+        elif not path.is_file() and not path.is_dir():
             what = "is neither a file nor a folder"
         if what:
             raise FolderError(what, place=str(path), cure="remove it, if you know what it is")

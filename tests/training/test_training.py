@@ -253,7 +253,7 @@ def test_the_best_weights_are_kept_not_the_last(
 )
 def test_which_scores_are_better(metric: str, scores: dict[str, float], better: bool) -> None:
     best = {"exact": 0.0, "chrf": 30.0, "loss": 1.0}
-    assert loop.is_better(scores, best, metric) == better
+    assert (loop.deciding(scores, metric) > loop.deciding(best, metric)) == better
 
 
 def test_a_model_no_better_than_the_source_is_called_that(tmp_path: Path) -> None:

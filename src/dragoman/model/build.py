@@ -14,7 +14,6 @@ from dragoman.model.seq2seq import Seq2Seq
 from dragoman.model.transformer.decoder import TransformerDecoder
 from dragoman.model.transformer.encoder import TransformerEncoder
 from dragoman.model.transformer.layer import Layer as TransformerLayer
-from dragoman.model.transformer.layer import MultiHeadAttention
 
 Parts = tuple[Encoder, Bridge, Decoder]
 
@@ -59,7 +58,7 @@ def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> P
     attention = Attention(options.score, hidden, hidden) if attends else None
     rows = STATE_ROWS[options.cell], options.encoder_layers, options.decoder_layers
     if options.family == "hybrid":
-        encoder: Encoder = TransformerEncoder(source, *_layers(options, reads=False))
+        encoder: Encoder = TransformerEncoder(source, _layers(options, reads=False))
         rows = 1, 1, rows[0] * options.decoder_layers
     else:
         directions = 2 if options.bidirectional else 1
@@ -81,17 +80,14 @@ def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> P
 
 def _transformer(options: ModelOptions, source: Embedding, target: Embedding) -> Parts:
     """A Transformer on both sides; the decoder's first state holds nothing of the source."""
-    encoder = TransformerEncoder(source, *_layers(options, reads=False))
-    decoder = TransformerDecoder(target, *_layers(options, reads=True))
+    encoder = TransformerEncoder(source, _layers(options, reads=False))
+    decoder = TransformerDecoder(target, _layers(options, reads=True))
     return encoder, Bridge("copy", int(options.hidden), 1, 1, 1), decoder
 
 
-def _layers(
-    options: ModelOptions, *, reads: bool
-) -> tuple[list[TransformerLayer], MultiHeadAttention]:
-    """The layers of one side of a Transformer, and their attention."""
+def _layers(options: ModelOptions, *, reads: bool) -> list[TransformerLayer]:
+    """The layers of one side of a Transformer."""
     group, width, dropout = options.transformer, int(options.hidden), float(options.dropout)
     count = group.decoder_layers if reads else group.encoder_layers
-    sizes = width, group.feed_forward or 4 * width, dropout
-    layers = [TransformerLayer(*sizes, reads=reads) for _ in range(count)]
-    return layers, MultiHeadAttention(group.heads, dropout)
+    sizes = width, group.feed_forward or 4 * width, group.heads, dropout
+    return [TransformerLayer(*sizes, reads=reads) for _ in range(count)]

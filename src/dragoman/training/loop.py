@@ -130,7 +130,8 @@ def validate_and_keep(run: Run) -> None:
         state, options = run.state, run.config.training
         scores, facts = validate(run.model, run.prepared)
         is_first = not state.best_scores or not (run.folder / WEIGHTS).exists()
-        better = is_first or is_better(scores, state.best_scores, options.metric)
+        best = state.best_scores
+        better = is_first or deciding(scores, options.metric) > deciding(best, options.metric)
         if better:
             state.best_step, state.best_scores, state.waited = state.step, scores, 0
             save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
@@ -148,16 +149,11 @@ def validate_and_keep(run: Run) -> None:
     run.state = run.processes.from_main(run.state)
 
 
-def is_better(scores: Mapping[str, float], best: Mapping[str, float], metric: str) -> bool:
-    """Whether ``scores`` are better than the best so far.
+def deciding(scores: Mapping[str, float], metric: str) -> list[float]:
+    """The scores by which validations are compared, the first one first; more is better.
 
     chrF decides between equal shares of exact matches: these are 0 for a while.
     """
-    return deciding(scores, metric) > deciding(best, metric)
-
-
-def deciding(scores: Mapping[str, float], metric: str) -> list[float]:
-    """The scores by which validations are compared, the first one first; more is better."""
     if metric == "loss":
         return [-scores["loss"]]
     return [scores[name] for name in (("exact", "chrf") if metric == "exact" else (metric,))]

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from dragoman.model.attention import Attend, of_hypotheses
 from dragoman.model.embedding import Embedding
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
-from dragoman.model.transformer.layer import Found, Layer, MultiHeadAttention, linear, positioned
+from dragoman.model.transformer.layer import Found, Layer, linear, positioned
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,13 @@ class TransformerDecoder(nn.Module):
     Args:
         embedding: the target's table.
         layers: from the lowest, with cross-attention.
-        attention: of all layers.
     """
 
     attends = True
 
-    def __init__(
-        self, embedding: Embedding, layers: Sequence[Layer], attention: MultiHeadAttention
-    ) -> None:
+    def __init__(self, embedding: Embedding, layers: Sequence[Layer]) -> None:
         super().__init__()
-        self.embedding, self.attention = embedding, attention
+        self.embedding = embedding
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         width = embedding.weight.shape[1]
         self.memory = linear(width, width, 2 * len(layers))  # keys and values
@@ -84,10 +81,9 @@ class TransformerDecoder(nn.Module):
         """
         at = torch.arange(target.shape[1], device=target.device)
         later = (at > at.unsqueeze(1)).unsqueeze(0)  # a token attends to itself and those before
-        attend = partial(self.attention, barred=later)
         x = positioned(self.embedding, target, at)
         for layer, read in zip(self.layers, self._reads(memory), strict=True):
-            x, weights = layer(x, attend, read)
+            x, weights = layer(x, partial(layer.attention, barred=later), read)
         return self.norm(x), weights.mean(2)
 
     def stepper(
@@ -105,17 +101,17 @@ class TransformerDecoder(nn.Module):
             order, last = torch.arange(places, device=token.device), state.lengths.unsqueeze(1)
             here, later = (order == last).unsqueeze(-1), (order > last).unsqueeze(1)
 
-            def attend(query: Tensor, *new: Tensor) -> Found:
+            def attend(layer: Layer, query: Tensor, *new: Tensor) -> Found:
                 """Write a layer's new key and value [N, H] into its cache, and attend to all."""
                 for one in new:
                     news.append(torch.where(here, one.unsqueeze(1), past[len(news)]))
-                found, _ = self.attention(query.unsqueeze(1), *news[-2:], barred=later)
+                found, _ = layer.attention(query.unsqueeze(1), *news[-2:], barred=later)
                 return found.squeeze(1), None
 
             x = positioned(self.embedding, token, state.lengths)
             record("target embeddings", "N E", x)
             for number, (layer, read) in enumerate(zip(self.layers, reads, strict=True), 1):
-                x, weights = layer(x, attend, read)
+                x, weights = layer(x, partial(attend, layer), read)
                 record(f"decoder layer {number}", "N H", x)
                 record(f"decoder layer {number} weights", "N A S", weights)
             features, looked = self.norm(x), weights.mean(1)
@@ -128,6 +124,7 @@ class TransformerDecoder(nn.Module):
     def _reads(self, memory: Memory) -> list[Attend]:
         """Cross-attention of each layer over the sentences of a memory."""
         both, barred = memory.keys.chunk(2 * len(self.layers), -1), ~memory.mask.unsqueeze(1)
-        read = partial(self.attention, barred=barred, looks=True)
-        pairs = zip(both[::2], both[1::2], strict=True)
-        return [partial(read, key=key, value=value) for key, value in pairs]
+        return [
+            partial(layer.attention, key=key, value=value, barred=barred, looks=True)
+            for layer, key, value in zip(self.layers, both[::2], both[1::2], strict=True)
+        ]

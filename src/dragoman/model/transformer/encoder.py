@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding
 from dragoman.model.protocols import Record, discard
-from dragoman.model.transformer.layer import Layer, MultiHeadAttention, positioned
+from dragoman.model.transformer.layer import Layer, positioned
 
 
 class TransformerEncoder(nn.Module):
@@ -22,14 +22,11 @@ class TransformerEncoder(nn.Module):
     Args:
         embedding: the source's table.
         layers: from the lowest, without cross-attention.
-        attention: of all layers.
     """
 
-    def __init__(
-        self, embedding: Embedding, layers: Sequence[Layer], attention: MultiHeadAttention
-    ) -> None:
+    def __init__(self, embedding: Embedding, layers: Sequence[Layer]) -> None:
         super().__init__()
-        self.embedding, self.attention = embedding, attention
+        self.embedding = embedding
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.norm = nn.LayerNorm(embedding.weight.shape[1])
 
@@ -42,11 +39,11 @@ class TransformerEncoder(nn.Module):
             States [B, S, H] of the last layer; and as the summary their mean over real positions,
             [B, 1, H], for a recurrent decoder's first state.
         """
-        attend = partial(self.attention, barred=~mask.unsqueeze(1))
+        padding = ~mask.unsqueeze(1)
         x = positioned(self.embedding, source, torch.arange(mask.shape[1], device=mask.device))
         record("source embeddings", "B S E", x)
         for number, layer in enumerate(self.layers, 1):
-            x, _ = layer(x, attend)
+            x, _ = layer(x, partial(layer.attention, barred=padding))
             record(f"encoder layer {number}", "B S H", x)
         x = self.norm(x)
         real = mask.unsqueeze(-1).to(x.dtype)

@@ -106,14 +106,15 @@ class Layer(nn.Module):
     Args:
         width: H.
         inner: I.
-        dropout: share of each part's output, and of the feed-forward part's inner values, that
-            dropout sets to zero.
+        heads: A.
+        dropout: share of the attention weights, of each part's output, and of the feed-forward
+            part's inner values, that dropout sets to zero.
         reads: there is cross-attention.
     """
 
-    def __init__(self, width: int, inner: int, dropout: float, *, reads: bool) -> None:
+    def __init__(self, width: int, inner: int, heads: int, dropout: float, *, reads: bool) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.attention, self.dropout = MultiHeadAttention(heads, dropout), dropout
         self.self_norm, self.self_in = nn.LayerNorm(width), linear(width, width, 3)
         self.self_out = linear(width, width)
         if reads:
