@@ -12,11 +12,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from dragoman.config.options import Config
+from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.toml import merge
 from dragoman.data.batches import ahead
 from dragoman.training import loop
-from dragoman.training.machine import fixed_order, threads_restored
+from dragoman.training.machine import torch_settings
 from dragoman.training.run import train
 
 
@@ -81,8 +81,7 @@ def test_a_resumed_run_keeps_its_threads(
     monkeypatch.setattr(
         loop, "train_step", lambda *given: used.append(torch.get_num_threads()) or real(*given)
     )
-    with threads_restored():
-        torch.set_num_threads(2)
+    with torch_settings(TrainingOptions(threads=2)):
         go(pairs, tmp_path / "m", steps=4)
         torch.set_num_threads(1)
         go(pairs, tmp_path / "m", steps=6)
@@ -91,12 +90,15 @@ def test_a_resumed_run_keeps_its_threads(
 
 
 def test_operations_of_a_fixed_order_are_asked_for_and_no_longer() -> None:
-    with fixed_order(False):
+    threads = torch.get_num_threads()
+    with torch_settings(TrainingOptions(threads=threads + 1)):
         assert not torch.are_deterministic_algorithms_enabled()
-    with fixed_order(True):
+        assert torch.get_num_threads() == threads + 1
+    with torch_settings(TrainingOptions(threads=threads, deterministic=True)):
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.backends.cudnn.benchmark
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == threads
 
 
 def test_batches_made_ahead_are_the_same(

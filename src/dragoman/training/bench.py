@@ -12,7 +12,6 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
@@ -22,7 +21,7 @@ from dragoman.data.prepare import Prepared, Say
 from dragoman.errors import OptionError, TrainingError
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import begin
-from dragoman.training.machine import Usage, fixed_order, threads_restored
+from dragoman.training.machine import Usage, torch_settings
 from dragoman.training.start import assemble_run
 from dragoman.training.step import train_step
 
@@ -76,7 +75,6 @@ def bench(
             yield measure(Path(folder), prepared, size)
 
 
-@threads_restored()
 def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
     """Measure one size for a run that was begun in ``folder``, which is only read.
 
@@ -84,7 +82,6 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
         TrainingError: memory does not hold a batch of so many sentences.
     """
     train, options, processes = prepared.train, prepared.config.training, Processes()
-    torch.set_num_threads(int(options.threads))
     run = assemble_run(folder, prepared, processes, [], time.monotonic())
     batches = choose_batches(train, sentences, options.seed)
 
@@ -95,7 +92,7 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
         step.read(run.state)  # waits for the device
         return time.perf_counter() - began
 
-    with fixed_order(options.deterministic):
+    with torch_settings(options):
         play()  # every shape once
         took: list[float] = []
         began, usage = time.perf_counter(), Usage()

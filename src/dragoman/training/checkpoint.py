@@ -67,11 +67,6 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / CHECKPOINTS).glob("step-*") if path.name[5:].isdigit())
 
 
-def step_of(checkpoint: Path) -> int:
-    """The step at which a checkpoint was saved."""
-    return int(checkpoint.name.removeprefix("step-"))
-
-
 def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer) -> TrainingState:
     """Restore weights, optimizer and random states; returns the counters.
 

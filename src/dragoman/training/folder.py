@@ -20,7 +20,7 @@ from dragoman.files import final_name, parse_json, refuse_ways_out, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
 from dragoman.runs.history import utf8_text
-from dragoman.training.checkpoint import checkpoints, step_of
+from dragoman.training.checkpoint import checkpoints
 from dragoman.training.plan import resolve
 from dragoman.training.validation import check_metric
 
@@ -170,7 +170,7 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
     if not differ:
         return prepared
     config, notes, saved = prepared.config, [], checkpoints(out)
-    step = step_of(saved[-1]) if saved else 0
+    step = int(saved[-1].name.removeprefix("step-")) if saved else 0
     for name in differ:
         group, last = name.split(".")
         config = merge(config, {group: {last: now[name]}}, place=str(out))

@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from dragoman import __version__
+from dragoman.config.options import TrainingOptions
 from dragoman.runtime.network import cores
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -49,26 +50,19 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def threads_restored() -> Iterator[None]:
-    """Context manager and decorator: gives torch its number of threads back afterwards."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def fixed_order(asked: bool) -> Iterator[None]:
-    """Context manager: if ``asked``, torch uses only operations that add in a fixed order."""
-    before = torch.are_deterministic_algorithms_enabled()
-    if asked:
+def torch_settings(options: TrainingOptions) -> Iterator[None]:
+    """Context manager: torch has the number of threads that ``options`` say, and uses, if they ask
+    for it, only operations that add in a fixed order."""
+    threads, fixed = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(int(options.threads))
+    if options.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
         torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(fixed)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from dragoman.config.options import Config
@@ -20,7 +19,7 @@ from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
 from dragoman.training.loop import STOPPED, ended, stop_on_signals, train_loop
-from dragoman.training.machine import environment, fixed_order, threads_restored
+from dragoman.training.machine import environment, torch_settings
 from dragoman.training.observer import Message, Observer, Screen, Trackers
 from dragoman.training.refit import refit
 from dragoman.training.start import assemble_run
@@ -43,7 +42,6 @@ class Outcome:
         return self.reason.startswith(STOPPED)
 
 
-@threads_restored()
 def train(
     files: list[Path],
     out: Path,
@@ -87,10 +85,9 @@ def train(
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
-        torch.set_num_threads(int(prepared.config.training.threads))
+        stack.enter_context(torch_settings(prepared.config.training))
         run = assemble_run(out, prepared, processes, receivers, began)
         stack.enter_context(stop_on_signals(run))
-        stack.enter_context(fixed_order(run.config.training.deterministic))
         options, reason = run.config.training, run.state.finished
         refits = options.refit is True and prepared.held_out
         if refits and processes.count > 1:
