@@ -7,16 +7,8 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import make_batch
-from dragoman.model.feeding import features_with_guesses
-from dragoman.model.linear import Product
-from dragoman.model.protocols import Memory, Stepper
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.seq2seq import Objective
 from tiny import BATCH, TARGET, tiny_model
-
-
-def parts(model: Seq2Seq, memory: Memory) -> tuple[Stepper, Product]:
-    """The decoder and the scores of all words, as training takes them."""
-    return model.decoder.stepper(memory), model.output
 
 
 @pytest.mark.parametrize("way", ["sequence", "token"])
@@ -26,7 +18,7 @@ def test_no_guesses_is_teacher_forcing(
     model = tiny_model()
     memory, start = model.encode(source, mask)
     expected, _ = model.decoder.unroll(target, start, memory)
-    features, _ = features_with_guesses(*parts(model, memory), target, start, way, 0.0)
+    features, _ = model.unroll_with_guesses(target, start, memory, way, 0.0)
     torch.testing.assert_close(features, expected, rtol=0, atol=1e-12)
 
 
@@ -37,7 +29,7 @@ def test_all_guesses_is_free_running(
     model = tiny_model(**options)
     memory, start = model.encode(source, mask)
     for way in ("sequence", "token"):
-        features, _ = features_with_guesses(*parts(model, memory), target, start, way, 1.0)
+        features, _ = model.unroll_with_guesses(target, start, memory, way, 1.0)
         for b in range(BATCH):
             alone, state = model.encode(source[b : b + 1], mask[b : b + 1])
             token = target[b, :1]
@@ -65,7 +57,7 @@ def test_gradients_are_those_of_the_steps_one_by_one(
                 rows.append(feature)
             features = torch.stack(rows, 1)
         else:
-            features, _ = features_with_guesses(*parts(model, memory), target, start, "token", 1.0)
+            features, _ = model.unroll_with_guesses(target, start, memory, "token", 1.0)
         model.output(features).square().sum().backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     for name, expected in gradients[0].items():
@@ -85,7 +77,7 @@ def test_a_share_of_sentences_or_tokens_is_guessed(source: Tensor, mask: Tensor)
     torch.manual_seed(1)
     for way in changed:
         for _ in range(times):
-            features, _ = features_with_guesses(*parts(model, memory), target, start, way, 0.3)
+            features, _ = model.unroll_with_guesses(target, start, memory, way, 0.3)
             changed[way] += int((features - forced).abs().amax((1, 2)).gt(1e-9).sum())
     of = times * BATCH
     assert 0.25 < changed["sequence"] / of < 0.35

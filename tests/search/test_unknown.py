@@ -15,8 +15,8 @@ from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.hypotheses import Hypothesis
+from dragoman.search.keep import copy_unknown
 from dragoman.search.translator import Translator
-from dragoman.search.unknown import copy_unknown
 
 TEXT = ["le chat dort , oui .", "un chien dort ."]
 

@@ -5,14 +5,14 @@ B batch   N hypotheses   S source   T target   H hidden   V vocabulary   W words
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.model.copying import Copying
-from dragoman.model.feeding import features_with_guesses
 from dragoman.model.output import Output
-from dragoman.model.protocols import Decoder, Encoder, Memory, Record, discard
+from dragoman.model.protocols import Decoder, Encoder, Features, Memory, Record, discard
 from dragoman.model.sampled_softmax import sampled_loss
 
 
@@ -106,14 +106,11 @@ class Seq2Seq(nn.Module):
             return x.flatten(0, 1).index_select(0, batch.real)
 
         memory, state = self.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
-        way, share = objective.feeding, objective.share
+        read, way, share = (batch.target_in, state, memory), objective.feeding, objective.share
         if way == "none" or not share:
-            unrolled, weights = self.decoder.unroll(batch.target_in, state, memory)
+            unrolled, weights = self.decoder.unroll(*read)
         else:
-            step, guess = self.decoder.stepper(memory), self.output.scores
-            unrolled, weights = features_with_guesses(
-                step, guess, batch.target_in, state, way, share
-            )
+            unrolled, weights = self.unroll_with_guesses(*read, way, share)
         features, answers, mixture = real(unrolled), real(batch.target_out), None
         if self.copying is not None and weights is not None:
             words = real(memory.copies.unsqueeze(1).expand_as(weights))
@@ -127,6 +124,42 @@ class Seq2Seq(nn.Module):
             options = objective.smoothing, mixture, objective.scale
             total, log_loss, right = self.output.loss(features, answers, *options)
         return Loss(total, log_loss, batch.target_mask.sum(), right)
+
+    def unroll_with_guesses(
+        self, target: Tensor, state: Any, memory: Memory, way: str, share: float
+    ) -> Features:
+        """The decoder's features where it reads some of its own guesses (Bengio et al. 2015).
+
+        The model learns to continue after its own mistakes. A guess is the best word, found without
+        a gradient.
+
+        Args:
+            target: the reference as input, ids [B, T]; the begin token stays.
+            state: the decoder's first state.
+            memory: the encoded sentences.
+            way: ``sequence``: a sentence is read from the reference, or wholly from the model's own
+                guesses; ``token``: each token is chosen by itself.
+            share: probability that a sentence (or a token) is guessed, in [0, 1].
+
+        Returns:
+            Features [B, T, H], and attention weights [B, T, S] or None.
+        """
+        drawn = torch.rand(len(target), 1 if way == "sequence" else target.shape[1]) < share
+        drawn = drawn.expand(target.shape).clone()  # [B, T]
+        drawn[:, 0] = False
+        guessed, any_guessed = drawn.to(target.device, non_blocking=True), drawn.any(0).tolist()
+        step, features, weights = self.decoder.stepper(memory), list[Tensor](), list[Tensor]()
+        for t, token in enumerate(target.unbind(1)):
+            read = token
+            if any_guessed[t]:
+                with torch.no_grad():
+                    guess = self.output.scores(features[-1]).argmax(-1)
+                    read = torch.where(guessed[:, t], guess, token)
+            feature, state, looked = step(read, state)
+            features.append(feature)
+            if looked is not None:
+                weights.append(looked)
+        return torch.stack(features, 1), torch.stack(weights, 1) if weights else None
 
     def scores(
         self, features: Tensor, weights: Tensor | None, copies: Tensor, record: Record = discard

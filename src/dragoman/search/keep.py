@@ -1,7 +1,8 @@
-"""Keeps parts of a line as they are: takes them out of the source, puts them into the output.
+"""Copies parts of a source into its output: those that are to stay as they are, and unknown words.
 
-The model reads the line without them, so that it need not know them. Each comes back at the place
-that attention gives it, and all in their order: an opening tag stays before its closing one.
+The model reads the line without what is kept, so that it need not know it. Each part comes back at
+the place that attention gives it, and all in their order: an opening tag stays before its closing
+one. An unknown word of the output becomes a word of the source.
 
 T target tokens   S source tokens
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.hypotheses import Hypothesis
 
@@ -132,3 +133,31 @@ def _space(beside: str, before: str, attached: str) -> str:
     """
     apart = beside.isalnum() or not (before.strip() or beside in attached)
     return " " if beside and apart and not before.isalnum() else ""
+
+
+def copy_unknown(
+    tokens: list[str], hypothesis: Hypothesis, text: str, sides: tuple[Tokenizer, Tokenizer]
+) -> list[str]:
+    """Replace each unknown token of a hypothesis by the source word with most attention.
+
+    Luong, Sutskever, Le, Vinyals & Zaremba 2015 point at the source word of an unknown one with
+    position tokens. Jean 2015, section 4.1, takes the word of the highest attention weight, as this
+    does.
+
+    Args:
+        tokens: the hypothesis' T tokens.
+        hypothesis: with its attention [T, S]; without attention nothing is replaced.
+        text: the source that the model read.
+        sides: the tokenizers of source and target.
+    """
+    if UNK not in hypothesis.ids or hypothesis.weights is None:
+        return tokens
+    source, target = sides
+    spans, said = source.spans(text), list(tokens)
+    for place, weights in enumerate(hypothesis.weights[: len(tokens)]):
+        if hypothesis.ids[place] == UNK:
+            first, end = spans[int(weights[: len(spans)].argmax())]
+            word = text[first:end]
+            apart = not text[:first].strip() or word != word.lstrip()
+            said[place] = target.as_token(target.normalize(word.strip()), apart=apart)
+    return said

@@ -19,12 +19,11 @@ from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import CERTAIN, Frontier, Hypothesis, joined
-from dragoman.search.keep import Kept, put_back, take_out
+from dragoman.search.keep import Kept, copy_unknown, put_back, take_out
 from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader
 from dragoman.search.translation import Scored, Translation
-from dragoman.search.unknown import copy_unknown
 
 Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]
