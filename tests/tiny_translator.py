@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import torch
 
@@ -46,7 +45,7 @@ def translator(
         library: what computes: ``torch``, or ONNX Runtime in ``fp32`` or ``int8``.
     """
     tokens = train_tokenizer(TEXT * 3, replace(SideOptions(), level=level, vocabulary=60))  # type: ignore[arg-type]
-    networks = list[Network[Any, Any]]()
+    networks = list[Network]()
     for member in range(members):
         torch.manual_seed(4 + member)
         options = replace(ModelOptions(), embedding=12, hidden=16, dropout=0.0)

@@ -337,7 +337,7 @@ class Model:
         )
 
 
-def _network(folder: ModelFolder | RuntimeFolder, search: SearchOptions) -> Network[Any, Any]:
+def _network(folder: ModelFolder | RuntimeFolder, search: SearchOptions) -> Network:
     """A model as search uses it."""
     if isinstance(folder, RuntimeFolder):
         return folder.network(int8=search.int8, shortlist=search.shortlist)

@@ -89,7 +89,7 @@ def runtime_of(
     return OnnxNetwork(options, weights, (size, size), shortlist)
 
 
-def translator(network: Network[Any, Any], tokenizer: Tokenizer) -> Translator:
+def translator(network: Network, tokenizer: Tokenizer) -> Translator:
     return Translator(BatchedScorer(network), [tokenizer], tokenizer, 40)
 
 

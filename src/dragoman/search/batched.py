@@ -17,7 +17,7 @@ networks compute every row of a batch alike:
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class BatchedScorer:
             probabilities and the attention of the first. Their weights must not change.
     """
 
-    def __init__(self, *networks: Network[Any, Any]) -> None:
+    def __init__(self, *networks: Network) -> None:
         self.networks = networks
         self.copies, self.attends = networks[0].copies, networks[0].attends
         self._multiple = max(network.multiple for network in networks)

@@ -8,7 +8,7 @@ a batch, so that the numbers of a hypothesis do not depend on the rest of the ba
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,11 +58,7 @@ class Scores(NamedTuple):
     """Attention over the source, [N, S], zero on padding; None for a network without it."""
 
 
-Memory = TypeVar("Memory", bound=Rows)
-State = TypeVar("State", bound=Rows)
-
-
-class Network(Protocol[Memory, State]):
+class Network(Protocol):
     """An encoder and one step of a decoder, from NumPy arrays to NumPy arrays."""
 
     copies: bool
@@ -74,14 +70,14 @@ class Network(Protocol[Memory, State]):
     concurrency: int
     """How many batches may be computed at the same time, one thread each."""
 
-    def encode(self, sources: Sequence[Source], width: int) -> tuple[Memory, State]:
+    def encode(self, sources: Sequence[Source], width: int) -> tuple[Rows, Rows]:
         """Encode B sources, padded to ``width`` positions (end token included).
 
         Returns:
             The encoded sources and the first states of the decoder, B rows each.
         """
 
-    def step(self, query: Query, state: State, memory: Memory) -> tuple[Scores, State]:
+    def step(self, query: Query, state: Any, memory: Any) -> tuple[Scores, Rows]:
         """Score what follows the last tokens of N hypotheses.
 
         Args:

@@ -146,7 +146,7 @@ def fit_and_save_confidence(folder: Path, prepared: Prepared) -> None:
         fitted.save(folder)
 
 
-def _network(model: Seq2Seq, prepared: Prepared) -> Network[Any, Any]:
+def _network(model: Seq2Seq, prepared: Prepared) -> Network:
     """The model with its weights as they are now: in ONNX Runtime if it is on a processor."""
     if next(model.parameters()).device.type != "cpu":
         return TorchNetwork(model)
@@ -157,7 +157,7 @@ def _network(model: Seq2Seq, prepared: Prepared) -> Network[Any, Any]:
     return network
 
 
-def _translator(network: Network[Any, Any], prepared: Prepared) -> Translator:
+def _translator(network: Network, prepared: Prepared) -> Translator:
     scorer, longest = BatchedScorer(network), prepared.config.source.max_tokens
     return Translator(scorer, [prepared.source], prepared.target, longest)
 
