@@ -32,8 +32,9 @@ def test_a_card_names_data_scores_and_what_its_author_must_add(tmp_path: Path) -
     _, front, body = text.split("---\n", 2)
     tree = yaml.safe_load(front)
     assert tree["library_name"] == "dragoman" and "license" not in tree and "language" not in tree
-    assert "| BLEU | 37.14 | nrefs:1 |" in body and "1,234 to learn from, 99 held out" in body
-    assert "| tokens | 7 | 8 |" in body and "- **Licence**" in body
+    assert ", BLEU 37.1," in body and "- BLEU: nrefs:1\n" in body and "- **Licence**" in body
+    assert "Pairs of text from p.tsv: 1,234 to learn from, 99 held out.\n\n- &lt;/script&gt;" in body
+    assert "60 steps in 0:06. This command" in body
     assert "<img" not in body and "dragoman translate m" in body
 
 
@@ -55,7 +56,7 @@ def test_a_card_without_scores_or_record(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "m: 'x'", [])
     (folder / "run.json").unlink()
     text = card_text(History.of(folder))
-    assert "None yet: the run has not been validated." in text and "did not record which" in text
+    assert "None yet: the run was not validated." in text and "did not record which" in text
     assert yaml.safe_load(text.split("---\n")[1])["library_name"] == "dragoman"
 
 
@@ -104,9 +105,9 @@ def test_a_card_s_scores_are_those_of_evaluation(tmp_path: Path) -> None:
     found = {m.name: m for m in model.evaluate(beam=1).measures}
     card = (tmp_path / "m" / "README.md").read_text("utf-8")
     for name in ("BLEU", "chrF"):
-        signature = found[name].signature.replace("|", "\\|")
-        assert f"| {name} | {found[name].value():.2f} | {signature} |" in card
-    assert f"| exact | {found['exact match'].value():.2f} |" in card
+        assert f"{name} {found[name].value():.1f}" in card
+        assert f"- {name}: {found[name].signature}\n" in card
+    assert f"exact {found['exact match'].value():.1f} %" in card
     history = History.of(tmp_path / "m")
     assert (
         history.record["facts"]["pairs"] == 90 and history.best["step"] == outcome.state.best_step

@@ -6,7 +6,6 @@ somebody has edited is kept: the last line of a card holds a digest of the text 
 
 import hashlib
 import shlex
-from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +15,7 @@ from dragoman.files import write_text
 from dragoman.layout import CARD
 from dragoman.runs.display import clock
 from dragoman.runs.history import History, damage_refused
-from dragoman.runs.scores import SCORES, number_text
+from dragoman.runs.scores import SCORES, scores_line
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
 _CODE = "    "
@@ -57,64 +56,43 @@ def card_text(history: History) -> str:
         example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
         shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
         return template.format(
+            history=history,
             title=_escaped(history.name),
-            config=history.config,
-            model=history.config.model,
             shell=indent(shell, _CODE),
-            name=history.name,
             example=example,
-            scores=_scores(history),
+            scores=_scores(history) if history.best else "None yet: the run was not validated.",
             data=_data(history),
-            training=_training(history),
+            steps=history.last.get("step", 0),
+            time=clock(history.last.get("elapsed", 0)),
             command=indent(history.command(), _CODE),
         )
 
 
 def _scores(history: History) -> str:
-    best, rows = history.best, []
-    if not best:
-        return "None yet: the run has not been validated."
-    for name in sorted(SCORES, key=lambda name: name != history.config.training.metric):
-        form = SCORES[name]
-        if best.get(name) is not None:
-            signature = best.get("signatures", {}).get(name, "")
-            rows.append((form.label, number_text(form.factor * best[name]), signature))
-    held, verdict = history.record.get("held_out", True), history.record.get("verdict", "")
+    best, verdict = history.best, history.record.get("verdict", "")
+    held = history.record.get("held_out", True)
     pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
-    return (
+    said = (
         f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
         f"translated, by greedy search. The same pairs chose these weights (step "
         f"{best['step']:,}). `dragoman evaluate` scores all of them, or a test set, with beam "
-        f"search.\n\n{f'**{verdict}**{chr(10) * 2}' if verdict else ''}"
-        f"{_table('score', 'value', 'signature', rows=rows)}"
+        "search."
     )
+    shown = [f"- {scores_line(best, history.config.training.metric)}"]
+    for name, text in best.get("signatures", {}).items():
+        shown.append(f"- {SCORES[name].label}: {_escaped(text)}")
+    return "\n\n".join(filter(None, (said, verdict and f"**{verdict}**", "\n".join(shown))))
 
 
 def _data(history: History) -> str:
     facts, notes = history.record.get("facts"), history.record.get("notes", ())
     if not facts:
         return "Pairs of text; the run did not record which."
-    names, sides = ", ".join(map(_escaped, history.record["files"])), ("source", "target")
-    rows = [(name, *(str(facts[side][name]) for side in sides)) for name in facts["source"]]
-    return (
-        f"Pairs of text from {names}: {facts['pairs']:,} to learn from, {facts['held out']:,} "
-        f"held out.\n\n{''.join(f'- {_escaped(note)}' + chr(10) for note in notes)}\n"
-        f"{_table('', *sides, rows=rows)}"
-    )
-
-
-def _training(history: History) -> str:
-    last, machine = history.last, history.latest("start").get("environment", {})
-    on = _escaped(", ".join(f"{name} {value}" for name, value in machine.items()))
-    took = f"{last.get('step', 0):,} steps in {clock(last.get('elapsed', 0))}"
-    return f"{took} on {on}" if on else took
-
-
-def _table(*heads: str, rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_escaped, cells))} |" for cells in lines)
+    names = ", ".join(map(_escaped, history.record["files"]))
+    said = f"{facts['pairs']:,} to learn from, {facts['held out']:,} held out"
+    return "\n- ".join([f"Pairs of text from {names}: {said}.\n", *map(_escaped, notes)])
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it stands, also within a table."""
-    return escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "&#96;")
+    """Text that Markdown shows as it stands."""
+    return escape(" ".join(text.split()), quote=False).replace("`", "&#96;")
