@@ -45,9 +45,9 @@ def test_the_numbers_are_those_of_the_metrics(tmp_path: Path) -> None:
     assert data["watched"] == [
         {"source": HOSTILE, "said": [[50, f"{HOSTILE} 50"], [100, f"{HOSTILE} 100"]]}
     ]
-    assert data["held_out"]
+    assert data["record"]["notes"] == [HOSTILE]
     none = report_data(History.of(make_run(tmp_path / "n", ROWS, held_out=False)))
-    assert not none["held_out"]
+    assert none["record"]["held_out"] is False
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -55,7 +55,7 @@ def test_no_sentence_ends_the_script(tmp_path: Path) -> None:
     page = write_report(make_run(tmp_path / "<i>{data}{title}", ROWS)).read_text("utf-8")
     assert page.count("</script>") == 2 and "<img" not in page and "<i>" not in page
     assert "<title>&lt;i&gt;{data}{title} · Dragoman</title>" in page
-    assert embedded(page)["samples"][0]["source"] == HOSTILE
+    assert embedded(page)["now"]["samples"][0]["source"] == HOSTILE
 
 
 def test_options_asked_for_come_first_then_those_chosen(tmp_path: Path) -> None:

@@ -80,22 +80,16 @@ def write_report(folder: Path) -> Path:
 def report_data(history: History) -> Row:
     """The JSON that the page draws."""
     train, validations = history.kind("train"), history.kind("validation")
-    now = history.latest("validation")
     return {
         "name": history.name,
-        "state": history.last.get("reason") or "still in training when this report was written",
         "metric": history.config.training.metric,
-        "held_out": history.record.get("held_out", True),
-        "verdict": history.record.get("verdict", ""),
+        "record": history.record,
         "best": _numbers(history.best),
-        "last": _numbers(history.last),
+        "last": history.last,
+        "now": history.latest("validation"),
         "train": _columns(_thinned(train)),
         "validation": _columns(_thinned(validations)),
-        "signatures": now.get("signatures", {}),
         "watched": _watched(_thinned(validations, _MOST_WATCHED)),
-        "samples": [*now.get("samples", ()), *now.get("watched", ())],
-        "facts": history.record.get("facts", {}),
-        "notes": history.record.get("notes", []),
         "options": _options(history),
         "environment": history.latest("start").get("environment", {}),
         "commands": len(history.kind("start")),
