@@ -48,28 +48,27 @@ def below(tmp_path: Path) -> Path:
 def test_runs_are_found_with_state_and_scores(
     below: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["runs", str(below), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [(Path(run["folder"]).name, run["state"], run["step"]) for run in found] == [
+    found = dragoman.find_runs(below)
+    assert [(run.name, run.state, run.last["step"]) for run in found] == [
         ("a", "finished", 100),
         ("killed", "interrupted", 50),
         ("stopped", "interrupted", 60),
     ]
-    assert found[0]["seconds"] == 3700.0 and found[0]["memory_mb"] == 500.0
-    assert found[0]["best_step"] == 50 and found[0]["best"]["bleu"] == ROWS[1]["bleu"]
-    assert found[0]["tokens_per_second"] == 1075.0 and found[1]["best"] == {}
-    assert [run.summary() | {"options": run.asked()} for run in dragoman.find_runs(below)] == found
+    assert found[0].best["step"] == 50 and found[1].best == {}
     assert main(["runs", str(below)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4 and lines[0].split()[:4] == ["run", "state", "step", "time"]
-    assert lines[1].split()[1:4] == ["finished", "100", "1:01:40"] and "37.1" in lines[1]
+    heads = ["run", "state", "step", "time", "tokens/s", "MB", "loss", "BLEU", "chrF", "exact"]
+    assert len(lines) == 4 and lines[0].split() == heads
+    costs = ["finished", "100", "1:01:40", "1,075", "500"]
+    assert lines[1].split()[1:] == [*costs, "0.080", "37.1", "40.0", "1.0", "%"]
+    assert lines[2].split()[1:] == ["interrupted", "50", "0:05", "1,050", "450"]
 
 
 def test_a_lock_tells_that_a_run_goes_on(below: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open(below / "a" / ".lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        main(["runs", str(below / "a"), "--json"])
-    assert json.loads(capsys.readouterr().out)[0]["state"] == "running"
+        main(["runs", str(below / "a")])
+    assert capsys.readouterr().out.splitlines()[1].split()[1] == "running"
 
 
 def test_options_and_data_that_differ_are_named(
@@ -101,15 +100,15 @@ def test_what_is_left_out_is_told(below: Path, capsys: pytest.CaptureFixture[str
     """Damaged runs, those of a newer format, and a folder without any, such as a bundle."""
     newer = make_run(below / "newer", ROWS) / "config.toml"
     newer.write_text(f'format = "99"\n{newer.read_text("utf-8").partition(chr(10))[2]}', "utf-8")
-    assert main(["runs", str(below), "--json"]) == 0
+    assert main(["runs", str(below)]) == 0
     out, err = capsys.readouterr()
-    assert len(json.loads(out)) == 3
+    assert len(out.splitlines()) == 4
     lines = sorted(err.splitlines())
     assert len(lines) == 2 and all(s.startswith("dragoman runs: left out: ") for s in lines)
     assert "damaged/config.toml" in lines[0] and "has format '99', this version" in lines[1]
-    assert main(["runs", str(below / "site"), "--json"]) == 0
+    assert main(["runs", str(below / "site")]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out) == [] and err.startswith("dragoman runs: no run there (a run has met")
+    assert out == "" and err.startswith("dragoman runs: no run there (a run has met")
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["runs", "{d}/no"], "no such folder")])
@@ -171,7 +170,7 @@ def test_a_killed_run_is_called_interrupted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "left_out"),
+    ("row", "damaged"),
     [
         ("[" * 100_000, False),
         ('{"kind": "validation", "step": 70, "best": true, "loss": "abc"}', True),
@@ -183,22 +182,19 @@ def test_a_killed_run_is_called_interrupted(tmp_path: Path) -> None:
     ],
 )
 def test_strange_rows_take_no_other_run_with_them(
-    below: Path, row: str, left_out: bool, capsys: pytest.CaptureFixture[str]
+    below: Path, row: str, damaged: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with open(below / "a" / METRICS, "a", encoding="utf-8") as file:
         file.write(f"{row}\n")
-    assert main(["runs", str(below), "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 3 - left_out
     assert main(["runs", str(below)]) == 0
+    states = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:4]]
+    assert states[1:] == ["interrupted", "interrupted"] and (states[0] == "damaged") == damaged
 
 
 def test_a_run_too_short_for_a_report_interval_shows_no_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_run(tmp_path / "short", [validation_row(30), END])
-    assert main(["runs", str(tmp_path), "--json"]) == 0
-    (run,) = json.loads(capsys.readouterr().out)
-    assert run["tokens_per_second"] is None and run["memory_mb"] is None
     assert main(["runs", str(tmp_path)]) == 0
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[1:5] == ["finished", "100", "1:01:40", "0.133"]

@@ -33,7 +33,9 @@ def test_a_card_names_data_scores_and_what_its_author_must_add(tmp_path: Path) -
     tree = yaml.safe_load(front)
     assert tree["library_name"] == "dragoman" and "license" not in tree and "language" not in tree
     assert ", BLEU 37.1," in body and "- BLEU: nrefs:1\n" in body and "- **Licence**" in body
-    assert "Pairs of text from p.tsv: 1,234 to learn from, 99 held out.\n\n- &lt;/script&gt;" in body
+    assert (
+        "Pairs of text from p.tsv: 1,234 to learn from, 99 held out.\n\n- &lt;/script&gt;" in body
+    )
     assert "60 steps in 0:06. This command" in body
     assert "<img" not in body and "dragoman translate m" in body
 

@@ -41,8 +41,14 @@ def test_a_damaged_run_is_concluded_all_the_same(
     folder = make_run(
         tmp_path / "m", [{"kind": "validation", "step": 1, "best": True, "loss": "x"}]
     )
-    report.write_documents(folder, Console(file=io.StringIO()))
-    assert "dragoman: the run cannot be shown: FolderError: " in capsys.readouterr().err
+    (folder / "run.json").write_text('{"asked": 7}')
+    console = Console(file=io.StringIO(), width=200)
+    report.write_documents(folder, console)
+    said = capsys.readouterr().err
+    assert said.startswith("dragoman: report.html is not written: AttributeError: ")
+    assert "\ndragoman: README.md is not written: " in said and said.count("\n") == 2
+    assert isinstance(console.file, io.StringIO) and " damaged" in console.file.getvalue()
+    assert not list(folder.glob("*.html")) + list(folder.glob("*.md"))
 
 
 @pytest.mark.slow

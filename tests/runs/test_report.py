@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.errors import FolderError
-from dragoman.runs.card import write_card
 from dragoman.runs.history import History
 from dragoman.runs.report import report_data, write_report
 from made_runs import HOSTILE, make_run, train_row, validation_row
@@ -95,20 +93,6 @@ def test_a_long_run_of_long_sentences_fits(tmp_path: Path) -> None:
     assert data["train"]["step"][-1] == 6000 and 100 < len(data["train"]["step"]) <= 1001
     known = {row["step"]: row["loss"] for row in rows if row["kind"] == "train"}
     assert [known[step] for step in data["train"]["step"]] == data["train"]["loss"]
-
-
-@pytest.mark.parametrize("write", [write_report, write_card])
-@pytest.mark.parametrize("record", ['{"asked": 7}', '{"files": 3}'])
-def test_a_damaged_record_is_refused_and_nothing_written(
-    write: Callable[[Path], object], record: str, tmp_path: Path
-) -> None:
-    folder = make_run(tmp_path / "m", ROWS)
-    (folder / "run.json").write_text(record)
-    with pytest.raises(
-        FolderError, match=r"m: run.json or metrics.jsonl is damaged: (Type|Attribute)Error"
-    ):
-        write(folder)
-    assert not list(folder.glob("*.html")) + list(folder.glob("*.md"))
 
 
 def test_a_folder_that_holds_little_has_a_report(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """``dragoman runs``"""
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -21,8 +21,6 @@ class Runs:
 
     folders: Inputs = (Path(),)
     """Where to look: model folders, or folders of them."""
-    json: bool = False
-    """Print a JSON list instead of a table."""
 
 
 def main(asked: Runs, given: Given) -> int:
@@ -30,12 +28,8 @@ def main(asked: Runs, given: Given) -> int:
     for folder in asked.folders:
         if not folder.is_dir():
             raise OptionError("no such folder", place=str(folder))
-    runs = find_runs(*asked.folders, tell=lambda text: say("runs", text))
-    if not runs:
-        say("runs", "no run there (a run has metrics.jsonl, a bundle has none)")
-    if asked.json:
-        shown = [run.summary() | {"options": run.asked()} for run in runs]
-        print(json.dumps(shown, ensure_ascii=False, indent=1))
-    else:
+    if runs := find_runs(*asked.folders, tell=partial(say, "runs")):
         print_runs(runs, Console())
+    else:
+        say("runs", "no run there (a run has metrics.jsonl, a bundle has none)")
     return 0

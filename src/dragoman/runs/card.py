@@ -14,7 +14,7 @@ from textwrap import indent
 from dragoman.files import write_text
 from dragoman.layout import CARD
 from dragoman.runs.display import clock
-from dragoman.runs.history import History, damage_refused
+from dragoman.runs.history import History
 from dragoman.runs.scores import SCORES, scores_line
 
 _MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
@@ -26,7 +26,7 @@ def write_card(folder: Path) -> None:
     """Write the card of a run's folder, unless the folder has one that somebody edited.
 
     Raises:
-        FolderError: it is no model folder, or its rows or record are damaged.
+        FolderError: it is no model folder.
     """
     path = folder / CARD
     if not path.exists() or is_unedited(path.read_text("utf-8", errors="replace")):
@@ -44,28 +44,23 @@ def _marked(text: str) -> str:
 
 
 def card_text(history: History) -> str:
-    """The card as Markdown, after the hub's metadata in YAML.
-
-    Raises:
-        FolderError: the rows or the record are damaged.
-    """
+    """The card as Markdown, after the hub's metadata in YAML."""
     template = files("dragoman.runs").joinpath("card.md").read_text("utf-8")
-    with damage_refused(history.folder):
-        # A source that the last validation translated, and that a shell reads as it stands.
-        sources = [row["source"] for row in history.latest("validation").get("samples", ())]
-        example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
-        shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
-        return template.format(
-            history=history,
-            title=_escaped(history.name),
-            shell=indent(shell, _CODE),
-            example=example,
-            scores=_scores(history) if history.best else "None yet: the run was not validated.",
-            data=_data(history),
-            steps=history.last.get("step", 0),
-            time=clock(history.last.get("elapsed", 0)),
-            command=indent(history.command(), _CODE),
-        )
+    # A source that the last validation translated, and that a shell reads as it stands.
+    sources = [row["source"] for row in history.latest("validation").get("samples", ())]
+    example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
+    shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
+    return template.format(
+        history=history,
+        title=_escaped(history.name),
+        shell=indent(shell, _CODE),
+        example=example,
+        scores=_scores(history) if history.best else "None yet: the run was not validated.",
+        data=_data(history),
+        steps=history.last.get("step", 0),
+        time=clock(history.last.get("elapsed", 0)),
+        command=indent(history.command(), _CODE),
+    )
 
 
 def _scores(history: History) -> str:

@@ -12,19 +12,17 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, plain
-from dragoman.errors import DragomanError, FolderError
+from dragoman.errors import DragomanError
 from dragoman.files import parse_json, write_text
 from dragoman.layout import METRICS, RECORD, REFIT
 from dragoman.lock import is_locked
-from dragoman.runs.scores import SCORES
 
 Row = dict[str, Any]
 
@@ -122,31 +120,6 @@ class History:
         is_done = self.last.get("interrupted") is False and not refits
         return "finished" if is_done else "interrupted"
 
-    def summary(self) -> Row:
-        """The run in a few values: state, step, costs, best scores.
-
-        Raises:
-            FolderError: the rows are damaged.
-        """
-        with damage_refused(self.folder):
-            speeds, memory = self._numbers("tokens_per_second"), self._numbers("memory_mb")
-            best, last = self.best, self.last
-            return {
-                "folder": utf8_text(self.folder),
-                "state": self.state,
-                "step": last.get("step", 0),
-                "seconds": float(last.get("elapsed", 0)),
-                "tokens_per_second": median(speeds) if speeds else None,
-                "memory_mb": max(memory, default=None),
-                "metric": self.config.training.metric,
-                "best_step": best.get("step"),
-                "best": {n: float(best[n]) for n in SCORES if best.get(n) is not None},
-            }
-
-    def _numbers(self, name: str) -> list[float]:
-        """The values of a measure that some rows lack: a run that ends early has none."""
-        return [float(row[name]) for row in self.rows if row.get(name) is not None]
-
     def asked(self) -> Row:
         """The options that the user set to something else than the default, by dotted name."""
         values, defaults = self.record.get("asked", {}), plain(Config())
@@ -186,7 +159,7 @@ def find_runs(*below: str | Path, tell: Callable[[str], None] = lambda said: Non
 
     Args:
         below: the folders (default: the current one).
-        tell: receives a line about each run that is left out: its files are damaged, or those of a
+        tell: receives a line about each run that is left out: its options are damaged, or those of a
             newer version.
     """
     found = []
@@ -196,26 +169,10 @@ def find_runs(*below: str | Path, tell: Callable[[str], None] = lambda said: Non
             if METRICS in files:
                 inner.clear()  # a run holds no other runs
                 try:
-                    run = History.of(Path(folder))
-                    run.summary()
-                    found.append(run)
+                    found.append(History.of(Path(folder)))
                 except (DragomanError, OSError) as error:
                     tell(f"left out: {error}")
     return found
-
-
-@contextmanager
-def damage_refused(folder: Path) -> Iterator[None]:
-    """Context manager; turns errors from reading damaged rows or records into a FolderError.
-
-    Raises:
-        FolderError: the block raised an error that values of another form cause.
-    """
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        said = f"{RECORD} or {METRICS} is damaged: {type(error).__name__}, {error}"
-        raise FolderError(said, place=str(folder)) from error
 
 
 def utf8_text(text: Path | str) -> str:

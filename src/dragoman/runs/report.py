@@ -23,7 +23,7 @@ from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
 from dragoman.runs.card import write_card
 from dragoman.runs.display import print_runs
-from dragoman.runs.history import History, Row, damage_refused
+from dragoman.runs.history import History, Row
 
 _MOST_ROWS = 1000
 """Most points of a curve."""
@@ -64,13 +64,11 @@ def write_report(folder: Path) -> Path:
     Of a long run the page holds only every n-th measurement.
 
     Raises:
-        FolderError: it is no model folder, or its rows or record are damaged.
+        FolderError: it is no model folder.
     """
     history = History.of(folder)
     template = files("dragoman.runs").joinpath("report.html").read_text("utf-8")
-    with damage_refused(folder):
-        shown = report_data(history)
-    data = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    data = json.dumps(report_data(history), ensure_ascii=False, separators=(",", ":"))
     page = template.replace("{data}", data.replace("<", "\\u003c"), 1)
     page = page.replace("{title}", escape(history.name), 1)  # which stands before the data
     write_text(folder / REPORT, page)
