@@ -46,27 +46,6 @@ def test_a_map_is_as_large_as_its_sentences(tmp_path: Path) -> None:
     assert sizes[1] > 4 * sizes[0]
 
 
-def places_of(svg: Path) -> dict[str, float]:
-    """Where each text stands, from the left."""
-    return {
-        unescape(word): float(x)
-        for x, word in re.findall(
-            r'<text[^>]* x="([\d.]+)"[^>]*>(.*?)</text>', svg.read_text("utf-8")
-        )
-    }
-
-
-@pytest.mark.parametrize("source", [["▁أين", "▁محطة", "▁القطار"], ["▁איפה", "▁תחנת", "▁הרכבת"]])
-def test_a_source_from_right_to_left_runs_that_way(tmp_path: Path, source: list[str]) -> None:
-    weights = np.eye(2, 4, dtype=np.float32)
-    draw_map(source, ["▁Where"], weights, tmp_path / "map.svg")
-    places = places_of(tmp_path / "map.svg")
-    assert places[source[0]] > places[source[1]] > places[source[2]]
-    draw_map(["▁Where", "▁is"], source, np.eye(4, 3, dtype=np.float32), tmp_path / "map.svg")
-    places = places_of(tmp_path / "map.svg")
-    assert places["▁Where"] < places["▁is"]
-
-
 def test_characters_that_the_font_lacks_are_warned_of(tmp_path: Path) -> None:
     weights = np.eye(2, dtype=np.float32)
     with pytest.warns(UserWarning, match="CJK UNIFIED IDEOGRAPH-732B.*missing from font"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ from dragoman.errors import DragomanError
 from dragoman.files import replacing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from dragoman.inspection.explanation import Explanation  # torch
 
 END = "</s>"
@@ -41,9 +38,8 @@ def draw_map(
 ) -> None:
     """Draw one map: source words across, target words down.
 
-    A source in a script that is written from right to left runs from right to left. matplotlib
-    warns on stderr of characters that its font lacks. Text in SVG stays text, so that its reader's
-    fonts show it.
+    matplotlib warns on stderr of characters that its font lacks. Text in SVG stays text, so that
+    its reader's fonts show it.
 
     Args:
         source: tokens, without the end token.
@@ -57,42 +53,24 @@ def draw_map(
     """
     # Where no home can be written, it has advice about its folders that helps nobody here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # A dollar sign would start a formula in a label of matplotlib.
+    columns, rows = ([t.replace("$", r"\$") for t in (*side, END)] for side in (source, target))
+    rows, weights = rows[: len(weights)], weights[:, : len(columns)]
+    size = (2.5 + _INCHES * len(columns), 1.8 + _INCHES * len(rows))
+    place = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
     try:
         import matplotlib
+        from matplotlib.figure import Figure
 
-        figure = _figure(source, target, weights)
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="equal")
+        axes.set_xticks(range(len(columns)), columns, **place)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.xaxis.tick_top()
+        axes.set(xlabel="source", ylabel="output")
+        figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
         with matplotlib.rc_context({"svg.fonttype": "none"}), replacing(path) as aside:
             figure.savefig(aside, format=path.suffix.lower().lstrip(".") or "png")
     except (OSError, RuntimeError, ValueError) as error:
         raise DragomanError(f"cannot be drawn: {error}", place=str(path)) from error
-
-
-def _label(text: str) -> str:
-    """Escape dollar signs, which would start a formula in a label of matplotlib."""
-    return text.replace("$", r"\$")
-
-
-def _figure(source: Sequence[str], target: Sequence[str], weights: npt.NDArray[Any]) -> Figure:
-    from matplotlib.figure import Figure
-
-    columns = list(map(_label, [*source, END]))
-    rows = list(map(_label, [*target, END][: len(weights)]))
-    size = (2.5 + _INCHES * len(columns), 1.8 + _INCHES * len(rows))
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
-    axes = figure.subplots()
-    shown = weights[:, : len(columns)]
-    image = axes.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="equal")
-    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), rows)
-    axes.xaxis.tick_top()
-    axes.set(xlabel="source", ylabel="output")
-    if _is_right_to_left("".join(source)):
-        axes.invert_xaxis()
-    figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
-    return figure
-
-
-def _is_right_to_left(text: str) -> bool:
-    """Whether most letters are of a script that is written from right to left."""
-    directions = [unicodedata.bidirectional(c) for c in text]
-    return sum(one in ("R", "AL") for one in directions) > directions.count("L")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from itertools import count
 from queue import Empty, PriorityQueue
 from threading import Thread
@@ -17,14 +16,9 @@ class BusyError(Exception):
     """Too much is waiting to take more."""
 
 
-@dataclass(order=True)
-class _Line:
-    """A line that waits. Lines are taken in the order of their turns, then as they came."""
-
-    turn: int
-    number: int
-    request: Request = field(compare=False)
-    future: Future[Translation] = field(compare=False, default_factory=Future)
+Line = tuple[int, int, Request, Future[Translation]]
+"""A line that waits: its turn, its number, what is asked and its answer to come. Lines are taken in
+the order of their turns, then of their numbers, which differ."""
 
 
 class Stream:
@@ -43,7 +37,7 @@ class Stream:
         self.translator, self.options, self.limit = translator, options, limit
         self.at_work: set[Future[Translation]] = set()
         """Lines that are being searched."""
-        self._waiting: PriorityQueue[_Line] = PriorityQueue()
+        self._waiting: PriorityQueue[Line] = PriorityQueue()
         self._numbers, self._turn = count(), 0
         Thread(target=self._run, name="stream", daemon=True).start()
 
@@ -60,11 +54,10 @@ class Stream:
         """
         if self.waiting >= self.limit:
             raise BusyError
-        now = self._turn
-        lines = [_Line(now + n, next(self._numbers), each) for n, each in enumerate(requests)]
-        for line in lines:
-            self._waiting.put(line)
-        return [line.future for line in lines]
+        futures = [Future[Translation]() for _ in requests]
+        for turn, line in enumerate(zip(requests, futures, strict=True), self._turn):
+            self._waiting.put((turn, next(self._numbers), *line))
+        return futures
 
     def _run(self) -> None:
         while True:
@@ -79,14 +72,13 @@ class Stream:
         """Yield the next lines, and None while others are at work and none waits."""
         while True:
             try:
-                line = self._waiting.get(block=not self.at_work)
+                self._turn, _, request, future = self._waiting.get(block=not self.at_work)
             except Empty:
                 yield None
                 continue
-            self._turn = line.turn
-            if line.future.set_running_or_notify_cancel():
-                self.at_work.add(line.future)
-                yield line.future, line.request
+            if future.set_running_or_notify_cancel():
+                self.at_work.add(future)
+                yield future, request
 
     def _answered(self, future: Future[Translation], answer: Translation) -> None:
         self.at_work.remove(future)
