@@ -2,15 +2,14 @@
 
 import shlex
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from dragoman.cli import run_verb
 from dragoman.cli.parse import Given
 from dragoman.cli.paths import OutputFolder
-from dragoman.config.options import Config
-from dragoman.config.rules import check_options
+from dragoman.config.values import seconds
 from dragoman.errors import OptionError
 
 FILES = ("phrases.tsv", "questions.txt", "attention.png")
@@ -35,16 +34,12 @@ class Demo:
 
 def main(asked: Demo, given: Given) -> int:
     """Run the verb."""
-    config = Config()
-    check_options(replace(config, training=replace(config.training, budget=asked.budget)))
-    import_module("dragoman.training.run")  # a base install ends here, before a file is written
-    out = asked.out
-    if out.is_file():
-        raise OptionError("is a file, a folder is expected", place=str(out), cure="another --out")
+    seconds(asked.budget)  # a wrong one ends here, before a file is written
+    import_module("dragoman.training.run")  # and a base install
+    out, ours = asked.out, {*FILES, MODEL}
+    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= ours):
+        raise OptionError("is not a demo's folder", place=str(out), cure="another --out")
     out.mkdir(parents=True, exist_ok=True)
-    if foreign := sorted({path.name for path in out.iterdir()} - {*FILES, MODEL}):
-        cause = f"is not a demo's folder: it holds {foreign[0]!r}"
-        raise OptionError(cause, place=str(out), cure="another --out")
     shutil.rmtree(out / MODEL, ignore_errors=True)  # a run there would be resumed
     pairs, text, picture, model = (out / name for name in (*FILES, MODEL))
     limits = ("--budget", asked.budget, "--patience", 0)
