@@ -27,8 +27,6 @@ from dragoman.runs.history import History, Row
 
 _MOST_ROWS = 1000
 """Most points of a curve."""
-_MOST_WATCHED = 50
-"""Most validations whose translations of watched sentences are shown."""
 
 
 def write_documents(folder: Path, console: Console | None = None) -> None:
@@ -77,7 +75,6 @@ def write_report(folder: Path) -> Path:
 
 def report_data(history: History) -> Row:
     """The JSON that the page draws."""
-    train, validations = history.kind("train"), history.kind("validation")
     return {
         "name": history.name,
         "metric": history.config.training.metric,
@@ -85,9 +82,8 @@ def report_data(history: History) -> Row:
         "best": _numbers(history.best),
         "last": history.last,
         "now": history.latest("validation"),
-        "train": _columns(_thinned(train)),
-        "validation": _columns(_thinned(validations)),
-        "watched": _watched(_thinned(validations, _MOST_WATCHED)),
+        "train": _columns(history.kind("train")),
+        "validation": _columns(history.kind("validation")),
         "options": _options(history),
         "environment": history.latest("start").get("environment", {}),
         "commands": len(history.kind("start")),
@@ -99,27 +95,14 @@ def _numbers(row: Row) -> Row:
     return {n: v for n, v in row.items() if isinstance(v, (int, float))}
 
 
-def _thinned(rows: list[Row], most: int = _MOST_ROWS) -> list[Row]:
-    """At most ``most`` rows: every n-th, counted back from the last one, which is kept."""
-    every = -(-len(rows) // most) or 1
-    return rows[::-1][::every][::-1]
-
-
 def _columns(rows: list[Row]) -> Row:
-    """Rows as columns: a list for each name, with null where a row lacks the number."""
+    """A list for each number of the rows, with null where a row lacks it.
+
+    Of many rows every n-th is taken, counted back from the last one.
+    """
+    rows = rows[:: -(len(rows) // _MOST_ROWS + 1)][::-1]
     names = dict.fromkeys(name for row in rows for name in _numbers(row))
     return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _watched(validations: list[Row]) -> list[Row]:
-    """The translations of each watched sentence, with the steps at which they changed."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for row in validations:
-        for sample in row.get("watched", ()):
-            said = found.setdefault(sample["source"], [])
-            if not said or said[-1][1] != sample["output"]:
-                said.append((row["step"], sample["output"]))
-    return [{"source": source, "said": said} for source, said in found.items()]
 
 
 def _options(history: History) -> list[tuple[str, Any, str]]:
