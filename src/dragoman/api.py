@@ -13,7 +13,7 @@ from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.extras import naming_extras
-from dragoman.layout import BUNDLE, METRICS, members
+from dragoman.layout import BUNDLE, members
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
@@ -261,14 +261,13 @@ class Model:
         from dragoman.evaluation.baselines import training_pairs
         from dragoman.evaluation.evaluate import evaluate_examples
         from dragoman.evaluation.examples import Examples
-        from dragoman.runs.history import read_metrics
+        from dragoman.runs.history import History
 
         translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
         folder, alone = self.folder, not self.others and not pairs.validation
-        rows = read_metrics(folder.path / METRICS) if alone else []
-        best = [row["exact"] for row in rows if row.get("best") and "exact" in row]
+        best = History.of(folder.path).best if alone else {}
         return evaluate_examples(
             translator,
             pairs,
@@ -277,7 +276,7 @@ class Model:
             training=training_pairs(folder.path, folder.source, folder.target),
             characters=self.config.target.level == "char",
             exact_first=self.config.training.metric == "exact",
-            validated=best[-1] if best else None,
+            validated=best.get("exact"),
         )
 
     def reading(self, **changes: Any) -> DataOptions:
@@ -317,9 +316,11 @@ class Model:
             DataError: the files cannot be read or hold no pair, or no pairs were held out.
         """
         from dragoman.evaluation.examples import examples_of, held_out_examples
+        from dragoman.runs.history import History
 
         if pairs is None:
-            return held_out_examples(self.folder.path, multiple_references=multiple_references)
+            run = History.of(self.folder.path)
+            return held_out_examples(run.folder, run.record, multiple=multiple_references)
         items = [pairs] if isinstance(pairs, (str, Path)) else pairs
         if texts := [item for item in items if isinstance(item, tuple)]:
             name = f"{len(texts)} pairs"

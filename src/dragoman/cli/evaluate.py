@@ -49,10 +49,9 @@ class Evaluate:
     cases: Count = 0
     """Number of outputs shown for each kind of mistake: loop (repeats a phrase
     three times, or a syllable four times, and no reference does), blank,
-    copied (equals the source), cut off (by the length limit), too short
-    (less than half of any reference), too long (more than twice), lost (a
-    number or name of the source and of all references), unknown (the source
-    has tokens outside the vocabulary)."""
+    copied (equals the source), cut off (by the length limit), lost (a number
+    or name of the source and of all references), unknown (the source has
+    tokens outside the vocabulary)."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: OutputFile = None

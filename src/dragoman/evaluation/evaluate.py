@@ -107,7 +107,7 @@ def evaluate_examples(
         search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
         breakdown=breakdown(found, sources, list(map(len, ids)), learned),
-        mistakes=mistakes(answers, judged.references, ids, characters=characters),
+        mistakes=mistakes(answers, judged.references, ids),
     )
     return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dragoman.errors import DataError
-from dragoman.files import parse_json
-from dragoman.layout import CORPUS, RECORD, VALIDATION
+from dragoman.layout import CORPUS, VALIDATION
 
 Pairs = Sequence[tuple[str, str]]
 Place = tuple[int, int]
@@ -83,26 +82,28 @@ def examples_of(
     return Examples(name, sources, targets, found, left_out)
 
 
-def held_out_examples(folder: Path, *, multiple_references: bool = False) -> Examples:
+def held_out_examples(folder: Path, record: Mapping[str, Any], *, multiple: bool) -> Examples:
     """The pairs that a run was validated on, as a test set.
 
     They are training pairs in a run that had too few to hold some out; the name says so.
 
+    Args:
+        folder: of the run.
+        record: its ``run.json``.
+        multiple: take each source once, with all its targets as references.
+
     Raises:
         DataError: the folder does not hold them, as after an export.
     """
-    path, name = folder / CORPUS / VALIDATION, "validation pairs of the training run"
+    path, name = folder / CORPUS / VALIDATION, "held-out pairs of the training run"
     if not path.exists():
         cure = "name a file of test pairs"
         raise DataError("holds no held-out pairs", place=str(folder), cure=cure)
     from dragoman.data.corpus import Corpus  # pyarrow
 
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        record = parse_json((folder / RECORD).read_text("utf-8"))
-        name = "held-out pairs of the training run"
-        if "refit" in record:
-            name = "TRAINING pairs (held out at first, known since the refit)"
-        elif not record["held_out"]:
-            name = "TRAINING pairs (none held out)"
-    found = examples_of(Corpus(path).texts(), name, multiple_references=multiple_references)
+    if "refit" in record:
+        name = "TRAINING pairs (held out at first, known since the refit)"
+    elif not record.get("held_out", True):
+        name = "TRAINING pairs (none held out)"
+    found = examples_of(Corpus(path).texts(), name, multiple_references=multiple)
     return replace(found, validation=True)

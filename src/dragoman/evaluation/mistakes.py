@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import UNK, Ids
-from dragoman.evaluation.metrics import References, symbols
+from dragoman.evaluation.metrics import References
 from dragoman.search.translation import Translation
 
-MISTAKES = ("blank", "copied", "cut off", "loop", "lost", "too long", "too short", "unknown")
+MISTAKES = ("blank", "copied", "cut off", "loop", "lost", "unknown")
 """Every kind of mistake; the help of ``dragoman evaluate --cases`` says what each means."""
 _LOOP = re.compile(r"(?<!\S)(\S+(?: \S+){0,9})(?: \1){2}(?!\S)|([^\W\d_]{1,8}?)\2{3}")
 """A phrase of at most ten words three times in a row; a syllable four times."""
@@ -16,7 +16,7 @@ _NAME_OR_NUMBER = re.compile(r"\w*\d\w*|[^\W\d_]\w{2,}")
 
 
 def mistakes(
-    answers: Sequence[Translation], references: References, ids: Sequence[Ids], *, characters: bool
+    answers: Sequence[Translation], references: References, ids: Sequence[Ids]
 ) -> dict[str, list[int]]:
     """The lines with each kind of mistake, counted from 0.
 
@@ -24,23 +24,21 @@ def mistakes(
         answers: one for each line.
         references: the texts that are right, for each line.
         ids: the tokens of each source.
-        characters: count lengths in characters instead of words.
     """
     found: dict[str, list[int]] = {kind: [] for kind in MISTAKES}
     for line, (answer, right, tokens) in enumerate(zip(answers, references, ids, strict=True)):
-        if UNK in tokens:
-            found["unknown"].append(line)
-        for kind in _kinds(answer, right, characters):
+        for kind in _kinds(answer, right, tokens):
             found[kind].append(line)
     return found
 
 
-def _kinds(answer: Translation, references: Sequence[str], characters: bool) -> Iterator[str]:
+def _kinds(answer: Translation, references: Sequence[str], tokens: Ids) -> Iterator[str]:
     source, output = answer.source, answer.text
-    said, right = symbols(output, characters), [symbols(text, characters) for text in references]
+    if UNK in tokens:
+        yield "unknown"
     if answer.hypotheses and not answer.hypotheses[0].complete:
         yield "cut off"
-    if not said:
+    if not output.strip():
         yield "blank"
         return
     if _LOOP.search(output) and not any(map(_LOOP.search, references)):
@@ -48,10 +46,6 @@ def _kinds(answer: Translation, references: Sequence[str], characters: bool) -> 
     key = sentence_key(output)
     if key == sentence_key(source) and key not in map(sentence_key, references):
         yield "copied"
-    if 2 * len(said) < min(map(len, right)):
-        yield "too short"
-    if len(said) > 2 * max(map(len, right)):
-        yield "too long"
     shared = set.intersection(*map(_names_and_numbers, (source, *references)))
     if shared - _names_and_numbers(output):
         yield "lost"
