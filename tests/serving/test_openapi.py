@@ -36,7 +36,13 @@ def test_no_request_makes_the_server_fail(server: Running, mode: str) -> None:
         content_type_conformance,
         response_schema_conformance,
     )
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    document = server.get("/openapi.json").json
+    for body in document["components"]["schemas"].values():  # so that many requests are answered
+        for name, codes in (("source", ["de", "auto"]), ("target", ["en"])):
+            if name in body.get("properties", {}):
+                body["properties"][name]["enum"] = codes
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.update(base_url=server.url)
     paths = set()
     for found in schema.get_all_operations():
         operation = found.ok()

@@ -45,8 +45,7 @@ def _route(method: str, path: str, route: Tree, whole: Tree) -> Iterator[str]:
             about = str(facts.get("description", "")).replace("\n", " ").replace("|", "\\|")
             yield f"| `{name}` | {_type(facts, whole)} | {default} | {about} |"
         yield ""
-    statuses = ", ".join(f"{code}" for code in route["responses"])
-    yield f"Statuses: {statuses}.\n"
+    yield f"Statuses: {', '.join(route['responses']).replace('default', 'those of errors')}.\n"
 
 
 def _resolved(schema: Tree, whole: Tree) -> Tree:

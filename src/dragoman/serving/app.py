@@ -2,43 +2,39 @@
 
 from base64 import b64encode
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from dragoman.serving.gate import Gate
-from dragoman.serving.languages import AUTO, Models
+from dragoman.serving.languages import Models
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import (
-    Asked,
     DetectRequest,
     ExplainRequest,
     FileRequest,
     TranslateRequest,
-    body_schema,
-    read_body,
+    invalid,
 )
 from dragoman.serving.service import Service
 
 _PAGE = Path(__file__).parent / "page"
+Token = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+"""The bearer token of a request, which may stand for its field ``api_key``."""
 
 
 class Error(BaseModel):
     """Why a request is refused."""
 
     error: str
-
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error} for status in (400, 403, 408, 413, 429, 500, 503)
-}
 
 
 def build_app(models: Models, options: ServingOptions) -> FastAPI:
@@ -50,10 +46,18 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     metrics = Metrics()
     service = Service(models, options, metrics)
 
-    app = FastAPI(title="Dragoman", docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Dragoman",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,  # a body of no type is read as JSON
+        responses={"default": {"model": Error}},
+    )
     _add_facts(app, service)
     _add_translation(app, service)
     app.mount("/page", StaticFiles(directory=_PAGE))
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(AnyHTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
     if options.cors:
@@ -126,36 +130,21 @@ def _add_facts(app: FastAPI, service: Service) -> None:
 
 def _add_translation(app: FastAPI, service: Service) -> None:
     """The routes that use a model; each asks for an API key where keys are set."""
-    sources, targets = (sorted({*codes}) for codes in zip(*service.models.by_pair, strict=True))
-    named = {"source": sources, "target": targets}
-    languages = {**named, "source": [AUTO, *sources]}
 
-    async def read(request: Request, kind: type[Asked]) -> Asked:
-        """The fields of a request, which must have a key where keys are set."""
-        asked = await read_body(request, kind)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        service.require_key(asked.api_key or (token if scheme.lower() == "bearer" else ""))
-        return asked
-
-    @app.post(
-        "/translate", responses=_ERRORS, openapi_extra=body_schema(TranslateRequest, languages)
-    )
-    async def translate(request: Request) -> JSONResponse:
+    @app.post("/translate")
+    async def translate(asked: TranslateRequest, token: Token) -> JSONResponse:
         """Translate a text, or a list of texts."""
-        return JSONResponse(await service.translate(await read(request, TranslateRequest)))
+        service.require_key(asked, token)
+        return JSONResponse(await service.translate(asked))
 
-    form = body_schema(FileRequest, languages, file=True)
-
-    @app.post("/translate_file", responses=_ERRORS, openapi_extra=form)
-    async def translate_file(request: Request) -> JSONResponse:
+    @app.post("/translate_file")
+    async def translate_file(asked: Annotated[FileRequest, Form()], token: Token) -> JSONResponse:
         """Translate each line of a text file. The answer's URL holds the translation itself."""
-        asked, file = await read(request, FileRequest), (await request.form()).get("file")
-        if not isinstance(file, UploadFile):
-            raise HTTPException(400, "Invalid request: missing file parameter")
-        if not (file.filename or "").lower().endswith(".txt"):
+        service.require_key(asked, token)
+        if not (asked.file.filename or "").lower().endswith(".txt"):
             raise HTTPException(400, "Invalid request: file format not supported")
         try:
-            text = (await file.read()).decode("utf-8-sig")
+            text = (await asked.file.read()).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise HTTPException(400, "Invalid request: the file is not UTF-8") from None
         if not text:
@@ -165,21 +154,27 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         data = b64encode(answer["translatedText"].encode()).decode()
         return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
 
-    @app.post("/detect", responses=_ERRORS, openapi_extra=body_schema(DetectRequest, {}))
-    async def detect(request: Request) -> JSONResponse:
+    @app.post("/detect")
+    async def detect(asked: DetectRequest, token: Token) -> JSONResponse:
         """The language of a text, among those that the models read."""
-        asked = await read(request, DetectRequest)
+        service.require_key(asked, token)
         service.lines([asked.q])
         return JSONResponse(await service.detect(asked.q))
 
-    @app.post("/explain", responses=_ERRORS, openapi_extra=body_schema(ExplainRequest, named))
-    async def explain(request: Request) -> Response:
+    @app.post("/explain")
+    async def explain(asked: ExplainRequest, token: Token) -> Response:
         """Follow one line through a model."""
-        asked = await read(request, ExplainRequest)
+        service.require_key(asked, token)
         if len(service.lines([asked.q])[0]) > 1:
             raise HTTPException(400, "Invalid request: q: one line is explained at a time")
         text = await service.explain(asked.q, service.served(asked.source, asked.target))
         return Response(text, media_type="application/json")
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """A refusal of fields in LibreTranslate's form."""
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"error": invalid(error)}, 400)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

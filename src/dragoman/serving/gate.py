@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
+from dragoman.serving.schema import form_as_json
 
 LOG = logging.getLogger("dragoman.serving")
 HEADER_SECONDS = 10.0
@@ -89,7 +90,7 @@ class Gate:
         full = self._open >= self.options.max_requests
         self._open += 1
         try:
-            body = await self._read(Request(scope, receive), full)
+            body = form_as_json(scope, await self._read(Request(scope, receive), full))
             began = monotonic()
             await self._run(scope, body, receive, answer)
         except ClientDisconnect:

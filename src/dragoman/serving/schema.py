@@ -1,12 +1,14 @@
-"""What clients may ask for, and how a request's body is read as that: JSON or a form."""
+"""What clients may ask for; the body of a request is JSON, or a form whose fields are these."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+import json
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs
 
-from fastapi import HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
-from starlette.datastructures import FormData, UploadFile
+from fastapi import UploadFile
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.datastructures import MutableHeaders
+from starlette.types import Scope
 
 MOST_ALTERNATIVES = 4
 Text = Annotated[str, Field(min_length=1)]
@@ -21,6 +23,13 @@ class Keyed(BaseModel):
 
     api_key: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: Any) -> Any:
+        """A field that is null is one that is not given."""
+        object_ = isinstance(fields, dict)
+        return {n: v for n, v in fields.items() if v is not None} if object_ else fields
+
 
 class DetectRequest(Keyed):
     """POST /detect"""
@@ -28,20 +37,26 @@ class DetectRequest(Keyed):
     q: Text
 
 
-class FileRequest(Keyed):
-    """POST /translate_file, without the file."""
+class Directed(Keyed):
+    """A request for one direction of translation."""
 
     source: str
     target: str
 
 
-class ExplainRequest(FileRequest):
+class FileRequest(Directed):
+    """POST /translate_file"""
+
+    file: UploadFile
+
+
+class ExplainRequest(Directed):
     """POST /explain"""
 
     q: Text
 
 
-class TranslateRequest(FileRequest):
+class TranslateRequest(Directed):
     """POST /translate. The fields after ``alternatives`` are not LibreTranslate's."""
 
     q: Text | Annotated[list[str], Field(min_length=1)]
@@ -60,71 +75,28 @@ class TranslateRequest(FileRequest):
     """Also give tokens, their probabilities and attention."""
 
 
-Asked = TypeVar("Asked", bound=Keyed)
+def form_as_json(scope: Scope, body: bytes) -> bytes:
+    """The body of a request, where it is a form's fields, as the JSON that routes read.
 
-
-def body_schema(
-    kind: type[Keyed], languages: Mapping[str, Sequence[str]], *, file: bool = False
-) -> dict[str, Any]:
-    """The description of a body for the OpenAPI document.
-
-    Args:
-        kind: its fields.
-        languages: what the fields ``source`` and ``target`` may be.
-        file: it is a form that holds a file too.
+    The type of the content in ``scope`` becomes that of JSON too.
     """
-    schema = kind.model_json_schema()
-    for name in languages.keys() & schema["properties"].keys():
-        schema["properties"][name]["enum"] = languages[name]
-    if file:
-        schema["properties"]["file"] = {"type": "string", "format": "binary"}
-        schema["required"] += ["file"]
-        types = ["multipart/form-data"]
-    else:
-        types = ["application/json", "application/x-www-form-urlencoded"]
-    content = {name: {"schema": schema} for name in types}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-async def read_body(request: Request, kind: type[Asked]) -> Asked:
-    """The body of a request as JSON, or as a form where its type says so.
-
-    Raises:
-        HTTPException: it is neither; or a field is missing, or has another type or a value out of
-            range.
-    """
-    content = request.headers.get("content-type", "").lower()
-    if content.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
-        fields = _text_fields(await request.form())
-    else:
-        fields = _json_fields(await request.body())
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        if first["type"] == "missing" or first["input"] in ("", []):
-            raise HTTPException(400, f"Invalid request: missing {name} parameter") from None
-        raise HTTPException(400, f"Invalid request: {name}: {first['msg']}") from None
-
-
-def _json_fields(body: bytes) -> dict[str, Any]:
-    """The fields of a JSON object that are not null."""
-    try:
-        fields = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise HTTPException(400, f"Invalid request: not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise HTTPException(400, "Invalid request: a JSON object is expected")
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _text_fields(form: FormData) -> dict[str, Any]:
-    """The text fields of a form."""
+    headers = MutableHeaders(scope=scope)
+    if not headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return body
+    headers["content-type"] = "application/json"
     fields: dict[str, Any] = {}
-    for name in form:
-        values = [value for value in form.getlist(name) if not isinstance(value, UploadFile)]
-        if values:
-            several = name in ("must", "never") or (name == "q" and len(values) > 1)
-            fields[name] = values if several else values[0]
-    return fields
+    for name, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items():
+        several = name in ("must", "never") or (name == "q" and len(values) > 1)
+        fields[name] = values if several else values[0]
+    return json.dumps(fields).encode()
+
+
+def invalid(error: RequestValidationError) -> str:
+    """Why the fields of a request are refused, in LibreTranslate's words."""
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return f"Invalid request: not JSON: {first['ctx']['error']}"
+    name = first["loc"][:2][-1]  # of a field, or "body"
+    if first["type"] == "missing" or first["input"] in ("", []):
+        return f"Invalid request: missing {name} parameter"
+    return f"Invalid request: {name}: {first['msg']}"

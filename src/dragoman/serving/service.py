@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import HTTPException
 from fastapi.concurrency import run_in_threadpool
+from fastapi.security import HTTPAuthorizationCredentials
 
 from dragoman.data.tokenizer import SPACE
 from dragoman.errors import OptionError, UsageError
@@ -18,7 +19,7 @@ from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
-from dragoman.serving.schema import MOST_ALTERNATIVES, TranslateRequest
+from dragoman.serving.schema import MOST_ALTERNATIVES, Keyed, TranslateRequest
 from dragoman.serving.streams import BusyError, Stream
 
 _EXPLAINING = 8
@@ -44,12 +45,13 @@ class Service:
         self._keys = _read_keys(options)
         self._explaining, self._explanations = asyncio.Lock(), 0
 
-    def require_key(self, key: str) -> None:
+    def require_key(self, asked: Keyed, token: HTTPAuthorizationCredentials | None) -> None:
         """Refuse a request without one of the API keys; the time taken tells nothing of them.
 
         Raises:
             HTTPException: the key is none of them.
         """
+        key = asked.api_key or (token.credentials if token else "")
         right = [compare_digest(key.encode(), one) for one in self._keys]
         if self._keys and not any(right):
             raise HTTPException(403, "Invalid API key" if key else "An API key is needed")
