@@ -159,8 +159,8 @@ def find_runs(*below: str | Path, tell: Callable[[str], None] = lambda said: Non
 
     Args:
         below: the folders (default: the current one).
-        tell: receives a line about each run that is left out: its options are damaged, or those of a
-            newer version.
+        tell: receives a line about each run that is left out: its options are damaged or
+            those of a newer version.
     """
     found = []
     for top in below or (".",):
