@@ -57,7 +57,7 @@ def draw_map(
     columns, rows = ([t.replace("$", r"\$") for t in (*side, END)] for side in (source, target))
     rows, weights = rows[: len(weights)], weights[:, : len(columns)]
     size = (2.5 + _INCHES * len(columns), 1.8 + _INCHES * len(rows))
-    place = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+    place: dict[str, Any] = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
     try:
         import matplotlib
         from matplotlib.figure import Figure
