@@ -79,7 +79,7 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     from dragoman.data.pairs import Faults
     from dragoman.data.prepare import encode, prepare
     from dragoman.data.readers import read_pairs
-    from dragoman.data.text import TRAIN, store_text
+    from dragoman.data.text import store_text
 
     side = {"level": level, "vocabulary": vocabulary}
     config = merge(Config(), {"source": side, "target": side}, place="benchmark")
@@ -89,10 +89,8 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
         made = prepare([pairs], folder, config, print)
     yield row
     text = store_text(read_pairs([pairs], config.data, Faults()), place / "text.arrow", config)
-    longest = (config.source.max_tokens, config.target.max_tokens)
     with _timed(level, "encoded") as row:
-        examples = encode(text.pairs(TRAIN), [made.source, made.target], copy=False)
-        write_corpus(place / "x", examples, longest=longest)
+        write_corpus(place / "x", encode(text.pairs(), [made.source, made.target], config))
     yield row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from dragoman.data.plans import (
     plan_buckets,
     plan_sentences,
 )
+from dragoman.data.prepare import drop_unusable, encode
 from dragoman.data.sameness import sentence_key
-from dragoman.data.source import encode_pairs, pad
+from dragoman.data.source import pad
 from dragoman.data.text import (
     HELD_OUT,
     LEFT_OUT,
@@ -63,13 +65,19 @@ def tokenizers() -> tuple[Tokenizer, Tokenizer]:
 
 
 def build(
-    path: Path, pairs: list[Pair], tokenizers: tuple[Tokenizer, Tokenizer], **options: Any
-) -> tuple[int, dict[str, int]]:
-    """Write the corpus of ``pairs``; the number written, and what was left out by reason."""
-    texts = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    encoded = encode_pairs(*texts, tokenizers, copy=False)
-    written, left_out = write_corpus(path, zip(pairs, *encoded, strict=True), **options)
-    return sum(written), left_out
+    path: Path,
+    pairs: list[Pair],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    *,
+    keep_text: bool = False,
+    limits: dict[str, Any] | None = None,
+) -> tuple[int, list[str]]:
+    """Write the corpus of ``pairs``; the number written, and what is said of those left out."""
+    said, config = list[str](), merge(Config(), limits or {}, place="test")
+    examples = encode(((TRAIN, pair) for pair in pairs), list(tokenizers), config)
+    usable = drop_unusable(examples, said.append, config if limits else None)
+    written = write_corpus(path, usable, keep_text=keep_text)
+    return written.total(), said
 
 
 def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
@@ -81,11 +89,11 @@ def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
 def test_text_comes_back_in_order(tmp_path: Path) -> None:
     text = stored(tmp_path, PAIRS, validation=4)
     parts = dict(zip(range(1, 51), text.parts.tolist(), strict=True))
-    for part in (TRAIN, HELD_OUT, LEFT_OUT):
-        expected = [pair for pair in PAIRS if parts[pair.line] == part]
-        assert list(text.pairs(part)) == expected
-        assert list(text.column("target", part)) == [pair.target for pair in expected]
-    assert set(parts.values()) == {TRAIN, HELD_OUT}
+    assert list(text.pairs()) == [(parts[pair.line], pair) for pair in PAIRS]
+    for training in (True, False):
+        expected = [pair.target for pair in PAIRS if (parts[pair.line] == TRAIN) == training]
+        assert list(text.column("target", training=training)) == expected
+    assert sorted(parts.values()) == [HELD_OUT] * 4 + [TRAIN] * 46
 
 
 @given(
@@ -138,13 +146,22 @@ def test_one_pass_finds_what_a_pass_for_each_would(
         [pair[n] for pair, part in zip(pairs, expected, strict=True) if part == TRAIN]
         for n in (0, 1)
     ]
-    assert [list(text.column(name, TRAIN)) for name in ("source", "target")] == sides
+    assert [list(text.column(name)) for name in ("source", "target")] == sides
+    used = [(part, pair) for part, pair in zip(expected, made, strict=True) if part != LEFT_OUT]
+    assert list(text.pairs()) == used
+    counted = [sides[0] + sides[1]] * 2 if shared else sides
+    for texts, found in zip(counted, text.statistics.values(), strict=True):
+        words = [word for one in texts for word in one.split()]
+        letters = Counter(c for one in texts if not one.isascii() for c in set(one))
+        assert (found.lines, found.words, found.distinct) == (len(texts), len(words), len({*words}))
+        assert found.characters == sum(map(len, texts)) and found.texts_with == letters
+        assert found.alphabet >= set("".join(texts))
 
 
 def test_ids_are_those_of_the_rows(tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
     chosen = [p for i, p in enumerate(PAIRS) if i % 3]
-    written, left_out = build(tmp_path / "ids.arrow", chosen, tokenizers, keep_text=True)
-    assert written == len(chosen) and not left_out
+    written, said = build(tmp_path / "ids.arrow", chosen, tokenizers, keep_text=True)
+    assert written == len(chosen) and not said
     corpus = Corpus(tmp_path / "ids.arrow")
     assert len(corpus) == len(chosen)
     assert corpus.texts() == [(p.source, p.target) for p in chosen]
@@ -160,21 +177,17 @@ def test_pairs_that_cannot_be_used_are_counted(
     tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
 ) -> None:
     pairs = [*PAIRS, Pair("\u200b", "t1", 51), Pair("w1 " * 9, "t1", 52), Pair("w1", "new", 53)]
-    written, left_out = build(tmp_path / "x", pairs, tokenizers, longest=(8, 99), drop_unknown=True)
-    assert left_out == {
-        "a side normalises to nothing": 1,
-        "a side has too many tokens": 1,
-        "a token is not in the vocabulary": 1,
-    }
+    limits = {"source": {"max_tokens": 8}, "data": {"drop_unknown": True}}
+    written, said = build(tmp_path / "x", pairs, tokenizers, limits=limits)
+    assert said == [
+        "1 pairs left out of training: a side normalises to nothing",
+        "1 pairs left out of training: a side has too many tokens",
+        "1 pairs left out of training: a token is not in the vocabulary",
+    ]
     assert written == len(Corpus(tmp_path / "x")) == 50
-
-
-def test_the_first_pairs_that_can_be_used(
-    tmp_path: Path, tokenizers: tuple[Tokenizer, Tokenizer]
-) -> None:
-    pairs = [Pair("\u200b", "t1", 51), *PAIRS]
-    assert build(tmp_path / "x", pairs, tokenizers, most=9, keep_text=True)[0] == 9
-    assert Corpus(tmp_path / "x").texts() == [(p.source, p.target) for p in PAIRS[:9]]
+    written, said = build(tmp_path / "y", pairs, tokenizers, keep_text=True)
+    assert said == ["1 pairs left out of validation: a side normalises to nothing"]
+    assert written == len(Corpus(tmp_path / "y")) == 52
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0", b"garbage" * 99, None])

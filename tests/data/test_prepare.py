@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
-from dragoman.data import text as text_module
+from dragoman.data.pairs import Pair
 from dragoman.data.prepare import Prepared, prepare
 from dragoman.data.setup import save_setup
 from dragoman.data.text import StoredText
@@ -53,23 +54,30 @@ OTHER = [(target, source) for source, target in PAIRS]
 
 @pytest.mark.parametrize("automatic", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
-def test_each_part_of_the_text_is_decoded_only_where_it_is_wanted(
+def test_the_text_is_read_three_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool, automatic: bool
 ) -> None:
-    opened, decoded = list[Path](), list[str]()
-    real_open, real_column = text_module.open_batches, StoredText.column
+    """The file of pairs once; the stored text once by side and once as pairs."""
+    opened, decoded = list[Path](), Counter[str]()
+    real_open, real_column, real_pairs = Path.open, StoredText.column, StoredText.pairs
 
-    def counted_open(path: Path) -> list[Any]:
+    def counted_open(path: Path, *args: Any, **options: Any) -> Any:
         opened.append(path)
-        return real_open(path)
+        return real_open(path, *args, **options)
 
-    def counted_column(text: StoredText, name: str, part: int) -> Iterator[Any]:
-        for value in real_column(text, name, part):
-            decoded.append(name)
+    def counted_column(text: StoredText, name: str, *, training: bool = True) -> Iterator[str]:
+        for value in real_column(text, name, training=training):
+            decoded[f"{name}, {training}"] += 1
             yield value
 
-    monkeypatch.setattr(text_module, "open_batches", counted_open)
+    def counted_pairs(text: StoredText) -> Iterator[tuple[int, Pair]]:
+        for value in real_pairs(text):
+            decoded["pairs"] += 1
+            yield value
+
+    monkeypatch.setattr(Path, "open", counted_open)
     monkeypatch.setattr(StoredText, "column", counted_column)
+    monkeypatch.setattr(StoredText, "pairs", counted_pairs)
     side = {} if automatic else {**WORD, "keep_invisible": "", "casing": "plain"}
     tree = {
         "data": {"validation": 5},
@@ -78,12 +86,11 @@ def test_each_part_of_the_text_is_decoded_only_where_it_is_wanted(
         "target": side,
     }
     found = prepared(tmp_path / "p", tree, PAIRS)
-    assert len(opened) == 1 and len(found.train) == 55 and len(found.validation) == 5
-    # Each side: the training pairs once to learn from and, where something is to be chosen, once
-    # before to count words; all pairs once to be encoded.
-    counts = (2 if shared else 1) * automatic
-    for name in ("source", "target"):
-        assert decoded.count(name) == counts * 55 + 55 + 60
+    assert len(found.train) == 55 and len(found.validation) == 5
+    read = [path for path in opened if path.name == "pairs.tsv"]
+    assert len(read) == 2  # once to write it here
+    columns = {"source, True": 55, "target, True": 55, "source, False": 5, "target, False": 5}
+    assert decoded == columns | {"pairs": 60}
     assert not (tmp_path / "p" / "corpus" / "text.arrow").exists()
 
 

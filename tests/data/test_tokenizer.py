@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import merge
+from dragoman.data.levels import TextStatistics, choose_level, choose_spelling
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
 from dragoman.data.samples import sample_pairs
 from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
-from dragoman.data.vocabularies import TextStatistics, choose_level, choose_spelling
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import DataError, FolderError, OptionError
 
@@ -28,6 +28,13 @@ TEXT = [
     'naïve œuvre, straße: 100% "sûr"; C++ & co. <s> </s> <unk>',
 ] * 3
 LEVELS = ["word", "char", "bpe", "unigram"]
+
+
+def counted(texts: list[str]) -> TextStatistics:
+    """What is counted of the training text of one side."""
+    statistics = TextStatistics()
+    statistics.add(texts)
+    return statistics
 
 
 def tokenizer(text: list[str] = TEXT, **options: object) -> Tokenizer:
@@ -145,7 +152,7 @@ def test_a_byte_goes_on_with_a_word() -> None:
 )
 def test_when_there_are_bytes(options: dict[str, object], size: int, on: bool) -> None:
     asked = replace(SideOptions(), **options)  # type: ignore[arg-type]
-    chosen = choose_level(asked, TextStatistics.of(TEXT))
+    chosen = choose_level(asked, counted(TEXT))
     assert (chosen.vocabulary, chosen.byte_fallback) == (size, on)
 
 
@@ -253,10 +260,10 @@ def test_keep_invisible_must_be_code_points() -> None:
     ],
 )
 def test_what_recurs_is_how_a_language_is_spelt(text: list[str], kept: str, casing: str) -> None:
-    chosen = choose_spelling(SideOptions(), TextStatistics.of(text))
+    chosen = choose_spelling(SideOptions(), counted(text))
     assert (chosen.keep_invisible, chosen.casing) == (kept, casing)
     asked = SideOptions(keep_invisible="", casing="plain")
-    assert choose_spelling(asked, TextStatistics.of(text)) == asked
+    assert choose_spelling(asked, counted(text)) == asked
 
 
 def test_a_model_writes_what_ends_words_without_ink_and_says_what_is_dropped(
@@ -288,7 +295,7 @@ def test_a_model_writes_what_ends_words_without_ink_and_says_what_is_dropped(
 
 def test_a_unigram_vocabulary_of_automatic_size_holds_every_character() -> None:
     text = [chr(0x4E00 + 3 * n) + chr(0x6001 + n) for n in range(700)]
-    chosen = choose_level(SideOptions(level="unigram"), TextStatistics.of(text))
+    chosen = choose_level(SideOptions(level="unigram"), counted(text))
     assert chosen.vocabulary == 1400 + 500 + 222
     assert len(train_tokenizer(text, chosen)) > 1400
     with pytest.raises(
@@ -323,14 +330,14 @@ def test_nothing_to_learn_from() -> None:
     ],
 )
 def test_the_level_suits_the_text(text: list[str], level: str) -> None:
-    chosen = choose_level(SideOptions(), TextStatistics.of(text))
+    chosen = choose_level(SideOptions(), counted(text))
     assert chosen.level == level
     assert isinstance(chosen.vocabulary, int)
 
 
 def test_choices_of_the_user_stand() -> None:
     asked = SideOptions(level="unigram", vocabulary=77, byte_fallback=False)
-    assert choose_level(asked, TextStatistics.of(["a"])) == asked
+    assert choose_level(asked, counted(["a"])) == asked
 
 
 @pytest.mark.parametrize("byte_fallback", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dragoman.config.options import SideOptions
 from dragoman.data.corpus import write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.data.source import encode_pairs
+from dragoman.data.text import TRAIN
 from dragoman.data.tokenizer import UNK
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation import baselines
@@ -51,7 +53,8 @@ def stored(
     (folder / "corpus").mkdir()
     encoded = encode_pairs(*map(list, zip(*pairs, strict=True)), (sides[0], sides[1]), copy=copy)
     numbered = [Pair(*texts, line) for line, texts in enumerate(pairs, 1)]
-    write_corpus(folder / "corpus" / "train.arrow", zip(numbered, *encoded, strict=True))
+    examples = zip(repeat(TRAIN, len(pairs)), numbered, *encoded, strict=True)
+    write_corpus(folder / "corpus" / "train.arrow", examples)
     return training_pairs(folder, *sides)
 
 

@@ -10,7 +10,6 @@ JSON file beside the corpus says (:class:`dragoman.data.plans.Group`).
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from dragoman.data.pairs import Pair
 from dragoman.data.plans import Group
 from dragoman.data.source import Source
 from dragoman.data.text import CHUNK, write_rows
-from dragoman.data.tokenizer import EOS, UNK, Ids
+from dragoman.data.tokenizer import EOS, Ids
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, write_text
 
@@ -31,8 +30,9 @@ _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", p
 _TEXTS = pa.schema([(name, pa.string()) for name in ("source_text", "target_text")])
 _IDS_AND_TEXT = pa.unify_schemas([_IDS, _TEXTS])
 
-Example = tuple[Pair, Source, Ids]
-"""A pair of text, and its source and target as ids."""
+Example = tuple[int, Pair, Source, Ids]
+"""A pair: the part it belongs to (:mod:`dragoman.data.text`), its text, its source and target as
+ids."""
 
 
 class Corpus:
@@ -131,46 +131,24 @@ def _rows(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
 
 
 def write_corpus(
-    path: Path,
-    *groups: Iterable[Example],
-    keep_text: bool = False,
-    longest: tuple[int, int] | None = None,
-    drop_unknown: bool = False,
-    most: int | None = None,
-) -> tuple[list[int], Counter[str]]:
-    """Write pairs to a new file, but for those that cannot be used.
-
-    Args:
-        path: the file.
-        groups: pairs with their ids, of one origin or of several.
-        keep_text: store the raw text as well.
-        longest: most tokens of source and of target; None: no limit.
-        drop_unknown: leave out pairs with an unknown token.
-        most: stop after so many pairs; None: write them all.
+    path: Path, examples: Iterable[Example], *, keep_text: bool = False
+) -> Counter[int]:
+    """Write pairs as ids to the new file ``path``, and as raw text with ``keep_text``.
 
     Returns:
-        The number of pairs written of each group, and of all those left out by reason.
+        The number of pairs of each part.
     """
-    left_out, written = Counter[str](), [0] * len(groups)
-    schema = _IDS_AND_TEXT if keep_text else _IDS
+    schema, written = _IDS_AND_TEXT if keep_text else _IDS, Counter[int]()
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        every = ((number, example) for number, some in enumerate(groups) for example in some)
-        for number, (pair, source, target) in every:
-            if not (len(source) and len(target)):
-                left_out["a side normalises to nothing"] += 1
-            elif longest and (len(source) > longest[0] or len(target) > longest[1]):
-                left_out["a side has too many tokens"] += 1
-            elif drop_unknown and (UNK in source.ids or UNK in target):
-                left_out["a token is not in the vocabulary"] += 1
-            else:
-                row = source.ids, target, source.copies, pair.line, pair.source, pair.target
-                written[number] += 1
-                yield row[: len(schema)]
+        for part, pair, source, target in examples:
+            written[part] += 1
+            row = source.ids, target, source.copies, pair.line, pair.source, pair.target
+            yield row[: len(schema)]
 
-    for _ in write_rows(islice(rows(), most), path, schema):
+    for _ in write_rows(rows(), path, schema):
         pass
-    return written, left_out
+    return written
 
 
 def write_groups(path: Path, groups: Sequence[Group]) -> None:

@@ -2,12 +2,15 @@
 
     files of pairs ─► text.arrow, parts ─► tokenizers ─► train.arrow, validation.arrow
 
-The files are read once and the stored text by part: each side alone to choose its level and to
-learn its vocabulary, then both to be encoded.
+The files are read once, and the stored text twice: each side alone to learn its vocabulary, then
+both to be encoded.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, repeat
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,8 @@ from dragoman.data.plans import Group
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
 from dragoman.data.streams import require
-from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, store_text
-from dragoman.data.tokenizer import Tokenizer
+from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, StoredText, store_text
+from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
@@ -104,39 +107,86 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             if left_out := int((text.parts == part).sum()):
                 say(f"{left_out} pairs left out: {why}")
         config, *tokenizers = learn_tokenizers(text, config, taken, say)
-
-        def write(what: str, name: str, *groups: Iterable[Pair], **options: Any) -> list[int]:
-            encoded = (encode(pairs, tokenizers, copy=config.model.copy) for pairs in groups)
-            written, left_out = write_corpus(aside / name, *encoded, **options)
-            for reason, count in left_out.items():
-                say(f"{count} pairs left out of {what}: {reason}")
-            return written
-
-        longest = (config.source.max_tokens, config.target.max_tokens)
-        limits = {"longest": longest, "drop_unknown": config.data.drop_unknown}
-        rows = write("training", layout.TRAIN, *map(text.pairs, text.training), **limits)
-        if not rows[0]:
-            cure = "look at the normalising options, source.max_tokens and target.max_tokens"
-            raise DataError("no pair is left after tokenizing", cure=cure)
-        origins = [(" and ".join(map(str, files)), 1.0), *map(weighted, config.data.also)]
-        groups = [Group(n, *origin) for n, origin in zip(rows, origins, strict=True)]
-        write_groups(aside / layout.TRAIN, groups)
-        if len(groups) > 1:
-            shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)
-            say(f"an epoch has {', '.join(shares)}")
-        # Held-out pairs of any length are kept: a model must answer long ones as well.
-        apart = _read(others, config, say) if others else text.pairs(HELD_OUT)
-        held_out = write("validation", layout.VALIDATION, apart, keep_text=True) != [0]
-        if others and not held_out:
+        apart = _write_training(text, files, tokenizers, aside / layout.TRAIN, config, say)
+        if others:
+            given = zip(repeat(HELD_OUT), _read(others, config, say))
+            apart = list(encode(given, tokenizers, config))
+        apart = list(drop_unusable(apart, say))
+        if others and not apart:
             raise DataError("no validation pair is left", place=" ".join(map(str, others)))
-        if not held_out:
+        if not (held_out := bool(apart)):
             wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
             why = "too few to hold any out" if wanted else "all to be learned from"
             say(f"{pairs} pairs are {why}: scores are on training pairs")
-            limits = {"most": max(1, wanted), "keep_text": True}
-            write("validation", layout.VALIDATION, text.pairs(TRAIN), **limits)
+            known = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
+            apart = list(islice(drop_unusable(known, say), max(1, wanted)))
+        write_corpus(aside / layout.VALIDATION, apart, keep_text=True)
         (aside / _TEXT).unlink()
     return open_prepared(made, config, *tokenizers, held_out=held_out)
+
+
+def _write_training(
+    text: StoredText,
+    files: list[Path],
+    tokenizers: list[Tokenizer],
+    path: Path,
+    config: Config,
+    say: Say,
+) -> list[Example]:
+    """Encode all pairs that are used, and write those for training to the new file ``path``.
+
+    A file beside it says which rows come from ``files``, and which from each file of ``data.also``.
+
+    Returns:
+        The held-out pairs.
+
+    Raises:
+        DataError: no pair is left.
+    """
+    apart: list[Example] = []
+
+    def learned() -> Iterator[Example]:
+        for example in encode(text.pairs(), tokenizers, config):
+            if example[0] == HELD_OUT:
+                apart.append(example)
+            else:
+                yield example
+
+    written = write_corpus(path, drop_unusable(learned(), say, config))
+    if not written[TRAIN]:
+        cure = "look at the normalising options, source.max_tokens and target.max_tokens"
+        raise DataError("no pair is left after tokenizing", cure=cure)
+    origins = [(" and ".join(map(str, files)), 1.0), *map(weighted, config.data.also)]
+    groups = [Group(written[n], *origin) for n, origin in enumerate(origins, TRAIN)]
+    write_groups(path, groups)
+    if len(groups) > 1:
+        shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)
+        say(f"an epoch has {', '.join(shares)}")
+    return apart
+
+
+def drop_unusable(
+    examples: Iterable[Example], say: Say, config: Config | None = None
+) -> Iterator[Example]:
+    """The pairs that can be used; after the last, ``say`` is told of the others.
+
+    Those for training keep to the limits of ``config``. Held-out pairs may have any length, for a
+    model must answer long ones as well.
+    """
+    left_out = Counter[str]()
+    longest = (config.source.max_tokens, config.target.max_tokens) if config else (inf, inf)
+    for example in examples:
+        _, _, source, target = example
+        if not (len(source) and len(target)):
+            left_out["a side normalises to nothing"] += 1
+        elif len(source) > longest[0] or len(target) > longest[1]:
+            left_out["a side has too many tokens"] += 1
+        elif config and config.data.drop_unknown and (UNK in source.ids or UNK in target):
+            left_out["a token is not in the vocabulary"] += 1
+        else:
+            yield example
+    for reason, count in left_out.items():
+        say(f"{count} pairs left out of {'training' if config else 'validation'}: {reason}")
 
 
 def open_prepared(
@@ -162,14 +212,17 @@ def _read_also(file: Path, config: Config, say: Say) -> Iterator[Pair]:
         yield replace(pair, source=f"{tag} {pair.source}") if tag else pair
 
 
-def encode(pairs: Iterable[Pair], tokenizers: list[Tokenizer], *, copy: bool) -> Iterator[Example]:
+def encode(
+    pairs: Iterable[tuple[int, Pair]], tokenizers: list[Tokenizer], config: Config
+) -> Iterator[Example]:
     """Each of ``pairs`` with its ids.
 
     Args:
-        pairs: the pairs.
+        pairs: the pairs, each with its part.
         tokenizers: of source and target.
-        copy: encode for a copying model.
+        config: says whether the model copies.
     """
     for chunk in blocks(pairs, CHUNK):
-        texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
-        yield from zip(chunk, *encode_pairs(*texts, tokenizers, copy=copy), strict=True)
+        texts = [pair.source for _, pair in chunk], [pair.target for _, pair in chunk]
+        encoded = zip(chunk, *encode_pairs(*texts, tokenizers, copy=config.model.copy), strict=True)
+        yield from ((*pair, source, target) for pair, source, target in encoded)

@@ -1,6 +1,7 @@
-"""The text of the training files on disk: read, checked and split once, then read by part.
+"""The text of the training files on disk: read, checked, counted and split in one pass.
 
-The file of pairs may be larger than memory, and standard input can be read only once.
+The file of pairs may be larger than memory, and standard input can be read only once. The stored
+text is read twice more: by side to learn the vocabularies, then whole to be encoded.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.config.options import Config, SideOptions
+from dragoman.data.levels import TextStatistics
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
@@ -20,13 +22,15 @@ from dragoman.data.tags import Tags, column_tags, find_tags, tag_token
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError
 
+Parts = npt.NDArray[np.int16]
+"""The part of each row."""
 Cells = tuple[Any, ...]
 """A row of an Arrow file."""
 CHUNK = 8192
 """Rows of a record batch; every batch of a file but the last has exactly so many."""
-HELD_OUT, LEFT_OUT, OVERLAP, TRAIN = range(4)
-"""The parts that a pair may belong to: validation; none, by its length; none, because its source is
-held out; training. Pairs of the n-th file of ``data.also`` have the part ``TRAIN`` + n."""
+LEFT_OUT, OVERLAP, HELD_OUT, TRAIN = range(4)
+"""The parts that a pair may belong to: none, by its length; none, because its source is held out;
+validation; training. Pairs of the n-th file of ``data.also`` have the part ``TRAIN`` + n."""
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
 
 
@@ -36,24 +40,43 @@ class StoredText:
     Attributes:
         parts: the part of each row, int16 [rows].
         tags: those of the sources.
-        training: the parts to learn from: of the main pairs, and of each file of ``data.also``.
+        vocabulary_tags: those that are tokens of the source's vocabulary: a vocabulary that both
+            sides share has none.
+        statistics: of the training text, by side; of both sides where they share a vocabulary.
     """
 
-    def __init__(self, path: Path, parts: npt.NDArray[np.int16], tags: Tags, groups: int) -> None:
+    def __init__(
+        self, path: Path, parts: Parts, tags: Tags, statistics: dict[str, TextStatistics]
+    ) -> None:
         self._batches, self.parts, self.tags = open_batches(path), parts, tags
-        self.training = range(TRAIN, TRAIN + groups)
+        self.statistics = statistics
+        shared = statistics["source"] is statistics["target"]
+        self.vocabulary_tags = Tags(()) if shared else tags
 
-    def column(self, name: str, part: int) -> Iterator[Any]:
-        """The values of one column, ``source``, ``target`` or ``line``, that belong to a part."""
+    def column(self, name: str, *, training: bool = True) -> Iterator[str]:
+        """The texts of one side, ``source`` or ``target``, without tags.
+
+        They are those of the pairs for training, or those of all other pairs.
+        """
+        cut = self.vocabulary_tags if name == "source" else Tags(())
+        for batch, parts in self._parted():
+            wanted = pa.array((parts >= TRAIN) == training)
+            texts = batch.column(name).filter(wanted).to_pylist()
+            yield from map(cut.words, texts) if cut else texts
+
+    def pairs(self) -> Iterator[tuple[int, Pair]]:
+        """The pairs that are used, each with its part, in the order of the files."""
+        for batch, parts in self._parted():
+            used = batch.filter(pa.array(parts >= HELD_OUT))
+            pairs = map(Pair, *(used.column(name).to_pylist() for name in _SCHEMA.names))
+            yield from zip(parts[parts >= HELD_OUT].tolist(), pairs, strict=True)
+
+    def _parted(self) -> Iterator[tuple[Any, Parts]]:
+        """Each record batch, and the parts of its rows."""
         start = 0
         for batch in self._batches:
-            wanted = pa.array(self.parts[start : start + len(batch)] == part)
-            yield from batch.column(name).filter(wanted).to_pylist()
+            yield batch, self.parts[start : start + len(batch)]
             start += len(batch)
-
-    def pairs(self, part: int) -> Iterator[Pair]:
-        """The pairs that belong to a part."""
-        return map(Pair, *(self.column(name, part) for name in _SCHEMA.names))
 
 
 def store_text(
@@ -76,6 +99,8 @@ def store_text(
     """
     data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
     tags, sizes = Tags(()), [0] * (1 + len(also))
+    shared, one = config.model.shared_embeddings, TextStatistics()
+    counts = {"source": one, "target": one if shared else TextStatistics()}
 
     def counted() -> Iterator[Pair]:
         for group, some in enumerate((pairs, *also)):
@@ -94,6 +119,8 @@ def store_text(
         words = list(map(tags.words, sources))
         keys.append(split_keys(words, data.split_seed))
         fitting.append(_fit(words, config.source) & _fit(targets, config.target))
+        counts["source"].add(sources if shared else words)
+        counts["target"].add(targets)
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")
@@ -105,7 +132,11 @@ def store_text(
     parts = np.where(overlaps, OVERLAP, TRAIN + groups).astype(np.int16)
     parts[held] = HELD_OUT
     parts[~fits] = LEFT_OUT
-    return StoredText(path, parts, tags, len(sizes))
+    text = StoredText(path, parts, tags, counts)
+    for name, statistics in counts.items():
+        for texts in blocks(text.column(name, training=False), CHUNK):
+            statistics.remove(texts)
+    return text
 
 
 def write_pairs(pairs: Iterable[Pair], path: Path) -> Iterator[list[Cells]]:

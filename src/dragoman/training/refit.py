@@ -53,7 +53,8 @@ def refit(run: Run, began: float) -> str:
     folder.mkdir(exist_ok=True)
     corpora = (first.train, first.validation)
     rows = [(corpus, row) for corpus in corpora for row in range(len(corpus))]
-    write_corpus(folder / TRAIN, ((Pair("", "", c.line(r)), *c.pair(r)) for c, r in rows))
+    pairs = ((0, Pair("", "", corpus.line(row)), *corpus.pair(row)) for corpus, row in rows)
+    write_corpus(folder / TRAIN, pairs)
     write_groups(folder / TRAIN, [*first.train.groups, Group(len(first.validation))])
     drawn = sum(group.drawn for group in first.train.groups)
     steps = round(learned * (drawn + len(first.validation)) / drawn)
