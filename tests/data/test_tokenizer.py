@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import merge
-from dragoman.data.levels import TextStatistics, choose_level, choose_spelling
 from dragoman.data.prepare import prepare
 from dragoman.data.sameness import sentence_key
 from dragoman.data.samples import sample_pairs
+from dragoman.data.text import TextStatistics
 from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer
+from dragoman.data.vocabularies import choose_level, choose_spelling
 from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import DataError, FolderError, OptionError
 

@@ -5,7 +5,10 @@ text is read twice more: by side to learn the vocabularies, then whole to be enc
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.config.options import Config, SideOptions
-from dragoman.data.levels import TextStatistics
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Pair
 from dragoman.data.sameness import sentence_key
@@ -32,6 +34,47 @@ LEFT_OUT, OVERLAP, HELD_OUT, TRAIN = range(4)
 """The parts that a pair may belong to: none, by its length; none, because its source is held out;
 validation; training. Pairs of the n-th file of ``data.also`` have the part ``TRAIN`` + n."""
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string()), ("line", pa.int32())])
+
+
+@dataclass(slots=True)
+class TextStatistics:
+    """Counts of one side's text, by which its options are chosen."""
+
+    lines: int = 0
+    words: int = 0
+    """Running words, split at white space."""
+    distinct: int = 0
+    """Different words."""
+    characters: int = 0
+    texts_with: Counter[str] = field(default_factory=Counter)
+    """The number of texts that have each character; those in ASCII are not counted."""
+    alphabet: set[str] = field(default_factory=set)
+    """The different characters."""
+    _occurrences: Counter[str] = field(default_factory=Counter)
+    """How often each word occurs."""
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Count the texts as well."""
+        joined = "\n".join(texts)
+        others = (set(text) for text in texts if not text.isascii())
+        self.lines += len(texts)
+        self.characters += sum(map(len, texts))
+        self.words += len(words := joined.split())
+        self._occurrences.update(words)
+        self.distinct = len(self._occurrences)
+        self.texts_with.update(chain.from_iterable(others))
+        self.alphabet |= set(joined) - {"\n"}
+
+    def remove(self, texts: Sequence[str]) -> None:
+        """Count the texts no longer, which were added before; the alphabet stays."""
+        gone = TextStatistics()
+        gone.add(texts)
+        self.lines -= gone.lines
+        self.characters -= gone.characters
+        self.words -= gone.words
+        self._occurrences -= gone._occurrences
+        self.distinct = len(self._occurrences)
+        self.texts_with -= gone.texts_with
 
 
 class StoredText:
