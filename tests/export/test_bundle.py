@@ -20,10 +20,10 @@ import torch
 import dragoman
 from dragoman.api import load
 from dragoman.config.options import Config
-from dragoman.config.toml import from_toml
+from dragoman.config.toml import from_toml, merge, to_toml
 from dragoman.data.source import Source
 from dragoman.errors import DataError, DragomanError, FolderError, OptionError, UsageError
-from dragoman.export.bundle import export
+from dragoman.export.bundle import _without_paths, export
 from dragoman.export.parity import parity, shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.export.web import export_site
@@ -334,3 +334,11 @@ def test_a_shortlist_of_other_vocabularies_is_refused(change: dict[str, Any]) ->
     with pytest.raises(DragomanError, match="s: is not a shortlist of these vocabularies"):
         Shortlist.of(right | change, (3, 9), "s")
     assert torch is not None
+
+
+def test_no_name_of_a_file_of_this_machine_goes_into_a_bundle() -> None:
+    data = {"validation_pairs": ["home/v.tsv"], "also": ["home/a.tsv=0.5"]}
+    side, training = {"vectors": "home/x.vec"}, {"start_from": "home/m", "freeze": True}
+    tree = {"data": data, "source": side, "target": side, "training": training}
+    config = merge(Config(), tree, place="test")
+    assert "home/" in to_toml(config) and "home/" not in to_toml(_without_paths(config))

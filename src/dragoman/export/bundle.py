@@ -117,7 +117,7 @@ def _without_paths(config: Config) -> Config:
     """The options without names of files of this machine, and without int8: the weights tell it."""
     return replace(
         config,
-        data=replace(config.data, validation_pairs=()),
+        data=replace(config.data, validation_pairs=(), also=()),
         source=replace(config.source, vectors=""),
         target=replace(config.target, vectors=""),
         training=replace(config.training, start_from="", freeze=False),
