@@ -121,7 +121,7 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
     title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
     _print(title, table)
     if asked.breakdown:
-        names = [m.name for m in result.measures if m.key in ("bleu", "chrf", "exact", "errors")]
+        names = [m.name for m in result.measures]
         table = _table("lines", *names)
         for kind, parts in result.breakdown.items():
             for part, scores in parts.items():
