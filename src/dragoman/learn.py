@@ -24,9 +24,10 @@ from dragoman.extras import naming_extras
 from dragoman.files import write_text
 from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 
-FRESH = {"training": {"refit": "auto"}, "data": {"format": "auto"}}
+_DATA = {"format": "auto", "also": (), "tag_also": ""}
+FRESH = {"training": {"refit": "auto"}, "data": _DATA}
 """Options that a distilled model does not take from its teacher: ``pairs`` may have another format
-than the teacher's, which may itself have learned from a teacher's outputs."""
+than the teacher's, which may itself have learned from a teacher's outputs, or from more files."""
 
 if TYPE_CHECKING:
     from dragoman.training.observer import Event, Observer

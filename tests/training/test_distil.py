@@ -15,7 +15,8 @@ import pytest
 import dragoman
 from dragoman.api import Model
 from dragoman.cli import main
-from dragoman.layout import DISTILLED, REFIT, members
+from dragoman.export.bundle import export
+from dragoman.layout import CONFIG, DISTILLED, REFIT, members
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +131,20 @@ def test_a_teacher_with_a_target_tag_alone(pairs: Path, tmp_path: Path) -> None:
     held = teacher.examples().sources
     assert sorted(one.examples().sources) == sorted(held) and held[0].endswith("\ten")
     assert not any("\t" in source for source, _ in rows(student, "train.jsonl"))
+
+
+def test_files_that_only_the_teacher_learned_from(pairs: Path, tmp_path: Path) -> None:
+    out, student, more = tmp_path / "m", tmp_path / "student", tmp_path / "more.tsv"
+    more.write_text("x y\tq q q\n" * 20, "utf-8")
+    train = ["train", str(pairs), "--out", str(out), "--also", f"{more}=0.5", "--tag-also", "<bt>"]
+    assert main([*train, "--steps", "150", *SMALL]) == 0
+    more.unlink()
+    export(out, tmp_path / "bundle", lines=5)
+    assert "more" not in (tmp_path / "bundle" / CONFIG).read_text("utf-8")
+    assert main(["distil", str(out), str(pairs), "--out", str(student), "--steps", "3"]) == 0
+    teacher, one = dragoman.load(out), dragoman.load(student)
+    assert teacher.folder.source.tags.tokens == {"0 <bt>"} and not one.folder.source.tags
+    assert one.folder.target.token_id("q") is None
 
 
 def test_several_seeds_are_refitted_and_their_student_only_where_it_is_asked_for(

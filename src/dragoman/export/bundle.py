@@ -25,6 +25,7 @@ from dragoman.extras import naming_extras
 from dragoman.files import replacing
 from dragoman.runtime.folder import RuntimeFolder
 from dragoman.runtime.network import graphs
+from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
 
 if TYPE_CHECKING:  # what this imports is not part of a base install
@@ -77,26 +78,13 @@ def export(
     texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
     assert isinstance(model.folder, RuntimeFolder)
     loaded, config = model.folder, _without_paths(model.config)
-    sides, sizes = (loaded.source, loaded.target), (len(loaded.source), len(loaded.target))
-    learned = None
+    sizes, learned = (len(loaded.source), len(loaded.target)), None
     corpus = loaded.path / layout.CORPUS / layout.TRAIN  # a folder of one seed has it in seed-1
     if shortlist and corpus.exists():
         training = Corpus(corpus)
         learned = learn_shortlist(map(training.pair, range(len(training))), sizes)
-    tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
     with _new_folder(out, zipped) as aside:
-        save_setup(aside, config, *sides)
-        place = aside / layout.WEIGHTS
-        place.write_bytes(save(tensors, metadata=header(*sides)))
-        if learned is not None:
-            (aside / layout.SHORTLIST).write_bytes(save(learned.arrays()))
-        weights = Weights(load_weights(aside, *sides), str(place))
-        written = graphs(config.model, weights, sizes, shortlist=learned is not None)
-        for name, graph in written.items():
-            (aside / name).write_bytes(graph.raw)
-        for name in (layout.CONFIDENCE, layout.CARD):
-            if (loaded.path / name).exists():
-                shutil.copyfile(loaded.path / name, aside / name)
+        _write_model(aside, loaded, config, learned, int8=int8)
         facts: dict[str, Any] = {"format": layout.BUNDLE_FORMAT, "int8": int8, "licence": licence}
         facts["files"] = {path.name: fingerprint([path]) for path in sorted(aside.iterdir())}
         facts_file = aside / layout.BUNDLE
@@ -107,10 +95,29 @@ def export(
         facts["parity"] = parity(reference, plain, limited, texts, config.search, int8=int8)
         if learned is not None and not shortlist_agrees(facts["parity"]):
             config = replace(config, search=replace(config.search, shortlist=False))
-            save_setup(aside, config, *sides)
+            save_setup(aside, config, loaded.source, loaded.target)
             facts["files"][layout.CONFIG] = fingerprint([aside / layout.CONFIG])
         facts_file.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return facts
+
+
+def _write_model(
+    aside: Path, loaded: RuntimeFolder, config: Config, learned: Shortlist | None, *, int8: bool
+) -> None:
+    """Write every file of a bundle into ``aside`` but the one with the facts about them."""
+    sides, sizes = (loaded.source, loaded.target), (len(loaded.source), len(loaded.target))
+    save_setup(aside, config, *sides)
+    tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
+    (aside / layout.WEIGHTS).write_bytes(save(tensors, metadata=header(*sides)))
+    if learned is not None:
+        (aside / layout.SHORTLIST).write_bytes(save(learned.arrays()))
+    weights = Weights(load_weights(aside, *sides), str(aside / layout.WEIGHTS))
+    written = graphs(config.model, weights, sizes, shortlist=learned is not None)
+    for name, graph in written.items():
+        (aside / name).write_bytes(graph.raw)
+    for name in (layout.CONFIDENCE, layout.CARD):
+        if (loaded.path / name).exists():
+            shutil.copyfile(loaded.path / name, aside / name)
 
 
 def _without_paths(config: Config) -> Config:
