@@ -141,6 +141,7 @@ def test_oddities_of_a_pair(tmp_path: Path, kind: str, pair: str, detail: str) -
         "I paid $1,000 at 10:30.\tJ'ai payé 1 000 $ à 10h30.",
         "five \u0665\tcinq 5",
         "the word слово\tle mot слово",
+        "N;GEN;SG роса\tN;GEN;SG росы",
         "5 µm\t5 µm long",
         "São Paulo, SÃO PAULO\tâge, ÂGE",
         "Où ça ?  » É… VIÑA…".replace("  ", " ") + "\tMANHÃ… LÀ » CAFÉ…",

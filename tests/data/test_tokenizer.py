@@ -283,15 +283,11 @@ def test_a_model_writes_what_ends_words_without_ink_and_says_what_is_dropped(
     (ids,) = found.target.encode([rows[0][1]])
     assert found.target.decode(ids) == rows[0][1]
     assert found.config.target.keep_invisible == "U+200B"
-    assert (
-        said
-        == [
-            "source.keep_invisible: U+00AD is dropped (in 1 of 162 texts)",
-            "source.strip_accents: takes signs away that are no accents in their scripts: "
-            "U+17B6, U+17B9, U+17BB, U+17C6, U+17D2",
-        ]
-        or said
-    )
+    assert {
+        "source.keep_invisible: U+00AD is dropped (in 1 of 162 texts)",
+        "source.strip_accents: takes signs away that are no accents in their scripts: "
+        "U+17B9, U+17BB, U+17C6, U+17CB, U+17D2",
+    } <= set(said)
 
 
 def test_a_unigram_vocabulary_of_automatic_size_holds_every_character() -> None:

@@ -107,10 +107,8 @@ def _without_last_blank(records: Iterator[Record]) -> Iterator[tuple[int, tuple[
     for line, row in records:
         if blank:
             yield blank, Fault("empty", "the line is blank")
-            blank = 0
-        if row is None:
-            blank = line
-        else:
+        blank = line if row is None else 0
+        if row is not None:
             yield line, row
 
 

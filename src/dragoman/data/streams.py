@@ -29,8 +29,8 @@ STDIN = Path("-")
 """The name that stands for standard input."""
 HEAD = 1 << 16
 """Bytes by which a file is recognised; also the size of the pieces in which it is read."""
-HARMLESS, MOST_PACKED = 1 << 27, 200
-"""A packed file may unpack to the first number of bytes, or to the second number times its size:
+HARMLESS, MOST_PACKED = 1 << 24, 200
+"""Packed bytes may unpack to the first number of bytes, or to the second number times as many:
 text packs to a quarter or a tenth of its size."""
 PACKINGS = {
     ".gz": rb"\x1f\x8b",
@@ -81,7 +81,12 @@ class Pieces(io.RawIOBase):
     """
 
     def __init__(self, pieces: Iterable[bytes], file: Path) -> None:
-        self._pieces, self._rest, self._file, self.line_ends = iter(pieces), b"", file, 0
+        self._pieces, self._rest, self._file = iter(pieces), b"", file
+        self.line_ends = self._size = 0
+
+    def tell(self) -> int:
+        """The number of bytes that were read so far."""
+        return self._size
 
     def readable(self) -> bool:
         """True, for :class:`io.BufferedReader` asks."""
@@ -94,6 +99,7 @@ class Pieces(io.RawIOBase):
         size = min(len(buffer), len(piece))
         buffer[:size], self._rest = piece[:size], piece[size:]
         self.line_ends += piece.count(b"\n", 0, size)
+        self._size += size
         return size
 
 
@@ -137,19 +143,18 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
     """
     with _naming(file):
         raw: Any = sys.stdin.buffer if file == STDIN else stack.enter_context(file.open("rb"))
-        start, pieces = _begin(_pieces(raw, sys.maxsize, file), as_lines=as_lines)
+        start, pieces = _begin(_pieces(raw, None, file), as_lines=as_lines)
         kind, change = file.suffix.lower(), ""
         if kind not in PACKINGS:
             kind = next((k for k, magic in PACKINGS.items() if re.match(magic, start)), "")
         name = file.name.lower().removesuffix(kind)
         if kind:
-            most = max(HARMLESS, MOST_PACKED * (0 if file == STDIN else file.stat().st_size))
             # The libraries that unpack close what they are given, and standard input stays open.
             packed = raw if kind == ".zip" else io.BufferedReader(Pieces(pieces, file))
             unpacked = _unpacked(kind, packed, file, stack)
             if kind == ".zip" and Path(unpacked.name).suffix:
                 name = unpacked.name.lower()
-            start, pieces = _begin(_pieces(unpacked, most, file), as_lines=as_lines)
+            start, pieces = _begin(_pieces(unpacked, packed, file), as_lines=as_lines)
         _refuse(file, start, as_lines=as_lines)
         if start.startswith(_MARKS):
             start, change = start.decode("utf-16", errors="ignore").encode(), "UTF-16"
@@ -166,12 +171,16 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
     return Opened(file, stream, text, name, change, on_disk=not kind and file.is_file())
 
 
-def _pieces(stream: Any, most: int, file: Path) -> Iterator[bytes]:
-    """The bytes of ``stream`` in pieces, up to ``most``."""
+def _pieces(stream: Any, packed: Any, file: Path) -> Iterator[bytes]:
+    """The bytes of ``stream`` in pieces; it unpacks what was read of ``packed`` so far, if any.
+
+    Raises:
+        DataError: they are far more than those of ``packed``.
+    """
     size = 0
     while piece := stream.read1(HEAD):
         size += len(piece)
-        if size > most:
+        if packed and size > max(HARMLESS, MOST_PACKED * packed.tell()):
             cause = f"unpacks to more than {MOST_PACKED} times its size, unlike text"
             raise DataError(cause, place=place(file), cure="unpack it, if you trust it")
         yield piece
@@ -190,8 +199,7 @@ def _unpacked(kind: str, packed: Any, file: Path, stack: ExitStack) -> Any:
     if kind == ".zst":
         with naming_extras():
             import pyarrow as pa
-        stream = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
-        return stack.enter_context(stream)
+        return stack.enter_context(pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd"))
     if kind != ".zip":
         ways: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
         return stack.enter_context(ways[kind](packed))
