@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dragoman.api import Model as Model
     from dragoman.api import load as load
+    from dragoman.config.continuing import continued as continued
     from dragoman.config.options import Config as Config
     from dragoman.config.options import DataOptions as DataOptions
     from dragoman.config.options import ModelOptions as ModelOptions
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": "Model load",
+    "config.continuing": "continued",
     "config.options": "Config DataOptions ModelOptions SearchOptions SideOptions TrainingOptions",
     "errors": "DragomanError",
     "learn": "distil train",

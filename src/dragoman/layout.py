@@ -8,7 +8,7 @@ fra-eng/
   README.md report.html    the model card; the run's report
   metrics.jsonl            one JSON object a line: training, validation, start and end
   run.json                 what the run was begun with: options, files, a digest of the data; notes
-  corpus/                  the pairs as ids; train.json says which files they come from
+  corpus/                  the pairs as ids; train.json and validation.json say where they come from
   checkpoints/             one folder a checkpoint; the last ones are kept
   refit/                   the second training, on all pairs, until it is done
   distilled/               the pairs that another model has made for this one

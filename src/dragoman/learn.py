@@ -24,10 +24,11 @@ from dragoman.extras import naming_extras
 from dragoman.files import write_text
 from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 
-_DATA = {"format": "auto", "also": (), "tag_also": ""}
+_DATA = {"format": "auto", "also": (), "tag_also": "", "replay": "none"}
 FRESH = {"training": {"refit": "auto"}, "data": _DATA}
 """Options that a distilled model does not take from its teacher: ``pairs`` may have another format
-than the teacher's, which may itself have learned from a teacher's outputs, or from more files."""
+than the teacher's, which may itself have learned from a teacher's outputs or from more files, or
+continue a model."""
 
 if TYPE_CHECKING:
     from dragoman.training.observer import Event, Observer

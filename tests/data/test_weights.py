@@ -17,6 +17,7 @@ from dragoman.data.corpus import Corpus, write_groups
 from dragoman.data.plans import Group, draw_rows
 from dragoman.data.prepare import Prepared, prepare
 from dragoman.errors import DataError, FolderError, OptionError
+from dragoman.training.plan import resolve
 
 GROUPS = st.lists(
     st.builds(Group, st.integers(0, 30), st.just(""), st.floats(0.01, 3.5)), min_size=1, max_size=4
@@ -117,6 +118,8 @@ def test_a_tag_is_one_token_at_every_level(tmp_path: Path, level: str) -> None:
         ({"also": ["=1"]}, "has no weight above 0"),
         ({"tag_also": "two words"}, "data.tag_also: a tag has no spaces and no semicolons"),
         ({"tag_also": "<bt>", "target_tag": "en"}, "takes neither columns of features nor"),
+        ({"replay": 0.5}, "data.replay needs training.start_from, with both training.parts"),
+        ({"replay": 1.0}, "data.replay: 1.0 is too large"),
     ],
 )
 def test_weights_and_tags_that_make_no_sense_are_refused(
@@ -143,3 +146,12 @@ def test_groups_of_another_corpus_are_refused(tmp_path: Path) -> None:
         Corpus(path)
     path.with_suffix(".json").unlink()  # a folder of an earlier version
     assert Corpus(path).groups == (Group(len(found.train)),)
+
+
+def test_the_length_of_a_continued_training_follows_its_epochs(tmp_path: Path) -> None:
+    found, _ = made(tmp_path, {})
+    tree = {"replay": 0.5}, {"start_from": "m", "batch_tokens": 1}
+    config = merge(found.config, {"data": tree[0], "training": tree[1]}, place="test")
+    chosen = resolve(config, found.train).training
+    tokens = int(found.train.target_lengths.sum()) + len(found.train)
+    assert (chosen.steps, chosen.schedule) == (max(600, 3 * tokens), "cosine")

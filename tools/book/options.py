@@ -54,7 +54,8 @@ def described(group: type) -> list[Option]:
             continue
         default = None if one.default is MISSING and made is MISSING else made
         text = about.get(one.name, "").replace("\n", " ")
-        found.append(Option(one.name, kinds[one.name], default, text, one.name in named))
+        name = one.name.rstrip("_")  # of a name that is a word of Python
+        found.append(Option(name, kinds[one.name], default, text, one.name in named))
     return found
 
 

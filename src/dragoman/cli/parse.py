@@ -123,7 +123,7 @@ def _spellings(command: type) -> dict[str, list[str]]:
         values |= flat(default, prefix) if is_dataclass(default) else {item.name: default}
     found: dict[str, list[str]] = {}
     for dotted, value in values.items():
-        group, dot, last = dotted.replace("_", "-").rpartition(".")
+        group, dot, last = dotted.rstrip("_").replace("_", "-").rpartition(".")
         for no in ("", "no-") if isinstance(value, bool) else ("",):
             name = f"{group}{dot}{no}{last}"
             found.setdefault(name, []).append(name)

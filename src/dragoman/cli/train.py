@@ -7,12 +7,16 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from dragoman.cli.parse import AllOptions, Given, training_options
 from dragoman.cli.paths import Inputs, OutputFolder
+from dragoman.config.continuing import continued
 from dragoman.config.options import Config
 from dragoman.config.values import PositiveCount
+from dragoman.errors import OptionError
 
 if TYPE_CHECKING:
     from dragoman.training.run import Outcome
@@ -35,6 +39,10 @@ class Train:
     """The model folder; it is made if it is not there."""
     recipe: Path | None = None
     """A TOML file of options; options of the command line override it."""
+    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
+    """A model folder that has learned other pairs: the new model begins with
+    its weights, tokenizers and options, and replays its pairs
+    (data.replay), so that they are not forgotten."""
     seeds: PositiveCount = 1
     """Number of models to train, one after the other, with training.seed and
     the seeds after it. They share the split and the budget. Each has a folder
@@ -45,7 +53,10 @@ class Train:
 def main(asked: Train, given: Given) -> int:
     """Run the verb."""
     began = time.monotonic()  # a time budget counts the imports as well
-    options = training_options(asked.recipe, given)
+    if asked.continue_ and asked.recipe:
+        raise OptionError("cannot stand beside --continue", place="--recipe", cure="leave it out")
+    folder = asked.continue_
+    options = continued(folder, given) if folder else training_options(asked.recipe, given)
     from dragoman.learn import train  # torch only now: --help and wrong options answer at once
 
     return exit_code(train(asked.pairs, asked.out, options, seeds=asked.seeds, began=began))

@@ -87,6 +87,11 @@ class DataOptions(ReadingOptions):
     tag_also: str = ""
     """A tag before each source of these files, such as <bt> for pairs that a
     model has made (Caswell et al. 2019)."""
+    replay: Annotated[float | Literal["none"], Range(0, below=1)] = "none"
+    """Share of an epoch's pairs that are drawn from those that the model of
+    training.start_from has learned, but at most as many as an epoch of it
+    had; its held-out pairs are validated beside the new ones. train
+    --continue sets it to 0.95. none: its pairs are not read."""
     drop_unknown: bool = False
     """Leave out training pairs with a token outside the vocabulary (see
     min_count)."""

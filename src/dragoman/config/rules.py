@@ -123,7 +123,7 @@ def _run_faults(config: Config) -> Iterator[str]:
 
 def _data_faults(config: Config) -> Iterator[str]:
     """Yield a message for each contradiction between options of the data."""
-    data = config.data
+    data, training = config.data, config.training
     if not data.separator:
         yield "data.separator: it is empty"
     if len(data.validation_pairs) > 2:
@@ -134,6 +134,8 @@ def _data_faults(config: Config) -> Iterator[str]:
         yield "data.tag_also takes neither columns of features nor model.shared_embeddings"
     if re.search(r"[;\s]", data.tag_also):
         yield "data.tag_also: a tag has no spaces and no semicolons"
+    if data.replay != "none" and not (training.start_from and len({*training.parts}) == 2):
+        yield "data.replay needs training.start_from, with both training.parts"
 
 
 def _search_faults(config: Config) -> Iterator[str]:

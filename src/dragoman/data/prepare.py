@@ -20,6 +20,7 @@ from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
+from dragoman.data.earlier import held_out_before, learned_before
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.plans import Group
@@ -99,43 +100,46 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     made = folder / layout.CORPUS
     with replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
+        known, name = held_out_before(config), " and ".join(map(str, files))
         main, also = _read(files, config, say), [_read_also(file, config, say) for file in more]
-        text = store_text(main, aside / _TEXT, config, also)
+        text = store_text(main, aside / _TEXT, config, also, known)
         if text.tags and not others:
             say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         for part, why in _NOT_USED.items():
             if left_out := int((text.parts == part).sum()):
                 say(f"{left_out} pairs left out: {why}")
         config, *tokenizers = learn_tokenizers(text, config, taken, say)
-        apart = _write_training(text, files, tokenizers, aside / layout.TRAIN, config, say)
+        apart = _write_training(text, name, tokenizers, aside / layout.TRAIN, config, say)
         if others:
             given = zip(repeat(HELD_OUT), _read(others, config, say))
-            apart = list(encode(given, tokenizers, config))
+            apart += encode(given, tokenizers, config)
         apart = list(drop_unusable(apart, say))
-        if others and not apart:
+        held_out = len(apart) > len(known)
+        if others and not held_out:
             raise DataError("no validation pair is left", place=" ".join(map(str, others)))
-        if not (held_out := bool(apart)):
+        if not held_out:
             wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
             why = "too few to hold any out" if wanted else "all to be learned from"
             say(f"{pairs} pairs are {why}: scores are on training pairs")
-            known = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
-            apart = list(islice(drop_unusable(known, say), max(1, wanted)))
-        write_corpus(aside / layout.VALIDATION, apart, keep_text=True)
+            learned = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
+            apart += islice(drop_unusable(learned, say), max(1, wanted))
+        write_corpus(path := aside / layout.VALIDATION, apart, keep_text=True)
+        if known:
+            new = Group(len(apart) - len(known), name)
+            write_groups(path, [Group(len(known), config.training.start_from), new])
         (aside / _TEXT).unlink()
     return open_prepared(made, config, *tokenizers, held_out=held_out)
 
 
 def _write_training(
-    text: StoredText,
-    files: list[Path],
-    tokenizers: list[Tokenizer],
-    path: Path,
-    config: Config,
-    say: Say,
+    text: StoredText, name: str, tokenizers: list[Tokenizer], path: Path, config: Config, say: Say
 ) -> list[Example]:
     """Encode all pairs that are used, and write those for training to the new file ``path``.
 
-    A file beside it says which rows come from ``files``, and which from each file of ``data.also``.
+    A file beside it says which rows come from the main files, called ``name``, which from each file
+    of ``data.also``, and which a model that is continued has learned from. An epoch has at most as
+    many of these as one of that model's, and in the same proportions. One whose source is given
+    anew is left out: the new target corrects it.
 
     Returns:
         The held-out pairs.
@@ -143,21 +147,32 @@ def _write_training(
     Raises:
         DataError: no pair is left.
     """
-    apart: list[Example] = []
+    apart, given, before = list[Example](), set[bytes](), learned_before(config)
+    origins = [(name, 1.0), *map(weighted, config.data.also)]
+    older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
 
     def learned() -> Iterator[Example]:
         for example in encode(text.pairs(), tokenizers, config):
+            if before:
+                given.add(example[2].ids.tobytes())
             if example[0] == HELD_OUT:
                 apart.append(example)
             else:
                 yield example
+        if before:
+            yield from (e for e in before.examples(older) if e[2].ids.tobytes() not in given)
 
     written = write_corpus(path, drop_unusable(learned(), say, config))
     if not written[TRAIN]:
         cure = "look at the normalising options, source.max_tokens and target.max_tokens"
         raise DataError("no pair is left after tokenizing", cure=cure)
-    origins = [(" and ".join(map(str, files)), 1.0), *map(weighted, config.data.also)]
     groups = [Group(written[n], *origin) for n, origin in enumerate(origins, TRAIN)]
+    if before:
+        new, old = (sum(group.drawn for group in some) for some in (groups, before.groups))
+        share = min(1.0, float(config.data.replay) / (1 - float(config.data.replay)) * new / old)
+        for n, group in enumerate(before.groups, older):
+            origin = group.name or config.training.start_from, share * group.weight
+            groups.append(Group(written[n], *origin))
     write_groups(path, groups)
     if len(groups) > 1:
         shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)

@@ -123,7 +123,11 @@ class StoredText:
 
 
 def store_text(
-    pairs: Iterable[Pair], path: Path, config: Config, also: Sequence[Iterable[Pair]] = ()
+    pairs: Iterable[Pair],
+    path: Path,
+    config: Config,
+    also: Sequence[Iterable[Pair]] = (),
+    known: Iterable[Pair] = (),
 ) -> StoredText:
     """Write pairs to ``path`` and decide which part each of them belongs to.
 
@@ -136,17 +140,18 @@ def store_text(
         path: the new file.
         config: the options.
         also: the pairs of each file of ``data.also``.
+        known: pairs that are held out in any case; they come first.
 
     Raises:
         DataError: no pair has the length that the options ask for.
     """
     data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
-    tags, sizes = Tags(()), [0] * (1 + len(also))
+    tags, sizes = Tags(()), [0] * (2 + len(also))
     shared, one = config.model.shared_embeddings, TextStatistics()
     counts = {"source": one, "target": one if shared else TextStatistics()}
 
     def counted() -> Iterator[Pair]:
-        for group, some in enumerate((pairs, *also)):
+        for group, some in enumerate((known, pairs, *also)):
             for pair in some:
                 sizes[group] += 1
                 yield pair
@@ -167,11 +172,11 @@ def store_text(
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")
-    groups, every = np.repeat(np.arange(len(sizes)), sizes), np.concatenate(keys)
+    groups, every = np.repeat(np.arange(len(sizes)) - 1, sizes), np.concatenate(keys)
     wanted = 0 if data.validation_pairs else data.validation
-    main = every[: sizes[0]]
-    held = np.flatnonzero(held_out_rows(main, wanted))
-    overlaps = np.isin(every, main[held])
+    free = np.flatnonzero((groups == 0) & ~np.isin(every, every[groups < 0]))
+    held = np.append(np.flatnonzero(groups < 0), free[held_out_rows(every[free], wanted)])
+    overlaps = np.isin(every, every[held])
     parts = np.where(overlaps, OVERLAP, TRAIN + groups).astype(np.int16)
     parts[held] = HELD_OUT
     parts[~fits] = LEFT_OUT

@@ -46,6 +46,8 @@ def train_loop(run: Run) -> str:
     launched: Launched = deque()
     _exchange(run)
     reason = ended(run)
+    if run.config.data.replay != "none" and run.state.validated < 0:
+        validate_and_keep(run)  # the scores of the model that is continued
     while not reason:
         for rows, batch in batches_of_epoch(run):
             if options.show_every and run.state.step % options.show_every == 0:

@@ -16,6 +16,8 @@ _LONGEST_WORD = 40
 """Most tokens of the median line where lines are words."""
 _FEW = 3_000
 """Most pairs of words that are learned from again, held-out ones included, with more dropout."""
+_FEWEST_STEPS = 600
+"""Steps of a run that continues a model, where no end was asked for: of three epochs, if longer."""
 _SMALL_BATCH = 256
 """Target tokens of their batches, about 32 words (docs/log.md)."""
 
@@ -52,6 +54,9 @@ def resolve(config: Config, train: Corpus) -> Config:
     asked, every = training.batch_tokens, training.validate_every
     fewest = _SMALL_BATCH if is_small else 64
     batch = max(fewest, min(1000, tokens // 200)) if asked == "auto" else asked
+    if config.data.replay != "none" and not _has_end(training):
+        drawn = sum(group.drawn for group in train.groups) / len(train)
+        training = replace(training, steps=max(_FEWEST_STEPS, 3 * round(drawn * tokens / batch)))
     if every == "auto":
         every = max(100, min(1000, math.ceil(tokens / batch) // 2))  # half an epoch, about
     choices: dict[str, Any] = {

@@ -6,10 +6,10 @@ stay those of its first training, which did not know the held-out pairs.
 
 import shutil
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from dragoman.data.corpus import Corpus, write_corpus, write_groups
-from dragoman.data.pairs import Pair
 from dragoman.data.plans import Group
 from dragoman.layout import REFIT, TRAIN
 from dragoman.model.folder import save_weights
@@ -51,10 +51,8 @@ def refit(run: Run, began: float) -> str:
     useful = any(deciding(state.best_scores, first.config.training.metric))
     learned = state.best_step if useful else state.step
     folder.mkdir(exist_ok=True)
-    corpora = (first.train, first.validation)
-    rows = [(corpus, row) for corpus in corpora for row in range(len(corpus))]
-    pairs = ((0, Pair("", "", corpus.line(row)), *corpus.pair(row)) for corpus, row in rows)
-    write_corpus(folder / TRAIN, pairs)
+    examples = chain(first.train.examples(), first.validation.examples())
+    pairs = write_corpus(folder / TRAIN, examples).total()
     write_groups(folder / TRAIN, [*first.train.groups, Group(len(first.validation))])
     drawn = sum(group.drawn for group in first.train.groups)
     steps = round(learned * (drawn + len(first.validation)) / drawn)
@@ -72,11 +70,11 @@ def refit(run: Run, began: float) -> str:
     begins = began if checkpoints(folder) else run.began
     again = assemble_run(folder, prepared, run.processes, [tell], begins)
     again.stop = run.stop
-    run.say(f"refit: learning anew from all {len(rows):,} pairs, for {steps:,} steps")
+    run.say(f"refit: learning anew from all {pairs:,} pairs, for {steps:,} steps")
     reason = train_loop(again)
     if not reason.startswith(STOPPED):
         save_weights(run.folder, again.model, first.source, first.target)
-        note = f"Refit: these weights learned from all {len(rows):,} pairs for {steps:,} steps. "
+        note = f"Refit: these weights learned from all {pairs:,} pairs for {steps:,} steps. "
         note += "The scores are those of the first training, which did not know the held-out pairs."
         add_notes(run.folder, [note], refit=state.best_step)
         shutil.rmtree(folder)

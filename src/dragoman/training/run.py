@@ -13,8 +13,8 @@ from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.data.prepare import Prepared
 from dragoman.layout import CONFIDENCE, CONFIG, METRICS, WEIGHTS
-from dragoman.runs.display import clock
-from dragoman.runs.history import delete_later_rows
+from dragoman.runs.display import before_and_after, clock
+from dragoman.runs.history import History, delete_later_rows
 from dragoman.runs.scores import scores_line
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import add_notes, begin, claimed, open_run, reopen
@@ -126,6 +126,9 @@ def _train(run: Run) -> str:
         add_notes(out, [], verdict=said)
         if said:
             run.say(said)
+        if changes := before_and_after(History.of(out)):
+            add_notes(out, [changes])
+            run.say(changes)
     first = run.config.training.metric
     scores = scores_line(state.best_scores, first) or "not validated yet"
     run.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")

@@ -1,20 +1,22 @@
 """Scores the model on held-out pairs during training, and keeps some translations to show."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
 
+from dragoman.data.batches import PairsInMemory
 from dragoman.data.prepare import Prepared
 from dragoman.errors import OptionError
 from dragoman.evaluation.baselines import answers_without_model, no_better, training_pairs
 from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.likelihood import likelihood
-from dragoman.evaluation.metrics import Measure, measures
+from dragoman.evaluation.metrics import measures
 from dragoman.layout import WEIGHTS
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
@@ -37,6 +39,9 @@ _LONGEST_SHOWN = 40
 def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict[str, Any]]:
     """Compute the loss on all held-out pairs, and translate a sample of them greedily.
 
+    Where the pairs of a continued model are held out beside new ones, each score is the mean of
+    the scores on the two: the many pairs of the one do not hide the few of the other.
+
     Args:
         model: the weights as they are now; left in training mode.
         prepared: the data and the options.
@@ -46,35 +51,49 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
         right tokens before each), ``free_accuracy`` (share, given the model's own), and in percent
         ``bleu``, ``chrf``, ``exact``. And facts of a row of ``metrics.jsonl``: ``signatures`` (how
         ``bleu`` and ``chrf`` were computed), translations (``samples``; ``watched``, of the
-        sentences that ``training.watch`` names), ``seconds``.
+        sentences that ``training.watch`` names), ``parts`` (of a continued model: the scores by
+        group of pairs), ``seconds``.
     """
-    began, config, target = time.monotonic(), prepared.config, prepared.target
-    scores = likelihood(model, prepared.validation)
+    began, config, corpus = time.monotonic(), prepared.config, prepared.validation
     translator = _translator(_network(model, prepared), prepared)
     greedy = replace(config.search, beam=1, int8=False)  # which this machine may lack
-    pairs = _spread(prepared)
-    # References are read as the model learned them, so that normalising is not an error.
-    sources, references = [s for s, _ in pairs], [target.normalize(t) for _, t in pairs]
-    answers = list(translator.translate(sources, greedy))
-    found: dict[str, Measure] = {}
-    if pairs:
-        outputs, right = [answer.text for answer in answers], [(text,) for text in references]
-        found = {m.key: m for m in measures(outputs, right, TRANSLATION_SCORES)}
-        scores |= {key: measure.value() for key, measure in found.items()}
-        tokens = [target.tokens(ids) for ids in target.encode([text for _, text in pairs])]
-        if config.model.copy:  # a copied word is right when it is the word
-            tokens = [target.pieces(text) for _, text in pairs]
-        scores["free_accuracy"] = free_accuracy([a.target_tokens for a in answers], tokens)
-    watched = config.training.watch
-    shown = list(translator.translate([*sources[-SHOWN:], *watched], greedy, attention=True))
-    held_out = len(shown) - len(watched)
+    parts: dict[str, dict[str, float]] = {}
+    for name, rows, pairs in _groups(prepared):
+        part = PairsInMemory(*zip(*map(corpus.pair, rows), strict=True))
+        answers = list(translator.translate((source for source, _ in pairs), greedy))
+        found, signatures = _compared(answers, pairs, prepared)
+        parts[name] = likelihood(model, part) | found
+    samples, watched = pairs[-SHOWN:], config.training.watch  # of the new pairs, which come last
+    asked = [*(source for source, _ in samples), *watched]
+    shown = list(translator.translate(asked, greedy, attention=True))
+    references = [prepared.target.normalize(text) for _, text in samples]
     model.train()
+    scores = {key: fmean(one[key] for one in parts.values()) for key in parts[name]}
     return scores, {
-        "signatures": {key: measure.signature for key, measure in found.items()},
-        "samples": list(map(_sample, shown[:held_out], references[-SHOWN:])),
-        "watched": [_sample(answer, "") for answer in shown[held_out:]],
+        **({"parts": parts} if len(parts) > 1 else {}),
+        "signatures": signatures,
+        "samples": list(map(_sample, shown, references)),
+        "watched": [_sample(answer, "") for answer in shown[len(samples) :]],
         "seconds": time.monotonic() - began,
     }
+
+
+def _compared(
+    answers: Sequence[Translation], pairs: Sequence[tuple[str, str]], prepared: Prepared
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The scores of translations of ``pairs``, and the signatures of those that have one."""
+    if not pairs:
+        return {}, {}
+    target, texts = prepared.target, [text for _, text in pairs]
+    # References are read as the model learned them, so that normalising is not an error.
+    outputs, right = [one.text for one in answers], [(target.normalize(text),) for text in texts]
+    found = measures(outputs, right, TRANSLATION_SCORES)
+    tokens = [target.tokens(ids) for ids in target.encode(texts)]
+    if prepared.config.model.copy:  # a copied word is right when it is the word
+        tokens = list(map(target.pieces, texts))
+    scores = {measure.key: measure.value() for measure in found}
+    scores["free_accuracy"] = free_accuracy([one.target_tokens for one in answers], tokens)
+    return scores, {measure.key: measure.signature for measure in found}
 
 
 def verdict(folder: Path, prepared: Prepared, scores: dict[str, float]) -> str:
@@ -82,7 +101,8 @@ def verdict(folder: Path, prepared: Prepared, scores: dict[str, float]) -> str:
 
     At most 50,000 training pairs are read from ``folder``, so that it takes seconds.
     """
-    if not (pairs := _spread(prepared)):
+    (_, _, pairs), *others = _groups(prepared)
+    if others or not pairs:  # a model that is continued was compared before
         return ""
     training = training_pairs(folder, prepared.source, prepared.target, most=50_000)
     form, sources = prepared.target.normalize, [source for source, _ in pairs]
@@ -104,7 +124,8 @@ def check_metric(prepared: Prepared) -> None:
         OptionError: ``training.metric`` is such a one.
     """
     metric = prepared.config.training.metric
-    texts = [prepared.target.normalize(target) for _, target in _spread(prepared)]
+    pairs = [pair for _, _, some in _groups(prepared) for pair in some]
+    texts = [prepared.target.normalize(target) for _, target in pairs]
     if metric == "bleu" and measures(texts, [(text,) for text in texts], ("bleu",))[0].value() == 0:
         cause, cure = "it is always 0 on targets of fewer than four words", "try --metric chrf"
         raise OptionError(cause, place="training.metric 'bleu'", cure=cure)
@@ -142,7 +163,8 @@ def fit_and_save_confidence(folder: Path, prepared: Prepared) -> None:
     """Fit the confidence of the translations of the model in ``folder`` on held-out pairs."""
     translator = _translator(load_runtime(folder).network(int8=False, shortlist=False), prepared)
     search = replace(prepared.config.search, int8=False)
-    if fitted := fit_confidence(translator, _spread(prepared), search):
+    pairs = [pair for _, _, some in _groups(prepared) for pair in some]
+    if fitted := fit_confidence(translator, pairs, search):
         fitted.save(folder)
 
 
@@ -162,8 +184,16 @@ def _translator(network: Network, prepared: Prepared) -> Translator:
     return Translator(scorer, [prepared.source], prepared.target, longest)
 
 
-def _spread(prepared: Prepared) -> list[tuple[str, str]]:
-    """``validation_sample`` held-out pairs at even distances, since files are often sorted."""
-    rows = prepared.validation.texts()
-    count = min(len(rows), prepared.config.training.validation_sample)
-    return [rows[i] for i in np.linspace(0, len(rows) - 1, count).round().astype(int)]
+def _groups(prepared: Prepared) -> Iterator[tuple[str, range, list[tuple[str, str]]]]:
+    """Each group of held-out pairs: its name, its rows, and the pairs that are translated.
+
+    The groups have equal parts in ``validation_sample``. Their pairs stand at even distances, since
+    files are often sorted.
+    """
+    corpus, wanted, start = prepared.validation, prepared.config.training.validation_sample, 0
+    texts, most = corpus.texts(), -(-wanted // len(corpus.groups))
+    for group in corpus.groups:
+        rows, count = range(start, start + group.rows), min(group.rows, most)
+        places = np.linspace(rows[0], rows[-1], count).round().astype(int)
+        yield group.name, rows, [texts[place] for place in places]
+        start += group.rows
