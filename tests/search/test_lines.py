@@ -88,6 +88,15 @@ def test_long_lines_are_cut_where_sentences_end(level: str, line: str, parts: li
     assert [text.strip() for text in found] == [part.strip() for part in parts]
 
 
+@pytest.mark.parametrize("mark", [".", "?", "।", "॥", "۔", "؟"])
+def test_the_end_of_a_sentence_goes_before_a_later_space(mark: str) -> None:
+    line = f"सीता घर आई{mark} राम गया घर"
+    tokenizer = train_tokenizer([line], replace(SIDE, level="word"))
+    (fitting,) = tokenizer.encode([f"सीता घर आई{mark} राम"])
+    pieces = read_pieces([line], [tokenizer], None, len(fitting))
+    assert next(iter(pieces)).text.strip() == f"सीता घर आई{mark}"
+
+
 def test_answers_of_parts_are_joined_as_their_script_is_written() -> None:
     assert join_parts(["Er geht.", "", "Sie kommt."]) == "Er geht. Sie kommt."
     assert join_parts(["老人喝绿茶。", "小孩踢足球", "今"]) == "老人喝绿茶。小孩踢足球今"
