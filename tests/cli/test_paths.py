@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from dragoman.cli import VERBS, main
-from dragoman.cli.paths import Writes
+from dragoman.cli.parse import Writes
 from dragoman.layout import ENTRIES, METRICS, WEIGHTS
 
 

@@ -5,8 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from dragoman.cli import say
-from dragoman.cli.parse import AllOptions, Given, training_options
-from dragoman.cli.paths import Inputs
+from dragoman.cli.parse import AllOptions, Given, Inputs, training_options
 from dragoman.config.options import Config
 
 

@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Inputs, OutputFile
+from dragoman.cli.parse import Given, Inputs, OutputFile
 from dragoman.config.options import Config, DataOptions, ReadingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat

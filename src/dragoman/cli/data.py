@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional
 
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import OutputFolder, Writes
+from dragoman.cli.parse import Given, OutputFolder, Writes
 from dragoman.data.hosts import HOSTS, get_corpus
 from dragoman.data.samples import SAMPLES, sample_pairs
 from dragoman.files import write_text

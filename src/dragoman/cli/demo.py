@@ -7,8 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from dragoman.cli import run_verb
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import OutputFolder
+from dragoman.cli.parse import Given, OutputFolder
 from dragoman.config.values import seconds
 from dragoman.errors import OptionError
 

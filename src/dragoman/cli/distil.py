@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dragoman.cli.parse import AllOptions, Given
-from dragoman.cli.paths import Input, Inputs, OutputFolder
+from dragoman.cli.parse import AllOptions, Given, Input, Inputs, OutputFolder
 from dragoman.cli.train import exit_code
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options

@@ -14,8 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, Inputs, OutputFile
+from dragoman.cli.parse import Given, Input, Inputs, OutputFile
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.config.values import Count
 from dragoman.errors import OptionError

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from tyro.conf import Positional
 
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, OutputFile, Picture
+from dragoman.cli.parse import Given, Input, OutputFile, Picture
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text

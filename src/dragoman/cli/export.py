@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, Inputs, OutputFolder
+from dragoman.cli.parse import Given, Input, Inputs, OutputFolder
 from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
 from dragoman.export.bundle import export

@@ -10,8 +10,7 @@ from typing import Annotated
 
 from dragoman.api import Model, load
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, Writes
+from dragoman.cli.parse import Given, Input, Writes
 from dragoman.config.options import SearchOptions
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import place

@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Inputs
+from dragoman.cli.parse import Given, Inputs
 from dragoman.errors import OptionError
 from dragoman.runs.display import print_runs
 from dragoman.runs.history import find_runs

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from dragoman.api import load
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, Inputs
+from dragoman.cli.parse import Given, Input, Inputs
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs

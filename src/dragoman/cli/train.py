@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dragoman.cli.parse import AllOptions, Given, training_options
-from dragoman.cli.paths import Inputs, OutputFolder
+from dragoman.cli.parse import AllOptions, Given, Inputs, OutputFolder, training_options
 from dragoman.config.continuing import continued
 from dragoman.config.options import Config
 from dragoman.config.values import PositiveCount

@@ -13,8 +13,7 @@ from tyro.conf import UseAppendAction
 
 from dragoman.api import Model, load
 from dragoman.cli import say
-from dragoman.cli.parse import Given
-from dragoman.cli.paths import Input, Inputs
+from dragoman.cli.parse import Given, Input, Inputs
 from dragoman.cli.requests import read_request
 from dragoman.config.options import SearchOptions
 from dragoman.config.values import Range
