@@ -18,8 +18,7 @@ from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
-from dragoman.search.request import Request
-from dragoman.search.translation import Scored, Translation
+from dragoman.search.request import Request, Scored, Translation
 from dragoman.search.translator import Translator
 
 if TYPE_CHECKING:  # what these import is not part of a base install

@@ -12,8 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from dragoman.data.samples import sample_pairs
 from dragoman.errors import DataError
-from dragoman.evaluation.metrics import Measure, measures, percentage
-from dragoman.evaluation.significance import compare, with_intervals
+from dragoman.evaluation.metrics import Measure, compare, measures, percentage, with_intervals
 
 TARGETS = [pair.target for pair in sample_pairs("phrases")[:211]]
 REFERENCES = [(text,) for text in TARGETS]

@@ -13,8 +13,8 @@ from dragoman.cli.parse import parse
 from dragoman.cli.train import Train
 from dragoman.config.options import Config
 from dragoman.config.toml import flat, merge
-from dragoman.runs.card import card_text, is_unedited, write_card
 from dragoman.runs.history import History
+from dragoman.runs.report import card_text, is_unedited, write_card
 from made_runs import HOSTILE, make_run, train_row, validation_row
 
 FACTS = {

@@ -24,8 +24,7 @@ from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
-from dragoman.search.request import Request
-from dragoman.search.translation import Translation
+from dragoman.search.request import Request, Translation
 from dragoman.search.translator import Translator
 from tiny import GROUP, HYBRID, TRANSFORMER
 

@@ -11,8 +11,7 @@ from dragoman.config.options import SearchOptions
 from dragoman.errors import DataError, OptionError
 from dragoman.search.aids import Aids, Memory, Terms, read_aids
 from dragoman.search.keep import pattern_of
-from dragoman.search.request import Request
-from dragoman.search.translation import Translation
+from dragoman.search.request import Request, Translation
 from tiny_translator import translator
 
 OPTIONS = SearchOptions(beam=3, n_best=2)

@@ -11,8 +11,7 @@ import pytest
 
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
-from dragoman.search.request import Request
-from dragoman.search.translation import Translation
+from dragoman.search.request import Request, Translation
 from dragoman.search.translator import Translator
 from tiny_translator import translator
 

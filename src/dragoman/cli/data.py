@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from dragoman.cli import say
 from dragoman.cli.parse import Given, OutputFolder, Writes
-from dragoman.data.hosts import HOSTS, get_corpus
+from dragoman.data.download import HOSTS, get_corpus
 from dragoman.data.samples import SAMPLES, sample_pairs
 from dragoman.files import write_text
 

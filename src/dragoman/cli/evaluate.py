@@ -73,7 +73,7 @@ def main(asked: Evaluate, given: Given) -> int:
     if asked.outputs is not None and len(folders) > 1:
         raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
     from dragoman.api import load  # torch only now
-    from dragoman.evaluation.significance import compare
+    from dragoman.evaluation.metrics import compare
 
     models = [load(folder, device=asked.device) for folder in folders]
     several, raw, reading = asked.multiple_references, asked.raw_references, given.get("data", {})

@@ -17,7 +17,7 @@ from dragoman.data.streams import place
 from dragoman.errors import DataError
 from dragoman.files import replacing
 from dragoman.search.aids import read_aids
-from dragoman.search.translation import Translation
+from dragoman.search.request import Translation
 from dragoman.search.translator import LINES_AT_A_TIME
 
 

@@ -9,7 +9,7 @@ from dragoman.cli.parse import Given, Input, Inputs
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
-from dragoman.search.translation import Scored
+from dragoman.search.request import Scored
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ from dragoman.data.lines import read_lines
 from dragoman.data.streams import STDIN, place
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.aids import read_aids
-from dragoman.search.request import Request
-from dragoman.search.translation import Translation
+from dragoman.search.request import Request, Translation
 from dragoman.search.translator import LINES_AT_A_TIME
 
 _say = partial(say, "translate")

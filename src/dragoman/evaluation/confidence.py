@@ -22,7 +22,7 @@ from dragoman.config.options import SearchOptions
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, write_text
 from dragoman.layout import CONFIDENCE
-from dragoman.search.translation import Translation
+from dragoman.search.request import Translation
 from dragoman.search.translator import Translator
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from dragoman.config.toml import flat
 from dragoman.evaluation.baselines import TrainingPairs, answers_without_model, no_better
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.examples import Examples
-from dragoman.evaluation.metrics import Measure, measures, plain
+from dragoman.evaluation.metrics import Measure, measures, plain, with_intervals
 from dragoman.evaluation.mistakes import mistakes
-from dragoman.evaluation.significance import with_intervals
 from dragoman.search.translator import Translator
 
 APART = 5.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dragoman.data.sameness import sentence_key
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.evaluation.metrics import References
-from dragoman.search.translation import Translation
+from dragoman.search.request import Translation
 
 MISTAKES = ("blank", "copied", "cut off", "loop", "lost", "unknown")
 """Every kind of mistake; the help of ``dragoman evaluate --cases`` says what each means."""

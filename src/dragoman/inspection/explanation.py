@@ -20,7 +20,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dragoman.inspection.recording import RecordedValue
-from dragoman.search.translation import Translation
+from dragoman.search.request import Translation
 
 _PAGE = Path(__file__).with_suffix(".html")
 _BAR = 24

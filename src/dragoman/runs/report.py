@@ -1,18 +1,24 @@
-"""Writes a run's report: one HTML file that shows everything about it in any browser.
+"""Writes what people read of a run, during a training and at its end: report and model card.
 
-:func:`write_documents` writes it with the model card, during a training and at its end.
+The report is one HTML file that any browser shows. ``report.html`` beside this file is the page. It
+draws the JSON that is put into it, and every text of the data becomes a text node, so that no
+sentence is read as markup.
 
-``report.html`` beside this file is the page. It draws the JSON that is put into it, and every text
-of the data becomes a text node, so that no sentence is read as markup.
+The card is ``README.md`` of a model folder, in the Hugging Face hub's form. It asks for what only
+the author knows (licence, languages, intended use). A card that somebody has edited is kept: the
+last line of a card holds a digest of the text above it.
 """
 
+import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from rich.console import Console
@@ -21,9 +27,9 @@ from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
-from dragoman.runs.card import write_card
-from dragoman.runs.display import print_runs
+from dragoman.runs.display import clock, print_runs
 from dragoman.runs.history import History, Row
+from dragoman.runs.scores import SCORES, scores_line
 
 _MOST_ROWS = 1000
 """Most points of a curve."""
@@ -113,3 +119,79 @@ def _options(history: History) -> list[tuple[str, Any, str]]:
         origin = "default" if value == defaults[name] else "chosen"
         found.append((name, value, "asked" if name in asked else origin))
     return sorted(found, key=lambda option: option[2])
+
+
+_MARK = "\n<!-- written by dragoman, and again with each training, until you edit it: {} -->\n"
+_CODE = "    "
+"""Indents a block of code: no text within can end it, as it could end a fence."""
+
+
+def write_card(folder: Path) -> None:
+    """Write the card of a run's folder, unless the folder has one that somebody edited.
+
+    Raises:
+        FolderError: it is no model folder.
+    """
+    path = folder / CARD
+    if not path.exists() or is_unedited(path.read_text("utf-8", errors="replace")):
+        write_text(path, _marked(card_text(History.of(folder))))
+
+
+def is_unedited(card: str) -> bool:
+    """Whether a card is as :func:`write_card` wrote it."""
+    return card == _marked(card.rpartition(_MARK.partition("{")[0])[0])
+
+
+def _marked(text: str) -> str:
+    """A card with its last line, which holds a digest of the text above it."""
+    return text + _MARK.format(hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def card_text(history: History) -> str:
+    """The card as Markdown, after the hub's metadata in YAML."""
+    template = files("dragoman.runs").joinpath("card.md").read_text("utf-8")
+    # A source that the last validation translated, and that a shell reads as it stands.
+    sources = [row["source"] for row in history.latest("validation").get("samples", ())]
+    example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
+    shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
+    return template.format(
+        history=history,
+        title=_escaped(history.name),
+        shell=indent(shell, _CODE),
+        example=example,
+        scores=_scores(history) if history.best else "None yet: the run was not validated.",
+        data=_data(history),
+        steps=history.last.get("step", 0),
+        time=clock(history.last.get("elapsed", 0)),
+        command=indent(history.command(), _CODE),
+    )
+
+
+def _scores(history: History) -> str:
+    best, verdict = history.best, history.record.get("verdict", "")
+    held = history.record.get("held_out", True)
+    pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
+    said = (
+        f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
+        f"translated, by greedy search. The same pairs chose these weights (step "
+        f"{best['step']:,}). `dragoman evaluate` scores all of them, or a test set, with beam "
+        "search."
+    )
+    shown = [f"- {scores_line(best, history.config.training.metric)}"]
+    for name, text in best.get("signatures", {}).items():
+        shown.append(f"- {SCORES[name].label}: {_escaped(text)}")
+    return "\n\n".join(filter(None, (said, verdict and f"**{verdict}**", "\n".join(shown))))
+
+
+def _data(history: History) -> str:
+    facts, notes = history.record.get("facts"), history.record.get("notes", ())
+    if not facts:
+        return "Pairs of text; the run did not record which."
+    names = ", ".join(map(_escaped, history.record["files"]))
+    said = f"{facts['pairs']:,} to learn from, {facts['held out']:,} held out"
+    return "\n- ".join([f"Pairs of text from {names}: {said}.\n", *map(_escaped, notes)])
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it stands."""
+    return escape(" ".join(text.split()), quote=False).replace("`", "&#96;")

@@ -1,4 +1,8 @@
-"""A source line with constraints on its output, and their translation into target tokens."""
+"""What a search is asked and what it answers, as text.
+
+A request is a source line with constraints on its output, which become constraints on target
+tokens. An answer is a translation, or the scores of a given target.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +15,7 @@ from dragoman.data.source import extend_target
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.constraints import Constraints, constraints_of
+from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.phrases import Banned, Phrases, Tokens, contains
 from dragoman.search.reading import Piece
 
@@ -122,3 +127,45 @@ class RequestReader:
         if not ids:
             raise OptionError(f"{text!r} is empty", place=place)
         return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The translation of one line.
+
+    A line too long for the model is translated in pieces; then there is one hypothesis, with the
+    pieces' tokens one after another.
+    """
+
+    source: str
+    text: str
+    """The best output; empty for an empty line."""
+    hypotheses: tuple[Hypothesis, ...]
+    """Best first; none for an empty line."""
+    texts: tuple[str, ...]
+    """The text of each hypothesis; all are different."""
+    source_tokens: tuple[str, ...] = ()
+    target_tokens: tuple[str, ...] = ()
+    """Tokens of the best output."""
+    unmet: tuple[Wanted, ...] = ()
+    """What must be in the best output and is not."""
+    read: str = ""
+    """What the model read of the source: all but the parts that it keeps."""
+    remembered: bool = False
+    """Whether a memory gave it; then its hypotheses have no tokens, and the probability 1."""
+
+    @property
+    def score(self) -> float:
+        """The best hypothesis' score, by which search ranks; 0 for an empty line."""
+        return self.hypotheses[0].score if self.hypotheses else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The log-probability of a given target."""
+
+    source: str
+    target: str
+    hypothesis: Hypothesis
+    tokens: tuple[str, ...]
+    """The tokens of the hypothesis' steps: the target's, then the end token."""

@@ -22,8 +22,7 @@ from dragoman.search.hypotheses import CERTAIN, Frontier, Hypothesis, joined
 from dragoman.search.keep import Kept, copy_unknown, put_back, take_out
 from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, join_parts, read_pieces
-from dragoman.search.request import Request, RequestReader
-from dragoman.search.translation import Scored, Translation
+from dragoman.search.request import Request, RequestReader, Scored, Translation
 
 Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]

@@ -13,8 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials
 
 from dragoman.data.tokenizer import SPACE
 from dragoman.errors import OptionError, UsageError
-from dragoman.search.request import Request
-from dragoman.search.translation import Translation
+from dragoman.search.request import Request, Translation
 from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics

@@ -7,8 +7,7 @@ from queue import Empty, PriorityQueue
 from threading import Thread
 
 from dragoman.config.options import SearchOptions
-from dragoman.search.request import Request
-from dragoman.search.translation import Translation
+from dragoman.search.request import Request, Translation
 from dragoman.search.translator import Translator
 
 

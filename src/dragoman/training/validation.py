@@ -27,7 +27,7 @@ from dragoman.runtime.network import OnnxNetwork
 from dragoman.runtime.weights import Weights
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.network import Network
-from dragoman.search.translation import Translation
+from dragoman.search.request import Translation
 from dragoman.search.translator import Translator
 
 SHOWN = 3
