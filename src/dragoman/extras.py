@@ -10,6 +10,7 @@ EXTRAS = {
     **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
     **dict.fromkeys(("fastapi", "python-multipart", "starlette", "uvicorn"), "serve"),
+    **dict.fromkeys(("ctranslate2", "sentencepiece"), "ecosystem"),
     "pynvml": "gpu",
 }
 """Each package as it is imported, with the group of pyproject.toml that installs it."""

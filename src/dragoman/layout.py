@@ -86,4 +86,6 @@ ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-short
 SHORTLIST = "shortlist.safetensors"
 BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, WEIGHTS)
 SITE = "model.json"
+CTRANSLATE2 = "model.bin"
+"""The weights in a folder of CTranslate2 (:mod:`dragoman.export.ctranslate2`)."""
 BUNDLE_MAY_HAVE = (SHORT_DECODER, SHORTLIST, CONFIDENCE, CARD)

@@ -9,6 +9,7 @@ from dragoman.cli.parse import Given, Input, Inputs, OutputFolder
 from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
 from dragoman.export.bundle import export
+from dragoman.export.ctranslate2 import export_ctranslate2
 from dragoman.export.web import PACKAGE, export_site
 from dragoman.serving.languages import language_codes
 
@@ -19,15 +20,18 @@ class Export:
 
     The bundle is compared with the folder on pairs of text, and refused where it differs too much.
     translate, evaluate and score take it wherever they take a model folder. With --to web it is
-    part of a static site: a page that translates in the browser, from any web server.
+    part of a static site: a page that translates in the browser, from any web server. Transformers
+    can be written for other programs too: CTranslate2, Argos Translate and LibreTranslate.
     """
 
     folder: Input
     """The model folder."""
     out: OutputFolder
-    """The bundle or site to write."""
-    to: Literal["bundle", "web"] = "bundle"
-    """What to write: a bundle, or the folder of a static site."""
+    """The bundle, site, model or package to write."""
+    to: Literal["bundle", "web", "ctranslate2", "argos"] = "bundle"
+    """What to write: a bundle; the folder of a static site; a folder for
+    CTranslate2; or a package for Argos Translate and LibreTranslate, a
+    file whose name should end in .argosmodel."""
     pairs: Inputs = ()
     """One file of pairs, or two aligned files, to compare on (default: the
     pairs that the training held out)."""
@@ -45,8 +49,8 @@ class Export:
     licence: str = ""
     """A line for its users: under which licence the model may be used."""
     languages: str = ""
-    """Web: the languages of the model, such as fr:en. Without it, the name of
-    the folder tells (fra-eng)."""
+    """Web, argos: the languages of the model, such as fr:en. Without it, the
+    name of the folder tells (fra-eng)."""
     runtime: Path = Path(PACKAGE)
     """Web: ONNX Runtime for browsers, the file that npm pack
     onnxruntime-web@VERSION writes, VERSION as in its name here."""
@@ -56,14 +60,18 @@ def main(asked: Export, given: Given) -> int:
     """Run the verb."""
     common: dict[str, Any] = {"lines": asked.lines, "int8": asked.int8, "licence": asked.licence}
     paths = asked.folder, asked.out, asked.pairs or None
+    given_codes = [asked.languages] if asked.languages else []
+    (codes,) = language_codes(given_codes, [asked.folder.resolve().name])
+    if asked.zip and asked.to != "bundle":
+        cause = "a site is a folder" if asked.to == "web" else f"{asked.to} reads no such file"
+        raise OptionError(cause, place="--zip", cure="leave it out")
     if asked.to == "web":
-        if asked.zip:
-            raise OptionError("a site is a folder", place="--zip", cure="leave it out")
-        given_codes = [asked.languages] if asked.languages else []
-        (codes,) = language_codes(given_codes, [asked.folder.resolve().name])
         facts = export_site(*paths, runtime=asked.runtime, languages=codes, **common)
-    else:
+    elif asked.to == "bundle":
         facts = export(*paths, shortlist=asked.shortlist, zipped=asked.zip, **common)
+    else:
+        package = codes if asked.to == "argos" else None
+        facts = export_ctranslate2(*paths, languages=package, **common)
     for name, value in facts["parity"].items():
         say("export", f"{name.replace('_', ' ')}: {value}")
     if asked.to == "web":

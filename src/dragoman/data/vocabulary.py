@@ -45,7 +45,7 @@ def train_tokenizer(
     """
     size, level = options.vocabulary, options.level
     assert size != "auto" and level != "auto", "choose_level first"
-    special = [*SPECIAL, *(BYTES if _spells_bytes(options) else ())]
+    special = [*SPECIAL, *(BYTES if spells_bytes(options) else ())]
     if size <= len(special):
         cause = f"{size} tokens leave none to learn: {len(special)} are taken"
         raise OptionError(cause, place=f"{side}.vocabulary", cure="raise it")
@@ -187,7 +187,7 @@ def _lower(casing: str) -> list[normalizers.Normalizer]:
     return steps
 
 
-def _spells_bytes(options: SideOptions) -> bool:
+def spells_bytes(options: SideOptions) -> bool:
     """Whether a character outside the vocabulary is spelt in UTF-8, one token a byte."""
     return options.byte_fallback is True and options.level in ("bpe", "unigram")
 
@@ -215,7 +215,7 @@ def _untrained(options: SideOptions) -> Backend:
         backend.pre_tokenizer = pre_tokenizers.Sequence(cuts)
         joins = decoders.Metaspace(SPACE, prepend_scheme="always")
         by_bytes = decoders.Sequence([decoders.ByteFallback(), joins])
-        backend.decoder = by_bytes if _spells_bytes(options) else joins
+        backend.decoder = by_bytes if spells_bytes(options) else joins
     return backend
 
 
@@ -231,6 +231,6 @@ def _with_vocabulary(model: dict[str, Any], options: SideOptions) -> Backend:
     tree = json.loads(_untrained(options).to_str())
     tree["model"] |= {n: model[n] for n in ("vocab", "merges", "unk_id") if n in tree["model"]}
     tree["added_tokens"] = []
-    if _spells_bytes(options):
+    if spells_bytes(options):
         tree["model"]["byte_fallback"] = True
     return Backend.from_str(json.dumps(tree, ensure_ascii=False, allow_nan=False))

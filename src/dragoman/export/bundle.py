@@ -83,7 +83,7 @@ def export(
     if shortlist and corpus.exists():
         training = Corpus(corpus)
         learned = learn_shortlist(map(training.pair, range(len(training))), sizes)
-    with _new_folder(out, zipped) as aside:
+    with new_folder(out, zipped) as aside:
         _write_model(aside, loaded, config, learned, int8=int8)
         facts: dict[str, Any] = {"format": layout.BUNDLE_FORMAT, "int8": int8, "licence": licence}
         facts["files"] = {path.name: fingerprint([path]) for path in sorted(aside.iterdir())}
@@ -133,7 +133,7 @@ def _without_paths(config: Config) -> Config:
 
 
 def require_replaceable(out: Path, *, zipped: bool) -> None:
-    """Check that writing ``out`` replaces nothing but an earlier bundle or site.
+    """Check that writing ``out`` replaces nothing but what an earlier export wrote.
 
     Raises:
         OptionError: it is a file where a folder is asked for, or a folder with other files.
@@ -141,13 +141,13 @@ def require_replaceable(out: Path, *, zipped: bool) -> None:
     if not zipped and out.is_file():
         raise OptionError(f"{out} is a file", place="--out", cure="--zip, or another name")
     if out.is_dir() and any(out.iterdir()):
-        if not any((out / name).exists() for name in (layout.BUNDLE, layout.SITE)):
+        if not any((out / name).exists() for name in (layout.BUNDLE, layout.SITE, layout.CTRANSLATE2)):
             cause = f"{out} holds other files than a bundle's"
             raise OptionError(cause, place="--out", cure="another name")
 
 
 @contextmanager
-def _new_folder(out: Path, zipped: bool) -> Iterator[Path]:
+def new_folder(out: Path, zipped: bool) -> Iterator[Path]:
     """An empty folder, which becomes ``out`` at the end; or its files, the zip file ``out``."""
     if not zipped:
         with replacing(out, folder=True) as aside:
@@ -156,6 +156,7 @@ def _new_folder(out: Path, zipped: bool) -> Iterator[Path]:
     with replacing(out) as aside, TemporaryDirectory(prefix="dragoman-") as folder:
         yield Path(folder)
         with zipfile.ZipFile(aside, "w") as file:
-            for path in sorted(Path(folder).iterdir()):
-                nameless = zipfile.ZipInfo(path.name)  # without a date: equal files, equal archives
+            for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+                # Without a date: equal files, equal archives.
+                nameless = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                 file.writestr(nameless, path.read_bytes(), zipfile.ZIP_DEFLATED)
