@@ -91,7 +91,8 @@ def export_ctranslate2(
         if languages:
             encode, decode = write_package(model.folder, home, languages)
         asked, program = list(map(encode, fits)), ctranslate2.Translator(str(place))
-        answers = program.translate_batch(asked, beam_size=1, max_decoding_length=LONGEST)
+        limits = {"min_decoding_length": 0, "max_decoding_length": LONGEST}
+        answers = program.translate_batch(asked, beam_size=1, **limits)
         greedy = {"beam": 1, "n_best": 1, "temperature": 0.0, "min_ratio": 0.0, "max_ratio": 0.0}
         greedy |= {"max_added": LONGEST - 1, "unknown": "keep"}
         said = [decode(one.hypotheses[0]) for one in answers]
