@@ -13,7 +13,7 @@ import numpy as np
 
 from dragoman.api import Paths, load
 from dragoman.errors import DataError, OptionError
-from dragoman.export.argos import require_sentencepiece, vocabulary, write_package
+from dragoman.export.argos import Client, require_sentencepiece, vocabulary, write_package
 from dragoman.export.bundle import new_folder, require_replaceable
 from dragoman.extras import naming_extras
 from dragoman.layout import CARD
@@ -75,12 +75,11 @@ def export_ctranslate2(
         require_sentencepiece(model.config, found.source, languages)
     assert isinstance(model.folder, RuntimeFolder)
     names, most = [token for token, _ in vocabulary(found.source)], found.config.source.max_tokens
-
-    def encode(text: str) -> list[str]:
-        return [names[i] for i in found.source.encode([text])[0]]
-
-    decode = found.target.join
-    fits = [s for s in model.examples(pairs).sources if 0 < len(encode(s)) <= most][:lines]
+    client: Client = (
+        lambda text: [names[i] for i in found.source.encode([text])[0]],
+        found.target.join,
+    )
+    fits = [s for s in model.examples(pairs).sources if 0 < len(client[0](s)) <= most][:lines]
     card = (found.path / CARD).read_text("utf-8") if (found.path / CARD).exists() else ""
     with new_folder(Path(out), packed) as aside:
         home = aside / "translate-{}_{}-1_0".format(*languages) if languages else aside
@@ -89,12 +88,13 @@ def export_ctranslate2(
         (home / CARD).write_text(f"{card}\nLicence: {licence or 'not stated'}\n", "utf-8")
         _write_model(model.folder, place, int8=int8)
         if languages:
-            encode, decode = write_package(model.folder, home, languages)
+            client = write_package(model.folder, home, languages)
+        encode, decode = client
         asked, program = list(map(encode, fits)), ctranslate2.Translator(str(place))
         limits = {"min_decoding_length": 0, "max_decoding_length": LONGEST}
         answers = program.translate_batch(asked, beam_size=1, **limits)
-        greedy = {"beam": 1, "n_best": 1, "temperature": 0.0, "min_ratio": 0.0, "max_ratio": 0.0}
-        greedy |= {"max_added": LONGEST - 1, "unknown": "keep"}
+        greedy: dict[str, Any] = {"beam": 1, "n_best": 1, "temperature": 0.0, "unknown": "keep"}
+        greedy |= {"min_ratio": 0.0, "max_ratio": 0.0, "max_added": LONGEST - 1}
         said = [decode(one.hypotheses[0]) for one in answers]
         wanted = [one.text for one in model.translate(fits, **greedy)]
         others = [(a, b) for a, b in zip(said, wanted, strict=True) if a != b]
