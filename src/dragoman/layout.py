@@ -86,6 +86,6 @@ ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-short
 SHORTLIST = "shortlist.safetensors"
 BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, WEIGHTS)
 SITE = "model.json"
-CTRANSLATE2 = "model.bin"
-"""The weights in a folder of CTranslate2 (:mod:`dragoman.export.ctranslate2`)."""
+EXPORTED = (BUNDLE, SITE, "model.bin")
+"""Files of which a folder that was exported has one; the last is CTranslate2's."""
 BUNDLE_MAY_HAVE = (SHORT_DECODER, SHORTLIST, CONFIDENCE, CARD)

@@ -62,9 +62,8 @@ def main(asked: Export, given: Given) -> int:
     paths = asked.folder, asked.out, asked.pairs or None
     given_codes = [asked.languages] if asked.languages else []
     (codes,) = language_codes(given_codes, [asked.folder.resolve().name])
-    if asked.zip and asked.to != "bundle":
-        cause = "a site is a folder" if asked.to == "web" else f"{asked.to} reads no such file"
-        raise OptionError(cause, place="--zip", cure="leave it out")
+    if asked.zip and asked.to in ("web", "ctranslate2"):
+        raise OptionError("a site is a folder, as is a model", place="--zip", cure="leave it out")
     if asked.to == "web":
         facts = export_site(*paths, runtime=asked.runtime, languages=codes, **common)
     elif asked.to == "bundle":

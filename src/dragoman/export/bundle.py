@@ -141,7 +141,7 @@ def require_replaceable(out: Path, *, zipped: bool) -> None:
     if not zipped and out.is_file():
         raise OptionError(f"{out} is a file", place="--out", cure="--zip, or another name")
     if out.is_dir() and any(out.iterdir()):
-        if not any((out / name).exists() for name in (layout.BUNDLE, layout.SITE, layout.CTRANSLATE2)):
+        if not any((out / name).exists() for name in layout.EXPORTED):
             cause = f"{out} holds other files than a bundle's"
             raise OptionError(cause, place="--out", cure="another name")
 

@@ -4,28 +4,22 @@ CTranslate2 runs Transformers in C++; Argos Translate is built on it. Its layers
 of :mod:`dragoman.model.transformer` compute, so that the weights only get other names.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from dragoman.api import Paths, load
+from dragoman.api import Model, Paths, load
+from dragoman.config.options import SearchOptions
 from dragoman.errors import DataError, OptionError
-from dragoman.export.argos import Client, require_sentencepiece, vocabulary, write_package
+from dragoman.export.argos import require_sentencepiece, write_package
 from dragoman.export.bundle import new_folder, require_replaceable
 from dragoman.extras import naming_extras
 from dragoman.layout import CARD
-from dragoman.runtime.folder import RuntimeFolder
-from dragoman.runtime.weights import OUTPUT, SOURCE_TABLE, TARGET_TABLE
 
-if TYPE_CHECKING:  # what this imports is not part of a base install
-    from dragoman.evaluation.examples import Pairs
-
-PLACES, LONGEST = 1024, 256
-"""Tokens of a source that CTranslate2 reads, and of an output that it writes, unless asked for
-more; the written model has the positions of the former."""
+PLACES = 1024
+"""Most source tokens that CTranslate2 reads unless asked for more: the positions it gets."""
 FEWEST_EQUAL = 0.99
 """Smallest share of greedy outputs in fp32 that must be those of the model folder."""
 
@@ -34,7 +28,7 @@ FEWEST_EQUAL = 0.99
 def export_ctranslate2(
     folder: str | Path,
     out: str | Path,
-    pairs: Paths | Pairs | None = None,
+    pairs: Paths | Sequence[tuple[str, str]] | None = None,
     *,
     languages: tuple[str, str] | None = None,
     lines: int = 200,
@@ -56,96 +50,89 @@ def export_ctranslate2(
         The figures of the comparison, as ``parity``.
 
     Raises:
-        DataError: in fp32, too few outputs are the folder's; the message holds the first other.
-        OptionError: the model is of another family or copies source words, a package cannot have
-            its options, or ``out`` holds other files.
+        DataError: in fp32, too few outputs are the folder's.
+        OptionError: the model is of another family, copies source words or reads tags; a package
+            cannot have its options; or ``out`` holds other files.
         UsageError: the folder is a bundle, or an ensemble.
     """
-    import ctranslate2
-
-    packed = languages is not None
-    require_replaceable(Path(out), zipped=packed)
+    require_replaceable(Path(out), zipped=languages is not None)
     model = load(folder)
-    options, found = model.config.model, model.torch_folder("exported")  # refuses other folders
-    if options.family != "transformer" or options.copy:
-        what = "copies source words" if options.copy else f"is of the family {options.family!r}"
-        cure = "leave it out: a bundle has ONNX graphs, which ONNX Runtime runs"
-        raise OptionError(f"CTranslate2 runs no model that {what}", place="--to", cure=cure)
+    found, options = model.torch_folder("exported"), model.config.model  # refuses other folders
+    if options.family != "transformer" or options.copy or found.source.tags:
+        cause = "CTranslate2 runs only Transformers, and none that copies words or reads tags"
+        raise OptionError(cause, place="--to", cure="leave it out: ONNX Runtime runs a bundle")
     if languages:
-        require_sentencepiece(model.config, found.source, languages)
-    assert isinstance(model.folder, RuntimeFolder)
-    names, most = [token for token, _ in vocabulary(found.source)], found.config.source.max_tokens
-    client: Client = (
-        lambda text: [names[i] for i in found.source.encode([text])[0]],
-        found.target.join,
-    )
-    fits = [s for s in model.examples(pairs).sources if 0 < len(client[0](s)) <= most][:lines]
-    card = (found.path / CARD).read_text("utf-8") if (found.path / CARD).exists() else ""
-    with new_folder(Path(out), packed) as aside:
+        require_sentencepiece(model.config, languages)
+    sources, most = model.examples(pairs).sources[:lines], model.config.source.max_tokens
+    tokens = [found.source.tokens(ids) for ids in found.source.encode(sources)]
+    with new_folder(Path(out), zipped=languages is not None) as aside:
         home = aside / "translate-{}_{}-1_0".format(*languages) if languages else aside
-        place = home / "model" if languages else home
+        place, card = home / "model" if languages else home, found.path / CARD
         place.mkdir(parents=True, exist_ok=True)
-        (home / CARD).write_text(f"{card}\nLicence: {licence or 'not stated'}\n", "utf-8")
-        _write_model(model.folder, place, int8=int8)
+        text = card.read_text("utf-8") if card.exists() else ""
+        (home / CARD).write_text(f"{text}\nLicence: {licence or 'not stated'}\n", "utf-8")
+        _write_model(model, place, int8=int8)
         if languages:
-            client = write_package(model.folder, home, languages)
-        encode, decode = client
-        asked, program = list(map(encode, fits)), ctranslate2.Translator(str(place))
-        limits = {"min_decoding_length": 0, "max_decoding_length": LONGEST}
-        answers = program.translate_batch(asked, beam_size=1, **limits)
-        greedy: dict[str, Any] = {"beam": 1, "n_best": 1, "temperature": 0.0, "unknown": "keep"}
-        greedy |= {"min_ratio": 0.0, "max_ratio": 0.0, "max_added": LONGEST - 1}
-        said = [decode(one.hypotheses[0]) for one in answers]
-        wanted = [one.text for one in model.translate(fits, **greedy)]
-        others = [(a, b) for a, b in zip(said, wanted, strict=True) if a != b]
-        equal = 1 - len(others) / max(len(said), 1)
+            pieces = write_package(home, found.source, model.config.source, languages)
+            tokens = pieces.encode(list(sources), out_type=str)
+        cut = [(source, line[:most]) for source, line in zip(sources, tokens, strict=True)]
+        equal = _equal_outputs(model, place, cut)
         if equal < FEWEST_EQUAL and not int8:
-            cause = f"{equal:.1%} of {len(said)} outputs are equal; the first other is"
-            cause = "{} {:.200}, not {:.200}".format(cause, *map(repr, others[0]))
-            raise DataError(cause, place="CTranslate2", cure="export a bundle instead")
-    return {"parity": {"lines": len(said), "equal_outputs": round(equal, 4)}}
+            cause = f"only {equal:.1%} of the outputs are the folder's"
+            raise DataError(cause, place="CTranslate2", cure="export a bundle, and report this")
+    return {"parity": {"lines": len(sources), "equal_outputs": round(equal, 4)}}
 
 
-def _write_model(folder: RuntimeFolder, out: Path, *, int8: bool) -> None:
+def _equal_outputs(model: Model, written: Path, cut: Sequence[tuple[str, list[str]]]) -> float:
+    """The share of lines to which the folder and CTranslate2 greedily give the same output.
+
+    Args:
+        model: of the folder.
+        written: the folder of CTranslate2.
+        cut: source lines, each with its tokens.
+    """
+    from ctranslate2 import Translator
+
+    sources, tokens = zip(*cut, strict=True)
+    answers = Translator(str(written)).translate_batch(tokens, beam_size=1, min_decoding_length=0)
+    said = [model.folder.target.join(answer.hypotheses[0]) for answer in answers]
+    # CTranslate2 writes at most 256 tokens unless it is asked for more.
+    greedy = SearchOptions(beam=1, unknown="keep", max_ratio=0, max_added=255, long="truncate")
+    wanted = model.translator({"int8": False})[0].translate(sources, greedy)
+    return sum(a == b.text for a, b in zip(said, wanted, strict=True)) / len(cut)
+
+
+def _write_model(model: Model, out: Path, *, int8: bool) -> None:
     """Write ``config.json``, ``model.bin`` and the vocabularies of CTranslate2 into a folder."""
-    from ctranslate2.specs.transformer_spec import TransformerSpec
+    from ctranslate2.converters.opennmt_py import set_layer_norm, set_linear
+    from ctranslate2.specs import TransformerSpec
 
-    # Copies, for CTranslate2 changes them in place.
-    tensors = {name: np.array(tensor) for name, tensor in folder.weights.tensors.items()}
-    width, group = int(folder.config.model.hidden), folder.config.model.transformer
-    layers = group.encoder_layers, group.decoder_layers
-    spec = TransformerSpec.from_config(layers, group.heads, alignment_heads=group.heads)
+    # CTranslate2 overwrites them for int8; no one else reads this copy of the weights.
+    tensors = model.torch_folder("exported").model.state_dict()
+    width, sizes = int(model.config.model.hidden), model.config.model.transformer
+    layers = sizes.encoder_layers, sizes.decoder_layers
+    spec = TransformerSpec.from_config(layers, sizes.heads, alignment_heads=sizes.heads)
     angles = np.outer(np.arange(PLACES), 10_000.0 ** (-np.arange(0, width, 2) / width))
-    places = np.concatenate((np.sin(angles), np.cos(angles)), 1).astype(np.float32)
-
-    def fill(part: Any, name: str, rows: slice = slice(None)) -> None:
-        """Set a linear layer or a normalisation."""
-        names = ("gamma", "beta") if hasattr(part, "gamma") else ("weight", "bias")
-        for theirs, ours in zip(names, ("weight", "bias"), strict=True):
-            setattr(part, theirs, tensors[f"{name}.{ours}"][rows])
-
     for side, stack in (("encoder", spec.encoder), ("decoder", spec.decoder)):
-        fill(stack.layer_norm, f"{side}.norm")
-        stack.position_encodings.encodings = places
+        stack.position_encodings.encodings = np.concatenate((np.sin(angles), np.cos(angles)), 1)
+        set_layer_norm(stack.layer_norm, tensors, f"{side}.norm")
         for number, layer in enumerate(stack.layer):
-            feed, own = layer.ffn, layer.self_attention
+            prefix, feed, own = f"{side}.layers.{number}", layer.ffn, layer.self_attention
             parts = {"feed": (feed, feed.linear_0, feed.linear_1), "self": (own, *own.linear)}
             if side == "decoder":
                 first, memory, last = layer.attention.linear
                 parts["cross"] = layer.attention, first, last
-                rows = slice(2 * width * number, 2 * width * (number + 1))  # its keys and values
-                fill(memory, "decoder.memory", rows)
+                memory.weight = tensors["decoder.memory.weight"].chunk(layers[1])[number]
+                memory.bias = tensors["decoder.memory.bias"].chunk(layers[1])[number]
             for name, (part, first, last) in parts.items():
-                prefix = f"{side}.layers.{number}.{name}"
-                fill(part.layer_norm, f"{prefix}_norm")
-                fill(first, f"{prefix}_in")
-                fill(last, f"{prefix}_out")
-    table = spec.encoder.embeddings[0].weight = tensors[SOURCE_TABLE]
-    spec.decoder.embeddings.weight = tensors.get(TARGET_TABLE, table)  # none if they share one
-    spec.decoder.projection.weight = tensors.get(OUTPUT, spec.decoder.embeddings.weight)
-    spec.decoder.projection.bias = tensors["output.bias"]
-    spec.register_source_vocabulary([token for token, _ in vocabulary(folder.source)])
-    spec.register_target_vocabulary([token for token, _ in vocabulary(folder.target)])
+                set_layer_norm(part.layer_norm, tensors, f"{prefix}.{name}_norm")
+                set_linear(first, tensors, f"{prefix}.{name}_in")
+                set_linear(last, tensors, f"{prefix}.{name}_out")
+    spec.encoder.embeddings[0].weight = tensors["encoder.embedding.weight"]
+    spec.decoder.embeddings.weight = tensors["decoder.embedding.weight"]
+    set_linear(spec.decoder.projection, tensors, "output")
+    spec.register_source_vocabulary(model.folder.source.tokens(range(len(model.folder.source))))
+    spec.register_target_vocabulary(model.folder.target.tokens(range(len(model.folder.target))))
     spec.config.add_source_eos, spec.config.layer_norm_epsilon = True, 1e-5
     spec.validate()
     spec.optimize("int8" if int8 else None)
