@@ -90,8 +90,8 @@ class DataOptions(ReadingOptions):
     replay: Annotated[float | Literal["none"], Range(0, below=1)] = "none"
     """Share of an epoch's pairs that are drawn from those that the model of
     training.start_from has learned, but at most as many as an epoch of it
-    had; its held-out pairs are validated beside the new ones. train
-    --continue sets it to 0.95. none: its pairs are not read."""
+    had; its held-out pairs are validated beside the new ones. 0.95 where a
+    model is continued. none: its pairs are not read."""
     drop_unknown: bool = False
     """Leave out training pairs with a token outside the vocabulary (see
     min_count)."""
