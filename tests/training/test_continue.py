@@ -23,9 +23,8 @@ from dragoman.learn import FRESH, distil
 from dragoman.lock import locked
 from dragoman.runs.display import before_and_after
 from dragoman.runs.history import History
-from dragoman.training import loop
 from dragoman.training.run import train
-from dragoman.training.state import Run
+from killed import kill_at
 from tools.differences import differences
 
 pytestmark = pytest.mark.slow
@@ -199,22 +198,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
     )
     config = merge(config, {"training": {"steps": 11, "save_every": 3}}, place="test")
     run(new, tmp_path / "whole", config)
-    real = loop.train_step
-
-    class Killed(BaseException):
-        pass
-
-    for at in (1, 7):
-
-        def step(now: Run, batch: Any, at: int = at) -> Any:
-            if now.state.step == at:
-                raise Killed
-            return real(now, batch)
-
-        monkeypatch.setattr(loop, "train_step", step)
-        with pytest.raises(Killed):
-            run(new, tmp_path / "parts", config)
-    monkeypatch.setattr(loop, "train_step", real)
+    kill_at(monkeypatch, (1, 7), lambda: run(new, tmp_path / "parts", config))
     run(new, tmp_path / "parts", config)
     assert differences(tmp_path / "whole", tmp_path / "parts") == []
 

@@ -14,9 +14,8 @@ from rich.console import Console
 from dragoman import cli
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
-from dragoman.training import loop
 from dragoman.training.run import train
-from dragoman.training.state import Run
+from killed import kill_at
 from tools.differences import differences
 
 pytestmark = pytest.mark.slow
@@ -46,22 +45,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
     run(tmp_path, "whole", family, save_every=3)
-    real = loop.train_step
-
-    class Killed(BaseException):
-        pass
-
-    for at in (1, 7):
-
-        def step(now: Run, batch: Any, at: int = at) -> Any:
-            if now.state.step == at:
-                raise Killed
-            return real(now, batch)
-
-        monkeypatch.setattr(loop, "train_step", step)
-        with pytest.raises(Killed):
-            run(tmp_path, "parts", family, save_every=3)
-    monkeypatch.setattr(loop, "train_step", real)
+    kill_at(monkeypatch, (1, 7), lambda: run(tmp_path, "parts", family, save_every=3))
     run(tmp_path, "parts", family, save_every=3)
     assert differences(tmp_path / "whole", tmp_path / "parts") == []
 

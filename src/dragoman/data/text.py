@@ -172,19 +172,31 @@ def store_text(
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")
-    groups, every = np.repeat(np.arange(len(sizes)) - 1, sizes), np.concatenate(keys)
+    groups = np.repeat(np.arange(len(sizes)) - 1, sizes)
     wanted = 0 if data.validation_pairs else data.validation
-    free = np.flatnonzero((groups == 0) & ~np.isin(every, every[groups < 0]))
-    held = np.append(np.flatnonzero(groups < 0), free[held_out_rows(every[free], wanted)])
-    overlaps = np.isin(every, every[held])
-    parts = np.where(overlaps, OVERLAP, TRAIN + groups).astype(np.int16)
-    parts[held] = HELD_OUT
+    parts = _split(np.concatenate(keys), groups, wanted)
     parts[~fits] = LEFT_OUT
     text = StoredText(path, parts, tags, counts)
     for name, statistics in counts.items():
         for texts in blocks(text.column(name, training=False), CHUNK):
             statistics.remove(texts)
     return text
+
+
+def _split(keys: npt.NDArray[np.uint64], groups: npt.NDArray[np.int64], wanted: int) -> Parts:
+    """The part of each row, as if all had the length that is asked for.
+
+    Args:
+        keys: of each row, from :func:`split_keys`.
+        groups: the origin of each row: -1 for pairs that are held out in any case, 0 for the main
+            pairs, n for those of the n-th file of ``data.also``.
+        wanted: the number of main pairs to hold out.
+    """
+    free = np.flatnonzero((groups == 0) & ~np.isin(keys, keys[groups < 0]))
+    held = np.append(np.flatnonzero(groups < 0), free[held_out_rows(keys[free], wanted)])
+    parts = np.where(np.isin(keys, keys[held]), OVERLAP, TRAIN + groups).astype(np.int16)
+    parts[held] = HELD_OUT
+    return parts
 
 
 def write_pairs(pairs: Iterable[Pair], path: Path) -> Iterator[list[Cells]]:
