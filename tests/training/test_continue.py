@@ -209,6 +209,15 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
         {"model": {"copy": True, "attention": "bahdanau"}},
         {"source": {"level": "bpe", "vocabulary": 40}, "target": {"level": "char"}},
         {"model": {"shared_embeddings": True}},
+        {
+            "model": {
+                "family": "transformer",
+                "hidden": 8,
+                "embedding": 8,
+                "transformer": {"heads": 2},
+            }
+        },
+        {"model": {"family": "hybrid", "hidden": 8, "embedding": 8, "transformer": {"heads": 2}}},
         {"data": {"target_tag": "en"}},
         {"training": {"refit": True, "objective": "sampled", "label_smoothing": 0.0}},
     ],
