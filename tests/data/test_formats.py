@@ -25,7 +25,7 @@ from dragoman.data.prepare import prepare
 from dragoman.data.readers import read_pairs
 from dragoman.data.streams import STDIN
 from dragoman.errors import DataError, OptionError
-from made_files import FORMATS, PACKINGS, drawn_pairs, packed_files, parquet, write
+from made_files import FORMATS, PACKINGS, drawn_pairs, packed_files, parquet, table, write
 
 STRICT, LENIENT = DataOptions(tolerance=0.0), DataOptions(tolerance=1.0)
 
@@ -400,6 +400,31 @@ def test_tables(tmp_path: Path) -> None:
     refused(said, path, options=replace(LENIENT, fields=("n", "b")))
     path = write(tmp_path, parquet(pa.table({c: ["t"] for c in "xyz"})), "p.parquet")
     refused("field 'source' is missing, a string expected (has 'x', 'y', 'z')", path)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2])
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("false", [7, 900, 2000])
+def test_a_table_that_lies_about_its_number_of_rows(
+    tmp_path: Path, false: int, columns: int, rows: bool
+) -> None:
+    """Fewer or more than there are, wherever the footer says it: they are not left out unseen."""
+    options = {"use_dictionary": False, "compression": "none", "store_schema": False}
+    raw = parquet(table([(f"a {n}", f"b {n}") for n in range(1000)]), **options)
+    size = int.from_bytes(raw[-8:-4], "little")
+    footer, true = bytearray(raw[-8 - size : -8]), bytes([2000 & 127 | 128, 2000 >> 7])
+    # In their order: of the file; of values, in all and plain ones, of each column; of the group.
+    places = [found.start() for found in re.finditer(re.escape(true), footer)]
+    assert len(places) == 6
+    changed = [places[0], *places[1 : 1 + 2 * columns], *places[5:][:rows]]
+    for place in changed:
+        footer[place : place + 2] = bytes([2 * false & 127 | 128, 2 * false >> 7])
+    path = write(tmp_path, raw[: -8 - size] + bytes(footer) + raw[-8:], "p.parquet")
+    if false < 1000 and len(changed) == 6:  # a whole table of fewer rows, as far as pyarrow tells
+        assert len(read(path)[0]) == false
+        return
+    numbers = " and ".join(f"{number:,}" for number in sorted((1000, false)))
+    refused(f"a damaged Parquet table: its numbers of rows contradict each other: {numbers}", path)
 
 
 def test_a_text_of_a_table_that_is_too_long(tmp_path: Path) -> None:

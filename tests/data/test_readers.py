@@ -243,15 +243,37 @@ def test_faults_of_aligned_files_name_their_file(tmp_path: Path) -> None:
 
 
 def test_a_huge_line_is_counted_but_never_held(tmp_path: Path) -> None:
-    """Reading 20 MB in one line takes less than 1 MB; lines for translation are kept, though."""
-    path = write(tmp_path, b"a\tb\n" + b"x" * 20_000_000 + b"\tb\nc\td")
+    """Reading 15 MB in one line takes less than 1 MB; lines for translation are kept, though."""
+    path = write(tmp_path, b"a\tb\n" + b"x" * 15_000_000 + b"\tb\nc\td")
     tracemalloc.start()
-    assert faults_of(path) == ["pairs.tsv:2: 20,000,003 bytes in one line [too long]"]
+    assert faults_of(path) == ["pairs.tsv:2: 15,000,003 bytes in one line [too long]"]
     assert [line for *_, line in read(path)] == [1, 3]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000
-    assert [len(line) for line in lines_of(path, refuse)] == [3, 20_000_002, 3]
+    assert [len(line) for line in lines_of(path, refuse)] == [3, 15_000_002, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("p.tsv", b"a\tb\n"),
+        ("p.csv", b"a,b\n"),
+        ("p.jsonl", b'{"source": "a", "target": "b"}\n{"source": "'),
+        ("p.po", b'msgid "a"\nmsgstr "b"\n'),
+    ],
+)
+def test_a_line_that_is_far_too_long_for_text_is_refused(
+    tmp_path: Path, name: str, head: bytes
+) -> None:
+    """However few lines are wrong: most of such a file would be left out."""
+    path = write(tmp_path, head * 1000 + b"x" * 20_000_000 + b"\n", name)
+    said = "bytes without a line end, unlike text (delete this line, or name the format: --data.f"
+    place = f"{path}:{1000 * head.count(10) + 1}: more than 16,777,216 "
+    tracemalloc.start()
+    refused(place + said, path)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_lines_keep_everything_in_its_place(tmp_path: Path) -> None:

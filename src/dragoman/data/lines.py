@@ -17,10 +17,14 @@ from typing import TypeVar
 from dragoman.config.options import ReadingOptions
 from dragoman.data.pairs import Fault, Text
 from dragoman.data.streams import STDIN, Opened, opened, place, unreadable
+from dragoman.errors import DataError
 
 Item = TypeVar("Item")
 BLOCK = 1 << 16
 """Bytes that are read at a time of a line that is too long."""
+NO_LINE = 1 << 24
+"""A line of more bytes, and of more than are asked for, is no fault of a line but one of the file:
+it has lost its line ends, or another format."""
 LINE_END = re.compile("\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
 """What ends a line or a column in some program."""
 
@@ -98,7 +102,7 @@ def decoded_lines(source: Opened, limit: int) -> Iterator[Text]:
         Each line without its end, or why it cannot be used: it is too long or not UTF-8.
 
     Raises:
-        DataError: the file is damaged.
+        DataError: the file is damaged, or a line has more than ``NO_LINE`` bytes.
     """
     readline, line = source.stream.readline, 0
     while raw := readline(limit + 1):
@@ -109,6 +113,10 @@ def decoded_lines(source: Opened, limit: int) -> Iterator[Text]:
             continue
         size = len(raw)
         while raw and raw[-1:] != b"\n":
+            if size > NO_LINE:
+                cause = f"more than {NO_LINE:,} bytes without a line end, unlike text"
+                cure = "delete this line, or name the format: --data.format"
+                raise DataError(cause, place=place(source.path, line), cure=cure)
             raw = readline(BLOCK)
             size += len(raw)
         detail, cure = f"{size:,} bytes in one line", "try --data.max_characters"

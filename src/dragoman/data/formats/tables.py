@@ -44,10 +44,21 @@ def _parquet(file: Any) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(file, buffer_size=HEAD, pre_buffer=False)
-    groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
+    facts, schema = table.metadata, table.schema
+    groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
     if sum(group.total_byte_size for group in groups) > max(HARMLESS, MOST_PACKED * file.size()):
         raise ValueError(f"it unpacks to more than {MOST_PACKED} times its size, unlike text")
-    yield from table.iter_batches(_ROWS, columns=_of_text(table.schema_arrow))
+    # Each column without lists has as many values as there are rows, nulls included.
+    flat = [n for n, column in enumerate(schema) if not column.max_repetition_level]
+    counts = {sum(group.column(n).num_values for group in groups) for n in flat}
+    counts |= {facts.num_rows, sum(group.num_rows for group in groups)}
+    read = 0
+    for batch in table.iter_batches(_ROWS, columns=_of_text(table.schema_arrow)):
+        read += len(batch)
+        yield batch
+    if len(counts | {read}) > 1:
+        told = " and ".join(f"{count:,}" for count in sorted(counts | {read}))
+        raise ValueError(f"its numbers of rows contradict each other: {told}")
 
 
 def _arrow(file: Any) -> Iterator[Any]:
