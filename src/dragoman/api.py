@@ -202,15 +202,14 @@ class Model:
         Raises:
             UsageError: there is no pair, or this is an ensemble or a bundle.
         """
-        from dragoman.data.batches import PairsInMemory
         from dragoman.data.source import encode_pairs
         from dragoman.inspection.explain import explain_pairs
 
         model = self.torch_folder("explained").model
         sides = self.folder.source, self.folder.target
         lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        ids = PairsInMemory(*encode_pairs(lines, targets, sides, copy=self.config.model.copy))
-        return explain_pairs(model, sides, ids, lines)
+        ids = zip(*encode_pairs(lines, targets, sides, copy=self.config.model.copy), strict=True)
+        return explain_pairs(model, sides, list(ids), lines)
 
     def torch_folder(self, done: str) -> ModelFolder:
         """The loaded model folder, for work that needs torch and a single model.
@@ -332,7 +331,7 @@ class Model:
             [(pair.source, pair.target) for pair in found],
             " ".join(map(str, files)),
             multiple_references=multiple_references,
-            places=[(pair.line, pair.record) for pair in found],
+            records=[pair.record for pair in found],
             left_out=faults.total,
         )
 

@@ -16,7 +16,6 @@ from rich.text import Text
 from dragoman.cli import say
 from dragoman.cli.parse import Given, Input, Inputs, OutputFile
 from dragoman.config.options import ReadingOptions, SearchOptions
-from dragoman.config.values import Count
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 from dragoman.runs.scores import number_text
@@ -45,12 +44,6 @@ class Evaluate:
     breakdown: bool = False
     """Also show the scores by length of the source, by training count of its
     rarest word, and of sources that were not in training."""
-    cases: Count = 0
-    """Number of outputs shown for each kind of mistake: loop (repeats a phrase
-    three times, or a syllable four times, and no reference does), blank,
-    copied (equals the source), cut off (by the length limit), lost (a number
-    or name of the source and of all references), unknown (the source has
-    tokens outside the vocabulary)."""
     json: bool = False
     """Print JSON instead of a table."""
     outputs: OutputFile = None
@@ -128,14 +121,6 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
                 table.add_row(f"{kind}: {part}", str(scores["lines"]), *row)
             table.add_section()
         Console().print(table)
-    counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in result.mistakes.items())
-    Console().print(Text(f"mistakes: {counts}"))
-    for kind, found in result.mistakes.items():
-        for at in found[: asked.cases]:
-            print(f"{kind}, line {result.examples.line(at)}:")
-            print(f"  source: {result.examples.sources[at]}\n  output: {result.outputs[at]}")
-            for text in result.examples.references[at]:
-                print(f"  reference: {text}")
 
 
 def _table(*columns: str) -> Table:

@@ -1,4 +1,4 @@
-"""Evaluates a model on a test set: scores, baselines, parts, mistakes."""
+"""Evaluates a model on a test set: scores, baselines, parts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +11,6 @@ from dragoman.evaluation.baselines import TrainingPairs, answers_without_model, 
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.examples import Examples
 from dragoman.evaluation.metrics import Measure, measures, plain, with_intervals
-from dragoman.evaluation.mistakes import mistakes
 from dragoman.search.translator import Translator
 
 APART = 5.0
@@ -33,8 +32,6 @@ class Evaluation:
     """Scores of answers that need no model, by baseline and then by name of the score."""
     breakdown: Breakdown
     """Scores of parts of the test set."""
-    mistakes: dict[str, list[int]]
-    """For each kind of :data:`dragoman.evaluation.mistakes.MISTAKES` its sources, from 0."""
     notes: tuple[str, ...] = ()
     """Facts about the test set that a reader of the scores must know."""
 
@@ -53,9 +50,6 @@ class Evaluation:
             "scores": scores,
             "baselines": self.baselines,
             "breakdown": self.breakdown,
-            "mistakes": {
-                kind: list(map(self.examples.line, rows)) for kind, rows in self.mistakes.items()
-            },
             "notes": self.notes,
         }
 
@@ -87,26 +81,24 @@ def evaluate_examples(
         raw_references: do not normalise the references.
         validated: exact match, in percent, on the pairs that training was validated on.
     """
-    answers = list(translator.translate(examples.sources, options))
     form = str if raw_references else translator.target.normalize
     judged = examples.with_references(form)
     compare = partial(measures, references=judged.references, characters=characters)
-    outputs = tuple(answer.text for answer in answers)
+    outputs = tuple(one.text for one in translator.translate(examples.sources, options))
     found = compare(outputs)
     if exact_first:
         found = tuple(sorted(found, key=lambda m: m.key not in ("exact", "errors")))
     sources = list(map(translator.source.normalize, examples.sources))
     others = answers_without_model(examples.sources, translator.source, form, training)
     learned = None if training is None else training.sources
-    ids = translator.source.encode(examples.sources)
+    lengths = list(map(len, translator.source.encode(examples.sources)))
     result = Evaluation(
         judged,
         outputs,
         with_intervals(found),
         search=signature(options),
         baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
-        breakdown=breakdown(found, sources, list(map(len, ids)), learned),
-        mistakes=mistakes(answers, judged.references, ids),
+        breakdown=breakdown(found, sources, lengths, learned),
     )
     return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 
@@ -137,35 +129,22 @@ def _notes(
     value, interval = next((m.value(), m.interval) for m in result.measures if m.key == "exact")
     low, high = interval or (0.0, 100.0)
     if validated is not None and abs(value - validated) > APART and not low <= validated <= high:
-        yield (
-            f"exact match is {value:.1f}, but was {validated:.1f} on the pairs that training was "
-            f"validated on: these lines are {'harder' if value < validated else 'easier'}"
-        )
+        what = "harder" if value < validated else "easier"
+        yield f"exact match is {value:.1f}, but was {validated:.1f} in validation: {what} lines"
     if examples.left_out:
         yield f"{examples.left_out} lines of {examples.name} are not pairs and were not scored"
     if repeated := lines - len(set(examples.sources)):
-        yield (
-            f"{repeated} lines repeat a source; each was scored by itself "
-            "(--multiple-references scores a source once, against all its targets)"
-        )
+        yield f"{repeated} lines repeat a source (--multiple-references scores each source once)"
     before = [plain(text) for right in examples.references for text in right]
     after = [plain(text) for right in result.examples.references for text in right]
     if changed := sum(a != b for a, b in zip(before, after, strict=True)):
-        yield (
-            f"{changed} of {len(after)} references were normalised as the model's training targets "
-            "were (--raw-references compares with the references as they are)"
-        )
+        yield f"{changed} of {len(after)} references were normalised (see --raw-references)"
     if lines > 1 and len(set(result.outputs)) == 1:
         yield f"every output is the same, whatever the source: {result.outputs[0]!r}"
     if training is None:
-        yield (
-            "the folder holds no training pairs: two baselines, the overlap with training and "
-            "the breakdown by words were left out"
-        )
+        yield "the folder holds no training pairs: two baselines and some parts are left out"
     elif len(training.sources) < training.total:
         yield f"{len(training.sources)} of {training.total} training pairs were read"
     if seen := int(result.breakdown.get("source", {}).get("seen", {}).get("lines", 0)):
-        yield (
-            f"{seen} of {lines} sources ({seen / lines:.1%}) are training sources, except for case "
-            "and punctuation (--breakdown scores the others apart)"
-        )
+        share = f"{seen} of {lines} sources ({seen / lines:.1%})"
+        yield f"{share} are training sources (--breakdown scores the others apart)"

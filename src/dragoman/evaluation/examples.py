@@ -11,8 +11,6 @@ from dragoman.errors import DataError
 from dragoman.layout import CORPUS, VALIDATION
 
 Pairs = Sequence[tuple[str, str]]
-Place = tuple[int, int]
-"""Where a pair stands in its file: the line, and the record; both counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +21,17 @@ class Examples:
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
     """At least one text for each source."""
-    places: tuple[tuple[Place, ...], ...]
-    """Of each source, where the pairs stand that it was made of."""
+    records: tuple[tuple[int, ...], ...]
+    """Of each source, the records of the file that it was made of, counted from 1."""
     left_out: int = 0
     """Number of records of the test file that are not pairs."""
     validation: bool = False
     """Whether they are the pairs that the training was validated on."""
 
-    def line(self, source: int) -> int:
-        """The line of the file where a source first stands."""
-        return self.places[source][0][0]
-
     def by_record(self, outputs: Sequence[str]) -> list[str]:
         """The output for each record of the file; empty for a record that is not a pair."""
-        found = zip(self.places, outputs, strict=True)
-        texts = {record: text for places, text in found for _, record in places}
+        found = zip(self.records, outputs, strict=True)
+        texts = {record: text for records, text in found for record in records}
         return [texts.get(n, "") for n in range(1, len(texts) + self.left_out + 1)]
 
     def with_references(self, change: Callable[[str], str]) -> Examples:
@@ -51,7 +45,7 @@ def examples_of(
     name: str,
     *,
     multiple_references: bool = False,
-    places: Sequence[Place] = (),
+    records: Sequence[int] = (),
     left_out: int = 0,
 ) -> Examples:
     """Make a test set of ``pairs``, in their order.
@@ -62,7 +56,7 @@ def examples_of(
         multiple_references: take each source once, with all its targets as references (as for the
             several pronunciations of a word). Otherwise each pair is an example of its own, as is
             usual for translation.
-        places: where each pair stands in its file; pairs of no file are counted.
+        records: the number of each pair's record in its file; pairs of no file are counted.
         left_out: number of records of the file that are not pairs.
 
     Raises:
@@ -71,14 +65,14 @@ def examples_of(
     pairs = list(pairs)
     if not pairs:
         raise DataError("there is nothing to score", place=name)
-    places = places or [(number, number) for number in range(1, len(pairs) + 1)]
+    records = records or range(1, len(pairs) + 1)
     groups = dict[str | int, list[int]]()
     for row, (source, _) in enumerate(pairs):
         groups.setdefault(source if multiple_references else row, []).append(row)
     rows = groups.values()
     sources = tuple(pairs[same[0]][0] for same in rows)
     targets = tuple(tuple(dict.fromkeys(pairs[row][1] for row in same)) for same in rows)
-    found = tuple(tuple(places[row] for row in same) for same in rows)
+    found = tuple(tuple(records[row] for row in same) for same in rows)
     return Examples(name, sources, targets, found, left_out)
 
 
