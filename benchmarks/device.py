@@ -29,8 +29,8 @@ from torch.profiler import ProfilerActivity, profile
 import dragoman
 from benchmarks import machine
 from dragoman.config.options import Config, ModelOptions, SearchOptions
-from dragoman.data.batches import Batch, PairsInMemory, assemble
-from dragoman.data.source import Source
+from dragoman.data.batches import Batch, assemble
+from dragoman.data.source import IdPair, Source
 from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Objective, Seq2Seq
@@ -66,17 +66,17 @@ WORDS = 8000
 """Vocabulary of the synthetic text of the speed figures."""
 
 
-def ids(count: int, vocabulary: int, copy: bool) -> PairsInMemory:
+def ids(count: int, vocabulary: int, copy: bool) -> list[IdPair]:
     """Pairs of random ids; where words are copied, a source's word stands in its target."""
     random = np.random.default_rng(3)
-    sources, targets = [], []
+    pairs = []
     for _ in range(count):
         length = int(random.integers(4, 20))
         source = random.integers(4, vocabulary, length).astype(np.int32)
         copies = np.append(source, 3).astype(np.int32) if copy else np.zeros(0, np.int32)
-        sources.append(Source(source, copies))
-        targets.append(random.integers(4, vocabulary, length).astype(np.int32))
-    return PairsInMemory(sources, targets)
+        target = random.integers(4, vocabulary, length).astype(np.int32)
+        pairs.append((Source(source, copies), target))
+    return pairs
 
 
 def learned(
@@ -102,7 +102,7 @@ def twins(name: str, options: dict[str, Any], device: str, size: int) -> dict[st
     here = build_model(chosen, source_vocabulary=vocabulary, target_vocabulary=vocabulary)
     there = deepcopy(here).to(device)
     pairs = ids(24, vocabulary, chosen.copy)
-    batch = assemble(pairs, np.arange(24))
+    batch = assemble(pairs)
     full = OBJECTIVES["full"]
     (ours, grads), (theirs, others) = (learned(m, batch, full, low=False) for m in (here, there))
     norm = sum(float(grad.norm()) ** 2 for grad in grads.values()) ** 0.5
@@ -122,10 +122,10 @@ def twins(name: str, options: dict[str, Any], device: str, size: int) -> dict[st
     return found
 
 
-def outputs(model: Seq2Seq, pairs: PairsInMemory, beam: int) -> list[tuple[int, ...]]:
+def outputs(model: Seq2Seq, pairs: list[IdPair], beam: int) -> list[tuple[int, ...]]:
     """The best output of every source."""
     options = SearchOptions(beam=beam, n_best=1)
-    sources = [pairs.pair(row)[0] for row in range(len(pairs.source_lengths))]
+    sources = [source for source, _ in pairs]
     sentences = [((source,), constraints_of(options, source)) for source in sources]
     found = dict(search(BatchedScorer(TorchNetwork(model)), sentences, options))
     model.train()
@@ -271,7 +271,7 @@ def main() -> int:
     ]
     options = replace(ModelOptions(), embedding=size, hidden=2 * size, dropout=0.2)
     model = build_model(options, source_vocabulary=2000, target_vocabulary=2000).to(asked.device)
-    batch = assemble(ids(64, 2000, copy=False), np.arange(64))
+    batch = assemble(ids(64, 2000, copy=False))
     report["waits in a step"] = attempt("waits", lambda: waits(model, batch))
     report["milliseconds by library"] = attempt("kernels", lambda: kernels(model, batch))
     with TemporaryDirectory() as folder:

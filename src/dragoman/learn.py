@@ -222,8 +222,8 @@ def _train(
     def observe(event: Event) -> None:
         match event:
             case StepShown(model, data):
-                sides = data.source, data.target
-                shown.print(explain_pairs(model, sides, data.train, most=2))
+                sides, first = (data.source, data.target), range(len(data.train))[:2]
+                shown.print(explain_pairs(model, sides, [data.train.pair(row) for row in first]))
             case Measured({"kind": "validation"}):
                 write_documents(folder)
 

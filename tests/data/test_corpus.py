@@ -153,7 +153,7 @@ def test_one_pass_finds_what_a_pass_for_each_would(
     for texts, found in zip(counted, text.statistics.values(), strict=True):
         words = [word for one in texts for word in one.split()]
         letters = Counter(c for one in texts if not one.isascii() for c in set(one))
-        assert (found.lines, found.words, found.distinct) == (len(texts), len(words), len({*words}))
+        assert (found.lines, found.words) == (len(texts), Counter(words))
         assert found.characters == sum(map(len, texts)) and found.texts_with == letters
         assert found.alphabet >= set("".join(texts))
 
@@ -194,7 +194,7 @@ def test_pairs_that_cannot_be_used_are_counted(
 def test_a_damaged_corpus(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x").write_bytes(content)
-    with pytest.raises(FolderError, match="x: (is not a corpus|cannot be read)"):
+    with pytest.raises(FolderError, match="x: is not a corpus"):
         Corpus(tmp_path / "x")
 
 
@@ -348,7 +348,7 @@ def test_a_batch_by_hand(tmp_path: Path) -> None:
     pairs = [Pair("a b c", "x", 1), Pair("b", "y x", 2)]
     source, target = learn(["a b c"] * 3 + ["b b", "c"]), learn(["x x y"])
     build(tmp_path / "i", pairs, (source, target))
-    batch = assemble(Corpus(tmp_path / "i"), np.array([1, 0]))
+    batch = assemble(map(Corpus(tmp_path / "i").pair, (1, 0)))
     b, c, a = (int(source.encode([w])[0][0]) for w in "bca")
     x, y = (int(target.encode([w])[0][0]) for w in "xy")
     assert batch.source.tolist() == [[b, EOS, PAD, PAD], [a, b, c, EOS]]

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 import dragoman
 from dragoman.api import Model
 from dragoman.config.options import Config, DataOptions, ModelOptions, SideOptions, TrainingOptions
-from dragoman.data.batches import Batch, PairsInMemory, assemble
+from dragoman.data.batches import Batch, assemble
 from dragoman.data.setup import load_weights
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
@@ -187,7 +187,7 @@ def batch_of(*lengths: tuple[int, int], copy: bool = False) -> Batch:
         copies = [np.arange(len(s) + 1, dtype=np.int32) % 2 + VOCABULARY for s in sources]
         read = [Source(*one) for one in zip(sources, copies, strict=True)]
         targets[0][1] = VOCABULARY + 1
-    return assemble(PairsInMemory(read, targets), np.arange(len(rows)))
+    return assemble(zip(read, targets, strict=True))
 
 
 @pytest.mark.parametrize("options", EVERY, ids=str)
@@ -329,7 +329,7 @@ def test_the_beam_is_what_search_went_through(model: Model, options: dict[str, A
 def record_of(model: Model, line: str, ids: tuple[int, ...]) -> list[float]:
     """The log-probability of a beginning, by forced decoding."""
     (source,) = model.folder.source.encode([line])
-    batch = assemble(PairsInMemory([Source(source)], [np.array(ids, np.int32)]), np.array([0]))
+    batch = assemble([(Source(source), np.array(ids, np.int32))])
     return [-float(record(model.torch_folder("recorded").model, batch)["loss"].array[0, :-1].sum())]
 
 

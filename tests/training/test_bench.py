@@ -13,9 +13,8 @@ from rich.console import Console
 from dragoman.cli import main
 from dragoman.config.options import Config
 from dragoman.config.toml import merge
-from dragoman.data.batches import Batch, PairsInMemory
+from dragoman.data.batches import Batch
 from dragoman.data.prepare import Prepared
-from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
 from dragoman.training import bench as room
 from dragoman.training import step as step_room
@@ -88,9 +87,8 @@ def test_samples_and_tokens_are_counted_exactly(begun: tuple[Path, Prepared]) ->
 
 
 def test_a_round_is_spread_over_the_lengths() -> None:
-    lengths = [1 + i // 6 for i in range(90)]
-    ids = [np.zeros(n, dtype=np.int32) for n in lengths]
-    batches = choose_batches(PairsInMemory([Source(one) for one in ids], ids), 6, seed=1)
+    lengths = np.array([1 + i // 6 for i in range(90)], dtype=np.int32)
+    batches = choose_batches(lengths, lengths, 6, seed=1)
     assert [len(rows) for rows in batches] == [6] * 8
     widths = [max(lengths[i] for i in rows) for rows in batches]
     assert widths == [1, 3, 5, 7, 9, 11, 13, 15]

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from dragoman.config.options import Config
-from dragoman.data.batches import PairsInMemory, assemble
+from dragoman.data.batches import assemble
 from dragoman.data.source import Source
 from dragoman.errors import OptionError, TrainingError
 from dragoman.training import start, step
@@ -39,7 +39,7 @@ def test_several_processes_do_not_split_a_batch(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(step, "_backward", full)
     row = np.full(5, 7, np.int32)  # 6 source and 6 target positions, with the end tokens
-    batch = assemble(PairsInMemory([Source(row)] * 3, [row] * 3), np.arange(3))
+    batch = assemble([(Source(row), row)] * 3)
     run: Any = SimpleNamespace(state=TrainingState(step=7), processes=SimpleNamespace(count=2))
     with pytest.raises(TrainingError, match=r"step 7: memory does not hold a batch of 36 tokens"):
         step._learn(run, batch, torch.ones(()))

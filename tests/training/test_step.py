@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dragoman.config.options import ModelOptions, TrainingOptions
-from dragoman.data.batches import _BY_PAIR, PairsInMemory, assemble, make_batch
+from dragoman.data.batches import _BY_PAIR, assemble, make_batch
 from dragoman.data.source import Source
 from dragoman.model.build import build_model
 from dragoman.model.seq2seq import Objective
@@ -34,7 +34,7 @@ def played(model_options: dict[str, Any], objective: Objective, *, counted: bool
     sizes = ((5, 3, 7), (4, 6, 2), (6, 4, 8))  # of sources, targets, and words to copy
     ids = [[random.integers(4, 30, n).astype(np.int32) for n in each] for each in sizes]
     sources = [Source(*of_one) for of_one in zip(ids[0], ids[2], strict=True)]
-    batch = assemble(PairsInMemory(sources, ids[1]), np.arange(3))
+    batch = assemble(zip(sources, ids[1], strict=True))
     options = replace(ModelOptions(), embedding=16, hidden=16, dropout=0.2, **model_options)
     device = torch.device("meta")
     model = build_model(options, source_vocabulary=30, target_vocabulary=30).to(device)

@@ -1,49 +1,23 @@
-"""Batches of padded ids as tensors, read from a corpus one at a time.
+"""Batches of padded ids as tensors.
 
 B batch   S source   T target
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from dragoman.data.plans import Lengths, Rows
-from dragoman.data.source import Source, pad
+from dragoman.data.source import IdPair, pad
 from dragoman.data.tokenizer import BOS, EOS, Ids
 
 Item = TypeVar("Item")
 _BY_PAIR = ("source", "source_mask", "target_in", "target_out", "target_mask", "copies")
-
-
-class IdPairs(Protocol):
-    """Pairs of ids by row: a corpus on disk, or :class:`PairsInMemory`."""
-
-    source_lengths: Lengths
-    target_lengths: Lengths
-
-    def pair(self, row: int) -> tuple[Source, Ids]:
-        """Source and target ids of one row."""
-        ...
-
-
-class PairsInMemory:
-    """A few pairs of ids, such as a test set's."""
-
-    def __init__(self, sources: Sequence[Source], targets: Sequence[Ids]) -> None:
-        self._pairs = list(zip(sources, targets, strict=True))
-        self.source_lengths = np.array([len(source) for source in sources], dtype=np.int32)
-        self.target_lengths = np.array([len(ids) for ids in targets], dtype=np.int32)
-
-    def pair(self, row: int) -> tuple[Source, Ids]:
-        """Source and target ids of one row."""
-        return self._pairs[row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +76,9 @@ def make_batch(
     )
 
 
-def assemble(corpus: IdPairs, rows: Rows) -> Batch:
-    """Read the pairs of one batch from the corpus."""
-    sources, targets = zip(*(corpus.pair(int(row)) for row in rows), strict=True)
+def assemble(pairs: Iterable[IdPair]) -> Batch:
+    """Make one batch of ``pairs``."""
+    sources, targets = zip(*pairs, strict=True)
     source, source_mask = pad([one.ids for one in sources], last=EOS)
     target_in, target_mask = pad(targets, first=BOS)
     target_out, _ = pad(targets, last=EOS)

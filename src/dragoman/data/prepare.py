@@ -19,8 +19,14 @@ import numpy as np
 from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.config.values import weighted
-from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
-from dragoman.data.earlier import held_out_before, learned_before
+from dragoman.data.corpus import (
+    Corpus,
+    Example,
+    held_out_before,
+    learned_before,
+    write_corpus,
+    write_groups,
+)
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.plans import Group
@@ -93,16 +99,17 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         build_normalizer(options)
         if options.vectors:
             require(Path(options.vectors))
-    others = [Path(name) for name in config.data.validation_pairs]
-    more = [Path(name) for name, _ in map(weighted, config.data.also)]
+    data = config.data
+    others = [Path(name) for name in data.validation_pairs]
+    more = [Path(name) for name, _ in map(weighted, data.also)]
     for paths in filter(None, (others, *([file] for file in more))):
-        read_pairs(paths, config.data, Faults())
+        read_pairs(paths, data, Faults())
     made = folder / layout.CORPUS
     with replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
-        known, name = held_out_before(config), " and ".join(map(str, files))
-        main, also = _read(files, config, say), [_read_also(file, config, say) for file in more]
-        text = store_text(main, aside / _TEXT, config, also, known)
+        known, name, tag = held_out_before(config), " and ".join(map(str, files)), data.tag_also
+        also = [_read([file], config, say, tag) for file in more]
+        text = store_text(_read(files, config, say), aside / _TEXT, config, also, known)
         if text.tags and not others:
             say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         for part, why in _NOT_USED.items():
@@ -118,7 +125,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         if others and not held_out:
             raise DataError("no validation pair is left", place=" ".join(map(str, others)))
         if not held_out:
-            wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
+            wanted, pairs = data.validation, int((text.parts == TRAIN).sum())
             why = "too few to hold any out" if wanted else "all to be learned from"
             say(f"{pairs} pairs are {why}: scores are on training pairs")
             learned = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
@@ -212,19 +219,16 @@ def open_prepared(
     return Prepared(config, source, target, train, validation, held_out)
 
 
-def _read(files: list[Path], config: Config, say: Say) -> Iterator[Pair]:
-    """The pairs of ``files``; after the last, it is said how they were read and what left out."""
+def _read(files: list[Path], config: Config, say: Say, tag: str = "") -> Iterator[Pair]:
+    """The pairs of ``files``, each source behind ``tag`` if there is one.
+
+    After the last pair, ``say`` is told how they were read and what was left out.
+    """
     faults = Faults()
-    yield from read_pairs(files, config.data, faults)
+    for pair in read_pairs(files, config.data, faults):
+        yield replace(pair, source=f"{tag} {pair.source}") if tag else pair
     for line in (*faults.notes, *faults.summary()):
         say(line)
-
-
-def _read_also(file: Path, config: Config, say: Say) -> Iterator[Pair]:
-    """The pairs of a file of ``data.also``, with ``data.tag_also`` before each source."""
-    tag = config.data.tag_also
-    for pair in _read([file], config, say):
-        yield replace(pair, source=f"{tag} {pair.source}") if tag else pair
 
 
 def encode(

@@ -37,6 +37,10 @@ class Source:
         return len(self.ids)
 
 
+IdPair = tuple[Source, Ids]
+"""A source, and the ids of its target without begin and end tokens."""
+
+
 def encode_pairs(
     sources: Sequence[str], targets: Sequence[str], tokenizers: Sequence[Tokenizer], *, copy: bool
 ) -> tuple[list[Source], list[Ids]]:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.batches import IdPairs, PairsInMemory, assemble
-from dragoman.data.source import encode_pairs
+from dragoman.data.batches import assemble
+from dragoman.data.source import IdPair, encode_pairs
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Example, Explanation, OpenHypothesis, Step, Token
@@ -56,7 +56,7 @@ def explain_line(
     best = answer.hypotheses[0]
     if target is None:
         ids = np.array(best.ids, dtype=np.int32)
-    batch = assemble(PairsInMemory([source], [ids]), np.array([0]))
+    batch = assemble([(source, ids)])
     if target is None and best.ids and not best.complete:
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
@@ -72,10 +72,8 @@ def explain_line(
 def explain_pairs(
     model: Seq2Seq,
     sides: tuple[Tokenizer, Tokenizer],
-    pairs: IdPairs,
+    pairs: Sequence[IdPair],
     texts: Sequence[str] = (),
-    *,
-    most: int | None = None,
 ) -> Explanation:
     """Explain pairs of ids, as one batch.
 
@@ -84,16 +82,14 @@ def explain_pairs(
         sides: the tokenizers of source and target.
         pairs: the pairs.
         texts: their sources as raw text; without them they are decoded from their ids.
-        most: explain so many of the first pairs (default: all).
 
     Raises:
         UsageError: there is no pair.
     """
-    rows = np.arange(len(pairs.source_lengths))[:most]
-    if not len(rows):
+    if not pairs:
         raise UsageError("there is no pair to explain")
-    values = record(model, assemble(pairs, rows))
-    texts = texts or [sides[0].decode(pairs.pair(int(row))[0].ids) for row in rows]
+    values = record(model, assemble(pairs))
+    texts = texts or [sides[0].decode(source.ids) for source, _ in pairs]
     examples = [_example(values, b, sides, text)[0] for b, text in enumerate(texts)]
     return Explanation(tuple(examples), values)
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
-from dragoman.data.batches import IdPairs, assemble
-from dragoman.data.plans import Rows, plan_sentences
+from dragoman.data.batches import assemble
+from dragoman.data.plans import Lengths, Rows, plan_sentences
 from dragoman.data.prepare import Prepared, Say
 from dragoman.errors import OptionError, TrainingError
 from dragoman.training.distributed import Processes
@@ -83,12 +83,13 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
     """
     train, options, processes = prepared.train, prepared.config.training, Processes()
     run = assemble_run(folder, prepared, processes, [], time.monotonic())
-    batches = choose_batches(train, sentences, options.seed)
+    lengths = train.source_lengths, train.target_lengths
+    batches = choose_batches(*lengths, sentences, options.seed)
 
     def play() -> float:
         began = time.perf_counter()
         for rows in batches:
-            step = train_step(run, assemble(train, rows))
+            step = train_step(run, assemble(map(train.pair, rows)))
         step.read(run.state)  # waits for the device
         return time.perf_counter() - began
 
@@ -112,9 +113,8 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
     )
 
 
-def choose_batches(train: IdPairs, sentences: int, seed: int) -> list[Rows]:
+def choose_batches(source: Lengths, target: Lengths, sentences: int, seed: int) -> list[Rows]:
     """The batches of a round, evenly spread over the lengths."""
-    source, target = train.source_lengths, train.target_lengths
     plan = plan_sentences(source, target, sentences, seed=seed, epoch=0)
     whole = [rows for rows in plan if len(rows) == sentences]
     whole.sort(key=lambda rows: int(target[rows].sum()))

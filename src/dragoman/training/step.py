@@ -20,9 +20,6 @@ from dragoman.training.machine import is_out_of_memory
 from dragoman.training.optimizer import clip, learning_rate, sampling_share, update
 from dragoman.training.state import Run, TrainingState
 
-SMALLER = "lower training.batch_tokens, source.max_tokens or the model's sizes"
-"""The cure where memory does not hold a batch."""
-
 
 class StepResult:
     """The numbers of an optimizer step.
@@ -108,7 +105,8 @@ def _learn(run: Run, batch: Batch, scale: Tensor) -> Loss:
                 raise
             if parts == most:
                 cause = f"memory does not hold a batch of {positions // parts:,} tokens"
-                raise TrainingError(cause, place=f"step {state.step}", cure=SMALLER) from error
+                cure = "lower training.batch_tokens, source.max_tokens or the model's sizes"
+                raise TrainingError(cause, place=f"step {state.step}", cure=cure) from error
         run.optimizer.zero_grad(set_to_none=True)
         size = state.positions = max(1, positions // (2 * parts))
         note = f"out of memory; batches are learned from in parts of {size:,} tokens from here on"
@@ -151,6 +149,7 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     state.batches = batches
     numbers = (n * processes.count + processes.rank for n in range(state.batch, batches))
     chosen = (plan[number % len(plan)] for number in numbers)
+    made = ((rows, assemble(map(train.pair, rows))) for rows in chosen)
     if processes.device.type == "cuda":
-        return ahead((rows, assemble(train, rows).map(Tensor.pin_memory)) for rows in chosen)
-    return ((rows, assemble(train, rows)) for rows in chosen)
+        return ahead((rows, batch.map(Tensor.pin_memory)) for rows, batch in made)
+    return made

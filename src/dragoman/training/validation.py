@@ -1,5 +1,9 @@
-"""Scores the model on held-out pairs during training, and keeps some translations to show."""
+"""Scores the model on held-out pairs during training, and keeps some translations to show.
 
+B batch   T target   V vocabulary   W words with copies   H hidden   S source
+"""
+
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,12 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from dragoman.data.batches import PairsInMemory
+from dragoman.data.batches import assemble
+from dragoman.data.plans import plan_batches
 from dragoman.data.prepare import Prepared
+from dragoman.data.source import IdPair
 from dragoman.errors import OptionError
 from dragoman.evaluation.baselines import answers_without_model, no_better, training_pairs
 from dragoman.evaluation.confidence import fit_confidence
-from dragoman.evaluation.likelihood import likelihood
 from dragoman.evaluation.metrics import measures
 from dragoman.layout import WEIGHTS
 from dragoman.model.folder import tensors_of
@@ -30,6 +35,8 @@ from dragoman.search.network import Network
 from dragoman.search.request import Translation
 from dragoman.search.translator import Translator
 
+_BATCH_TOKENS = 4096
+"""Target positions of a batch whose loss is computed."""
 SHOWN = 3
 """Held-out translations that are kept."""
 _LONGEST_SHOWN = 40
@@ -59,10 +66,9 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
     greedy = replace(config.search, beam=1, int8=False)  # which this machine may lack
     parts: dict[str, dict[str, float]] = {}
     for name, rows, pairs in _groups(prepared):
-        part = PairsInMemory(*zip(*map(corpus.pair, rows), strict=True))
         answers = list(translator.translate((source for source, _ in pairs), greedy))
         found, signatures = _compared(answers, pairs, prepared)
-        parts[name] = likelihood(model, part) | found
+        parts[name] = _likelihood(model, [*map(corpus.pair, rows)]) | found
     samples, watched = pairs[-SHOWN:], config.training.watch  # of the new pairs, which come last
     asked = [*(source for source, _ in samples), *watched]
     shown = list(translator.translate(asked, greedy, attention=True))
@@ -76,6 +82,41 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
         "watched": [_sample(answer, "") for answer in shown[len(samples) :]],
         "seconds": time.monotonic() - began,
     }
+
+
+@torch.inference_mode()
+def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
+    """Scores of all pairs, over target tokens with end tokens; the model keeps its mode.
+
+    Returns:
+        ``loss``: negative log-likelihood a token, in nats, without label smoothing. ``perplexity``:
+        its exponential, at most about the largest floating-point number. ``token_accuracy``: share
+        of tokens that are the most probable one after the right tokens before them.
+    """
+    device, training = next(model.parameters()).device, model.training
+    model.eval()
+    lengths = [(len(source), len(target)) for source, target in pairs]
+    sources, targets = np.array(lengths, np.int32).T
+    found = np.zeros((len(pairs), 3))  # loss, number of right tokens, number of tokens
+    for rows in plan_batches(sources, targets, _BATCH_TOKENS, seed=0, epoch=0):
+        batch = assemble(pairs[row] for row in rows).to(device)
+        memory, state = model.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
+        # [B, T, H], [B, T, S]
+        features, weights = model.decoder.unroll(batch.target_in, state, memory)
+        for t in range(features.shape[1]):
+            real = batch.target_mask[:, t]
+            looked = None if weights is None else weights[:, t]
+            log_probs = model.scores(features[:, t], looked, batch.copies)[real]  # [<= B, W]
+            answer = batch.target_out[real, t]
+            loss = -log_probs.gather(1, answer.unsqueeze(1)).squeeze(1)
+            right = log_probs.argmax(1) == answer
+            owners = rows[real.cpu().numpy()]
+            found[owners] += torch.stack((loss, right, torch.ones_like(loss)), 1).cpu().numpy()
+    model.train(training)
+    loss_sum, right_sum, tokens = found.sum(0).tolist()
+    mean = loss_sum / tokens
+    perplexity = math.exp(min(mean, 709.0))
+    return {"loss": mean, "perplexity": perplexity, "token_accuracy": right_sum / tokens}
 
 
 def _compared(
