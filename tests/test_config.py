@@ -179,8 +179,6 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         (changed(search__n_best=6), "a beam of 5 cannot give 6 outputs"),
         (changed(search__top_k=3), "search.top_k and search.top_p need a search.temperature"),
         (changed(search__min_ratio=3.0), "search.min_ratio: 3 is above search.max_ratio"),
-        (changed(data__separator=""), "data.separator: it is empty"),
-        (changed(data__validation_pairs=("a", "b", "c")), "one file, or two aligned ones"),
     ],
 )
 def test_what_is_refused(config: Config, message: str) -> None:

@@ -360,7 +360,7 @@ def test_keep_only_is_no_way_to_an_expression() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a = " + "[" * 10**5, "nested too deep"),
+        ("a = " + "[" * 10**5, "is not TOML: .*recursion"),
         ("[model]\nhidden = " + "9" * 5000, "is not TOML"),
         ("# " + "x" * 2**20, "is too long"),
         ("\0", "is not TOML"),

@@ -29,7 +29,6 @@ from dragoman.training.loop import stop_on_signals
 from dragoman.training.observer import Event, Measured, Message, Screen
 from dragoman.training.plan import patience
 from dragoman.training.run import train
-from dragoman.training.state import Stop
 
 QUIET = Console(quiet=True)
 
@@ -229,14 +228,14 @@ def test_a_closed_terminal_stops_a_run_that_goes_on_later(pairs: Path, tmp_path:
 def test_an_ignored_signal_is_still_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        request = SimpleNamespace(stop=Stop())
+        request = SimpleNamespace(processes=SimpleNamespace(signal=0))
         with stop_on_signals(request):
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(0.01)
-            assert request.stop.signal == 0
+            assert request.processes.signal == 0
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.01)
-            assert request.stop.signal == signal.SIGTERM
+            assert request.processes.signal == signal.SIGTERM
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -124,10 +124,6 @@ def _run_faults(config: Config) -> Iterator[str]:
 def _data_faults(config: Config) -> Iterator[str]:
     """Yield a message for each contradiction between options of the data."""
     data, training = config.data, config.training
-    if not data.separator:
-        yield "data.separator: it is empty"
-    if len(data.validation_pairs) > 2:
-        yield "data.validation_pairs: one file, or two aligned ones"
     for one in data.also:
         weighted(one)
     if data.tag_also and (data.features or config.model.shared_embeddings):

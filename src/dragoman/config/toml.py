@@ -57,10 +57,8 @@ def from_toml(path: Path) -> Config:
         tree = tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
         raise OptionError(f"cannot be read: {error.strerror}", place=place) from error
-    except ValueError as error:  # wrong TOML, wrong UTF-8, a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # also wrong UTF-8, thousands of digits
         raise OptionError(f"is not TOML: {error}", place=place) from error
-    except RecursionError as error:
-        raise OptionError("is not TOML: nested too deep", place=place) from error
     version = tree.pop("format", "1")  # read first: other formats may have other options
     if version != FORMAT:
         cause = f"has format {version!r}, this version reads {FORMAT!r}"

@@ -84,8 +84,6 @@ def read_tensors(path: Path, library: str = "pt") -> tuple[dict[str, Any], Mappi
             facts = json.loads(entries.get(_FACTS, "{}"))
             tensors = {} if library == "np" else {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
         return tensors or _mapped(path), {**entries, **facts}
-    except FileNotFoundError as error:
-        raise FolderError("is missing", place=str(path), cure="copy the folder again") from error
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, struct.error) as error:
         cause = f"is damaged or no safetensors file: {error}"
         raise FolderError(cause, place=str(path), cure="copy the folder again") from error

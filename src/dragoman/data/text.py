@@ -41,17 +41,13 @@ class TextStatistics:
     """Counts of one side's text, by which its options are chosen."""
 
     lines: int = 0
-    words: int = 0
-    """Running words, split at white space."""
-    distinct: int = 0
-    """Different words."""
     characters: int = 0
     texts_with: Counter[str] = field(default_factory=Counter)
     """The number of texts that have each character; those in ASCII are not counted."""
     alphabet: set[str] = field(default_factory=set)
     """The different characters."""
-    _occurrences: Counter[str] = field(default_factory=Counter)
-    """How often each word occurs."""
+    words: Counter[str] = field(default_factory=Counter)
+    """How often each word occurs; words are what white space separates."""
 
     def add(self, texts: Sequence[str]) -> None:
         """Count the texts as well."""
@@ -59,9 +55,7 @@ class TextStatistics:
         others = (set(text) for text in texts if not text.isascii())
         self.lines += len(texts)
         self.characters += sum(map(len, texts))
-        self.words += len(words := joined.split())
-        self._occurrences.update(words)
-        self.distinct = len(self._occurrences)
+        self.words.update(joined.split())
         self.texts_with.update(chain.from_iterable(others))
         self.alphabet |= set(joined) - {"\n"}
 
@@ -72,8 +66,6 @@ class TextStatistics:
         self.lines -= gone.lines
         self.characters -= gone.characters
         self.words -= gone.words
-        self._occurrences -= gone._occurrences
-        self.distinct = len(self._occurrences)
         self.texts_with -= gone.texts_with
 
 

@@ -122,8 +122,8 @@ def choose_level(
         whole_words: the model copies words, so that ``word`` is chosen in the place of ``bpe``.
     """
     level, vocabulary = options.level, options.vocabulary
+    words, distinct = statistics.words.total(), len(statistics.words)
     if level == "auto":
-        words, distinct = statistics.words, statistics.distinct
         rare = distinct > 200 and words < 5 * distinct
         if statistics.characters > 20 * words or words < (1.8 if rare else 1.5) * statistics.lines:
             level = "char"
@@ -135,7 +135,7 @@ def choose_level(
     if fallback == "auto":
         fallback = vocabulary == "auto" or vocabulary >= _BYTES_FROM
     if vocabulary == "auto":
-        subwords = min(8000, max(500, statistics.words // _WORDS_PER_SUBWORD // 100 * 100))
+        subwords = min(8000, max(500, words // _WORDS_PER_SUBWORD // 100 * 100))
         if level == "unigram":  # it must hold every character
             subwords = max(subwords, len(statistics.alphabet) + 500)
         subwords += len(BYTES) if fallback else 0

@@ -103,8 +103,6 @@ def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
             raise ValueError(f"its model is {model['type']!r}, the level is {options.level}")
         _check_vocabulary(model["vocab"], scored=options.level == "unigram")
         return Tokenizer(_with_vocabulary(model, options), text)
-    except OSError as error:
-        raise FolderError(f"cannot be read: {error.strerror}", place=str(path)) from error
     except Exception as error:  # tokenizers raises plain Exception
         of_structure = isinstance(error, KeyError | TypeError | AttributeError)
         cause = f"is not a tokenizer: {'it has another structure' if of_structure else error}"

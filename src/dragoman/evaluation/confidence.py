@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,6 @@ from dragoman.files import parse_json, write_text
 from dragoman.layout import CONFIDENCE
 from dragoman.search.request import Translation
 from dragoman.search.translator import Translator
-
-if TYPE_CHECKING:
-    from dragoman.evaluation.metrics import Measure
 
 FEWEST = 50
 """Fewest complete answers from which a confidence is fitted."""
@@ -101,20 +97,14 @@ def fit_confidence(
         return None
     answers = [answer for _, answer in ended]
     references = [(translator.target.normalize(target),) for target, _ in ended]
-    scores = measures([a.text for a in answers], references, ("chrf", "exact"))
-    kind = _EXACT if 2 * _right(scores, _EXACT).sum() >= len(ended) else _CLOSE
-    right = _right(scores, kind)
+    chrf, exact = measures([a.text for a in answers], references, ("chrf", "exact"))
+    kind, right = _EXACT, exact.statistics[:, 0]  # [N], 1 for each answer that is right
+    if 2 * right.sum() < len(ended):
+        kind = _CLOSE
+        right = np.array([chrf.formula(row) >= CLOSE for row in chrf.statistics], float)
     fits = [(*_fit(_inputs(answers, exponent), right), exponent) for exponent in _EXPONENTS]
     _, slope, offset, exponent = min(fits)
     return Confidence(kind, exponent, slope, offset)
-
-
-def _right(measures: Sequence[Measure], kind: str) -> Values:
-    """1 for each answer that is right, else 0: [N]."""
-    chrf, exact = (next(m for m in measures if m.key == key) for key in ("chrf", "exact"))
-    if kind == _EXACT:
-        return exact.statistics[:, 0]
-    return np.array([chrf.formula(row) >= CLOSE for row in chrf.statistics], float)
 
 
 def _inputs(answers: Sequence[Translation], exponent: float) -> Values:

@@ -13,8 +13,6 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -38,28 +36,21 @@ _MOST_ROWS = 1000
 def write_documents(folder: Path, console: Console | None = None) -> None:
     """Write the report and the model card from what a run's folder holds now.
 
-    A failure is printed on stderr and never ends a training.
+    A failure to write one is printed on stderr and never ends a training.
 
     Args:
         folder: of the run.
         console: of a run that has ended: its scores and the report's path are printed there.
     """
-    with _reported(f"{REPORT} is not written"):
-        write_report(folder)
-    with _reported(f"{CARD} is not written"):
-        write_card(folder)
+    for name, write in ((REPORT, write_report), (CARD, write_card)):
+        try:
+            write(folder)
+        except Exception as error:
+            said = f"{name} is not written: {type(error).__name__}: {error}"
+            print(f"dragoman: {said}", file=sys.stderr)
     if console is not None:
-        with _reported("the run cannot be shown"):
-            print_runs([History.of(folder)], console)
+        print_runs([History.of(folder)], console)
         console.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _reported(failure: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        print(f"dragoman: {failure}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def write_report(folder: Path) -> Path:

@@ -51,6 +51,9 @@ class Processes:
         self.device: torch.device = self._accelerator.device
         self.is_main = self.rank == 0
         """Whether this process prepares, validates and writes."""
+        self.signal = 0
+        """Number of the first signal that asked this process to stop; 0: none. A training and its
+        refit share it: a signal that comes between the two ends both."""
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model whose backward pass averages gradients over the processes."""

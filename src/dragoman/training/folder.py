@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dragoman.config.options import Config
+from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
 from dragoman.config.values import weighted
@@ -24,18 +24,15 @@ from dragoman.training.checkpoint import checkpoints
 from dragoman.training.plan import resolve
 from dragoman.training.validation import check_metric
 
-_TRAINING = (
-    # when the run ends
-    *("steps", "epochs", "budget", "patience"),
-    # how it learns
-    *("learning_rate", "decoder_rate", "schedule", "decay", "decay_every", "weight_decay"),
-    *("clip", "clip_parts", "batch_tokens", "batch_sentences"),
-    *("label_smoothing", "sampling_share", "precision", "threads", "deterministic", "refit"),
-    # what it saves and shows
-    *("validate_every", "validation_sample", "save_every", "keep"),
-    *("report_every", "show_every", "watch", "track"),
+_FIXED = (
+    "batching buckets optimizer momentum warmup objective samples scheduled_sampling "
+    "sampling_schedule metric start_from parts freeze seed"
 )
-CHANGEABLE = {"model.dropout", *(f"training.{name}" for name in _TRAINING)}
+"""Options of training that stay what they were when the run was begun."""
+CHANGEABLE = {
+    "model.dropout",
+    *(f"training.{name}" for name in vars(TrainingOptions()).keys() - {*_FIXED.split()}),
+}
 """Options that may change between two commands of one run. The weights, the data, and what the
 scores mean stay the same."""
 _STREAM = "a stream"

@@ -86,7 +86,7 @@ def train_loop(run: Run) -> str:
 def ended(run: Run) -> str:
     """Why the run must end now; empty when it goes on."""
     state, options = run.state, run.config.training
-    stopped_by = run.stopped_by if run.processes.count > 1 else run.stop.signal
+    stopped_by = run.stopped_by if run.processes.count > 1 else run.processes.signal
     if stopped_by:
         return f"{STOPPED} {signal.Signals(stopped_by).name}"
     if options.steps and state.step >= options.steps:
@@ -102,7 +102,7 @@ def ended(run: Run) -> str:
 
 @contextmanager
 def stop_on_signals(run: Run) -> Iterator[None]:
-    """Context manager; keeps the first signal in ``run.stop``. A second one has its usual effect.
+    """Context manager; keeps the first signal in ``run.processes``. A second has its usual effect.
 
     A signal that the process ignores (SIGHUP under ``nohup``) is still ignored. Outside of the main
     thread Python handles no signals, and nothing changes.
@@ -110,7 +110,7 @@ def stop_on_signals(run: Run) -> Iterator[None]:
     before: dict[int, Any] = {}
 
     def ask(number: int, _: FrameType | None) -> None:
-        run.stop.signal = number
+        run.processes.signal = number
         signal.signal(number, before[number])
 
     with suppress(ValueError):  # not the main thread
@@ -163,7 +163,7 @@ def deciding(scores: Mapping[str, float], metric: str) -> list[float]:
 
 def _exchange(run: Run) -> None:
     """Give every process the same clock (the latest) and the same signal, if one has come."""
-    elapsed, number = run.processes.largest(time.monotonic() - run.began, run.stop.signal)
+    elapsed, number = run.processes.largest(time.monotonic() - run.began, run.processes.signal)
     run.state.elapsed, run.stopped_by = elapsed, int(number)
 
 
@@ -190,12 +190,9 @@ def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
         lines = sorted(map(run.prepared.train.line, map(int, rows)))
         run.log("skipped", {"step": result.number, "lines": lines})
         if state.skipped_in_a_row == MOST_SKIPPED:
-            raise TrainingError(
-                f"{MOST_SKIPPED} steps in a row had no finite gradient",
-                place=f"step {result.number}",
-                cure="go on from the last checkpoint with a lower --training.learning-rate or "
-                f"--training.precision fp32; {METRICS} has the lines of the pairs of these steps",
-            )
+            cause = f"{MOST_SKIPPED} steps in a row had no finite gradient"
+            cure = f"lower --learning-rate, or --precision fp32; {METRICS} has the lines"
+            raise TrainingError(cause, place=f"step {result.number}", cure=cure)
 
 
 def _report(run: Run, step: StepResult) -> None:

@@ -69,7 +69,6 @@ def refit(run: Run, began: float) -> str:
 
     begins = began if checkpoints(folder) else run.began
     again = assemble_run(folder, prepared, run.processes, [tell], begins)
-    again.stop = run.stop
     run.say(f"refit: learning anew from all {pairs:,} pairs, for {steps:,} steps")
     reason = train_loop(again)
     if not reason.startswith(STOPPED):

@@ -71,14 +71,6 @@ class TrainingState:
 
 
 @dataclass(slots=True)
-class Stop:
-    """Whether this process was asked to stop."""
-
-    signal: int = 0
-    """Number of the first signal that asked for it; 0: none."""
-
-
-@dataclass(slots=True)
 class Run:
     """Everything that the training loop works on."""
 
@@ -99,8 +91,6 @@ class Run:
     """Share of the time budget that this training may use; the rest is for the refit."""
     ranks: torch.Tensor | None = None
     """Ranks of the target's words by frequency, [V], for the sampled softmax."""
-    stop: Stop = field(default_factory=Stop)
-    """Shared by a training and its refit: a signal that comes between the two ends both."""
     stopped_by: int = 0
     """Number of the signal that some process got, known to all processes; 0: none."""
     usage: Usage = field(default_factory=Usage)

@@ -63,7 +63,7 @@ def misplaced(corpus: Corpus) -> tuple[Finding, Finding, bool]:
     """
     every, wrong, two_languages = np.arange(len(corpus.lines)), np.zeros(0, np.int64), False
     shifts = np.zeros_like(every)
-    source, target = corpus.source.words, corpus.target.words
+    source, target = (side.statistics.words for side in (corpus.source, corpus.target))
     first = [side.texts.slice(0, _SAMPLE).to_pylist() for side in (corpus.source, corpus.target)]
     are_forms = cpdist(*first, scorer=ratio).mean() > _FORMS
     if not are_forms and (source & target).total() < _ONE_LANGUAGE * target.total():

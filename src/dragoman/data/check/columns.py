@@ -3,10 +3,8 @@
 The texts stay on disk: two are the same when their 64-bit hashes are, about 60 bytes a pair.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +26,8 @@ class Column:
 
     texts: Any
     """An Arrow chunked array of strings."""
-    words: Counter[str]
-    """How often each token comes; tokens are what white space separates."""
-    alphabet: set[str]
-    """Every character."""
+    statistics: TextStatistics
+    """Counts of all texts together; tokens are what white space separates."""
     hashes: Numbers
     """A hash of each text, [N]."""
     keys: Numbers
@@ -44,23 +40,20 @@ class Column:
     @classmethod
     def count(cls, texts: Any) -> "Column":
         """Count in one pass; as many texts as are in one chunk are held in memory."""
-        words, alphabet, numbers = Counter[str](), set[str](), []
+        statistics, numbers = TextStatistics(), []
         for chunk in texts.chunks:
             lines = chunk.to_pylist()
-            split = [line.split() for line in lines]
-            words.update(chain.from_iterable(split))
-            alphabet.update("".join(lines))
+            statistics.add(lines)
             hashes, keys = map(hash, lines), (hash(sentence_key(line)) for line in lines)
-            counts = (hashes, keys, map(len, lines), map(len, split))
+            counts = (hashes, keys, map(len, lines), (len(line.split()) for line in lines))
             numbers.append([np.fromiter(each, np.int64, len(lines)) for each in counts])
-        return cls(texts, words, alphabet, *np.concatenate(numbers, axis=1))
+        return cls(texts, statistics, *np.concatenate(numbers, axis=1))
 
     def side(self) -> Side:
         """The numbers that are reported."""
-        tokens = _units(self.tokens, len(self.words))
-        characters = _units(self.characters, len(self.alphabet))
-        size = len(self.tokens), tokens.total, tokens.distinct, characters.total
-        level = choose_level(SideOptions(), TextStatistics(*size)).level
+        tokens = _units(self.tokens, len(self.statistics.words))
+        characters = _units(self.characters, len(self.statistics.alphabet))
+        level = choose_level(SideOptions(), self.statistics).level
         return Side(len(np.unique(self.hashes)), tokens, characters, level)
 
 
