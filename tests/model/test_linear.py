@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from dragoman.model import linear
-from dragoman.model.gathered import gathered, gathered_matmul
-from dragoman.model.linear import Maker, plain, reordered
+from dragoman.model.linear import Maker, gathered, gathered_matmul, plain, reordered
 
 MAKERS = [plain, gathered]
 

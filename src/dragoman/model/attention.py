@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.gathered import gathered, gathered_matmul
-from dragoman.model.linear import Maker, Product, matmul
+from dragoman.model.linear import Maker, Product, gathered, gathered_matmul, matmul
 from dragoman.model.protocols import Cells, Memory, Record, discard
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]

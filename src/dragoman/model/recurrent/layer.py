@@ -22,8 +22,7 @@ from torch.nn import functional as F
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.dropout import dropout
-from dragoman.model.gathered import gathered
-from dragoman.model.linear import Product
+from dragoman.model.linear import Product, gathered
 from dragoman.model.recurrent import cells, kernels
 from dragoman.model.recurrent.cells import GATES, STATE_ROWS
 
