@@ -80,7 +80,7 @@ def members(folder: Path) -> list[Path]:
 
 
 BUNDLE = "bundle.json"
-BUNDLE_FORMAT = "3"
+BUNDLE_FORMAT = "4"
 """Version of the bundle's layout and of the graphs in it; stands first in ``bundle.json``."""
 ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-shortlist.onnx"
 SHORTLIST = "shortlist.safetensors"
@@ -88,4 +88,5 @@ BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, WEIGHTS)
 SITE = "model.json"
 EXPORTED = (BUNDLE, SITE, "model.bin")
 """Files of which a folder that was exported has one; the last is CTranslate2's."""
-BUNDLE_MAY_HAVE = (SHORT_DECODER, SHORTLIST, CONFIDENCE, CARD)
+BUNDLE_SHORT = (SHORT_DECODER, SHORTLIST)
+BUNDLE_MAY_HAVE = (CONFIDENCE, CARD)

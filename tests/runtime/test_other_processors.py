@@ -18,7 +18,6 @@ import numpy as np, onnxruntime
 from dragoman.config.options import ModelOptions
 from dragoman.runtime import onnx_file
 from dragoman.runtime.graph import Graph, Matrix
-from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.network import session
 from dragoman.runtime.weights import Weights, quantized
 
@@ -29,12 +28,12 @@ x[:4] = np.where(np.arange(512) % 3, 7, -7)  # the largest sums of two neighbour
 weights = Weights(quantized({"w": w, "output.weight": w}), "here")
 g = Graph(ModelOptions(hidden=16), weights, 96)
 g.name(g.product(g.read("x"), Matrix("w", (96, 512))), "y")
-ends = {"x": Kind("float32", ["N", 512])}, {"y": Kind("float32", ["N", 96])}
+ends = {"x": ("float32", 2)}, {"y": ("float32", 2)}
 (y,) = session(g.written(*ends)).run(None, {"x": x})
 node = onnx_file.node("MatMulInteger", ["a", "b"], ["c"])
-kinds = {"a": Kind("uint8", ["N", 64]), "b": Kind("int8", [64, 16])}
-graph = onnx_file.graph([node], kinds, {"c": Kind("int32", ["N", 16])})
-plain = onnxruntime.InferenceSession(onnx_file.model(graph))
+kinds = {"a": ("uint8", 2), "b": ("int8", 2)}
+model = onnx_file.model([node], kinds, {"c": ("int32", 2)})
+plain = onnxruntime.InferenceSession(model)
 largest = {"a": np.full((8, 64), 255, np.uint8), "b": np.full((64, 16), 127, np.int8)}
 print(y.tobytes().hex(), plain.run(None, largest)[0][0, 0])
 """

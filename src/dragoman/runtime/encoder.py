@@ -14,17 +14,20 @@ from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan, state_names
 from dragoman.runtime.weights import SOURCE_TABLE, Weights
 
-_INPUTS = {"ids": Kind("int64", ["B", "S"]), "mask": Kind("bool", ["B", "S"])}
 
+def kinds(options: ModelOptions) -> dict[str, Kind]:
+    """Type and axes of what the decoder reads of its state and of the encoder, by name.
 
-def kinds(options: ModelOptions, rows: str) -> dict[str, Kind]:
-    """What the decoder reads of its state, with an axis ``rows``, and of the encoder."""
-    if options.family == "transformer":
-        return transformer.kinds(options, rows)
-    hidden = int(options.hidden)
-    found = dict.fromkeys(state_names(options), Kind("float32", [rows, hidden]))
-    states, keys = Kind("float32", ["B", "S", hidden]), Kind("float32", ["B", "I", "J"])
-    return {**found, "states": states, "keys": keys}
+    The state of a Transformer are keys and values of every layer, [N, A, P, D], then the number of
+    tokens read, [N, 1]. Its ``states`` and ``keys`` are values [B, L x A, S, D] and transposed keys
+    [B, L x A, D, S] of all layers' attention over the source.
+    """
+    if options.family != "transformer":
+        state = dict.fromkeys(state_names(options), ("float32", 2))
+        return state | dict.fromkeys(("states", "keys"), ("float32", 3))
+    caches = [f"state.{row}" for row in range(2 * options.transformer.decoder_layers)]
+    found = dict.fromkeys((*caches, "states", "keys"), ("float32", 4))
+    return found | {f"state.{len(caches)}": ("int64", 2)}
 
 
 def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> File:
@@ -39,7 +42,7 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
         An ONNX file. Its inputs ``ids`` [B, S] and ``mask`` [B, S], false on padding. Its outputs:
         encoder states ``states`` [B, S, H], the ``keys`` that queries are compared with,
         [B, H, S] ([B, S, H] for the score concat), and the decoder's first state. Those of a
-        Transformer are in :func:`dragoman.runtime.transformer.kinds`.
+        Transformer are in :func:`kinds`.
     """
     g = Graph(options, weights, vocabulary)
     if options.family == "recurrent":
@@ -54,7 +57,7 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
         g.name(_keys(g, states), "keys")
         for state, name in zip(_bridged(g, finals), state_names(options), strict=True):
             g.name(state, name)
-    return g.written(_INPUTS, kinds(options, "B"))
+    return g.written({"ids": ("int64", 2), "mask": ("bool", 2)}, kinds(options))
 
 
 def _encoded(g: Graph) -> tuple[Value, list[Value]]:

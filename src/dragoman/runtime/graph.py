@@ -106,7 +106,7 @@ class Graph:
         """The whole.
 
         Args:
-            inputs, outputs: type and shape by name; those that no node reads or computes are left
+            inputs, outputs: type and axes by name; those that no node reads or computes are left
                 out.
         """
         offsets = (getattr(one, "offset", 0) for one in self._weights.values())  # of a memory map
@@ -115,8 +115,8 @@ class Graph:
         entering, leaving = (
             {n: k for n, k in kinds.items() if n in self._known} for kinds in (inputs, outputs)
         )
-        whole = onnx_file.graph(self._nodes, entering, leaving, [*tensors, *constants])
-        return File(onnx_file.model(whole), self._weights)
+        raw = onnx_file.model(self._nodes, entering, leaving, [*tensors, *constants])
+        return File(raw, self._weights)
 
     def _constant(self, values: Array | np.generic) -> Value:
         values = np.asarray(values)

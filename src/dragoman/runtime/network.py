@@ -97,7 +97,7 @@ class OnnxNetwork:
         self.encoder = session(found[ENCODER])
         self.decoder = session(found[DECODER if shortlist is None else SHORT_DECODER])
         self.concurrency = _concurrency()
-        self._state = [name for name in kinds(options, "N") if name.startswith("state.")]
+        self._state = [name for name in kinds(options) if name.startswith("state.")]
         self._inputs = {one.name for one in self.decoder.get_inputs()}
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:

@@ -7,8 +7,8 @@ messages; the field numbers are those of ``onnx.proto`` (ONNX 1.16, IR version 9
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +21,8 @@ TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9}
 """``TensorProto.DataType`` of each type of number."""
 
 
-class Kind(NamedTuple):
-    """Type and shape of an input or output."""
-
-    type: str
-    axes: Sequence[int | str]
-    """A text stands for a size that is not fixed."""
-
-
+Kind = tuple[str, int]
+"""The type of an input's or output's numbers, and how many axes it has; sizes are not told."""
 Kinds = Mapping[str, Kind]
 Field = tuple[int, int | float | str | bytes]
 """The number and the value of a field of a message."""
@@ -69,9 +63,8 @@ def tensor(name: str, values: Array, offset: int | None = None) -> bytes:
 
 def _value(name: str, kind: Kind) -> bytes:
     """A ``ValueInfoProto``."""
-    sizes = ((1, message((1 if isinstance(axis, int) else 2, axis))) for axis in kind.axes)
-    shape = message((1, TYPES[kind.type]), (2, message(*sizes)))
-    return message((1, name), (2, message((1, shape))))
+    shape = message(*[(1, b"")] * kind[1])
+    return message((1, name), (2, message((1, message((1, TYPES[kind[0]]), (2, shape))))))
 
 
 def _attribute(name: str, given: Any) -> bytes:
@@ -90,17 +83,13 @@ def node(operator: str, inputs: Iterable[str], outputs: Iterable[str], **attribu
     return message(*names, (4, operator), *((5, _attribute(*one)) for one in attributes.items()))
 
 
-def graph(
+def model(
     nodes: Iterable[bytes], inputs: Kinds, outputs: Kinds, tensors: Iterable[bytes] = ()
 ) -> bytes:
-    """A ``GraphProto``."""
+    """A ``ModelProto`` with one ``GraphProto``: a whole file."""
     fields: list[Field] = [(1, one) for one in nodes]
     fields += [(2, "dragoman"), *((5, one) for one in tensors)]
     fields += [(11, _value(*one)) for one in inputs.items()]
-    return message(*fields, *((12, _value(*one)) for one in outputs.items()))
-
-
-def model(graph: bytes) -> bytes:
-    """A ``ModelProto``."""
+    fields += [(12, _value(*one)) for one in outputs.items()]
     opset = message((1, ""), (2, OPSET))
-    return message((1, IR_VERSION), (2, "dragoman"), (7, graph), (8, opset))
+    return message((1, IR_VERSION), (2, "dragoman"), (7, message(*fields)), (8, opset))

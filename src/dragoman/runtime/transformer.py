@@ -10,10 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from dragoman.config.options import ModelOptions
 from dragoman.runtime.decoder import in_cells, of_cells
 from dragoman.runtime.graph import FLOAT, Graph, Value, ints
-from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
 
 PLACES = 16
@@ -21,19 +19,6 @@ PLACES = 16
 longer one."""
 _NEVER = np.float32(-math.inf)
 """Added to the energy of what must not be attended to."""
-
-
-def kinds(options: ModelOptions, rows: str) -> dict[str, Kind]:
-    """What the decoder reads of its state and of the encoder.
-
-    The state are keys and values of every layer, then the number of tokens read. ``states`` and
-    ``keys`` are values and transposed keys of all layers' attention over the source.
-    """
-    layers, cache = options.transformer.decoder_layers, Kind("float32", [rows, "A", "P", "D"])
-    found = {f"state.{n}": cache for n in range(2 * layers)}
-    memory = Kind("float32", ["B", "L x A", "I", "J"])
-    read = Kind("int64", [rows, 1])
-    return {**found, f"state.{2 * layers}": read, "states": memory, "keys": memory}
 
 
 def encoded(g: Graph) -> tuple[Value, Value]:

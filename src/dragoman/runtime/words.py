@@ -15,33 +15,17 @@ from dragoman.data.tokenizer import PAD
 from dragoman.runtime import decoder, transformer
 from dragoman.runtime.encoder import kinds
 from dragoman.runtime.graph import BOOL, INT32, File, Graph, Value, ints
-from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
 
 BLOCK = 64
 """Words are filled up to a multiple of this many; the best are looked for block by block."""
 _LEAST = 1e-20
 """Smallest copied probability, so that its logarithm is finite."""
-_INPUTS = {
-    **dict.fromkeys(("token", "cells", "sentences"), Kind("int64", ["N"])),
-    "taken": Kind("int64", ["B x Q"]),
-    "top": Kind("int64", [1]),
-    "never": Kind("int64", ["M"]),
-    "keys": Kind("float32", ["B", "I", "J"]),
-    "padding": Kind("float32", ["B", 1, "S"]),
-    "copies": Kind("int64", ["B", "S"]),
-    "last": Kind("int64", ["B"]),
-    "width": Kind("int64", [1]),
-    "union": Kind("int64", ["U"]),
-    **dict.fromkeys(("places", "candidates"), Kind("int64", ["B", "K"])),
-}
-_OUTPUTS = {
-    "log_probs": Kind("float32", ["N", "W"]),
-    "best": Kind("float32", ["N", "C"]),
-    "tokens": Kind("int64", ["N", "C"]),
-    "weights": Kind("float32", ["N", "S"]),
-}
-"""Inputs and outputs; the graph of a model has those that it reads and computes."""
+_VECTORS = ("token", "cells", "sentences", "taken", "top", "never", "last", "width", "union")
+_TABLES = ("copies", "places", "candidates")
+"""Inputs of whole numbers: ``token``, ``cells`` and ``sentences`` [N], ``taken`` [B x Q], ``top``
+and ``width`` [1], ``never`` [M], ``last`` [B], ``union`` [U]; ``copies`` [B, S], ``places`` and
+``candidates`` [B, K]. The graph of a model has those that it reads."""
 
 
 def decoder_graph(
@@ -71,9 +55,11 @@ def decoder_graph(
         g.name(value, name)
     if looked is not None:
         g.name(looked, "weights")
-    inputs = _INPUTS | kinds(options, "N")
-    inputs["output"] = Kind("int8" if weights.int8 else "float32", ["X", "Y"])
-    outputs = dict(_OUTPUTS)
+    inputs = dict.fromkeys(_VECTORS, ("int64", 1)) | dict.fromkeys(_TABLES, ("int64", 2))
+    inputs |= {"padding": ("float32", 3), "output": ("int8" if weights.int8 else "float32", 2)}
+    inputs |= kinds(options)
+    outputs = dict.fromkeys(("log_probs", "best", "weights"), ("float32", 2))
+    outputs["tokens"] = ("int64", 2)
     for row, value in enumerate(news):
         g.name(value, f"next.{row}")
         outputs[f"next.{row}"] = inputs[f"state.{row}"]
