@@ -1,4 +1,4 @@
-"""Writing beside: no process spoils another's file, and what the dead left behind goes."""
+"""Writing beside: no process spoils another's file."""
 
 from __future__ import annotations
 
@@ -31,18 +31,6 @@ def test_two_processes_write_one_file(tmp_path: Path) -> None:
         child.communicate("\n")
     assert child.returncode == 0 and out.read_text() == "child"
     assert [path.name for path in tmp_path.iterdir()] == ["out.tsv"]
-
-
-def test_leftovers_of_the_dead_are_removed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        pass
-    kept = {"b.partial", f"b.{gone.pid}.partial", f"a.{os.getppid()}.partial", "a.b.partial"}
-    for name in kept | {f"a.{gone.pid}.partial", "a.partial", f"a.{10**20}.partial"}:
-        (tmp_path / name).write_text("half")
-    (tmp_path / f"c.{gone.pid}.partial").mkdir()
-    for name in ("a", "c"):
-        write_text(tmp_path / name, "whole")
-    assert {path.name for path in tmp_path.iterdir()} == kept | {"a", "c"}
 
 
 def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.errors import FolderError
+from dragoman.layout import ENTRIES
 
 ASIDE = ".partial"
-"""Ending of a file or folder while it is written. Only a crash leaves one behind."""
+"""Ending of a file or folder while it is written. Only a crash leaves one behind; the next training
+in a model folder removes those in it."""
 _MOST_FILES = 10_000
 """Largest number of files in a model folder."""
 
@@ -37,7 +39,6 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     aside = path if is_stream else final.with_name(f"{final.name}.{os.getpid()}{ASIDE}")
     try:
         if not is_stream:
-            _remove_leftovers(final)
             _remove(aside)  # a link would be written through
         if folder:
             aside.mkdir()
@@ -64,23 +65,11 @@ def final_name(name: str) -> str:
     return re.sub(rf"(\.\d+)?{re.escape(ASIDE)}$", "", name)
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove what dead processes left beside ``path`` when they wrote it."""
-    with suppress(OSError):
-        for left in path.parent.iterdir():
-            name = re.fullmatch(rf"{re.escape(path.name)}(?:\.(\d+))?{re.escape(ASIDE)}", left.name)
-            if name and not (name[1] and _is_running(int(name[1]))):
-                _remove(left)
-
-
-def _is_running(process: int) -> bool:
-    """Whether a process has this number; true on Windows, where ``os.kill`` would end it."""
-    try:
-        if os.name != "nt":
-            os.kill(process, 0)
-    except (OSError, OverflowError) as error:  # no system counts so far as to overflow
-        return isinstance(error, PermissionError)  # another user's process
-    return True
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a training that was killed has left half-written in its folder."""
+    for left in folder.glob(f"*{ASIDE}"):
+        if final_name(left.name) in ENTRIES:
+            _remove(left)
 
 
 def _remove(path: Path) -> None:

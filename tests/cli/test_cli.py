@@ -546,6 +546,7 @@ def test_a_run_killed_while_it_was_prepared_begins_again(tmp_path: Path) -> None
     (tmp_path / "m" / "corpus.partial" / "text.arrow").write_bytes(b"half")
     (tmp_path / "m" / "corpus").mkdir()
     (tmp_path / "m" / "source.json.partial").write_text("{")
+    (tmp_path / "m" / "target.json.99.partial").write_text("{")
     assert main(["train", str(tmp_path / "p.tsv"), "--out", str(tmp_path / "m"), *SMALL]) == 0
     assert not list((tmp_path / "m").rglob("*.partial"))
 

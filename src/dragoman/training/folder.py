@@ -16,7 +16,7 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
 from dragoman.data.setup import load_setup, save_setup
 from dragoman.errors import FolderError, OptionError, UsageError
-from dragoman.files import final_name, parse_json, refuse_ways_out, write_text
+from dragoman.files import final_name, parse_json, refuse_ways_out, remove_leftovers, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
 from dragoman.runs.history import utf8_text
@@ -65,6 +65,7 @@ def claimed(out: Path) -> Iterator[None]:
         cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
         raise OptionError(cause, place=str(out), cure="choose another --out")
     with locked(out):
+        remove_leftovers(out)
         try:
             yield
         except BaseException as error:
