@@ -363,10 +363,10 @@ def test_a_target_is_followed_and_predictions_stand_beside_it(model: Model) -> N
 @pytest.mark.parametrize(
     ("line", "target", "message"),
     [
-        (" ", None, "nothing is left of the sentence .look at the normalising"),
-        ("le chat", "", "nothing is left of the target"),
-        ("le " * 21, None, "the sentence has 21 tokens, the model takes at most 20"),
-        ("le chat", "un " * 11, "the target has 11 tokens, the model takes at most 10"),
+        (" ", None, "the sentence has 0 tokens as the model reads it"),
+        ("le chat", "", "the target has 0 tokens"),
+        ("le " * 21, None, "the sentence has 21 tokens .*takes 1 to 20"),
+        ("le chat", "un " * 11, "the target has 11 tokens .*takes 1 to 10"),
     ],
 )
 def test_what_cannot_be_explained(
@@ -408,7 +408,7 @@ def shown(found: Explanation, *, width: int = 80, **options: object) -> str:
 
 def test_the_terminal_view_has_every_stage_and_fits(model: Model) -> None:
     text = shown(model.explain("le chat zzz", "un chat noir"))
-    for part in ("Text", "Values", "Step by step", "Loss", "Search: outputs"):
+    for part in ("Text", "Values", "Step by step", "Loss"):
         assert f"{part} ──" in text
     assert "<unk> (zzz)" in text and "energy" in text and "likely" in text and "█" in text
     assert max(map(len, text.split("\n"))) <= 80

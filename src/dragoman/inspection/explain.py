@@ -95,11 +95,9 @@ def explain_pairs(
 
 
 def _check(what: str, ids: Ids, longest: int) -> None:
-    if not len(ids):
-        raise DataError(f"nothing is left of {what}", cure="look at the normalising options")
-    if len(ids) > longest:
-        said = f"{what} has {len(ids)} tokens, the model takes at most {longest}"
-        raise DataError(said, cure="give a part of it")
+    if not 0 < len(ids) <= longest:
+        cause = f"{what} has {len(ids)} tokens as the model reads it, which takes 1 to {longest}"
+        raise DataError(cause, cure="give a part of it, or look at the normalising options")
 
 
 def _example(
@@ -120,17 +118,12 @@ def _example(
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
         likely = _tokens(sides[1], best, words=words)
-        steps.append(
-            Step(
-                reads=reads[t],
-                expected=expected[t],
-                real=bool(arrays["target mask"][t]),
-                loss=float(arrays["loss"][t]),
-                candidates=tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True)),
-                energies=arrays["energies"][t] if "energies" in arrays else None,
-                weights=arrays["weights"][t] if "weights" in arrays else None,
-            )
+        candidates = tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True))
+        real, loss = bool(arrays["target mask"][t]), float(arrays["loss"][t])
+        attention = (
+            arrays[name][t] if name in arrays else None for name in ("energies", "weights")
         )
+        steps.append(Step(reads[t], expected[t], real, loss, candidates, *attention))
     return Example(text, sides[0].normalize(text), source, tuple(steps)), words
 
 

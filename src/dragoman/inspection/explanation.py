@@ -106,9 +106,7 @@ class Explanation:
         for name, value in self.values.items():
             if arrays and "V" not in value.axes:
                 values[name]["values"] = value.array
-        fields = (
-            {"loss": self["batch loss"]} | asdict(replace(self, values={})) | {"values": values}
-        )
+        fields = asdict(replace(self, values={})) | {"loss": self["batch loss"], "values": values}
         return json.dumps(fields, ensure_ascii=False, default=lambda array: array.tolist())
 
     def to_html(self) -> str:
@@ -117,7 +115,7 @@ class Explanation:
         return _PAGE.read_text("utf-8").replace(">{}<", f">{data}<")
 
     def __rich__(self) -> RenderableType:
-        """Every stage of the batch; of a single sentence also each step, and the outputs."""
+        """Every stage of the batch; of a single sentence also each step."""
         parts: list[RenderableType] = []
         for number, example in enumerate(self.examples, 1):
             of = "" if self.answer else f" of pair {number}"
@@ -130,8 +128,6 @@ class Explanation:
         if self.given:
             loss, count = float(self["batch loss"]), int(self["target mask"].sum())
             parts.append(Text(f"\nbatch loss {loss:.4f} nats, mean of {count} tokens"))
-        if self.answer:
-            parts += [_rule("Search: outputs"), _outputs(self.answer)]
         return Group(*parts)
 
 
@@ -206,13 +202,4 @@ def _losses(example: Example) -> Table:
             words[2].stylize("green" if guess.id == step.expected.id else "red")
         losses = f"{step.loss:.4f}", str(int(step.real)), f"{step.loss * step.real:.4f}"
         table.add_row(str(number), *words, *losses, style="" if step.real else "dim")
-    return table
-
-
-def _outputs(answer: Translation) -> Table:
-    """The outputs that search found, best first, with their scores."""
-    table = Table.grid(padding=(0, 2))
-    for text, hypothesis in zip(answer.texts, answer.hypotheses, strict=True):
-        cut = "" if hypothesis.complete else " (cut at the length limit)"
-        table.add_row(f"{hypothesis.score:.3f}", Text((text or "(empty)") + cut))
     return table
