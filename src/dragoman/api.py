@@ -11,19 +11,22 @@ from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
+from dragoman.data.source import encode_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
+from dragoman.evaluation.baselines import training_pairs
+from dragoman.evaluation.confidence import load_confidence
+from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_examples
 from dragoman.extras import naming_extras
 from dragoman.layout import BUNDLE, members
+from dragoman.runs.history import History
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
 from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
-from dragoman.search.network import Network
 from dragoman.search.request import Request, Scored, Translation
 from dragoman.search.translator import Translator
 
 if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.evaluation.evaluate import Evaluation
-    from dragoman.evaluation.examples import Examples, Pairs
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.folder import ModelFolder
 
@@ -77,8 +80,6 @@ class Model:
         folder: ModelFolder | RuntimeFolder,
         others: Sequence[ModelFolder | RuntimeFolder] = (),
     ) -> None:
-        from dragoman.evaluation.confidence import load_confidence
-
         self.folder, self.others = folder, others
         self.config = folder.config
         self.confidence = None if others else load_confidence(folder.path)
@@ -90,8 +91,8 @@ class Model:
                 why = "one copies source words, which the other does not know"
             else:
                 continue
-            cause = f"cannot answer together with {folder.path}: {why}"
-            raise FolderError(cause, place=str(other.path), cure="train both on the same text")
+            cause = f"cannot answer together with {_given(folder)}: {why}"
+            raise FolderError(cause, place=_given(other), cure="train both on the same text")
         self._torch_folder: ModelFolder | None = None
         self._translators: dict[tuple[bool, bool], Translator] = {}
 
@@ -116,7 +117,7 @@ class Model:
         if kind not in self._translators:
             members = (self.folder, *self.others)
             self._translators[kind] = Translator(
-                BatchedScorer(*(_network(one, search) for one in members)),
+                BatchedScorer(*(one.network(search.int8, search.shortlist) for one in members)),
                 [one.source for one in members],
                 self.folder.target,
                 self.config.source.max_tokens,
@@ -202,7 +203,6 @@ class Model:
         Raises:
             UsageError: there is no pair, or this is an ensemble or a bundle.
         """
-        from dragoman.data.source import encode_pairs
         from dragoman.inspection.explain import explain_pairs
 
         model = self.torch_folder("explained").model
@@ -220,7 +220,7 @@ class Model:
         Raises:
             UsageError: this is a bundle or an ensemble.
         """
-        folder, place = self.folder, str(self.folder.path)
+        folder, place = self.folder, _given(self.folder)
         if self.others:
             cause = f"an ensemble of {1 + len(self.others)} models cannot be {done}"
             raise UsageError(cause, place=place, cure="take one of its models")
@@ -256,10 +256,7 @@ class Model:
             DataError: the test set cannot be read or is empty, or no pairs were held out.
             OptionError: a wrong option.
         """
-        from dragoman.evaluation.baselines import training_pairs
         from dragoman.evaluation.evaluate import evaluate_examples
-        from dragoman.evaluation.examples import Examples
-        from dragoman.runs.history import History
 
         translator, search = self.translator(options)
         if not isinstance(pairs, Examples):
@@ -313,9 +310,6 @@ class Model:
         Raises:
             DataError: the files cannot be read or hold no pair, or no pairs were held out.
         """
-        from dragoman.evaluation.examples import examples_of, held_out_examples
-        from dragoman.runs.history import History
-
         if pairs is None:
             run = History.of(self.folder.path)
             return held_out_examples(run.folder, run.record, multiple=multiple_references)
@@ -336,13 +330,6 @@ class Model:
         )
 
 
-def _network(folder: ModelFolder | RuntimeFolder, search: SearchOptions) -> Network:
-    """A model as search uses it."""
-    if isinstance(folder, RuntimeFolder):
-        return folder.network(int8=search.int8, shortlist=search.shortlist)
-    from dragoman.model.network import TorchNetwork
-
-    if search.int8:
-        cause, cure = "8-bit numbers are multiplied on the processor", "--device cpu, or --no-int8"
-        raise OptionError(cause, place="search.int8", cure=cure)
-    return TorchNetwork(folder.model)
+def _given(folder: ModelFolder | RuntimeFolder) -> str:
+    """What the user named: the folder, or the zip file that was unpacked."""
+    return str(folder.given if isinstance(folder, RuntimeFolder) else folder.path)

@@ -19,6 +19,7 @@ import torch
 
 import dragoman
 from dragoman.api import load
+from dragoman.cli import main
 from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, merge, to_toml
 from dragoman.data.source import Source
@@ -28,6 +29,7 @@ from dragoman.export.parity import parity, shortlist_agrees
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.export.web import export_site
 from dragoman.runtime.shortlist import Shortlist
+from sites import save_folder
 from tiny_translator import translator
 
 pytest.importorskip("onnxruntime")
@@ -120,6 +122,33 @@ def test_the_same_export_makes_the_same_file(folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_a_zip_file_is_never_the_name_of_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m").mkdir()
+    for to in ("bundle", "web", "ctranslate2"):
+        asked = ["export", str(tmp_path / "m"), "--to", to, "--out", str(tmp_path / "b.ZIP")]
+        assert main(asked) == 2
+        assert "b.ZIP is the name of a file" in (said := capsys.readouterr().err)
+        assert "(--zip, or another name)" in said
+    assert not (tmp_path / "b.ZIP").exists()
+
+
+@pytest.mark.slow
+def test_errors_name_the_zip_file_that_was_given(folder: Path, tmp_path: Path) -> None:
+    export(folder, tmp_path / "z.zip", zipped=True)
+    other = save_folder(tmp_path / "other", {}, {}, {})
+    for paths in ((tmp_path / "z.zip", other), (other, tmp_path / "z.zip")):
+        with pytest.raises(
+            FolderError, match=r"cannot answer together with \S+: its target"
+        ) as told:
+            load(*paths)
+        assert str(tmp_path / "z.zip") in str(told.value)
+        assert "dragoman-" not in str(told.value)
+    with pytest.raises(UsageError, match=r"z\.zip: a bundle cannot be explained"):
+        load(tmp_path / "z.zip").explain("w1")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["bundle", "folder"])
 def test_translating_needs_no_torch(bundle: Path, folder: Path, which: str) -> None:
@@ -183,15 +212,21 @@ def _other_graph(path: Path) -> None:
 
 
 DAMAGES: list[tuple[Callable[[Path], None], str]] = [
-    (lambda path: (path / "decoder.onnx").unlink(), "decoder.onnx: is missing"),
+    (
+        lambda path: (path / "decoder.onnx").unlink(),
+        "decoder.onnx: is missing, damaged, or of another",
+    ),
     (lambda path: (path / "bundle.json").write_text("{"), "bundle.json: is missing or damaged"),
     (_json(lambda facts: facts.update(format="9")), "bundle.json: has format '9', this version"),
     (_json(lambda facts: facts.pop("files")), "bundle.json: is missing or damaged"),
-    (_json(lambda facts: facts["files"].pop("target.json")), "does not tell 'target.json'"),
-    (_json(lambda facts: facts["files"].update(more="0")), "tells of 'more'"),
+    (
+        _json(lambda facts: facts["files"].pop("target.json")),
+        "a file too many or too few: 'target.json'",
+    ),
+    (_json(lambda facts: facts["files"].update(more="0")), "a file too many or too few: 'more'"),
     (
         lambda path: (path / "source.json").write_text("{}"),
-        "source.json: is damaged, or of another",
+        "source.json: is missing, damaged, or of another",
     ),
     (_other_graph, "decoder.onnx: is not the graph that config.toml describes"),
     (_told("encoder.onnx", b""), "encoder.onnx: is not the graph"),
@@ -268,7 +303,9 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
     options = Config().search
     same = parity(one, one, one, pairs, options, int8=False)
     assert same["largest_difference"] == 0 and same["equal_bundle"] == same["equal_shortlist"] == 1
-    with pytest.raises(DataError, match="a log-probability differs from the folder's by"):
+    with pytest.raises(
+        DataError, match=r"something else than the folder: .+'largest_difference'.+report"
+    ):
         parity(one, other, None, pairs, options, int8=False)
     pairs = [
         (source, answer.text)
@@ -276,7 +313,9 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
             [s for s, _ in pairs], one.translate([s for s, _ in pairs], options), strict=True
         )
     ]
-    with pytest.raises(DataError, match="BLEU falls from"):
+    with pytest.raises(
+        DataError, match=r"something else than the folder: .+'bleu_bundle'.+without --int8"
+    ):
         parity(one, other, None, pairs, options, int8=True)
 
 
@@ -330,7 +369,7 @@ def test_words_that_translate_each_other_are_likely() -> None:
 def test_a_shortlist_of_other_vocabularies_is_refused(change: dict[str, Any]) -> None:
     right = {"starts": np.array([0, 1, 2, 3], np.int32), "words": np.array([1, 2, 3], np.int32)}
     right["always"] = np.array([4], np.int32)
-    assert Shortlist.of(right, (3, 9), "s").arrays().keys() == right.keys()
+    assert Shortlist.of(right, (3, 9), "s")._asdict().keys() == right.keys()
     with pytest.raises(DragomanError, match="s: is not a shortlist of these vocabularies"):
         Shortlist.of(right | change, (3, 9), "s")
     assert torch is not None

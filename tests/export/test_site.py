@@ -211,10 +211,12 @@ def test_the_readme_names_the_version_that_is_checked() -> None:
 
 @pytest.mark.slow
 def test_the_package_is_checked(tmp_path: Path, package: Path) -> None:
-    with pytest.raises(OptionError, match=r"cannot be read: .+ \(npm pack onnxruntime-web@1\."):
+    with pytest.raises(OptionError, match=r"is missing, or is not onnxruntime-web 1.+ \(npm pack"):
         read_runtime(tmp_path / "none.tgz")
     (tmp_path / "other.tgz").write_bytes(package.read_bytes()[:-1])
-    with pytest.raises(OptionError, match=r"other.tgz is not onnxruntime-web 1\.[\d.]+ \(npm pack"):
+    with pytest.raises(
+        OptionError, match=r"other.tgz is missing, or is not .+npm pack onnxruntime-web@1\."
+    ):
         read_runtime(tmp_path / "other.tgz")
 
 
@@ -223,10 +225,12 @@ def test_what_no_site_can_be_is_refused(
 ) -> None:
     folder = save_folder(tmp_path / "m", {}, {"temperature": 1.0, "top_k": 5}, {})
     monkeypatch.setattr("dragoman.export.web.read_runtime", lambda path: {})
-    with pytest.raises(OptionError, match=r"search.temperature: a page draws no outputs at random"):
+    with pytest.raises(
+        FolderError, match=r"draws no outputs at random .search.temperature. .drago"
+    ):
         export_site(folder, tmp_path / "s", PAIRS, runtime="x", languages=("a", "b"))
     tagged = save_folder(tmp_path / "t", {}, {}, {}, tags=("1 V", "1 PST"))
-    with pytest.raises(FolderError, match=r"its sources have tags, which a page does not read"):
+    with pytest.raises(FolderError, match=r"a page reads no tags"):
         export_site(tagged, tmp_path / "s", PAIRS, runtime="x", languages=("a", "b"))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("years of work")

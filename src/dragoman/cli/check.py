@@ -38,10 +38,7 @@ def main(asked: Check, given: Given) -> int:
     if asked.fix and reading.features:
         cure = "leave out --features-column and --target-tag"
         raise OptionError("features cannot be written", place="--fix", cure=cure)
-    from dragoman.data.check.check import (
-        LIST,
-        check_pairs,  # only now: --help answers at once
-    )
+    from dragoman.data.check.check import LIST, check_pairs  # only now: --help answers at once
     from dragoman.data.check.report import Report, to_json
 
     if fix := asked.fix:

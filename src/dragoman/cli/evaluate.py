@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
 from dragoman.cli import say
 from dragoman.cli.parse import Given, Input, Inputs, OutputFile
@@ -97,7 +96,8 @@ def main(asked: Evaluate, given: Given) -> int:
         for d in differences:
             interval = " – ".join(f"{bound:+.2f}" for bound in d.interval)
             table.add_row(d.name, f"{d.value:+.2f}", interval, f"{d.p:.4f}")
-        _print(f"{name} against {folders[0]}", table)
+        print(f"{name} against {folders[0]}")
+        Console().print(table)
     for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.measures):
         print(line)
     return 0
@@ -110,8 +110,8 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
         others = [number_text(b[m.name]) if m.name in b else "" for b in result.baselines.values()]
         name = f"{m.name} {'↑' if m.higher else '↓'}"
         table.add_row(name, number_text(m.value()), interval, *others)
-    title = f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}"
-    _print(title, table)
+    print(f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}")
+    Console().print(table)
     if asked.breakdown:
         names = [m.name for m in result.measures]
         table = _table("lines", *names)
@@ -126,9 +126,3 @@ def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
 def _table(*columns: str) -> Table:
     right = (Column(name, justify="right") for name in columns)
     return Table("", *right, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-
-
-def _print(title: str, table: Table) -> None:
-    console = Console()
-    console.print(Text(title), soft_wrap=True)
-    console.print(table)

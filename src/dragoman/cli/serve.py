@@ -62,12 +62,12 @@ def main(asked: Serve, given: Given) -> int:
 
     from dragoman.serving.gate import Protocol
 
-    pairs = [f"{source} to {target}" for _, source, target in _directions(asked)]
+    names = [path.resolve().name for path in asked.paths]
+    codes = list(language_codes(asked.languages, names))
     listening = _listen(asked.host, asked.port)
-    address = f"http://{listening.getsockname()[0]}:{listening.getsockname()[1]}/"
-    ready = f"{address} translates {', '.join(pairs)} (Ctrl-C stops)"
+    address = "http://{}:{}/".format(*listening.getsockname()[:2])
     config = uvicorn.Config(
-        partial(_worker if asked.workers > 1 else _app, asked, ready),
+        partial(_worker if asked.workers > 1 else _app, asked, codes, address),
         factory=True,
         http=Protocol,
         ws="none",
@@ -103,34 +103,30 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OptionError(cause, place="--port", cure="another --port or --host") from error
 
 
-def _worker(asked: Serve, ready: str) -> Any:
+def _worker(asked: Serve, codes: list[tuple[str, str]], address: str) -> Any:
     """The application of one of several processes; what is wrong with a model ends it."""
     try:
-        return _app(asked, ready)
+        return _app(asked, codes, address)
     except DragomanError as error:
         print(f"dragoman serve: {error}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
 
 
-def _app(asked: Serve, ready: str) -> Any:
+def _app(asked: Serve, codes: list[tuple[str, str]], address: str) -> Any:
     """The application (ASGI) with its models loaded."""
     from dragoman.serving.app import build_app
 
-    models = [_served(asked, *one) for one in _directions(asked)]
+    models = [_served(asked, *one) for one in zip(asked.paths, codes, strict=True)]
     app = build_app(Models(models), asked.serving)
+    pairs = ", ".join(f"{one.source} to {one.target}" for one in models)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    sys.stdout.write(f"dragoman serve: {ready}\n")  # at once: workers share the output
+    ready = f"dragoman serve: {address} translates {pairs} (Ctrl-C stops)\n"
+    sys.stdout.write(ready)  # at once: workers share the output
     sys.stdout.flush()
     return app
 
 
-def _directions(asked: Serve) -> list[tuple[Path, str, str]]:
-    """Each model's folder with its source and its target language."""
-    codes = language_codes(asked.languages, [path.resolve().name for path in asked.paths])
-    return [(path, *pair) for path, pair in zip(asked.paths, codes, strict=True)]
-
-
-def _served(asked: Serve, path: Path, source: str, target: str) -> Served:
+def _served(asked: Serve, path: Path, codes: tuple[str, str]) -> Served:
     """A loaded model as the server takes it."""
     from dragoman.api import load  # torch only now
 
@@ -140,8 +136,8 @@ def _served(asked: Serve, path: Path, source: str, target: str) -> Served:
     translator, search = model.translator({}, aids)
     card = model.folder.path / CARD
     return Served(
-        source=source,
-        target=target,
+        source=codes[0],
+        target=codes[1],
         name=path.resolve().name,
         translator=translator,
         search=search,

@@ -25,12 +25,12 @@ def require_sentencepiece(config: Config, languages: tuple[str, str]) -> None:
     Raises:
         OptionError: an option has no counterpart there, or the languages are unknown.
     """
-    if not (spells_bytes(config.source) and spells_bytes(config.target)):
-        cause = "a package needs level bpe or unigram and byte_fallback on both sides"
-        raise OptionError(cause, place="--to argos", cure="export a bundle")
-    if config.source.keep_only or (config.source.lowercase and config.source.casing == "greek"):
-        cause = "a package needs a source without keep_only and Greek lower-casing"
-        raise OptionError(cause, place="--to argos", cure="export a bundle")
+    greek = config.source.lowercase and config.source.casing == "greek"
+    spelled = spells_bytes(config.source) and spells_bytes(config.target)
+    if not spelled or config.source.keep_only or greek:
+        cause = "a package needs byte_fallback, and a source without keep_only and Greek case"
+        cure = "level bpe or unigram on both sides; or export a bundle"
+        raise OptionError(cause, place="--to argos", cure=cure)
     if languages == ("source", "target"):
         raise OptionError("a package has languages", place="--to argos", cure="--languages fr:en")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.numpy import save
 
@@ -20,16 +20,13 @@ from dragoman.config.options import Config
 from dragoman.data.lines import fingerprint
 from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.errors import OptionError
+from dragoman.evaluation.examples import Pairs
 from dragoman.export.shortlist import learn_shortlist
 from dragoman.extras import naming_extras
 from dragoman.files import replacing
 from dragoman.runtime.folder import RuntimeFolder
 from dragoman.runtime.network import graphs
-from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
-
-if TYPE_CHECKING:  # what this imports is not part of a base install
-    from dragoman.evaluation.examples import Pairs
 
 
 @naming_extras()
@@ -83,41 +80,38 @@ def export(
     if shortlist and corpus.exists():
         training = Corpus(corpus)
         learned = learn_shortlist(map(training.pair, range(len(training))), sizes)
+    tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
+    made = replace(loaded, config=config, weights=Weights(tensors, str(out)), shortlist=learned)
+    plain, _ = Model(made).translator({"shortlist": False})
+    limited = None if learned is None else Model(made).translator({"shortlist": True})[0]
+    found = parity(reference, plain, limited, texts, config.search, int8=int8)
+    if learned is not None and not shortlist_agrees(found):
+        config = replace(config, search=replace(config.search, shortlist=False))
+    facts: dict[str, Any] = {"format": layout.BUNDLE_FORMAT, "int8": int8, "licence": licence}
     with new_folder(out, zipped) as aside:
-        _write_model(aside, loaded, config, learned, int8=int8)
-        facts: dict[str, Any] = {"format": layout.BUNDLE_FORMAT, "int8": int8, "licence": licence}
+        _write_model(aside, replace(made, config=config))
         facts["files"] = {path.name: fingerprint([path]) for path in sorted(aside.iterdir())}
-        facts_file = aside / layout.BUNDLE
-        facts_file.write_text(json.dumps(facts, indent=1), "utf-8")
-        bundle = load(aside)
-        plain, _ = bundle.translator({"shortlist": False})
-        limited = None if learned is None else bundle.translator({"shortlist": True})[0]
-        facts["parity"] = parity(reference, plain, limited, texts, config.search, int8=int8)
-        if learned is not None and not shortlist_agrees(facts["parity"]):
-            config = replace(config, search=replace(config.search, shortlist=False))
-            save_setup(aside, config, loaded.source, loaded.target)
-            facts["files"][layout.CONFIG] = fingerprint([aside / layout.CONFIG])
-        facts_file.write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        facts["parity"] = found
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        (aside / layout.BUNDLE).write_text(f"{text}\n", "utf-8")
+        load(aside)  # what is written can be read
     return facts
 
 
-def _write_model(
-    aside: Path, loaded: RuntimeFolder, config: Config, learned: Shortlist | None, *, int8: bool
-) -> None:
+def _write_model(aside: Path, made: RuntimeFolder) -> None:
     """Write every file of a bundle into ``aside`` but the one with the facts about them."""
-    sides, sizes = (loaded.source, loaded.target), (len(loaded.source), len(loaded.target))
-    save_setup(aside, config, *sides)
-    tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
-    (aside / layout.WEIGHTS).write_bytes(save(tensors, metadata=header(*sides)))
-    if learned is not None:
-        (aside / layout.SHORTLIST).write_bytes(save(learned.arrays()))
+    sides, sizes = (made.source, made.target), (len(made.source), len(made.target))
+    save_setup(aside, made.config, *sides)
+    (aside / layout.WEIGHTS).write_bytes(save({**made.weights.tensors}, metadata=header(*sides)))
+    if made.shortlist is not None:
+        (aside / layout.SHORTLIST).write_bytes(save(made.shortlist._asdict()))
     weights = Weights(load_weights(aside, *sides), str(aside / layout.WEIGHTS))
-    written = graphs(config.model, weights, sizes, shortlist=learned is not None)
+    written = graphs(made.config.model, weights, sizes, shortlist=made.shortlist is not None)
     for name, graph in written.items():
         (aside / name).write_bytes(graph.raw)
     for name in (layout.CONFIDENCE, layout.CARD):
-        if (loaded.path / name).exists():
-            shutil.copyfile(loaded.path / name, aside / name)
+        if (made.path / name).exists():
+            shutil.copyfile(made.path / name, aside / name)
 
 
 def _without_paths(config: Config) -> Config:
@@ -136,10 +130,12 @@ def require_replaceable(out: Path, *, zipped: bool) -> None:
     """Check that writing ``out`` replaces nothing but what an earlier export wrote.
 
     Raises:
-        OptionError: it is a file where a folder is asked for, or a folder with other files.
+        OptionError: it is a file, or the name of a zip file, where a folder is asked for; or a
+            folder with other files.
     """
-    if not zipped and out.is_file():
-        raise OptionError(f"{out} is a file", place="--out", cure="--zip, or another name")
+    if not zipped and (out.is_file() or out.suffix.lower() == ".zip"):
+        cause = f"{out} is the name of a file, a folder would be written"
+        raise OptionError(cause, place="--out", cure="--zip, or another name")
     if out.is_dir() and any(out.iterdir()):
         if not any((out / name).exists() for name in layout.EXPORTED):
             cause = f"{out} holds other files than a bundle's"

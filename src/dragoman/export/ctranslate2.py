@@ -13,6 +13,7 @@ import numpy as np
 from dragoman.api import Model, Paths, load
 from dragoman.config.options import SearchOptions
 from dragoman.errors import DataError, OptionError
+from dragoman.evaluation.examples import Pairs
 from dragoman.export.argos import require_sentencepiece, write_package
 from dragoman.export.bundle import new_folder, require_replaceable
 from dragoman.extras import naming_extras
@@ -28,7 +29,7 @@ FEWEST_EQUAL = 0.99
 def export_ctranslate2(
     folder: str | Path,
     out: str | Path,
-    pairs: Paths | Sequence[tuple[str, str]] | None = None,
+    pairs: Paths | Pairs | None = None,
     *,
     languages: tuple[str, str] | None = None,
     lines: int = 200,

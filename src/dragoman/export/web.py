@@ -15,18 +15,16 @@ from dataclasses import asdict
 from hashlib import sha256, sha512
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dragoman.api import Paths, load
 from dragoman.errors import FolderError, OptionError
 from dragoman.evaluation.confidence import load_confidence
+from dragoman.evaluation.examples import Pairs
 from dragoman.export.bundle import export, require_replaceable
 from dragoman.files import replacing
 from dragoman.layout import CARD, DECODER, ENCODER, SITE, WEIGHTS
 from dragoman.runtime.folder import RuntimeFolder, load_runtime
-
-if TYPE_CHECKING:  # what this imports is not part of a base install
-    from dragoman.evaluation.examples import Pairs
 
 RUNTIME, VERSION = "onnxruntime-web", "1.30.0"
 PACKAGE = f"{RUNTIME}-{VERSION}.tgz"
@@ -52,23 +50,15 @@ def read_runtime(package: Path) -> dict[str, bytes]:
         package: the file :data:`PACKAGE`.
 
     Raises:
-        OptionError: it cannot be read, or has another digest.
+        OptionError: it is missing, or has another digest.
     """
-    cure = f"npm pack {RUNTIME}@{VERSION}"
-    try:
-        raw = package.read_bytes()
-    except OSError as error:
-        cause = f"{package} cannot be read: {error.strerror}"
-        raise OptionError(cause, place="--runtime", cure=cure) from error
+    raw = package.read_bytes() if package.is_file() else b""
     if b64encode(sha512(raw).digest()).decode() != SHA512:
-        raise OptionError(f"{package} is not {RUNTIME} {VERSION}", place="--runtime", cure=cure)
-    found = {}
+        cause, cure = f"{package} is missing, or is not {RUNTIME} {VERSION}", f"npm pack {RUNTIME}"
+        raise OptionError(cause, place="--runtime", cure=f"{cure}@{VERSION}")
     with tarfile.open(fileobj=io.BytesIO(raw)) as packed:
-        for name, member in _TAKEN.items():
-            file = packed.extractfile(member)
-            assert file is not None
-            found[name] = file.read()
-    return found
+        files = {name: packed.extractfile(member) for name, member in _TAKEN.items()}
+        return {name: file.read() for name, file in files.items() if file}
 
 
 def export_site(
@@ -94,19 +84,15 @@ def export_site(
         What ``bundle.json`` of the site's model says.
 
     Raises:
-        OptionError: the package cannot be read or is another, the model draws its outputs at
-            random, or ``out`` holds other files than a site's.
-        FolderError: the model's sources have tags.
+        OptionError: the package is missing or another, or ``out`` holds other files than a site's.
+        FolderError: the model's sources have tags, or it draws its outputs at random.
     """
     require_replaceable(Path(out), zipped=False)
     read, name = read_runtime(Path(runtime)), Path(folder).resolve().name
     model = load(folder)
-    if model.folder.source.tags:
-        cause, cure = "its sources have tags, which a page does not read", "dragoman serve"
-        raise FolderError(cause, place=str(folder), cure=cure)
-    if model.config.search.temperature:
-        cause, cure = "a page draws no outputs at random", "set it to 0 in config.toml"
-        raise OptionError(cause, place="search.temperature", cure=cure)
+    if model.folder.source.tags or model.config.search.temperature:
+        cause = "a page reads no tags, and draws no outputs at random (search.temperature)"
+        raise FolderError(cause, place=str(folder), cure="dragoman serve")
     with replacing(Path(out), folder=True) as aside:
         facts = export(folder, aside / "model", pairs, shortlist=False, **options)
         _write_site(aside, load_runtime(aside / "model"), name, languages, read)

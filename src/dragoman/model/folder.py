@@ -14,6 +14,7 @@ from dragoman.errors import FolderError, OptionError
 from dragoman.files import replacing
 from dragoman.layout import WEIGHTS
 from dragoman.model.build import build_model
+from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
 
 
@@ -26,6 +27,17 @@ class ModelFolder:
     model: Seq2Seq
     source: Tokenizer
     target: Tokenizer
+
+    def network(self, int8: bool, shortlist: bool) -> TorchNetwork:
+        """The model, ready to search. It has no shortlist: one belongs to a bundle.
+
+        Raises:
+            OptionError: ``int8`` is true.
+        """
+        if int8:
+            cause, cure = "8-bit numbers are multiplied on the processor", "--device cpu, --no-int8"
+            raise OptionError(cause, place="search.int8", cure=cure)
+        return TorchNetwork(self.model)
 
 
 def save_weights(path: Path, model: Seq2Seq, source: Tokenizer, target: Tokenizer) -> None:

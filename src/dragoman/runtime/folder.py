@@ -32,7 +32,10 @@ _LARGEST = 1 << 32
 class RuntimeFolder:
     """A loaded folder; :class:`dragoman.model.folder.ModelFolder` is one in torch."""
 
+    given: Path
+    """The folder or the zip file that was loaded; errors name it."""
     path: Path
+    """The folder that holds the files."""
     config: Config
     source: Tokenizer
     target: Tokenizer
@@ -43,7 +46,7 @@ class RuntimeFolder:
     _unpacked: Any = field(repr=False)
     """The folder of an unpacked zip file, which is removed with this."""
 
-    def network(self, *, int8: bool, shortlist: bool) -> OnnxNetwork:
+    def network(self, int8: bool, shortlist: bool) -> OnnxNetwork:
         """The model, ready to search.
 
         Args:
@@ -65,16 +68,16 @@ def load_runtime(path: Path) -> RuntimeFolder:
             bundle is not the one that the options describe. The message names the file.
     """
     if not path.is_file():
-        return _loaded(path)
+        return _loaded(path, path)
     folder = _unzipped(path)
     try:
-        return _loaded(Path(folder.name), folder)
+        return _loaded(path, Path(folder.name), folder)
     except FolderError as error:
         place = error.place.replace(folder.name, str(path))
         raise FolderError(error.cause, place=place, cure=error.cure) from None
 
 
-def _loaded(path: Path, folder: Any = None) -> RuntimeFolder:
+def _loaded(given: Path, path: Path, folder: Any = None) -> RuntimeFolder:
     facts = _checked_facts(path) if (path / layout.BUNDLE).exists() else None
     config, source, target = load_setup(path)
     sizes, short = (len(source), len(target)), None
@@ -87,7 +90,7 @@ def _loaded(path: Path, folder: Any = None) -> RuntimeFolder:
         if (path / name).read_bytes() != graph.raw:
             cause = "is not the graph that config.toml describes"
             raise FolderError(cause, place=str(path / name), cure=_AGAIN)
-    return RuntimeFolder(path, config, source, target, facts, weights, short, folder)
+    return RuntimeFolder(given, path, config, source, target, facts, weights, short, folder)
 
 
 def _checked_facts(path: Path) -> dict[str, Any]:
@@ -103,19 +106,15 @@ def _checked_facts(path: Path) -> dict[str, Any]:
         files = dict(facts["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError("is missing or damaged", place=str(place), cure=_AGAIN) from error
-    wanted = {*layout.BUNDLE_NEEDS}
-    if layout.SHORT_DECODER in files:
-        wanted |= {layout.SHORT_DECODER, layout.SHORTLIST}
-    foreign = files.keys() - wanted - {*layout.BUNDLE_MAY_HAVE}
-    for name in sorted(foreign | (wanted - files.keys())):
-        what = "tells of" if name in foreign else "does not tell"
-        raise FolderError(f"{what} {name!r}", place=str(place), cure=_AGAIN)
+    short = layout.BUNDLE_SHORT if files.keys() & {*layout.BUNDLE_SHORT} else ()
+    for name in sorted((files.keys() ^ {*layout.BUNDLE_NEEDS, *short}) - {*layout.BUNDLE_MAY_HAVE}):
+        cause = f"names a file too many or too few: {name!r}"
+        raise FolderError(cause, place=str(place), cure=_AGAIN)
     for name, expected in files.items():
         file = path / name
-        if not file.is_file() or file.is_symlink():
-            raise FolderError("is missing", place=str(file), cure=_AGAIN)
-        if fingerprint([file]) != expected:
-            raise FolderError("is damaged, or of another bundle", place=str(file), cure=_AGAIN)
+        if file.is_symlink() or not file.is_file() or fingerprint([file]) != expected:
+            cause = "is missing, damaged, or of another bundle"
+            raise FolderError(cause, place=str(file), cure=_AGAIN)
     return dict(facts)
 
 
@@ -128,8 +127,8 @@ def _unzipped(path: Path) -> TemporaryDirectory[str]:
     folder, place = TemporaryDirectory(prefix="dragoman-"), str(path)
     try:
         with zipfile.ZipFile(path) as file:
-            known = {layout.BUNDLE, *layout.BUNDLE_NEEDS, *layout.BUNDLE_MAY_HAVE}
-            for name in {*file.namelist()} - known:
+            known = (layout.BUNDLE, *layout.BUNDLE_NEEDS, *layout.BUNDLE_SHORT)
+            for name in {*file.namelist()} - {*known, *layout.BUNDLE_MAY_HAVE}:
                 raise FolderError(f"holds {name!r}, which is no file of a bundle", place=place)
             if sum(info.file_size for info in file.infolist()) > _LARGEST:
                 raise FolderError("is too large when it is unpacked", place=place)

@@ -4,6 +4,7 @@ B sentences   S source tokens   K candidates of a sentence   V vocabulary
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,20 +15,16 @@ from dragoman.runtime.weights import Array
 from dragoman.runtime.words import filled
 from dragoman.search.network import Integers
 
-_NAMES = ("starts", "words", "always")
 
+class Shortlist(NamedTuple):
+    """Candidates for the words of an output, by the words of its source."""
 
-class Shortlist:
-    """Candidates for the words of an output, by the words of its source.
-
-    Args:
-        starts: where the words of each source token begin in ``words``, and the end, int32 [V + 1].
-        words: target tokens, int32.
-        always: target tokens that are candidates of every sentence, int32.
-    """
-
-    def __init__(self, starts: Array, words: Array, always: Array) -> None:
-        self.starts, self.words, self.always = starts, words, always
+    starts: Array
+    """Where the words of each source token begin in ``words``, and the end, int32 [V + 1]."""
+    words: Array
+    """Target tokens, int32."""
+    always: Array
+    """Target tokens that are candidates of every sentence, int32."""
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], sizes: tuple[int, int], place: str) -> "Shortlist":
@@ -41,7 +38,7 @@ class Shortlist:
         Raises:
             FolderError: they are no shortlist of these vocabularies.
         """
-        starts, words, always = (arrays.get(name, np.zeros(0)) for name in _NAMES)
+        starts, words, always = (arrays.get(name, np.zeros(0)) for name in cls._fields)
         every = np.concatenate((words, always))
         fits = all(one.ndim == 1 and one.dtype == np.int32 for one in (starts, words, always))
         fits = fits and len(starts) == sizes[0] + 1 and bool((np.diff(starts) >= 0).all())
@@ -49,10 +46,6 @@ class Shortlist:
         if not fits or every.min(initial=0) < 0 or every.max(initial=0) >= sizes[1]:
             raise FolderError("is not a shortlist of these vocabularies", place=place)
         return cls(starts, words, always)
-
-    def arrays(self) -> dict[str, Array]:
-        """What :meth:`of` reads."""
-        return dict(zip(_NAMES, (self.starts, self.words, self.always), strict=True))
 
     def candidates(self, sources: Sequence[Source]) -> Integers:
         """The candidates of each sentence in ascending order, filled up with PAD: [B, K].
