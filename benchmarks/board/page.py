@@ -1,0 +1,211 @@
+"""docs/results.md, made from the records of the rows; no figure of it is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.board.rows import BUSY, LOWER, Published, Row, read_records
+
+Record = dict[str, Any]
+HEADER = """# Results
+
+What Dragoman reaches, a row a task. Each row has a command of its own that trains, scores and keeps what came
+of it; this page is made from those files by `python -m benchmarks.board` and no figure is typed by hand. Names
+in the first column lead to the options, the machine, the signature of the score, and how others' figures were
+scored.
+
+- **score**: the mean over seeds (and over languages, where a row has several), by `dragoman evaluate`.
+- **95 %**: the bootstrap interval of the first seed; it tells how much the test set leaves open. With several
+  seeds, their lowest and highest stand beside it.
+- **no model**: the best of the answers that need no model (the source itself, the commonest target, the
+  target of the nearest training source), by the same score.
+- **min**: wall time of one training, start and validation included, all languages together. "Busy machine":
+  others used more than a quarter of a core meanwhile, so that a training bounded by time learned less than it
+  would alone.
+- **sentences/s**: the test set through `Model.translate`, with the search of the row.
+- ° A figure that is quoted from what others report of it; the source itself was not looked up.
+"""
+NOT_MEASURED = "not measured"
+
+
+def page(rows: dict[str, Row], results: Path) -> str:
+    """The whole page: a table a group of rows, then a section a row."""
+    found = {name: records(row, results) for name, row in rows.items()}
+    parts = [HEADER]
+    for group, members in groupby(rows.values(), key=lambda row: row.group):
+        kept = list(members)
+        parts.append(f"## {group}\n")
+        parts.append("\n".join(_table(kept, found)) + "\n")
+    parts.append("## Row by row\n")
+    parts += ["\n".join(_details(row, found[name])) + "\n" for name, row in rows.items()]
+    return "\n".join(parts)
+
+
+def summary(rows: dict[str, Row], results: Path) -> Iterator[str]:
+    """A line a row, cheapest first: minutes of all its seeds, name, how many records it has."""
+    for row in sorted(rows.values(), key=lambda one: one.expected * one.seeds):
+        whole = len(row.entries()) * row.seeds
+        have = len(records(row, results))
+        yield f"{row.expected * row.seeds:6.1f} min  {row.name}  ({have} of {whole} measured)"
+
+
+def records(row: Row, results: Path) -> list[Record]:
+    """The records of a row that were made with the options that it has now."""
+    kept = read_records(results / f"{row.name}.json")
+    return [record for record in kept if record["options"] == row.command]
+
+
+def value(score: str, scores: dict[str, Any]) -> float:
+    """A score of a record's test, or of a baseline; a word error is what exact match leaves."""
+    found = scores["exact match" if score == "word error" else score]
+    number = found["value"] if isinstance(found, dict) else found
+    return 100 - number if score == "word error" else number
+
+
+def interval(score: str, scores: dict[str, Any]) -> tuple[float, float]:
+    """The 95 % interval of a score of a record's test."""
+    low, high = scores["exact match" if score == "word error" else score]["interval"]
+    return (100 - high, 100 - low) if score == "word error" else (low, high)
+
+
+def _table(rows: list[Row], found: dict[str, list[Record]]) -> Iterator[str]:
+    yield "| row | test | score | 95 % | seeds | no model | min | MB | sentences/s | published |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for row in rows:
+        link = f"[{row.title}](#{row.name})"
+        others = "; ".join(f"{one.figure}{_quoted(one)}" for one in row.published)
+        made = found[row.name]
+        if not made:
+            cells = [link, "", NOT_MEASURED, "", "", "", "", "", "", others]
+            yield "| " + " | ".join(cells) + " |"
+        for test in made[0]["tests"] if made else ():
+            yield "| " + " | ".join([link, test, *_figures(row, made, test), others]) + " |"
+            link = others = ""
+
+
+def _figures(row: Row, made: list[Record], test: str) -> list[str]:
+    """The cells of a table from score to sentences a second."""
+    seeds = sorted({record["seed"] for record in made})
+    by_seed = [
+        mean(value(row.score, r["tests"][test]["scores"]) for r in made if r["seed"] == seed)
+        for seed in seeds
+    ]
+    best = [
+        _best(row, [value(row.score, one) for one in record["tests"][test]["baselines"].values()])
+        for record in made
+    ]
+    languages = {record["language"] for record in made}
+    missing = len(row.entries()) - len(languages)
+    span = "" if row.languages else _range(interval(row.score, made[0]["tests"][test]["scores"]))
+    if len(seeds) > 1:
+        span += f" ({'seeds: ' if span else ''}{_range((min(by_seed), max(by_seed)))})"
+    minutes = mean(sum(r["minutes"] for r in made if r["seed"] == seed) for seed in seeds)
+    busy = any(record["others"] > BUSY for record in made)
+    return [
+        f"{row.score} **{mean(by_seed):.1f}**"
+        + (f" ({len(languages)} of {len(row.entries())} languages)" if missing else ""),
+        span,
+        str(len(seeds)),
+        f"{mean(best):.1f}" if all(one is not None for one in best) else "",
+        f"{minutes:.1f}" + (", busy machine" if busy else ""),
+        f"{mean(record['model_bytes'] for record in made) / 1e6:.3g}",
+        f"{mean(record['sentences_per_second'] for record in made):,.0f}",
+    ]
+
+
+def _details(row: Row, made: list[Record]) -> Iterator[str]:
+    yield f"### {row.title} {{ #{row.name} }}\n"
+    yield f"- data: {row.data}"
+    yield f"- training: `dragoman train {row.command}`, {row.bound}; {row.seeds} seeds are asked for"
+    yield f"- again: `python -m benchmarks.board DATA {row.name}`"
+    if row.note:
+        yield f"- {row.note}"
+    for one in row.published:
+        yield f"- published: {one.figure}{_quoted(one)}, {one.what} ({one.source}); {one.scored}"
+    if not made:
+        yield f"- {NOT_MEASURED}"
+        return
+    yield f"- scored by `{made[0]['commands'][-1]}`"
+    signatures = {
+        f"{test}: {one['search']}; " + "; ".join(_all_scores(one["scores"]))
+        for test, one in made[0]["tests"].items()
+    }
+    yield from (f"- first record, {line}" for line in sorted(signatures))
+    for record in _unlike(made):
+        yield f"- {_machine(record)}"
+    busiest = max(record["others"] for record in made)
+    yield f"- others used {busiest:.2f} cores meanwhile, at most; {_steps(made)} steps"
+    yield from _measures(row, made)
+    yield from (f"- `{source}` becomes `{out}`" for source, out in made[0]["watched"].items())
+    if row.languages:
+        yield from _languages(row, made)
+
+
+def _measures(row: Row, made: list[Record]) -> Iterator[str]:
+    for one in row.measures:
+        values = [v for record in made if (v := record["measures"].get(one.name)) is not None]
+        beside = "" if one.published is None else f"; the original: {one.published:g}"
+        yield f"- {one.name}: " + (f"{mean(values):.3g}" if values else NOT_MEASURED) + beside
+
+
+def _languages(row: Row, made: list[Record]) -> Iterator[str]:
+    """A table of the languages: score of each test, interval, and what others report of them."""
+    tests = list(made[0]["tests"])
+    published = [one for one in row.published if one.by_language]
+    heads = [*tests, "95 %", "no model", "min", *(f"{one.what}{_quoted(one)}" for one in published)]
+    yield "\n| language | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1)
+    for language in row.languages:
+        kept = [record for record in made if record["language"] == language]
+        cells = [NOT_MEASURED, *[""] * (len(tests) + 2)]
+        if kept:
+            first = kept[0]["tests"][tests[0]]
+            values = [
+                mean(value(row.score, record["tests"][test]["scores"]) for record in kept)
+                for test in tests
+            ]
+            best = _best(row, [value(row.score, one) for one in first["baselines"].values()])
+            cells = [f"{one:.1f}" for one in values]
+            cells += [_range(interval(row.score, first["scores"]))]
+            cells += ["" if best is None else f"{best:.1f}"]
+            cells += [f"{mean(record['minutes'] for record in kept):.1f}"]
+        cells += [f"{one.by_language.get(language, '')}" for one in published]
+        yield f"| {language} | " + " | ".join(cells) + " |"
+
+
+def _all_scores(scores: dict[str, Any]) -> Iterator[str]:
+    for name, one in scores.items():
+        yield f"{name} {one['value']:.2f} ({_range(one['interval'])}; `{one['signature']}`)"
+
+
+def _unlike(made: Iterable[Record]) -> list[Record]:
+    """The first record of each machine, version and commit."""
+    return list({_machine(record): record for record in reversed(list(made))}.values())[::-1]
+
+
+def _machine(record: Record) -> str:
+    m = record["machine"]
+    return (
+        f"{m['processor']}, {m['cores']} cores, {m['threads']} threads, {record['precision']}; "
+        f"PyTorch {m['torch']}; Dragoman {record['version']} at {record['commit']}, {m['time'][:10]}"
+    )
+
+
+def _steps(made: list[Record]) -> str:
+    low, high = min(record["steps"] for record in made), max(record["steps"] for record in made)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _best(row: Row, values: list[float]) -> float | None:
+    return (min if row.score in LOWER else max)(values, default=None)
+
+
+def _range(bounds: Iterable[float]) -> str:
+    return "–".join(f"{bound:.1f}" for bound in bounds)
+
+
+def _quoted(one: Published) -> str:
+    return "" if one.checked else "°"

@@ -1,0 +1,207 @@
+"""Runs a row by Dragoman's command line, and keeps what came of each training at once.
+
+``results/ROW.json`` holds one record for each language and seed. A training that was interrupted
+is begun anew, so that its minutes are those of one run; records that are there already stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+import dragoman
+from benchmarks import machine
+from benchmarks.board.data import Files, make_files
+from benchmarks.board.rows import Measure, Row, read_records
+from dragoman.files import write_text
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "model.safetensors"
+
+
+class CommandError(Exception):
+    """A command failed; the message has it and its last words."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a command cost, and what others did meanwhile."""
+
+    seconds: float
+    others: float
+    """Mean number of cores that other processes used."""
+
+
+def run_row(
+    row: Row, data: Path, results: Path, work: Path, seeds: int, say: Callable[[str], None] = print
+) -> None:
+    """Train and score each language and seed that has no record yet.
+
+    Args:
+        row: what to train.
+        data: the folder that holds the data.
+        results: where ``ROW.json`` is kept.
+        work: where models and the files that have to be made are kept.
+        seeds: number of trainings of each language.
+        say: is told what is done.
+
+    Raises:
+        CommandError: a training or an evaluation failed.
+        RowError: a data file is missing.
+    """
+    path = results / f"{row.name}.json"
+    records = [record for record in read_records(path) if record["options"] == row.command]
+    done = {(record["language"], record["seed"]) for record in records}
+    for seed in range(1, seeds + 1):
+        for language in row.entries():
+            if (language, seed) in done:
+                continue
+            say(f"{row.name} {language} seed {seed}")
+            folder = work / row.name / (language or "all")
+            files = make_files(row, language, data, folder)
+            records.append(one_run(row, language, seed, files, folder / f"model-{seed}"))
+            results.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
+            shown = {name: test["scores"] for name, test in records[-1]["tests"].items()}
+            for name, scores in shown.items():
+                values = ", ".join(f"{key} {one['value']:.2f}" for key, one in scores.items())
+                say(f"  {name}: {values}, {records[-1]['minutes']:.1f} min")
+
+
+def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> dict[str, Any]:
+    """Train one model into ``folder`` and score it; returns its record."""
+    shutil.rmtree(folder, ignore_errors=True)
+    command = ["train", *map(str, files.train), *row.options]
+    if files.validation:
+        command += ["--validation-pairs", *map(str, files.validation)]
+    command += ["--seed", str(seed), "--out", str(folder)]
+    commands, tests = [command], {}
+    _, load = dragoman_command(command)
+    for name, test in files.tests.items():
+        command = ["evaluate", str(folder), *map(str, test), "--json", *row.test_options]
+        output, _ = dragoman_command(command)
+        commands.append(command)
+        found = json.loads(output)
+        kept = ("lines", "references", "left_out", "search", "scores", "baselines", "notes")
+        tests[name] = {key: found[key] for key in kept}
+    models = model_folders(folder)
+    config = tomllib.loads((models[0] / CONFIG).read_text(encoding="utf-8"))
+    rows = [json.loads(line) for line in (models[0] / METRICS).open(encoding="utf-8")]
+    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
+    return {
+        "language": language,
+        "seed": seed,
+        "options": row.command,
+        "commands": [shown(command, files, folder) for command in commands],
+        "tests": tests,
+        "measures": {one.name: measured(one, rows, config) for one in row.measures},
+        "watched": watched(rows),
+        "steps": rows[-1]["step"],
+        "minutes": round(load.seconds / 60, 3),
+        "others": round(load.others, 2),
+        "model_bytes": sum((one / WEIGHTS).stat().st_size for one in models),
+        "sentences_per_second": round(speed(folder, next(iter(files.tests.values())), row), 1),
+        "precision": config["training"]["precision"],
+        "machine": machine.description(threads, "cpu"),
+        "version": dragoman.__version__,
+        "commit": commit(),
+    }
+
+
+def dragoman_command(arguments: list[str]) -> tuple[str, Load]:
+    """Run ``dragoman``; returns its standard output and what it cost.
+
+    Raises:
+        CommandError: it failed.
+    """
+    began, busy, own = time.perf_counter(), _busy_seconds(), _children_seconds()
+    command = [sys.executable, "-m", "dragoman", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        last = "\n".join(done.stderr.splitlines()[-5:])
+        raise CommandError(f"dragoman {' '.join(arguments)}: code {done.returncode}\n{last}")
+    others = (_busy_seconds() - busy) - (_children_seconds() - own)
+    return done.stdout, Load(seconds, max(0.0, others / seconds))
+
+
+def model_folders(folder: Path) -> list[Path]:
+    """The folder itself, or the model folders of its seeds."""
+    return [folder] if (folder / CONFIG).exists() else sorted(folder.glob("seed-*"))
+
+
+def shown(command: list[str], files: Files, folder: Path) -> str:
+    """A command as others would type it: file names without the folders of this machine."""
+    known = [*files.train, *files.validation, *(f for test in files.tests.values() for f in test)]
+    short = {str(path): path.name for path in known} | {str(folder): "MODEL"}
+    return " ".join(["dragoman", *(short.get(word, word) for word in command)])
+
+
+def measured(one: Measure, rows: list[dict[str, Any]], config: dict[str, Any]) -> float | None:
+    """The value of a measure in the rows of ``metrics.jsonl``; None where no row has it."""
+    training = [row for row in rows if row["kind"] == "train"]
+    if one.measure == "samples/s":
+        batch = config["training"]["batch_sentences"]
+        steps = zip(training, training[1:], strict=False)
+        return median(
+            batch * (b["step"] - a["step"]) / (b["elapsed"] - a["elapsed"]) for a, b in steps
+        )
+    validation = one.measure in ("validation loss", "free_accuracy")
+    kept = [row for row in rows if row["kind"] == "validation"] if validation else training
+    key = one.measure.removeprefix("validation ")
+    values = [row[key] for row in kept if one.step in (0, row["step"]) and key in row]
+    return values[-1] if values else None
+
+
+def watched(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What the sentences that the recipe watches became at the last validation."""
+    last = [row["watched"] for row in rows if row.get("watched")][-1:]
+    return {one["source"]: one["output"] for few in last for one in few}
+
+
+def speed(folder: Path, test: list[Path], row: Row) -> float:
+    """Sentences a second of ``Model.translate`` on a test set, after eight to begin with."""
+    model = dragoman.load(folder)
+    several = "--multiple-references" in row.test_options
+    sources = model.examples(test or None, multiple_references=several).sources
+    model.translate(list(sources[:8]))
+    began = time.perf_counter()
+    model.translate(list(sources))
+    return len(sources) / (time.perf_counter() - began)
+
+
+def commit() -> str:
+    """The commit that is checked out, with a plus sign where files of it were changed."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "recipes")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+
+
+def _busy_seconds() -> float:
+    """Processor time of all processes of this machine, and what its host took away."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # also in user, nice
+    return sum(times) - idle - guests
+
+
+def _children_seconds() -> float:
+    """Processor time of the processes that this one started, this one's own included."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
