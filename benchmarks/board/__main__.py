@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("data", nargs="?", type=Path, help="the folder of the data")
     parser.add_argument("row", nargs="*", help="names of rows; without one, all")
     parser.add_argument("--seeds", type=int, help="trainings of each language (default: the row's)")
+    parser.add_argument("--again", action="store_true", help="measure what has a result anew")
     parser.add_argument("--list", action="store_true", help="tell the rows, cheapest first")
     parser.add_argument("--page", action="store_true", help="write the page")
     parser.add_argument("--rows", type=Path, default=ROWS, help="the file of rows")
@@ -58,8 +59,8 @@ def _measure(asked: argparse.Namespace, rows: list[Row]) -> None:
     from benchmarks.program import CACHE
 
     for row in rows:
-        work = asked.work or CACHE / "board"
-        run_row(row, asked.data, asked.results, work, asked.seeds or row.seeds)
+        work, seeds = asked.work or CACHE / "board", asked.seeds or row.seeds
+        run_row(row, asked.data, asked.results, work, seeds, again=asked.again)
 
 
 if __name__ == "__main__":

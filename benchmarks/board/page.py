@@ -13,21 +13,22 @@ from benchmarks.board.rows import BUSY, LOWER, Published, Row, read_records
 Record = dict[str, Any]
 HEADER = """# Results
 
-What Dragoman reaches, a row a task. Each row has a command of its own that trains, scores and keeps what came
-of it; this page is made from those files by `python -m benchmarks.board` and no figure is typed by hand. Names
-in the first column lead to the options, the machine, the signature of the score, and how others' figures were
-scored.
+What Dragoman reaches, a row a task. Each row has a command of its own, which trains, scores and
+keeps what came of it; this page is made from those records, and no figure of a measurement is typed
+by hand. Names in the first column lead to the options, the machine, the signature of the score, and
+how others' figures were scored.
 
-- **score**: the mean over seeds (and over languages, where a row has several), by `dragoman evaluate`.
-- **95 %**: the bootstrap interval of the first seed; it tells how much the test set leaves open. With several
-  seeds, their lowest and highest stand beside it.
-- **no model**: the best of the answers that need no model (the source itself, the commonest target, the
-  target of the nearest training source), by the same score.
-- **min**: wall time of one training, start and validation included, all languages together. "Busy machine":
-  others used more than a quarter of a core meanwhile, so that a training bounded by time learned less than it
-  would alone.
+- **score**: the mean over seeds (and over languages, where a row has several).
+- **95 %**: the bootstrap interval of the first seed, which tells how much the test set leaves open;
+  the lowest and the highest seed stand beside it.
+- **no model**: the best of the answers that need no model (the source itself, the commonest target,
+  the target of the nearest training source), by the same score.
+- **min**: wall time of one seed's training, start and validation included, all languages together.
+  *Busy machine*: others used more than a quarter of a core meanwhile, so that a training that is
+  bounded by time learned less than it would alone.
+- **MB**: the weights in fp32.
 - **sentences/s**: the test set through `Model.translate`, with the search of the row.
-- ° A figure that is quoted from what others report of it; the source itself was not looked up.
+- ° A figure that is quoted from what others report of it; its source was not looked up.
 """
 NOT_MEASURED = "not measured"
 
@@ -56,7 +57,7 @@ def summary(rows: dict[str, Row], results: Path) -> Iterator[str]:
 def records(row: Row, results: Path) -> list[Record]:
     """The records of a row that were made with the options that it has now."""
     kept = read_records(results / f"{row.name}.json")
-    return [record for record in kept if record["options"] == row.command]
+    return [record for record in kept if record["row"] == row.identity]
 
 
 def value(score: str, scores: dict[str, Any]) -> float:
@@ -120,7 +121,7 @@ def _figures(row: Row, made: list[Record], test: str) -> list[str]:
 def _details(row: Row, made: list[Record]) -> Iterator[str]:
     yield f"### {row.title} {{ #{row.name} }}\n"
     yield f"- data: {row.data}"
-    yield f"- training: `dragoman train {row.command}`, {row.bound}; {row.seeds} seeds are asked for"
+    yield f"- training: `dragoman train {' '.join(row.options)}`, {row.bound}, {_seeds(row.seeds)}"
     yield f"- again: `python -m benchmarks.board DATA {row.name}`"
     if row.note:
         yield f"- {row.note}"
@@ -190,13 +191,18 @@ def _machine(record: Record) -> str:
     m = record["machine"]
     return (
         f"{m['processor']}, {m['cores']} cores, {m['threads']} threads, {record['precision']}; "
-        f"PyTorch {m['torch']}; Dragoman {record['version']} at {record['commit']}, {m['time'][:10]}"
+        f"PyTorch {m['torch']}; Dragoman {record['version']} at {record['commit']}, "
+        f"{m['time'][:10]}"
     )
 
 
 def _steps(made: list[Record]) -> str:
     low, high = min(record["steps"] for record in made), max(record["steps"] for record in made)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _seeds(number: int) -> str:
+    return "one seed" if number == 1 else f"{number} seeds"
 
 
 def _best(row: Row, values: list[float]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
 ROWS = FOLDER / "rows.toml"
 RESULTS = FOLDER / "results"
 LANGUAGE = "{language}"
@@ -98,9 +100,14 @@ class Row:
         return "the recipe's steps"
 
     @property
-    def command(self) -> str:
-        """The options of the training as one text, by which a result is known to be this row's."""
-        return " ".join(self.options)
+    def identity(self) -> str:
+        """A digest of everything that a score of the row depends on, but for the program itself."""
+        facts = [self.train, self.pairs, self.sample, self.hold_out, self.validation, self.test]
+        facts += [self.test_options, self.options]
+        for word in self.options:
+            if word.endswith(".toml"):  # a recipe; its comments do not count
+                facts.append(tomllib.loads((ROOT / word).read_text(encoding="utf-8")))
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
     def entries(self) -> list[str]:
         """The languages; one empty name for a row that has none."""

@@ -15,6 +15,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,10 +25,9 @@ import psutil
 import dragoman
 from benchmarks import machine
 from benchmarks.board.data import Files, make_files
-from benchmarks.board.rows import Measure, Row, read_records
+from benchmarks.board.rows import ROOT, Measure, Row, read_records
 from dragoman.files import write_text
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "model.safetensors"
 
 
@@ -45,7 +45,14 @@ class Load:
 
 
 def run_row(
-    row: Row, data: Path, results: Path, work: Path, seeds: int, say: Callable[[str], None] = print
+    row: Row,
+    data: Path,
+    results: Path,
+    work: Path,
+    seeds: int,
+    *,
+    again: bool = False,
+    say: Callable[[str], None] = print,
 ) -> None:
     """Train and score each language and seed that has no record yet.
 
@@ -55,6 +62,7 @@ def run_row(
         results: where ``ROW.json`` is kept.
         work: where models and the files that have to be made are kept.
         seeds: number of trainings of each language.
+        again: train what has a record too, and replace it.
         say: is told what is done.
 
     Raises:
@@ -62,22 +70,22 @@ def run_row(
         RowError: a data file is missing.
     """
     path = results / f"{row.name}.json"
-    records = [record for record in read_records(path) if record["options"] == row.command]
-    done = {(record["language"], record["seed"]) for record in records}
+    records = [record for record in read_records(path) if record["row"] == row.identity]
     for seed in range(1, seeds + 1):
         for language in row.entries():
-            if (language, seed) in done:
+            same = [r for r in records if (r["language"], r["seed"]) == (language, seed)]
+            if same and not again:
                 continue
             say(f"{row.name} {language} seed {seed}")
             folder = work / row.name / (language or "all")
             files = make_files(row, language, data, folder)
-            records.append(one_run(row, language, seed, files, folder / f"model-{seed}"))
+            record = one_run(row, language, seed, files, folder / f"model-{seed}")
+            records = [one for one in records if one not in same] + [record]
             results.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
-            shown = {name: test["scores"] for name, test in records[-1]["tests"].items()}
-            for name, scores in shown.items():
-                values = ", ".join(f"{key} {one['value']:.2f}" for key, one in scores.items())
-                say(f"  {name}: {values}, {records[-1]['minutes']:.1f} min")
+            for name, test in record["tests"].items():
+                values = [f"{key} {one['value']:.2f}" for key, one in test["scores"].items()]
+                say(f"  {name}: {', '.join(values)}; {record['minutes']:.1f} min")
 
 
 def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> dict[str, Any]:
@@ -99,11 +107,11 @@ def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> d
     models = model_folders(folder)
     config = tomllib.loads((models[0] / CONFIG).read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (models[0] / METRICS).open(encoding="utf-8")]
-    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
     return {
         "language": language,
         "seed": seed,
-        "options": row.command,
+        "row": row.identity,
         "commands": [shown(command, files, folder) for command in commands],
         "tests": tests,
         "measures": {one.name: measured(one, rows, config) for one in row.measures},
@@ -154,9 +162,9 @@ def measured(one: Measure, rows: list[dict[str, Any]], config: dict[str, Any]) -
     training = [row for row in rows if row["kind"] == "train"]
     if one.measure == "samples/s":
         batch = config["training"]["batch_sentences"]
-        steps = zip(training, training[1:], strict=False)
         return median(
-            batch * (b["step"] - a["step"]) / (b["elapsed"] - a["elapsed"]) for a, b in steps
+            batch * (b["step"] - a["step"]) / (b["elapsed"] - a["elapsed"])
+            for a, b in pairwise(training)
         )
     validation = one.measure in ("validation loss", "free_accuracy")
     kept = [row for row in rows if row["kind"] == "validation"] if validation else training
