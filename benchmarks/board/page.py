@@ -55,9 +55,10 @@ def summary(rows: dict[str, Row], results: Path) -> Iterator[str]:
 
 
 def records(row: Row, results: Path) -> list[Record]:
-    """The records of a row that were made with the options that it has now."""
+    """The records of a row that were made as the row is now, the first seed's first."""
     kept = read_records(results / f"{row.name}.json")
-    return [record for record in kept if record["row"] == row.identity]
+    current = [record for record in kept if record["row"] == row.identity]
+    return sorted(current, key=lambda record: record["seed"])
 
 
 def value(score: str, scores: dict[str, Any]) -> float:
@@ -90,38 +91,38 @@ def _table(rows: list[Row], found: dict[str, list[Record]]) -> Iterator[str]:
 
 def _figures(row: Row, made: list[Record], test: str) -> list[str]:
     """The cells of a table from score to sentences a second."""
-    seeds = sorted({record["seed"] for record in made})
-    by_seed = [
-        mean(value(row.score, r["tests"][test]["scores"]) for r in made if r["seed"] == seed)
-        for seed in seeds
-    ]
-    best = [
-        _best(row, [value(row.score, one) for one in record["tests"][test]["baselines"].values()])
-        for record in made
-    ]
     languages = {record["language"] for record in made}
-    missing = len(row.entries()) - len(languages)
-    span = "" if row.languages else _range(interval(row.score, made[0]["tests"][test]["scores"]))
-    if len(seeds) > 1:
-        span += f" ({'seeds: ' if span else ''}{_range((min(by_seed), max(by_seed)))})"
-    minutes = mean(sum(r["minutes"] for r in made if r["seed"] == seed) for seed in seeds)
-    busy = any(record["others"] > BUSY for record in made)
+    by_language = [
+        mean(_value(row, record, test) for record in made if record["language"] == language)
+        for language in languages
+    ]
+    by_seed = {
+        seed: [r for r in made if r["seed"] == seed] for seed in sorted({*_column(made, "seed")})
+    }
+    whole = [kept for kept in by_seed.values() if len(kept) == len(languages)]  # seeds of all
+    means = [mean(_value(row, record, test) for record in kept) for kept in whole]
+    spans = [] if row.languages else [_range(interval(row.score, made[0]["tests"][test]["scores"]))]
+    spans += [f"(seeds {_range((min(means), max(means)))})"] if len(means) > 1 else []
+    best = [_best(row, record["tests"][test]["baselines"]) for record in made]
+    busy = ", busy machine" if any(record["others"] > BUSY for record in made) else ""
+    known = [one for one in best if one is not None]
+    few = len(languages) < len(row.entries())
     return [
-        f"{row.score} **{mean(by_seed):.1f}**"
-        + (f" ({len(languages)} of {len(row.entries())} languages)" if missing else ""),
-        span,
-        str(len(seeds)),
-        f"{mean(best):.1f}" if all(one is not None for one in best) else "",
-        f"{minutes:.1f}" + (", busy machine" if busy else ""),
-        f"{mean(record['model_bytes'] for record in made) / 1e6:.3g}",
-        f"{mean(record['sentences_per_second'] for record in made):,.0f}",
+        f"{row.score} **{mean(by_language):.1f}**"
+        + (f" ({len(languages)} of {len(row.entries())} languages)" if few else ""),
+        " ".join(spans),
+        f"{len(by_seed)}",
+        f"{mean(known):.1f}" if known else "",
+        f"{mean(sum(_column(kept, 'minutes')) for kept in whole or [made]):.1f}{busy}",
+        f"{mean(_column(made, 'model_bytes')) / 1e6:.3g}",
+        f"{mean(_column(made, 'sentences_per_second')):,.0f}",
     ]
 
 
 def _details(row: Row, made: list[Record]) -> Iterator[str]:
     yield f"### {row.title} {{ #{row.name} }}\n"
     yield f"- data: {row.data}"
-    yield f"- training: `dragoman train {' '.join(row.options)}`, {row.bound}, {_seeds(row.seeds)}"
+    yield f"- training: {row.training}; {_seeds(row.seeds)}"
     yield f"- again: `python -m benchmarks.board DATA {row.name}`"
     if row.note:
         yield f"- {row.note}"
@@ -138,7 +139,7 @@ def _details(row: Row, made: list[Record]) -> Iterator[str]:
     yield from (f"- first record, {line}" for line in sorted(signatures))
     for record in _unlike(made):
         yield f"- {_machine(record)}"
-    busiest = max(record["others"] for record in made)
+    busiest = max(_column(made, "others"))
     yield f"- others used {busiest:.2f} cores meanwhile, at most; {_steps(made)} steps"
     yield from _measures(row, made)
     yield from (f"- `{source}` becomes `{out}`" for source, out in made[0]["watched"].items())
@@ -164,11 +165,8 @@ def _languages(row: Row, made: list[Record]) -> Iterator[str]:
         cells = [NOT_MEASURED, *[""] * (len(tests) + 2)]
         if kept:
             first = kept[0]["tests"][tests[0]]
-            values = [
-                mean(value(row.score, record["tests"][test]["scores"]) for record in kept)
-                for test in tests
-            ]
-            best = _best(row, [value(row.score, one) for one in first["baselines"].values()])
+            values = [mean(_value(row, record, test) for record in kept) for test in tests]
+            best = _best(row, first["baselines"])
             cells = [f"{one:.1f}" for one in values]
             cells += [_range(interval(row.score, first["scores"]))]
             cells += ["" if best is None else f"{best:.1f}"]
@@ -197,7 +195,7 @@ def _machine(record: Record) -> str:
 
 
 def _steps(made: list[Record]) -> str:
-    low, high = min(record["steps"] for record in made), max(record["steps"] for record in made)
+    low, high = min(_column(made, "steps")), max(_column(made, "steps"))
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
@@ -205,8 +203,18 @@ def _seeds(number: int) -> str:
     return "one seed" if number == 1 else f"{number} seeds"
 
 
-def _best(row: Row, values: list[float]) -> float | None:
+def _value(row: Row, record: Record, test: str) -> float:
+    return value(row.score, record["tests"][test]["scores"])
+
+
+def _best(row: Row, baselines: dict[str, dict[str, float]]) -> float | None:
+    """The score of the best answers without a model."""
+    values = [value(row.score, scores) for scores in baselines.values()]
     return (min if row.score in LOWER else max)(values, default=None)
+
+
+def _column(made: list[Record], key: str) -> list[Any]:
+    return [record[key] for record in made]
 
 
 def _range(bounds: Iterable[float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -69,10 +70,10 @@ class Row:
     """The pairs in words: how many, and how train, validation and test are made."""
     expected: float
     """Minutes of one seed, all languages together, on two quiet cores, roughly."""
-    options: list[str]
-    """Options of ``dragoman train``."""
     score: str
     """The score of the table: a name of ``dragoman evaluate``, or ``word error``."""
+    options: list[str] = field(default_factory=list)
+    """Options of ``dragoman train``."""
     train: list[str] = field(default_factory=list)
     """Files below the data folder."""
     pairs: list[list[str]] = field(default_factory=list)
@@ -91,19 +92,27 @@ class Row:
     published: list[Published] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
     note: str = ""
+    program: str = ""
+    """Of ``benchmarks/programs``, which trains in place of ``dragoman train``."""
+    workload: str = "w1"
+    """Words and sizes for ``program``, of ``benchmarks/workloads.py``."""
+    steps: int = 0
+    """Updates of ``program``."""
 
     @property
-    def bound(self) -> str:
-        """What ends a training."""
-        if "--budget" in self.options:
-            return f"budget {self.options[self.options.index('--budget') + 1]}"
-        return "the recipe's steps"
+    def training(self) -> str:
+        """How it is trained, and what ends a training."""
+        if self.program:
+            steps = f"{self.steps:,} steps"
+            return f"`benchmarks/programs/{self.program}.toml`, workload {self.workload}, {steps}"
+        bound = "" if "--budget" in self.options else "; the recipe's number of steps or epochs"
+        return f"`dragoman train {' '.join(self.options)}`{bound}"
 
     @property
     def identity(self) -> str:
         """A digest of everything that a score of the row depends on, but for the program itself."""
         facts = [self.train, self.pairs, self.sample, self.hold_out, self.validation, self.test]
-        facts += [self.test_options, self.options]
+        facts += [self.test_options, self.options, self.program, self.workload, self.steps]
         for word in self.options:
             if word.endswith(".toml"):  # a recipe; its comments do not count
                 facts.append(tomllib.loads((ROOT / word).read_text(encoding="utf-8")))
@@ -140,3 +149,14 @@ def _row(name: str, table: dict[str, Any]) -> Row:
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The records of a row, one for each language and seed; none where the file is missing."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def commit() -> str:
+    """The commit that is checked out, with a plus sign where the program was changed since."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "recipes")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")

@@ -14,18 +14,17 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
-
 import dragoman
 from benchmarks import machine
+from benchmarks.board.cost import Load, Meter
 from benchmarks.board.data import Files, make_files
-from benchmarks.board.rows import ROOT, Measure, Row, read_records
+from benchmarks.board.peers import peer_run
+from benchmarks.board.rows import ROOT, Measure, Row, commit, read_records
 from dragoman.files import write_text
 
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "model.safetensors"
@@ -33,15 +32,6 @@ CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "model.safetensors"
 
 class CommandError(Exception):
     """A command failed; the message has it and its last words."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a command cost, and what others did meanwhile."""
-
-    seconds: float
-    others: float
-    """Mean number of cores that other processes used."""
 
 
 def run_row(
@@ -78,8 +68,11 @@ def run_row(
                 continue
             say(f"{row.name} {language} seed {seed}")
             folder = work / row.name / (language or "all")
-            files = make_files(row, language, data, folder)
-            record = one_run(row, language, seed, files, folder / f"model-{seed}")
+            if row.program:
+                record = peer_run(row, data, folder)
+            else:
+                files = make_files(row, language, data, folder)
+                record = one_run(row, language, seed, files, folder / f"model-{seed}")
             records = [one for one in records if one not in same] + [record]
             results.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
@@ -95,7 +88,7 @@ def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> d
     if files.validation:
         command += ["--validation-pairs", *map(str, files.validation)]
     command += ["--seed", str(seed), "--out", str(folder)]
-    commands, tests = [command], {}
+    commands, tests, made_by = [command], {}, commit()
     _, load = dragoman_command(command)
     for name, test in files.tests.items():
         command = ["evaluate", str(folder), *map(str, test), "--json", *row.test_options]
@@ -124,7 +117,7 @@ def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> d
         "precision": config["training"]["precision"],
         "machine": machine.description(threads, "cpu"),
         "version": dragoman.__version__,
-        "commit": commit(),
+        "commit": made_by,
     }
 
 
@@ -134,15 +127,14 @@ def dragoman_command(arguments: list[str]) -> tuple[str, Load]:
     Raises:
         CommandError: it failed.
     """
-    began, busy, own = time.perf_counter(), _busy_seconds(), _children_seconds()
+    meter = Meter()
     command = [sys.executable, "-m", "dragoman", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    seconds = time.perf_counter() - began
+    load = meter.read()
     if done.returncode:
         last = "\n".join(done.stderr.splitlines()[-5:])
         raise CommandError(f"dragoman {' '.join(arguments)}: code {done.returncode}\n{last}")
-    others = (_busy_seconds() - busy) - (_children_seconds() - own)
-    return done.stdout, Load(seconds, max(0.0, others / seconds))
+    return done.stdout, load
 
 
 def model_folders(folder: Path) -> list[Path]:
@@ -188,28 +180,3 @@ def speed(folder: Path, test: list[Path], row: Row) -> float:
     began = time.perf_counter()
     model.translate(list(sources))
     return len(sources) / (time.perf_counter() - began)
-
-
-def commit() -> str:
-    """The commit that is checked out, with a plus sign where files of it were changed."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "recipes")
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
-
-
-def _busy_seconds() -> float:
-    """Processor time of all processes of this machine, and what its host took away."""
-    times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # also in user, nice
-    return sum(times) - idle - guests
-
-
-def _children_seconds() -> float:
-    """Processor time of the processes that this one started, this one's own included."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
