@@ -21,14 +21,13 @@ how others' figures were scored.
 - **score**: the mean over seeds (and over languages, where a row has several).
 - **95 %**: the bootstrap interval of the first seed, which tells how much the test set leaves open;
   the lowest and the highest seed stand beside it.
+- **published**: what others report; row by row it is said who, and how it was scored, which is not
+  always on the same test set. ° where the figure is quoted and its source was not looked up.
 - **no model**: the best of the answers that need no model (the source itself, the commonest target,
   the target of the nearest training source), by the same score.
 - **min**: wall time of one seed's training, start and validation included, all languages together.
   *Busy machine*: others used more than a quarter of a core meanwhile, so that a training that is
   bounded by time learned less than it would alone.
-- **MB**: the weights in fp32.
-- **sentences/s**: the test set through `Model.translate`, with the search of the row.
-- ° A figure that is quoted from what others report of it; its source was not looked up.
 """
 NOT_MEASURED = "not measured"
 
@@ -75,22 +74,22 @@ def interval(score: str, scores: dict[str, Any]) -> tuple[float, float]:
 
 
 def _table(rows: list[Row], found: dict[str, list[Record]]) -> Iterator[str]:
-    yield "| row | test | score | 95 % | seeds | no model | min | MB | sentences/s | published |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| row | score | 95 % | published | no model | min | seeds |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for row in rows:
         link = f"[{row.title}](#{row.name})"
         others = "; ".join(f"{one.figure}{_quoted(one)}" for one in row.published)
         made = found[row.name]
         if not made:
-            cells = [link, "", NOT_MEASURED, "", "", "", "", "", "", others]
-            yield "| " + " | ".join(cells) + " |"
+            yield f"| {link} | {NOT_MEASURED} |  | {others} |  |  |  |"
         for test in made[0]["tests"] if made else ():
-            yield "| " + " | ".join([link, test, *_figures(row, made, test), others]) + " |"
-            link = others = ""
+            score, span, *rest = _figures(row, made, test)
+            yield "| " + " | ".join([f"{link}, {test}", score, span, others, *rest]) + " |"
+            others = ""
 
 
 def _figures(row: Row, made: list[Record], test: str) -> list[str]:
-    """The cells of a table from score to sentences a second."""
+    """Score, interval, best score without a model, minutes and number of seeds, as texts."""
     languages = {record["language"] for record in made}
     by_language = [
         mean(_value(row, record, test) for record in made if record["language"] == language)
@@ -111,11 +110,9 @@ def _figures(row: Row, made: list[Record], test: str) -> list[str]:
         f"{row.score} **{mean(by_language):.1f}**"
         + (f" ({len(languages)} of {len(row.entries())} languages)" if few else ""),
         " ".join(spans),
-        f"{len(by_seed)}",
         f"{mean(known):.1f}" if known else "",
         f"{mean(sum(_column(kept, 'minutes')) for kept in whole or [made]):.1f}{busy}",
-        f"{mean(_column(made, 'model_bytes')) / 1e6:.3g}",
-        f"{mean(_column(made, 'sentences_per_second')):,.0f}",
+        f"{len(by_seed)}",
     ]
 
 
@@ -140,7 +137,10 @@ def _details(row: Row, made: list[Record]) -> Iterator[str]:
     for record in _unlike(made):
         yield f"- {_machine(record)}"
     busiest = max(_column(made, "others"))
-    yield f"- others used {busiest:.2f} cores meanwhile, at most; {_steps(made)} steps"
+    yield f"- others used {busiest:.2f} cores meanwhile, at most"
+    size = mean(_column(made, "model_bytes")) / 1e6
+    speed = mean(_column(made, "sentences_per_second"))
+    yield f"- {_steps(made)} steps; {size:.3g} MB of weights; {speed:,.0f} sentences/s translated"
     yield from _measures(row, made)
     yield from (f"- `{source}` becomes `{out}`" for source, out in made[0]["watched"].items())
     if row.languages:

@@ -147,17 +147,20 @@ def test_the_page_takes_means_and_says_what_is_missing(tmp_path: Path) -> None:
     tiny(tmp_path)
     rows = read_rows(tmp_path / "rows.toml")
     row = rows["tiny"]
-    assert "| [Tiny](#tiny) |  | not measured |" in page(rows, tmp_path)
+    assert "| [Tiny](#tiny) | not measured |  | 9.9° |" in page(rows, tmp_path)
     one, other = record(row, "aa", 90.0), record(row, "bb", 70.0)
     text = shown(tmp_path, one, other)
-    assert "| dev | word error **20.0** |  | 1 | 99.0 | 4.0 | 2 | 100 | 9.9° |" in text
+    assert "| [Tiny](#tiny), dev | word error **20.0** |  | 9.9° | 99.0 | 4.0 | 1 |" in text
+    assert "- 3 steps; 2 MB of weights; 100 sentences/s translated\n" in text
     assert "| aa | 10.0 | 5.0–14.0 | 99.0 | 2.0 | 8.8 |" in text
     text = shown(tmp_path, one)
     assert "word error **10.0** (1 of 2 languages)" in text and "| bb | not measured |" in text
     again = record(row, "aa", 94.0, seed=2), record(row, "bb", 70.0, seed=2)
     text = shown(tmp_path, one, other, *again)
-    assert "word error **19.0** | (seeds 18.0–20.0) | 2 |" in text
-    assert "word error **19.0** |  | 2 |" in shown(tmp_path, one, other, again[0])
+    assert "word error **19.0** | (seeds 18.0–20.0) | 9.9° | 99.0 | 4.0 | 2 |" in text
+    assert "word error **19.0** |  | 9.9° | 99.0 | 4.0 | 2 |" in shown(
+        tmp_path, one, other, again[0]
+    )
     assert "busy machine |" not in text
     assert "4.0, busy machine |" in shown(tmp_path, one, record(row, "bb", 70.0, others=0.3))
     stale = copy.deepcopy(one) | {"row": "of other options"}
