@@ -103,7 +103,6 @@ def _figures(row: Row, made: list[Record], test: str) -> list[str]:
     spans = [] if row.languages else [_range(interval(row.score, made[0]["tests"][test]["scores"]))]
     spans += [f"(seeds {_range((min(means), max(means)))})"] if len(means) > 1 else []
     best = [_best(row, record["tests"][test]["baselines"]) for record in made]
-    busy = ", busy machine" if any(record["others"] > BUSY for record in made) else ""
     known = [one for one in best if one is not None]
     few = len(languages) < len(row.entries())
     return [
@@ -111,7 +110,7 @@ def _figures(row: Row, made: list[Record], test: str) -> list[str]:
         + (f" ({len(languages)} of {len(row.entries())} languages)" if few else ""),
         " ".join(spans),
         f"{mean(known):.1f}" if known else "",
-        f"{mean(sum(_column(kept, 'minutes')) for kept in whole or [made]):.1f}{busy}",
+        f"{mean(sum(_column(kept, 'minutes')) for kept in whole or [made]):.1f}{_busy(made)}",
         f"{len(by_seed)}",
     ]
 
@@ -140,7 +139,8 @@ def _details(row: Row, made: list[Record]) -> Iterator[str]:
     yield f"- others used {busiest:.2f} cores meanwhile, at most"
     size = mean(_column(made, "model_bytes")) / 1e6
     speed = mean(_column(made, "sentences_per_second"))
-    yield f"- {_steps(made)} steps; {size:.3g} MB of weights; {speed:,.0f} sentences/s translated"
+    yield f"- {_steps(made)} steps; {size:.3g} MB of weights"
+    yield f"- {speed:,.0f} sentences/s translated{_busy(made)}"
     yield from _measures(row, made)
     yield from (f"- `{source}` becomes `{out}`" for source, out in made[0]["watched"].items())
     if row.languages:
@@ -151,7 +151,8 @@ def _measures(row: Row, made: list[Record]) -> Iterator[str]:
     for one in row.measures:
         values = [v for record in made if (v := record["measures"].get(one.name)) is not None]
         beside = "" if one.published is None else f"; the original: {one.published:g}"
-        yield f"- {one.name}: " + (f"{mean(values):.3g}" if values else NOT_MEASURED) + beside
+        busy = _busy(made) if one.measure == "samples/s" else ""
+        yield f"- {one.name}: " + (f"{mean(values):.3g}{busy}" if values else NOT_MEASURED) + beside
 
 
 def _languages(row: Row, made: list[Record]) -> Iterator[str]:
@@ -192,6 +193,10 @@ def _machine(record: Record) -> str:
         f"PyTorch {m['torch']}; Dragoman {record['version']} at {record['commit']}, "
         f"{m['time'][:10]}"
     )
+
+
+def _busy(made: list[Record]) -> str:
+    return ", busy machine" if max(_column(made, "others")) > BUSY else ""
 
 
 def _steps(made: list[Record]) -> str:

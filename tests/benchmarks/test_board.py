@@ -151,7 +151,7 @@ def test_the_page_takes_means_and_says_what_is_missing(tmp_path: Path) -> None:
     one, other = record(row, "aa", 90.0), record(row, "bb", 70.0)
     text = shown(tmp_path, one, other)
     assert "| [Tiny](#tiny), dev | word error **20.0** |  | 9.9° | 99.0 | 4.0 | 1 |" in text
-    assert "- 3 steps; 2 MB of weights; 100 sentences/s translated\n" in text
+    assert "- 3 steps; 2 MB of weights\n- 100 sentences/s translated\n" in text
     assert "| aa | 10.0 | 5.0–14.0 | 99.0 | 2.0 | 8.8 |" in text
     text = shown(tmp_path, one)
     assert "word error **10.0** (1 of 2 languages)" in text and "| bb | not measured |" in text
