@@ -5,8 +5,6 @@ source's tokens in the target's vocabulary for a copying model, else empty; see
 :mod:`dragoman.data.source`), ``line`` (of the file of pairs), and for held-out pairs also
 ``source_text`` and ``target_text``. Rows of different origins stand one after the other, as the
 JSON file beside the corpus says (:class:`dragoman.data.plans.Group`).
-
-A model that is continued would forget what it has learned without the pairs of its own corpus.
 """
 
 import json
@@ -19,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dragoman.config.options import Config
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import Group
 from dragoman.data.source import IdPair, Source
@@ -27,7 +24,6 @@ from dragoman.data.text import CHUNK, write_rows
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, write_text
-from dragoman.layout import CORPUS, TRAIN, VALIDATION
 
 _LISTS = ("source", "target", "copies")
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
@@ -162,31 +158,3 @@ def write_corpus(
 def write_groups(path: Path, groups: Sequence[Group]) -> None:
     """Write beside the corpus ``path`` where its rows come from."""
     write_text(path.with_suffix(".json"), json.dumps(groups))
-
-
-def held_out_before(config: Config) -> list[Pair]:
-    """The held-out pairs of the model that is continued; none where no model is.
-
-    Where no pairs are to be replayed, its folder may have lost its corpus: there are none then.
-
-    Raises:
-        FolderError: pairs are to be replayed and the folder has no corpus, or that is damaged.
-    """
-    folder, replay = Path(config.training.start_from), config.data.replay
-    if replay == "none" or not (replay or (folder / CORPUS).exists()):
-        return []
-    if not (folder / CORPUS).exists():
-        cause = f"its pairs cannot be replayed: it has no {CORPUS}/"
-        raise FolderError(cause, place=str(folder), cure="learn without them: --replay 0")
-    corpus = Corpus(folder / CORPUS / VALIDATION)
-    return [Pair(*texts, corpus.line(row)) for row, texts in enumerate(corpus.texts())]
-
-
-def learned_before(config: Config) -> Corpus | None:
-    """The pairs that the model that is continued has learned from; None where none are replayed.
-
-    Raises:
-        FolderError: they are damaged.
-    """
-    path = Path(config.training.start_from, CORPUS, TRAIN)
-    return None if config.data.replay in ("none", 0) else Corpus(path)

@@ -3,7 +3,8 @@
     files of pairs ─► text.arrow, parts ─► tokenizers ─► train.arrow, validation.arrow
 
 The files are read once, and the stored text twice: each side alone to learn its vocabulary, then
-both to be encoded.
+both to be encoded. A model that is continued would forget what it has learned without the pairs of
+its own corpus, which are replayed.
 """
 
 from collections import Counter
@@ -19,14 +20,7 @@ import numpy as np
 from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.config.values import weighted
-from dragoman.data.corpus import (
-    Corpus,
-    Example,
-    held_out_before,
-    learned_before,
-    write_corpus,
-    write_groups,
-)
+from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.plans import Group
@@ -37,7 +31,7 @@ from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, Stored
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
 from dragoman.data.vocabulary import build_normalizer
-from dragoman.errors import DataError
+from dragoman.errors import DataError, FolderError
 from dragoman.files import replacing
 
 _TEXT = "text.arrow"
@@ -107,7 +101,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     made = folder / layout.CORPUS
     with replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
-        known, name, tag = held_out_before(config), " and ".join(map(str, files)), data.tag_also
+        known, name, tag = _held_out_before(config), " and ".join(map(str, files)), data.tag_also
         also = [_read([file], config, say, tag) for file in more]
         text = store_text(_read(files, config, say), aside / _TEXT, config, also, known)
         if text.tags and not others:
@@ -138,6 +132,34 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     return open_prepared(made, config, *tokenizers, held_out=held_out)
 
 
+def _held_out_before(config: Config) -> list[Pair]:
+    """The held-out pairs of the model that is continued; none where no model is.
+
+    Where no pairs are to be replayed, its folder may have lost its corpus: there are none then.
+
+    Raises:
+        FolderError: pairs are to be replayed and the folder has no corpus, or that is damaged.
+    """
+    folder, replay = Path(config.training.start_from), config.data.replay
+    if replay == "none" or not (replay or (folder / layout.CORPUS).exists()):
+        return []
+    if not (folder / layout.CORPUS).exists():
+        cause = f"its pairs cannot be replayed: it has no {layout.CORPUS}/"
+        raise FolderError(cause, place=str(folder), cure="learn without them: --replay 0")
+    corpus = Corpus(folder / layout.CORPUS / layout.VALIDATION)
+    return [Pair(*texts, corpus.line(row)) for row, texts in enumerate(corpus.texts())]
+
+
+def _learned_before(config: Config) -> Corpus | None:
+    """The pairs that the model that is continued has learned from; None where none are replayed.
+
+    Raises:
+        FolderError: they are damaged.
+    """
+    path = Path(config.training.start_from, layout.CORPUS, layout.TRAIN)
+    return None if config.data.replay in ("none", 0) else Corpus(path)
+
+
 def _write_training(
     text: StoredText, name: str, tokenizers: list[Tokenizer], path: Path, config: Config, say: Say
 ) -> list[Example]:
@@ -154,7 +176,7 @@ def _write_training(
     Raises:
         DataError: no pair is left.
     """
-    apart, given, before = list[Example](), set[bytes](), learned_before(config)
+    apart, given, before = list[Example](), set[bytes](), _learned_before(config)
     origins = [(name, 1.0), *map(weighted, config.data.also)]
     older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
 
