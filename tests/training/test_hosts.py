@@ -1,0 +1,48 @@
+"""Two of the random cuts of ``benchmarks/hosts.py``, which takes twenty."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import hosts, namespaces
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_hosts_train_as_one_and_a_host_that_is_cut_off_is_taken_back() -> None:
+    if reason := namespaces.unfit():
+        pytest.skip(reason)
+    command = ["-m", "benchmarks.hosts", "--cuts", "2", "--seed", "7", "--steps", "300"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "300 steps on two hosts are those of two processes on one host" in done.stdout
+    assert "0 differences from the run that was not cut" in done.stdout
+
+
+def test_a_damaged_checkpoint_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints" / "step-00000020" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"cut short")
+    (wrong,) = hosts.damaged(tmp_path)
+    assert wrong.startswith("step-00000020/model.safetensors: ")
+    assert hosts.newest(tmp_path) == 20 and hosts.newest(tmp_path / "none") == 0
+
+
+def test_bare_processes_are_told_what_hosts_need(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(namespaces.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["hosts"])
+    assert hosts.main() == 2
+    assert capsys.readouterr().err == "needs Linux, root and the program ip (package iproute2)\n"
