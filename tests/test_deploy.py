@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dragoman.layout import METRICS, WEIGHTS
+from dragoman.training.checkpoint import checkpoints
 from served import serving
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
@@ -73,3 +79,107 @@ def test_systemd_takes_its_unit(tmp_path: Path) -> None:
     assert run("systemd-analyze", "verify", unit) == ""
     code = re.search(r'^ExecStartPost=\S+ -c "(.*)"$', text, re.MULTILINE)[1]  # type: ignore[index]
     compile(code.replace("\\n", "\n"), "ExecStartPost", "exec")
+
+
+def test_shellcheck_finds_no_fault_in_the_job_for_slurm(tmp_path: Path) -> None:
+    job = DEPLOY / "train.sbatch"
+    assert run("shellcheck", job) == ""
+    lines = job.read_text("utf-8").splitlines()
+    settings = [number for number, line in enumerate(lines) if line.startswith("#SBATCH ")]
+    first = next(number for number, line in enumerate(lines) if line and line[0] != "#")
+    assert lines[0] == "#!/bin/bash" and max(settings) < first  # Slurm reads no further
+
+
+SRUN = """#!/bin/bash
+[ "$1" = --kill-on-bad-exit=1 ] || exit 9
+trap 'kill -TERM $one $other' TERM
+"${@:2}" & one=$!
+"${@:2}" & other=$!
+wait $one; wait $one && wait $other
+"""
+"""Starts a command twice on this machine, as on two nodes, and passes SIGTERM on."""
+SCONTROL = """#!/bin/bash
+if [ "$1" = show ]; then echo localhost; else echo "$@" >> scontrol.log; fi
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Slurm runs bash")
+def test_the_job_for_slurm_is_queued_again_and_goes_on(tmp_path: Path) -> None:
+    for name, text in {"srun": SRUN, "scontrol": SCONTROL}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "p.tsv").write_text("".join(f"a{i} b{i}\tB{i} A{i}\n" for i in range(60)), "utf-8")
+    path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
+    variables = os.environ | {"PATH": path, "SLURM_JOB_ID": str(os.getpid())}
+    variables |= {"SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_NUM_NODES": "2"}
+
+    def submit(steps: int) -> subprocess.Popen[bytes]:
+        command = ["bash", str(DEPLOY / "train.sbatch"), "p.tsv", "--out", "m", "--threads", "1"]
+        command += ["--hidden", "8", "--embedding", "8", "--report-every", "1", "--refit", "False"]
+        command += ["--steps", str(steps), "--patience", "0"]
+        with (tmp_path / "log").open("ab") as log:
+            return subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=log, stderr=log)
+
+    def ended(job: subprocess.Popen[bytes]) -> int:
+        try:
+            return job.wait(300)
+        finally:
+            if job.poll() is None:
+                job.kill()
+
+    job, out = submit(1_000_000), tmp_path / "m"
+    deadline = time.monotonic() + 300
+    while not (out / METRICS).exists() or b'"train"' not in (out / METRICS).read_bytes():
+        assert job.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.2)
+    job.send_signal(signal.SIGUSR1)  # Slurm's, before the time is over
+    assert ended(job) == 0, (tmp_path / "log").read_text()
+    assert (tmp_path / "scontrol.log").read_text() == f"requeue {os.getpid()}\n"
+    (saved,) = checkpoints(out)
+    step = int(saved.name.removeprefix("step-"))
+    assert ended(submit(step + 5)) == 0, (tmp_path / "log").read_text()
+    assert f"resuming at step {step}" in (tmp_path / "log").read_text()
+    assert checkpoints(out)[-1].name.endswith(str(step + 5)) and (out / WEIGHTS).exists()
+
+
+@pytest.fixture(name="objects")
+def objects_of_kubernetes() -> dict[str, dict[str, Any]]:
+    """The objects of ``train.kubernetes.yaml`` by kind."""
+    yaml = pytest.importorskip("yaml", reason="needs the package pyyaml")
+    text = (DEPLOY / "train.kubernetes.yaml").read_text("utf-8")
+    return {made["kind"]: made for made in yaml.safe_load_all(text)}
+
+
+def test_kubernetes_has_every_field_of_the_job(objects: dict[str, dict[str, Any]]) -> None:
+    schemas = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
+    for made in objects.values():
+        schemas.validate(made, schemas.latest_version(), strict=True)
+    objects["Job"]["spec"]["completion"] = 2
+    with pytest.raises(schemas.ValidationError):
+        schemas.validate(objects["Job"], schemas.latest_version(), strict=True)
+
+
+def test_the_pods_of_the_job_find_each_other_and_their_disk(
+    objects: dict[str, dict[str, Any]],
+) -> None:
+    service, job = objects["Service"], objects["Job"]["spec"]
+    template = job["template"]
+    pod = template["spec"]
+    (container,) = pod["containers"]
+    nodes = job["completions"]
+    assert job["parallelism"] == nodes and f"--nnodes={nodes}" in container["command"]
+    assert service["spec"]["selector"] == template["metadata"]["labels"]
+    assert pod["subdomain"] == service["metadata"]["name"]
+    (port,) = service["spec"]["ports"]
+    first = f"{objects['Job']['metadata']['name']}-0.{pod['subdomain']}:{port['port']}"
+    assert f"--rdzv-endpoint={first}" in container["command"]
+    assert [volume["name"] for volume in pod["volumes"]] == [
+        mount["name"] for mount in container["volumeMounts"]
+    ]
+    claim = objects["PersistentVolumeClaim"]
+    assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    image = (DEPLOY / "train.Containerfile").read_text("utf-8")
+    assert f"\nUSER {pod['securityContext']['runAsUser']}\n" in image
+    assert container["command"][-2:] == ["-m", "dragoman"] and container["args"][0] == "train"

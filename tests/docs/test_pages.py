@@ -24,7 +24,8 @@ SHORT = {flag.rpartition(".")[2].removeprefix("--") for flag in KNOWN}
 NAMES = {flag[2:] for flag in KNOWN} | SHORT
 OTHERS = {"--silent", "--retry", "--retry-connrefused", "--retry-delay", "--quiet", "--directory"}
 OTHERS |= {"--strict", "--budgte", "--nproc-per-node", "--resolution", "--require-hashes", "--user"}
-OTHERS |= {"--load-only"}
+OTHERS |= {"--load-only", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-id"}
+OTHERS |= {"--rdzv-endpoint", "--multi_gpu", "--num_processes", "--cpu"}
 """Options of other programs on our pages."""
 
 
