@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dragoman.layout import members
+from tools.differences import differences
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +109,27 @@ def test_two_processes_train_several_seeds_one_after_the_other(tmp_path: Path) -
     done = subprocess.run(command, capture_output=True, timeout=300, check=False, text=True)
     assert done.returncode == 0, done.stderr
     assert [(one / "model.safetensors").exists() for one in members(out)] == [True, True]
+
+
+def test_accelerate_launch_trains_as_torchrun_does(tmp_path: Path) -> None:
+    pairs = tmp_path / "p.tsv"
+    pairs.write_text("".join(f"a{i} b{i}\tB{i} A{i}\n" for i in range(60)), "utf-8")
+    launchers = {
+        "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+        # Its plain launcher, as with --cpu, starts one process whatever --num_processes says.
+        "accelerate": [
+            *("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
+            *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
+            *("--main_process_port", "0"),
+        ],
+    }
+    variables = os.environ | {"OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "none")}
+    for name, launch in launchers.items():
+        command = [sys.executable, "-m", *launch, "-m", "dragoman", "train", str(pairs)]
+        command += ["--out", str(tmp_path / name), "--steps", "12", "--hidden", "8", "--threads"]
+        command += ["1", "--embedding", "8", "--precision", "fp32", "--report-every", "1"]
+        done = subprocess.run(
+            command, capture_output=True, timeout=300, check=False, env=variables, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert differences(tmp_path / "torchrun", tmp_path / "accelerate") == []
