@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of results")
     parser.add_argument("--work", type=Path, help="the folder of models")
     parser.add_argument("--out", type=Path, default=PAGE, help="the page")
-    asked = parser.parse_args(arguments)
+    asked, failed = parser.parse_args(arguments), False
     try:
         rows = read_rows(asked.rows)
         if unknown := [name for name in asked.row if name not in rows]:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.list:
             print("\n".join(summary(rows, asked.results)))
         if asked.data:
-            _measure(asked, [rows[name] for name in asked.row or rows])
+            failed = _measure(asked, [rows[name] for name in asked.row or rows])
         if asked.page:
             asked.out.write_text(page(rows, asked.results), encoding="utf-8")
             print(f"wrote {asked.out}")
@@ -51,16 +51,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if not (asked.data or asked.list or asked.page):
         parser.error("name the data folder, or --list, or --page")
-    return 0
+    return 1 if failed else 0
 
 
-def _measure(asked: argparse.Namespace, rows: list[Row]) -> None:
-    from benchmarks.board.run import run_row  # torch only now
-    from benchmarks.program import CACHE
+def _measure(asked: argparse.Namespace, rows: list[Row]) -> bool:
+    """Run each row; one that fails is told and stops no other. Returns whether one failed."""
+    from benchmarks.board.run import CommandError, run_row  # torch only now
+    from benchmarks.program import CACHE, RunError
 
+    failed = False
     for row in rows:
         work, seeds = asked.work or CACHE / "board", asked.seeds or row.seeds
-        run_row(row, asked.data, asked.results, work, seeds, again=asked.again)
+        try:
+            run_row(row, asked.data, asked.results, work, seeds, again=asked.again)
+        except (CommandError, RunError) as error:
+            print(f"{row.name}: {error}", file=sys.stderr)
+            failed = True
+    return failed
 
 
 if __name__ == "__main__":

@@ -76,8 +76,9 @@ def split_by_source(lines: Iterator[str], column: int, count: int) -> tuple[list
 
 
 def _sample(name: str, folder: Path) -> Files:
-    """A corpus that Dragoman draws: its own number of pairs to learn, 1,000 new sources to test."""
+    """A corpus that Dragoman draws: as many pairs as it has, and 1,000 whose sources are new."""
     train, test = folder / "train.tsv", folder / "test.tsv"
+    folder.mkdir(parents=True, exist_ok=True)
     get = [sys.executable, "-m", "dragoman", "data", "get", name]
     subprocess.run([*get, "--out", str(train)], check=True)
     subprocess.run([*get, "--seed", "2", "--count", "5000", "--out", str(test)], check=True)

@@ -154,10 +154,11 @@ def measured(one: Measure, rows: list[dict[str, Any]], config: dict[str, Any]) -
     training = [row for row in rows if row["kind"] == "train"]
     if one.measure == "samples/s":
         batch = config["training"]["batch_sentences"]
-        return median(
+        rates = [
             batch * (b["step"] - a["step"]) / (b["elapsed"] - a["elapsed"])
             for a, b in pairwise(training)
-        )
+        ]
+        return median(rates) if rates else None
     validation = one.measure in ("validation loss", "free_accuracy")
     kept = [row for row in rows if row["kind"] == "validation"] if validation else training
     key = one.measure.removeprefix("validation ")

@@ -123,6 +123,11 @@ def test_a_row_runs_to_the_page_and_goes_on_where_it_was(
     assert main([*command, "--again"]) == 2
     assert "dev.tsv: no such file" in capsys.readouterr().err
     assert len(read_records(kept)) == 2
+    (tmp_path / "aa.tsv").write_text("no tab here\n", encoding="utf-8")
+    (tmp_path / "dev.tsv").write_text("tac\tT A C\n", encoding="utf-8")
+    assert main([*command, "--again"]) == 1
+    assert "tiny: dragoman train" in (said := capsys.readouterr().err) and "aa.tsv" in said
+    assert len(read_records(kept)) == 2
 
 
 def record(row: Row, language: str, exact: float, **other: Any) -> dict[str, Any]:
@@ -210,6 +215,12 @@ def test_pairs_and_splits_are_written(tmp_path: Path) -> None:
     assert files.train[0].read_text("utf-8") == "a b\tc\n" and [files.train] == [
         *files.tests.values()
     ]
+    drawn = make_files(Row("d", **facts, sample="dates"), "", tmp_path, tmp_path / "drawn")
+    texts = [
+        path.read_text("utf-8").splitlines() for path in (*drawn.train, *drawn.tests["new sources"])
+    ]
+    learned, tested = ({line.partition("\t")[0] for line in text} for text in texts)
+    assert len(texts[1]) == 1000 and not learned & tested
     with pytest.raises(RowError, match=r"c: .*none\.tsv: no such file"):
         make_files(Row("c", **facts, train=["none.tsv"]), "", tmp_path, tmp_path / "work")
 
@@ -231,6 +242,7 @@ def test_measures_are_read_from_the_metrics() -> None:
     assert (of("loss"), of("loss", 20), of("loss", 40)) == (1.0, 2.0, None)
     assert (of("validation loss"), of("free_accuracy")) == (2.5, 0.4)
     assert of("samples/s") == 160.0
+    assert measured(Measure("samples/s"), rows[:1], config) is None
 
 
 def test_others_use_what_is_not_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
