@@ -106,7 +106,7 @@ def _figures(row: Row, made: list[Record], test: str) -> list[str]:
     known = [one for one in best if one is not None]
     few = len(languages) < len(row.entries())
     return [
-        f"{row.score} **{mean(by_language):.1f}**"
+        f"{row.score} **{_number(mean(by_language))}**"
         + (f" ({len(languages)} of {len(row.entries())} languages)" if few else ""),
         " ".join(spans),
         f"{mean(known):.1f}" if known else "",
@@ -168,7 +168,7 @@ def _languages(row: Row, made: list[Record]) -> Iterator[str]:
             first = kept[0]["tests"][tests[0]]
             values = [mean(_value(row, record, test) for record in kept) for test in tests]
             best = _best(row, first["baselines"])
-            cells = [f"{one:.1f}" for one in values]
+            cells = [_number(one) for one in values]
             cells += [_range(interval(row.score, first["scores"]))]
             cells += ["" if best is None else f"{best:.1f}"]
             cells += [f"{mean(record['minutes'] for record in kept):.1f}"]
@@ -223,7 +223,13 @@ def _column(made: list[Record], key: str) -> list[Any]:
 
 
 def _range(bounds: Iterable[float]) -> str:
-    return "–".join(f"{bound:.1f}" for bound in bounds)
+    return "–".join(map(_number, bounds))
+
+
+def _number(score: float) -> str:
+    """One decimal, but two where one would round to a perfect score that it is not."""
+    perfect = 0 < score < 0.05 or 99.95 <= score < 99.995
+    return f"{score:.2f}" if perfect else f"{score:.1f}"
 
 
 def _quoted(one: Published) -> str:

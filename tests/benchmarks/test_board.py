@@ -168,6 +168,8 @@ def test_the_page_takes_means_and_says_what_is_missing(tmp_path: Path) -> None:
     )
     assert "busy machine |" not in text
     assert "4.0, busy machine |" in shown(tmp_path, one, record(row, "bb", 70.0, others=0.3))
+    almost = shown(tmp_path, record(row, "aa", 99.96), record(row, "bb", 100.0))
+    assert "word error **0.02**" in almost and "| aa | 0.04 | -5.0–4.0 |" in almost
     stale = copy.deepcopy(one) | {"row": "of other options"}
     assert "not measured" in shown(tmp_path, stale)
     assert list(summary(rows, tmp_path)) == ["   1.0 min  tiny  (0 of 2 measured)"]
