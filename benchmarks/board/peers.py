@@ -14,8 +14,8 @@ import sacrebleu
 
 from benchmarks import machine
 from benchmarks.board.cost import Meter
-from benchmarks.board.rows import Row, RowError, commit
-from benchmarks.program import CACHE, PROGRAMS, Training
+from benchmarks.board.rows import Row, commit
+from benchmarks.program import CACHE, PROGRAMS, RunError, Training
 from benchmarks.words import make_words, tokenize
 from benchmarks.workloads import WORKLOADS
 
@@ -24,12 +24,11 @@ def peer_run(row: Row, data: Path, folder: Path) -> dict[str, Any]:
     """Have ``row.program`` train and translate the test set; returns the record.
 
     Raises:
-        RowError: the program is not installed.
-        benchmarks.program.RunError: it fails.
+        RunError: the program is not installed, or it fails.
     """
     program, workload = PROGRAMS[row.program], WORKLOADS[row.workload]
     if why := program.absent:
-        raise RowError(f"{row.name}: {row.program} is {why}")
+        raise RunError(f"{row.program} is {why}")
     words = make_words(workload.words, data, CACHE / "words" / workload.words)
     threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
     training = Training(workload, words, folder, threads, steps=row.steps)
@@ -48,6 +47,7 @@ def peer_run(row: Row, data: Path, folder: Path) -> dict[str, Any]:
         "interval": [score._mean - score._ci, score._mean + score._ci],
     }
     test = {"lines": len(outputs), "search": "beam:5", "scores": {"BLEU": found}, "baselines": {}}
+    # Some programs keep the optimizer's state in the same file.
     weights = [
         path for path in folder.rglob("*") if path.suffix in (".safetensors", ".pt", ".ckpt")
     ]

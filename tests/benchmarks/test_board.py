@@ -16,7 +16,7 @@ from benchmarks.board.data import make_files, split_by_source
 from benchmarks.board.page import interval, page, summary, value
 from benchmarks.board.rows import LANGUAGE, RESULTS, ROOT, Row, RowError, read_records, read_rows
 from benchmarks.board.run import measured
-from benchmarks.program import PROGRAMS, Program
+from benchmarks.program import PROGRAMS, Program, RunError
 from benchmarks.workloads import WORKLOADS
 from dragoman.config.options import Config
 from dragoman.config.toml import from_toml
@@ -294,5 +294,5 @@ def test_another_program_is_trained_and_scored(
     assert "tok:none" in test["scores"]["BLEU"]["signature"]
     absent = Program("fake", spec | {"files": files, "translate": answer, "packages": ["none"]})
     monkeypatch.setitem(peers.PROGRAMS, "fake", absent)
-    with pytest.raises(RowError, match="beside-fake: fake is not installed"):
+    with pytest.raises(RunError, match="fake is not installed"):
         peers.peer_run(row, tmp_path, tmp_path / "work")
