@@ -84,7 +84,6 @@ def test_a_verb_that_needs_an_extra_names_the_command(arguments: list[str], tmp_
         ("import dragoman.api, dragoman.cli, dragoman.search.translator", ""),
         ("import dragoman.layout, dragoman.config.rules, dragoman.runs.history", ""),
         (MAIN.replace("sys.argv[1:]", "['data', 'list']"), ""),
-        (MAIN.replace("sys.argv[1:]", "['runs', '.']"), ""),
     ],
 )
 def test_the_python_api_in_a_base_install(code: str, said: str) -> None:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from dragoman.errors import DragomanError as DragomanError
     from dragoman.learn import distil as distil
     from dragoman.learn import train as train
-    from dragoman.runs.history import find_runs as find_runs
     from dragoman.search.aids import Aids as Aids
     from dragoman.search.aids import Memory as Memory
     from dragoman.search.aids import Terms as Terms
@@ -45,7 +44,6 @@ _HOMES = {
     "config.options": "Config DataOptions ModelOptions SearchOptions SideOptions TrainingOptions",
     "errors": "DragomanError",
     "learn": "distil train",
-    "runs.history": "find_runs",
     "search.aids": "Aids Memory Terms",
     "search.request": "Request",
 }

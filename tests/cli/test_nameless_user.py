@@ -65,7 +65,6 @@ def test_all_works_and_no_library_complains(tmp_path: Path, dragoman: Callable[.
     said += answers + dragoman("evaluate", "m", "p.tsv")
     said += dragoman("explain", "m", "a i", "--attention", "map.png")
     said += dragoman("explain", "m", "a i", "--attention", "e.png", HOME="/proc/nohome")
-    said += dragoman("runs", "m", HOME="/proc/nohome")
     said += dragoman("train", "p.tsv", "--out", "n", *SMALL, HOME="/proc/nohome")
     assert (tmp_path / "map.png").exists() and (tmp_path / "n" / "report.html").exists()
     for advice in ("Traceback", "getpwuid", "uid not found", "matplotlib", ".config", "mkdir"):

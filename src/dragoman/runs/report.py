@@ -25,7 +25,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
-from dragoman.runs.display import clock, print_runs
+from dragoman.runs.display import clock
 from dragoman.runs.history import History, Row
 from dragoman.runs.scores import SCORES, scores_line
 
@@ -40,7 +40,7 @@ def write_documents(folder: Path, console: Console | None = None) -> None:
 
     Args:
         folder: of the run.
-        console: of a run that has ended: its scores and the report's path are printed there.
+        console: of a run that has ended: the report's path is printed there.
     """
     for name, write in ((REPORT, write_report), (CARD, write_card)):
         try:
@@ -49,7 +49,6 @@ def write_documents(folder: Path, console: Console | None = None) -> None:
             said = f"{name} is not written: {type(error).__name__}: {error}"
             print(f"dragoman: {said}", file=sys.stderr)
     if console is not None:
-        print_runs([History.of(folder)], console)
         console.print(f"report: {folder / REPORT}", markup=False, highlight=False, soft_wrap=True)
 
 
