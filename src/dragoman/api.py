@@ -108,9 +108,6 @@ class Model:
             OptionError: a wrong option, ``int8`` where the processor or the bundle cannot do it, or
                 texts to keep where the model has no attention or reads features.
         """
-        if aids.keep and (self.config.model.attention == "none" or self.folder.source.tags):
-            lack = "reads features" if self.folder.source.tags else "has no attention"
-            raise OptionError(f"this model {lack}", place="keep", cure="translate without it")
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
         kind = search.int8, search.shortlist

@@ -1,24 +1,24 @@
 """Copies parts of a source into its output: those that are to stay as they are, and unknown words.
 
 The model reads the line without what is kept, so that it need not know it. Each part comes back at
-the place that attention gives it, and all in their order: an opening tag stays before its closing
-one. An unknown word of the output becomes a word of the source.
+the place that attention gives it: a pair of tags around the words that stood in it, all other parts
+in their order. An unknown word of the output becomes a word of the source.
 
 T target tokens   S source tokens
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.hypotheses import Hypothesis
+from dragoman.search.tags import MARKS, OBJECT, OPENING, Alignment, Kept, arranged, tag
 
 _USUAL = (
-    r"\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"  # URLs
+    rf"\b(?:https?://|ftp://|www\.)[^\s<>\"'{MARKS}]*[^\s<>\"'.,;:!?)\]{MARKS}]"  # URLs
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
     r"|\$?\{\{?[^{}\s]*\}?\}|%(?:\(\w+\)|\d+\$)?[-+#0]*\d*(?:\.\d+)?[sdifxuc@](?!\w)"  # fields
     r"|</?[A-Za-z][^<>]*>"  # tags
@@ -30,19 +30,6 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _OPENING, _CLOSING = "([{«„“¿¡", " .,;:!?)]}»”…"
 """Marks that stand before a word, or behind one, without a space."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A part of a line that was taken out."""
-
-    text: str
-    at: int
-    """Its place: the number of characters before it in the line that is left."""
-    before: str
-    """The character before it in the line; empty at the beginning."""
-    after: str
-    """The character after it in the line; empty at the end."""
 
 
 def pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
@@ -65,14 +52,15 @@ def pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
 
 def take_out(line: str, pattern: re.Pattern[str] | None) -> tuple[str, list[Kept]]:
     """The line without what the pattern finds in it, and what was found."""
-    kept, left, end = list[Kept](), "", 0
+    kept, left, end, apart = list[Kept](), "", 0, False
     for match in pattern.finditer(line) if pattern else ():
         if text := match[0]:
             left = (left + line[end : match.start()]).strip()
+            before, after = line[: match.start()][-1:], line[match.end() : match.end() + 1]
+            apart = before.isspace() or (apart and match.start() == end)
             end = match.end()
-            before, after = line[: match.start()][-1:], line[end : end + 1]
             kept.append(Kept(text, len(left), before, after))
-            left += " " if left and before.isspace() and after.isalnum() else ""  # "a {0}b"
+            left += " " if left and apart and after.isalnum() else ""  # "a {0}b"
     return (left + line[end:]).lstrip() if kept else line, kept
 
 
@@ -86,10 +74,6 @@ def put_back(
 ) -> str:
     """The text of an output with what was taken out of its source.
 
-    A part comes to the place where the fewest tokens change sides: those before it that attend to
-    what was behind it, and those behind it that attend to what was before it. Of equal places it
-    takes one beside a token that attends to its neighbour in the source.
-
     Args:
         tokens: the output's T tokens.
         hypothesis: with its attention.
@@ -102,24 +86,24 @@ def put_back(
     text, weights = target.join(tokens), hypothesis.weights
     if not kept or weights is None or not tokens:
         return " ".join(filter(None, (text, *(one.text for one in kept))))
-    starts = np.array([start for start, _ in source.spans(line)])  # [S]
-    reads = starts[weights[: len(tokens), : len(starts)].argmax(1)]  # [T]
+    spans = np.array(source.spans(line)).reshape(-1, 2)  # [S, 2]
     ends = np.array([len(target.join(tokens[:n])) for n in range(len(tokens) + 1)])  # in characters
     unspaced = _UNSPACED.search(text) is not None
     inside = [text[max(0, end - 1) : end + 1].isalnum() and 0 < end < len(text) for end in ends]
     wrong = (ends < len(prefix.strip())) | (np.array(inside) & (not unspaced))
-    last = len(tokens)
-    for one in reversed(kept):
-        late = reads >= one.at
-        changes = np.append(0.0, np.where(late, 1, -1).cumsum())  # [T + 1], but for a constant
-        changes[1:] -= 0.3 * (reads == starts[starts < one.at].max(initial=-1))
-        changes[:-1] -= 0.3 * (reads == starts[starts >= one.at].min(initial=len(line)))
-        last = int(np.where(wrong, np.inf, changes)[: last + 1].argmin())
-        end = ends[last]
-        head, tail = text[:end], text[end:]
-        left = "" if unspaced else _space(head[-1:], one.before, _OPENING)
-        right = "" if unspaced else _space(tail[:1], one.after, _CLOSING)
-        text = f"{head}{left}{one.text}{right}{tail}"
+    marks = np.array([not any(map(str.isalnum, token)) for token in tokens])  # [T]
+    read = weights[: len(tokens), : len(spans)]
+    words, end = Alignment(line, spans, read, marks, np.flatnonzero(~wrong)), len(text)
+    for one, place in reversed(arranged(kept, words)):
+        role, spaces = tag(one.text)[1], (one.before.isspace(), one.after.isspace())
+        behind = spaces != (False, True) if role == OPENING else spaces == (True, False)
+        end = min(int(ends[place]), end)
+        end += behind and text[end : end + 1] == " "
+        left = right = ""
+        if role == OBJECT and not unspaced:
+            left = _space(text[:end][-1:], one.before, _OPENING)
+            right = _space(text[end : end + 1], one.after, _CLOSING)
+        text = f"{text[:end]}{left}{one.text}{right}{text[end:]}"
     return text
 
 
@@ -132,7 +116,7 @@ def _space(beside: str, before: str, attached: str) -> str:
         attached: characters that stand beside a word without a space.
     """
     apart = beside.isalnum() or not (before.strip() or beside in attached)
-    return " " if beside and apart and not before.isalnum() else ""
+    return " " if beside.strip() and apart and not before.isalnum() else ""
 
 
 def copy_unknown(

@@ -10,8 +10,9 @@ from dragoman.data.tokenizer import Tokenizer, without_surrogates
 _SENTENCE_END = re.compile(r"[.!?…؟۔](?=\s)|[。！？।॥]")
 _PAUSE = re.compile(r"[,;:،](?=\s)|[、，；：]")
 """Marks after which a line is cut; those with a space behind them also stand inside numbers."""
-_CHINESE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65\U00020000-\U0003ffff"
-_UNSPACED = re.compile(f"(?:^|[{_CHINESE}])$")
+CHINESE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65\U00020000-\U0003ffff"
+"""Chinese and Japanese, which write no space between sentences, as the inside of a class."""
+_UNSPACED = re.compile(f"(?:^|[{CHINESE}])$")
 """Text that needs no space behind it: none, or that ends in Chinese or Japanese."""
 
 

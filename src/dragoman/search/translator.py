@@ -15,14 +15,16 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.lines import blocks
 from dragoman.data.source import Source, extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
+from dragoman.errors import OptionError
 from dragoman.search.aids import NO_AIDS, Aids
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import CERTAIN, Frontier, Hypothesis, joined
-from dragoman.search.keep import Kept, copy_unknown, put_back, take_out
+from dragoman.search.keep import copy_unknown, put_back, take_out
 from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader, Scored, Translation
+from dragoman.search.tags import MARK, Kept, with_marks
 
 Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]
@@ -45,12 +47,20 @@ class Translator:
         self, scorer: BatchedScorer, sources: Sequence[Tokenizer], target: Tokenizer, longest: int
     ) -> None:
         self.scorer, self.source, self.target, self.longest = scorer, sources[0], target, longest
-        self._sources, self._requests, self._aids = sources, RequestReader(target), NO_AIDS
+        self._sources, self._requests, self.aids = sources, RequestReader(target), NO_AIDS
 
     def with_aids(self, aids: Aids) -> Self:
-        """The same model with what a user gives beside it. To keep parts, it needs attention."""
+        """The same model with what a user gives beside it.
+
+        Raises:
+            OptionError: there are texts to keep, and the model has no attention or reads features.
+        """
+        if aids.keep and (self.source.tags or not self.scorer.attends):
+            lack = "reads features" if self.source.tags else "has no attention"
+            cure = "translate lines without it"
+            raise OptionError(f"this model {lack}", place="keep, format", cure=cure)
         found = copy(self)
-        found._aids = aids
+        found.aids = aids
         return found
 
     def translate(
@@ -74,7 +84,7 @@ class Translator:
         Raises:
             OptionError: a constraint of a line cannot be met with this vocabulary.
         """
-        attention = attention or self._aids.keep is not None
+        attention = attention or self.aids.keep is not None
         for block in blocks(lines, LINES_AT_A_TIME):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
             sentences, at_work = self._sentences(requests, options)
@@ -161,9 +171,9 @@ class Translator:
         """One sentence for each piece of every line, in order, and the lines."""
         sentences, lines = list[Sentence](), list[_Line]()
         for request in requests:
-            known = self._aids.memory.answers(request.source)
-            text, kept = take_out("" if known else request.source, self._aids.keep)
-            lines.append(_Line(request, known, text, kept, self._aids.terms.within(text)))
+            known = self.aids.memory.answers(MARK.sub("", request.source))
+            text, kept = take_out("" if known else request.source, self.aids.keep)
+            lines.append(_Line(request, known, text, kept, self.aids.terms.within(text)))
         for piece in self._read([line.text for line in lines], options.long):
             line = lines[piece.line]
             start = sum(len(before.text) for before, _ in line.pieces)
@@ -208,7 +218,7 @@ class Translator:
         """The translation of a line, whose pieces have these hypotheses."""
         request, sides = line.request, (self.source, self.target)
         if line.known:
-            texts = line.known[: options.n_best]
+            texts = tuple(with_marks(text, request.source) for text in line.known[: options.n_best])
             certain = (CERTAIN,) * len(texts)
             return Translation(request.source, texts[0], certain, texts, remembered=True)
         if not found:

@@ -1,0 +1,174 @@
+"""Tags in a line: which of them open and close, and where they come in an output, by attention.
+
+A tag is written as itself (``<b>``), or as one character of a private range of Unicode, which
+stands for the markup of a document (:func:`mark`).
+
+T target tokens   S source tokens   C places between words
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dragoman.search.network import Integers, Numbers
+
+OPENING, CLOSING, OBJECT = range(3)
+"""What a part is: a tag before some words, the one behind them, or something else."""
+MARKS = "\U000f0000-\U0010ffff"
+"""The characters that stand for markup, as the inside of a class of a regular expression."""
+MARK = re.compile(f"[{MARKS}]")
+MOST_MARKS = 10_000
+"""Largest number of different marks."""
+_FIRST = ord(MARKS[0])
+_TAG = re.compile(r"<(/?)(?!(?:br|hr|img|input|wbr)\b)([A-Za-z][\w-]*)(?=[\s/>])[^<]*(?<!/)>", re.I)
+"""A tag of a pair."""
+_TOO_MANY = 1e6
+"""More tokens than an output has."""
+_LINE = -1
+"""Stands for the whole line, as if it were a pair of tags around all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A part of a line that was taken out."""
+
+    text: str
+    at: int
+    """Its place: the number of characters before it in the line that is left."""
+    before: str
+    """The character before it in the line; empty at the beginning."""
+    after: str
+    """The character after it in the line; empty at the end."""
+
+
+def mark(number: int, role: int) -> str:
+    """The character of a tag; an opening tag and its closing one have the same number."""
+    return chr(_FIRST + 3 * number + role)
+
+
+def tag(text: str) -> tuple[str, int]:
+    """The name of a tag, or of the character that stands for one, and what it is."""
+    if MARK.fullmatch(text):
+        number, role = divmod(ord(text) - _FIRST, 3)
+        return str(number), role
+    found = _TAG.fullmatch(text)
+    return (found[2].lower(), CLOSING if found[1] else OPENING) if found else ("", OBJECT)
+
+
+def with_marks(text: str, line: str) -> str:
+    """A text with the marks of a line: those at its beginning, and behind the text all others."""
+    found = MARK.sub("", line)[:1]
+    first = line.index(found) if found else len(line)
+    return line[:first] + text + "".join(MARK.findall(line[first:]))
+
+
+def pairs_of(tags: Sequence[tuple[str, int]]) -> dict[int, int]:
+    """The position of the closing tag of each opening one; two pairs never overlap in part.
+
+    Args:
+        tags: the name of each, and what it is.
+    """
+    begun, pairs = list[int](), dict[int, int]()
+    for at, (name, role) in enumerate(tags):
+        if role == OPENING:
+            begun.append(at)
+        elif role == CLOSING:
+            same = [place for place, start in enumerate(begun) if tags[start][0] == name]
+            if same:
+                pairs[begun[same[-1]]] = at
+                del begun[same[-1] :]  # and what nothing closes
+    return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Which part of a line each token of its output attends to."""
+
+    line: str
+    spans: Integers
+    """The first character of each token of the line, and the one after its last, [S, 2]."""
+    weights: Numbers
+    """Attention of each token of the output, [T, S]."""
+    marks: npt.NDArray[np.bool_]
+    """Which tokens of the output have no letters or digits, [T]."""
+    cuts: Integers
+    """The numbers of tokens after which a tag may come, ascending, [C]."""
+
+    def run(self, first: int, end: int, free: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
+        """The run of free tokens that belongs to the words between two characters of the line.
+
+        It has the most tokens that attend to these words, and the fewest others. A mark that ends
+        it belongs to it only if the words end in a mark. None: there are no words or free tokens.
+        """
+        words = (self.spans[:, 1] > first) & (self.spans[:, 0] < end)  # [S]
+        if first == end or not words.any():
+            return None
+        gains = 2 * self.weights[:, words].sum(1) - 1  # [T]
+        gains[words[self.weights.argmax(1)]] = 1.0
+        if self.line[first:end].rstrip()[-1:].isalnum():
+            gains[self.marks] = -1.0
+        totals = np.append(0.0, np.where(free, gains, -_TOO_MANY).cumsum())[self.cuts]
+        sums = np.where(np.tri(len(totals), dtype=bool), -np.inf, totals - totals[:, None])
+        start, stop = np.unravel_index(sums.argmax(), sums.shape)
+        none = sums[start, stop] < -_TOO_MANY / 2
+        return None if none else (int(self.cuts[start]), int(self.cuts[stop]))
+
+    def place(self, at: int, free: Integers) -> int:
+        """The one of the free places in the output that belongs to a character of the line.
+
+        There the fewest tokens change sides: those before it that attend to what is behind the
+        character, and those behind it that attend to what is before it. Of equal places it is one
+        beside a token that attends to the neighbour of the character.
+        """
+        starts = self.spans[:, 0]
+        reads = starts[self.weights.argmax(1)]  # [T]
+        changes = np.append(0.0, np.where(reads >= at, 1, -1).cumsum())  # but for a constant
+        changes[1:] -= 0.3 * (reads == starts[starts < at].max(initial=-1))
+        changes[:-1] -= 0.3 * (reads == starts[starts >= at].min(initial=len(self.line)))
+        return int(free[changes[free].argmin()])
+
+
+def arranged(kept: Sequence[Kept], words: Alignment) -> list[tuple[Kept, int]]:
+    """The parts in the order of the output, each with the number of tokens before it.
+
+    Pairs of tags stay nested as they were; other parts stay inside or outside of them, and in their
+    order. A pair with no words comes as a whole.
+
+    Args:
+        kept: the parts, in the order of the line.
+        words: where the words of the line went.
+    """
+    pairs = pairs_of([tag(one.text) for one in kept])
+    owner = np.full(len(words.weights), _LINE)  # the innermost pair around each token
+    inside = np.full(len(owner) + 1, _LINE)  # the innermost pair that goes on at each place
+    runs, begun = {_LINE: (int(words.cuts[0]), int(words.cuts[-1]))}, [_LINE]
+    found, others = list[tuple[tuple[float, ...], Kept]](), list[tuple[int, int, Kept]]()
+    at = 0
+    while at < len(kept):
+        end = pairs.get(at, at)
+        one, other = kept[at], kept[end]
+        if pairs.get(begun[-1]) == at:
+            begun.pop()
+        elif run := words.run(one.at, other.at, owner == begun[-1]):
+            runs[at], (first, last) = run, run
+            owner[first:last], inside[first + 1 : last] = at, at
+            found += [((first, 2, at), one), ((last, 0, -at), other)]
+            begun.append(at)
+        else:
+            whole = "".join(part.text for part in kept[at : end + 1])
+            others.append((begun[-1], at, Kept(whole, one.at, one.before, other.after)))
+            at = end
+        at += 1
+    latest = {pair: last for pair, (_, last) in runs.items()}
+    for pair, number, one in reversed(others):
+        first, last = runs[pair]
+        cuts = words.cuts[(first <= words.cuts) & (words.cuts <= latest[pair])]
+        free = cuts[(inside[cuts] == pair) | (cuts == first) | (cuts == last)]
+        place = latest[pair] = words.place(one.at, free)
+        # At one place come: ends of pairs, the innermost first; other parts; beginnings of pairs.
+        order = {last: (0, -pair - 0.5), first: (2, pair + 0.5)}.get(place, (1, 0))
+        found.append(((place, *order, number), one))
+    return [(one, int(key[0])) for key, one in sorted(found, key=lambda item: item[0])]

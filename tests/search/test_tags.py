@@ -1,0 +1,161 @@
+"""Tags stay on their words, and stay nested."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copying_network import copying
+from dragoman.config.options import SearchOptions
+from dragoman.search.aids import Aids, Memory
+from dragoman.search.keep import pattern_of
+from dragoman.search.tags import MARK, mark, pairs_of, tag
+
+KEEP = Aids(keep=pattern_of([MARK.pattern, "usual"]))
+OPTIONS = SearchOptions(beam=1)
+WORDS = "the white cat sat on a mat ."
+
+
+def swapped(size: int) -> Sequence[int]:
+    """The second word and the third change places."""
+    return [0, 2, 1, *range(3, size)] if size > 2 else range(size)
+
+
+def backwards(size: int) -> Sequence[int]:
+    return range(size - 1, -1, -1)
+
+
+def only_ends(size: int) -> Sequence[int]:
+    return [0, size - 1] if size > 1 else range(size)
+
+
+ORDERS = {"same": range, "swapped": swapped, "backwards": backwards, "ends": only_ends}
+
+
+def answer(line: str, order: str = "same", level: str = "word", longest: int = 100) -> str:
+    one = copying([WORDS] * 3, level, ORDERS[order], longest).with_aids(KEEP)
+    return next(one.translate([line], OPTIONS)).text
+
+
+@pytest.mark.parametrize(
+    ("line", "order", "expected"),
+    [
+        ("the <b>white</b> cat sat", "swapped", "the cat <b>white</b> sat"),
+        ("the <b>white</b> <i>cat</i> sat", "swapped", "the <i>cat</i> <b>white</b> sat"),
+        ("<p>the <b>white cat</b></p> sat", "swapped", "<p>the <b>cat white</b></p> sat"),
+        ("the <b>white <i>cat</i></b> sat", "swapped", "the <b><i>cat</i> white</b> sat"),
+        ("<b>the white</b> cat sat", "swapped", "<b>the cat white</b> sat"),
+        ("the white <br>cat sat", "same", "the white <br>cat sat"),
+        ("<b>the</b> white <i>cat sat</i>", "backwards", "<i>sat cat</i> white <b>the</b>"),
+        ("the <b>white cat</b> sat", "ends", "<b>the</b> sat"),
+        ("the <b></b>cat", "same", "the <b></b>cat"),
+        ("the <b>{0}</b> cat", "same", "the <b>{0}</b> cat"),
+        ("the <b>white {0} cat</b> sat", "same", "the <b>white {0} cat</b> sat"),
+        ("the {0}<br>cat", "same", "the {0}<br> cat"),
+        ("the <b>white cat <i>sat</b> on</i> a", "same", "the <b>white cat <i>sat</b> on</i> a"),
+        ("the </b>white <b>cat", "same", "the </b>white <b>cat"),
+        ("the wh<b>it</b>e cat", "same", "the <b>white</b> cat"),
+        ("the<b> white </b>cat", "same", "the<b> white </b>cat"),
+        ("the <b>white</b>.", "same", "the <b>white</b>."),
+        ("the <B CLASS='x'>white</B> cat", "swapped", "the cat <B CLASS='x'>white</B>"),
+        ("<b>.</b>", "same", "<b>.</b>"),
+        ("<b></b>", "same", "<b> </b>"),
+    ],
+)
+def test_tags_stay_on_their_words(line: str, order: str, expected: str) -> None:
+    assert answer(line, order) == expected
+
+
+def test_punctuation_behind_the_words_is_outside_of_the_tags() -> None:
+    assert answer("sat on a <b>mat</b> .") == "sat on a <b>mat</b> ."
+    assert answer("sat on a <b>mat .</b>") == "sat on a <b>mat .</b>"
+
+
+@st.composite
+def tagged(draw: st.DrawFn, depth: int = 3) -> str:
+    """Words with well nested tags, and single ones."""
+    parts = []
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(["word", "word", "pair", "single"]))
+        if kind == "word" or depth == 0:
+            parts.append(draw(st.sampled_from(WORDS.split())))
+        elif kind == "single":
+            parts.append(draw(st.sampled_from(["<br>", "{0}", "<i>", "</b>"])))
+        else:
+            name = draw(st.sampled_from(["a", "u", "em"]))
+            parts.append(f"<{name}>{draw(tagged(depth - 1))}</{name}>")
+    return draw(st.sampled_from([" ", ""])).join(parts)
+
+
+@given(
+    tagged(),
+    st.sampled_from([*ORDERS]),
+    st.sampled_from(["word", "char"]),
+    st.sampled_from([3, 100]),
+)
+@settings(deadline=None, max_examples=200)
+def test_every_tag_comes_once_and_pairs_stay_nested(
+    line: str, order: str, level: str, longest: int
+) -> None:
+    text = answer(line, order, level, longest)
+    find = re.compile(r"<[^>]*>|\{0\}").findall
+    assert Counter(find(text)) == Counter(find(line)), (line, text)
+    begun = []
+    for found in re.findall("</?(?:a|u|em)>", text):
+        if found[1] == "/":
+            assert begun.pop() == found.replace("/", ""), (line, text)
+        else:
+            begun.append(found)
+    assert not begun
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), max_size=12))
+def test_pairs_are_nested_and_each_closes_the_last_one_of_its_name(
+    tags: list[tuple[str, int]],
+) -> None:
+    pairs = pairs_of(tags)
+    for start, end in pairs.items():
+        assert start < end and tags[start] == (tags[end][0], 0) and tags[end][1] == 1
+        for other, its_end in pairs.items():
+            assert not start < other < end < its_end
+    assert len({*pairs.values()}) == len(pairs)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<b>", ("b", 0)),
+        ("</B>", ("b", 1)),
+        ("<br>", ("", 2)),
+        ("<BR>", ("", 2)),
+        ("<br/>", ("", 2)),
+        ("<x-y z='>' />", ("", 2)),
+        ("<a href='a>b'>", ("a", 0)),
+        ("<http://a.b>", ("", 2)),
+        ("{0}", ("", 2)),
+        ("<code>x</code>", ("", 2)),
+        (mark(7, 1), ("7", 1)),
+    ],
+)
+def test_what_is_a_tag(text: str, expected: tuple[str, int]) -> None:
+    assert tag(text) == expected
+
+
+def test_a_memory_answers_lines_with_marks() -> None:
+    memory = Memory([("the cat", "die Katze")])
+    one = copying([WORDS] * 3).with_aids(Aids(memory, keep=KEEP.keep))
+    a, b, c = mark(0, 0), mark(0, 1), mark(1, 2)
+    lines = [f"{a}the cat{b}", f"{a}the{b} cat", f"the cat{c}", "the cat", f"{a}{b}"]
+    answers = [found.text for found in one.translate(lines, OPTIONS)]
+    assert answers == [
+        f"{a}die Katze{b}",
+        f"{a}die Katze{b}",
+        f"die Katze{c}",
+        "die Katze",
+        f"{a} {b}",
+    ]
