@@ -12,6 +12,7 @@ EXTRAS = {
     **dict.fromkeys(("fastapi", "python-multipart", "starlette", "uvicorn"), "serve"),
     **dict.fromkeys(("ctranslate2", "sentencepiece"), "ecosystem"),
     "pynvml": "gpu",
+    "sentencex": "documents",
 }
 """Each package as it is imported, with the group of pyproject.toml that installs it."""
 

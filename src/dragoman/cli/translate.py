@@ -2,10 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, tee
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,11 +20,14 @@ from dragoman.cli.requests import read_request
 from dragoman.config.options import SearchOptions
 from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
-from dragoman.data.streams import STDIN, place
+from dragoman.data.streams import STDIN, opened, place
+from dragoman.documents.blocks import KEPT, filled, read_blocks
+from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.aids import read_aids
 from dragoman.search.request import Request, Translation
 from dragoman.search.translator import LINES_AT_A_TIME
+from dragoman.serving.languages import language_codes
 
 _say = partial(say, "translate")
 
@@ -38,6 +43,12 @@ class Translate:
     probabilities (an ensemble). They need the same target vocabulary."""
     input: Path = Path("-")
     """A text file, one source a line; - is standard input."""
+    format: Literal["lines", "text", "html", "markdown", "srt", "json"] = "lines"
+    """What the input is: lines, each of them a source; or a document, which is
+    cut into sentences. Its markup, code, URLs and times stay as they are."""
+    language: str = ""
+    """Two letters: the language of the sources, by whose rules the sentences of
+    a document end. Without it, the name of the model folder tells (fr-en)."""
     requests: bool = False
     """Each input line is a JSON object with a source, and constraints on its
     output: prefix (text), must and never (lists of words); and features
@@ -81,6 +92,9 @@ class Translate:
 def main(asked: Translate, given: Given) -> int:
     """Run the verb."""
     options = given.get("search", {})
+    if asked.format != "lines" and (asked.json or asked.requests or asked.min_confidence):
+        cure = "without --json, --requests and --min-confidence"
+        raise OptionError("a document has no answers to lines", place="--format", cure=cure)
     if options.get("n_best", 1) > 1 and not asked.json:
         raise OptionError("more than one output for a line needs --json", place="--n-best")
     model = load(asked.folder, *asked.others, device=asked.device)
@@ -92,7 +106,10 @@ def main(asked: Translate, given: Given) -> int:
     if asked.target_tag and not model.folder.source.tags.columns:
         raise OptionError("this model reads no features", place="--target-tag")
     check = None if model.folder.source.tags else partial(model.check, **options)
-    aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, asked.keep, check)
+    keep = asked.keep if asked.format == "lines" else (*KEPT, *asked.keep)
+    aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, keep, check)
+    if asked.format != "lines":
+        return _document(asked, model, partial(model.stream, aids=aids, **options))
     wrong: dict[int, UsageError] = {}
     answers = chain.from_iterable(
         model.stream(block, aids=aids, **options)
@@ -107,6 +124,24 @@ def main(asked: Translate, given: Given) -> int:
         lines = f"{len(cut)} lines, the first of them {cut[0]}" if cut[1:] else f"line {cut[0]}"
         _say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
     return 1 if wrong else 0
+
+
+def _document(
+    asked: Translate, model: Model, stream: Callable[[Iterable[Request]], Iterator[Translation]]
+) -> int:
+    """Translate a document."""
+    every = Request("", asked.prefix, asked.must, asked.never)
+    ((code, _),) = language_codes([], [model.folder.path.resolve().name])
+    with ExitStack() as stack:
+        raw = opened(asked.input, stack, as_lines=True).stream
+        lines = (line.decode(errors="surrogateescape") for line in raw)
+        read = read_blocks(lines, FORMATS[asked.format], asked.language or code)
+        blocks, written = tee(read)  # it holds those that the search reads ahead
+        sentences = (replace(every, source=text) for block in blocks for text in block.sentences)
+        answers = (answer.text for answer in stream(sentences))
+        for text in filled(written, answers):
+            sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
+    return 0
 
 
 def _requests(

@@ -1,0 +1,1 @@
+"""Translates documents: a reader a format, blocks of sentences, and their translations joined."""

@@ -1,0 +1,71 @@
+"""Reads Markdown line by line: what is code or a mark of a list or heading, and what is text."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from dragoman.documents.blocks import Part
+from dragoman.documents.plain import paragraphs
+
+SPACE = r"[^\S\n]*\n[ \t>]*|[^\S\n]+"
+"""What separates words: a line may begin with the marks of a quotation."""
+MARKDOWN = (
+    r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
+    r"|<[^\s<>]*[@:][^\s<>]*>|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \||</?[a-z][^<>]*>"
+    r"|(?P<closing>\]\((?:[^()]|\([^()]*\))*+\)|\]\[[^\[\]]*\]"
+    r"|(?<=\S)(?:\*+|~~|_+)(?![^\W_]))"
+    r"|(?P<opening>!?\[(?=[^\[\]]*\][(\[])|(?:\*+|~~|(?<![^\W_])_+)(?=\S))"
+)
+"""Code, a picture that is a link; addresses, notes, comments, escapes, bars, tags; the end of a
+link or of emphasis; the beginning of one."""
+_MARKS = re.compile(
+    r"[ \t>]*((?:(?:[-*+]|\d+[.)]|#{1,6}|\[\^[^\]]+\]:)[ \t]+(?:\[[ xX]\][ \t]+)?)*)(\|)?"
+)
+"""What stands before the text of a line; the bar before a row of a table."""
+_COPIED = re.compile(r"[\W_]*\Z| {0,3}\[[^\]^][^\]]*\]:")
+"""A line that is no text: without letters and digits, or the address of a link."""
+_REGIONS = [
+    (re.compile(r"---\s*$"), r"(?:---|\.\.\.)\s*$"),
+    (re.compile(r"[ \t>]*(?:[-*+][ \t]+)?(```+(?!.*`)|~~~+)"), r"[ \t>]*{}"),
+    (re.compile(r" {0,3}<!--(?!.*-->)"), r".*-->"),
+    (re.compile(r" {0,3}</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>\s*$"), r"\s*$"),
+]
+"""The first line and the last one of what a page begins with (metadata), code, comments, HTML."""
+
+
+def read_markdown(lines: Iterable[str]) -> Iterator[Part]:
+    """Read paragraphs, titles, items of lists, and cells of tables."""
+    for text, is_text in paragraphs(lines, _Lines().begins):
+        cells = re.split(r"(?<!\\)(\|)", text) if text.lstrip().startswith("|") else [text]
+        yield from ((cell, is_text) for cell in cells)
+
+
+class _Lines:
+    """What the lines so far say about the next one."""
+
+    def __init__(self) -> None:
+        self.regions, self.last = _REGIONS, re.compile("")
+        """The last line of the region that is copied now."""
+        self.copying = self.alone = self.listed = False
+        """Whether the line before is of a region; is a title or a row; is of a list."""
+
+    def begins(self, line: str, begun: bool) -> int | None:
+        """As of :func:`dragoman.documents.plain.paragraphs`."""
+        regions, self.regions = self.regions, _REGIONS[1:]
+        self.listed &= line[0].isspace()
+        if self.copying:
+            self.copying = not self.last.match(line)
+            return len(line)
+        for first, last in regions:
+            if found := first.match(line):
+                self.copying, self.last = True, re.compile(last.format(*found.groups()))
+                return len(line)
+        code = not (begun or self.listed) and line.startswith(("    ", "\t"))
+        if code or _COPIED.match(line):
+            return len(line)
+        marks = _MARKS.match(line)
+        assert marks is not None, "it fits every line"
+        single = "#" in marks[1] or marks[2] is not None
+        goes_on = begun and not (self.alone or single or marks[1])
+        self.listed |= bool(marks[1]) and not single
+        self.alone = single
+        return None if goes_on else marks.end(1)

@@ -1,0 +1,387 @@
+"""What of a document is text, and that all else stays as it is."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dragoman.errors import DataError
+from made_documents import sentences, translated
+
+pytest.importorskip("sentencex", reason="needs dragoman[documents]")
+
+TEXT = """\ufeffThis is a paragraph
+that wraps. It has two  sentences.\r
+\r
+Dr. Smith paid 3.50 dollars. He left.
+
+  42
+
+the end"""
+HTML = """<!doctype html>
+<html><head><title>My page</title><style>b > i { color: red }</style></head>
+<body class='x' title="a > b"><!-- a note -->
+<p>Hello <b>big</b> world. <i>This &amp; that.</i>
+   And <a href="x>y" title='do not > touch'>a link</a>!</p>
+<pre>not this. &lt;</pre><p>Run <code>ls <b></code> now<br>next &lt;b&gt; line <img src=x> foo</p>
+<ul><li>One<li>Two</ul><script>if (a < b) { "text. more" }</script><textarea>not this</textarea>
+<p title=don't>un<b>believ</b>able<!-- never closed"""
+MARKDOWN = """---
+title: not this
+---
+# A *title*
+A paragraph that
+wraps. And `code here` too.
+
+> quoted text
+> that goes on with a [link](http://a.example/b "not this") inside.
+
+* item **one** has
+  two lines
+1. ![a picture](p.png) and ![](q.png)
+   - [ ] a task
+
+```python
+not = "this"
+
+```
+
+    not this either
+
+| A head | And two |
+|:-------|--------:|
+| x \\| y | `a b` z |
+
+Under lined
+===========
+[ref]: http://a.example
+<div class="x">
+not this
+</div>
+
+last 2 * 3 of snake_case <b>x</b> and <http://b.example/c>[^1]
+and a hard end.
+
+[^1]: A note.
+"""
+SRT = """2\r
+00:00:01,000 --> 00:00:02,000 X1:40\r
+<i>Hello there,\r
+my friend.</i>\r
+\r
+1\r
+00:00:00,000 --> 00:00:01,000\r
+- Hi, you.\r
+- Bye {\\an8}now.\r
+"""
+JSON = """{"key": "A value. Two.\\n\\nAnd three", "n": [1.5e3, "x", {"k"
+: " y "}], "url": "https://a.example/b", "e": "", "t": true}
+{"next": "line \\"quoted\\""}
+"""
+DOCUMENTS = {"text": TEXT, "html": HTML, "markdown": MARKDOWN, "srt": SRT, "json": JSON}
+READ = {
+    "text": [
+        "This is a paragraph that wraps.",
+        "It has two sentences.",
+        "Dr. Smith paid 3.50 dollars.",
+        "He left.",
+        "the end",
+    ],
+    "html": [
+        "My page",
+        "Hello |big| world.",
+        "|This & that.|",
+        "And |a link|!",
+        "Run | now",
+        "next <b> line | foo",
+        "One",
+        "Two",
+        "un|believ|able|",
+    ],
+    "markdown": [
+        "A |title|",
+        "A paragraph that wraps.",
+        "And | too.",
+        "quoted text that goes on with a |link| inside.",
+        "item |one| has two lines",
+        "|a picture| and ||",
+        "a task",
+        "A head",
+        "And two",
+        "x | y",
+        "| z",
+        "Under lined",
+        "last 2 * 3 of snake_case |x| and || and a hard end.",
+        "A note.",
+    ],
+    "srt": ["|Hello there, my friend.|", "Hi, you.", "Bye |now."],
+    "json": ["A value.", "Two.", "And three", "x", "y", "https://a.example/b", 'line "quoted"'],
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_text_of_a_document_is_read_and_the_rest_stays(name: str) -> None:
+    assert sentences(name, DOCUMENTS[name]) == READ[name]
+    assert translated(name, DOCUMENTS[name]) == DOCUMENTS[name]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_is_no_text_is_untouched_by_another_text(name: str) -> None:
+    """Without its sentences, a document is what it was without them."""
+    changed = translated(name, DOCUMENTS[name], lambda text: re.sub(r"[^\W_]", "¤", text))
+    assert len(changed) == len(DOCUMENTS[name])
+    for was, now in zip(DOCUMENTS[name], changed, strict=True):
+        assert was == now or (now == "¤" and was.isalnum())
+    kept = ["not this", "color: red", "if (a < b)", "ls <b>", "code here", "00:00:01,000", '"url"']
+    for part in [*kept, "http://a.example", "http://b.example", "p.png", "title='do not"]:
+        assert changed.count(part) == DOCUMENTS[name].count(part)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "\r\n", "42", "\ufeff", "--- 1.5 ---\n"])
+def test_a_document_without_text_is_copied(name: str, text: str) -> None:
+    if name == "json" and "-" in text:
+        return
+    assert sentences(name, text) == [] and translated(name, text) == text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>one <b>two <i>three</b> four</i></p>",
+        "one </b> two </p></div> three <b>",
+        "<p>one <a href='two>three</p><p>four",
+        "one <b two <i>three",
+        "one < two > three & four &amp five; six",
+        "<b><b><b>one</i></i>",
+        "<script>one two",
+        "<!-- one <b>two</b>",
+        "<!doctype one",
+        "<code>one two",
+        "one <br/><br><hr>two <img src='a>b' alt=three> four",
+        "<P>One <B>two</B> three</P><CODE>four</CODE>",
+    ],
+)
+def test_malformed_pages_stay_as_they_are(page: str) -> None:
+    found = translated("html", page)
+    assert found == page or html.unescape(found) == html.unescape(page)
+    tags = re.findall("<[^>]*>?", page)
+    assert [
+        tag for tag in re.findall("<[^>]*>?", translated("html", page, str.upper)) if tag in tags
+    ] == [tag for tag in tags if len(tag) > 1 and tag != "< two >"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "It costs 3.50, e.g. here. Mr. Smith left!", 2),
+        ("hi", "यह एक वाक्य है। यह दूसरा है।", 2),
+        ("zh", "你好。世界！“他说。”再见。", 4),
+        ("ja", "今日は。元気ですか。", 2),
+        ("de", "Am 3. Mai kam er. Er ging.", 2),
+        ("unknown", "One here. Two there.", 2),
+    ],
+)
+def test_sentences_end_by_the_rules_of_the_language(
+    language: str, text: str, expected: int
+) -> None:
+    assert len(sentences("text", text, language)) == expected
+    assert translated("text", text, language=language) == text
+
+
+def test_sentences_are_joined_as_the_script_of_the_target_wants() -> None:
+    into = {"One.": "一。", "Two!": "二！", "一。": "One.", "二！": "Two!", "|One.": "|一。"}
+    assert translated("text", "One. Two!", into.__getitem__) == "一。二！"
+    assert translated("text", "一。二！", into.__getitem__, "zh") == "One. Two!"
+    page = translated(
+        "html",
+        "<b>One.</b> <i>Two!</i>",
+        lambda text: re.sub(r"\w+\W", lambda one: into[one[0]], text),
+    )
+    assert page == "<b>一。</b><i>二！</i>"
+
+
+def test_lines_break_near_where_they_did() -> None:
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n"
+    text = cue.format("one two three four\nfive six")
+    longer = translated("srt", text, lambda _: "aaaa bbbb cccc dddd eeee ffff gggg hhhh iiii")
+    assert longer == cue.format("aaaa bbbb cccc dddd eeee ffff\ngggg hhhh iiii")
+    assert translated("srt", text, lambda _: "一二三四五六七八九") == cue.format(
+        "一二三四五六\n七八九"
+    )
+    assert translated("srt", text, lambda _: "one") == cue.format("one")
+    assert translated("srt", cue.format("一二三\n四五"), language="zh") == cue.format(
+        "一二三\n四五"
+    )
+
+
+def test_a_page_of_many_tags_is_no_recursion() -> None:
+    deep = "<b>" * 50_000 + "text" + "</b>" * 50_000
+    assert translated("html", deep, str.upper) == deep
+    deep = "<div>" * 50_000 + "text <b>more</b>" + "</div>" * 50_000
+    assert translated("html", deep, str.upper) == deep.replace("text", "TEXT").replace(
+        "more", "MORE"
+    )
+
+
+def test_characters_that_stand_for_markup_are_copied() -> None:
+    for name, text in {"text": "a \U000f0000 b\U0010fffd", "html": "a \U000f0000<b>b</b>"}.items():
+        assert translated(name, text) == text
+    assert translated("html", "a &#xF0000; b") == "a \ufffd b"
+    assert translated("json", '"a \\udb80\\udc00 \\ud800 b"') == '"a \ufffd \ufffd b"'
+    assert translated("text", "a\udcff b") == "a\ufffd b"
+    assert translated("html", "<p title='\udcff'>a</p>") == "<p title='\udcff'>a</p>"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("{'a': 1}", 1), ('{"a": "b"\n, "c": "d\n"}', 2), ('["\\x"]', 1), ("{}\n// no", 2), ('"a', 1)],
+)
+def test_what_is_not_json_is_refused(text: str, line: int) -> None:
+    with pytest.raises(
+        DataError, match=rf"line {line}: this is not JSON \(one value, or one a line"
+    ):
+        translated("json", text)
+
+
+WORDS = st.sampled_from(
+    [
+        "One",
+        "two",
+        "3.5",
+        "é",
+        "AT&amp;T",
+        "&lt;x&gt;",
+        "end.",
+        "Dr.",
+        "so!",
+        "你好",
+        "“quoted”",
+        "(a)",
+    ]
+)
+LINE = st.lists(WORDS, min_size=1, max_size=8).map(" ".join)
+
+
+@st.composite
+def pages(draw: st.DrawFn, depth: int = 3) -> str:
+    """HTML with nested elements, inline and not."""
+    if depth == 0 or draw(st.booleans()):
+        return draw(LINE)
+    name = draw(st.sampled_from(["p", "b", "i", "div", "a", "td", "code", "pre", "SPAN", "script"]))
+    attributes = draw(st.sampled_from(["", " class='a > b'", ' href="x" title=y', "\n id=z"]))
+    inside = (
+        draw(LINE)
+        if name in ("code", "pre", "script")
+        else "".join(draw(st.lists(pages(depth - 1), max_size=3)))
+    )
+    between = draw(st.sampled_from(["", " ", "\n  ", "<br>", "<!-- One. Two. -->", "<img src=x>"]))
+    return f"{draw(LINE)} <{name}{attributes}>{inside}</{name}>{between}{draw(LINE)}"
+
+
+@given(pages())
+@settings(deadline=None, max_examples=150)
+def test_any_page_comes_back(page: str) -> None:
+    assert translated("html", page) == page
+
+
+@given(st.text(alphabet="<>/!-\"'= abip&;.\n\U000f0000\ufeff", max_size=60))
+@settings(deadline=None, max_examples=300)
+def test_anything_is_a_page(page: str) -> None:
+    assert html.unescape(translated("html", page)) == html.unescape(page)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "# A title",
+                "A line of text.",
+                "wraps `a  b` here",
+                "> quoted *text*",
+                "> more",
+                "- item",
+                "  - [x] **done** it",
+                "1. one",
+                "```",
+                "~~~",
+                "    four",
+                "\ttab",
+                "| a | b |",
+                "|---|---|",
+                "---",
+                "===",
+                "",
+                "",
+                "<div>",
+                "</div>",
+                "<!-- a",
+                "b -->",
+                "[r]: http://a.b",
+                "[^1]: note",
+                "a [link](b(c) 'd') and ![p](q) [x][y] [z]",
+                "2*3*4 snake_case __a__ *",
+                "* ",
+                "\\* escaped \\_",
+                "hard end  ",
+                "Two. Sentences.",
+                "a | b",
+                "`open",
+                "你好。世界！",
+            ]
+        ),
+        max_size=14,
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+)
+@settings(deadline=None, max_examples=300)
+def test_any_markdown_comes_back(lines: list[str], end: str) -> None:
+    text = end.join(lines)
+    assert translated("markdown", text) == text
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.lists(LINE, max_size=3)), max_size=5))
+@settings(deadline=None)
+def test_any_subtitles_come_back(cues: list[tuple[int, list[str]]]) -> None:
+    times = "00:00:01,000 --> 00:00:02,000"
+    text = "".join(
+        f"{n}\r\n{times}\r\n" + "".join(f"{line}\r\n" for line in lines) + "\r\n"
+        for n, lines in cues
+    )
+    assert translated("srt", text) == text
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(VALUES, st.sampled_from([None, 1]), st.booleans())
+@settings(deadline=None, max_examples=200)
+def test_any_json_comes_back(value: object, indent: int | None, escapes: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=escapes)
+    if not re.search("[\U000f0000-\U0010ffff]", json.dumps(value, ensure_ascii=False)):
+        assert json.loads(translated("json", text)) == json.loads(text)
+    changed = json.loads(translated("json", text, lambda text: "x"))
+    assert shape(changed) == shape(json.loads(text))
+
+
+def shape(value: object) -> object:
+    """A value with no letters in its strings."""
+    if isinstance(value, dict):
+        return {key: shape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [shape(one) for one in value]
+    return "" if isinstance(value, str) else value
