@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from dragoman.documents.formats import ENDINGS
 from dragoman.serving.gate import Gate
 from dragoman.serving.languages import Models
 from dragoman.serving.metrics import Metrics
@@ -105,7 +106,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
                 "target": {"code": first.target, "name": first.target},
             },
             "suggestions": False,
-            "supportedFilesFormat": [".txt"],
+            "supportedFilesFormat": [*ENDINGS],
         }
 
     @app.get("/models")
@@ -139,9 +140,9 @@ def _add_translation(app: FastAPI, service: Service) -> None:
 
     @app.post("/translate_file")
     async def translate_file(asked: Annotated[FileRequest, Form()], token: Token) -> JSONResponse:
-        """Translate each line of a text file. The answer's URL holds the translation itself."""
+        """Translate the lines of a .txt file, or a document. The answer's URL holds the result."""
         service.require_key(asked, token)
-        if not (asked.file.filename or "").lower().endswith(".txt"):
+        if (ending := Path(asked.file.filename or "").suffix.lower()) not in ENDINGS:
             raise HTTPException(400, "Invalid request: file format not supported")
         try:
             text = (await asked.file.read()).decode("utf-8-sig")
@@ -149,8 +150,8 @@ def _add_translation(app: FastAPI, service: Service) -> None:
             raise HTTPException(400, "Invalid request: the file is not UTF-8") from None
         if not text:
             raise HTTPException(400, "Invalid request: empty file")
-        fields = TranslateRequest(q=text, source=asked.source, target=asked.target)
-        answer = await service.translate(fields)
+        fields = {"source": asked.source, "target": asked.target, "format": ENDINGS[ending]}
+        answer = await service.translate(TranslateRequest.model_validate({"q": text, **fields}))
         data = b64encode(answer["translatedText"].encode()).decode()
         return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
 

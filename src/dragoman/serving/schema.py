@@ -60,7 +60,8 @@ class TranslateRequest(Directed):
     """POST /translate. The fields after ``alternatives`` are not LibreTranslate's."""
 
     q: Text | Annotated[list[str], Field(min_length=1)]
-    format: Literal["text", "html"] = "text"
+    format: Literal["text", "html", "markdown", "srt", "json"] = "text"
+    """What ``q`` is: lines, each of which is translated, or a document."""
     alternatives: Annotated[int, Field(ge=0, le=MOST_ALTERNATIVES)] = 0
     """Number of other translations."""
     prefix: Prefix = ""

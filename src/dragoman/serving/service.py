@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from hmac import compare_digest
+from io import StringIO
+from itertools import chain
 from typing import Any
 
 from fastapi import HTTPException
@@ -12,8 +14,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials
 
 from dragoman.data.tokenizer import SPACE
+from dragoman.documents.blocks import KEPT, Block, filled, read_blocks
+from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
+from dragoman.search.keep import pattern_of
 from dragoman.search.request import Request, Translation
+from dragoman.search.translator import Translator
 from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics
@@ -39,8 +45,8 @@ class Service:
 
     def __init__(self, models: Models, options: ServingOptions, metrics: Metrics) -> None:
         self.models, self.options, self.metrics = models, options, metrics
-        self.streams: dict[tuple[Served, bool], Stream] = {}
-        """Of each model, one that searches for the best output alone and one for alternatives."""
+        self.streams: dict[tuple[Served, bool, bool], Stream] = {}
+        """Of each model, with or without alternatives, for lines or sentences of documents."""
         self._keys = _read_keys(options)
         self._explaining, self._explanations = asyncio.Lock(), 0
 
@@ -61,8 +67,6 @@ class Service:
         Raises:
             HTTPException: a language is not served, an option is out of range, or too much waits.
         """
-        if asked.format == "html":
-            raise HTTPException(400, "html format is not supported")
         texts = [asked.q] if isinstance(asked.q, str) else asked.q
         lines, language, share = self.lines(texts), asked.source, 1.0
         if language == AUTO:  # of all texts together, as LibreTranslate finds it
@@ -72,8 +76,18 @@ class Service:
         if asked.min_confidence is not None and one.confidence is None:
             cause = "Invalid request: min_confidence: this model has no confidence"
             raise HTTPException(400, cause)
-        answers = iter(await self._search(one, [line for mine in lines for line in mine], asked))
-        results = [_text([next(answers) for _ in mine], one, asked) for mine in lines]
+        if asked.format == "text":
+            documents = [[Block(mine, "\n".join)] for mine in lines]
+        elif asked.alignment:
+            raise HTTPException(400, "Invalid request: alignment: only of the format text")
+        else:
+            documents = [await run_in_threadpool(_blocks, text, asked, one) for text in texts]
+        asked_for = [[line for block in blocks for line in block.sentences] for blocks in documents]
+        answers = iter(await self._search(one, [*chain.from_iterable(asked_for)], asked))
+        results = [
+            _text([next(answers) for _ in mine], one, asked, blocks)
+            for mine, blocks in zip(asked_for, documents, strict=True)
+        ]
         if asked.source == AUTO:
             for result in results:
                 result["detectedLanguage"] = _language(language, share)
@@ -138,7 +152,7 @@ class Service:
     def numbers(self) -> str:
         """What was done, and how many lines wait and are searched, in Prometheus' format."""
         for one in self.models.models:
-            mine = [stream for (other, _), stream in self.streams.items() if other is one]
+            mine = [stream for (other, *_), stream in self.streams.items() if other is one]
             self.metrics.set("waiting", sum(each.waiting for each in mine), **one.labels)
             self.metrics.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
         return self.metrics.text()
@@ -153,14 +167,18 @@ class Service:
         Raises:
             HTTPException: a constraint cannot be met, or too many lines wait.
         """
-        kind, must, never = (one, asked.alternatives > 0), tuple(asked.must), tuple(asked.never)
+        kind = one, asked.alternatives > 0, asked.format != "text"
+        must, never = tuple(asked.must), tuple(asked.never)
         if kind not in self.streams:
             options = one.search
             if asked.alternatives:
                 most = 1 + MOST_ALTERNATIVES
                 options = replace(options, beam=max(options.beam, most), n_best=most)
             limit = self.options.max_waiting
-            self.streams[kind] = Stream(one.translator, options, limit=limit)
+            translator = one.translator
+            if asked.format != "text":
+                translator = _with_markup(translator)
+            self.streams[kind] = Stream(translator, options, limit=limit)
         stream = self.streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
 
@@ -202,15 +220,41 @@ def _read_keys(options: ServingOptions) -> list[bytes]:
     raise OptionError(f"{options.api_keys} holds no key", place="--api-keys", cure="one a line")
 
 
-def _text(answers: Sequence[Translation], one: Served, asked: TranslateRequest) -> dict[str, Any]:
+def _with_markup(translator: Translator) -> Translator:
+    """The translator for sentences of documents, which keeps their markup."""
+    own = translator.aids.keep
+    keep = pattern_of([*KEPT, *([own.pattern] if own else [])])
+    return translator.with_aids(replace(translator.aids, keep=keep))
+
+
+def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
+    """The parts of a document.
+
+    Raises:
+        HTTPException: it is not of its format, or the model cannot keep markup.
+    """
+    try:
+        _with_markup(one.translator)
+        lines = StringIO(text, newline="\n")
+        return list(read_blocks(lines, FORMATS[asked.format], one.source[:2]))
+    except UsageError as error:
+        raise HTTPException(400, f"Invalid request: {error}") from None
+
+
+def _text(
+    answers: Sequence[Translation], one: Served, asked: TranslateRequest, blocks: Sequence[Block]
+) -> dict[str, Any]:
     """The answer for one text from the answers for its lines."""
     result: dict[str, Any] = {}
-    most = max(1, min(asked.alternatives + 1, max(len(answer.texts) for answer in answers)))
-    texts = [
-        "\n".join(a.texts[n] if n < len(a.texts) else a.text for a in answers) for n in range(most)
-    ]
+    found = max((len(answer.texts) for answer in answers), default=1)
+    texts = list[str]()
+    for n in range(max(1, min(asked.alternatives + 1, found))):
+        mine = [answer.texts[n] if n < len(answer.texts) else answer.text for answer in answers]
+        texts.append("".join(filled(blocks, iter(mine))))
     if one.confidence is not None:
-        sure = min(map(one.confidence.of, answers))  # a text is as sure as its least sure line
+        sure = min(
+            map(one.confidence.of, answers), default=1.0
+        )  # a text is as sure as its least sure line
         result["confidence"] = round(sure, 4)
         if asked.min_confidence is not None:
             result["unsure"] = sure < asked.min_confidence
