@@ -12,7 +12,7 @@ from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import largest
-from dragoman.search.network import Scores
+from dragoman.search.network import Query, Scores
 from dragoman.search.translator import Translator
 from table_network import TableRows
 
@@ -30,16 +30,8 @@ class CopyingNetwork:
         self.width = width
         return TableRows(source.ids.tolist() for source in sources), TableRows([0] * len(sources))
 
-    def step(
-        self,
-        tokens: np.ndarray,
-        state: TableRows,
-        memory: TableRows,
-        cells: np.ndarray,
-        slots: int,
-        top: int | None = None,
-        never: Sequence[int] = (),
-    ) -> tuple[Scores, TableRows]:
+    def step(self, query: Query, state: TableRows, memory: TableRows) -> tuple[Scores, TableRows]:
+        tokens, cells, slots, top, never = query
         table = np.full((len(tokens), self.vocabulary), -20.0, np.float32)
         weights = np.full((len(tokens), self.width), 0.01, np.float32)
         for row, (cell, done) in enumerate(zip(cells, state, strict=True)):
