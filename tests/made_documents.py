@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from dragoman.documents.blocks import filled, read_blocks
 from dragoman.documents.formats import FORMATS
+from dragoman.search.tags import SPACES
 
 
 def lines_of(text: str) -> list[str]:
@@ -15,10 +16,13 @@ def lines_of(text: str) -> list[str]:
 
 
 def sentences(name: str, text: str, language: str = "en") -> list[str]:
-    """What a model would read of a document, marks written as | ."""
+    """What a model would read of a document; marks but for white space are written as | ."""
     blocks = read_blocks(lines_of(text), FORMATS[name], language)
     found = (sentence for block in blocks for sentence in block.sentences)
-    return [re.sub("[\U000f0000-\U0010ffff]", "|", sentence) for sentence in found]
+    return [
+        re.sub("[\U000f0000-\U000fbfff]", "|", re.sub(f"[{SPACES}]", "", sentence))
+        for sentence in found
+    ]
 
 
 def translated(name: str, text: str, say: Callable[[str], str] = str, language: str = "en") -> str:

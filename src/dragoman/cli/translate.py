@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,12 +21,12 @@ from dragoman.config.options import SearchOptions
 from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import STDIN, opened, place
-from dragoman.documents.blocks import KEPT, filled, read_blocks
+from dragoman.documents.blocks import filled, read_blocks
 from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.aids import read_aids
 from dragoman.search.request import Request, Translation
-from dragoman.search.translator import LINES_AT_A_TIME
+from dragoman.search.translator import LINES_AT_A_TIME, Translator
 from dragoman.serving.languages import language_codes
 
 _say = partial(say, "translate")
@@ -106,10 +106,9 @@ def main(asked: Translate, given: Given) -> int:
     if asked.target_tag and not model.folder.source.tags.columns:
         raise OptionError("this model reads no features", place="--target-tag")
     check = None if model.folder.source.tags else partial(model.check, **options)
-    keep = asked.keep if asked.format == "lines" else (*KEPT, *asked.keep)
-    aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, keep, check)
+    aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, asked.keep, check)
     if asked.format != "lines":
-        return _document(asked, model, partial(model.stream, aids=aids, **options))
+        return _document(asked, model, *model.translator(options, aids))
     wrong: dict[int, UsageError] = {}
     answers = chain.from_iterable(
         model.stream(block, aids=aids, **options)
@@ -127,9 +126,10 @@ def main(asked: Translate, given: Given) -> int:
 
 
 def _document(
-    asked: Translate, model: Model, stream: Callable[[Iterable[Request]], Iterator[Translation]]
+    asked: Translate, model: Model, translator: Translator, options: SearchOptions
 ) -> int:
     """Translate a document."""
+    translator.require_attention()
     every = Request("", asked.prefix, asked.must, asked.never)
     ((code, _),) = language_codes([], [model.folder.path.resolve().name])
     with ExitStack() as stack:
@@ -138,7 +138,7 @@ def _document(
         read = read_blocks(lines, FORMATS[asked.format], asked.language or code)
         blocks, written = tee(read)  # it holds those that the search reads ahead
         sentences = (replace(every, source=text) for block in blocks for text in block.sentences)
-        answers = (answer.text for answer in stream(sentences))
+        answers = (answer.text for answer in translator.translate(sentences, options))
         for text in filled(written, answers):
             sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
     return 0

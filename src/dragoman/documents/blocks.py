@@ -7,32 +7,41 @@ from functools import partial
 from itertools import islice
 
 from dragoman.extras import naming_extras
-from dragoman.search.keep import UNSPACED
-from dragoman.search.reading import CHINESE
+from dragoman.search.keep import NAMED, UNSPACED
+from dragoman.search.reading import CHINESE, needs_space
 from dragoman.search.tags import (
+    CLOSERS,
     CLOSING,
     MARK,
     MARKS,
     MOST_MARKS,
     OBJECT,
     OPENING,
+    SPACE,
+    SPACES,
     mark,
     pairs_of,
     tag,
 )
 
-Part = tuple[str, bool]
+Write = Callable[[str], str]
 Cut = Callable[[str], list[str]]
+Part = tuple[str, Write | None]
+"""A part of a document. If it is text, with the function that writes text into the document."""
 
-KEPT = MARK.pattern, "usual"
-"""What the sentences of a document keep (:func:`dragoman.search.keep.pattern_of`)."""
-_FOREIGN = re.compile(f"[{MARKS}\ud800-\udfff]")
-"""Characters that no text has: those of marks, and bytes that are not UTF-8."""
-_PLAIN = re.compile(f"[^{MARKS}]", re.DOTALL)
+_ALL = (
+    rf"{NAMED['usual']}|(?P<space>\s*\n[\s\ufeff>]*|[\s\ufeff]{{2,}}|[^\S ]|\ufeff)"
+    rf"|(?P<object>[{MARKS}\ud800-\udfff])"
+)
+"""Markup of all formats: white space other than a single space, with the marks of a quotation; and
+characters that no text has: those of marks, and bytes that are not UTF-8."""
+_ROLES = {"opening": OPENING, "closing": CLOSING, "object": OBJECT, "space": SPACE}
+_UNITS = re.compile(rf"[{MARKS}]*(?:\s|[^{MARKS}][{CLOSERS}]*)", re.DOTALL)
+"""A character with the marks before it, and the tags that close behind it."""
+_EDGES = re.compile(rf"([\s{SPACES}]*)(.*?)([\s{SPACES}]*)", re.DOTALL)
+_BREAK = re.compile(f" *([{SPACES}])[ {SPACES}]*")
+_UNSPACED = re.compile(f"[{UNSPACED}{CHINESE}]")
 _LETTER = re.compile(r"[^\W\d_]")
-_CHINESE_END = re.compile(f"[{CHINESE}][{MARKS}]*$")
-_BREAKABLE = re.compile(f" |(?<=[{UNSPACED}{CHINESE}])(?=[{UNSPACED}])")
-"""Where a line may end: at a space, or between letters of scripts that write none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +49,14 @@ class Format:
     """How the documents of a format are read and written."""
 
     read: Callable[[Iterable[str]], Iterator[Part]]
-    """From the lines of a document its parts, and whether each is text; the others are copied."""
+    """From the lines of a document its parts."""
     markup: str = "(?!)"
     """A regular expression for markup inside of sentences: tags; groups ``opening`` and ``closing``
     for other markup around words."""
-    decode: Callable[[str], str] = str
-    """Turns text as it stands in a document into plain text."""
-    encode: Callable[[str], str] = str
-    """Turns plain text into text as it stands in a document."""
-    space: str = r"\s+"
-    """A regular expression for what separates words."""
+    unescape: Write = str
+    """Turns what stands between markup into plain text."""
+    escape: Write = str
+    """Turns plain text into what stands between markup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,97 +91,61 @@ def read_blocks(lines: Iterable[str], form: Format, language: str) -> Iterator[B
     """
     with naming_extras():
         from sentencex import segment
-    markup = re.compile(f"{form.markup}|{MARK.pattern}", re.DOTALL | re.IGNORECASE)
-    for raw, is_text in form.read(lines):
-        found = list(markup.finditer(raw)) if is_text else []
-        copied = not is_text or len(found) > MOST_MARKS
-        yield _copy(raw) if copied else _block(raw, found, form, partial(segment, language))
+    markup = re.compile(f"(?i:{form.markup})|{_ALL}", re.DOTALL)
+    for text, write in form.read(lines):
+        found = list(markup.finditer(text)) if write else []
+        if write and len(found) <= MOST_MARKS:
+            yield _block(text, found, form, write, partial(segment, language))
+        else:
+            yield Block((), partial(_copied, text, write))
 
 
-def _copy(raw: str) -> Block:
-    return Block((), lambda answers: raw)
+def _copied(text: str, write: Write | None, answers: Sequence[str]) -> str:
+    return write(text) if write else text
 
 
-def _block(raw: str, found: Sequence[re.Match[str]], form: Format, cut: Cut) -> Block:
+def _block(
+    text: str, found: Sequence[re.Match[str]], form: Format, write: Write, cut: Cut
+) -> Block:
     """The block of a text with this markup."""
     tags = list(map(_tag, found))
     starts = {end: start for start, end in pairs_of(tags).items()}
-    marks = [mark(starts.get(at, at), role) for at, (_, role) in enumerate(tags)]
-    markup = dict(zip(marks, (one[0] for one in found), strict=True))
-    text, end = "", 0
-    for one, sign in zip(found, marks, strict=True):
-        text += _FOREIGN.sub("\ufffd", form.decode(raw[end : one.start()])) + sign
-        end = one.end()
-    text += _FOREIGN.sub("\ufffd", form.decode(raw[end:]))
-    if not _LETTER.search(text):
-        return _copy(raw)
-    inner = text.lstrip().lstrip("\ufeff").lstrip()
-    before, after = text[: -len(inner)], inner[len(inner.rstrip()) :]
-    text, spaces = _without_spaces(inner.rstrip(), form.space)
-    sentences = list(_sentences(text, cut))
+    left, end, markup = "", 0, dict[str, str]()
+    for at, (one, (_, role)) in enumerate(zip(found, tags, strict=True)):
+        left += MARK.sub("\ufffd", form.unescape(text[end : one.start()]))
+        sign, end = mark(starts.get(at, at), role), one.end()
+        markup[sign] = one[0]
+        left += f"{sign} " if role == SPACE and not _UNSPACED.match(left[-1:]) else sign
+    left += MARK.sub("\ufffd", form.unescape(text[end:]))
+    if not _LETTER.search(left):
+        return Block((), partial(_copied, text, write))
+    before, inner, after = _parted(left)
+    units = iter(_UNITS.findall(inner))
+    plain = re.sub(r"\s", " ", MARK.sub("", inner))  # the library fails at other white space
+    sentences = ["".join(islice(units, len(piece))) for piece in cut(plain)]
+    sentences[-1] += inner[len("".join(sentences)) :]
 
     def joined(answers: Sequence[str]) -> str:
         text = ""
-        for answer, (_, last) in zip(answers, sentences, strict=True):
-            # No space between sentences of Chinese, unless the source is Chinese and has one.
-            chinese = _CHINESE_END.search(text) is not None
-            same = chinese == (_CHINESE_END.search(last.rstrip()) is not None)
-            apart = last[-1:].isspace() if same else not chinese
-            text += f" {answer}" if apart else answer
-        text = form.encode(f"{before}{_with_spaces(text, spaces)}{after}")
-        return MARK.sub(lambda sign: markup.get(sign[0], ""), text)
+        for sentence, answer in zip(sentences, answers, strict=True):
+            stop = sentence.rstrip()
+            alike = needs_space(stop) == needs_space(answer)
+            text += answer + (sentence[len(stop) :] if alike else " " * needs_space(answer))
+        text = form.escape(f"{before}{_parted(text)[1]}{after}")
+        text = _BREAK.sub(r"\1", text)  # marks stand for all white space but single spaces
+        return write(MARK.sub(lambda sign: markup.get(sign[0], ""), text))
 
-    return Block([sentence for sentence, _ in sentences], joined)
+    return Block([sentence.strip() for sentence in sentences], joined)
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """The white space before a text, the text and the white space behind it."""
+    found = _EDGES.fullmatch(text)
+    assert found is not None, "it fits every text"
+    return found[1], found[2], found[3]
 
 
 def _tag(found: re.Match[str]) -> tuple[str, int]:
     """The name of a markup, and what it is (:func:`dragoman.search.tags.tag`)."""
-    role = {"opening": OPENING, "closing": CLOSING}.get(found.lastgroup or "")
-    if role is None:
-        return ("", OBJECT) if MARK.match(found[0]) else tag(found[0])
-    return found[0].lstrip("!")[0].replace("]", "["), role
-
-
-def _without_spaces(text: str, space: str) -> tuple[str, list[tuple[float, str]]]:
-    """The text with single spaces between words; what stood there instead, and where.
-
-    A place is 0 at the beginning of the text and 1 at its end. Where a line ends between letters of
-    scripts that write no spaces, nothing is left.
-    """
-    left, spaces, end = "", list[tuple[int, str]](), 0
-    for found in re.finditer(space, text):
-        left += text[end : found.start()]
-        end = found.end()
-        if found[0] != " ":
-            spaces.append((len(left), found[0]))
-        within = "\n" in found[0] and _BREAKABLE.match(left[-1:] + text[end : end + 1], 1)
-        left += "" if within else " "
-    left += text[end:]
-    return left, [(at / len(left), space) for at, space in spaces]
-
-
-def _with_spaces(text: str, spaces: Sequence[tuple[float, str]]) -> str:
-    """The text with other white space, each at the nearest place where a line may end."""
-    places = [found.span() for found in _BREAKABLE.finditer(text)]
-    joined, begun, end = "", 0, 0
-    for share, space in spaces:
-        far = {place: abs(place[0] - share * len(text)) for place in places if place[0] > begun}
-        if far:
-            begun, next_end = min(far, key=far.__getitem__)
-            joined, end = joined + text[end:begun] + space, next_end
-    return joined + text[end:]
-
-
-def _sentences(text: str, cut: Cut) -> Iterator[tuple[str, str]]:
-    """Cut a text into sentences; with each comes the plain text of the one before it."""
-    places = [found.start() for found in _PLAIN.finditer(text)]
-    plain = re.sub(r"\s", " ", MARK.sub("", text))  # the library fails at other white space
-    start, end, last = 0, 0, ""
-    for piece in cut(plain):
-        end += len(piece)
-        stop = places[end - 1] + 1
-        while piece[-1] != " " and MARK.match(text, stop) and tag(text[stop])[1] == CLOSING:
-            stop += 1  # a tag that closes, with no space before it
-        stop = len(text) if end == len(plain) else stop
-        yield text[start:stop].strip(), last
-        start, last = stop, piece
+    role = _ROLES.get(found.lastgroup or "")
+    return tag(found[0]) if role is None else (found[0].lstrip("!")[0].replace("]", "["), role)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 
+from dragoman.data.tokenizer import without_surrogates
 from dragoman.documents.blocks import Format, Part
 from dragoman.documents.hypertext import HTML, read_html
-from dragoman.documents.markdown import MARKDOWN, SPACE, read_markdown
+from dragoman.documents.markdown import MARKDOWN, read_markdown
 from dragoman.documents.plain import read_subtitles, read_text
 from dragoman.errors import DataError
 
@@ -35,15 +36,11 @@ def _read_json(lines: Iterable[str]) -> Iterator[Part]:
         end = 0
         for found in _STRING.finditer(text):
             if not found["key"]:
-                yield text[end : found.start(1)], False
-                yield found[1], True
+                yield text[end : found.start(1)], None
+                yield without_surrogates(json.loads(f'"{found[1]}"')), _encode
                 end = found.end(1)
-        yield text[end:], False
+        yield text[end:], None
         text = ""
-
-
-def _decode(text: str) -> str:
-    return str(json.loads(f'"{text}"'))
 
 
 def _encode(text: str) -> str:
@@ -58,16 +55,9 @@ def _escape_markdown(text: str) -> str:
 FORMATS = {
     "text": Format(read_text),
     "html": Format(read_html, HTML, html.unescape, partial(html.escape, quote=False)),
-    "markdown": Format(read_markdown, MARKDOWN, html.unescape, _escape_markdown, SPACE),
-    "srt": Format(read_subtitles, r"</?[a-z][^<>]*>|\{\\[^{}]*\}"),
-    "json": Format(_read_json, decode=_decode, encode=_encode),
+    "markdown": Format(read_markdown, MARKDOWN, html.unescape, _escape_markdown),
+    "srt": Format(read_subtitles),
+    "json": Format(_read_json),
 }
-ENDINGS = {
-    ".txt": "text",
-    ".htm": "html",
-    ".html": "html",
-    ".md": "markdown",
-    ".srt": "srt",
-    ".json": "json",
-}
+ENDINGS = {".txt": "text", ".html": "html", ".md": "markdown", ".srt": "srt", ".json": "json"}
 """The formats of files by the endings of their names."""

@@ -29,7 +29,7 @@ def read_html(lines: Iterable[str]) -> Iterator[Part]:
     for found in _MARKUP.finditer(page):
         name = found["untouched"] or found["name"] or ""
         if not (_INLINE.fullmatch(name) or found[0].startswith("<!--")):
-            yield page[end : found.start()], True
-            yield found[0], False
+            yield page[end : found.start()], str
+            yield found[0], None
             end = found.end()
-    yield page[end:], True
+    yield page[end:], str

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Iterator
 from dragoman.documents.blocks import Part
 from dragoman.documents.plain import paragraphs
 
-SPACE = r"[^\S\n]*\n[ \t>]*|[^\S\n]+"
-"""What separates words: a line may begin with the marks of a quotation."""
 MARKDOWN = (
     r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
-    r"|<[^\s<>]*[@:][^\s<>]*>|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \||</?[a-z][^<>]*>"
+    r"|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \|"
     r"|(?P<closing>\]\((?:[^()]|\([^()]*\))*+\)|\]\[[^\[\]]*\]"
     r"|(?<=\S)(?:\*+|~~|_+)(?![^\W_]))"
     r"|(?P<opening>!?\[(?=[^\[\]]*\][(\[])|(?:\*+|~~|(?<![^\W_])_+)(?=\S))"
 )
-"""Code, a picture that is a link; addresses, notes, comments, escapes, bars, tags; the end of a
+"""Code, a picture that is a link; notes, comments, escapes, bars; the end of a
 link or of emphasis; the beginning of one."""
 _MARKS = re.compile(
     r"[ \t>]*((?:(?:[-*+]|\d+[.)]|#{1,6}|\[\^[^\]]+\]:)[ \t]+(?:\[[ xX]\][ \t]+)?)*)(\|)?"
@@ -34,9 +32,9 @@ _REGIONS = [
 
 def read_markdown(lines: Iterable[str]) -> Iterator[Part]:
     """Read paragraphs, titles, items of lists, and cells of tables."""
-    for text, is_text in paragraphs(lines, _Lines().begins):
+    for text, write in paragraphs(lines, _Lines().begins):
         cells = re.split(r"(?<!\\)(\|)", text) if text.lstrip().startswith("|") else [text]
-        yield from ((cell, is_text) for cell in cells)
+        yield from ((cell, write) for cell in cells)
 
 
 class _Lines:

@@ -23,11 +23,11 @@ def paragraphs(lines: Iterable[str], begins: Callable[[str, bool], int | None]) 
     for line in lines:
         copied = begins(line, block != "")
         if copied is not None or len(block) > _LONGEST:
-            yield block, True
-            yield line[: copied or 0], False
+            yield block, str
+            yield line[: copied or 0], None
             block = ""
         block += line[copied or 0 :]
-    yield block, True
+    yield block, str
 
 
 def read_text(lines: Iterable[str]) -> Iterator[Part]:

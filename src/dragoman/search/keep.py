@@ -15,10 +15,10 @@ import numpy as np
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.errors import OptionError
 from dragoman.search.hypotheses import Hypothesis
-from dragoman.search.tags import MARKS, OBJECT, OPENING, Alignment, Kept, arranged, tag
+from dragoman.search.tags import MARK, OBJECT, OPENING, Alignment, Kept, arranged, tag
 
 _USUAL = (
-    rf"\b(?:https?://|ftp://|www\.)[^\s<>\"'{MARKS}]*[^\s<>\"'.,;:!?)\]{MARKS}]"  # URLs
+    r"\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"  # URLs
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
     r"|\$?\{\{?[^{}\s]*\}?\}|%(?:\(\w+\)|\d+\$)?[-+#0]*\d*(?:\.\d+)?[sdifxuc@](?!\w)"  # fields
     r"|</?[A-Za-z][^<>]*>"  # tags
@@ -33,7 +33,7 @@ _OPENING, _CLOSING = "([{«„“¿¡", " .,;:!?)]}»”…"
 
 
 def pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
-    """The pattern of what is kept; None where nothing is.
+    """The pattern of what is kept; None where a user asks for nothing.
 
     Args:
         names: each a name or a regular expression: ``usual`` are URLs, e-mail addresses, fields
@@ -47,20 +47,20 @@ def pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
     except re.error as error:
         cure = f"write a regular expression, {' or '.join(NAMED)}"
         raise OptionError(f"{error.pattern!r}: {error}", place="keep", cure=cure) from None
-    return re.compile("|".join(f"(?:{part})" for part in parts)) if parts else None
+    return re.compile("|".join(f"(?:{part})" for part in (MARK.pattern, *parts))) if parts else None
 
 
 def take_out(line: str, pattern: re.Pattern[str] | None) -> tuple[str, list[Kept]]:
-    """The line without what the pattern finds in it, and what was found."""
+    """The line without what the pattern finds in it, and what was found; marks are found always."""
     kept, left, end, apart = list[Kept](), "", 0, False
-    for match in pattern.finditer(line) if pattern else ():
+    for match in (pattern or MARK).finditer(line):
         if text := match[0]:
             left = (left + line[end : match.start()]).strip()
             before, after = line[: match.start()][-1:], line[match.end() : match.end() + 1]
             apart = before.isspace() or (apart and match.start() == end)
             end = match.end()
             kept.append(Kept(text, len(left), before, after))
-            left += " " if left and apart and after.isalnum() else ""  # "a {0}b"
+            left += " " if left and apart and after not in _CLOSING else ""  # "a {0}b"
     return (left + line[end:]).lstrip() if kept else line, kept
 
 

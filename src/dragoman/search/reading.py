@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from dragoman.data.source import NONE, Source, copy_ids
 from dragoman.data.tokenizer import Tokenizer, without_surrogates
+from dragoman.search.tags import MARKS
 
 _SENTENCE_END = re.compile(r"[.!?…؟۔](?=\s)|[。！？।॥]")
 _PAUSE = re.compile(r"[,;:،](?=\s)|[、，；：]")
 """Marks after which a line is cut; those with a space behind them also stand inside numbers."""
 CHINESE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff65\U00020000-\U0003ffff"
 """Chinese and Japanese, which write no space between sentences, as the inside of a class."""
-_UNSPACED = re.compile(f"(?:^|[{CHINESE}])$")
-"""Text that needs no space behind it: none, or that ends in Chinese or Japanese."""
+_UNSPACED = re.compile(f"(?:^|[{CHINESE}][”’»)]?)[{MARKS}]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,13 @@ def _last(line: str, spans: Sequence[tuple[int, int]], mark: re.Pattern[str]) ->
 
 
 def join_parts(texts: Iterable[str]) -> str:
-    """The outputs of a line's parts as one text, without spaces between Chinese sentences."""
+    """The outputs of a line's parts as one text."""
     line = ""
     for text in filter(None, texts):
-        line += text if _UNSPACED.search(line) else f" {text}"
+        line += f" {text}" if needs_space(line) else text
     return line
+
+
+def needs_space(text: str) -> bool:
+    """Whether a sentence behind this text needs a space: not after Chinese or Japanese."""
+    return not _UNSPACED.search(text)

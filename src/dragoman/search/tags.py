@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from dragoman.search.network import Integers, Numbers
 
-OPENING, CLOSING, OBJECT = range(3)
-"""What a part is: a tag before some words, the one behind them, or something else."""
-MARKS = "\U000f0000-\U0010ffff"
-"""The characters that stand for markup, as the inside of a class of a regular expression."""
+OPENING, CLOSING, OBJECT, SPACE = range(4)
+"""What a part is: a tag before some words, the one behind them, something else, or white space."""
+MOST_MARKS = 1 << 14
+"""Number of marks of each of these."""
+MARKS, CLOSERS, SPACES = "\U000f0000-\U000fffff", "\U000f4000-\U000f7fff", "\U000fc000-\U000fffff"
+"""The characters that stand for markup, and those of them that stand for closing tags and for white
+space; each as the inside of a class of a regular expression."""
 MARK = re.compile(f"[{MARKS}]")
-MOST_MARKS = 10_000
-"""Largest number of different marks."""
 _FIRST = ord(MARKS[0])
 _TAG = re.compile(r"<(/?)(?!(?:br|hr|img|input|wbr)\b)([A-Za-z][\w-]*)(?=[\s/>])[^<]*(?<!/)>", re.I)
 """A tag of a pair."""
@@ -46,13 +47,13 @@ class Kept:
 
 def mark(number: int, role: int) -> str:
     """The character of a tag; an opening tag and its closing one have the same number."""
-    return chr(_FIRST + 3 * number + role)
+    return chr(_FIRST + MOST_MARKS * role + number)
 
 
 def tag(text: str) -> tuple[str, int]:
     """The name of a tag, or of the character that stands for one, and what it is."""
     if MARK.fullmatch(text):
-        number, role = divmod(ord(text) - _FIRST, 3)
+        role, number = divmod(ord(text) - _FIRST, MOST_MARKS)
         return str(number), role
     found = _TAG.fullmatch(text)
     return (found[2].lower(), CLOSING if found[1] else OPENING) if found else ("", OBJECT)

@@ -47,21 +47,26 @@ class Translator:
         self, scorer: BatchedScorer, sources: Sequence[Tokenizer], target: Tokenizer, longest: int
     ) -> None:
         self.scorer, self.source, self.target, self.longest = scorer, sources[0], target, longest
-        self._sources, self._requests, self.aids = sources, RequestReader(target), NO_AIDS
+        self._sources, self._requests, self._aids = sources, RequestReader(target), NO_AIDS
 
     def with_aids(self, aids: Aids) -> Self:
-        """The same model with what a user gives beside it.
+        """The same model with what a user gives beside it. To keep parts, it needs attention."""
+        if aids.keep:
+            self.require_attention()
+        found = copy(self)
+        found._aids = aids
+        return found
+
+    def require_attention(self) -> None:
+        """Refuse a model that cannot keep parts of a line, such as tags, in their places.
 
         Raises:
-            OptionError: there are texts to keep, and the model has no attention or reads features.
+            OptionError: it has no attention, or reads features.
         """
-        if aids.keep and (self.source.tags or not self.scorer.attends):
+        if self.source.tags or not self.scorer.attends:
             lack = "reads features" if self.source.tags else "has no attention"
             cure = "translate lines without it"
             raise OptionError(f"this model {lack}", place="keep, format", cure=cure)
-        found = copy(self)
-        found.aids = aids
-        return found
 
     def translate(
         self,
@@ -84,11 +89,11 @@ class Translator:
         Raises:
             OptionError: a constraint of a line cannot be met with this vocabulary.
         """
-        attention = attention or self.aids.keep is not None
         for block in blocks(lines, LINES_AT_A_TIME):
             requests = [Request(line) if isinstance(line, str) else line for line in block]
             sentences, at_work = self._sentences(requests, options)
-            found = iter(self._search(sentences, options, attention, observer))
+            needed = attention or any(line.kept for line in at_work)
+            found = iter(self._search(sentences, options, needed, observer))
             for line in at_work:
                 yield self._answer(line, list(islice(found, len(line.pieces))), options)
 
@@ -171,9 +176,9 @@ class Translator:
         """One sentence for each piece of every line, in order, and the lines."""
         sentences, lines = list[Sentence](), list[_Line]()
         for request in requests:
-            known = self.aids.memory.answers(MARK.sub("", request.source))
-            text, kept = take_out("" if known else request.source, self.aids.keep)
-            lines.append(_Line(request, known, text, kept, self.aids.terms.within(text)))
+            known = self._aids.memory.answers(MARK.sub("", request.source))
+            text, kept = take_out("" if known else request.source, self._aids.keep)
+            lines.append(_Line(request, known, text, kept, self._aids.terms.within(text)))
         for piece in self._read([line.text for line in lines], options.long):
             line = lines[piece.line]
             start = sum(len(before.text) for before, _ in line.pieces)

@@ -14,12 +14,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials
 
 from dragoman.data.tokenizer import SPACE
-from dragoman.documents.blocks import KEPT, Block, filled, read_blocks
+from dragoman.documents.blocks import Block, filled, read_blocks
 from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
-from dragoman.search.keep import pattern_of
 from dragoman.search.request import Request, Translation
-from dragoman.search.translator import Translator
 from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics
@@ -45,8 +43,8 @@ class Service:
 
     def __init__(self, models: Models, options: ServingOptions, metrics: Metrics) -> None:
         self.models, self.options, self.metrics = models, options, metrics
-        self.streams: dict[tuple[Served, bool, bool], Stream] = {}
-        """Of each model, with or without alternatives, for lines or sentences of documents."""
+        self.streams: dict[tuple[Served, bool], Stream] = {}
+        """Of each model, one that searches for the best output alone and one for alternatives."""
         self._keys = _read_keys(options)
         self._explaining, self._explanations = asyncio.Lock(), 0
 
@@ -152,7 +150,7 @@ class Service:
     def numbers(self) -> str:
         """What was done, and how many lines wait and are searched, in Prometheus' format."""
         for one in self.models.models:
-            mine = [stream for (other, *_), stream in self.streams.items() if other is one]
+            mine = [stream for (other, _), stream in self.streams.items() if other is one]
             self.metrics.set("waiting", sum(each.waiting for each in mine), **one.labels)
             self.metrics.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
         return self.metrics.text()
@@ -167,18 +165,14 @@ class Service:
         Raises:
             HTTPException: a constraint cannot be met, or too many lines wait.
         """
-        kind = one, asked.alternatives > 0, asked.format != "text"
-        must, never = tuple(asked.must), tuple(asked.never)
+        kind, must, never = (one, asked.alternatives > 0), tuple(asked.must), tuple(asked.never)
         if kind not in self.streams:
             options = one.search
             if asked.alternatives:
                 most = 1 + MOST_ALTERNATIVES
                 options = replace(options, beam=max(options.beam, most), n_best=most)
             limit = self.options.max_waiting
-            translator = one.translator
-            if asked.format != "text":
-                translator = _with_markup(translator)
-            self.streams[kind] = Stream(translator, options, limit=limit)
+            self.streams[kind] = Stream(one.translator, options, limit=limit)
         stream = self.streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
 
@@ -220,13 +214,6 @@ def _read_keys(options: ServingOptions) -> list[bytes]:
     raise OptionError(f"{options.api_keys} holds no key", place="--api-keys", cure="one a line")
 
 
-def _with_markup(translator: Translator) -> Translator:
-    """The translator for sentences of documents, which keeps their markup."""
-    own = translator.aids.keep
-    keep = pattern_of([*KEPT, *([own.pattern] if own else [])])
-    return translator.with_aids(replace(translator.aids, keep=keep))
-
-
 def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
     """The parts of a document.
 
@@ -234,7 +221,7 @@ def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
         HTTPException: it is not of its format, or the model cannot keep markup.
     """
     try:
-        _with_markup(one.translator)
+        one.translator.require_attention()
         lines = StringIO(text, newline="\n")
         return list(read_blocks(lines, FORMATS[asked.format], one.source[:2]))
     except UsageError as error:
@@ -252,9 +239,8 @@ def _text(
         mine = [answer.texts[n] if n < len(answer.texts) else answer.text for answer in answers]
         texts.append("".join(filled(blocks, iter(mine))))
     if one.confidence is not None:
-        sure = min(
-            map(one.confidence.of, answers), default=1.0
-        )  # a text is as sure as its least sure line
+        # A text is as sure as its least sure line.
+        sure = min(map(one.confidence.of, answers), default=1.0)
         result["confidence"] = round(sure, 4)
         if asked.min_confidence is not None:
             result["unsure"] = sure < asked.min_confidence
