@@ -14,7 +14,7 @@ from copying_network import copying
 from dragoman.config.options import SearchOptions
 from dragoman.search.aids import Aids, Memory
 from dragoman.search.keep import pattern_of
-from dragoman.search.tags import MARK, mark, pairs_of, tag
+from dragoman.search.tags import CLOSING, MARK, OBJECT, OPENING, ROLES, mark, pairs_of, tag
 
 KEEP = Aids(keep=pattern_of([MARK.pattern, "usual"]))
 OPTIONS = SearchOptions(beam=1)
@@ -114,13 +114,13 @@ def test_every_tag_comes_once_and_pairs_stay_nested(
     assert not begun
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2)), max_size=12))
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(ROLES[:3])), max_size=12))
 def test_pairs_are_nested_and_each_closes_the_last_one_of_its_name(
-    tags: list[tuple[str, int]],
+    tags: list[tuple[str, str]],
 ) -> None:
     pairs = pairs_of(tags)
     for start, end in pairs.items():
-        assert start < end and tags[start] == (tags[end][0], 0) and tags[end][1] == 1
+        assert start < end and tags[start] == (tags[end][0], OPENING) and tags[end][1] == CLOSING
         for other, its_end in pairs.items():
             assert not start < other < end < its_end
     assert len({*pairs.values()}) == len(pairs)
@@ -129,27 +129,27 @@ def test_pairs_are_nested_and_each_closes_the_last_one_of_its_name(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("<b>", ("b", 0)),
-        ("</B>", ("b", 1)),
-        ("<br>", ("", 2)),
-        ("<BR>", ("", 2)),
-        ("<br/>", ("", 2)),
-        ("<x-y z='>' />", ("", 2)),
-        ("<a href='a>b'>", ("a", 0)),
-        ("<http://a.b>", ("", 2)),
-        ("{0}", ("", 2)),
-        ("<code>x</code>", ("", 2)),
-        (mark(7, 1), ("7", 1)),
+        ("<b>", ("b", OPENING)),
+        ("</B>", ("b", CLOSING)),
+        ("<br>", ("", OBJECT)),
+        ("<BR>", ("", OBJECT)),
+        ("<br/>", ("", OBJECT)),
+        ("<x-y z='>' />", ("", OBJECT)),
+        ("<a href='a>b'>", ("a", OPENING)),
+        ("<http://a.b>", ("", OBJECT)),
+        ("{0}", ("", OBJECT)),
+        ("<code>x</code>", ("", OBJECT)),
+        (mark(7, CLOSING), ("7", CLOSING)),
     ],
 )
-def test_what_is_a_tag(text: str, expected: tuple[str, int]) -> None:
+def test_what_is_a_tag(text: str, expected: tuple[str, str]) -> None:
     assert tag(text) == expected
 
 
 def test_a_memory_answers_lines_with_marks() -> None:
     memory = Memory([("the cat", "die Katze")])
     one = copying([WORDS] * 3).with_aids(Aids(memory, keep=KEEP.keep))
-    a, b, c = mark(0, 0), mark(0, 1), mark(1, 2)
+    a, b, c = mark(0, OPENING), mark(0, CLOSING), mark(1, OBJECT)
     lines = [f"{a}the cat{b}", f"{a}the{b} cat", f"the cat{c}", "the cat", f"{a}{b}"]
     answers = [found.text for found in one.translate(lines, OPTIONS)]
     assert answers == [

@@ -58,11 +58,15 @@ def test_other_formats(server: Running) -> None:
     assert lines.count("\n") == 2
 
 
+def test_alignments_are_those_of_the_sentences(server: Running) -> None:
+    answer = server.translate("<p>The <b>cat</b> sat. Dogs sit!</p>", format="html", alignment=True)
+    first, second = answer.json["alignment"]
+    assert first["source"][:2] == ["The", "cat"] and second["source"][0] == "Dogs"
+
+
 def test_what_is_refused(server: Running) -> None:
     answer = server.translate("{a}", format="json")
     assert answer.status == 400 and "line 1: this is not JSON" in answer.json["error"]
-    answer = server.translate(PAGE, format="html", alignment=True)
-    assert answer.status == 400 and "alignment: only of the format text" in answer.json["error"]
 
 
 @pytest.mark.parametrize("ending", ["html", "md", "srt", "json"])

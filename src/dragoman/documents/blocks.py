@@ -7,22 +7,9 @@ from functools import partial
 from itertools import islice
 
 from dragoman.extras import naming_extras
-from dragoman.search.keep import NAMED, UNSPACED
-from dragoman.search.reading import CHINESE, needs_space
-from dragoman.search.tags import (
-    CLOSERS,
-    CLOSING,
-    MARK,
-    MARKS,
-    MOST_MARKS,
-    OBJECT,
-    OPENING,
-    SPACE,
-    SPACES,
-    mark,
-    pairs_of,
-    tag,
-)
+from dragoman.search import tags
+from dragoman.search.keep import NAMED
+from dragoman.search.reading import needs_space
 
 Write = Callable[[str], str]
 Cut = Callable[[str], list[str]]
@@ -30,18 +17,14 @@ Part = tuple[str, Write | None]
 """A part of a document. If it is text, with the function that writes text into the document."""
 
 _ALL = (
-    rf"{NAMED['usual']}|(?P<space>\s*\n[\s\ufeff>]*|[\s\ufeff]{{2,}}|[^\S ]|\ufeff)"
-    rf"|(?P<object>[{MARKS}\ud800-\udfff])"
+    rf"{NAMED['usual']}|(?P<object>[{tags.MARKS}\ud800-\udfff])"
+    r"|(?P<space>(?! (?![\s\ufeff]|&nbsp;))(?:[\s\ufeff]|&nbsp;|(?<=\n)[\s>]+)+)"
 )
-"""Markup of all formats: white space other than a single space, with the marks of a quotation; and
-characters that no text has: those of marks, and bytes that are not UTF-8."""
-_ROLES = {"opening": OPENING, "closing": CLOSING, "object": OBJECT, "space": SPACE}
-_UNITS = re.compile(rf"[{MARKS}]*(?:\s|[^{MARKS}][{CLOSERS}]*)", re.DOTALL)
+"""Markup of all formats: that of lines; characters that no text has, which are those of marks, and
+bytes that are not UTF-8; white space other than a single space, with the marks of a quotation."""
+_UNITS = re.compile(rf"[{tags.MARKS}]*(?:\s|[^{tags.MARKS}][{tags.CLOSERS}]*)", re.DOTALL)
 """A character with the marks before it, and the tags that close behind it."""
-_EDGES = re.compile(rf"([\s{SPACES}]*)(.*?)([\s{SPACES}]*)", re.DOTALL)
-_BREAK = re.compile(f" *([{SPACES}])[ {SPACES}]*")
-_UNSPACED = re.compile(f"[{UNSPACED}{CHINESE}]")
-_LETTER = re.compile(r"[^\W\d_]")
+_BREAK = re.compile(f" *([{tags.SPACES}])[ {tags.SPACES}]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +77,7 @@ def read_blocks(lines: Iterable[str], form: Format, language: str) -> Iterator[B
     markup = re.compile(f"(?i:{form.markup})|{_ALL}", re.DOTALL)
     for text, write in form.read(lines):
         found = list(markup.finditer(text)) if write else []
-        if write and len(found) <= MOST_MARKS:
+        if write and len(found) <= tags.MOST_MARKS:
             yield _block(text, found, form, write, partial(segment, language))
         else:
             yield Block((), partial(_copied, text, write))
@@ -108,20 +91,21 @@ def _block(
     text: str, found: Sequence[re.Match[str]], form: Format, write: Write, cut: Cut
 ) -> Block:
     """The block of a text with this markup."""
-    tags = list(map(_tag, found))
-    starts = {end: start for start, end in pairs_of(tags).items()}
+    kinds = list(map(_tag, found))
+    starts = {end: start for start, end in tags.pairs_of(kinds).items()}
     left, end, markup = "", 0, dict[str, str]()
-    for at, (one, (_, role)) in enumerate(zip(found, tags, strict=True)):
-        left += MARK.sub("\ufffd", form.unescape(text[end : one.start()]))
-        sign, end = mark(starts.get(at, at), role), one.end()
+    for at, (one, (_, role)) in enumerate(zip(found, kinds, strict=True)):
+        left += tags.MARK.sub("\ufffd", form.unescape(text[end : one.start()]))
+        sign, end = tags.mark(starts.get(at, at), role), one.end()
         markup[sign] = one[0]
-        left += f"{sign} " if role == SPACE and not _UNSPACED.match(left[-1:]) else sign
-    left += MARK.sub("\ufffd", form.unescape(text[end:]))
-    if not _LETTER.search(left):
+        left += f"{sign} " if role == tags.SPACE and needs_space(left) else sign
+    left += tags.MARK.sub("\ufffd", form.unescape(text[end:]))
+    if not any(map(str.isalpha, left)):
         return Block((), partial(_copied, text, write))
-    before, inner, after = _parted(left)
+    blank = " " + "".join(sign for sign in markup if tags.tag(sign)[1] == tags.SPACE)
+    before, inner, after = left.partition(left.strip(blank))
     units = iter(_UNITS.findall(inner))
-    plain = re.sub(r"\s", " ", MARK.sub("", inner))  # the library fails at other white space
+    plain = re.sub(r"\s", " ", tags.MARK.sub("", inner))  # the library fails at other white space
     sentences = ["".join(islice(units, len(piece))) for piece in cut(plain)]
     sentences[-1] += inner[len("".join(sentences)) :]
 
@@ -131,21 +115,15 @@ def _block(
             stop = sentence.rstrip()
             alike = needs_space(stop) == needs_space(answer)
             text += answer + (sentence[len(stop) :] if alike else " " * needs_space(answer))
-        text = form.escape(f"{before}{_parted(text)[1]}{after}")
+        text = form.escape(f"{before}{text.strip(blank)}{after}")
         text = _BREAK.sub(r"\1", text)  # marks stand for all white space but single spaces
-        return write(MARK.sub(lambda sign: markup.get(sign[0], ""), text))
+        return write(tags.MARK.sub(lambda sign: markup.get(sign[0], ""), text))
 
     return Block([sentence.strip() for sentence in sentences], joined)
 
 
-def _parted(text: str) -> tuple[str, str, str]:
-    """The white space before a text, the text and the white space behind it."""
-    found = _EDGES.fullmatch(text)
-    assert found is not None, "it fits every text"
-    return found[1], found[2], found[3]
-
-
-def _tag(found: re.Match[str]) -> tuple[str, int]:
+def _tag(found: re.Match[str]) -> tuple[str, str]:
     """The name of a markup, and what it is (:func:`dragoman.search.tags.tag`)."""
-    role = _ROLES.get(found.lastgroup or "")
-    return tag(found[0]) if role is None else (found[0].lstrip("!")[0].replace("]", "["), role)
+    if found.lastgroup not in tags.ROLES:
+        return tags.tag(found[0])
+    return found[0].lstrip("!")[0].replace("]", "["), found.lastgroup

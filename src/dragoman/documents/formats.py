@@ -1,4 +1,7 @@
-"""The formats of documents by their names; and the simplest of them, JSON."""
+"""The formats of documents by their names; HTML and JSON, which are read by position.
+
+No tree is built, so that a page stays as it is, well-formed or not.
+"""
 
 import html
 import json
@@ -9,14 +12,40 @@ from itertools import chain
 
 from dragoman.data.tokenizer import without_surrogates
 from dragoman.documents.blocks import Format, Part
-from dragoman.documents.hypertext import HTML, read_html
 from dragoman.documents.markdown import MARKDOWN, read_markdown
 from dragoman.documents.plain import read_subtitles, read_text
 from dragoman.errors import DataError
 
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"(?P<key>\s*:)?')
 _OTHERS = re.compile(r"(?:[\s{}\[\],:]|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null|\ufeff)*+")
-_ENTITY_LIKE = re.compile(r"&(?=#?\w+;)|<(?=[A-Za-z/!?])")
+_HTML = (
+    r"<!--.*?(?:-->|\Z)|<[!?][^>]*+(?:>|\Z)"
+    r"|<(?P<untouched>code|kbd|math|pre|samp|script|style|svg|textarea|var)(?=[\s/>])"
+    r".*?(?:</(?P=untouched)\s*>|\Z)"
+    r"|</?(?P<name>[a-z][^\s/>]*+)"
+    r"""(?:[^>=]++|=(?:\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)))?+)*+(?:>|\Z)"""
+)
+"""A comment; a declaration; an element whose text is not translated; or a tag, whose quoted values
+may contain ">". As in browsers, what nothing closes goes on to the end."""
+_MARKUP = re.compile(_HTML, re.DOTALL | re.IGNORECASE)
+_INLINE = re.compile(
+    r"a|abbr|acronym|b|bdi|bdo|big|cite|code|data|del|dfn|em|font|i|img|ins|kbd|label|mark|math"
+    r"|nobr|q|rb|rp|rt|ruby|s|samp|small|span|strike|strong|sub|sup|svg|time|tt|u|var|wbr",
+    re.IGNORECASE,
+)
+"""Elements inside of sentences; all others end them."""
+
+
+def _read_html(lines: Iterable[str]) -> Iterator[Part]:
+    """Read a whole page."""
+    page, end = "".join(lines), 0
+    for found in _MARKUP.finditer(page):
+        name = found["untouched"] or found["name"] or ""
+        if not (_INLINE.fullmatch(name) or found[0].startswith("<!--")):
+            yield page[end : found.start()], str
+            yield found[0], None
+            end = found.end()
+    yield page[end:], str
 
 
 def _read_json(lines: Iterable[str]) -> Iterator[Part]:
@@ -47,15 +76,10 @@ def _encode(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-def _escape_markdown(text: str) -> str:
-    """Escape what would become an entity or a tag."""
-    return _ENTITY_LIKE.sub(lambda found: html.escape(found[0]), text)
-
-
 FORMATS = {
     "text": Format(read_text),
-    "html": Format(read_html, HTML, html.unescape, partial(html.escape, quote=False)),
-    "markdown": Format(read_markdown, MARKDOWN, html.unescape, _escape_markdown),
+    "html": Format(_read_html, _HTML, html.unescape, partial(html.escape, quote=False)),
+    "markdown": Format(read_markdown, MARKDOWN),
     "srt": Format(read_subtitles),
     "json": Format(_read_json),
 }

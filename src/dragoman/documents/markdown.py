@@ -8,13 +8,13 @@ from dragoman.documents.plain import paragraphs
 
 MARKDOWN = (
     r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
-    r"|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \|"
+    r"|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \||&(?!nbsp)#?\w+;"
     r"|(?P<closing>\]\((?:[^()]|\([^()]*\))*+\)|\]\[[^\[\]]*\]"
     r"|(?<=\S)(?:\*+|~~|_+)(?![^\W_]))"
     r"|(?P<opening>!?\[(?=[^\[\]]*\][(\[])|(?:\*+|~~|(?<![^\W_])_+)(?=\S))"
 )
-"""Code, a picture that is a link; notes, comments, escapes, bars; the end of a
-link or of emphasis; the beginning of one."""
+"""Code, a picture that is a link; notes, comments, escapes, bars, entities; the end of a link or of
+emphasis; the beginning of one."""
 _MARKS = re.compile(
     r"[ \t>]*((?:(?:[-*+]|\d+[.)]|#{1,6}|\[\^[^\]]+\]:)[ \t]+(?:\[[ xX]\][ \t]+)?)*)(\|)?"
 )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dragoman.search.network import Integers, Numbers
 
-OPENING, CLOSING, OBJECT, SPACE = range(4)
+ROLES = OPENING, CLOSING, OBJECT, SPACE = "opening", "closing", "object", "space"
 """What a part is: a tag before some words, the one behind them, something else, or white space."""
 MOST_MARKS = 1 << 14
 """Number of marks of each of these."""
@@ -45,16 +45,16 @@ class Kept:
     """The character after it in the line; empty at the end."""
 
 
-def mark(number: int, role: int) -> str:
+def mark(number: int, role: str) -> str:
     """The character of a tag; an opening tag and its closing one have the same number."""
-    return chr(_FIRST + MOST_MARKS * role + number)
+    return chr(_FIRST + MOST_MARKS * ROLES.index(role) + number)
 
 
-def tag(text: str) -> tuple[str, int]:
+def tag(text: str) -> tuple[str, str]:
     """The name of a tag, or of the character that stands for one, and what it is."""
     if MARK.fullmatch(text):
         role, number = divmod(ord(text) - _FIRST, MOST_MARKS)
-        return str(number), role
+        return str(number), ROLES[role]
     found = _TAG.fullmatch(text)
     return (found[2].lower(), CLOSING if found[1] else OPENING) if found else ("", OBJECT)
 
@@ -66,7 +66,7 @@ def with_marks(text: str, line: str) -> str:
     return line[:first] + text + "".join(MARK.findall(line[first:]))
 
 
-def pairs_of(tags: Sequence[tuple[str, int]]) -> dict[int, int]:
+def pairs_of(tags: Sequence[tuple[str, str]]) -> dict[int, int]:
     """The position of the closing tag of each opening one; two pairs never overlap in part.
 
     Args:
@@ -135,8 +135,8 @@ class Alignment:
 def arranged(kept: Sequence[Kept], words: Alignment) -> list[tuple[Kept, int]]:
     """The parts in the order of the output, each with the number of tokens before it.
 
-    Pairs of tags stay nested as they were; other parts stay inside or outside of them, and in their
-    order. A pair with no words comes as a whole.
+    Pairs of tags stay nested as they were; other parts stay inside of them, and in their order. A
+    pair with no words comes as a whole.
 
     Args:
         kept: the parts, in the order of the line.
@@ -144,32 +144,25 @@ def arranged(kept: Sequence[Kept], words: Alignment) -> list[tuple[Kept, int]]:
     """
     pairs = pairs_of([tag(one.text) for one in kept])
     owner = np.full(len(words.weights), _LINE)  # the innermost pair around each token
-    inside = np.full(len(owner) + 1, _LINE)  # the innermost pair that goes on at each place
-    runs, begun = {_LINE: (int(words.cuts[0]), int(words.cuts[-1]))}, [_LINE]
-    found, others = list[tuple[tuple[float, ...], Kept]](), list[tuple[int, int, Kept]]()
-    at = 0
+    places = {_LINE: (int(words.cuts[0]), int(words.cuts[-1]))}  # the first and last of each pair
+    begun, found, at = [_LINE], list[tuple[int, int, Kept]](), 0
     while at < len(kept):
-        end = pairs.get(at, at)
-        one, other = kept[at], kept[end]
+        one, end = kept[at], pairs.get(at, at)
+        first, last = places[begun[-1]]
         if pairs.get(begun[-1]) == at:
+            found.append((last, 0, one))
             begun.pop()
-        elif run := words.run(one.at, other.at, owner == begun[-1]):
-            runs[at], (first, last) = run, run
-            owner[first:last], inside[first + 1 : last] = at, at
-            found += [((first, 2, at), one), ((last, 0, -at), other)]
+        elif run := words.run(one.at, kept[end].at, owner == begun[-1]):
+            owner[slice(*run)], places[at] = at, run
+            found.append((run[0], 2, one))
             begun.append(at)
         else:
             whole = "".join(part.text for part in kept[at : end + 1])
-            others.append((begun[-1], at, Kept(whole, one.at, one.before, other.after)))
+            place = words.place(one.at, words.cuts[(first <= words.cuts) & (words.cuts <= last)])
+            places[begun[-1]] = place, last
+            # At one place come: ends of pairs; other parts; beginnings of pairs.
+            order = 0 if place == last else 2 if place == first else 1
+            found.append((place, order, Kept(whole, one.at, one.before, kept[end].after)))
             at = end
         at += 1
-    latest = {pair: last for pair, (_, last) in runs.items()}
-    for pair, number, one in reversed(others):
-        first, last = runs[pair]
-        cuts = words.cuts[(first <= words.cuts) & (words.cuts <= latest[pair])]
-        free = cuts[(inside[cuts] == pair) | (cuts == first) | (cuts == last)]
-        place = latest[pair] = words.place(one.at, free)
-        # At one place come: ends of pairs, the innermost first; other parts; beginnings of pairs.
-        order = {last: (0, -pair - 0.5), first: (2, pair + 0.5)}.get(place, (1, 0))
-        found.append(((place, *order, number), one))
-    return [(one, int(key[0])) for key, one in sorted(found, key=lambda item: item[0])]
+    return [(one, place) for place, _, one in sorted(found, key=lambda item: item[:2])]

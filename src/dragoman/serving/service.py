@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hmac import compare_digest
 from io import StringIO
-from itertools import chain
 from typing import Any
 
 from fastapi import HTTPException
@@ -76,16 +75,11 @@ class Service:
             raise HTTPException(400, cause)
         if asked.format == "text":
             documents = [[Block(mine, "\n".join)] for mine in lines]
-        elif asked.alignment:
-            raise HTTPException(400, "Invalid request: alignment: only of the format text")
         else:
             documents = [await run_in_threadpool(_blocks, text, asked, one) for text in texts]
-        asked_for = [[line for block in blocks for line in block.sentences] for blocks in documents]
-        answers = iter(await self._search(one, [*chain.from_iterable(asked_for)], asked))
-        results = [
-            _text([next(answers) for _ in mine], one, asked, blocks)
-            for mine, blocks in zip(asked_for, documents, strict=True)
-        ]
+        sentences = [line for blocks in documents for block in blocks for line in block.sentences]
+        answers = iter(await self._search(one, sentences, asked))
+        results = [_text(answers, one, asked, blocks) for blocks in documents]
         if asked.source == AUTO:
             for result in results:
                 result["detectedLanguage"] = _language(language, share)
@@ -220,24 +214,25 @@ def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
     Raises:
         HTTPException: it is not of its format, or the model cannot keep markup.
     """
+    lines = StringIO(text, newline="\n")
     try:
         one.translator.require_attention()
-        lines = StringIO(text, newline="\n")
         return list(read_blocks(lines, FORMATS[asked.format], one.source[:2]))
     except UsageError as error:
         raise HTTPException(400, f"Invalid request: {error}") from None
 
 
 def _text(
-    answers: Sequence[Translation], one: Served, asked: TranslateRequest, blocks: Sequence[Block]
+    found: Iterator[Translation], one: Served, asked: TranslateRequest, blocks: Sequence[Block]
 ) -> dict[str, Any]:
-    """The answer for one text from the answers for its lines."""
+    """The answer for one text, from the next answers: those for its sentences."""
     result: dict[str, Any] = {}
-    found = max((len(answer.texts) for answer in answers), default=1)
+    answers = [next(found) for block in blocks for _ in block.sentences]
+    most = max((len(answer.texts) for answer in answers), default=1)
     texts = list[str]()
-    for n in range(max(1, min(asked.alternatives + 1, found))):
-        mine = [answer.texts[n] if n < len(answer.texts) else answer.text for answer in answers]
-        texts.append("".join(filled(blocks, iter(mine))))
+    for n in range(max(1, min(asked.alternatives + 1, most))):
+        mine = (answer.texts[n] if n < len(answer.texts) else answer.text for answer in answers)
+        texts.append("".join(filled(blocks, mine)))
     if one.confidence is not None:
         # A text is as sure as its least sure line.
         sure = min(map(one.confidence.of, answers), default=1.0)
