@@ -28,6 +28,9 @@ NAMED = {"usual": _USUAL, "numbers": r"\d+(?:[.,:/]\d+)*"}
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 """Scripts that write no spaces between words: Thai, Lao, Burmese, Khmer, kana and Han."""
 _UNSPACED = re.compile(f"[{UNSPACED}]")
+_INSIDE = re.compile(r"(?<=\w)(?=\w|['’]\w)|(?<=\w['’])(?=\w{1,2}\b)")
+"""The inside of a word, those with an apostrophe included: of don't, but not before the word of
+l'homme."""
 _OPENING, _CLOSING = "([{«„“¿¡", " .,;:!?)]}»”…"
 """Marks that stand before a word, or behind one, without a space."""
 
@@ -89,10 +92,14 @@ def put_back(
     spans = np.array(source.spans(line)).reshape(-1, 2)  # [S, 2]
     ends = np.array([len(target.join(tokens[:n])) for n in range(len(tokens) + 1)])  # in characters
     unspaced = _UNSPACED.search(text) is not None
-    inside = [text[max(0, end - 1) : end + 1].isalnum() and 0 < end < len(text) for end in ends]
-    wrong = (ends < len(prefix.strip())) | (np.array(inside) & (not unspaced))
+    inside = [] if unspaced else [match.start() for match in _INSIDE.finditer(text)]
+    wrong = (ends < len(prefix.strip())) | np.isin(ends, inside)
     marks = np.array([not any(map(str.isalnum, token)) for token in tokens])  # [T]
-    read = weights[: len(tokens), : len(spans)]
+    read = weights[: len(tokens), : len(spans) + 1].copy()
+    for at in np.flatnonzero(read.argmax(1) == len(spans)):  # the end, which tells nothing
+        following = 1 + int(read[at - 1].argmax()) if at else 0
+        read[at] = np.arange(len(spans) + 1) == min(following, len(spans) - 1)
+    read = read[:, : len(spans)]
     words, end = Alignment(line, spans, read, marks, np.flatnonzero(~wrong)), len(text)
     for one, place in reversed(arranged(kept, words)):
         role, spaces = tag(one.text)[1], (one.before.isspace(), one.after.isspace())

@@ -107,7 +107,7 @@ class Alignment:
         words = (self.spans[:, 1] > first) & (self.spans[:, 0] < end)  # [S]
         if first == end or not words.any():
             return None
-        gains = 2 * self.weights[:, words].sum(1) - 1  # [T]
+        gains = 2 * self.weights[:, words].sum(1, dtype=np.float64) - 1  # [T]
         gains[words[self.weights.argmax(1)]] = 1.0
         if self.line[first:end].rstrip()[-1:].isalnum():
             gains[self.marks] = -1.0
