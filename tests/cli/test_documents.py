@@ -123,7 +123,7 @@ def test_options_of_lines_are_refused(
     capfdbinary: pytest.CaptureFixture[bytes], folder: Path, option: list[str]
 ) -> None:
     assert main(["translate", str(folder), "--format", "text", *option]) == 2
-    said = b"--format: a document has no answers to lines (without --json, --requests and"
+    said = b"--format: a document goes without --json, --requests and --min-confidence"
     assert said in capfdbinary.readouterr().err
 
 

@@ -12,9 +12,12 @@ import pytest
 
 from dragoman.cli.translate import to_json
 from dragoman.config.options import SearchOptions
+from dragoman.documents.blocks import Block, filled, read_blocks
+from dragoman.documents.formats import FORMATS
 from dragoman.search.aids import Aids, Memory, Terms
 from dragoman.search.keep import pattern_of
 from dragoman.search.request import Request
+from dragoman.search.tags import MARK
 from tiny_translator import translator
 
 Case = dict[str, Any]
@@ -44,6 +47,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "memory": ((), (("dog", "the cat"),)),
     "terms": ((), (("gnu", ("mat", "a mat")),)),
     "keep": (None, "usual"),
+    "document": (False, True),
 }
 LINES = [
     "the cat sat on a mat .",
@@ -65,7 +69,7 @@ def valid(case: Case) -> bool:
         or (get("temperature") == 0 and get("n_best", 0) > get("beam", 9))
         or ((get("must") or get("terms")) and (get("temperature") == 1 or get("top_k")))
         or ((get("must") or get("terms")) and get("n_best", 0) > get("beam", 9))
-        or (get("keep") and get("attention") == "none")
+        or ((get("keep") or get("document")) and get("attention") == "none")
         or (get("min_ratio", 0) > get("max_ratio", 9))
     )
 
@@ -111,6 +115,13 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+|<[^>]*>", text)
 
 
+def paragraph(line: str) -> str:
+    """A paragraph of HTML with a line, of which some words stand in tags."""
+    first, *others = line.split() or [""]
+    inside = f" <b>{others[0]} <i>{' '.join(others[1:3])}</i></b> " if others else ""
+    return f"<p>{first}{inside}{' '.join(others[3:])}</p>\n"
+
+
 CASES = cover()
 
 
@@ -130,12 +141,18 @@ def test_settings_work_together(case: Case) -> None:
     level = case.pop("level")
     asked = {name: case.pop(name) for name in ("prefix", "must", "never")}
     memory, terms, keep = (case.pop(name) for name in ("memory", "terms", "keep"))
-    pattern = pattern_of([keep] if keep else [])
+    pattern, document = pattern_of([keep] if keep else []), case.pop("document")
     memory = dict(memory)
     aids = Aids(Memory(memory.items()), Terms(dict(terms)), pattern)
     one, options = translator(level, longest=12, **model), SearchOptions(**case)
     one = one.with_aids(aids)
-    requests = [Request(line, **asked) for line in LINES]
+    lines, blocks = LINES, list[Block]()
+    if document:
+        pytest.importorskip("sentencex", reason="needs dragoman[documents]")
+        blocks = list(read_blocks(map(paragraph, LINES), FORMATS["html"], "en"))
+        lines = [sentence for block in blocks for sentence in block.sentences]
+        pattern = pattern or MARK
+    requests = [Request(line, **asked) for line in lines]
     answers = list(one.translate(requests, options, attention=True))
     for request, answer in zip(requests, answers, strict=True):
         fields = json.loads(to_json(answer, None, None), parse_constant=pytest.fail)
@@ -157,7 +174,8 @@ def test_settings_work_together(case: Case) -> None:
             if asked["never"]:
                 assert not {*asked["never"]} & {*words(text)} - {*words(asked["prefix"])}
         if pattern:
-            assert pattern.findall(answer.text) == pattern.findall(request.source)
+            found, wanted = pattern.findall(answer.text), pattern.findall(request.source)
+            assert found == wanted or (document and sorted(found) == sorted(wanted))
         if answer.texts:
             said = answer.text
             if pattern:  # what is kept may stand between two words
@@ -167,3 +185,9 @@ def test_settings_work_together(case: Case) -> None:
             lacking = [text for text in asked["must"] if text not in said]
             assert {*lacking} <= {*answer.unmet}
             assert not answer.unmet, "there is room for all of it"
+    if document:
+        page = "".join(filled(blocks, (answer.text for answer in answers)))
+        tags = re.compile(r"</?\w+>").findall
+        for was, now in zip(map(paragraph, LINES), page.splitlines(), strict=True):
+            assert sorted(tags(now)) == sorted(tags(was)), (was, now)
+            assert tags(now) in ([], ["<p>", "</p>"], ["<p>", "<b>", "<i>", "</i>", "</b>", "</p>"])

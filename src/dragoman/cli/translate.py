@@ -93,8 +93,8 @@ def main(asked: Translate, given: Given) -> int:
     """Run the verb."""
     options = given.get("search", {})
     if asked.format != "lines" and (asked.json or asked.requests or asked.min_confidence):
-        cure = "without --json, --requests and --min-confidence"
-        raise OptionError("a document has no answers to lines", place="--format", cure=cure)
+        cause = "a document goes without --json, --requests and --min-confidence"
+        raise OptionError(cause, place="--format")
     if options.get("n_best", 1) > 1 and not asked.json:
         raise OptionError("more than one output for a line needs --json", place="--n-best")
     model = load(asked.folder, *asked.others, device=asked.device)

@@ -41,21 +41,21 @@ class _Lines:
     """What the lines so far say about the next one."""
 
     def __init__(self) -> None:
-        self.regions, self.last = _REGIONS, re.compile("")
+        self.regions, self.alone, self.listed = _REGIONS, False, False
+        """Whether the line before is a title or a row; is of a list."""
+        self.last: re.Pattern[str] | None = None
         """The last line of the region that is copied now."""
-        self.copying = self.alone = self.listed = False
-        """Whether the line before is of a region; is a title or a row; is of a list."""
 
     def begins(self, line: str, begun: bool) -> int | None:
         """As of :func:`dragoman.documents.plain.paragraphs`."""
         regions, self.regions = self.regions, _REGIONS[1:]
         self.listed &= line[0].isspace()
-        if self.copying:
-            self.copying = not self.last.match(line)
+        if self.last is not None:
+            self.last = None if self.last.match(line) else self.last
             return len(line)
         for first, last in regions:
             if found := first.match(line):
-                self.copying, self.last = True, re.compile(last.format(*found.groups()))
+                self.last = re.compile(last.format(*found.groups()))
                 return len(line)
         code = not (begun or self.listed) and line.startswith(("    ", "\t"))
         if code or _COPIED.match(line):
@@ -63,7 +63,6 @@ class _Lines:
         marks = _MARKS.match(line)
         assert marks is not None, "it fits every line"
         single = "#" in marks[1] or marks[2] is not None
-        goes_on = begun and not (self.alone or single or marks[1])
+        alone, self.alone = self.alone, single
         self.listed |= bool(marks[1]) and not single
-        self.alone = single
-        return None if goes_on else marks.end(1)
+        return None if begun and not (alone or single or marks[1]) else marks.end(1)

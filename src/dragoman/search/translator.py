@@ -65,8 +65,7 @@ class Translator:
         """
         if self.source.tags or not self.scorer.attends:
             lack = "reads features" if self.source.tags else "has no attention"
-            cure = "translate lines without it"
-            raise OptionError(f"this model {lack}", place="keep, format", cure=cure)
+            raise OptionError(f"this model {lack}", place="keep, format", cure="do without")
 
     def translate(
         self,

@@ -24,9 +24,6 @@ from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import MOST_ALTERNATIVES, Keyed, TranslateRequest
 from dragoman.serving.streams import BusyError, Stream
 
-_EXPLAINING = 8
-"""Most explanations that wait for one another; one is made at a time."""
-
 
 class Service:
     """The served models, and what is being done with them.
@@ -45,7 +42,7 @@ class Service:
         self.streams: dict[tuple[Served, bool], Stream] = {}
         """Of each model, one that searches for the best output alone and one for alternatives."""
         self._keys = _read_keys(options)
-        self._explaining, self._explanations = asyncio.Lock(), 0
+        self._explaining = asyncio.Lock()
 
     def require_key(self, asked: Keyed, token: HTTPAuthorizationCredentials | None) -> None:
         """Refuse a request without one of the API keys; the time taken tells nothing of them.
@@ -128,18 +125,13 @@ class Service:
         """Every value between a line and its translation, as JSON; one explanation at a time.
 
         Raises:
-            HTTPException: the line or the model cannot be explained, or too many wait.
+            HTTPException: the line or the model cannot be explained.
         """
-        if self._explanations >= _EXPLAINING:
-            raise too_many()
-        self._explanations += 1
         try:
             async with self._explaining:
                 return await run_in_threadpool(one.explain, text)
         except UsageError as error:  # its place may be a path: it stays here
             raise HTTPException(400, f"{error.cause} ({error.cure})") from None
-        finally:
-            self._explanations -= 1
 
     def numbers(self) -> str:
         """What was done, and how many lines wait and are searched, in Prometheus' format."""
@@ -181,7 +173,8 @@ class Service:
         except UsageError as error:
             raise HTTPException(400, f"Invalid request: {error}") from None
         except BusyError:
-            raise too_many() from None
+            cause = "Slowdown: too many requests are waiting"
+            raise HTTPException(429, cause, {"Retry-After": "1"}) from None
         self.metrics.add("lines_total", len(lines), **one.labels)
         self.metrics.add("characters_total", sum(map(len, lines)), **one.labels)
         try:
@@ -189,11 +182,6 @@ class Service:
         finally:
             for future in futures:
                 future.cancel()  # does nothing to one that has begun
-
-
-def too_many() -> HTTPException:
-    """The refusal of a request because others are waiting."""
-    return HTTPException(429, "Slowdown: too many requests are waiting", {"Retry-After": "1"})
 
 
 def _read_keys(options: ServingOptions) -> list[bytes]:
