@@ -12,8 +12,7 @@ from itertools import chain
 
 from dragoman.data.tokenizer import without_surrogates
 from dragoman.documents.blocks import Format, Part
-from dragoman.documents.markdown import MARKDOWN, read_markdown
-from dragoman.documents.plain import read_subtitles, read_text
+from dragoman.documents.by_line import MARKDOWN, read_markdown, read_subtitles, read_text
 from dragoman.errors import DataError
 
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"(?P<key>\s*:)?')

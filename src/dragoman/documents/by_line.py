@@ -1,11 +1,17 @@
-"""Reads Markdown line by line: what is code or a mark of a list or heading, and what is text."""
+"""Reads documents line by line: plain text, subtitles and Markdown.
+
+Lines that belong together become one block of text.
+"""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from dragoman.documents.blocks import Part
-from dragoman.documents.plain import paragraphs
 
+_LONGEST = 1 << 16
+"""Characters after which a block ends at the next line, so that memory stays bounded."""
+_CUE = re.compile(r"[\W\d_]*\Z|.*-->.*|[-–—]\s*", re.DOTALL)
+"""Numbers, times, empty lines; or the dash before what a speaker says."""
 MARKDOWN = (
     r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
     r"|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \||&(?!nbsp)#?\w+;"
@@ -30,9 +36,38 @@ _REGIONS = [
 """The first line and the last one of what a page begins with (metadata), code, comments, HTML."""
 
 
+def _paragraphs(lines: Iterable[str], begins: Callable[[str, bool], int | None]) -> Iterator[Part]:
+    """Join lines to blocks of text.
+
+    Args:
+        lines: with their ends.
+        begins: for a line, and whether there is a block that it could go on with: None where it
+            does; else how many characters at its beginning are copied, before a block begins.
+    """
+    block = ""
+    for line in lines:
+        copied = begins(line, block != "")
+        if copied is not None or len(block) > _LONGEST:
+            yield block, str
+            yield line[: copied or 0], None
+            block = ""
+        block += line[copied or 0 :]
+    yield block, str
+
+
+def read_text(lines: Iterable[str]) -> Iterator[Part]:
+    """Read plain text: paragraphs with blank lines between."""
+    return _paragraphs(lines, lambda line, begun: None if line.strip() else len(line))
+
+
+def read_subtitles(lines: Iterable[str]) -> Iterator[Part]:
+    """Read subtitles (SubRip): the lines of a cue, or of what one speaker says, are one block."""
+    return _paragraphs(lines, lambda line, begun: (cue := _CUE.match(line)) and cue.end())
+
+
 def read_markdown(lines: Iterable[str]) -> Iterator[Part]:
     """Read paragraphs, titles, items of lists, and cells of tables."""
-    for text, write in paragraphs(lines, _Lines().begins):
+    for text, write in _paragraphs(lines, _Lines().begins):
         cells = re.split(r"(?<!\\)(\|)", text) if text.lstrip().startswith("|") else [text]
         yield from ((cell, write) for cell in cells)
 
@@ -47,7 +82,7 @@ class _Lines:
         """The last line of the region that is copied now."""
 
     def begins(self, line: str, begun: bool) -> int | None:
-        """As of :func:`dragoman.documents.plain.paragraphs`."""
+        """As of :func:`_paragraphs`."""
         regions, self.regions = self.regions, _REGIONS[1:]
         self.listed &= line[0].isspace()
         if self.last is not None:
