@@ -127,15 +127,6 @@ def test_options_of_lines_are_refused(
     assert said in capfdbinary.readouterr().err
 
 
-def test_what_is_not_json_is_named(
-    capfdbinary: pytest.CaptureFixture[bytes], folder: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "x.json"
-    path.write_text('{"a": 1}\n{"b": nothing}\n')
-    assert main(["translate", str(folder), "--format", "json", "--input", str(path)]) == 2
-    assert b"line 2: this is not JSON (one value, or one a line" in capfdbinary.readouterr().err
-
-
 @pytest.mark.slow
 def test_without_the_package_the_command_is_named(folder: Path, page: Path) -> None:
     code = BLOCKED.format(blocked={"sentencex"}) + MAIN

@@ -64,11 +64,6 @@ def test_alignments_are_those_of_the_sentences(server: Running) -> None:
     assert first["source"][:2] == ["The", " cat"] and second["source"][0] == "Dogs"
 
 
-def test_what_is_refused(server: Running) -> None:
-    answer = server.translate("{a}", format="json")
-    assert answer.status == 400 and "line 1: this is not JSON" in answer.json["error"]
-
-
 @pytest.mark.parametrize("ending", ["html", "md", "srt", "json"])
 def test_files(server: Running, ending: str) -> None:
     text = {"srt": "1\n00:00:01,000 --> 00:00:02,000\nthe cat\n", "json": '["the cat"]'}

@@ -69,7 +69,6 @@ def read_blocks(lines: Iterable[str], form: Format, language: str) -> Iterator[B
         language: its language as two letters, by whose rules sentences end.
 
     Raises:
-        DataError: the document is not of this format.
         MissingExtraError: the package that finds the ends of sentences is not installed.
     """
     with naming_extras():

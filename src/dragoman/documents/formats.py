@@ -1,6 +1,6 @@
 """The formats of documents by their names; HTML and JSON, which are read by position.
 
-No tree is built, so that a page stays as it is, well-formed or not.
+No tree is built, so that a document stays as it is, well-formed or not.
 """
 
 import html
@@ -8,15 +8,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
 
 from dragoman.data.tokenizer import without_surrogates
 from dragoman.documents.blocks import Format, Part
 from dragoman.documents.by_line import MARKDOWN, read_markdown, read_subtitles, read_text
-from dragoman.errors import DataError
 
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"(?P<key>\s*:)?')
-_OTHERS = re.compile(r"(?:[\s{}\[\],:]|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null|\ufeff)*+")
 _HTML = (
     r"<!--.*?(?:-->|\Z)|<[!?][^>]*+(?:>|\Z)"
     r"|<(?P<untouched>code|kbd|math|pre|samp|script|style|svg|textarea|var)(?=[\s/>])"
@@ -48,27 +45,15 @@ def _read_html(lines: Iterable[str]) -> Iterator[Part]:
 
 
 def _read_json(lines: Iterable[str]) -> Iterator[Part]:
-    """Read JSON line by line: the text of every string that is no key.
-
-    Raises:
-        DataError: a line has something that JSON has not.
-    """
-    text = ""
-    for number, line in enumerate(chain(lines, [""]), 1):
-        text += line
-        if line.rstrip().endswith('"'):  # the colon behind a key may be in the next line
-            continue
-        if not _OTHERS.fullmatch(_STRING.sub("", text)):
-            cure = "one value, or one a line (JSON lines)"
-            raise DataError("this is not JSON", place=f"line {number}", cure=cure)
+    """Read JSON, or JSON lines: the text of every string that is no key."""
+    for line in lines:
         end = 0
-        for found in _STRING.finditer(text):
+        for found in _STRING.finditer(line):
             if not found["key"]:
-                yield text[end : found.start(1)], None
+                yield line[end : found.start(1)], None
                 yield without_surrogates(json.loads(f'"{found[1]}"')), _encode
                 end = found.end(1)
-        yield text[end:], None
-        text = ""
+        yield line[end:], None
 
 
 def _encode(text: str) -> str:

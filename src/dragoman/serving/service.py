@@ -200,7 +200,7 @@ def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
     """The parts of a document.
 
     Raises:
-        HTTPException: it is not of its format, or the model cannot keep markup.
+        HTTPException: the model cannot keep markup, or the package for documents is not installed.
     """
     lines = StringIO(text, newline="\n")
     try:
