@@ -24,9 +24,9 @@ from dragoman.data.streams import STDIN, opened, place
 from dragoman.documents.blocks import filled, read_blocks
 from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
-from dragoman.search.aids import read_aids
+from dragoman.search.aids import Aids, read_aids
 from dragoman.search.request import Request, Translation
-from dragoman.search.translator import LINES_AT_A_TIME, Translator
+from dragoman.search.translator import LINES_AT_A_TIME
 from dragoman.serving.languages import language_codes
 
 _say = partial(say, "translate")
@@ -108,7 +108,7 @@ def main(asked: Translate, given: Given) -> int:
     check = None if model.folder.source.tags else partial(model.check, **options)
     aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, asked.keep, check)
     if asked.format != "lines":
-        return _document(asked, model, *model.translator(options, aids))
+        return _document(asked, model, aids, options)
     wrong: dict[int, UsageError] = {}
     answers = chain.from_iterable(
         model.stream(block, aids=aids, **options)
@@ -125,10 +125,9 @@ def main(asked: Translate, given: Given) -> int:
     return 1 if wrong else 0
 
 
-def _document(
-    asked: Translate, model: Model, translator: Translator, options: SearchOptions
-) -> int:
+def _document(asked: Translate, model: Model, aids: Aids, options: dict[str, Any]) -> int:
     """Translate a document."""
+    translator, search = model.translator(options, aids)
     translator.require_attention()
     every = Request("", asked.prefix, asked.must, asked.never)
     ((code, _),) = language_codes([], [model.folder.path.resolve().name])
@@ -138,7 +137,7 @@ def _document(
         read = read_blocks(lines, FORMATS[asked.format], asked.language or code)
         blocks, written = tee(read)  # it holds those that the search reads ahead
         sentences = (replace(every, source=text) for block in blocks for text in block.sentences)
-        answers = (answer.text for answer in translator.translate(sentences, options))
+        answers = (answer.text for answer in translator.translate(sentences, search))
         for text in filled(written, answers):
             sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
     return 0

@@ -106,10 +106,9 @@ def put_back(
         behind = spaces != (False, True) if role == OPENING else spaces == (True, False)
         end = min(int(ends[place]), end)
         end += behind and text[end : end + 1] == " "
-        left = right = ""
-        if role == OBJECT and not unspaced:
-            left = _space(text[:end][-1:], one.before, _OPENING)
-            right = _space(text[end : end + 1], one.after, _CLOSING)
+        apart = role == OBJECT and not unspaced
+        left = _space(text[:end][-1:], one.before, _OPENING) if apart else ""
+        right = _space(text[end : end + 1], one.after, _CLOSING) if apart else ""
         text = f"{text[:end]}{left}{one.text}{right}{text[end:]}"
     return text
 
