@@ -6,14 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copying_network import copying
-from dragoman.config.options import SearchOptions
+from dragoman.config.options import SearchOptions, SideOptions
+from dragoman.data.vocabulary import train_tokenizer
 from dragoman.search.aids import Aids, Memory
-from dragoman.search.keep import pattern_of
+from dragoman.search.hypotheses import Hypothesis
+from dragoman.search.keep import pattern_of, put_back, take_out
 from dragoman.search.tags import CLOSING, MARK, OBJECT, OPENING, ROLES, mark, pairs_of, tag
 
 KEEP = Aids(keep=pattern_of([MARK.pattern, "usual"]))
@@ -74,6 +77,46 @@ def test_tags_stay_on_their_words(line: str, order: str, expected: str) -> None:
 def test_punctuation_behind_the_words_is_outside_of_the_tags() -> None:
     assert answer("sat on a <b>mat</b> .") == "sat on a <b>mat</b> ."
     assert answer("sat on a <b>mat .</b>") == "sat on a <b>mat .</b>"
+
+
+def test_tags_stay_off_the_inside_of_words_with_an_apostrophe() -> None:
+    for line, expected in {
+        "i <b>don</b>'t see": "i <b>don't</b> see",
+        "i don'<b>t</b> see": "i <b>don't</b> see",
+        "l'<b>homme</b> see": "l'<b>homme</b> see",
+    }.items():
+        one = copying(["i don't see l'homme"] * 3).with_aids(KEEP)
+        assert next(one.translate([line], OPTIONS)).text.replace(" ' ", "'") == expected
+
+
+def placed(line: str, weights: np.ndarray) -> str:
+    """A line with tags, said again by a network with these weights of attention, [T, S + 1]."""
+    left, kept = take_out(line, KEEP.keep)
+    tokens = train_tokenizer([left] * 3, SideOptions(level="word", vocabulary=500))
+    found = Hypothesis((), 0.0, 0.0, True, (), weights.astype(np.float32))
+    return put_back(left.split(), found, left, kept, (tokens, Joined()), "")  # type: ignore[arg-type]
+
+
+class Joined:
+    def join(self, tokens: Sequence[str]) -> str:
+        return " ".join(tokens)
+
+
+def test_faint_attention_counts_far_behind_in_a_line() -> None:
+    """The last word attends to the one before it, but more to its own source than others do."""
+    words = [f"w{n}" for n in range(30)]
+    weights = np.eye(30, 31)
+    weights[29, 28:30] = 0.7, 0.2
+    line = " ".join([*words[:28], "<b>w28", "<i>w29</i></b>"])
+    assert placed(line, weights) == line
+
+
+def test_a_word_that_attends_to_the_end_of_the_source_follows_the_one_before_it() -> None:
+    for line in ("<b>the white</b> cat sat", "the <b>white cat</b> sat"):
+        for at in range(3):
+            weights = np.eye(4, 5)
+            weights[at] = 0.003, 0.002, 0.001, 0.004, 0.99
+            assert placed(line, weights) == line
 
 
 @st.composite

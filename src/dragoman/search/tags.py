@@ -108,7 +108,7 @@ class Alignment:
         if first == end or not words.any():
             return None
         gains = 2 * self.weights[:, words].sum(1, dtype=np.float64) - 1  # [T]
-        gains[words[self.weights.argmax(1)]] = 1.0
+        gains[words[self.weights.argmax(1)]] = 1.5
         if self.line[first:end].rstrip()[-1:].isalnum():
             gains[self.marks] = -1.0
         totals = np.append(0.0, np.where(free, gains, -_TOO_MANY).cumsum())[self.cuts]
@@ -135,8 +135,8 @@ class Alignment:
 def arranged(kept: Sequence[Kept], words: Alignment) -> list[tuple[Kept, int]]:
     """The parts in the order of the output, each with the number of tokens before it.
 
-    Pairs of tags stay nested as they were; other parts stay inside of them, and in their order. A
-    pair with no words comes as a whole.
+    Pairs of tags stay nested as they were; other parts stay inside or outside of them, and in their
+    order. A pair with no words comes as a whole.
 
     Args:
         kept: the parts, in the order of the line.
@@ -144,25 +144,30 @@ def arranged(kept: Sequence[Kept], words: Alignment) -> list[tuple[Kept, int]]:
     """
     pairs = pairs_of([tag(one.text) for one in kept])
     owner = np.full(len(words.weights), _LINE)  # the innermost pair around each token
+    inside = np.full(len(owner) + 1, _LINE)  # the innermost pair that goes on at each place
     places = {_LINE: (int(words.cuts[0]), int(words.cuts[-1]))}  # the first and last of each pair
-    begun, found, at = [_LINE], list[tuple[int, int, Kept]](), 0
+    begun, others, at = [_LINE], list[tuple[int, int, Kept]](), 0
+    found = list[tuple[int, tuple[float, float], int, Kept]]()
     while at < len(kept):
-        one, end = kept[at], pairs.get(at, at)
-        first, last = places[begun[-1]]
+        one, end, last = kept[at], pairs.get(at, at), places[begun[-1]][1]
         if pairs.get(begun[-1]) == at:
-            found.append((last, 0, one))
-            begun.pop()
+            found.append((last, (0, -begun.pop()), at, one))
         elif run := words.run(one.at, kept[end].at, owner == begun[-1]):
-            owner[slice(*run)], places[at] = at, run
-            found.append((run[0], 2, one))
+            owner[slice(*run)] = inside[run[0] + 1 : run[1]] = at
+            places[at] = run
+            found.append((run[0], (2, at), at, one))
             begun.append(at)
         else:
             whole = "".join(part.text for part in kept[at : end + 1])
-            place = words.place(one.at, words.cuts[(first <= words.cuts) & (words.cuts <= last)])
-            places[begun[-1]] = place, last
-            # At one place come: ends of pairs; other parts; beginnings of pairs.
-            order = 0 if place == last else 2 if place == first else 1
-            found.append((place, order, Kept(whole, one.at, one.before, kept[end].after)))
+            others.append((begun[-1], at, Kept(whole, one.at, one.before, kept[end].after)))
             at = end
         at += 1
-    return [(one, place) for place, _, one in sorted(found, key=lambda item: item[:2])]
+    for pair, at, one in others:
+        first, last = places[pair]
+        free = words.cuts[(first <= words.cuts) & (words.cuts <= last)]
+        place = words.place(one.at, free[(inside[free] == pair) | (free == first) | (free == last)])
+        places[pair] = place, last
+        # At one place come: ends of pairs, the innermost first; other parts; beginnings of pairs.
+        order = {last: (0, -pair - 0.5), first: (2, pair + 0.5)}.get(place, (1, 0))
+        found.append((place, order, at, one))
+    return [(one, place) for place, _, _, one in sorted(found, key=lambda item: item[:3])]
