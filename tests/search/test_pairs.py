@@ -174,7 +174,8 @@ def test_settings_work_together(case: Case) -> None:
             if asked["never"]:
                 assert not {*asked["never"]} & {*words(text)} - {*words(asked["prefix"])}
         if pattern:
-            found, wanted = pattern.findall(answer.text), pattern.findall(request.source)
+            found = pattern.findall(answer.text.replace("<unk>", ""))
+            wanted = pattern.findall(request.source)
             assert found == wanted or (document and sorted(found) == sorted(wanted))
         if answer.texts:
             said = answer.text
