@@ -12,7 +12,7 @@ import pytest
 from dragoman.config.options import DataOptions
 from dragoman.data.check.check import check_pairs
 from dragoman.data.check.report import Finding, Report, Side, Units, to_json
-from dragoman.data.sameness import sentence_key
+from dragoman.data.invisible import sentence_key
 from dragoman.errors import DataError, OptionError
 from tiny import shared_data
 

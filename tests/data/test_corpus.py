@@ -19,6 +19,7 @@ from dragoman.data import corpus as corpus_module
 from dragoman.data import text as text_module
 from dragoman.data.batches import assemble
 from dragoman.data.corpus import Corpus, write_corpus
+from dragoman.data.invisible import sentence_key
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import (
     LEAST_FILLED,
@@ -28,7 +29,6 @@ from dragoman.data.plans import (
     plan_sentences,
 )
 from dragoman.data.prepare import drop_unusable, encode
-from dragoman.data.sameness import sentence_key
 from dragoman.data.source import pad
 from dragoman.data.text import (
     HELD_OUT,

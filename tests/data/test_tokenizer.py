@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import Config, SideOptions
 from dragoman.config.toml import merge
+from dragoman.data.invisible import sentence_key
 from dragoman.data.prepare import prepare
-from dragoman.data.sameness import sentence_key
 from dragoman.data.samples import sample_pairs
 from dragoman.data.text import TextStatistics
 from dragoman.data.tokenizer import BOS, EOS, PAD, SPECIAL, UNK, Tokenizer

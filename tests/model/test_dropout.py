@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dragoman.model.dropout import dropout
+from dragoman.model.embedding import dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dragoman.runs.scores import scores_line
+from dragoman.runs.display import scores_line
 
 
 def test_scores_fit_a_line_however_far_a_run_went_astray() -> None:

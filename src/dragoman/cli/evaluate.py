@@ -17,7 +17,7 @@ from dragoman.cli.parse import Given, Input, Inputs, OutputFile
 from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
-from dragoman.runs.scores import number_text
+from dragoman.runs.display import number_text
 
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation

@@ -101,8 +101,7 @@ def main(asked: Translate, given: Given) -> int:
     if asked.min_confidence is not None and model.confidence is None:
         who = "an ensemble" if model.others else asked.folder
         cause = f"{who} has no confidence: a single model's is fitted to 50 held-out pairs or more"
-        cure = "translate with one model that was trained with so many"
-        raise OptionError(cause, place="--min-confidence", cure=cure)
+        raise OptionError(cause, place="--min-confidence", cure="take one model that had so many")
     if asked.target_tag and not model.folder.source.tags.columns:
         raise OptionError("this model reads no features", place="--target-tag")
     check = None if model.folder.source.tags else partial(model.check, **options)

@@ -1,6 +1,8 @@
-"""Characters without ink: one list for reading, comparing, checking and normalising text."""
+"""Characters without ink: one list for reading, comparing, checking and normalising text; and what
+spellings of one sentence differ in."""
 
 import re
+import unicodedata
 
 INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 """The inside of a regular-expression class: soft hyphen, marks of direction, U+200B and others.
@@ -18,3 +20,18 @@ UNSEEN = frozenset(re.findall(f"[{INVISIBLE}]", _EVERY))
 
 BLANK = "".join(re.findall(rf"[\s{INVISIBLE}{JOINERS}]", _EVERY))
 """White space and every character without ink: a text of nothing else is empty."""
+
+_MARKS = [c for c in map(chr, range(1 << 16)) if unicodedata.category(c).startswith("P")]
+_PUNCTUATION = re.compile(f"[{re.escape(''.join(_MARKS))}]")
+
+
+def sentence_key(text: str) -> str:
+    """``text`` without what spellings of one sentence differ in: case, punctuation, spaces.
+
+    Every sign of a text without letters counts: 12 - 3 is not 12 * 3.
+    """
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = re.sub(f"[{INVISIBLE}]", "", unicodedata.normalize("NFC", folded))
+    plain = _PUNCTUATION.sub(" ", folded) if any(map(str.isalpha, folded)) else folded
+    return " ".join(plain.split()) or folded

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.config.options import Config, SideOptions
+from dragoman.data.invisible import sentence_key
 from dragoman.data.lines import blocks
 from dragoman.data.pairs import Pair
-from dragoman.data.sameness import sentence_key
 from dragoman.data.tags import Tags, column_tags, find_tags, tag_token
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError

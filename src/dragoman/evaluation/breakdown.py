@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dragoman.data.sameness import sentence_key
+from dragoman.data.invisible import sentence_key
 from dragoman.evaluation.metrics import Measure
 
 _LENGTHS = {0: "0–4", 5: "5–8", 9: "9–16", 17: "17–32", 33: "33+"}

@@ -25,9 +25,8 @@ from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
-from dragoman.runs.display import clock
+from dragoman.runs.display import SCORES, clock, scores_line
 from dragoman.runs.history import History, Row
-from dragoman.runs.scores import SCORES, scores_line
 
 _MOST_ROWS = 1000
 """Most points of a curve."""

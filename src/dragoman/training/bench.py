@@ -6,10 +6,10 @@ the same round is run again and again, so that what differs between rounds is th
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,7 @@ LEAST_ROUNDS, LEAST_SECONDS = 3, 3.0
 """Each size is measured for at least so many rounds and seconds, after a first round to warm up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Throughput:
+class Throughput(NamedTuple):
     """The speed and memory of one batch size; rates a second are medians over the rounds."""
 
     sentences: int
@@ -71,8 +70,7 @@ def bench(
         asked = sorted(set(sizes)) or [size for size in SIZES if size <= there]
         if not 1 <= asked[0] <= asked[-1] <= there:
             raise OptionError(f"a batch has 1 to {there} of these pairs", place="--sizes")
-        for size in asked:
-            yield measure(Path(folder), prepared, size)
+        yield from (measure(Path(folder), prepared, size) for size in asked)
 
 
 def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:

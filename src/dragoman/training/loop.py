@@ -12,7 +12,7 @@ from dragoman.data.plans import Rows
 from dragoman.errors import TrainingError
 from dragoman.layout import CONFIDENCE, METRICS, WEIGHTS
 from dragoman.model.folder import save_weights
-from dragoman.runs.scores import scores_line
+from dragoman.runs.display import scores_line
 from dragoman.training.checkpoint import save_checkpoint
 from dragoman.training.observer import StepShown
 from dragoman.training.plan import patience

@@ -26,7 +26,7 @@ from dragoman.layout import WEIGHTS
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
-from dragoman.runs.scores import SCORES, TRANSLATION_SCORES
+from dragoman.runs.display import SCORES, TRANSLATION_SCORES
 from dragoman.runtime.folder import load_runtime
 from dragoman.runtime.network import OnnxNetwork
 from dragoman.runtime.weights import Weights

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from dragoman.config.options import SideOptions
 from dragoman.data.check.report import KINDS, Finding, Numbers, Side, Units
+from dragoman.data.invisible import sentence_key
 from dragoman.data.pairs import Pair
-from dragoman.data.sameness import sentence_key
 from dragoman.data.text import TextStatistics, open_batches, write_pairs
 from dragoman.data.vocabularies import choose_level
 from dragoman.errors import DataError

@@ -26,8 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.model.attention import Attend, Attention, of_hypotheses
-from dragoman.model.dropout import dropout
-from dragoman.model.embedding import Embedding
+from dragoman.model.embedding import Embedding, dropout
 from dragoman.model.linear import Product, gathered, plain
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
 from dragoman.model.recurrent.layer import Layer

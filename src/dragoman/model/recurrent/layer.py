@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dragoman.data.tokenizer import Ids
-from dragoman.model.dropout import dropout
+from dragoman.model.embedding import dropout
 from dragoman.model.linear import Product, gathered
 from dragoman.model.recurrent import cells, kernels
 from dragoman.model.recurrent.cells import GATES, STATE_ROWS

@@ -1,6 +1,6 @@
-"""One layer of a Transformer and its attention; and the input of the first layer.
+"""A Transformer's layer and its attention, the input of the first layer, and the encoder.
 
-    B sentences   T queries   S keys   A heads   D width of a head   H = A x D
+    B sentences   T queries   S keys, or source tokens   A heads   D width of a head   H = A x D
     I width of the feed-forward part
 
     x = x + attend(norm(x))   x = x + read(norm(x))   x = x + W_2 relu(W_1 norm(x))
@@ -10,14 +10,17 @@ the sum of all parts needs one more at the end of a stack.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.dropout import dropout
-from dragoman.model.embedding import Embedding
+from dragoman.data.tokenizer import Ids
+from dragoman.model.embedding import Embedding, dropout
+from dragoman.model.protocols import Record, discard
 
 Found = tuple[Tensor, Tensor | None]
 """Contexts [..., H] of attention, and its weights or None."""
@@ -146,3 +149,40 @@ class Layer(nn.Module):
 
     def _dropped(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout, self.training)
+
+
+class TransformerEncoder(nn.Module):
+    """Layers of self-attention, and a normalisation at their end.
+
+    Args:
+        embedding: the source's table.
+        layers: from the lowest, without cross-attention.
+    """
+
+    def __init__(self, embedding: Embedding, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
+        self.norm = nn.LayerNorm(embedding.weight.shape[1])
+
+    def forward(
+        self, source: Tensor, mask: Tensor, lengths: Ids | None = None, record: Record = discard
+    ) -> tuple[Tensor, Tensor]:
+        """Encode; see :class:`dragoman.model.protocols.Encoder` for the arguments.
+
+        Returns:
+            States [B, S, H] of the last layer; and as the summary their mean over real positions,
+            [B, 1, H], for a recurrent decoder's first state.
+        """
+        padding = ~mask.unsqueeze(1)
+        x = positioned(self.embedding, source, torch.arange(mask.shape[1], device=mask.device))
+        record("source embeddings", "B S E", x)
+        for number, layer in enumerate(self.layers, 1):
+            x, _ = layer(x, partial(layer.attention, barred=padding))
+            record(f"encoder layer {number}", "B S H", x)
+        x = self.norm(x)
+        real = mask.unsqueeze(-1).to(x.dtype)
+        summary = (x * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
+        record("encoder states", "B S H", x)
+        record("encoder final", "B K H", summary)
+        return x, summary
