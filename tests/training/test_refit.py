@@ -22,7 +22,6 @@ from dragoman.data.prepare import prepare
 from dragoman.layout import REFIT
 from dragoman.model.folder import load_folder
 from dragoman.runs.history import History
-from dragoman.training import refit as refit_room
 from dragoman.training import run as run_room
 from dragoman.training.observer import Event, Measured, Observer
 from dragoman.training.plan import resolve
@@ -70,9 +69,11 @@ def test_a_refit_is_a_training_on_all_pairs_for_as_long(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int, set[str]]] = []
-    real = refit_room.train_loop
+    real = run_room.train_loop
 
     def watched(again: Run) -> str:
+        if again.folder.name != REFIT:
+            return real(again)
         corpus = again.prepared.train
         assert isinstance(corpus, Corpus)
         texts = {again.prepared.source.decode(corpus.pair(n)[0].ids) for n in range(len(corpus))}
@@ -80,8 +81,8 @@ def test_a_refit_is_a_training_on_all_pairs_for_as_long(
         seen.append((again.state.step, again.config.training.steps, texts))
         return reason
 
-    monkeypatch.setattr(refit_room, "train_loop", watched)
-    monkeypatch.setattr(refit_room, "deciding", lambda scores, metric: [1.0])  # had one been right
+    monkeypatch.setattr(run_room, "train_loop", watched)
+    monkeypatch.setattr(run_room, "deciding", lambda scores, metric: [1.0])  # had one been right
     outcome, said = run(pairs, tmp_path / "m")
     ((steps, asked, texts),) = seen
     best = outcome.state.best_step
@@ -121,22 +122,23 @@ def test_a_refit_that_was_stopped_goes_on_with_the_same_numbers(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     run(pairs, tmp_path / "whole")
-    real = refit_room.train_loop
+    real = run_room.train_loop
 
     def stopped(again: Run) -> str:
         def stop(_: object) -> None:
             if again.state.step >= at:
                 raise KeyboardInterrupt
 
-        again.observers.append(stop)
+        if again.folder.name == REFIT:
+            again.observers.append(stop)
         return real(again)
 
-    monkeypatch.setattr(refit_room, "train_loop", stopped)
+    monkeypatch.setattr(run_room, "train_loop", stopped)
     with pytest.raises(KeyboardInterrupt):
         run(pairs, tmp_path / "m", report_every=1)
     assert (tmp_path / "m" / REFIT).exists()
     first = weights(tmp_path / "m")  # still a whole model: that of the first training
-    monkeypatch.setattr(refit_room, "train_loop", real)
+    monkeypatch.setattr(run_room, "train_loop", real)
     _, said = run(pairs, tmp_path / "m", report_every=1)
     whole, found = weights(tmp_path / "whole"), weights(tmp_path / "m")
     assert "refit" in said and all(torch.equal(whole[name], found[name]) for name in whole)
@@ -192,7 +194,7 @@ def test_without_a_step_there_is_no_refit(pairs: Path, tmp_path: Path) -> None:
 def test_patience_does_not_make_a_refit_short(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refit_room, "_FEWEST_STEPS", 25)
+    monkeypatch.setattr(run_room, "_FEWEST_STEPS", 25)
     _, said = run(pairs, tmp_path / "m", steps=0, patience=1, learning_rate=1e-9)
     assert "no better exact in 1 validations" in said and "for 25 steps" in said
 
