@@ -41,9 +41,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="dragoman-input-") as place:
         pairs = Path(place, "pairs.tsv")
-        lines = islice(_lines(asked.data / "tatoeba" / "eng-fra.tsv.gz"), asked.pairs)
+        numbered = islice(lines(asked.data / "tatoeba" / "eng-fra.tsv.gz"), asked.pairs)
         with pairs.open("w", encoding="utf-8") as file:
-            file.writelines(lines)
+            file.writelines(numbered)
         for level in asked.levels:
             for row in _measure(level, asked.vocabulary, pairs, Path(place)):
                 wall, processor = row["wall"], row["processor"]
@@ -62,7 +62,7 @@ def main() -> None:
     (results / "input.json").write_text(json.dumps(rows, indent=1))
 
 
-def _lines(path: Path) -> Iterator[str]:
+def lines(path: Path) -> Iterator[str]:
     """The pairs of ``path`` again and again, numbered from the second time on."""
     for number in count():
         with gzip.open(path, "rt", encoding="utf-8") as file:

@@ -25,7 +25,8 @@ NAMES = {flag[2:] for flag in KNOWN} | SHORT
 OTHERS = {"--silent", "--retry", "--retry-connrefused", "--retry-delay", "--quiet", "--directory"}
 OTHERS |= {"--strict", "--budgte", "--nproc-per-node", "--resolution", "--require-hashes", "--user"}
 OTHERS |= {"--load-only", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-id"}
-OTHERS |= {"--rdzv-endpoint", "--multi_gpu", "--num_processes", "--cpu"}
+OTHERS |= {"--rdzv-endpoint", "--multi_gpu", "--num_processes", "--cpu", "--pairs", "--devices"}
+OTHERS |= {"--bandwidth", "--price", "--device-start", "--device-rate", "--device-tokens"}
 """Options of other programs on our pages."""
 
 
