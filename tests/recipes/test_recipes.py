@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import dragoman
+from dragoman.cli import VERBS
 from dragoman.config.toml import from_toml, to_toml
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes"
@@ -52,6 +54,7 @@ def test_a_recipe_says_what_it_shows(path: Path) -> None:
     assert all(line.startswith("#") for line in comment.splitlines())
     assert f"dragoman train PAIRS --recipe recipes/{path.name} --out " in comment
     assert "Dragoman" in comment
+    assert set(re.findall(r"dragoman ([a-z]+)", comment)) <= VERBS.keys()
     assert not (FOLDER / "data").exists()
 
 
