@@ -85,8 +85,9 @@ BUNDLE_FORMAT = "4"
 ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-shortlist.onnx"
 SHORTLIST = "shortlist.safetensors"
 BUNDLE_NEEDS = (CONFIG, SOURCE, TARGET, ENCODER, DECODER, WEIGHTS)
+BUNDLE_SHORT = (SHORT_DECODER, SHORTLIST)
+"""Files of a bundle with a shortlist: it has both or neither."""
+BUNDLE_MAY_HAVE = (CONFIDENCE, CARD)
 SITE = "model.json"
 EXPORTED = (BUNDLE, SITE, "model.bin")
 """Files of which a folder that was exported has one; the last is CTranslate2's."""
-BUNDLE_SHORT = (SHORT_DECODER, SHORTLIST)
-BUNDLE_MAY_HAVE = (CONFIDENCE, CARD)

@@ -1,5 +1,7 @@
-"""Characters without ink: one list for reading, comparing, checking and normalising text; and what
-spellings of one sentence differ in."""
+"""Lists invisible characters, and compares sentences by what readers see of them.
+
+Reading, checking and normalising text use the same list.
+"""
 
 import re
 import unicodedata

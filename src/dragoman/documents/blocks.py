@@ -1,4 +1,4 @@
-"""Blocks of text of a document: cut into sentences for the model, joined again from its answers."""
+"""Cuts the text of documents into sentences for the model, and joins their translations again."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,16 +12,20 @@ from dragoman.search.keep import NAMED
 from dragoman.search.reading import needs_space
 
 Write = Callable[[str], str]
+"""Turns text into what stands for it in the document, such as ``<`` into ``&lt;``."""
 Cut = Callable[[str], list[str]]
+"""Cuts text into sentences."""
 Part = tuple[str, Write | None]
-"""A part of a document. If it is text, with the function that writes text into the document."""
+"""A part of a document: text to translate, with the function that writes it into the document; or
+with None what is copied."""
 
 _ALL = (
     rf"{NAMED['usual']}|(?P<object>[{tags.MARKS}\ud800-\udfff])"
     r"|(?P<space>(?! (?![\s\ufeff]|&nbsp;))(?:[\s\ufeff]|&nbsp;|(?<=\n)[\s>]+)+)"
 )
-"""Markup of all formats: that of lines; characters that no text has, which are those of marks, and
-bytes that are not UTF-8; white space other than a single space, with the marks of a quotation."""
+"""What is markup in every format: URLs, addresses, fields and tags, as ``--keep usual`` has them;
+characters that stand for markup here, and bytes that are not UTF-8; white space other than a single
+space, with the marks of a quotation (``>``) at the beginning of its lines."""
 _UNITS = re.compile(rf"[{tags.MARKS}]*(?:\s|[^{tags.MARKS}][{tags.CLOSERS}]*)", re.DOTALL)
 """A character with the marks before it, and the tags that close behind it."""
 _BREAK = re.compile(f" *([{tags.SPACES}])[ {tags.SPACES}]*")
@@ -32,7 +36,7 @@ class Format:
     """How the documents of a format are read and written."""
 
     read: Callable[[Iterable[str]], Iterator[Part]]
-    """From the lines of a document its parts."""
+    """Yields the parts of a document from its lines."""
     markup: str = "(?!)"
     """A regular expression for markup inside of sentences: tags; groups ``opening`` and ``closing``
     for other markup around words."""
@@ -89,7 +93,15 @@ def _copied(text: str, write: Write | None, answers: Sequence[str]) -> str:
 def _block(
     text: str, found: Sequence[re.Match[str]], form: Format, write: Write, cut: Cut
 ) -> Block:
-    """The block of a text with this markup."""
+    """The block of a text.
+
+    Args:
+        text: a part of the document, as it stands there.
+        found: the markup in it, in order.
+        form: the format.
+        write: writes text into the document.
+        cut: cuts text into sentences.
+    """
     kinds = list(map(_tag, found))
     starts = {end: start for start, end in tags.pairs_of(kinds).items()}
     left, end, markup = "", 0, dict[str, str]()

@@ -11,7 +11,8 @@ from dragoman.documents.blocks import Part
 _LONGEST = 1 << 16
 """Characters after which a block ends at the next line, so that memory stays bounded."""
 _CUE = re.compile(r"[\W\d_]*\Z|.*-->.*|[-–—]\s*", re.DOTALL)
-"""Numbers, times, empty lines; or the dash before what a speaker says."""
+"""What is copied at the beginning of a line of subtitles: a number, a time or an empty line as a
+whole; the dash before what a speaker says."""
 MARKDOWN = (
     r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
     r"|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \||&(?!nbsp)#?\w+;"
@@ -33,7 +34,8 @@ _REGIONS = [
     (re.compile(r" {0,3}<!--(?!.*-->)"), r".*-->"),
     (re.compile(r" {0,3}</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>\s*$"), r"\s*$"),
 ]
-"""The first line and the last one of what a page begins with (metadata), code, comments, HTML."""
+"""What the first line and the last line of a region match that is copied: metadata, with which a
+page may begin; code; a comment; HTML."""
 
 
 def _paragraphs(lines: Iterable[str], begins: Callable[[str, bool], int | None]) -> Iterator[Part]:
@@ -73,16 +75,17 @@ def read_markdown(lines: Iterable[str]) -> Iterator[Part]:
 
 
 class _Lines:
-    """What the lines so far say about the next one."""
+    """Says where blocks begin in a Markdown page; it remembers what the lines so far mean."""
 
     def __init__(self) -> None:
         self.regions, self.alone, self.listed = _REGIONS, False, False
-        """Whether the line before is a title or a row; is of a list."""
+        """The regions that the next line may begin; whether the line before it is a title or a row
+        of a table; whether it belongs to a list."""
         self.last: re.Pattern[str] | None = None
-        """The last line of the region that is copied now."""
+        """What the last line of the region matches that is copied now; None outside of regions."""
 
     def begins(self, line: str, begun: bool) -> int | None:
-        """As of :func:`_paragraphs`."""
+        """The argument ``begins`` of :func:`_paragraphs`, for the lines of a page in order."""
         regions, self.regions = self.regions, _REGIONS[1:]
         self.listed &= line[0].isspace()
         if self.last is not None:

@@ -1,4 +1,4 @@
-"""Token ids to vectors, and dropout.
+"""Embeds token ids; and the dropout of embeddings and of every layer.
 
 E embedding   V vocabulary
 """
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from dragoman.data.tokenizer import PAD, UNK
 
 _ALL = 1 << 16
+"""Number of values that sixteen bits can have."""
 
 
 def dropout(x: Tensor, share: float, training: bool) -> Tensor:
@@ -17,6 +18,7 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
 
     On a processor, sixteen random bits from torch's generator decide on each value, so the share is
     rounded to a multiple of 1/65,536. The expected value stays the same, up to rounding in bf16.
+    Torch's own dropout draws one number for each value there, which took 5 % of a training step.
 
     Args:
         x: of any shape.

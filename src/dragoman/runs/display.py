@@ -1,4 +1,4 @@
-"""Says what a run measures: its scores by their names, and its rows as lines for a terminal."""
+"""Formats what a run measures for people: scores, times, and rows of ``metrics.jsonl`` as lines."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping

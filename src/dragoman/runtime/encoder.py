@@ -18,7 +18,7 @@ from dragoman.runtime.weights import SOURCE_TABLE, Weights
 def kinds(options: ModelOptions) -> dict[str, Kind]:
     """Type and axes of what the decoder reads of its state and of the encoder, by name.
 
-    The state of a Transformer are keys and values of every layer, [N, A, P, D], then the number of
+    A Transformer's state has keys and values of every layer, [N, A, P, D], then the number of
     tokens read, [N, 1]. Its ``states`` and ``keys`` are values [B, L x A, S, D] and transposed keys
     [B, L x A, D, S] of all layers' attention over the source.
     """

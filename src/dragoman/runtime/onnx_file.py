@@ -20,10 +20,10 @@ IR_VERSION, OPSET = 9, 18
 TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9}
 """``TensorProto.DataType`` of each type of number."""
 
-
 Kind = tuple[str, int]
-"""The type of an input's or output's numbers, and how many axes it has; sizes are not told."""
+"""The type of the numbers of an input or output, and its number of axes; no sizes are written."""
 Kinds = Mapping[str, Kind]
+"""The kinds of inputs or outputs, by name."""
 Field = tuple[int, int | float | str | bytes]
 """The number and the value of a field of a message."""
 

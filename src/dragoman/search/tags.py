@@ -18,16 +18,16 @@ from dragoman.search.network import Integers, Numbers
 ROLES = OPENING, CLOSING, OBJECT, SPACE = "opening", "closing", "object", "space"
 """What a part is: a tag before some words, the one behind them, something else, or white space."""
 MOST_MARKS = 1 << 14
-"""Number of marks of each of these."""
+"""Number of different characters for each role (see :func:`mark`)."""
 MARKS, CLOSERS, SPACES = "\U000f0000-\U000fffff", "\U000f4000-\U000f7fff", "\U000fc000-\U000fffff"
 """The characters that stand for markup, and those of them that stand for closing tags and for white
 space; each as the inside of a class of a regular expression."""
 MARK = re.compile(f"[{MARKS}]")
 _FIRST = ord(MARKS[0])
 _TAG = re.compile(r"<(/?)(?!(?:br|hr|img|input|wbr)\b)([A-Za-z][\w-]*)(?=[\s/>])[^<]*(?<!/)>", re.I)
-"""A tag of a pair."""
+"""An opening or a closing tag, but not one that stands alone, such as ``<br>`` or ``<a/>``."""
 _TOO_MANY = 1e6
-"""More tokens than an output has."""
+"""More tokens than an output has: the cost of one that is not free."""
 _LINE = -1
 """Stands for the whole line, as if it were a pair of tags around all others."""
 
@@ -108,7 +108,7 @@ class Alignment:
         if first == end or not words.any():
             return None
         gains = 2 * self.weights[:, words].sum(1, dtype=np.float64) - 1  # [T]
-        gains[words[self.weights.argmax(1)]] = 1.5
+        gains[words[self.weights.argmax(1)]] = 1.5  # more than any other can have
         if self.line[first:end].rstrip()[-1:].isalnum():
             gains[self.marks] = -1.0
         totals = np.append(0.0, np.where(free, gains, -_TOO_MANY).cumsum())[self.cuts]

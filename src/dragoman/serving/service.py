@@ -213,7 +213,7 @@ def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
 def _text(
     found: Iterator[Translation], one: Served, asked: TranslateRequest, blocks: Sequence[Block]
 ) -> dict[str, Any]:
-    """The answer for one text, from the next answers: those for its sentences."""
+    """The answer for one text; takes the translations of its sentences from ``found``."""
     result: dict[str, Any] = {}
     answers = [next(found) for block in blocks for _ in block.sentences]
     most = max((len(answer.texts) for answer in answers), default=1)

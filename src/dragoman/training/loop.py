@@ -191,7 +191,7 @@ def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
         run.log("skipped", {"step": result.number, "lines": lines})
         if state.skipped_in_a_row == MOST_SKIPPED:
             cause = f"{MOST_SKIPPED} steps in a row had no finite gradient"
-            cure = f"lower --learning-rate, or --precision fp32; {METRICS} has the lines"
+            cure = f"lower --learning-rate, or --precision fp32; {METRICS} has the pairs' lines"
             raise TrainingError(cause, place=f"step {result.number}", cure=cure)
 
 

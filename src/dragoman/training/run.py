@@ -37,6 +37,12 @@ from dragoman.training.start import assemble_run
 from dragoman.training.state import Run, TrainingState
 from dragoman.training.validation import verdict
 
+_UNWATCHED: dict[str, Any] = {"epochs": 0, "budget": "none", "patience": 0, "schedule": "cosine"}
+"""Options of a refit: its number of steps is known, and no validation stops it."""
+_FEWEST_STEPS = 2_000
+"""Least number of steps of a refit where patience ended the first training: with few held-out pairs
+it may have ended it too early."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -154,13 +160,6 @@ def _summary(prepared: Prepared) -> str:
         f"{len(prepared.source):,} ({config.source.level}) and {len(prepared.target):,} "
         f"({config.target.level}); {model}; {config.training.precision}"
     )
-
-
-_UNWATCHED: dict[str, Any] = {"epochs": 0, "budget": "none", "patience": 0, "schedule": "cosine"}
-"""Options of a training whose number of steps is known and that no validation stops."""
-
-_FEWEST_STEPS = 2_000
-"""Steps where patience ended the first training: its few held-out pairs may have done so early."""
 
 
 def refit(run: Run, began: float) -> str:
