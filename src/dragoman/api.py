@@ -113,12 +113,9 @@ class Model:
         kind = search.int8, search.shortlist
         if kind not in self._translators:
             members = (self.folder, *self.others)
-            self._translators[kind] = Translator(
-                BatchedScorer(*(one.network(search.int8, search.shortlist) for one in members)),
-                [one.source for one in members],
-                self.folder.target,
-                self.config.source.max_tokens,
-            )
+            scorer = BatchedScorer(*(one.network(*kind) for one in members))
+            sources, longest = [one.source for one in members], self.config.source.max_tokens
+            self._translators[kind] = Translator(scorer, sources, self.folder.target, longest)
         return self._translators[kind].with_aids(aids), search
 
     def translate(self, lines: Iterable[str | Request], **options: Any) -> list[Translation]:

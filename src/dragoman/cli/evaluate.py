@@ -78,9 +78,8 @@ def main(asked: Evaluate, given: Given) -> int:
     for note in dict.fromkeys(note for result in results for note in result.notes):
         _say(note)
     if asked.outputs is not None:
-        write_text(
-            asked.outputs, "".join(f"{line}\n" for line in examples.by_record(results[0].outputs))
-        )
+        lines = examples.by_record(results[0].outputs)
+        write_text(asked.outputs, "".join(f"{line}\n" for line in lines))
     found = list(zip(map(str, folders), results, strict=True))
     against = {name: compare(results[0].measures, r.measures) for name, r in found[1:]}
     if asked.json:

@@ -109,10 +109,8 @@ def main(asked: Translate, given: Given) -> int:
     if asked.format != "lines":
         return _document(asked, model, aids, options)
     wrong: dict[int, UsageError] = {}
-    answers = chain.from_iterable(
-        model.stream(block, aids=aids, **options)
-        for block in _requests(asked, model, options, wrong)
-    )
+    requests = _requests(asked, model, options, wrong)
+    answers = chain.from_iterable(model.stream(block, aids=aids, **options) for block in requests)
     cut = list[int]()
     for number, answer in enumerate(answers):
         if answer.hypotheses and not answer.hypotheses[0].complete:

@@ -95,9 +95,8 @@ def _mapped(path: Path) -> dict[str, Any]:
         size = int.from_bytes(file.read(8), "little")
         entries = json.loads(file.read(size))
     entries.pop("__metadata__", None)
-    return {
-        name: np.memmap(
-            path, _TYPES[one["dtype"]], "r", 8 + size + one["data_offsets"][0], tuple(one["shape"])
-        )
-        for name, one in entries.items()
-    }
+    arrays = {}
+    for name, one in entries.items():
+        start, shape = 8 + size + one["data_offsets"][0], tuple(one["shape"])
+        arrays[name] = np.memmap(path, _TYPES[one["dtype"]], "r", start, shape)
+    return arrays

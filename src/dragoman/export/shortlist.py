@@ -41,9 +41,8 @@ def learn_shortlist(pairs: Iterable[tuple[Source, Ids]], sizes: tuple[int, int])
     links, counts = [], np.zeros(targets, np.int64)
     for block in blocks(islice(pairs, _PAIRS), _AT_A_TIME):
         links.append(_links(block, targets))
-        counts += np.bincount(
-            np.concatenate([ids[ids < targets] for _, ids in block]), minlength=targets
-        )
+        known = np.concatenate([ids[ids < targets] for _, ids in block])
+        counts += np.bincount(known, minlength=targets)
     known = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.unique(k) for k, _ in links)]))
     source, share = known // targets, np.ones(len(known))
     total = share

@@ -131,9 +131,8 @@ class Graph:
         largest = self("ReduceMax", self("Abs", rows), ints(-1), keepdims=0)  # [N]
         step = self("Div", self("Max", largest, np.float32(1e-30)), np.float32(ACTIVATION_STEPS))
         zero = self("ConstantOfShape", self("Shape", step), value=np.array([ZERO], np.uint8))
-        return Read(
-            self("QuantizeLinear", rows, step, zero, axis=0), self("Unsqueeze", step, ints(1))
-        )
+        quantized = self("QuantizeLinear", rows, step, zero, axis=0)
+        return Read(quantized, self("Unsqueeze", step, ints(1)))
 
     def embedded(self, table: str, width: int, ids: Value) -> Read:
         """Rows [N, E] of a table of embeddings [V, E], prepared for products."""

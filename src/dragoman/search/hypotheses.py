@@ -135,10 +135,6 @@ def joined(parts: list[Hypothesis], options: SearchOptions) -> Hypothesis:
     """The pieces of a long line as one hypothesis, without attention."""
     log_prob = sum(part.log_prob for part in parts)
     steps = tuple(step for part in parts for step in part.steps)
-    return Hypothesis(
-        tuple(i for part in parts for i in part.ids),
-        log_prob,
-        normalized(log_prob, float(len(steps) or 1), options),
-        all(part.complete for part in parts),
-        steps,
-    )
+    ids = tuple(i for part in parts for i in part.ids)
+    score = normalized(log_prob, float(len(steps) or 1), options)
+    return Hypothesis(ids, log_prob, score, all(part.complete for part in parts), steps)

@@ -63,12 +63,8 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     app.add_exception_handler(Exception, _failed)
     if options.cors:
         app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
-    app.add_middleware(
-        Gate,
-        metrics=metrics,
-        routes=[route.path for route in app.routes if hasattr(route, "path")],
-        options=options,
-    )
+    routes = [route.path for route in app.routes if hasattr(route, "path")]
+    app.add_middleware(Gate, metrics=metrics, routes=routes, options=options)
     return app
 
 

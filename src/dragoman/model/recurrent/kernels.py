@@ -69,9 +69,8 @@ def scan(
             lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
             order = np.argsort(-lengths, kind="stable")
             there, back = (_moved(index, x.device) for index in (order, np.argsort(order)))
-            packed = pack_padded_sequence(
-                x.index_select(0, there), torch.from_numpy(lengths[order]), batch_first=True
-            )
+            given, sizes = x.index_select(0, there), torch.from_numpy(lengths[order])
+            packed = pack_padded_sequence(given, sizes, batch_first=True)
             first = [row.index_select(1, there) for row in first]
             sizes = packed.batch_sizes
             data, *last = FUSED[cell](packed.data, sizes, _first(first), weights, *options)
