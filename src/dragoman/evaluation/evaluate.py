@@ -92,14 +92,10 @@ def evaluate_examples(
     others = answers_without_model(examples.sources, translator.source, form, training)
     learned = None if training is None else training.sources
     lengths = list(map(len, translator.source.encode(examples.sources)))
-    result = Evaluation(
-        judged,
-        outputs,
-        with_intervals(found),
-        search=signature(options),
-        baselines={k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()},
-        breakdown=breakdown(found, sources, lengths, learned),
-    )
+    scores, search = with_intervals(found), signature(options)
+    baselines = {k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()}
+    parts = breakdown(found, sources, lengths, learned)
+    result = Evaluation(judged, outputs, scores, search, baselines, parts)
     return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 
 

@@ -250,19 +250,12 @@ class Translator:
                 break
             by_text.setdefault(text_of(hypothesis, 0), hypothesis)
         parts = [(*part, best) for part, best in zip(line.pieces, bests, strict=True)]
-        unmet = (self._requests.unmet(asked, piece, best.ids) for piece, asked, best in parts)
-        return Translation(
-            request.source,
-            text,
-            tuple(by_text.values()),
-            tuple(by_text),
-            tuple(
-                token for piece, *_ in parts for token in self.source.tokens(piece.sources[0].ids)
-            ),
-            tuple(token for piece, _, best in parts for token in said(best, piece)),
-            tuple(chain.from_iterable(unmet)),
-            line.text,
-        )
+        read = (self.source.tokens(piece.sources[0].ids) for piece, *_ in parts)
+        written = (said(best, piece) for piece, _, best in parts)
+        lacking = (self._requests.unmet(asked, piece, best.ids) for piece, asked, best in parts)
+        source, target, unmet = (tuple(chain(*each)) for each in (read, written, lacking))
+        texts, ranked = tuple(by_text), tuple(by_text.values())
+        return Translation(request.source, text, ranked, texts, source, target, unmet, line.text)
 
 
 @dataclass(slots=True)

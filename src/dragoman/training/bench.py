@@ -102,13 +102,9 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
         raise TrainingError(cause, cure="smaller --sizes, or a smaller model")
     used, device = usage.measure(), "device_" if processes.device.type == "cuda" else ""
     tokens = sum(int((train.target_lengths[rows] + 1).sum()) for rows in batches)
-    return Throughput(
-        sentences,
-        samples_per_second=sentences * ROUND / median(took),
-        tokens_per_second=tokens / median(took),
-        memory_mb=used[f"{device}memory_mb"],
-        utilisation=used.get(f"{device}utilisation"),
-    )
+    seconds, memory = median(took), used[f"{device}memory_mb"]
+    samples, utilisation = sentences * ROUND / seconds, used.get(f"{device}utilisation")
+    return Throughput(sentences, samples, tokens / seconds, memory, utilisation)
 
 
 def choose_batches(source: Lengths, target: Lengths, sentences: int, seed: int) -> list[Rows]:
