@@ -24,7 +24,7 @@ VERBS = {
     "check": "what a file of pairs contains, and what is wrong with it",
     "train": "train a model on a file of pairs; the same command again resumes",
     "distil": "train a model on the outputs of another, or of an ensemble",
-    "translate": "translate each line of a text",
+    "translate": "translate each line of a text, or a document",
     "lexicon": "write the pronunciations of a list of words",
     "serve": "translate over HTTP, with a page to try it",
     "score": "how probable given targets are",

@@ -34,7 +34,10 @@ _say = partial(say, "translate")
 
 @dataclass(frozen=True)
 class Translate:
-    """Translate each line of standard input (or --input) into one line of standard output."""
+    """Translate each line of standard input (or --input) into one line of standard output.
+
+    With --format, translate the sentences of a document, and print the document with them.
+    """
 
     folder: Input
     """The model folder."""

@@ -67,13 +67,9 @@ def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> P
         below = layers(options.encoder_layers, embedding, width, directions)
         encoder = RecurrentEncoder(source, below, summed=summed, reverse=options.reverse_source)
     fed = hidden if before or options.input_feeding else 0  # what attention feeds back
+    above, feeding = layers(options.decoder_layers, embedding + fed, hidden), options.input_feeding
     decoder = RecurrentDecoder(
-        target,
-        layers(options.decoder_layers, embedding + fed, hidden),
-        attention,
-        before=before,
-        input_feeding=options.input_feeding,
-        dropout=dropout,
+        target, above, attention, before=before, input_feeding=feeding, dropout=dropout
     )
     return encoder, Bridge(options.bridge, hidden, *rows), decoder
 

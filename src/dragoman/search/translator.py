@@ -65,7 +65,7 @@ class Translator:
         """
         if self.source.tags or not self.scorer.attends:
             lack = "reads features" if self.source.tags else "has no attention"
-            raise OptionError(f"this model {lack}", place="keep, format", cure="do without")
+            raise OptionError(f"this model {lack}", place="keep, format", cure="leave these out")
 
     def translate(
         self,

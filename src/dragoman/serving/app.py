@@ -97,10 +97,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
             "filesTranslation": True,
             "frontendTimeout": 500,
             "keyRequired": options.api_keys is not None,
-            "language": {
-                "source": {"code": first.source, "name": first.source},
-                "target": {"code": first.target, "name": first.target},
-            },
+            "language": {side: {"code": c, "name": c} for side, c in first.labels.items()},
             "suggestions": False,
             "supportedFilesFormat": [*ENDINGS],
         }
@@ -111,8 +108,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         return [
             {
                 "name": one.name,
-                "source": one.source,
-                "target": one.target,
+                **one.labels,
                 "confidence": one.confidence is not None,
                 "card": one.card,
             }
