@@ -12,7 +12,7 @@ from dragoman.data.batches import make_batch
 from dragoman.model.embedding import Embedding
 from dragoman.model.seq2seq import Objective, Seq2Seq
 from dragoman.model.transformer.decoder import TransformerDecoder
-from dragoman.model.transformer.layer import Layer, MultiHeadAttention, TransformerEncoder
+from dragoman.model.transformer.encoder import Layer, MultiHeadAttention, TransformerEncoder
 from tiny import BATCH, GROUP, HIDDEN, TARGET, TRANSFORMER, tiny_model
 
 HEADS, DEPTH = GROUP.heads, HIDDEN // GROUP.heads

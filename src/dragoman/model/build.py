@@ -12,8 +12,8 @@ from dragoman.model.recurrent.encoder import Bridge, RecurrentEncoder
 from dragoman.model.recurrent.layer import Layer
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.model.transformer.decoder import TransformerDecoder
-from dragoman.model.transformer.layer import Layer as TransformerLayer
-from dragoman.model.transformer.layer import TransformerEncoder
+from dragoman.model.transformer.encoder import Layer as TransformerLayer
+from dragoman.model.transformer.encoder import TransformerEncoder
 
 Parts = tuple[Encoder, Bridge, Decoder]
 

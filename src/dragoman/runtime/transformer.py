@@ -159,7 +159,7 @@ Inside = Callable[[Value], Value]
 
 
 def _layer(g: Graph, prefix: str, x: Value, attend: Inside, read: Inside | None = None) -> Value:
-    """One layer, :mod:`dragoman.model.transformer.layer`: [R, H] -> [R, H]."""
+    """One layer, :mod:`dragoman.model.transformer.encoder`: [R, H] -> [R, H]."""
 
     def added(name: str, x: Value, outputs: int, inside: Inside, inputs: int) -> Value:
         """Add a part, with products to ``outputs`` values and from ``inputs``."""

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from dragoman.model.attention import Attend, of_hypotheses
 from dragoman.model.embedding import Embedding
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
-from dragoman.model.transformer.layer import Found, Layer, linear, positioned
+from dragoman.model.transformer.encoder import Found, Layer, linear, positioned
 
 
 @dataclass(frozen=True)

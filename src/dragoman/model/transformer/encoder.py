@@ -1,4 +1,4 @@
-"""A Transformer's layer and its attention, the input of the first layer, and the encoder.
+"""The Transformer encoder, and what the decoder shares with it: input, attention and layers.
 
     B sentences   T queries   S keys, or source tokens   A heads   D width of a head   H = A x D
     I width of the feed-forward part
