@@ -14,6 +14,7 @@ from dragoman.documents.blocks import Format, Part
 from dragoman.documents.by_line import MARKDOWN, read_markdown, read_subtitles, read_text
 
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"(?P<key>\s*:)?')
+"""A string of JSON; it is the key of an object if a colon follows."""
 _HTML = (
     r"<!--.*?(?:-->|\Z)|<[!?][^>]*+(?:>|\Z)"
     r"|<(?P<untouched>code|kbd|math|pre|samp|script|style|svg|textarea|var)(?=[\s/>])"
@@ -67,5 +68,6 @@ FORMATS = {
     "srt": Format(read_subtitles),
     "json": Format(_read_json),
 }
+"""By the names that ``translate --format`` and the server's field ``format`` take."""
 ENDINGS = {".txt": "text", ".html": "html", ".md": "markdown", ".srt": "srt", ".json": "json"}
-"""The formats of files by the endings of their names."""
+"""The names of formats by the endings of files."""

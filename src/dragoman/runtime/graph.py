@@ -9,7 +9,7 @@ import numpy as np
 
 from dragoman.config.options import ModelOptions
 from dragoman.runtime import onnx_file
-from dragoman.runtime.onnx_file import Kinds
+from dragoman.runtime.onnx_file import TYPES, Kinds
 from dragoman.runtime.weights import ACTIVATION_STEPS, SCALE, ZERO, Array, Weights
 
 Value = str
@@ -181,9 +181,7 @@ class Graph:
         return y if bias is None else self("Add", y, bias)
 
 
-FLOAT, INT32, INT64, BOOL = (
-    onnx_file.TYPES[name] for name in ("float32", "int32", "int64", "bool")
-)
+FLOAT, INT32, INT64, BOOL = (TYPES[name] for name in ("float32", "int32", "int64", "bool"))
 """Numbers of the types that the operator Cast takes."""
 
 

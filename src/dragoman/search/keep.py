@@ -63,7 +63,8 @@ def take_out(line: str, pattern: re.Pattern[str] | None) -> tuple[str, list[Kept
             apart = before.isspace() or (apart and match.start() == end)
             end = match.end()
             kept.append(Kept(text, len(left), before, after))
-            left += " " if left and apart and after not in _CLOSING else ""  # "a {0}b"
+            # "a {0}b" leaves "a b".
+            left += " " if left and apart and after not in _CLOSING else ""
     return (left + line[end:]).lstrip() if kept else line, kept
 
 
@@ -93,6 +94,7 @@ def put_back(
     ends = np.array([len(target.join(tokens[:n])) for n in range(len(tokens) + 1)])  # in characters
     unspaced = _UNSPACED.search(text) is not None
     inside = [] if unspaced else [match.start() for match in _INSIDE.finditer(text)]
+    # No part comes before the end of the prefix, nor inside of a word.
     wrong = (ends < len(prefix.strip())) | np.isin(ends, inside)
     marks = np.array([not any(map(str.isalnum, token)) for token in tokens])  # [T]
     read = weights[: len(tokens), : len(spans) + 1].copy()
@@ -103,6 +105,8 @@ def put_back(
     words, end = Alignment(line, spans, read, marks, np.flatnonzero(~wrong)), len(text)
     for one, place in reversed(arranged(kept, words)):
         role, spaces = tag(one.text)[1], (one.before.isspace(), one.after.isspace())
+        # Where the output has a space, the part comes behind it or before it, as in the source; in
+        # doubt an opening tag comes behind it, all others before it.
         behind = spaces != (False, True) if role == OPENING else spaces == (True, False)
         end = min(int(ends[place]), end)
         end += behind and text[end : end + 1] == " "
