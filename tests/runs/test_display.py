@@ -1,10 +1,10 @@
-"""What a run measures, as lines for a terminal."""
+"""How scores and rows of a run are shown."""
 
 from __future__ import annotations
 
 import pytest
 
-from dragoman.runs.display import row_lines
+from dragoman.runs.display import row_lines, scores_line
 from made_runs import train_row, validation_row
 
 
@@ -29,3 +29,13 @@ def test_a_sample_cannot_command_the_terminal() -> None:
 def test_what_is_not_known_is_left_out(row: dict[str, object], shown: str) -> None:
     (line,) = row_lines(row, "best x")
     assert line.startswith(shown), line
+
+
+def test_scores_fit_a_line_however_far_a_run_went_astray() -> None:
+    assert scores_line({"loss": 1.2346, "perplexity": 3.437, "exact": 71.25, "bleu": None}) == (
+        "loss 1.235, perplexity 3.44, exact 71.2 %"
+    )
+    assert scores_line({"loss": 2.7e29, "perplexity": 8.22e300}) == (
+        "loss 2.7e+29, perplexity 8.22e+300"
+    )
+    assert scores_line({"perplexity": 123_456_789.0}) == "perplexity 123456789.00"
