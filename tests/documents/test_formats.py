@@ -235,6 +235,17 @@ def test_a_page_of_many_tags_is_no_recursion() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 300_000, "a-" * 150_000, "1." * 150_000, "%" + "0" * 300_000, '"a\\"' * 100_000],
+    ids=["word", "dashes", "numbers", "field", "quotes"],
+)
+def test_markup_that_nearly_stands_there_is_looked_for_once(text: str) -> None:
+    """A pattern that looked again from every character would need an hour for these lines."""
+    for name in ("text", "json"):
+        assert translated(name, text) == text
+
+
 def test_characters_that_stand_for_markup_are_copied() -> None:
     for name, text in {
         "text": "a \U000f0000 b\udcff \U0010fffd",

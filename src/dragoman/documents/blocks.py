@@ -109,7 +109,7 @@ def _block(
         left += tags.MARK.sub("\ufffd", form.unescape(text[end : one.start()]))
         sign, end = tags.mark(starts.get(at, at), role), one.end()
         markup[sign] = one[0]
-        left += f"{sign} " if role == tags.SPACE and needs_space(left[-20:]) else sign
+        left += f"{sign} " if role == tags.SPACE and needs_space(left) else sign
     left += tags.MARK.sub("\ufffd", form.unescape(text[end:]))
     if not any(map(str.isalpha, left)):
         return Block((), partial(_copied, text, write))

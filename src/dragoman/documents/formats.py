@@ -13,8 +13,9 @@ from dragoman.data.tokenizer import without_surrogates
 from dragoman.documents.blocks import Format, Part
 from dragoman.documents.by_line import MARKDOWN, read_markdown, read_subtitles, read_text
 
-_STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"(?P<key>\s*:)?')
-"""A string of JSON; it is the key of an object if a colon follows."""
+_STRING = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)(?:"\s*:|("))?')
+"""A string of JSON: the key of an object if a colon follows; else a value, with a second group; or
+the beginning of a string that does not end."""
 _HTML = (
     r"<!--.*?(?:-->|\Z)|<[!?][^>]*+(?:>|\Z)"
     r"|<(?P<untouched>code|kbd|math|pre|samp|script|style|svg|textarea|var)(?=[\s/>])"
@@ -50,7 +51,7 @@ def _read_json(lines: Iterable[str]) -> Iterator[Part]:
     for line in lines:
         end = 0
         for found in _STRING.finditer(line):
-            if not found["key"]:
+            if found[2]:
                 yield line[end : found.start(1)], None
                 yield without_surrogates(json.loads(f'"{found[1]}"')), _encode
                 end = found.end(1)

@@ -19,8 +19,8 @@ from dragoman.search.tags import MARK, OBJECT, OPENING, Alignment, Kept, arrange
 
 _USUAL = (
     r"\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"  # URLs
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
-    r"|\$?\{\{?[^{}\s]*\}?\}|%(?:\(\w+\)|\d+\$)?[-+#0]*\d*(?:\.\d+)?[sdifxuc@](?!\w)"  # fields
+    r"|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)++"  # e-mail addresses
+    r"|\$?\{\{?[^{}\s]*\}?\}|%(?:\(\w++\)|\d++\$)?[-+#0]*+\d*+(?:\.\d++)?[sdifxuc@](?!\w)"  # fields
     r"|</?[A-Za-z][^<>]*>"  # tags
 )
 NAMED = {"usual": _USUAL, "numbers": r"\d+(?:[.,:/]\d+)*"}

@@ -99,4 +99,4 @@ def join_parts(texts: Iterable[str]) -> str:
 
 def needs_space(text: str) -> bool:
     """Whether a sentence behind this text needs a space: not after Chinese or Japanese."""
-    return not _UNSPACED.search(text)
+    return not _UNSPACED.search(text[-20:])

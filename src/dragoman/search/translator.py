@@ -180,8 +180,8 @@ class Translator:
             lines.append(_Line(request, known, text, kept, self._aids.terms.within(text)))
         for piece in self._read([line.text for line in lines], options.long):
             line = lines[piece.line]
-            start = sum(len(before.text) for before, _ in line.pieces)
-            places = range(start, start + len(piece.text))
+            places = range(line.ends[-1], line.ends[-1] + len(piece.text))
+            line.ends.append(places.stop)
             terms = (forms for forms, at in line.terms.items() if at in places)
             prefix, must = ("", ()) if line.pieces else (line.request.prefix, line.request.must)
             request = replace(line.request, prefix=prefix, must=(*must, *terms))
@@ -273,12 +273,13 @@ class _Line:
     """The forms of each term, and where in the text it begins."""
     pieces: list[tuple[Piece, Request]] = field(default_factory=list)
     """Each piece, and what is asked of its output."""
+    ends: list[int] = field(default_factory=lambda: [0])
+    """Where the pieces end in the text; before the first it begins."""
 
     def kept_of(self, place: int) -> list[Kept]:
         """What was kept of a piece, with places in its text."""
-        texts = [piece.text for piece, _ in self.pieces]
-        start = sum(map(len, texts[:place]))
-        end = start + len(texts[place]) if place + 1 < len(texts) else len(self.request.source)
+        start, end = self.ends[place : place + 2]
+        end = end if place + 1 < len(self.pieces) else len(self.request.source)
         return [replace(one, at=one.at - start) for one in self.kept if start <= one.at < end]
 
 
