@@ -110,7 +110,8 @@ def test_a_tag_is_one_token_at_every_level(tmp_path: Path, level: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"also": ["more.tsv"]}, r"data.also: 'more.tsv' has no weight above 0 \(such as more.tsv"),
+        ({"also": ["m.tsv=x"]}, r"also: 'm.tsv=x' has no weight above 0 \(such as m.tsv=0.5\)"),
+        ({"also": [""]}, "'' has no weight above 0"),
         ({"also": ["m.tsv=0"]}, "'m.tsv=0' has no weight above 0"),
         ({"also": ["m.tsv=-1"]}, "has no weight above 0"),
         ({"also": ["m.tsv=nan"]}, "has no weight above 0"),

@@ -24,6 +24,7 @@ VERBS = {
     "check": "what a file of pairs contains, and what is wrong with it",
     "train": "train a model on a file of pairs; the same command again resumes",
     "distil": "train a model on the outputs of another, or of an ensemble",
+    "augment": "make pairs from text of one language, by a model that translates it",
     "translate": "translate each line of a text, or a document",
     "lexicon": "write the pronunciations of a list of words",
     "serve": "translate over HTTP, with a page to try it",

@@ -83,7 +83,7 @@ class DataOptions(ReadingOptions):
     also: tuple[str, ...] = ()
     """More files of pairs, read like the training pairs, each with a weight:
     more.tsv=0.3 draws 30 % of its pairs anew for each epoch, more.tsv=2 has
-    all of them twice. None of them is held out."""
+    all of them twice, more.tsv all of them once. None of them is held out."""
     tag_also: str = ""
     """A tag before each source of these files, such as <bt> for pairs that a
     model has made (Caswell et al. 2019)."""

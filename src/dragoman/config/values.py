@@ -31,12 +31,14 @@ class Range:
 
 
 def weighted(text: str) -> tuple[str, float]:
-    """Turn ``more.tsv=0.3`` into the file and its weight.
+    """Turn ``more.tsv=0.3`` into the file and its weight, which is 1 where none is given.
 
     Raises:
-        OptionError: there is no weight, or it is not above 0 and at most 1,000.
+        OptionError: the weight is not above 0 and at most 1,000.
     """
-    file, _, weight = text.rpartition("=")
+    file, equals, weight = text.rpartition("=")
+    if text and not equals:
+        return text, 1.0
     with suppress(ValueError):
         if file and 0 < float(weight) <= 1000:
             return file, float(weight)

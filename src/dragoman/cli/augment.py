@@ -1,0 +1,109 @@
+"""``dragoman augment``"""
+
+import random
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from rich.progress import track
+
+from dragoman.api import load
+from dragoman.cli import say
+from dragoman.cli.parse import Given, Input, Writes
+from dragoman.config.options import SearchOptions
+from dragoman.config.values import Range
+from dragoman.data.lines import read_lines
+from dragoman.errors import DataError, OptionError
+from dragoman.files import replacing
+from dragoman.search.translator import LINES_AT_A_TIME
+
+_DROPPED = 0.1
+"""Share of the words that noise leaves out."""
+_MOVED = 3
+"""Most places by which noise moves a word."""
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Make pairs from text of one language, by a model that translates it.
+
+    Text of the target language teaches most: a model of the other direction translates it back, and
+    each of its outputs is the source of a pair whose target is a line of the text (Sennrich et al.
+    2016). Learn from them beside pairs: dragoman train pairs.tsv --also synthetic.tsv --tag-also
+    '<bt>'. With --temperature 1 outputs are drawn, which teaches more where there are many pairs
+    (Edunov et al. 2018).
+    """
+
+    folder: Input
+    """The model folder: of a model that reads the language of the text."""
+    text: Input
+    """A text file, one sentence a line."""
+    out: Annotated[Path, Writes()]
+    """The pairs: source, a tab, target."""
+    forward: bool = False
+    """The text is of the source language: its lines are the sources, and the
+    outputs the targets."""
+    noise: bool = False
+    """Leave out a tenth of the words of the sources that the model has made,
+    and move the others by up to three places (Edunov et al. 2018)."""
+    min_confidence: Annotated[float, Range(0, at_most=1)] = 0.0
+    """Leave out lines whose output has a confidence (0 to 1) below this."""
+    search: SearchOptions = field(default_factory=SearchOptions)
+    """How an output is searched for. Options that are not given are those of
+    the model folder, whatever default stands here."""
+
+
+def main(asked: Augment, given: Given) -> int:
+    """Run the verb."""
+    if asked.noise and asked.forward:
+        cure = "leave one of them out"
+        raise OptionError("the model makes targets with --forward", place="--noise", cure=cure)
+    model, console = load(asked.folder), Console(stderr=True)
+    if asked.min_confidence and model.confidence is None:
+        cause, cure = "this model has no confidence", "leave it out"
+        raise OptionError(cause, place="--min-confidence", cure=cure)
+    tell, chance = partial(say, "augment"), random.Random(1)
+    blocks, options = read_lines(asked.text, tell, LINES_AT_A_TIME), given.get("search", {})
+    answers = chain.from_iterable(
+        model.stream(map(str.strip, block), **options) for block in blocks
+    )
+    shown = track(answers, "translating", None, console=console, disable=not sys.stderr.isatty())
+    read = written = 0
+    interrupted: KeyboardInterrupt | None = None
+    with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        try:
+            for answer in shown:
+                read += 1
+                sure = 1.0 if model.confidence is None else model.confidence.of(answer)
+                ended = all(one.complete for one in answer.hypotheses[:1])
+                if not (answer.text and ended) or sure < asked.min_confidence:
+                    continue
+                output = _with_noise(answer.text, chance) if asked.noise else answer.text
+                pair = (answer.source, output) if asked.forward else (output, answer.source)
+                file.write("\t".join(pair) + "\n")
+                written += 1
+        except KeyboardInterrupt as error:  # hours of work: what is done is kept
+            interrupted = error
+        if not (written or interrupted):
+            cause, cure = "no pair could be made of these lines", "train the model longer"
+            raise DataError(cause, place=str(asked.text), cure=cure)
+    tell(f"{written:,} pairs of {'the first ' if interrupted else ''}{read:,} lines: {asked.out}")
+    if interrupted:
+        raise interrupted
+    return 0
+
+
+def _with_noise(text: str, chance: random.Random) -> str:
+    """The text without some of its words, and the others near their places; never empty.
+
+    Lample et al. 2018, section 2.3: word i gets the place i + U(0, k + 1), where k is the most
+    places that a word moves.
+    """
+    words = text.split()
+    kept = [word for word in words if chance.random() >= _DROPPED] or words
+    places = [at + chance.uniform(0, _MOVED + 1) for at in range(len(kept))]
+    return " ".join(word for _, word in sorted(zip(places, kept, strict=True)))
