@@ -81,11 +81,11 @@ def test_unsure_and_unfinished_outputs_are_left_out(folder: Path, tmp_path: Path
     kept = [one.source for one in answers if model.confidence.of(one) >= sure]
     assert [line.split("\t")[1] for line in out.read_text().splitlines()] == kept
     assert 0 < len(kept) < len(lines)
-    lines += [*WORDS, "un deux trois quatre", "cinq un un un"]
+    lines = [" ".join(words) for n in (3, 4) for words in product([*WORDS][:3], repeat=n)]
     text.write_text("".join(f"{line}\n" for line in lines))
-    short = model.translate(lines, max_ratio=0, max_added=2)
+    short = model.translate(lines, max_ratio=0, max_added=3)
     ended = [one.source for one in short if one.hypotheses[0].complete]
-    assert main([*asked, "--max-ratio", "0", "--max-added", "2"]) == 0
+    assert main([*asked, "--max-ratio", "0", "--max-added", "3"]) == 0
     assert [line.split("\t")[1] for line in out.read_text().splitlines()] == ended
     assert 0 < len(ended) < len(lines)
 
