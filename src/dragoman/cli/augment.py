@@ -77,15 +77,14 @@ def main(asked: Augment, given: Given) -> int:
     with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         try:
             for answer in shown:
-                read += 1
                 sure = 1.0 if model.confidence is None else model.confidence.of(answer)
                 ended = all(one.complete for one in answer.hypotheses[:1])
-                if not (answer.text and ended) or sure < asked.min_confidence:
-                    continue
-                output = _with_noise(answer.text, chance) if asked.noise else answer.text
-                pair = (answer.source, output) if asked.forward else (output, answer.source)
-                file.write("\t".join(pair) + "\n")
-                written += 1
+                if answer.text and ended and sure >= asked.min_confidence:
+                    output = _with_noise(answer.text, chance) if asked.noise else answer.text
+                    pair = (answer.source, output) if asked.forward else (output, answer.source)
+                    file.write("\t".join(pair) + "\n")
+                    written += 1
+                read += 1
         except KeyboardInterrupt as error:  # hours of work: what is done is kept
             interrupted = error
         if not (written or interrupted):
