@@ -48,8 +48,8 @@ class Augment:
     """The text is of the source language: its lines are the sources, and the
     outputs the targets."""
     noise: bool = False
-    """Leave out a tenth of the words of the sources that the model has made,
-    and move the others by up to three places (Edunov et al. 2018)."""
+    """Leave out a tenth of the words of the sources, and move the others by up
+    to three places (Edunov et al. 2018)."""
     min_confidence: Annotated[float, Range(0, at_most=1)] = 0.0
     """Leave out lines whose output has a confidence (0 to 1) below this."""
     search: SearchOptions = field(default_factory=SearchOptions)
@@ -59,9 +59,6 @@ class Augment:
 
 def main(asked: Augment, given: Given) -> int:
     """Run the verb."""
-    if asked.noise and asked.forward:
-        cure = "leave one of them out"
-        raise OptionError("the model makes targets with --forward", place="--noise", cure=cure)
     model, console = load(asked.folder), Console(stderr=True)
     if asked.min_confidence and model.confidence is None:
         cause, cure = "this model has no confidence", "leave it out"
@@ -80,9 +77,10 @@ def main(asked: Augment, given: Given) -> int:
                 sure = 1.0 if model.confidence is None else model.confidence.of(answer)
                 ended = all(one.complete for one in answer.hypotheses[:1])
                 if answer.text and ended and sure >= asked.min_confidence:
-                    output = _with_noise(answer.text, chance) if asked.noise else answer.text
-                    pair = (answer.source, output) if asked.forward else (output, answer.source)
-                    file.write("\t".join(pair) + "\n")
+                    pair = (answer.text, answer.source)
+                    source, target = reversed(pair) if asked.forward else pair
+                    source = _with_noise(source, chance) if asked.noise else source
+                    file.write(f"{source}\t{target}\n")
                     written += 1
                 read += 1
         except KeyboardInterrupt as error:  # hours of work: what is done is kept
