@@ -665,10 +665,10 @@ def test_evaluate_and_score_read_other_columns(
     (tmp_path / "two").write_text(PAIRS, encoding="utf-8")
     three = "".join(f"{source}\tnote\t{target}\n" for source, target in rows)
     (tmp_path / "three").write_text(three, encoding="utf-8")
-    for verb in ("evaluate", "score"):
+    for verb, shown in (("evaluate", ["--json"]), ("score", [])):
         said = []
         for more in (["two"], ["three", "--columns", "1", "3"]):
-            asked = [verb, str(folder), str(tmp_path / more[0]), *more[1:], "--json"]
+            asked = [verb, str(folder), str(tmp_path / more[0]), *more[1:], *shown]
             assert main(asked) == 0
             said.append(capsys.readouterr().out)
         if verb == "evaluate":

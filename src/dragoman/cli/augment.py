@@ -1,15 +1,11 @@
 """``dragoman augment``"""
 
 import random
-import sys
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
-
-from rich.console import Console
-from rich.progress import track
 
 from dragoman.api import load
 from dragoman.cli import say
@@ -59,21 +55,18 @@ class Augment:
 
 def main(asked: Augment, given: Given) -> int:
     """Run the verb."""
-    model, console = load(asked.folder), Console(stderr=True)
+    model = load(asked.folder)
     if asked.min_confidence and model.confidence is None:
         cause, cure = "this model has no confidence", "leave it out"
         raise OptionError(cause, place="--min-confidence", cure=cure)
     tell, chance = partial(say, "augment"), random.Random(1)
     blocks, options = read_lines(asked.text, tell, LINES_AT_A_TIME), given.get("search", {})
-    answers = chain.from_iterable(
-        model.stream(map(str.strip, block), **options) for block in blocks
-    )
-    shown = track(answers, "translating", None, console=console, disable=not sys.stderr.isatty())
+    answers = chain.from_iterable(model.stream(map(str.strip, one), **options) for one in blocks)
     read = written = 0
     interrupted: KeyboardInterrupt | None = None
     with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         try:
-            for answer in shown:
+            for answer in answers:
                 sure = 1.0 if model.confidence is None else model.confidence.of(answer)
                 ended = all(one.complete for one in answer.hypotheses[:1])
                 if answer.text and ended and sure >= asked.min_confidence:

@@ -71,9 +71,8 @@ def make_batch(
     lengths = source_mask.sum(1).cpu().numpy()
     real = target_mask.flatten().nonzero().squeeze(1)
     copies = source[:, :0] if copies is None else copies
-    return Batch(
-        source, source_mask, target_in, target_out, target_mask, copies, lengths, real, len(real)
-    )
+    sides = source, source_mask, target_in, target_out, target_mask, copies
+    return Batch(*sides, lengths, real, len(real))
 
 
 def assemble(pairs: Iterable[IdPair]) -> Batch:

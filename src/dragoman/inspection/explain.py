@@ -120,10 +120,8 @@ def _example(
         likely = _tokens(sides[1], best, words=words)
         candidates = tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True))
         real, loss = bool(arrays["target mask"][t]), float(arrays["loss"][t])
-        attention = (
-            arrays[name][t] if name in arrays else None for name in ("energies", "weights")
-        )
-        steps.append(Step(reads[t], expected[t], real, loss, candidates, *attention))
+        looked = (arrays[name][t] if name in arrays else None for name in ("energies", "weights"))
+        steps.append(Step(reads[t], expected[t], real, loss, candidates, *looked))
     return Example(text, sides[0].normalize(text), source, tuple(steps)), words
 
 

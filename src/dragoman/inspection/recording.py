@@ -61,9 +61,8 @@ def record(model: Seq2Seq, batch: Batch) -> dict[str, RecordedValue]:
         keep("source mask", "B S", batch.source_mask)
         if model.copying is not None:
             keep("copies", "B S", batch.copies)
-        memory, start = model.encode(
-            batch.source, batch.source_mask, batch.copies, batch.lengths, record=keep
-        )
+        read = batch.source, batch.source_mask, batch.copies, batch.lengths
+        memory, start = model.encode(*read, record=keep)
         keep("target input ids", "B T", batch.target_in)
         step, state = model.decoder.stepper(memory, record=keep_step), start
         for token in batch.target_in.unbind(1):

@@ -84,13 +84,10 @@ def _encoded(g: Graph) -> tuple[Value, list[Value]]:
 
 
 def _layers(options: ModelOptions) -> list[Layer]:
-    hidden, ways = int(options.hidden), 2 if options.bidirectional else 1
+    hidden, cell, ways = int(options.hidden), options.cell, 2 if options.bidirectional else 1
     width = hidden if options.directions == "sum" else hidden // ways
     widths = [int(options.embedding), *[hidden] * (options.encoder_layers - 1)]
-    return [
-        Layer(f"encoder.layers.{number}", options.cell, inputs, width, ways)
-        for number, inputs in enumerate(widths)
-    ]
+    return [Layer(f"encoder.layers.{n}", cell, read, width, ways) for n, read in enumerate(widths)]
 
 
 def _keys(g: Graph, states: Value) -> Value:

@@ -112,9 +112,8 @@ class Graph:
         offsets = (getattr(one, "offset", 0) for one in self._weights.values())  # of a memory map
         tensors = map(onnx_file.tensor, self._weights, self._weights.values(), offsets)
         constants = (onnx_file.tensor(*one) for one in self._constants.values())
-        entering, leaving = (
-            {n: k for n, k in kinds.items() if n in self._known} for kinds in (inputs, outputs)
-        )
+        entering = {name: kind for name, kind in inputs.items() if name in self._known}
+        leaving = {name: kind for name, kind in outputs.items() if name in self._known}
         raw = onnx_file.model(self._nodes, entering, leaving, [*tensors, *constants])
         return File(raw, self._weights)
 
