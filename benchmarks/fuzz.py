@@ -34,7 +34,6 @@ from random import Random
 from typing import Any, cast, get_args
 
 import torch
-from rich.console import Console
 
 from dragoman.api import load
 from dragoman.cli import VERBS, main
@@ -53,7 +52,6 @@ from dragoman.errors import DragomanError
 from dragoman.layout import CARD
 from dragoman.model.build import build_model
 from dragoman.model.folder import save_weights
-from dragoman.runs.display import print_runs
 from dragoman.runs.history import History
 from dragoman.runs.report import write_documents
 from dragoman.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
@@ -331,9 +329,9 @@ def checkpoint(rng: Random, place: Place) -> None:
 
 
 def history(rng: Random, place: Place) -> None:
-    """What a run says of itself: its report, its card, its row in the list of runs."""
+    """What a run says of itself: its report and its card."""
     with spoiled(rng, place.model / rng.choice(("run.json", "metrics.jsonl", "config.toml"))):
-        print_runs([History.of(place.model)], Console(file=io.StringIO()))
+        History.of(place.model)
         (place.model / CARD).unlink(missing_ok=True)
         with contextlib.redirect_stderr(io.StringIO()):  # a page that cannot be written is told
             write_documents(place.model)
