@@ -8,6 +8,7 @@ python -m benchmarks.board --page                       docs/results.md, from re
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -71,4 +72,6 @@ def _measure(asked: argparse.Namespace, rows: list[Row]) -> bool:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # not on Windows
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the program without a word
     sys.exit(main())

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from copying_network import copying
 from dragoman.config.options import SearchOptions
+from dragoman.documents.blocks import read_blocks
+from dragoman.documents.formats import FORMATS
 from made_documents import sentences, translated
 
 pytest.importorskip("sentencex", reason="needs dragoman[documents]")
@@ -244,6 +246,18 @@ def test_markup_that_nearly_stands_there_is_looked_for_once(text: str) -> None:
     """A pattern that looked again from every character would need an hour for these lines."""
     for name in ("text", "json"):
         assert translated(name, text) == text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "between"), [("好。", ""), ("Dr. A. Smith paid 3.50 to Zoë.", " "), ("यह है।", " ")]
+)
+def test_a_long_text_is_cut_into_the_same_sentences(sentence: str, between: str) -> None:
+    """All of it at once would take the library minutes."""
+    language = {"好": "zh", "D": "en", "य": "hi"}[sentence[0]]
+    text = between.join([sentence] * 20_000)
+    (block,) = (b for b in read_blocks([text], FORMATS["html"], language) if b.sentences)
+    assert set(block.sentences) == {sentence} and len(block.sentences) == 20_000
+    assert block.joined([sentence] * 20_000) == text
 
 
 def test_characters_that_stand_for_markup_are_copied() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from dragoman.documents.blocks import Part
 
-_LONGEST = 1 << 16
+_LONGEST = 1 << 13
 """Characters after which a block ends at the next line, so that memory stays bounded."""
 _CUE = re.compile(r"[\W\d_]*\Z|.*-->.*|[-–—]\s*", re.DOTALL)
 """What is copied at the beginning of a line of subtitles: a number, a time or an empty line as a
