@@ -122,6 +122,25 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
+def test_features_stay_with_their_line(tmp_path: Path) -> None:
+    ends = {"PL": "s", "PST": "d"}
+    words = ["".join(letters) for letters in product("bcdfg", "aeiou")]
+    rows = [f"{word}\t{tag}\t{word}{end}\n" for word in words for tag, end in ends.items()]
+    (tmp_path / "p.tsv").write_text("".join(rows))
+    columns = ["--columns", "1", "3", "--features-column", "2"]
+    small = ["--hidden", "16", "--embedding", "8", "--refit", "False"]
+    asked = ["train", str(tmp_path / "p.tsv"), *columns, *small, "--learning-rate", "0.02"]
+    assert main([*asked, "--out", str(tmp_path / "m"), "--steps", "60"]) == 0
+    (tmp_path / "mono").write_text("ba\tPL\nce\tPST\n")
+    out = tmp_path / "made.tsv"
+    made = ["augment", str(tmp_path / "m"), str(tmp_path / "mono"), "--out", str(out), "--forward"]
+    assert main(made) == 0
+    answers = dragoman.load(tmp_path / "m").translate(["ba\tPL", "ce\tPST"])
+    assert out.read_text() == "".join(f"{one.source}\t{one.text}\n" for one in answers)
+    asked += ["--also", str(out), "--out", str(tmp_path / "n"), "--steps", "2"]
+    assert main(asked) == 0
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
 def test_an_interrupted_command_keeps_what_it_has_done(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "made.tsv"
@@ -156,7 +175,10 @@ def test_what_contradicts_itself_is_refused(
     asked[1] = str(both)
     capsys.readouterr()
     assert main([*asked, "--min-confidence", "0.5"]) == 2
-    assert "--min-confidence: this model has no confidence" in capsys.readouterr().err
+    assert (
+        "--min-confidence: an ensemble, or a model of few held-out pairs, has no"
+        in capsys.readouterr().err
+    )
     text.write_text("\n \n")
     assert main(["augment", str(folder), str(text), "--out", str(out)]) == 2
     assert f"{text}: no pair could be made of these lines" in capsys.readouterr().err

@@ -37,7 +37,8 @@ class Augment:
     folder: Input
     """The model folder: of a model that reads the language of the text."""
     text: Input
-    """A text file, one sentence a line."""
+    """A text file, one sentence a line; a model that reads features has them in
+    each line, with a tab before them."""
     out: Annotated[Path, Writes()]
     """The pairs: source, a tab, target."""
     forward: bool = False
@@ -57,10 +58,10 @@ def main(asked: Augment, given: Given) -> int:
     """Run the verb."""
     model = load(asked.folder)
     if asked.min_confidence and model.confidence is None:
-        cause, cure = "this model has no confidence", "leave it out"
-        raise OptionError(cause, place="--min-confidence", cure=cure)
-    tell, chance = partial(say, "augment"), random.Random(1)
-    blocks, options = read_lines(asked.text, tell, LINES_AT_A_TIME), given.get("search", {})
+        cause = "an ensemble, or a model of few held-out pairs, has no confidence"
+        raise OptionError(cause, place="--min-confidence", cure="leave it out")
+    tell, chance, options = partial(say, "augment"), random.Random(1), given.get("search", {})
+    blocks = read_lines(asked.text, tell, LINES_AT_A_TIME, tabs=bool(model.folder.source.tags))
     answers = chain.from_iterable(model.stream(map(str.strip, one), **options) for one in blocks)
     read = written = 0
     interrupted: KeyboardInterrupt | None = None
@@ -79,7 +80,7 @@ def main(asked: Augment, given: Given) -> int:
         except KeyboardInterrupt as error:  # hours of work: what is done is kept
             interrupted = error
         if not (written or interrupted):
-            cause, cure = "no pair could be made of these lines", "train the model longer"
+            cause, cure = "no pair could be made of these lines", "train it longer, or filter less"
             raise DataError(cause, place=str(asked.text), cure=cure)
     tell(f"{written:,} pairs of {'the first ' if interrupted else ''}{read:,} lines: {asked.out}")
     if interrupted:
