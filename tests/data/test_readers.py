@@ -127,6 +127,8 @@ def test_aligned_files(tmp_path: Path) -> None:
         (b" a \tb  c\n", [(" a ", "b  c", 1)]),
         ("a\u2028b\x85c\vd\fe\rf\u2029g\th\n".encode(), [("a b c d e f g", "h", 1)]),
         ("a\u00a0\u202f\u200b\tc\u00ad\n".encode(), [("a\u00a0\u202f\u200b", "c\u00ad", 1)]),
+        (b"ARROW1\t0\n", [("ARROW1", "0", 1)]),
+        (b"PAR1\tpar one\n", [("PAR1", "par one", 1)]),
     ],
 )
 def test_line_ends(tmp_path: Path, content: bytes, pairs: list[tuple[str, str, int]]) -> None:

@@ -42,9 +42,9 @@ PACKINGS = {
 """First bytes of packed files, by the ending of their names."""
 _REFUSED = {
     "an old spreadsheet or document": rb"\xd0\xcf\x11\xe0",
-    "a SQLite database": rb"SQLite format 3",
-    "a PDF document": rb"%PDF",
-    "a 7z or RAR archive": rb"7z\xbc\xaf|Rar!",
+    "a SQLite database": rb"SQLite format 3\0",
+    "a PDF document": rb"%PDF-\d\.",
+    "a 7z or RAR archive": rb"7z\xbc\xaf|Rar!\x1a\x07",
     "a tar archive": rb"(?s:.{257})ustar",
     "a page of the web": rb"(?i)\s*<(!doctype )?html",
     "packed twice": b"|".join(PACKINGS.values()),

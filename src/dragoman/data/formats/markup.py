@@ -29,7 +29,7 @@ _LARGEST = 1 << 21
 def recognise(text: str, name: str) -> bool:
     """Whether it is XML. XML without translation units is refused when it is read."""
     is_named = name.endswith((".tmx", ".xlf", ".xliff", ".xml"))
-    return is_named or re.match(r"\s*<(\?xml|tmx|xliff)\b", text) is not None
+    return is_named or re.match(r"\s*<(\?xml|tmx|xliff)[ >\r\n]", text) is not None
 
 
 def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:

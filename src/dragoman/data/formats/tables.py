@@ -15,8 +15,14 @@ _ROWS = 16
 
 
 def recognise(text: str, name: str) -> bool:
-    """Whether the file begins as a table does, or is named as one."""
-    return text.startswith(("PAR1", "ARROW1")) or name.endswith((".arrow", ".feather", ".parquet"))
+    """Whether the file begins as a table does, or is named as one.
+
+    The mark alone does not tell, since a text may begin with it: Parquet's first page begins with
+    byte 0x15, and Arrow's mark is padded to 8 bytes.
+    """
+    return text.startswith(("PAR1\x15", "ARROW1\0\0")) or name.endswith(
+        (".arrow", ".feather", ".parquet")
+    )
 
 
 def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
@@ -27,11 +33,10 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
     """
     with naming_extras():
         import pyarrow as pa
-    packed = b"" if source.on_disk else source.stream.read()
+    file = pa.OSFile(str(source.path)) if source.on_disk else pa.BufferReader(source.stream.read())
     kind = "Parquet" if source.text.startswith("PAR1") else "Arrow"
     try:
-        file = pa.OSFile(str(source.path)) if source.on_disk else pa.BufferReader(packed)
-        batches = _parquet(file) if kind == "Parquet" else _arrow(file)
+        batches = _parquet(file) if kind == "Parquet" else _arrow(file, source.text)
         every = (row for batch in batches for row in batch.to_pylist())
         yield from fields_of(enumerate(every, 1), kind, options, faults)
     except Exception as error:  # pyarrow raises a dozen kinds
@@ -61,12 +66,14 @@ def _parquet(file: Any) -> Iterator[Any]:
         raise ValueError(f"its numbers of rows contradict each other: {told}")
 
 
-def _arrow(file: Any) -> Iterator[Any]:
-    """The batches of rows of an Arrow file or stream, its columns of text alone."""
+def _arrow(file: Any, start: str) -> Iterator[Any]:
+    """The batches of rows of an Arrow file or stream, its columns of text alone.
+
+    ``start`` is the beginning of its bytes: a stream has no mark.
+    """
     import pyarrow as pa
 
-    is_file = file.read(6) == b"ARROW1"
-    file.seek(0)
+    is_file = start.startswith("ARROW1")
     table = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
     for whole in map(table.get_batch, range(table.num_record_batches)) if is_file else table:
         whole.validate(full=True)  # a text that lies beyond the file would end the program
