@@ -150,16 +150,6 @@ def _held_out_before(config: Config) -> list[Pair]:
     return [Pair(*texts, corpus.line(row)) for row, texts in enumerate(corpus.texts())]
 
 
-def _learned_before(config: Config) -> Corpus | None:
-    """The pairs that the model that is continued has learned from; None where none are replayed.
-
-    Raises:
-        FolderError: they are damaged.
-    """
-    path = Path(config.training.start_from, layout.CORPUS, layout.TRAIN)
-    return None if config.data.replay in ("none", 0) else Corpus(path)
-
-
 def _write_training(
     text: StoredText, name: str, tokenizers: list[Tokenizer], path: Path, config: Config, say: Say
 ) -> list[Example]:
@@ -175,8 +165,11 @@ def _write_training(
 
     Raises:
         DataError: no pair is left.
+        FolderError: the pairs of the model that is continued are damaged.
     """
-    apart, given, before = list[Example](), set[bytes](), _learned_before(config)
+    apart, given = list[Example](), set[bytes]()
+    learned_before = Path(config.training.start_from, layout.CORPUS, layout.TRAIN)
+    before = None if config.data.replay in ("none", 0) else Corpus(learned_before)
     origins = [(name, 1.0), *map(weighted, config.data.also)]
     older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
 

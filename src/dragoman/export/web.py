@@ -10,7 +10,6 @@ import io
 import json
 import tarfile
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256, sha512
 from importlib import resources
@@ -24,7 +23,7 @@ from dragoman.evaluation.examples import Pairs
 from dragoman.export.bundle import export, require_replaceable
 from dragoman.files import replacing
 from dragoman.layout import CARD, DECODER, ENCODER, SITE, WEIGHTS
-from dragoman.runtime.folder import RuntimeFolder, load_runtime
+from dragoman.runtime.folder import load_runtime
 
 RUNTIME, VERSION = "onnxruntime-web", "1.30.0"
 PACKAGE = f"{RUNTIME}-{VERSION}.tgz"
@@ -95,24 +94,17 @@ def export_site(
         raise FolderError(cause, place=str(folder), cure="dragoman serve")
     with replacing(Path(out), folder=True) as aside:
         facts = export(folder, aside / "model", pairs, shortlist=False, **options)
-        _write_site(aside, load_runtime(aside / "model"), name, languages, read)
+        _write_site(aside, name, languages, read)
     return facts
 
 
-def _write_site(
-    site: Path,
-    bundle: RuntimeFolder,
-    name: str,
-    languages: tuple[str, str],
-    runtime: Mapping[str, bytes],
-) -> None:
+def _write_site(site: Path, name: str, codes: tuple[str, str], runtime: dict[str, bytes]) -> None:
     """Write the files of a site.
 
     Args:
         site: the folder; it has the bundle in ``model/``.
-        bundle: the loaded bundle.
         name: of the model, for people.
-        languages: codes of its source and target.
+        codes: of its source and target language.
         runtime: from :func:`read_runtime`.
     """
     import onnxruntime  # the same program, so the same licences
@@ -128,11 +120,12 @@ def _write_site(
         for part in (resources.files("dragoman") / folder).iterdir():
             place = site if part.name in _AT_THE_TOP else page
             (place / part.name).write_bytes(part.read_bytes())
+    bundle = load_runtime(site / "model")
     config, confidence, card = bundle.config, load_confidence(bundle.path), bundle.path / CARD
     facts = {
         "name": name,
-        "source": languages[0],
-        "target": languages[1],
+        "source": codes[0],
+        "target": codes[1],
         "card": card.read_text("utf-8", errors="replace") if card.exists() else "",
         "confidence": confidence and asdict(confidence),
         "longest": config.source.max_tokens,

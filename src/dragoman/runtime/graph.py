@@ -170,9 +170,7 @@ class Graph:
         scale, shift = (self.weight(f"{name}.{which}", width) for which in ("weight", "bias"))
         return self("LayerNormalization", x, scale, shift, axis=-1, epsilon=1e-5)
 
-    def scaled_product(
-        self, x: Read, matrix: Value, steps: Value, bias: Value | None = None
-    ) -> Value:
+    def scaled_product(self, x: Read, matrix: Value, steps: Value, bias: Value | None) -> Value:
         """The product with an 8-bit matrix [I, O], whose columns have ``steps`` [O]."""
         assert x.step is not None
         sums = self("Cast", self("MatMulInteger", x.rows, matrix, np.uint8(ZERO)), to=FLOAT)

@@ -83,9 +83,7 @@ def node(operator: str, inputs: Iterable[str], outputs: Iterable[str], **attribu
     return message(*names, (4, operator), *((5, _attribute(*one)) for one in attributes.items()))
 
 
-def model(
-    nodes: Iterable[bytes], inputs: Kinds, outputs: Kinds, tensors: Iterable[bytes] = ()
-) -> bytes:
+def model(nodes: Iterable[bytes], inputs: Kinds, outputs: Kinds, tensors: Iterable[bytes]) -> bytes:
     """A ``ModelProto`` with one ``GraphProto``: a whole file."""
     fields: list[Field] = [(1, one) for one in nodes]
     fields += [(2, "dragoman"), *((5, one) for one in tensors)]
