@@ -47,8 +47,7 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
         FolderError: a file is missing or damaged, or the models have different vocabularies.
         OptionError: this machine has no such device.
     """
-    paths = [one for path in (folder, *others) for one in members(Path(path))]
-    models = [_loaded(path, device) for path in paths]
+    models = [_loaded(one, device) for path in (folder, *others) for one in members(Path(path))]
     return Model(models[0], models[1:])
 
 
@@ -173,22 +172,26 @@ class Model:
         translator, search = self.translator(options)
         return list(translator.score(pairs, search))
 
-    def explain(self, line: str, target: str | None = None, **options: Any) -> Explanation:
+    def explain(
+        self, line: str, target: str | None = None, *, aids: Aids = NO_AIDS, **options: Any
+    ) -> Explanation:
         """Record every value that the model computes from a sentence to its translation.
 
         Args:
             line: raw text.
             target: explain this output instead of the model's own best output.
+            aids: what you know better than the model, as for :meth:`stream`.
             options: fields of :class:`dragoman.SearchOptions`.
 
         Raises:
-            DataError: a text has no tokens, or more than the model reads at a time.
+            DataError: a text has no tokens, or more than the model reads at a time; or a memory
+                answers the line.
             UsageError: this is an ensemble or a bundle.
         """
         folder = self.torch_folder("explained")  # before what imports torch
         from dragoman.inspection.explain import explain_line
 
-        translator, search = self.translator(options)
+        translator, search = self.translator(options, aids)
         return explain_line(folder, translator, line, target, search)
 
     def explain_pairs(self, pairs: Pairs) -> Explanation:
@@ -305,8 +308,8 @@ class Model:
             DataError: the files cannot be read or hold no pair, or no pairs were held out.
         """
         if pairs is None:
-            run = History.of(self.folder.path)
-            return held_out_examples(run.folder, run.record, multiple=multiple_references)
+            run, given = History.of(self.folder.path), _given(self.folder)
+            return held_out_examples(run.folder, given, run.record, multiple_references)
         items = [pairs] if isinstance(pairs, (str, Path)) else pairs
         if texts := [item for item in items if isinstance(item, tuple)]:
             name = f"{len(texts)} pairs"

@@ -134,6 +134,29 @@ def test_a_zip_file_is_never_the_name_of_a_folder(
     assert not (tmp_path / "b.ZIP").exists()
 
 
+def test_a_zip_file_replaces_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "letter").write_text("kept")
+    for out in (tmp_path / "letter", tmp_path / "m"):
+        assert main(["export", str(tmp_path / "m"), "--zip", "--out", str(out)]) == 2
+        assert f"{out} is no zip file" in capsys.readouterr().err
+    assert (tmp_path / "letter").read_text() == "kept"
+
+
+@pytest.mark.slow
+def test_zip_files_are_compared_as_folders_are(
+    bundle: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(folder, tmp_path / "z.zip", zipped=True)
+    paths = [str(bundle), str(tmp_path / "z.zip")]
+    assert main(["evaluate", *paths, str(folder.parent / "p.tsv"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["models"]
+    assert [one.pop("folder") for one in found] == paths
+    assert found[0]["scores"] == found[1]["scores"]
+
+
 @pytest.mark.slow
 def test_errors_name_the_zip_file_that_was_given(folder: Path, tmp_path: Path) -> None:
     export(folder, tmp_path / "z.zip", zipped=True)
@@ -147,6 +170,8 @@ def test_errors_name_the_zip_file_that_was_given(folder: Path, tmp_path: Path) -
         assert "dragoman-" not in str(told.value)
     with pytest.raises(UsageError, match=r"z\.zip: a bundle cannot be explained"):
         load(tmp_path / "z.zip").explain("w1")
+    with pytest.raises(DataError, match=f"{tmp_path / 'z.zip'}: holds no held-out pairs"):
+        load(tmp_path / "z.zip").evaluate()
 
 
 @pytest.mark.slow

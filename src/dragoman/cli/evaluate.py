@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +17,7 @@ from dragoman.config.options import ReadingOptions, SearchOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 from dragoman.runs.display import number_text
+from dragoman.runtime.folder import is_model
 
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation
@@ -60,8 +60,8 @@ class Evaluate:
 
 def main(asked: Evaluate, given: Given) -> int:
     """Load all models, score each on the same examples, and compare them with the first."""
-    folders = [asked.folder, *filter(Path.is_dir, asked.test)]
-    files = [path for path in asked.test if not path.is_dir()]
+    folders = [asked.folder, *filter(is_model, asked.test)]
+    files = [path for path in asked.test if not is_model(path)]
     if asked.outputs is not None and len(folders) > 1:
         raise OptionError(f"{len(folders)} models, it takes one", place="--outputs")
     from dragoman.api import load  # torch only now

@@ -180,7 +180,7 @@ def check_outputs(asked: Any) -> None:
     for option, path, kind in outputs:
         if str(path) == "-" and kind != "stream":
             raise OptionError(f"- is no {kind}", place=option, cure=f"name a {kind}")
-        if kind == "folder" or str(path) == "-":
+        if str(path) == "-" or (kind == "folder" and not path.is_file()):  # a zip file is one
             continue
         if kind == "picture" and path.suffix.lower() not in ENDINGS:
             cause = f"{path.name!r} has no ending of a picture"

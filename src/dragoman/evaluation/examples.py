@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,13 +76,14 @@ def examples_of(
     return Examples(name, sources, targets, found, left_out)
 
 
-def held_out_examples(folder: Path, record: Mapping[str, Any], *, multiple: bool) -> Examples:
+def held_out_examples(folder: Path, given: str, record: dict[str, Any], multiple: bool) -> Examples:
     """The pairs that a run was validated on, as a test set.
 
     They are training pairs in a run that had too few to hold some out; the name says so.
 
     Args:
         folder: of the run.
+        given: what the user named, for messages.
         record: its ``run.json``.
         multiple: take each source once, with all its targets as references.
 
@@ -92,7 +93,7 @@ def held_out_examples(folder: Path, record: Mapping[str, Any], *, multiple: bool
     path, name = folder / CORPUS / VALIDATION, "held-out pairs of the training run"
     if not path.exists():
         cure = "name a file of test pairs"
-        raise DataError("holds no held-out pairs", place=str(folder), cure=cure)
+        raise DataError("holds no held-out pairs", place=given, cure=cure)
     from dragoman.data.corpus import Corpus  # pyarrow
 
     if "refit" in record:

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 from dragoman import layout
 from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config
+from dragoman.config.toml import merge
 from dragoman.data.lines import fingerprint
 from dragoman.data.setup import header, load_weights, save_setup
 from dragoman.errors import OptionError
@@ -116,23 +117,20 @@ def _write_model(aside: Path, made: RuntimeFolder) -> None:
 
 def _without_paths(config: Config) -> Config:
     """The options without names of files of this machine, and without int8: the weights tell it."""
-    return replace(
-        config,
-        data=replace(config.data, validation_pairs=(), also=()),
-        source=replace(config.source, vectors=""),
-        target=replace(config.target, vectors=""),
-        training=replace(config.training, start_from="", freeze=False),
-        search=replace(config.search, int8=False),
-    )
+    bare = {"data": {"validation_pairs": (), "also": ()}, "search": {"int8": False}}
+    bare |= {"source": {"vectors": ""}, "target": {"vectors": ""}}
+    return merge(config, bare | {"training": {"start_from": "", "freeze": False}}, place="")
 
 
 def require_replaceable(out: Path, *, zipped: bool) -> None:
     """Check that writing ``out`` replaces nothing but what an earlier export wrote.
 
     Raises:
-        OptionError: it is a file, or the name of a zip file, where a folder is asked for; or a
-            folder with other files.
+        OptionError: it is a file, or the name of a zip file, where a folder is asked for; a folder
+            or another file, where a zip file is; or a folder with other files.
     """
+    if zipped and out.exists() and out.stat().st_size and not zipfile.is_zipfile(out):
+        raise OptionError(f"{out} is no zip file", place="--out", cure="another name")
     if not zipped and (out.is_file() or out.suffix.lower() == ".zip"):
         cause = f"{out} is the name of a file, a folder would be written"
         raise OptionError(cause, place="--out", cure="--zip, or another name")

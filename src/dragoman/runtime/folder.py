@@ -60,6 +60,14 @@ class RuntimeFolder:
         return OnnxNetwork(self.config.model, weights, sizes, limit)
 
 
+def is_model(path: Path) -> bool:
+    """Whether a path is a folder or a zipped bundle; a zip file may also hold pairs."""
+    if not zipfile.is_zipfile(path):
+        return path.is_dir()
+    with zipfile.ZipFile(path) as file:
+        return layout.BUNDLE in file.namelist()
+
+
 def load_runtime(path: Path) -> RuntimeFolder:
     """Load a model folder or a bundle, which may be a zip file.
 
