@@ -19,7 +19,8 @@ Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=
 class Keyed(BaseModel):
     """A request that may need an API key."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    # Any limit makes pydantic refuse lone surrogates, which no answer could repeat in UTF-8.
+    model_config = ConfigDict(use_attribute_docstrings=True, str_min_length=0)
 
     api_key: str = ""
 
@@ -50,10 +51,8 @@ class FileRequest(Directed):
     file: UploadFile
 
 
-class ExplainRequest(Directed):
+class ExplainRequest(DetectRequest, Directed):
     """POST /explain"""
-
-    q: Text
 
 
 class TranslateRequest(Directed):
