@@ -31,6 +31,8 @@ from dragoman.inspection.explanation import Explanation
 from dragoman.inspection.recording import record
 from dragoman.model.folder import ModelFolder
 from dragoman.model.seq2seq import Objective
+from dragoman.search.aids import Aids, Memory, Terms
+from dragoman.search.keep import pattern_of
 from tiny import VOCABULARY, tiny_model
 
 Floats = npt.NDArray[np.float64]
@@ -342,6 +344,22 @@ def test_drawn_outputs_are_explained(model: Model, options: dict[str, Any]) -> N
     real = [step for step in found.examples[0].steps if step.real]
     assert -sum(step.loss for step in real) == pytest.approx(hypotheses[0].log_prob, abs=1e-4)
     assert hypotheses[0].log_prob == max(h.log_prob for h in hypotheses)
+
+
+def test_what_a_user_knows_better_is_explained_with_it(model: Model) -> None:
+    aids = Aids(Memory([("le chat", "x")]), Terms({"chat": ("noir",)}), pattern_of(["usual"]))
+    found, line = model.explain("le chat {0}", aids=aids), "le chat {0}"
+    answer = model.translate([line], aids=aids)[0]
+    assert found.answer is not None and found.answer.text == answer.text
+    assert "noir" in answer.text and "{0}" in answer.text  # the model has not read {0}
+    assert [token.text for token in found.examples[0].source] == ["▁le", "▁chat", "</s>"]
+    real = [step for step in found.examples[0].steps if step.real]
+    best = answer.hypotheses[0].log_prob
+    assert -sum(step.loss for step in real) == pytest.approx(best, abs=1e-4)
+    with pytest.raises(DataError, match=r"memory answers this sentence \(explain it without"):
+        model.explain("le chat", aids=aids)
+    with pytest.raises(DataError, match="the sentence has 0 tokens"):
+        model.explain("{0}", aids=aids)
 
 
 def test_an_ensemble_is_not_explained(model: Model) -> None:

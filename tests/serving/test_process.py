@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -125,6 +126,36 @@ def test_what_is_wrong_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
         assert ended.returncode == 2, (arguments, ended)
         assert text in ended.stderr and "Traceback" not in ended.stderr, (arguments, ended)
     taken.close()
+
+
+def test_each_model_has_its_own_memory_and_terms(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(folder, tmp_path / "fr-en")
+    memory, terms = tmp_path / "memory.tsv", tmp_path / "terms.tsv"
+    memory.write_text("a cat\tthe answer\n")
+    terms.write_text("dogs\tmat\n")
+    files = ("--memory", str(memory), "--memory", "-", "--terms", "-", "--terms", str(terms))
+    with process(folder, str(other), *files) as server:
+        client, said = server.client, {}
+        for code in ("de", "fr"):
+            asked = {"q": ["a cat", "dogs sit"], "source": code, "target": "en", "alignment": True}
+            said[code] = client.post("/translate", asked).json
+            line = {**asked, "q": "dogs sit"}
+            steps = client.post("/explain", line).json["examples"][0]["steps"]
+            words = [s["expected"]["text"].strip("▁") for s in steps if s["real"]]
+            best = said[code]["alignment"][1][0]["target"]  # what is explained was answered
+            words = [one for one in words if one != "</s>"]
+            same = [a.strip() == b for a, b in zip(best, words, strict=True) if b != "<unk>"]
+            assert same and all(same)  # an unknown word is copied
+        known, searched = (said[code]["translatedText"] for code in ("de", "fr"))
+        assert known[0] == "the answer" != searched[0]
+        assert "mat" in searched[1].split() and "mat" not in known[1].split()
+        refusal = client.post("/explain", {"q": "a cat", "source": "de", "target": "en"})
+        assert refusal.status == 400 and "the memory answers" in refusal.json["error"]
+    three = [str(folder), str(other), "--terms", *["-", "--terms"] * 2, str(terms)]
+    assert main(["serve", *three]) == 2
+    assert "--terms: 3 given for 2 models" in capsys.readouterr().err
 
 
 def test_the_help_needs_no_extra(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import tyro
 
 from dragoman.cli.parse import Given
 from dragoman.config.values import Range
+from dragoman.data.streams import STDIN
 from dragoman.errors import DragomanError, OptionError
 from dragoman.layout import CARD
 from dragoman.search.aids import read_aids
@@ -40,12 +41,14 @@ class Serve:
     """Number of processes that share the port; each loads every model."""
     device: str = "cpu"
     """Where the models run: cpu, cuda, cuda:1 or mps."""
-    memory: Path | None = None
+    memory: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """A file of sources and their answers, with a tab between. A line that
-    stands there is answered from it; the models answer the others."""
-    terms: Path | None = None
+    stands there is answered from it; the models answer the others. Given
+    once for all models; or once for each in their order, - for one without."""
+    terms: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """A file of source terms, a tab, and the forms of each with commas between.
-    Where a line has the term, its output has one of the forms."""
+    Where a line has the term, its output has one of the forms. Given as
+    often as --memory."""
     keep: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """What stays as it is, at its place: usual (URLs, e-mail addresses, fields
     such as {0} and %s, tags such as <b>), numbers, or a regular expression."""
@@ -63,6 +66,10 @@ def main(asked: Serve, given: Given) -> int:
     from dragoman.serving.gate import Protocol
 
     names = [path.resolve().name for path in asked.paths]
+    for option, files in (("--memory", asked.memory), ("--terms", asked.terms)):
+        if len(files) not in (0, 1, len(names)):
+            cause, cure = f"{len(files)} given for {len(names)} models", "one for each, - for none"
+            raise OptionError(cause, place=option, cure=cure)
     codes = list(language_codes(asked.languages, names))
     listening = _listen(asked.host, asked.port)
     address = "http://{}:{}/".format(*listening.getsockname()[:2])
@@ -116,32 +123,38 @@ def _app(asked: Serve, codes: list[tuple[str, str]], address: str) -> Any:
     """The application (ASGI) with its models loaded."""
     from dragoman.serving.app import build_app
 
-    models = [_served(asked, *one) for one in zip(asked.paths, codes, strict=True)]
+    models = [_served(asked, number, *one) for number, one in enumerate(codes)]
     app = build_app(Models(models), asked.serving)
     pairs = ", ".join(f"{one.source} to {one.target}" for one in models)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    ready = f"dragoman serve: {address} translates {pairs} (Ctrl-C stops)\n"
-    sys.stdout.write(ready)  # at once: workers share the output
-    sys.stdout.flush()
+    # In one piece and at once: workers share the output.
+    print(f"dragoman serve: {address} translates {pairs} (Ctrl-C stops)\n", end="", flush=True)
     return app
 
 
-def _served(asked: Serve, path: Path, codes: tuple[str, str]) -> Served:
-    """A loaded model as the server takes it."""
+def _served(asked: Serve, number: int, source: str, target: str) -> Served:
+    """The model of this number, loaded, as the server takes it."""
     from dragoman.api import load  # torch only now
 
+    path = asked.paths[number]
     model = load(path, device=asked.device)
     check = None if model.folder.source.tags else model.check
-    aids = read_aids(asked.memory, (), asked.terms, asked.keep, check)
+    aids = read_aids(_file(asked.memory, number), (), _file(asked.terms, number), asked.keep, check)
     translator, search = model.translator({}, aids)
     card = model.folder.path / CARD
     return Served(
-        source=codes[0],
-        target=codes[1],
+        source=source,
+        target=target,
         name=path.resolve().name,
         translator=translator,
         search=search,
         confidence=model.confidence,
-        explain=lambda line: model.explain(line).to_json(arrays=False),
+        explain=lambda line: model.explain(line, aids=aids).to_json(arrays=False),
         card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
     )
+
+
+def _file(files: tuple[Path, ...], number: int) -> Path | None:
+    """The file of a model: the only one, which is for all, or its own; None where that is ``-``."""
+    file = files[number % len(files)] if files else None
+    return None if file == STDIN else file

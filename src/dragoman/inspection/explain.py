@@ -37,16 +37,19 @@ def explain_line(
 
     Args:
         folder: the model.
-        translator: searches with this model.
+        translator: searches with this model; texts that it keeps are not part of the explanation.
         line: the source as raw text.
         target: raw text.
         options: how to search for the model's own output.
 
     Raises:
-        DataError: a text has no tokens, or more than the model reads at a time.
+        DataError: a text has no tokens, or more than the model reads at a time; or a memory answers
+            the sentence.
     """
-    sides, config = (folder.source, folder.target), folder.config
-    (source,), (ids,) = encode_pairs([line], [target or ""], sides, copy=config.model.copy)
+    sides, config, text = (folder.source, folder.target), folder.config, translator.read(line)
+    if text is None:
+        raise DataError("the memory answers this sentence", cure="explain it without the memory")
+    (source,), (ids,) = encode_pairs([text], [target or ""], sides, copy=config.model.copy)
     _check("the sentence", source.ids, translator.longest)
     if target is not None:
         _check("the target", ids, config.target.max_tokens)
@@ -61,7 +64,7 @@ def explain_line(
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
     values = record(folder.model, batch)
-    example, words = _example(values, 0, sides, line)
+    example, words = _example(values, 0, sides, text)
     beam = []
     for step in frontiers:
         last, log_probs = _tokens(sides[1], step.tokens, words=words), step.log_probs.tolist()

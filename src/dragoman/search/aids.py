@@ -11,6 +11,7 @@ from dragoman.data.readers import read_pairs
 from dragoman.errors import DataError
 from dragoman.search.keep import UNSPACED, pattern_of
 from dragoman.search.request import Request
+from dragoman.search.tags import MARK
 
 _LETTER = rf"[^\W{UNSPACED}]"
 """A letter or digit of a script that writes spaces between words."""
@@ -19,7 +20,7 @@ _EDGE = re.compile(f"(?<!{_LETTER})|(?!{_LETTER})")
 
 
 class Memory:
-    """Answers to whole lines: a lexicon or a translation memory.
+    """Answers to whole lines, marks of a document left out: a lexicon or a translation memory.
 
     Args:
         pairs: a source and one of its answers each; the first answer to a source is its best.
@@ -37,7 +38,7 @@ class Memory:
         return tuple(self._answers.get(self._key(source), ()))
 
     def _key(self, source: str) -> str:
-        source = source.lower() if "case" in self._ignore else source
+        source = MARK.sub("", source.lower() if "case" in self._ignore else source)
         return " ".join(source.split()) if "spaces" in self._ignore else source
 
 

@@ -24,10 +24,9 @@ from dragoman.search.keep import copy_unknown, put_back, take_out
 from dragoman.search.loop import Sentence, search
 from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader, Scored, Translation
-from dragoman.search.tags import MARK, Kept, with_marks
+from dragoman.search.tags import Kept, with_marks
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Key = TypeVar("Key")
 Observer = Callable[[Frontier], None]
 
 LINES_AT_A_TIME = 2048
@@ -89,22 +88,19 @@ class Translator:
         Raises:
             OptionError: a constraint of a line cannot be met with this vocabulary.
         """
-
-        def answered(requests: list[Request]) -> list[Translation]:
+        for block in blocks(lines, LINES_AT_A_TIME):
+            requests = [Request(line) if isinstance(line, str) else line for line in block]
             sentences, at_work = self._sentences(requests, options)
             needed = attention or any(line.kept for line in at_work)
             found = iter(self._search(sentences, options, needed, observer))
-            pieces = (list(islice(found, len(line.pieces))) for line in at_work)
-            return [self._answer(*each, options) for each in zip(at_work, pieces, strict=True)]
-
-        requests = (Request(line) if isinstance(line, str) else line for line in lines)
-        yield from self._in_threads(requests, answered)
+            for line in at_work:
+                yield self._answer(line, list(islice(found, len(line.pieces))), options)
 
     def answer_each(
         self,
-        requests: Iterable[tuple[Item, Request] | None],
+        requests: Iterable[tuple[Key, Request] | None],
         options: SearchOptions,
-        answer: Callable[[Item, Translation], None],
+        answer: Callable[[Key, Translation], None],
     ) -> None:
         """Translate requests that arrive while others are searched, all in one batch.
 
@@ -118,7 +114,7 @@ class Translator:
         Raises:
             OptionError: a constraint of a request cannot be met with this vocabulary.
         """
-        at_work: dict[int, tuple[Item, _Line, list[list[Hypothesis]], int]] = {}
+        at_work: dict[int, tuple[Key, _Line, list[list[Hypothesis]], int]] = {}
         numbers = count()
 
         def sentences() -> Iterator[Sentence | None]:
@@ -141,6 +137,10 @@ class Translator:
             if all(found):
                 answer(key, self._answer(line, found, options))
 
+    def read(self, line: str) -> str | None:
+        """What the model reads of a line, without the texts that are kept; None: memory answers."""
+        return None if self._aids.memory.answers(line) else take_out(line, self._aids.keep)[0]
+
     def check(self, request: Request, options: SearchOptions) -> None:
         """Check that the constraints of a request can be met.
 
@@ -157,12 +157,11 @@ class Translator:
         translation. A source of any length is read whole.
         """
         options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
-
-        def scored(pairs: list[tuple[str, str]]) -> Iterator[Scored]:
-            pieces = self._read([source for source, _ in pairs], "whole")
-            targets = self.target.encode([target for _, target in pairs])
+        for block in blocks(pairs, LINES_AT_A_TIME):
+            pieces = self._read([source for source, _ in block], "whole")
+            targets = self.target.encode([target for _, target in block])
             sentences = list[Sentence]()
-            for number, (piece, (_, target)) in enumerate(zip(pieces, pairs, strict=True)):
+            for number, (piece, (_, target)) in enumerate(zip(pieces, block, strict=True)):
                 if piece.own:
                     words = self.target.pieces(target), piece.own
                     targets[number] = extend_target(targets[number], *words, len(self.target))
@@ -170,25 +169,9 @@ class Translator:
                 asked = replace(plain, min_length=0, max_length=len(prefix), prefix=(*prefix, EOS))
                 sentences.append((_with_wanted(piece.sources, asked), asked))
             found = self._search(sentences, options)
-            for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, pairs, strict=True):
+            for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
                 tokens = self.target.tokens([*ids, EOS], piece.own)
                 yield Scored(*pair, hypothesis, tuple(tokens))
-
-        yield from self._in_threads(pairs, scored)
-
-    def _in_threads(
-        self, items: Iterable[Item], work: Callable[[list[Item]], Iterable[Answer]]
-    ) -> Iterator[Answer]:
-        """What ``work`` makes of the items, in their order; it gets a share of them at a time.
-
-        A thread does all for its share, so that one reads or writes text while another computes.
-        """
-        for block in blocks(items, LINES_AT_A_TIME):
-            workers = max(1, min(self.scorer.concurrency, len(block)))
-            shares = (block[start::workers] for start in range(workers))
-            with ThreadPoolExecutor(workers, "search") as pool:
-                made = list(pool.map(lambda share: list(work(share)), shares))
-            yield from (made[n % workers][n // workers] for n in range(len(block)))
 
     def _sentences(
         self, requests: Sequence[Request], options: SearchOptions
@@ -196,7 +179,7 @@ class Translator:
         """One sentence for each piece of every line, in order, and the lines."""
         sentences, lines = list[Sentence](), list[_Line]()
         for request in requests:
-            known = self._aids.memory.answers(MARK.sub("", request.source))
+            known = self._aids.memory.answers(request.source)
             text, kept = take_out("" if known else request.source, self._aids.keep)
             lines.append(_Line(request, known, text, kept, self._aids.terms.within(text)))
         for piece in self._read([line.text for line in lines], options.long):
@@ -222,11 +205,20 @@ class Translator:
         attention: bool = False,
         observer: Observer | None = None,
     ) -> list[list[Hypothesis]]:
-        """The hypotheses of each sentence; neighbours in search are of like length."""
+        """The hypotheses of each sentence; every thread gets long sentences and short ones."""
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
-        asked = (sentences[i] for i in order)
-        found = dict(search(self.scorer, asked, options, attention=attention, observer=observer))
-        return [found[place] for place in np.argsort(order).tolist()]
+        workers = max(1, min(self.scorer.concurrency, len(order)))
+        found: list[list[Hypothesis]] = [[]] * len(sentences)
+
+        def run(share: list[int]) -> None:
+            asked = (sentences[i] for i in share)
+            results = search(self.scorer, asked, options, attention=attention, observer=observer)
+            for number, hypotheses in results:
+                found[share[number]] = hypotheses
+
+        with ThreadPoolExecutor(workers, "search") as pool:
+            list(pool.map(run, (order[start::workers] for start in range(workers))))
+        return found
 
     def _answer(
         self, line: _Line, found: Sequence[list[Hypothesis]], options: SearchOptions
