@@ -35,8 +35,7 @@ class Score:
 def main(asked: Score, given: Given) -> int:
     """Run the verb."""
     model, faults = load(asked.folder, device=asked.device), Faults()
-    reading = model.reading(**given.get("data", {}))
-    pairs = list(read_pairs(asked.pairs, reading, faults))
+    pairs = list(read_pairs(asked.pairs, model.reading(**given.get("data", {})), faults))
     for note in (*faults.notes, *faults.summary()):
         say("score", note)
     scored = model.score([(pair.source, pair.target) for pair in pairs], **given.get("search", {}))

@@ -85,8 +85,7 @@ class StoredText:
     ) -> None:
         self._batches, self.parts, self.tags = open_batches(path), parts, tags
         self.statistics = statistics
-        shared = statistics["source"] is statistics["target"]
-        self.vocabulary_tags = Tags(()) if shared else tags
+        self.vocabulary_tags = Tags(()) if statistics["source"] is statistics["target"] else tags
 
     def column(self, name: str, *, training: bool = True) -> Iterator[str]:
         """The texts of one side, ``source`` or ``target``, without tags.

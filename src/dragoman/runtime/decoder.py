@@ -49,8 +49,7 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
 
 def _projected(g: Graph, layer: Layer, x: Read, inputs: tuple[int, int] | None = None) -> Value:
     """W x + b, [N, GH], of all inputs of a layer or of some."""
-    bias = g("Squeeze", layer.bias(g), ints(0))
-    return g.product(x, layer.matrix("weight_input", inputs), bias)
+    return g.product(x, layer.matrix("weight_input", inputs), g("Squeeze", layer.bias(g), ints(0)))
 
 
 def _attention(g: Graph, queries: Value) -> Sequence[Value]:

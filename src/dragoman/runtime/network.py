@@ -103,7 +103,6 @@ class OnnxNetwork:
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:
         """Encode B sources, padded to ``width`` positions; their memories and first states."""
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
-        copies, _ = pad([source.copies for source in sources], multiple=width)
         names, parts = ["states", "keys", *self._state], []
         for at in range(0, len(ids), _ENCODED):
             given = {"ids": ids[at : at + _ENCODED], "mask": mask[at : at + _ENCODED]}
@@ -112,12 +111,13 @@ class OnnxNetwork:
         state = Arrays({name: found.pop(name) for name in self._state})
         found["padding"] = np.where(mask, np.float32(0), np.float32(-math.inf))[:, None]
         if self.shortlist is not None:
-            found["candidates"] = candidates = self.shortlist.candidates(sources)
-            for copied, words, source in zip(copies, candidates, sources, strict=True):
+            found["candidates"] = self.shortlist.candidates(sources)
+        if self.copies:
+            found["copies"], _ = pad([source.copies for source in sources], multiple=width)
+            rows = zip(found["copies"], found.get("candidates", ()), sources, strict=False)
+            for copied, words, source in rows:  # as places among the candidates
                 known = words[: np.count_nonzero(words)]  # ascending, then PAD, which is 0
                 copied[: len(source.copies)] = np.searchsorted(known, source.copies)
-        if self.copies:
-            found["copies"] = copies
         return Arrays(found), state
 
     def step(self, query: Query, state: Arrays, memory: Arrays) -> tuple[Scores, Arrays]:

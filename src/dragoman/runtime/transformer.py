@@ -123,8 +123,7 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
     for number in range(layers):
         x = _layer(g, f"decoder.layers.{number}", x, attend, read)
     looked = of_cells(g, g("ReduceMean", looks[-1], ints(1), keepdims=0))
-    features = g.norm("decoder.norm", x, g.hidden)
-    return features, looked, [*news, g("Add", lengths, ints(1))]
+    return g.norm("decoder.norm", x, g.hidden), looked, [*news, g("Add", lengths, ints(1))]
 
 
 def _heads(g: Graph) -> tuple[int, int]:

@@ -106,8 +106,7 @@ def _forbid_repeats(
     """Forbid words that would repeat an n-gram, except words of the phrases that must come."""
     grams = np.lib.stride_tricks.sliding_window_view(history, size, axis=1)  # [N, t - n + 1, n]
     begun = history[:, None, history.shape[1] - size + 1 :]
-    again = (grams[:, :, :-1] == begun).all(2) & (grams[:, :, 0] != NOTHING)
-    rows, places = np.nonzero(again)
+    rows, places = np.nonzero((grams[:, :, :-1] == begun).all(2) & (grams[:, :, 0] != NOTHING))
     for row, token in zip(rows.tolist(), grams[rows, places, -1].tolist(), strict=True):
         phrases = constraints[row].phrases
         if phrases is None or token not in phrases.tokens:

@@ -55,9 +55,9 @@ def search(
         observer: called before every step with the hypotheses that are open.
 
     Yields:
-        The place of a sentence in ``sentences`` and all its finished hypotheses, best first, as
-        soon as it is done. There is at least one, and the first ``options.n_best`` are the best
-        that search found.
+        The place of a sentence in ``sentences`` and its finished hypotheses, best first, as soon as
+        it is done. There is at least one, and the first ``options.n_best`` are the best that search
+        found; others may be missing.
     """
     top = (options.top_k or None) if options.temperature > 0 else options.beam
     never = [PAD, BOS, UNK]
@@ -210,13 +210,16 @@ class _Batch:
     def _end(self, chosen: Frontier, i: int, sentence: int) -> None:
         """Add hypothesis ``i`` of the chosen ones to the finished hypotheses of its sentence."""
         options, one = self.options, self.at_work[sentence]
+        self.room[sentence] -= 1
+        log_prob = float(chosen.log_probs[i])
+        score = normalized(log_prob, float(chosen.lengths[i]), options)
+        if options.n_best == 1 and score < self.threshold[sentence]:
+            return  # nobody asks for it, and coverage would only lower its score
         source = one.constraints.source_length
         path, token = self.trail.path(int(chosen.parents[i])), int(chosen.tokens[i])
         ids = [int(step.tokens[row]) for step, _, row in path[1:]]
         totals = [float(step.log_probs[row]) for step, _, row in path]
         ids += [] if token == EOS else [token]
-        log_prob = float(chosen.log_probs[i])
-        score = normalized(log_prob, float(len(path)), options)
         steps = tuple(after - before for before, after in pairwise([*totals, log_prob]))
         weights = None
         if self.attention or options.coverage_penalty or UNK in ids:
@@ -226,6 +229,5 @@ class _Batch:
                 score += coverage(weights, source, options)
         one.ended.append(Hypothesis(tuple(ids), log_prob, score, token == EOS, steps, weights))
         one.ended.sort(key=lambda hypothesis: -hypothesis.score)
-        self.room[sentence] -= 1
         if len(one.ended) >= options.n_best:
             self.threshold[sentence] = one.ended[options.n_best - 1].score

@@ -26,7 +26,8 @@ from dragoman.search.reading import Piece, join_parts, read_pieces
 from dragoman.search.request import Request, RequestReader, Scored, Translation
 from dragoman.search.tags import Kept, with_marks
 
-Key = TypeVar("Key")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 Observer = Callable[[Frontier], None]
 
 LINES_AT_A_TIME = 2048
@@ -88,19 +89,22 @@ class Translator:
         Raises:
             OptionError: a constraint of a line cannot be met with this vocabulary.
         """
-        for block in blocks(lines, LINES_AT_A_TIME):
-            requests = [Request(line) if isinstance(line, str) else line for line in block]
+
+        def answered(requests: list[Request]) -> list[Translation]:
             sentences, at_work = self._sentences(requests, options)
             needed = attention or any(line.kept for line in at_work)
             found = iter(self._search(sentences, options, needed, observer))
-            for line in at_work:
-                yield self._answer(line, list(islice(found, len(line.pieces))), options)
+            pieces = (list(islice(found, len(line.pieces))) for line in at_work)
+            return [self._answer(*each, options) for each in zip(at_work, pieces, strict=True)]
+
+        requests = (Request(line) if isinstance(line, str) else line for line in lines)
+        yield from self._in_threads(requests, answered)
 
     def answer_each(
         self,
-        requests: Iterable[tuple[Key, Request] | None],
+        requests: Iterable[tuple[Item, Request] | None],
         options: SearchOptions,
-        answer: Callable[[Key, Translation], None],
+        answer: Callable[[Item, Translation], None],
     ) -> None:
         """Translate requests that arrive while others are searched, all in one batch.
 
@@ -114,7 +118,7 @@ class Translator:
         Raises:
             OptionError: a constraint of a request cannot be met with this vocabulary.
         """
-        at_work: dict[int, tuple[Key, _Line, list[list[Hypothesis]], int]] = {}
+        at_work: dict[int, tuple[Item, _Line, list[list[Hypothesis]], int]] = {}
         numbers = count()
 
         def sentences() -> Iterator[Sentence | None]:
@@ -157,11 +161,12 @@ class Translator:
         translation. A source of any length is read whole.
         """
         options = replace(options, beam=1, n_best=1, temperature=0.0, unknown="keep", no_repeat=0)
-        for block in blocks(pairs, LINES_AT_A_TIME):
-            pieces = self._read([source for source, _ in block], "whole")
-            targets = self.target.encode([target for _, target in block])
+
+        def scored(pairs: list[tuple[str, str]]) -> Iterator[Scored]:
+            pieces = self._read([source for source, _ in pairs], "whole")
+            targets = self.target.encode([target for _, target in pairs])
             sentences = list[Sentence]()
-            for number, (piece, (_, target)) in enumerate(zip(pieces, block, strict=True)):
+            for number, (piece, (_, target)) in enumerate(zip(pieces, pairs, strict=True)):
                 if piece.own:
                     words = self.target.pieces(target), piece.own
                     targets[number] = extend_target(targets[number], *words, len(self.target))
@@ -169,9 +174,25 @@ class Translator:
                 asked = replace(plain, min_length=0, max_length=len(prefix), prefix=(*prefix, EOS))
                 sentences.append((_with_wanted(piece.sources, asked), asked))
             found = self._search(sentences, options)
-            for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, block, strict=True):
+            for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, pairs, strict=True):
                 tokens = self.target.tokens([*ids, EOS], piece.own)
                 yield Scored(*pair, hypothesis, tuple(tokens))
+
+        yield from self._in_threads(pairs, scored)
+
+    def _in_threads(
+        self, items: Iterable[Item], work: Callable[[list[Item]], Iterable[Answer]]
+    ) -> Iterator[Answer]:
+        """What ``work`` makes of the items, in their order; it gets a share of them at a time.
+
+        A thread does all for its share, so that one reads or writes text while another computes.
+        """
+        for block in blocks(items, LINES_AT_A_TIME):
+            workers = max(1, min(self.scorer.concurrency, len(block)))
+            shares = (block[start::workers] for start in range(workers))
+            with ThreadPoolExecutor(workers, "search") as pool:
+                made = list(pool.map(lambda share: list(work(share)), shares))
+            yield from (made[n % workers][n // workers] for n in range(len(block)))
 
     def _sentences(
         self, requests: Sequence[Request], options: SearchOptions
@@ -205,20 +226,11 @@ class Translator:
         attention: bool = False,
         observer: Observer | None = None,
     ) -> list[list[Hypothesis]]:
-        """The hypotheses of each sentence; every thread gets long sentences and short ones."""
+        """The hypotheses of each sentence; neighbours in search are of like length."""
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
-        workers = max(1, min(self.scorer.concurrency, len(order)))
-        found: list[list[Hypothesis]] = [[]] * len(sentences)
-
-        def run(share: list[int]) -> None:
-            asked = (sentences[i] for i in share)
-            results = search(self.scorer, asked, options, attention=attention, observer=observer)
-            for number, hypotheses in results:
-                found[share[number]] = hypotheses
-
-        with ThreadPoolExecutor(workers, "search") as pool:
-            list(pool.map(run, (order[start::workers] for start in range(workers))))
-        return found
+        asked = (sentences[i] for i in order)
+        found = dict(search(self.scorer, asked, options, attention=attention, observer=observer))
+        return [found[place] for place in np.argsort(order).tolist()]
 
     def _answer(
         self, line: _Line, found: Sequence[list[Hypothesis]], options: SearchOptions

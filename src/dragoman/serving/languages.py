@@ -95,8 +95,7 @@ def _cost(tokenizer: Tokenizer, text: str) -> float:
     except DataError:  # it lacks the features that this model reads
         return 1e9
     unknown = 2 * math.log(len(tokenizer)) + 3
-    costs = np.where(ids == UNK, unknown, np.log(10.0 + np.maximum(ids - EOS, 0)))
-    return float(costs.sum())
+    return float(np.where(ids == UNK, unknown, np.log(10.0 + np.maximum(ids - EOS, 0))).sum())
 
 
 def language_codes(given: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:

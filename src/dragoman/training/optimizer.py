@@ -65,8 +65,7 @@ def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
             norm = norms[part if options.clip_parts else "total"]
             # A GPU multiplies by one sooner than it would tell whether it needs to.
             if device.type != "cpu" or norm > options.clip:
-                weights = [p for _, p in named]
-                nn.utils.clip_grads_with_norm_(weights, options.clip, norm.float())
+                nn.utils.clip_grads_with_norm_([p for _, p in named], options.clip, norm.float())
     return norms
 
 
