@@ -15,8 +15,6 @@
 Nothing heavy is imported until it is used: ``import dragoman`` does not load torch.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -5,8 +5,6 @@ that has the verb's name with a capital, and ``main(asked, given) -> exit code``
 dataclass; ``given`` are the options of its groups that stand on the command line.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal

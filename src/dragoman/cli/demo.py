@@ -41,12 +41,11 @@ def main(asked: Demo, given: Given) -> int:
     out.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(out / MODEL, ignore_errors=True)  # a run there would be resumed
     pairs, text, picture, model = (out / name for name in (*FILES, MODEL))
-    limits = ("--budget", asked.budget, "--patience", 0)
     text.write_text("".join(f"{line}\n" for line in ASKED), encoding="utf-8")
     for command in (
         ("data", "get", "phrases", "--out", pairs),
         ("check", pairs),
-        ("train", pairs, "--out", model, *limits),
+        ("train", pairs, "--out", model, "--budget", asked.budget, "--patience", 0),
         ("evaluate", model),
         ("translate", model, "--input", text),
         ("explain", model, ASKED[0], "--attention", picture),

@@ -1,7 +1,5 @@
 """``dragoman distil``"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from dragoman.cli.parse import AllOptions, Given, Input, Inputs, OutputFolder

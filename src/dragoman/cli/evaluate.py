@@ -1,7 +1,5 @@
 """``dragoman evaluate``"""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -102,7 +100,7 @@ def main(asked: Evaluate, given: Given) -> int:
     return 0
 
 
-def _show(model: str, result: Evaluation, asked: Evaluate) -> None:
+def _show(model: str, result: "Evaluation", asked: Evaluate) -> None:
     table = _table("score", "95 % interval", *result.baselines)
     for m in result.measures:
         interval = " – ".join(map(number_text, m.interval or ()))

@@ -1,7 +1,5 @@
 """``dragoman train``"""
 
-from __future__ import annotations
-
 import signal
 import sys
 import time
@@ -61,7 +59,7 @@ def main(asked: Train, given: Given) -> int:
     return exit_code(train(asked.pairs, asked.out, options, seeds=asked.seeds, began=began))
 
 
-def exit_code(outcome: Outcome) -> int:
+def exit_code(outcome: "Outcome") -> int:
     """The exit code of a verb that trains: 0, or 128 and the signal's number."""
     if outcome.interrupted:
         print("the same command goes on from here", file=sys.stderr)

@@ -3,12 +3,10 @@
 B batch   S source   T target
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -42,16 +40,16 @@ class Batch:
     target_tokens: int
     """Real target tokens, end tokens included."""
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> Self:
         """This batch with its tensors on ``device``."""
         return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """This batch with ``change`` applied to each of its tensors."""
         changed: dict[str, Any] = {n: change(getattr(self, n)) for n in (*_BY_PAIR, "real")}
         return replace(self, **changed)
 
-    def split(self, parts: int) -> list[Batch]:
+    def split(self, parts: int) -> list["Batch"]:
         """The batch in ``parts`` batches of about the same number of pairs."""
         if parts == 1:
             return [self]

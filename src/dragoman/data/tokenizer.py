@@ -6,8 +6,6 @@ does), so that text comes back as it was, without rules of detokenisation. Where
 to bytes, a character outside the vocabulary is spelt in UTF-8, one token ``<0x..>`` a byte.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable, Sequence

@@ -94,15 +94,13 @@ def learn_tokenizers(
         for line in losses(chosen, statistics):
             say(f"{side}.{line}")
     check_options(config)
-    texts = text.column("source")
-    if shared:
-        texts = chain(texts, text.column("target"))
+    texts = chain.from_iterable(map(text.column, ("source", "target")[: 1 + shared]))
     found = sorted(text.vocabulary_tags.tokens)
     source = taken.get("source") or train_tokenizer(texts, config.source, tags=found)
     if shared:
         return config, source, source
-    texts = text.column("target")
-    target = taken.get("target") or train_tokenizer(texts, config.target, "target")
+    target = taken.get("target")
+    target = target or train_tokenizer(text.column("target"), config.target, "target")
     return config, source, target
 
 

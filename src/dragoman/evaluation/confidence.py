@@ -7,8 +7,6 @@ The log-probability of an answer, divided by a power of its length, is −d. The
 a less probable answer never has the higher confidence, even outside the range of the fit.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

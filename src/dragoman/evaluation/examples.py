@@ -1,11 +1,9 @@
 """Test sets: sources, each with its references, the texts that count as right."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dragoman.errors import DataError
 from dragoman.layout import CORPUS, VALIDATION
@@ -34,7 +32,7 @@ class Examples:
         texts = {record: text for records, text in found for record in records}
         return [texts.get(n, "") for n in range(1, len(texts) + self.left_out + 1)]
 
-    def with_references(self, change: Callable[[str], str]) -> Examples:
+    def with_references(self, change: Callable[[str], str]) -> Self:
         """A copy in which ``change`` is applied to every reference."""
         changed = tuple(tuple(map(change, right)) for right in self.references)
         return replace(self, references=changed)

@@ -92,16 +92,14 @@ def measures(
         raise DataError(f"{len(outputs)} outputs for {len(references)} references")
     if not outputs:
         raise DataError("there is nothing to score")
-    found = []
-    bleu = BLEU(force=True, tokenize=_bleu_tokenizer(references))
-    for name, metric in (("BLEU", bleu), ("chrF", CHRF())):
-        if name.lower() in keys:
-            found.append(_sacrebleu(name, metric, outputs, references))
-    if "exact" in keys:
-        found.append(_exact(outputs, references))
-    if "errors" in keys:
-        found.append(_errors(outputs, references, characters))
-    return tuple(found)
+    texts, tokenize = (outputs, references), _bleu_tokenizer
+    makers: dict[str, Callable[[], Measure]] = {
+        "bleu": lambda: _sacrebleu("BLEU", BLEU(force=True, tokenize=tokenize(references)), *texts),
+        "chrf": lambda: _sacrebleu("chrF", CHRF(), *texts),
+        "exact": lambda: _exact(*texts),
+        "errors": lambda: _errors(*texts, characters),
+    }
+    return tuple(make() for key, make in makers.items() if key in keys)
 
 
 def _sacrebleu(name: str, metric: Any, outputs: Sequence[str], references: References) -> Measure:

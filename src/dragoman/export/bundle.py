@@ -1,7 +1,5 @@
 """Writes a model folder as a bundle that runs without torch, and measures that it says the same."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import zipfile

@@ -4,8 +4,6 @@ The model runs in onnxruntime-web, a package of npm. Its WebAssembly file of 14 
 Dragoman: the user fetches the package once, and its digest is checked.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

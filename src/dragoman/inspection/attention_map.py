@@ -1,7 +1,5 @@
 """Draws attention maps: which source words each output word attends to."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ _INCHES = 0.33
 """Side of a cell."""
 
 
-def draw_attention(explanation: Explanation, path: Path) -> None:
+def draw_attention(explanation: "Explanation", path: Path) -> None:
     """Draw the attention of an explained sentence, over the given target or the model's output.
 
     Args:

@@ -6,15 +6,13 @@ that the run took), ``train`` (each report interval), ``validation``, and ``skip
 gradient was not finite, with the ``lines`` of its pairs in their file).
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, plain
@@ -74,7 +72,7 @@ class History:
     """``metrics.jsonl``, oldest first."""
 
     @classmethod
-    def of(cls, folder: Path) -> History:
+    def of(cls, folder: Path) -> Self:
         """Read a folder.
 
         Raises:

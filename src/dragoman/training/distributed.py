@@ -57,8 +57,7 @@ class Processes:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model whose backward pass averages gradients over the processes."""
-        wrapped: nn.Module = self._accelerator.prepare(model)
-        return wrapped
+        return cast(nn.Module, self._accelerator.prepare(model))
 
     def wait(self) -> None:
         """Return when every process has called this."""
@@ -75,8 +74,7 @@ class Processes:
 
     def sum(self, number: Tensor) -> Tensor:
         """The sum of every process's ``number``."""
-        total: Tensor = number if self.count == 1 else self._accelerator.reduce(number)
-        return total
+        return number if self.count == 1 else cast(Tensor, self._accelerator.reduce(number))
 
     def largest(self, *numbers: float) -> list[float]:
         """The largest of every process's numbers, each for itself."""
@@ -88,8 +86,7 @@ class Processes:
 
     def from_main(self, value: Value) -> Value:
         """The main process's ``value`` in every process; for what is exchanged rarely."""
-        (sent,) = utils.broadcast_object_list([value])
-        return cast(Value, sent)
+        return cast(Value, utils.broadcast_object_list([value])[0])
 
     def seed_step(self, seed: int, step: int) -> None:
         """Give the random numbers of one step (dropout, sampling) their own seed in this process.

@@ -1,6 +1,7 @@
 """The optimizer, its learning rate, and the clipping of gradients over the two parts of a model."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -94,19 +95,17 @@ def learning_rate(options: TrainingOptions, *, step: int, done: float, cuts: int
     """
     assert options.warmup != "auto" and options.learning_rate != "auto", "resolve options first"
     warm = min(1.0, (step + 1) / options.warmup) if options.warmup else 1.0
-    if options.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, without restarts
-        shape = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-    elif options.schedule == "linear":
-        shape = 1 - min(1.0, done)
-    elif options.schedule == "inverse_sqrt":  # Vaswani 2017, eq. 3, scaled to the peak rate
-        shape = math.sqrt(max(1, options.warmup) / max(step + 1, options.warmup, 1))
-    elif options.schedule == "step":
-        shape = options.decay ** (step // options.decay_every)
-    elif options.schedule == "plateau":
-        shape = 0.5**cuts
-    else:
-        shape = 1.0
-    return options.learning_rate * warm * shape
+    slowest = max(1, options.warmup)
+    shapes: dict[str, Callable[[], float]] = {
+        # Loshchilov & Hutter 2017, eq. 5, without restarts
+        "cosine": lambda: 0.5 * (1 + math.cos(math.pi * min(1.0, done))),
+        "linear": lambda: 1 - min(1.0, done),
+        # Vaswani 2017, eq. 3, scaled to the peak rate
+        "inverse_sqrt": lambda: math.sqrt(slowest / max(step + 1, slowest)),
+        "step": lambda: options.decay ** (step // options.decay_every),
+        "plateau": lambda: 0.5**cuts,
+    }
+    return options.learning_rate * warm * shapes.get(options.schedule, lambda: 1.0)()
 
 
 def sampling_share(options: TrainingOptions, *, done: float) -> float:

@@ -140,14 +140,11 @@ def _train(run: Run) -> str:
     state = run.state
     if is_main and state.best_scores and not reason.startswith(STOPPED):
         said = verdict(out, run.prepared, state.best_scores)
-        add_notes(out, [], verdict=said)
-        if said:
-            run.say(said)
-        if changes := before_and_after(History.of(out)):
-            add_notes(out, [changes])
-            run.say(changes)
-    first = run.config.training.metric
-    scores = scores_line(state.best_scores, first) or "not validated yet"
+        changes = before_and_after(History.of(out))
+        add_notes(out, [changes] if changes else [], verdict=said)
+        for text in filter(None, (said, changes)):
+            run.say(text)
+    scores = scores_line(state.best_scores, run.config.training.metric) or "not validated yet"
     run.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
     return reason
 
