@@ -129,7 +129,7 @@ class Model:
         aids: Aids = NO_AIDS,
         **options: Any,
     ) -> Iterator[Translation]:
-        """Translate each line, in order; about two thousand lines are read ahead.
+        """Translate each line, in order; some 2,000 lines are read ahead, or fewer long ones.
 
         Args:
             lines: raw text, one sentence each, or a :class:`dragoman.Request` with constraints on

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import Config, DataOptions
 from dragoman.config.rules import check_options
-from dragoman.data.lines import fingerprint, read_lines
+from dragoman.data.lines import blocks, fingerprint, read_lines
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.streams import STDIN
@@ -69,6 +69,17 @@ def refused(text: str, *files: Path, options: DataOptions = LENIENT) -> None:
     with pytest.raises(DataError, match=re.escape(text)) as caught:
         list(read_pairs(files, options, Faults()))
     assert "\n" not in str(caught.value)
+
+
+def test_a_block_of_long_lines_has_fewer(tmp_path: Path) -> None:
+    """What is read at a time has so many characters, however they are spread over lines."""
+    lines = ["x" * 1000] * 30 + ["x"] * 30 + ["x" * 100_000] * 2
+    path = write(tmp_path, "\n".join(lines))
+    found = list(read_lines(path, refuse, 20))
+    assert [line for block in found for line in block] == lines
+    assert list(map(len, found)) == [3] * 10 + [20, 11, 1]
+    assert list(map(len, blocks(lines, 20, len))) == [3] * 10 + [20, 11, 1]
+    assert list(map(len, blocks(lines, 20))) == [20, 20, 20, 2]
 
 
 def test_columns(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.errors import DataError, OptionError
 from dragoman.files import replacing
-from dragoman.search.translator import LINES_AT_A_TIME
 
 _DROPPED = 0.1
 """Share of the words that noise leaves out."""
@@ -61,7 +60,7 @@ def main(asked: Augment, given: Given) -> int:
         cause = "an ensemble, or a model of few held-out pairs, has no confidence"
         raise OptionError(cause, place="--min-confidence", cure="leave it out")
     tell, chance, options = partial(say, "augment"), random.Random(1), given.get("search", {})
-    blocks = read_lines(asked.text, tell, LINES_AT_A_TIME, tabs=bool(model.folder.source.tags))
+    blocks = read_lines(asked.text, tell, tabs=bool(model.folder.source.tags))
     answers = chain.from_iterable(model.stream(map(str.strip, one), **options) for one in blocks)
     read = written = 0
     interrupted: KeyboardInterrupt | None = None

@@ -18,7 +18,6 @@ from dragoman.errors import DataError
 from dragoman.files import replacing
 from dragoman.search.aids import read_aids
 from dragoman.search.request import Translation
-from dragoman.search.translator import LINES_AT_A_TIME
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def _words(file: Path) -> Iterator[str]:
     Raises:
         DataError: a line has several words, which no lexicon can hold.
     """
-    lines = chain.from_iterable(read_lines(file, partial(say, "lexicon"), LINES_AT_A_TIME))
+    lines = chain.from_iterable(read_lines(file, partial(say, "lexicon")))
     for number, word in enumerate(map(str.strip, lines), 1):
         if len(word.split()) > 1:
             cure = "one word a line is expected"

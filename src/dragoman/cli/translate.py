@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, count, tee
+from itertools import chain, count, islice, tee
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,6 @@ from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.aids import Aids, read_aids
 from dragoman.search.request import Request, Translation
-from dragoman.search.translator import LINES_AT_A_TIME
 from dragoman.serving.languages import language_codes
 
 _say = partial(say, "translate")
@@ -134,11 +133,12 @@ def _document(asked: Translate, model: Model, aids: Aids, options: dict[str, Any
     with ExitStack() as stack:
         raw = opened(asked.input, stack, as_lines=True).stream
         lines = (line.decode(errors="surrogateescape") for line in raw)
-        read = read_blocks(lines, FORMATS[asked.format], asked.language or code)
-        blocks, written = tee(read)  # it holds those that the search reads ahead
+        # What the search reads ahead is held by tee.
+        blocks, written = tee(read_blocks(lines, FORMATS[asked.format], asked.language or code[:2]))
         sentences = (replace(every, source=text) for block in blocks for text in block.sentences)
-        answers = (answer.text for answer in translator.translate(sentences, search))
-        for text in filled(written, answers):
+        answers = translator.translate(sentences, search)
+        first = [*islice(answers, 1)]  # a wrong constraint is told before anything is written
+        for text in filled(written, (answer.text for answer in chain(first, answers))):
             sys.stdout.buffer.write(text.encode(errors="surrogateescape"))
     return 0
 
@@ -169,7 +169,7 @@ def _requests(
                 _say(str(error))
         return request
 
-    for block in read_lines(asked.input, _say, LINES_AT_A_TIME, tabs=columns > 0):
+    for block in read_lines(asked.input, _say, tabs=columns > 0):
         yield list(map(request_of, block))
 
 
@@ -186,7 +186,6 @@ def _line(asked: Translate, model: Model, answer: Translation, error: UsageError
 
 def to_json(answer: Translation, confidence: float | None, unsure: bool | None) -> str:
     """An answer as one line of JSON; what is None is left out."""
-    best = zip(answer.texts, answer.hypotheses, strict=True)
     fields: dict[str, Any] = {
         "source": answer.source,
         "text": answer.text,
@@ -195,17 +194,16 @@ def to_json(answer: Translation, confidence: float | None, unsure: bool | None) 
         "target_tokens": answer.target_tokens,
         "n_best": [
             {"text": text, "score": _rounded(h.score), "log_prob": _rounded(h.log_prob)}
-            for text, h in best
+            for text, h in zip(answer.texts, answer.hypotheses, strict=True)
         ],
     }
-    if answer.remembered:
-        fields["from"] = "memory"
-    if confidence is not None:
-        fields["confidence"] = round(confidence, 4)
-    if unsure is not None:
-        fields["unsure"] = unsure
-    if answer.unmet:
-        fields["unmet"] = answer.unmet
+    more = {
+        "from": "memory" if answer.remembered else None,
+        "confidence": None if confidence is None else round(confidence, 4),
+        "unsure": unsure,
+        "unmet": answer.unmet or None,
+    }
+    fields |= {name: value for name, value in more.items() if value is not None}
     return json.dumps(fields, ensure_ascii=False, allow_nan=False)
 
 

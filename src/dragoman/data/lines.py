@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +19,9 @@ from dragoman.data.streams import STDIN, Opened, opened, place, unreadable
 from dragoman.errors import DataError
 
 Item = TypeVar("Item")
+LINE, LINES_AT_A_TIME = 128, 2048
+"""Characters of a line that counts as one; lines that are read, sorted by length and translated
+before the first of them is given back."""
 BLOCK = 1 << 16
 """Bytes that are read at a time of a line that is too long."""
 NO_LINE = 1 << 24
@@ -54,27 +56,38 @@ def fingerprint(files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield ``items`` in lists of ``size``; the last may be shorter."""
-    remaining = iter(items)
-    while block := list(islice(remaining, size)):
+def blocks(
+    items: Iterable[Item], size: int, characters: Callable[[Item], int] = lambda item: 0
+) -> Iterator[list[Item]]:
+    """Yield ``items`` in lists of ``size``; the last may be shorter.
+
+    An item with more than ``LINE`` characters counts as several, so that memory stays bounded.
+    """
+    block, room = list[Item](), size
+    for item in items:
+        block.append(item)
+        room -= max(1, characters(item) // LINE)
+        if room <= 0:
+            yield block
+            block, room = [], size
+    if block:
         yield block
 
 
 def read_lines(
-    file: Path, warn: Callable[[str], None], size: int, *, tabs: bool = False
+    file: Path, warn: Callable[[str], None], size: int = LINES_AT_A_TIME, *, tabs: bool = False
 ) -> Iterator[list[str]]:
     """Stream every line of ``file``, however long, blank or damaged: text *n* is line *n*.
 
-    Lines come in blocks of ``size``. A block of a pipe or a terminal ends sooner, with the lines
-    that are there: a program that asks line by line waits for the answer. A byte that is not UTF-8
-    reads as U+FFFD; ``warn`` is called for the first such line. Tabs stay where ``tabs`` is true:
-    they stand before features.
+    Lines come in blocks of ``size``, as :func:`blocks` counts them. A block of a pipe or a terminal
+    ends sooner, with the lines that are there: a program that asks line by line waits for the
+    answer. A byte that is not UTF-8 reads as U+FFFD; ``warn`` is called for the first such line.
+    Tabs stay where ``tabs`` is true: they stand before features.
 
     Raises:
         DataError: the file is missing, binary or damaged as a whole.
     """
-    warned, block = False, list[str]()
+    warned, block, room = False, list[str](), size
     comes = file == STDIN and not Path("/dev/stdin").is_file()
     with ExitStack() as stack:
         stream = opened(file, stack, as_lines=True).stream
@@ -84,9 +97,10 @@ def read_lines(
                 warn(f"{fault} ({fault.cure}); such bytes are read as U+FFFD")
                 warned = True
             block.append(LINE_END.sub(lambda end: end[0] if tabs and end[0] == "\t" else " ", text))
-            if len(block) == size or (comes and line == stream.raw.line_ends):
+            room -= max(1, len(text) // LINE)
+            if room <= 0 or (comes and line == stream.raw.line_ends):
                 yield block
-                block = []
+                block, room = [], size
         if block:
             yield block
 

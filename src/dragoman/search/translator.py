@@ -1,7 +1,5 @@
 """Translates lines of text, in their order, and scores given targets."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -12,7 +10,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.lines import blocks
+from dragoman.data.lines import LINES_AT_A_TIME, blocks
 from dragoman.data.source import Source, extend_target
 from dragoman.data.tokenizer import EOS, Tokenizer
 from dragoman.errors import OptionError
@@ -29,9 +27,6 @@ from dragoman.search.tags import Kept, with_marks
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Observer = Callable[[Frontier], None]
-
-LINES_AT_A_TIME = 2048
-"""Lines read, sorted by length and translated before the first of them is given back."""
 
 
 class Translator:
@@ -97,8 +92,9 @@ class Translator:
             pieces = (list(islice(found, len(line.pieces))) for line in at_work)
             return [self._answer(*each, options) for each in zip(at_work, pieces, strict=True)]
 
-        requests = (Request(line) if isinstance(line, str) else line for line in lines)
-        yield from self._in_threads(requests, answered)
+        asked = (Request(line) if isinstance(line, str) else line for line in lines)
+        read = blocks(asked, LINES_AT_A_TIME, lambda one: len(one.source))
+        yield from self._in_threads(read, answered)
 
     def answer_each(
         self,
@@ -178,16 +174,17 @@ class Translator:
                 tokens = self.target.tokens([*ids, EOS], piece.own)
                 yield Scored(*pair, hypothesis, tuple(tokens))
 
-        yield from self._in_threads(pairs, scored)
+        read = blocks(pairs, LINES_AT_A_TIME, lambda pair: sum(map(len, pair)))
+        yield from self._in_threads(read, scored)
 
     def _in_threads(
-        self, items: Iterable[Item], work: Callable[[list[Item]], Iterable[Answer]]
+        self, read: Iterable[list[Item]], work: Callable[[list[Item]], Iterable[Answer]]
     ) -> Iterator[Answer]:
-        """What ``work`` makes of the items, in their order; it gets a share of them at a time.
+        """What ``work`` makes of the items of each block, in their order; it gets a share of them.
 
         A thread does all for its share, so that one reads or writes text while another computes.
         """
-        for block in blocks(items, LINES_AT_A_TIME):
+        for block in read:
             workers = max(1, min(self.scorer.concurrency, len(block)))
             shares = (block[start::workers] for start in range(workers))
             with ThreadPoolExecutor(workers, "search") as pool:
@@ -196,7 +193,7 @@ class Translator:
 
     def _sentences(
         self, requests: Sequence[Request], options: SearchOptions
-    ) -> tuple[list[Sentence], list[_Line]]:
+    ) -> tuple[list[Sentence], list["_Line"]]:
         """One sentence for each piece of every line, in order, and the lines."""
         sentences, lines = list[Sentence](), list[_Line]()
         for request in requests:
@@ -233,7 +230,7 @@ class Translator:
         return [found[place] for place in np.argsort(order).tolist()]
 
     def _answer(
-        self, line: _Line, found: Sequence[list[Hypothesis]], options: SearchOptions
+        self, line: "_Line", found: Sequence[list[Hypothesis]], options: SearchOptions
     ) -> Translation:
         """The translation of a line, whose pieces have these hypotheses."""
         request, sides = line.request, (self.source, self.target)
@@ -242,7 +239,7 @@ class Translator:
             certain = (CERTAIN,) * len(texts)
             return Translation(request.source, texts[0], certain, texts, remembered=True)
         if not found:
-            text = " ".join(one.text for one in line.kept)
+            text = request.source.strip() if line.kept else ""
             return Translation(request.source, text, (), (), unmet=request.must)
 
         def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:
