@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.cli import main
+from dragoman.cli import translate as translate_verb
 from dragoman.documents.formats import FORMATS
 from made_documents import lines_of, sentences
 from served import save_tiny_folder
@@ -118,6 +120,18 @@ def test_every_format_runs(
     assert translate(capfdbinary, folder, "--format", name, "--input", path) == b""
 
 
+def test_the_name_of_the_folder_tells_by_which_rules_sentences_end(
+    folder: Path, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+    monkeypatch.setattr(translate_verb, "read_blocks", lambda *given: asked.append(given[2]) or ())
+    for name in ("deu-eng", "x-de-en", "model"):
+        shutil.copytree(folder, tmp_path / name)
+        main(["translate", str(tmp_path / name), "--format", "html", "--input", str(page)])
+    main(["translate", str(folder), "--format", "html", "--input", str(page), "--language", "ja"])
+    assert asked == ["de", "de", "so", "ja"]
+
+
 @pytest.mark.parametrize("option", [["--json"], ["--requests"], ["--min-confidence", "0.5"]])
 def test_options_of_lines_are_refused(
     capfdbinary: pytest.CaptureFixture[bytes], folder: Path, option: list[str]
@@ -125,6 +139,24 @@ def test_options_of_lines_are_refused(
     assert main(["translate", str(folder), "--format", "text", *option]) == 2
     said = b"--format: a document goes without --json, --requests and --min-confidence"
     assert said in capfdbinary.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--must", "zebra"],
+        ["--prefix", "zebra"],
+        ["--must", ""],
+        ["--never", "cat", "--must", "cat"],
+        ["--must", "cat", "--temperature", "1"],
+    ],
+)
+def test_a_wrong_constraint_is_told_before_anything_is_written(
+    capfdbinary: pytest.CaptureFixture[bytes], folder: Path, page: Path, wrong: list[str]
+) -> None:
+    assert main(["translate", str(folder), "--format", "html", "--input", str(page), *wrong]) == 2
+    out, err = capfdbinary.readouterr()
+    assert out == b"" and wrong[0].encode() in b"--" + err.partition(b": ")[2]
 
 
 @pytest.mark.slow

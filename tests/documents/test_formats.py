@@ -180,6 +180,87 @@ def test_malformed_pages_stay_as_they_are(page: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("page", "read"),
+    [
+        ("<p>A <span translate='no'>stay <span>stay</span>.</span> B.</p>", ["A | B."]),
+        ("<div class='a notranslate b'><p>stay<div>stay</div></div><p>A", ["A"]),
+        ("<ul><li translate=no>stay<li>A<LI CLASS=notranslate>stay</ul>B", ["A", "B"]),
+        ("<p>A <img class='notranslate' src=x> B", ["A | B"]),
+        ("<p title='x translate=no'>A</p><p data-x='class=\"notranslate\"'>B</p>", ["A", "B"]),
+        ("<p class=notranslated>A</p><p translate='yes'>B</p>", ["A", "B"]),
+        ("<html translate='no'>stay <p translate=yes>A.</p> stay </html> B", ["A.", "B"]),
+        ("<p>A <b translate=no>stay <i>stay", ["A |"]),
+        ("<p>A <b translate=no>stay</p><p>B</p>", ["A |", "B"]),
+        ("<div><b translate=no>stay</i> stay</div> B", ["B"]),
+        ("<b translate=no><b>stay</b></b> A <b translate=no>stay</b> B", ["| A | B"]),
+    ],
+)
+def test_what_shall_not_be_translated_stays(page: str, read: list[str]) -> None:
+    assert sentences("html", page) == read
+    assert translated("html", page) == page
+    changed = translated("html", page, lambda text: re.sub("[A-Z]", "¤", text))
+    assert changed.count("stay") == page.count("stay")
+    assert changed.count("¤") == sum(map(str.isupper, "".join(read)))
+
+
+def test_many_elements_that_are_not_translated_take_no_long_time() -> None:
+    for page in ("<b translate=no>" * 20_000 + "x", "<b>" * 20_000 + "</i>" * 20_000):
+        assert translated("html", page, str.upper) == page
+
+
+TEMPLATES = [
+    "<% if (a > b) { %>",
+    "<%= render '<p>' %>",
+    "<?php if ($a > 1) { ?>",
+    "{{ user.name | upper }}",
+    "{{{ raw }}}",
+    "{% if a %}",
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("name", ["html", "markdown", "text"])
+def test_templates_stay(name: str, template: str) -> None:
+    text = f"{template}\nSee {template} here.\n"
+    assert sentences(name, text) == ["|See | here."]
+    assert translated(name, text, str.upper) == text.replace("See", "SEE").replace("here", "HERE")
+    if name == "html":
+        page = f"<a href=\"{template}\" title='{template}'>See</a> <p {template}>this</p>"
+        assert sentences(name, page)[0].startswith("|See|")
+        assert translated(name, page) == page
+
+
+def test_what_only_begins_like_a_template_is_text() -> None:
+    assert sentences("html", "A {{ b <p>C } {% D</p> <% e") == ["A {{ b", "C } {% D", "<% e"]
+
+
+PAGE = """+++
+title = "not this"
++++
+The sum $x^2 + y$ costs $5 and $6.
+
+$$
+not = this
+
+$$
+
+::: warning Not this
+But this.
+:::
+One \\$ and $$a b$$ end.
+"""
+
+
+def test_mathematics_and_fences_of_markdown_stay() -> None:
+    read = ["The sum | costs $5 and $6.", "But this.", "One | and | end."]
+    assert sentences("markdown", PAGE) == read
+    changed = translated("markdown", PAGE, lambda text: re.sub(r"[^\W_]", "¤", text))
+    for part in ("$x^2 + y$", "$$\nnot = this\n\n$$\n", "::: warning Not this", "$$a b$$"):
+        assert part in changed
+    assert changed.startswith('+++\ntitle = "not this"\n+++\n¤¤¤ ')
+
+
+@pytest.mark.parametrize(
     ("language", "text", "expected"),
     [
         ("en", "It costs 3.50, e.g. here. Mr. Smith left!", 2),
@@ -258,6 +339,16 @@ def test_a_long_text_is_cut_into_the_same_sentences(sentence: str, between: str)
     (block,) = (b for b in read_blocks([text], FORMATS["html"], language) if b.sentences)
     assert set(block.sentences) == {sentence} and len(block.sentences) == 20_000
     assert block.joined([sentence] * 20_000) == text
+
+
+@pytest.mark.parametrize("text", ["word " * 20_000, "x" * 100_000, "“字”" * 30_000])
+@pytest.mark.parametrize("name", ["text", "html", "json"])
+def test_no_sentence_is_long_where_none_ends(name: str, text: str) -> None:
+    """The model reads some sentences at a time: with long ones it would need gigabytes."""
+    text = f'"{text}"' if name == "json" else text
+    found = sentences(name, text)
+    assert max(map(len, found)) < 50_000 and translated(name, text) == text
+    assert [one.strip() for one in found] == found  # words stay whole
 
 
 def test_characters_that_stand_for_markup_are_copied() -> None:

@@ -39,6 +39,12 @@ TARGET = train_tokenizer([WORDS] * 3, SideOptions(level="word", vocabulary=50))
         ("3 < 5 and {no end", "3 < 5 and {no end", []),
         ("<b></b>", "", ["<b>", "</b>"]),
         ("  two  spaces ", "  two  spaces ", []),
+        (
+            "{{ user.name | upper }} saw {% if a %} <%= b %>!",
+            "saw!",
+            ["{{ user.name | upper }}", "{% if a %}", "<%= b %>"],
+        ),
+        ("a {{ b and {% c", "a {{ b and {% c", []),
     ],
 )
 def test_what_is_usual_is_taken_out(line: str, left: str, kept: list[str]) -> None:

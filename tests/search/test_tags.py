@@ -59,7 +59,7 @@ def answer(line: str, order: str = "same", level: str = "word", longest: int = 1
         ("the <b></b>cat", "same", "the <b></b>cat"),
         ("the <b>{0}</b> cat", "same", "the <b>{0}</b> cat"),
         ("the <b>white {0} cat</b> sat", "same", "the <b>white {0} cat</b> sat"),
-        ("the {0}<br>cat", "same", "the {0}<br> cat"),
+        ("the {0}<br>cat", "same", "the {0}<br>cat"),
         ("the <b>white cat <i>sat</b> on</i> a", "same", "the <b>white cat <i>sat</b> on</i> a"),
         ("the </b>white <b>cat", "same", "the </b>white <b>cat"),
         ("the wh<b>it</b>e cat", "same", "the <b>white</b> cat"),
@@ -67,7 +67,11 @@ def answer(line: str, order: str = "same", level: str = "word", longest: int = 1
         ("the <b>white</b>.", "same", "the <b>white</b>."),
         ("the <B CLASS='x'>white</B> cat", "swapped", "the cat <B CLASS='x'>white</B>"),
         ("<b>.</b>", "same", "<b>.</b>"),
-        ("<b></b>", "same", "<b> </b>"),
+        ("<b></b>", "same", "<b></b>"),
+        ("{0} <br/>", "same", "{0} <br/>"),
+        ("the <b></b><i></i>cat", "same", "the <b></b><i></i>cat"),
+        ("the<b></b><i></i> cat", "same", "the<b></b><i></i> cat"),
+        ("the <b><i></i>cat</b> sat", "swapped", "the sat <b><i></i>cat</b>"),
     ],
 )
 def test_tags_stay_on_their_words(line: str, order: str, expected: str) -> None:
@@ -200,5 +204,5 @@ def test_a_memory_answers_lines_with_marks() -> None:
         f"{a}die Katze{b}",
         f"die Katze{c}",
         "die Katze",
-        f"{a} {b}",
+        f"{a}{b}",
     ]

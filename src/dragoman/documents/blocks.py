@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from dragoman.extras import naming_extras
 from dragoman.search import tags
@@ -28,6 +28,12 @@ characters that stand for markup here, and bytes that are not UTF-8; white space
 space, with the marks of a quotation (``>``) at the beginning of its lines."""
 _UNITS = re.compile(rf"[{tags.MARKS}]*(?:\s|[^{tags.MARKS}][{tags.CLOSERS}]*)", re.DOTALL)
 """A character with the marks before it, and the tags that close behind it."""
+_PARTS = re.compile(
+    r".{1,16384}(?:.{,16384}?(?:[。！？।]|\w{4}[.!?])[ »”’」』)]*|.{,9999}?\w{3}[.!?] |\S{,9999} *)"
+)
+"""A part of a long text, up to the end of a sentence where there is one, else of a word: sentences
+stay short, and the library that cuts them takes the square of the time for a long text. A word of
+few letters before a full stop may be an abbreviation."""
 _BREAK = re.compile(f" *([{tags.SPACES}])[ {tags.SPACES}]*")
 
 
@@ -44,6 +50,8 @@ class Format:
     """Turns what stands between markup into plain text."""
     escape: Write = str
     """Turns plain text into what stands between markup."""
+    whole: Callable[[Iterable[re.Match[str]]], Iterable[re.Match[str]]] = iter
+    """Joins markup to elements that stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +87,12 @@ def read_blocks(lines: Iterable[str], form: Format, language: str) -> Iterator[B
         from sentencex import segment
     markup = re.compile(f"(?i:{form.markup})|{_ALL}", re.DOTALL)
     for text, write in form.read(lines):
-        found = list(markup.finditer(text)) if write else []
-        if write and len(found) <= tags.MOST_MARKS:
-            yield _block(text, found, form, write, partial(segment, language))
-        else:
-            yield Block((), partial(_copied, text, write))
-
-
-def _copied(text: str, write: Write | None, answers: Sequence[str]) -> str:
-    return write(text) if write else text
+        found = list(form.whole(markup.finditer(text))) if write else []
+        yield _block(text, found, form, write, partial(segment, language))
 
 
 def _block(
-    text: str, found: Sequence[re.Match[str]], form: Format, write: Write, cut: Cut
+    text: str, found: Sequence[re.Match[str]], form: Format, write: Write | None, cut: Cut
 ) -> Block:
     """The block of a text.
 
@@ -99,9 +100,11 @@ def _block(
         text: a part of the document, as it stands there.
         found: the markup in it, in order.
         form: the format.
-        write: writes text into the document.
+        write: writes text into the document; None: the text is copied.
         cut: cuts text into sentences.
     """
+    if write is None or len(found) > tags.MOST_MARKS:
+        return Block((), lambda answers: write(text) if write else text)
     kinds = list(map(_tag, found))
     starts = {end: start for start, end in tags.pairs_of(kinds).items()}
     left, end, markup = "", 0, dict[str, str]()
@@ -112,14 +115,13 @@ def _block(
         left += f"{sign} " if role == tags.SPACE and needs_space(left) else sign
     left += tags.MARK.sub("\ufffd", form.unescape(text[end:]))
     if not any(map(str.isalpha, left)):
-        return Block((), partial(_copied, text, write))
+        return Block((), lambda answers: write(text))
     blank = " " + "".join(sign for sign in markup if tags.tag(sign)[1] == tags.SPACE)
     before, inner, after = left.partition(left.strip(blank))
-    units = iter(_UNITS.findall(inner))
+    units = (unit[0] for unit in _UNITS.finditer(inner))
     plain = re.sub(r"\s", " ", tags.MARK.sub("", inner))  # the library fails at other white space
-    # The library takes the square of the time for a long text.
-    parts = re.findall(r"(?s).{1,16384}(?:.*?(?:[。！？।]|\w{4}[.!?])[\s»”’」』)]*|.*)", plain)
-    sentences = ["".join(islice(units, len(piece))) for part in parts for piece in cut(part)]
+    pieces = chain.from_iterable(map(cut, _PARTS.findall(plain)))
+    sentences = ["".join(islice(units, len(piece))) for piece in pieces]
     sentences[-1] += inner[len("".join(sentences)) :]
 
     def joined(answers: Sequence[str]) -> str:

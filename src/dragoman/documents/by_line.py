@@ -14,28 +14,30 @@ _CUE = re.compile(r"[\W\d_]*\Z|.*-->.*|[-–—]\s*", re.DOTALL)
 """What is copied at the beginning of a line of subtitles: a number, a time or an empty line as a
 whole; the dash before what a speaker says."""
 MARKDOWN = (
-    r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
+    r"(?P<code>`+)(?!`).*?(?<!`)(?P=code)(?!`)"
+    r"|\$\$[^$]+\$\$|\$(?=\S)(?:[^$\n\\]|\\.)+?(?<=\S)\$(?!\d)|\[!\[[^\[\]]*\]\([^()]*\)\]\([^()]*\)"
     r"|\[\^[^\[\]]+\]|<!--.*?-->|\\[!-/:-@\[-`{-~]| \||&(?!nbsp)#?\w+;"
     r"|(?P<closing>\]\((?:[^()]|\([^()]*\))*+\)|\]\[[^\[\]]*\]"
     r"|(?<=\S)(?:\*+|~~|_+)(?![^\W_]))"
     r"|(?P<opening>!?\[(?=[^\[\]]*\][(\[])|(?:\*+|~~|(?<![^\W_])_+)(?=\S))"
 )
-"""Code, a picture that is a link; notes, comments, escapes, bars, entities; the end of a link or of
-emphasis; the beginning of one."""
+"""Code, formulas, a picture that is a link; notes, comments, escapes, bars, entities; the end of a
+link or of emphasis; the beginning of one."""
 _MARKS = re.compile(
     r"[ \t>]*((?:(?:[-*+]|\d+[.)]|#{1,6}|\[\^[^\]]+\]:)[ \t]+(?:\[[ xX]\][ \t]+)?)*)(\|)?"
 )
 """What stands before the text of a line; the bar before a row of a table."""
-_COPIED = re.compile(r"[\W_]*\Z| {0,3}\[[^\]^][^\]]*\]:")
-"""A line that is no text: without letters and digits, or the address of a link."""
+_COPIED = re.compile(r"[\W_]*\Z| {0,3}\[[^\]^][^\]]*\]:|[ \t>]*:::")
+"""A line that is no text: without letters and digits, the address of a link, or a fence."""
 _REGIONS = [
-    (re.compile(r"---\s*$"), r"(?:---|\.\.\.)\s*$"),
+    (re.compile(r"(---|\+\+\+)\s*$"), r"(?:{}|\.\.\.)\s*$"),
     (re.compile(r"[ \t>]*(?:[-*+][ \t]+)?(```+(?!.*`)|~~~+)"), r"[ \t>]*{}"),
+    (re.compile(r"[ \t>]*(\$\$)(?!.*\$\$)"), r".*{}"),
     (re.compile(r" {0,3}<!--(?!.*-->)"), r".*-->"),
     (re.compile(r" {0,3}</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>\s*$"), r"\s*$"),
 ]
 """What the first line and the last line of a region match that is copied: metadata, with which a
-page may begin; code; a comment; HTML."""
+page may begin; code; a formula; a comment; HTML."""
 
 
 def _paragraphs(lines: Iterable[str], begins: Callable[[str, bool], int | None]) -> Iterator[Part]:
@@ -50,8 +52,7 @@ def _paragraphs(lines: Iterable[str], begins: Callable[[str, bool], int | None])
     for line in lines:
         copied = begins(line, block != "")
         if copied is not None or len(block) > _LONGEST:
-            yield block, str
-            yield line[: copied or 0], None
+            yield from ((block, str), (line[: copied or 0], None))
             block = ""
         block += line[copied or 0 :]
     yield block, str
@@ -93,7 +94,7 @@ class _Lines:
             return len(line)
         for first, last in regions:
             if found := first.match(line):
-                self.last = re.compile(last.format(*found.groups()))
+                self.last = re.compile(last.format(*map(re.escape, found.groups())))
                 return len(line)
         code = not (begun or self.listed) and line.startswith(("    ", "\t"))
         if code or _COPIED.match(line):

@@ -17,7 +17,10 @@ from dragoman.errors import OptionError
 from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.tags import MARK, OBJECT, OPENING, Alignment, Kept, arranged, tag
 
+TEMPLATE = r"<%(?:(?!<%).)*?%>|<\?(?:php|=).*?(?:\?>|\Z)|\{[{%](?:(?!\{[{%]).)*?[%}]\}+"
+"""Code in a template: ``<% ... %>``, ``<?php ... ?>``, ``{{ ... }}`` and ``{% ... %}``."""
 _USUAL = (
+    rf"{TEMPLATE}|"
     r"\b(?:https?://|ftp://|www\.)[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"  # URLs
     r"|(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)++"  # e-mail addresses
     r"|\$?\{\{?[^{}\s]*\}?\}|%(?:\(\w++\)|\d++\$)?[-+#0]*+\d*+(?:\.\d++)?[sdifxuc@](?!\w)"  # fields
@@ -27,7 +30,6 @@ NAMED = {"usual": _USUAL, "numbers": r"\d+(?:[.,:/]\d+)*"}
 """Patterns that have a name."""
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 """Scripts that write no spaces between words: Thai, Lao, Burmese, Khmer, kana and Han."""
-_UNSPACED = re.compile(f"[{UNSPACED}]")
 _INSIDE = re.compile(r"(?<=\w)(?=\w|['’]\w)|(?<=\w['’])(?=\w{1,2}\b)")
 """The inside of a word, those with an apostrophe included: of don't, but not before the word of
 l'homme."""
@@ -55,16 +57,16 @@ def pattern_of(names: Sequence[str]) -> re.Pattern[str] | None:
 
 def take_out(line: str, pattern: re.Pattern[str] | None) -> tuple[str, list[Kept]]:
     """The line without what the pattern finds in it, and what was found; marks are found always."""
-    kept, left, end, apart = list[Kept](), "", 0, False
+    kept, left, end, before = list[Kept](), "", 0, ""
     for match in (pattern or MARK).finditer(line):
         if text := match[0]:
             left = (left + line[end : match.start()]).strip()
-            before, after = line[: match.start()][-1:], line[match.end() : match.end() + 1]
-            apart = before.isspace() or (apart and match.start() == end)
-            end = match.end()
+            # Of neighbours, each has the character before the first.
+            before = line[end : match.start()][-1:] or before
+            end, after = match.end(), line[match.end() : match.end() + 1]
             kept.append(Kept(text, len(left), before, after))
             # "a {0}b" leaves "a b".
-            left += " " if left and apart and after not in _CLOSING else ""
+            left += " " if left and before.isspace() and after not in _CLOSING else ""
     return (left + line[end:]).lstrip() if kept else line, kept
 
 
@@ -92,7 +94,7 @@ def put_back(
         return " ".join(filter(None, (text, *(one.text for one in kept))))
     spans = np.array(source.spans(line)).reshape(-1, 2)  # [S, 2]
     ends = np.array([len(target.join(tokens[:n])) for n in range(len(tokens) + 1)])  # in characters
-    unspaced = _UNSPACED.search(text) is not None
+    unspaced = re.search(f"[{UNSPACED}]", text) is not None
     inside = [] if unspaced else [match.start() for match in _INSIDE.finditer(text)]
     # No part comes before the end of the prefix, nor inside of a word.
     wrong = (ends < len(prefix.strip())) | np.isin(ends, inside)
