@@ -39,8 +39,12 @@ def ip(*command: str) -> str:
 
 
 def torchrun(*options: str) -> list[str]:
-    """The command ``torchrun`` of this Python, with one program: dragoman."""
-    return [sys.executable, "-m", "torch.distributed.run", *options, "-m", "dragoman"]
+    """The command ``torchrun`` of this Python, with one program: dragoman.
+
+    The variable PYTHON_EXEC names another Python for both, as it does for torchrun's processes.
+    """
+    python = os.environ.get("PYTHON_EXEC", sys.executable)
+    return [python, "-m", "torch.distributed.run", *options, "-m", "dragoman"]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from sites import npm_package
 from tiny import BATCH, SOURCE, TARGET, VOCABULARY
+from tools.book.forks import server
 
 HAS_BENCHMARKS = (Path(__file__).parents[1] / "benchmarks").is_dir()
 NEED_BENCHMARKS = ["benchmarks", "test_fuzz.py", "training/test_hosts.py", "training/test_kill.py"]
@@ -49,6 +51,36 @@ def target() -> torch.Tensor:
     ids = 4 + torch.arange(BATCH * TARGET).view(BATCH, TARGET) * 3 % (VOCABULARY - 4)
     ids[:, 0] = 2
     return ids
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of programs that run as forks of one process, which has imported PyTorch."""
+    with server(tmp_path_factory.mktemp("forks")) as folder:
+        yield folder
+
+
+def _forked(request: pytest.FixtureRequest, name: str, *otherwise: str) -> list[str]:
+    """A program of ``programs``, or a command that does the same where there is no fork."""
+    if sys.platform == "win32":
+        return [sys.executable, *otherwise]
+    return [str(request.getfixturevalue("programs") / name)]
+
+
+@pytest.fixture(scope="session")
+def dragoman_command(request: pytest.FixtureRequest) -> list[str]:
+    """The beginning of a command line of ``dragoman``, a process of its own that starts at once.
+
+    What a process imports, and what its environment changes at the start of Python, is tested with
+    ``python -m dragoman``.
+    """
+    return _forked(request, "dragoman", "-m", "dragoman")
+
+
+@pytest.fixture(scope="session")
+def python_command(request: pytest.FixtureRequest) -> list[str]:
+    """The beginning of a command line of Python, as ``dragoman_command`` is one."""
+    return _forked(request, "forked-python")
 
 
 @pytest.fixture(scope="session")

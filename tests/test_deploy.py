@@ -105,14 +105,19 @@ if [ "$1" = show ]; then echo localhost; else echo "$@" >> scontrol.log; fi
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Slurm runs bash")
-def test_the_job_for_slurm_is_queued_again_and_goes_on(tmp_path: Path) -> None:
-    for name, text in {"srun": SRUN, "scontrol": SCONTROL}.items():
+def test_the_job_for_slurm_is_queued_again_and_goes_on(
+    tmp_path: Path, python_command: list[str]
+) -> None:
+    (python,) = python_command
+    torchrun = f'#!/bin/bash\nexec {python} -m torch.distributed.run "$@"\n'
+    for name, text in {"srun": SRUN, "scontrol": SCONTROL, "torchrun": torchrun}.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "p.tsv").write_text("".join(f"a{i} b{i}\tB{i} A{i}\n" for i in range(60)), "utf-8")
     path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
     variables = os.environ | {"PATH": path, "SLURM_JOB_ID": str(os.getpid())}
     variables |= {"SLURM_JOB_NODELIST": "localhost", "SLURM_JOB_NUM_NODES": "2"}
+    variables |= {"PYTHON_EXEC": python}  # of the processes that torchrun starts
 
     def submit(steps: int) -> subprocess.Popen[bytes]:
         command = ["bash", str(DEPLOY / "train.sbatch"), "p.tsv", "--out", "m", "--threads", "1"]

@@ -29,6 +29,9 @@ from dragoman.files import write_text
 
 CONFIG, METRICS, WEIGHTS = "config.toml", "metrics.jsonl", "model.safetensors"
 
+DRAGOMAN = [sys.executable, "-m", "dragoman"]
+"""Begins the command line of a training or an evaluation."""
+
 
 class CommandError(Exception):
     """A command failed; the message has it and its last words."""
@@ -128,7 +131,7 @@ def dragoman_command(arguments: list[str]) -> tuple[str, Load]:
         CommandError: it failed.
     """
     meter = Meter()
-    command = [sys.executable, "-m", "dragoman", *arguments]
+    command = [*DRAGOMAN, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     load = meter.read()
     if done.returncode:

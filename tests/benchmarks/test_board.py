@@ -96,8 +96,12 @@ def tiny(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_a_row_runs_to_the_page_and_goes_on_where_it_was(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    dragoman_command: list[str],
 ) -> None:
+    monkeypatch.setattr("benchmarks.board.run.DRAGOMAN", dragoman_command)
     command = [*tiny(tmp_path), "--page", str(tmp_path), "tiny"]
     assert main(command) == 0
     kept = tmp_path / "results" / "tiny.json"

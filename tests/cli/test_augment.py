@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from itertools import product
 from pathlib import Path
@@ -142,9 +141,11 @@ def test_features_stay_with_their_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
-def test_an_interrupted_command_keeps_what_it_has_done(folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_command_keeps_what_it_has_done(
+    folder: Path, tmp_path: Path, dragoman_command: list[str]
+) -> None:
     out = tmp_path / "made.tsv"
-    command = [sys.executable, "-m", "dragoman", "augment", str(folder), "-", "--out", str(out)]
+    command = [*dragoman_command, "augment", str(folder), "-", "--out", str(out)]
     program = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert program.stdin is not None and program.stderr is not None
     deadline = time.monotonic() + 60

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Timer
 
@@ -48,12 +50,15 @@ SMALL = [
 ]
 
 
-def dragoman(
-    *arguments: str | Path, text: str | bytes = "", **more: object
+Command = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+def run(
+    begin: Sequence[str], *arguments: str | Path, text: str | bytes = "", **more: object
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line in a process of its own."""
+    """Run a command line that begins so in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "dragoman", *map(str, arguments)],
+        [*begin, *map(str, arguments)],
         input=text.encode() if isinstance(text, str) else text,
         capture_output=True,
         timeout=120,
@@ -62,13 +67,23 @@ def dragoman(
     )
 
 
+@pytest.fixture(name="dragoman", scope="session")
+def command_of_dragoman(dragoman_command: list[str]) -> Command:
+    """Runs a command of ``dragoman``; this takes its arguments and a ``text`` to read."""
+    return partial(run, dragoman_command)
+
+
+FRESH = [sys.executable, "-m", "dragoman"]
+"""Begins a command line of a process that has imported nothing yet."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder made by the command line."""
     place = tmp_path_factory.mktemp("cli")
     (place / "pairs.tsv").write_text(PAIRS, encoding="utf-8")
     learn = ["--steps", "60", "--learning-rate", "0.03", "--warmup", "0"]  # enough to say something
-    done = dragoman("train", place / "pairs.tsv", "--out", place / "m", *SMALL, *learn)
+    done = run(FRESH, "train", place / "pairs.tsv", "--out", place / "m", *SMALL, *learn)
     assert done.returncode == 0, done.stderr.decode()
     return place / "m"
 
@@ -91,18 +106,18 @@ def test_a_training_leaves_a_whole_folder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_line_n_out_answers_line_n_in(folder: Path, end: str) -> None:
+def test_line_n_out_answers_line_n_in(dragoman: Command, folder: Path, end: str) -> None:
     done = dragoman("translate", folder, text=end.join(["a", "", "un chat", "  ", "b"]) + end)
     lines = done.stdout.decode().split("\n")
     assert done.returncode == 0 and len(lines) == 6 and lines[5] == ""
     assert [bool(line) for line in lines[:5]] == [True, False, True, False, True]
 
 
-def test_the_issue_s_own_line_count(folder: Path) -> None:
+def test_the_issue_s_own_line_count(dragoman: Command, folder: Path) -> None:
     assert dragoman("translate", folder, text="a\n\nb\n").stdout.count(b"\n") == 3
 
 
-def test_batch_sizes_do_not_change_the_output(folder: Path) -> None:
+def test_batch_sizes_do_not_change_the_output(dragoman: Command, folder: Path) -> None:
     text = "\n".join(
         f"{w} {v}" * (1 + i % 4)
         for i, (w, v) in enumerate(
@@ -115,7 +130,7 @@ def test_batch_sizes_do_not_change_the_output(folder: Path) -> None:
     assert len(outputs) == 1
 
 
-def test_strange_lines_are_answered(folder: Path) -> None:
+def test_strange_lines_are_answered(dragoman: Command, folder: Path) -> None:
     lines = [
         "a\u2028b",
         "a\x00b",
@@ -132,7 +147,7 @@ def test_strange_lines_are_answered(folder: Path) -> None:
     assert done.stdout.count(b"\n") == len(lines)
 
 
-def test_json_gives_scores_and_n_best(folder: Path) -> None:
+def test_json_gives_scores_and_n_best(dragoman: Command, folder: Path) -> None:
     done = dragoman(
         "translate", folder, "--json", "--beam", "3", "--n-best", "2", text="un chat\n\n"
     )
@@ -193,7 +208,7 @@ def test_memory_terms_and_kept_parts_together(
     ],
 )
 def test_what_cannot_come_out_is_refused_before_the_first_line(
-    folder: Path, tmp_path: Path, terms: str, more: list[str], cause: str
+    dragoman: Command, folder: Path, tmp_path: Path, terms: str, more: list[str], cause: str
 ) -> None:
     (tmp_path / "terms").write_text(terms, encoding="utf-8")
     asked = ("translate", folder, "--terms", "terms", *more)
@@ -203,7 +218,9 @@ def test_what_cannot_come_out_is_refused_before_the_first_line(
 
 
 @pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_an_attention_map_is_drawn(folder: Path, tmp_path: Path, ending: str, magic: bytes) -> None:
+def test_an_attention_map_is_drawn(
+    dragoman: Command, folder: Path, tmp_path: Path, ending: str, magic: bytes
+) -> None:
     picture = tmp_path / f"map.{ending}"
     done = dragoman("explain", folder, "un chat !", "--attention", picture)
     assert done.returncode == 0, done.stderr.decode()
@@ -215,11 +232,13 @@ def test_a_map_is_drawn_without_a_home(folder: Path, tmp_path: Path) -> None:
     env = {n: v for n, v in os.environ.items() if not n.startswith(("XDG_", "MPL", "ORT_"))}
     picture = tmp_path / "map.png"
     asked = ("explain", folder, "un chat !", "--attention", picture)
-    done = dragoman(*asked, env=env | {"HOME": "/proc/nohome"})
+    done = run(FRESH, *asked, env=env | {"HOME": "/proc/nohome"})
     assert (done.returncode, done.stderr) == (0, b"") and picture.exists()
 
 
-def test_evaluate_scores_files_and_the_held_out_pairs(folder: Path, tmp_path: Path) -> None:
+def test_evaluate_scores_files_and_the_held_out_pairs(
+    dragoman: Command, folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a").write_text("un chat !\ndeux œuf !\n", encoding="utf-8")
     (tmp_path / "b").write_text("one cat!\ntwo egg!\n", encoding="utf-8")
     done = dragoman(
@@ -267,14 +286,14 @@ def test_evaluate_compares_models(
     assert {d["p"] for d in tree["against_first"][str(folder)]} == {1.0}
 
 
-def test_check_reports(tmp_path: Path) -> None:
+def test_check_reports(dragoman: Command, tmp_path: Path) -> None:
     (tmp_path / "p.tsv").write_text(PAIRS + "un chat !\tone cat!\n", encoding="utf-8")
     done = dragoman("check", tmp_path / "p.tsv")
     assert done.returncode == 0 and b"p.tsv:17" in done.stdout
     assert json.loads(dragoman("check", tmp_path / "p.tsv", "--json").stdout)["total_lines"] == 17
 
 
-def test_data_lists_and_writes_samples(tmp_path: Path) -> None:
+def test_data_lists_and_writes_samples(dragoman: Command, tmp_path: Path) -> None:
     assert b"phrases" in dragoman("data", "list").stdout
     out = tmp_path / "d.tsv"
     assert dragoman("data", "get", "dates", "--count", "30", "--out", out).returncode == 0
@@ -291,12 +310,12 @@ def test_the_demos_own_sentences_are_of_known_words_and_new() -> None:
         assert sentence not in sources
 
 
-def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(
+    dragoman: Command, dragoman_command: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "p.tsv").write_text(PAIRS, encoding="utf-8")
     command = [
-        sys.executable,
-        "-m",
-        "dragoman",
+        *dragoman_command,
         "train",
         str(tmp_path / "p.tsv"),
         "--out",
@@ -330,7 +349,7 @@ def test_ctrl_c_leaves_a_usable_model_and_the_run_goes_on(tmp_path: Path) -> Non
     assert again.returncode == 0 and f"resuming at step {steps}".encode() in again.stderr
 
 
-def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+def test_two_trainings_do_not_share_a_folder(dragoman: Command, tmp_path: Path) -> None:
     import fcntl
 
     (tmp_path / "p.tsv").write_text(PAIRS, encoding="utf-8")
@@ -473,7 +492,7 @@ def test_wrong_usage_is_refused(
     assert not (tmp_path / "m").exists()
 
 
-def test_latin_1_on_standard_input_is_answered_and_named(folder: Path) -> None:
+def test_latin_1_on_standard_input_is_answered_and_named(dragoman: Command, folder: Path) -> None:
     done = dragoman("translate", folder, text=b"un\ncaf\xe9\n\xe9t\xe9\ndeux\n")
     assert done.returncode == 0 and done.stdout.count(b"\n") == 4
     assert b"stdin:2: byte 4 (0xE9) is not UTF-8" in done.stderr
@@ -481,9 +500,11 @@ def test_latin_1_on_standard_input_is_answered_and_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["", "--json"])
-def test_a_line_through_a_pipe_is_answered_before_the_next_is_asked(folder: Path, end: str) -> None:
+def test_a_line_through_a_pipe_is_answered_before_the_next_is_asked(
+    dragoman_command: list[str], folder: Path, end: str
+) -> None:
     """A program that waits for each answer must not wait for a block of lines to fill."""
-    command = [sys.executable, "-m", "dragoman", "translate", str(folder), *end.split()]
+    command = [*dragoman_command, "translate", str(folder), *end.split()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         hangs = Timer(90, process.kill)
@@ -604,15 +625,17 @@ def test_torch_is_not_imported_before_its_time(code: str) -> None:
         assert loaded == "[]"
 
 
-def test_a_locale_that_is_not_utf_8_changes_nothing(folder: Path) -> None:
+def test_a_locale_that_is_not_utf_8_changes_nothing(dragoman: Command, folder: Path) -> None:
     ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     asked = ("explain", folder, "un œuf", "--json")
-    found = [dragoman(*asked, env=env) for env in (os.environ, ascii_only)]
+    found = [dragoman(*asked), run(FRESH, *asked, env=ascii_only)]
     assert [done.returncode for done in found] == [0, 0], found[1].stderr
     assert found[0].stdout == found[1].stdout
 
 
-def test_a_wrong_request_leaves_the_other_lines_their_answers(folder: Path, tmp_path: Path) -> None:
+def test_a_wrong_request_leaves_the_other_lines_their_answers(
+    dragoman: Command, folder: Path, tmp_path: Path
+) -> None:
     lines = [
         '{"source": "un chat", "must": ["cat"]}',
         "",
@@ -638,7 +661,7 @@ def test_a_wrong_request_leaves_the_other_lines_their_answers(folder: Path, tmp_
     assert [line.split(": ")[1].rpartition("/")[2] for line in said] == ["in:3", "in:5"]
 
 
-def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
+def test_a_device_that_is_not_there_is_refused(dragoman: Command, folder: Path) -> None:
     for device in ("cuda:99", "tpu", "meta", ""):
         with pytest.raises(OptionError, match="device: '.*' is not a device of this machine"):
             load(folder, device=device)
@@ -676,13 +699,13 @@ def test_evaluate_and_score_read_other_columns(
         assert said[0] == said[1]
 
 
-def test_plain_output_without_colours(folder: Path) -> None:
+def test_plain_output_without_colours(dragoman: Command, folder: Path) -> None:
     environment = os.environ | {"NO_COLOR": "1"}
     done = dragoman("evaluate", folder, env=environment)
     assert b"\x1b[" not in done.stdout + done.stderr
 
 
-def test_real_data_trains_a_step(tmp_path: Path) -> None:
+def test_real_data_trains_a_step(dragoman: Command, tmp_path: Path) -> None:
     path = shared_data("tatoeba/eng-fra.tsv.gz")
     done = dragoman(
         "train",

@@ -129,14 +129,16 @@ for t in range(3):
 whole.sum().backward()
 print(bool(model.encoder.layers[0].weight_hidden.grad.abs().sum() > 0))
 """
-    assert python(copy, "-c", code) == "True\n"
     rows = "".join(f"{a} {b}\t{b.upper()} {a.upper()}\n" for a in "abcdef" for b in "ghijkl")
     (copy / "p.tsv").write_text(rows)
     command = "train p.tsv --out m --cell relu --hidden 16 --embedding 8 --steps 40 --level word"
     command = command.replace("--level", "--source.level word --target.level")
-    python(copy, "-m", "dragoman", *command.split())
-    code = """
+    code += f"""
 import dragoman
+from dragoman.cli import main
+assert main({command.split()}) == 0
+"""
+    code += """
 lines = ["a g", "b k", "f"]
 model = dragoman.load("m")
 runtime = [(one.text, one.score) for one in model.translate(lines, beam=1)]
@@ -145,4 +147,4 @@ for line, (text, score) in zip(lines, runtime):
     loss = float(found["loss"].sum()) / found["loss"].size
     print(abs(score + loss) < 1e-3 or (text, score, loss))
 """
-    assert python(copy, "-c", code) == "True\n" * 3
+    assert python(copy, "-c", code) == "True\n" * 4

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dragoman.cli import VERBS
 from tools.book.__main__ import chapters, pages
-from tools.book.forks import server
 from tools.book.manual import flags
 from tools.book.notebook import PageError, code_of, notebook, parts, record, run
 from tools.book.parts import parts_of
@@ -34,12 +32,11 @@ def named(page: Path) -> str:
     return page.relative_to(ROOT).with_suffix("").as_posix()
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture(scope="session", name="programs")
+def programs_of_notebooks(programs: Path) -> Path:
     for package in ("nbclient", "ipykernel"):
         pytest.importorskip(package, reason=f"needs the package {package} (dragoman[docs])")
-    with server(tmp_path_factory.mktemp("forks")) as folder:
-        yield folder
+    return programs
 
 
 @pytest.mark.slow

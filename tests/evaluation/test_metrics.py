@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -129,14 +128,14 @@ def slow_distance(a: list[str], b: list[str]) -> int:
 
 
 @pytest.mark.slow
-def test_the_command_line_of_sacrebleu_agrees(tmp_path: Path) -> None:
+def test_the_command_line_of_sacrebleu_agrees(tmp_path: Path, python_command: list[str]) -> None:
     pairs = sample_pairs("phrases")[:200]
     outputs = [" ".join(p.target.split()[1:]) if i % 3 else p.target for i, p in enumerate(pairs)]
     (tmp_path / "out").write_text("".join(f"{line}\n" for line in outputs), encoding="utf-8")
     (tmp_path / "ref").write_text("".join(f"{p.target}\n" for p in pairs), encoding="utf-8")
     done = subprocess.run(
         [
-            sys.executable,
+            *python_command,
             "-m",
             "sacrebleu",
             tmp_path / "ref",

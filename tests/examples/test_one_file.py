@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -84,7 +83,7 @@ def test_the_loss_is_the_packages(
 
 
 @pytest.mark.slow
-def test_it_learns(tmp_path: Path) -> None:
+def test_it_learns(tmp_path: Path, python_command: list[str]) -> None:
     words = {"un": "one", "deux": "two", "trois": "three", "quatre": "four"}
     rows = [
         (f"{a} {b} {c}", f"{words[c]} {words[b]} {words[a]}")
@@ -94,9 +93,8 @@ def test_it_learns(tmp_path: Path) -> None:
     ]
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text("".join(f"{a}\t{b}\n" for a, b in rows * 12), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(FILE), str(pairs)], capture_output=True, text=True, check=True
-    )
+    command = [*python_command, str(FILE), str(pairs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     last = done.stdout.split("epoch 10:")[1].splitlines()
     assert [line[4:] for line in last if line.startswith("  =")] == [
         line[4:] for line in last if line.startswith("  <")

@@ -106,7 +106,9 @@ def test_a_killed_worker_is_replaced(folder: Path) -> None:
         assert server.popen.returncode == 0
 
 
-def test_what_is_wrong_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_in_a_line(
+    folder: Path, tmp_path: Path, dragoman_command: list[str]
+) -> None:
     taken = socket.create_server(("127.0.0.1", 0))
     port = str(taken.getsockname()[1])
     wrongs = {
@@ -121,7 +123,7 @@ def test_what_is_wrong_is_said_in_a_line(folder: Path, tmp_path: Path) -> None:
         (str(tmp_path / "no"), "--port", "0", "--workers", "2"): "no",
     }
     for arguments, text in wrongs.items():
-        command = [sys.executable, "-m", "dragoman", "serve", *arguments]
+        command = [*dragoman_command, "serve", *arguments]
         ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
         assert ended.returncode == 2, (arguments, ended)
         assert text in ended.stderr and "Traceback" not in ended.stderr, (arguments, ended)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from dragoman.runs.display import before_and_after
 from dragoman.runs.history import History
 from dragoman.training.run import train
 from killed import kill_at
+from ranks import two_ranks
 from tools.differences import differences
 
 pytestmark = pytest.mark.slow
@@ -240,13 +239,12 @@ def test_a_distilled_model_replays_nothing(old: Path, new: Path, tmp_path: Path)
     assert len(Corpus(tmp_path / "d/corpus/train.arrow").groups) == 1
 
 
-def test_two_processes_continue_a_model(old: Path, new: Path, tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*launch, "-m", "dragoman", "train", str(new), "--continue", str(old)]
+def test_two_processes_continue_a_model(
+    old: Path, new: Path, tmp_path: Path, dragoman_command: list[str]
+) -> None:
+    command = [*dragoman_command, "train", str(new), "--continue", str(old)]
     command += ["--out", str(tmp_path / "n"), "--steps", "8", "--threads", "1"]
-    done = subprocess.run(command, capture_output=True, timeout=300, check=False, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "validation pairs of" in done.stderr
+    assert "validation pairs of" in two_ranks(command)
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dragoman.api import Model
 from dragoman.cli import main
 from dragoman.export.bundle import export
 from dragoman.layout import CONFIG, DISTILLED, REFIT, members
+from ranks import two_ranks
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +47,9 @@ def rows(student: Path, name: str) -> list[tuple[str, str]]:
     return [(row["source"], row["target"]) for row in found]
 
 
-def command(*arguments: object) -> subprocess.Popen[str]:
+def start(command: list[str], *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "dragoman", *map(str, arguments)],
+        [*command, *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -112,12 +112,11 @@ def test_a_teacher_with_columns_of_features_is_refused(
     assert not (tmp_path / "student").exists()
 
 
-def test_two_processes_learn_from_one_teacher(teacher: Path, pairs: Path, tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+def test_two_processes_learn_from_one_teacher(
+    teacher: Path, pairs: Path, tmp_path: Path, dragoman_command: list[str]
+) -> None:
     asked = ["distil", str(teacher), str(pairs), "--out", str(tmp_path / "m"), "--steps", "4"]
-    whole = [*launch, "-m", "dragoman", *asked]
-    done = subprocess.run(whole, capture_output=True, timeout=300, check=False, text=True)
-    assert done.returncode == 0, done.stderr
+    two_ranks([*dragoman_command, *asked])
     assert rows(tmp_path / "m", "train.jsonl") and dragoman.load(tmp_path / "m").translate(["a b"])
 
 
@@ -179,15 +178,17 @@ def test_several_seeds_are_refitted_and_their_student_only_where_it_is_asked_for
 
 
 def test_seeds_that_are_interrupted_go_on_in_the_one_they_were_in(
-    pairs: Path, tmp_path: Path
+    pairs: Path, tmp_path: Path, dragoman_command: list[str]
 ) -> None:
     asked = ["train", pairs, "--seeds", "3", "--steps", "60", "--report-every", "1", *SMALL]
     assert main([*map(str, asked), "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "m"
-    said = interrupt(command(*asked, "--out", out), out / "seed-2" / "metrics.jsonl")
+    said = interrupt(
+        start(dragoman_command, *asked, "--out", out), out / "seed-2" / "metrics.jsonl"
+    )
     assert "the same command goes on from here" in said
     assert [path.name for path in members(out)] == ["seed-1", "seed-2"]
-    again = command(*asked, "--out", out)
+    again = start(dragoman_command, *asked, "--out", out)
     said = again.communicate(timeout=300)[1]
     assert again.returncode == 0 and said.count("nothing to do") == 1, said
     whole = {path.parent.name: path for path in (tmp_path / "whole").glob("*/model.safetensors")}

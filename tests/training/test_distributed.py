@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dragoman.layout import members
+from ranks import two_ranks
 from tools.differences import differences
 
 pytestmark = pytest.mark.slow
@@ -61,19 +62,13 @@ close(opened[0])
 """
 
 
-def two_processes(place: Path, what: str) -> list[dict[str, Any]]:
+def two_processes(python: list[str], place: Path, what: str) -> list[dict[str, Any]]:
     """Train with two processes; what each of them noted."""
     (place / "p.tsv").write_text(
         "".join(f"a{i} b{j}\tB{j} A{i}\n" for i in range(12) for j in range(10)), "utf-8"
     )
     (place / "script.py").write_text(SCRIPT, "utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*launch, str(place / "script.py"), str(place), what]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, capture_output=True, timeout=300, check=False, env=environment, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    two_ranks([*python, str(place / "script.py"), str(place), what])
     return [json.loads((place / f"{what}-{rank}.json").read_text()) for rank in (0, 1)]
 
 
@@ -82,32 +77,33 @@ def losses(place: Path) -> list[float]:
     return [row["loss"] for row in rows if row["kind"] == "train"]
 
 
-def test_two_processes_agree_stop_together_and_resume_exactly(tmp_path: Path) -> None:
+def test_two_processes_agree_stop_together_and_resume_exactly(
+    python_command: list[str], tmp_path: Path
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    one, other = two_processes(whole, "plain")
+    one, other = two_processes(python_command, whole, "plain")
     assert not set(one["dropped"]) & set(other["dropped"])
     assert one["best"] == other["best"] and one["step"] == other["step"] == 20
     assert one["exchanges"] == other["exchanges"] == 1 + 20 // 8  # the start, the loop
     assert one["timeout"] == other["timeout"] == 24 * 3600
 
-    one, other = two_processes(parts, "signal")  # that one of them hears
+    one, other = two_processes(python_command, parts, "signal")  # that one of them hears
     assert one["reason"] == other["reason"] == "stopped by SIGTERM"
     assert one["step"] == other["step"] == 8
-    one, other = two_processes(parts, "resumed")
+    one, other = two_processes(python_command, parts, "resumed")
     assert one["reason"] == other["reason"] == "20 steps done"
     assert losses(parts) == losses(whole)
 
 
-def test_two_processes_train_several_seeds_one_after_the_other(tmp_path: Path) -> None:
+def test_two_processes_train_several_seeds_one_after_the_other(
+    dragoman_command: list[str], tmp_path: Path
+) -> None:
     pairs, out = tmp_path / "p.tsv", tmp_path / "m"
     pairs.write_text("".join(f"a{i} b{i}\tB{i} A{i}\n" for i in range(60)), "utf-8")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*launch, "-m", "dragoman", "train", str(pairs), "--out", str(out), "--seeds", "2"]
-    command += ["--steps", "4", "--hidden", "8", "--embedding", "8", "--threads", "1"]
-    done = subprocess.run(command, capture_output=True, timeout=300, check=False, text=True)
-    assert done.returncode == 0, done.stderr
+    command = [*dragoman_command, "train", str(pairs), "--out", str(out), "--seeds", "2"]
+    two_ranks([*command, "--steps", "4", "--hidden", "8", "--embedding", "8", "--threads", "1"])
     assert [(one / "model.safetensors").exists() for one in members(out)] == [True, True]
 
 

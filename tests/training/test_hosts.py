@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,16 @@ from benchmarks import hosts, namespaces
 pytestmark = pytest.mark.slow
 
 
-def test_two_hosts_train_as_one_and_a_host_that_is_cut_off_is_taken_back() -> None:
+def test_two_hosts_train_as_one_and_a_host_that_is_cut_off_is_taken_back(
+    python_command: list[str],
+) -> None:
     if reason := namespaces.unfit():
         pytest.skip(reason)
     command = ["-m", "benchmarks.hosts", "--cuts", "1", "--seed", "7", "--steps", "160"]
     done = subprocess.run(
-        [sys.executable, *command],
+        [*python_command, *command],
         cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHON_EXEC": python_command[0]},
         capture_output=True,
         text=True,
         timeout=900,

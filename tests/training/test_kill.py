@@ -13,10 +13,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(("family", "kills"), [("recurrent", 10), ("transformer", 6)])
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
-def test_runs_that_are_killed_end_as_if_nothing_had_been(family: str, kills: int) -> None:
+def test_runs_that_are_killed_end_as_if_nothing_had_been(
+    family: str, kills: int, python_command: list[str]
+) -> None:
     command = ["-m", "benchmarks.kill", "--kills", str(kills), "--seed", "7", "--family", family]
     done = subprocess.run(
-        [sys.executable, *command],
+        [*python_command, *command],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -72,32 +72,35 @@ use_cpu: true
 """
 
 
-def trained(environment: dict[str, str], pairs: Path, place: Path, *launcher: str) -> list[Any]:
-    """Losses and gradient norms of a training in a process with these environment variables."""
+def trained(pairs: Path, place: Path, *python: str, **environment: str) -> list[Any]:
+    """Losses and gradient norms of a training by a command of Python, with these variables."""
     place.mkdir()
     (place / "r.toml").write_text(to_toml(options()), "utf-8")
     (place / "script.py").write_text(SCRIPT, "utf-8")
     files = ("script.py", str(pairs), "m", "r.toml")
-    command = [sys.executable, *launcher, *files]
-    subprocess.run(command, check=True, timeout=120, env=os.environ | environment, cwd=place)
+    subprocess.run(
+        [*python, *files], check=True, timeout=120, env=os.environ | environment, cwd=place
+    )
     rows = [json.loads(line) for line in (place / "m" / "metrics.jsonl").open()]
     return [(row["loss"], row["gradient_norm"]) for row in rows if row["kind"] == "train"]
 
 
 @pytest.mark.slow
-def test_accelerates_configuration_changes_no_number(pairs: Path, tmp_path: Path) -> None:
-    wanted = trained({}, pairs, tmp_path / "plain")
+def test_accelerates_configuration_changes_no_number(
+    pairs: Path, tmp_path: Path, python_command: list[str]
+) -> None:
+    wanted = trained(pairs, tmp_path / "plain", *python_command)
     variables = {
         "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "3",
         "ACCELERATE_MIXED_PRECISION": "fp16",
         "ACCELERATE_DYNAMO_BACKEND": "INDUCTOR",
     }
-    assert trained(variables, pairs, tmp_path / "variables") == wanted
+    assert trained(pairs, tmp_path / "variables", sys.executable, **variables) == wanted
     home = tmp_path / "home" / "accelerate"
     home.mkdir(parents=True)
     (home / "default_config.yaml").write_text(ACCELERATE)
-    launch = ("-m", "accelerate.commands.launch")
-    found = trained({"HF_HOME": str(home.parent)}, pairs, tmp_path / "launched", *launch)
+    launch = (sys.executable, "-m", "accelerate.commands.launch")
+    found = trained(pairs, tmp_path / "launched", *launch, HF_HOME=str(home.parent))
     assert found == wanted
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import merge
 from dragoman.training.run import train
 from killed import kill_at
+from ranks import two_ranks
 from tools.differences import differences
 
 pytestmark = pytest.mark.slow
@@ -66,16 +65,13 @@ def test_another_file_is_another_run(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "holds a run on other data" in capsys.readouterr().err
 
 
-def test_two_processes_learn_from_several_files(tmp_path: Path) -> None:
+def test_two_processes_learn_from_several_files(
+    dragoman_command: list[str], tmp_path: Path
+) -> None:
     main, also = write(tmp_path / "main.tsv", PAIRS[:60]), write(tmp_path / "also.tsv", PAIRS[60:])
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command = [*launch, "-m", "dragoman", "train", str(main), "--also", f"{also}=0.5"]
+    command = [*dragoman_command, "train", str(main), "--also", f"{also}=0.5", "--threads", "1"]
     command += ["--out", str(tmp_path / "m"), "--steps", "8", "--hidden", "8", "--embedding", "8"]
-    done = subprocess.run(
-        [*command, "--threads", "1"], capture_output=True, timeout=300, check=False, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "8 steps done" in done.stderr
+    assert "8 steps done" in two_ranks(command)
 
 
 def test_several_files_are_named_after_one_option(

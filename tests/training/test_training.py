@@ -5,10 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +29,7 @@ from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train
 from dragoman.training.state import Run
 from dragoman.training.validation import free_accuracy
+from ranks import two_ranks
 
 pytestmark = pytest.mark.slow
 
@@ -429,29 +427,15 @@ def test_validation_pairs_of_their_own(pairs: Path, tmp_path: Path) -> None:
         run(pairs, tmp_path / "m", config)
 
 
-def test_two_processes_train_one_model(pairs: Path, tmp_path: Path) -> None:
+def test_two_processes_train_one_model(
+    pairs: Path, tmp_path: Path, dragoman_command: list[str]
+) -> None:
     """The sum over both processes' tokens is divided once: as one process with both batches."""
     toml = tmp_path / "r.toml"
     config = options(steps=60, batching="sentences", batch_sentences=6, validate_every=60)
     toml.write_text(to_toml(config))
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "dragoman",
-        "train",
-        str(pairs),
-        "--out",
-        str(tmp_path / "two"),
-        "--recipe",
-        str(toml),
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, timeout=120, check=False, env=environment)
-    assert done.returncode == 0, done.stderr.decode()
+    command = [*dragoman_command, "train", str(pairs), "--out", str(tmp_path / "two")]
+    said = two_ranks([*command, "--recipe", str(toml)])
     run(
         pairs,
         tmp_path / "one",
@@ -459,7 +443,7 @@ def test_two_processes_train_one_model(pairs: Path, tmp_path: Path) -> None:
     )
     two, one = (metrics(tmp_path / name, "validation")[-1] for name in ("two", "one"))
     assert two["loss"] == pytest.approx(one["loss"], rel=0.1)
-    assert done.stderr.count(b"pairs to learn from") == 1
+    assert said.count("pairs to learn from") == 1
     tokens = [metrics(tmp_path / name, "train")[-1]["tokens"] for name in ("two", "one")]
     assert tokens[0] == pytest.approx(tokens[1], rel=0.05)
 

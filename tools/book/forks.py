@@ -1,24 +1,29 @@
-"""Runs ``dragoman`` commands as forks of one process, which has imported PyTorch already.
+"""Runs ``dragoman`` and ``python`` commands as forks of one process that has imported PyTorch.
 
-A page of documentation has many short commands, and importing PyTorch takes longer than most of
-them. :func:`server` starts a process that imports everything once. The program ``dragoman`` that it
-writes sends its arguments, folder, environment and open files there; a fork of the server runs the
-command with them and answers with the exit code. Linux and macOS only.
+Pages of documentation and tests have many short commands, and importing PyTorch takes longer than
+most of them. :func:`server` starts a process that imports everything once. The programs
+``dragoman`` and ``forked-python`` that it writes send their arguments, folder, environment and open
+files there; a fork of the server runs the command with them and answers with the exit code. Linux
+and macOS only.
 """
 
 from __future__ import annotations
 
 import array
+import atexit
+import ctypes
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -31,13 +36,14 @@ PRELOADED = [
     *("dragoman.runs.report", "dragoman.evaluation.evaluate", "dragoman.export.bundle"),
     *("dragoman.serving.app", "dragoman.runtime.network", "dragoman.data.check.check"),
     *("ftfy", "onnxruntime", "sacrebleu", "torch._dynamo", "typeguard", "rich._emoji_codes"),
+    *("ipykernel.kernelapp", "torch.distributed.run"),
 ]
 """What most commands import sooner or later."""
 _CLIENT = """#!{python} -IS
 import array, json, os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
-    asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    asked = json.dumps([sys.argv, os.getcwd(), dict(os.environ), os.getpid()]).encode()
     files = array.array("i", [0, 1, 2])
     server.sendmsg([len(asked).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
     server.sendall(asked)
@@ -51,15 +57,17 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @contextmanager
 def server(folder: Path) -> Iterator[Path]:
-    """Context manager; yields the folder of the program ``dragoman``, for the search path.
+    """Context manager; yields the folder of the programs, for the search path.
 
     Args:
-        folder: where the program and the socket are written.
+        folder: where the programs and the socket are written.
     """
-    address, program = folder / "socket", folder / "bin" / "dragoman"
-    program.parent.mkdir(parents=True)
-    program.write_text(_CLIENT.format(python=sys.executable, address=str(address)))
-    program.chmod(0o755)
+    address, programs = folder / "socket", folder / "bin"
+    programs.mkdir(parents=True)
+    for name in ("dragoman", "forked-python"):
+        program = programs / name
+        program.write_text(_CLIENT.format(python=sys.executable, address=str(address)))
+        program.chmod(0o755)
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     more = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tools.book.forks", str(address)]
@@ -69,7 +77,7 @@ def server(folder: Path) -> Iterator[Path]:
                 if process.poll() is not None:
                     raise RuntimeError("the process that runs commands has ended")
                 time.sleep(0.05)
-            yield program.parent
+            yield programs
         finally:
             process.terminate()
 
@@ -77,7 +85,8 @@ def server(folder: Path) -> Iterator[Path]:
 def serve(address: str) -> None:
     """Listen at a socket for commands, each of which a fork runs; never returns."""
     for name in PRELOADED:
-        import_module(name)
+        with suppress(ModuleNotFoundError):  # of an extra that is not installed
+            import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets forks that have ended
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
@@ -94,33 +103,74 @@ def serve(address: str) -> None:
 def _run(client: socket.socket) -> int:
     """Run the command of a client and tell it the exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs begin without one
     size, (files,), _, _ = client.recvmsg(8, socket.CMSG_LEN(3 * 4))
     streams = array.array("i", files[2])
     with client.makefile("rb") as given:
-        arguments, folder, variables = json.loads(given.read(int.from_bytes(size, "big")))
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
+        asked, folder, variables, number = json.loads(given.read(int.from_bytes(size, "big")))
+    program, *arguments = asked
+    for place, stream in enumerate(streams):
+        os.dup2(stream, place)
         os.close(stream)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
+    _enter_network(number)
     os.chdir(folder)
+    os.environ.clear()
     os.environ.update(variables)
-    sys.argv = ["dragoman", *arguments]
     client.sendall(f"{os.getpid()}\n".encode())
-    from dragoman.cli import main
-
+    threading.Thread(target=_end_with, args=(client,), daemon=True).start()
     try:
-        code = main()
+        code = _python(arguments) if Path(program).name == "forked-python" else _dragoman(arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
         code = 1
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     client.sendall(f"{code}\n".encode())
     return code
+
+
+def _enter_network(number: int) -> None:
+    """Enter the network namespace of the process ``number``, where it has another one."""
+    theirs, ours = (Path(f"/proc/{one}/ns/net") for one in (number, "self"))
+    if sys.platform == "linux" and theirs.readlink() != ours.readlink():
+        with theirs.open("rb") as space:
+            if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "the network namespace cannot be entered")
+
+
+def _end_with(client: socket.socket) -> None:
+    """Kill this process when its client was killed."""
+    client.recv(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _dragoman(arguments: list[str]) -> int:
+    """Run a command of ``dragoman``; its exit code."""
+    from dragoman.cli import main
+
+    sys.argv = ["dragoman", *arguments]
+    return main()
+
+
+def _python(arguments: list[str]) -> int:
+    """Do what ``python`` does with ``-c CODE``, ``-m MODULE`` or a file; its exit code."""
+    arguments = arguments[arguments[0] == "-u" :]
+    first, *rest = arguments
+    sys.path.insert(0, str(Path(first).parent) if first[:1] != "-" else "")
+    sys.argv = arguments if first[:1] != "-" else [first, *rest[1:]]
+    if first == "-c":
+        exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+    elif first == "-m":
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(first, run_name="__main__")
+    return 0
 
 
 if __name__ == "__main__":

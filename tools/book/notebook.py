@@ -121,6 +121,7 @@ def run(page: Path, work: Path, programs: Path) -> dict[int, Printed]:
         whole,
         timeout=MOST_SECONDS,
         kernel_name="python3",
+        kernel_manager_class=_kernels(programs),
         resources={"metadata": {"path": work}},
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
     )
@@ -140,6 +141,24 @@ def run(page: Path, work: Path, programs: Path) -> dict[int, Printed]:
             )
     _compare(page, printed)
     return printed
+
+
+def _kernels(programs: Path) -> type:
+    """What starts the kernel of a notebook, as a fork that has imported PyTorch already."""
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Specs(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            begin = [str(programs / "forked-python"), "-m", "ipykernel_launcher"]
+            argv = [*begin, "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    class Kernels(AsyncKernelManager):
+        def _kernel_spec_manager_default(self) -> KernelSpecManager:
+            return Specs()
+
+    return Kernels
 
 
 def _environment(programs: Path) -> dict[str, str]:
