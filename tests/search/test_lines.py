@@ -1,4 +1,4 @@
-"""Ten thousand random lines: each is answered, the same in any batch and order."""
+"""Thousands of random lines: each is answered, the same in any batch and order."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def random_lines(count: int) -> list[str]:
     lines = []
     for _ in range(count):
         words = random.choice(WORDS, size=random.integers(0, 12)).tolist()
-        if random.random() < 0.4:
+        if random.random() < 0.8:
             words.insert(random.integers(0, len(words) + 1), STRANGE[random.integers(len(STRANGE))])
         lines.append((" " if random.random() < 0.9 else "").join(words))
-    lines[17], lines[5005] = "w1 w2. " * 14_286, "x" * 100_000  # 100,000 characters each
+    lines[17], lines[1005] = "w1 w2. " * 14_286, "x" * 100_000  # 100,000 characters each
     return lines
 
 
@@ -140,18 +140,22 @@ def translator() -> Translator:
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_every_line_is_answered_alike_in_any_batch(translator: Translator, beam: int) -> None:
-    lines = random_lines(10_000)
-    assert len(lines[17]) > 100_000 - 10 and len({*lines}) > 8000
+    lines = random_lines(4000)
+    assert len(lines[17]) > 100_000 - 10 and len({*lines}) > 3500
     options = SearchOptions(beam=beam, max_ratio=0.5)
-    whole = [a.text for a in translator.translate(lines, replace(options, batch_size=64))]
+    whole = list(translator.translate(lines, replace(options, batch_size=64)))
     assert len(whole) == len(lines)
-    for text in whole:
-        assert not {*text} & {*"\n\r\u2028\x85"}
-        text.encode()  # no half characters
-    assert len({*whole}) > 3000  # it says many things
+    for answer in whole:
+        assert not {*answer.text} & {*"\n\r\u2028\x85"}
+        answer.text.encode()  # no half characters
+    assert len({answer.text for answer in whole}) > 1500  # it says many things
     order = np.random.default_rng(7).permutation(len(lines))
-    some = order[:500]  # batches of one take their time
-    for batch_size, rows in ((8, order), (1, some)):
+    some = [17, *order[:1500]]  # small batches take their time
+    for batch_size, rows in ((8, some), (1, some[1:300])):
         shuffled = replace(options, batch_size=batch_size)
         answers = translator.translate((lines[i] for i in rows), shuffled)
-        assert [a.text for a in answers] == [whole[i] for i in rows]
+        for answer, i in zip(answers, rows, strict=True):
+            assert answer.text == whole[i].text
+            for one, other in zip(answer.hypotheses, whole[i].hypotheses, strict=True):
+                assert one.ids == other.ids
+                assert one.score == pytest.approx(other.score, abs=1e-5)  # torch rounds otherwise
