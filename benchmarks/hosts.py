@@ -136,7 +136,7 @@ class Cuts:
 
 
 def train_on_hosts(
-    place: Path, pairs: Path, steps: int, left: list[str], within: float, seed: int
+    place: Path, pairs: Path, steps: int, left: list[str], within: float, seed: int, at: int = 0
 ) -> str:
     """Train a model into ``place/m`` on two hosts.
 
@@ -147,6 +147,7 @@ def train_on_hosts(
         left: kinds of cuts; those that fall into this run are taken out of it.
         within: each comes at most so many seconds after the run has gone on from the one before.
         seed: of the moments and hosts.
+        at: the first cut comes as soon as the checkpoint of this step is there; 0: at random.
 
     Returns:
         What went wrong, or nothing.
@@ -158,7 +159,10 @@ def train_on_hosts(
             two.start(host, command)
         cuts = Cuts(two, command, place / "m", steps, draw)
         while left:
-            time.sleep(draw.random() * within)
+            moment = draw.random() * within
+            time.sleep(0 if at else moment)
+            cuts.wait(lambda step=at: newest(cuts.out) >= step or cuts.over())
+            at = 0
             if cuts.over():
                 break
             if wrong := cuts.cut(left.pop()):
@@ -189,8 +193,10 @@ def write_pairs(path: Path) -> Path:
     return path
 
 
-def compare(folder: Path, steps: int, cuts: int, seed: int) -> str:
+def compare(folder: Path, steps: int, cuts: int, seed: int, at: int) -> str:
     """Train on one host, on two, and on two with cuts, in as many runs as it takes.
+
+    The first cut comes ``at`` the checkpoint of a step, see :func:`train_on_hosts`.
 
     Returns:
         What differs or went wrong, or nothing.
@@ -213,7 +219,7 @@ def compare(folder: Path, steps: int, cuts: int, seed: int) -> str:
     while left:
         runs += 1
         cut = folder / f"cut-{runs}"
-        if wrong := train_on_hosts(cut, pairs, steps, left, 0.5 * seconds, seed + runs):
+        if wrong := train_on_hosts(cut, pairs, steps, left, 0.5 * seconds, seed + runs, at):
             return f"run {runs}, with cuts: {wrong}"
         if differ := differences(two / "m", cut / "m"):
             return f"run {runs}, with cuts, differs: {'; '.join(differ[:5])}"
@@ -227,13 +233,14 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--at", type=int, default=0, help="checkpoint at which a run is cut first")
     asked = parser.parse_args()
     if reason := unfit():
         print(reason, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the hosts are removed then, too
     with TemporaryDirectory(prefix="dragoman-hosts-") as place:
-        wrong = compare(Path(place), asked.steps, asked.cuts, asked.seed)
+        wrong = compare(Path(place), asked.steps, asked.cuts, asked.seed, asked.at)
         for log in sorted(Path(place).glob("*/*.log")) if wrong else ():
             text = log.read_text("utf-8", errors="replace")
             print(f"--- {log.relative_to(place)}\n{text[-4000:]}", file=sys.stderr)

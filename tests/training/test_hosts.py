@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ def test_two_hosts_train_as_one_and_a_host_that_is_cut_off_is_taken_back(
     if reason := namespaces.unfit():
         pytest.skip(reason)
     command = ["-m", "benchmarks.hosts", "--cuts", "1", "--seed", "7", "--steps", "160"]
+    command += ["--at", "40"]
     done = subprocess.run(
         [*python_command, *command],
         cwd=Path(__file__).parents[2],
@@ -32,6 +34,8 @@ def test_two_hosts_train_as_one_and_a_host_that_is_cut_off_is_taken_back(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "160 steps on two hosts are those of two processes on one host" in done.stdout
     assert "0 differences from the run that was not cut" in done.stdout
+    rows = re.findall(r"^power +\d +(\d+) +(\d+) ", done.stdout, re.MULTILINE)
+    assert [min(map(int, row)) >= 40 for row in rows] == [True], done.stdout
 
 
 def test_a_damaged_checkpoint_is_found(tmp_path: Path) -> None:
