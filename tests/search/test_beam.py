@@ -113,7 +113,7 @@ def test_sentences_that_begin_later_get_the_same_answers(
     seed: int, numbers: list[int], batch_size: int, asked: dict[str, float]
 ) -> None:
     options = replace(LIMITED, **asked)  # type: ignore[arg-type]
-    must = Phrases([[(5, 6)]])
+    must = Phrases([[(5, 6)]], None)
     constraints = [plain(options, n) for n in numbers]
     if not options.temperature:
         constraints[0] = replace(constraints[0], prefix=(4, 5))

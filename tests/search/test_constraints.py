@@ -35,7 +35,7 @@ def test_what_must_be_there_is_there(
     scorer, options = TableNetwork(seed), replace(LIMITED, beam=beam, n_best=beam)
     room = sum(map(len, must)) + spare - 1  # with none to spare, one token before the last
     asked = replace(
-        plain(options, 1), phrases=Phrases([[phrase] for phrase in must]), max_length=room
+        plain(options, 1), phrases=Phrases([[phrase] for phrase in must], None), max_length=room
     )
     found, other = outputs(scorer, [1, 2], options, [asked, plain(options, 2)])
     assert found
@@ -53,7 +53,7 @@ def test_one_form_of_every_group_is_there(
     seed: int, groups: list[list[tuple[int, ...]]], beam: int
 ) -> None:
     scorer, options = TableNetwork(seed), replace(LIMITED, beam=beam, n_best=beam)
-    asked = replace(plain(options, 1), phrases=Phrases(groups))
+    asked = replace(plain(options, 1), phrases=Phrases(groups, None))
     for hypothesis in outputs(scorer, [1], options, [asked])[0]:
         for forms in groups:
             assert any(holds(hypothesis.ids, form) for form in forms), hypothesis.ids
@@ -65,12 +65,12 @@ def test_a_wide_beam_takes_the_form_that_makes_the_best_output() -> None:
     allowed = [ids for ids in every if any(holds(ids, form) for form in forms)]
     best = max(allowed, key=lambda ids: total(scorer, 7, ids) / (len(ids) + 1))
     options = replace(LIMITED, beam=len(every))
-    asked = replace(plain(options, 7), phrases=Phrases([forms]))
+    asked = replace(plain(options, 7), phrases=Phrases([forms], None))
     assert outputs(scorer, [7], options, [asked])[0][0].ids == best
 
 
 def test_what_forms_lack_is_counted_by_the_nearest() -> None:
-    must = Phrases([[(4, 5, 6), (7, 8)], [(9,)]])
+    must = Phrases([[(4, 5, 6), (7, 8)], [(9,)]], None)
     assert len(must) == 4
     assert must.lacking(()) == (3, [4, 7, 9])
     assert must.lacking((4,)) == (3, [5, 7, 9]), "two more of the long form, or the short one"
@@ -86,7 +86,7 @@ def test_a_wide_beam_finds_the_best_output_that_holds_a_word() -> None:
     allowed = [ids for ids in every if holds(ids, (5, 4))]
     best = max(allowed, key=lambda ids: total(scorer, 7, ids) / (len(ids) + 1))
     options = replace(LIMITED, beam=len(every))
-    asked = replace(plain(options, 7), phrases=Phrases([[(5, 4)]]))
+    asked = replace(plain(options, 7), phrases=Phrases([[(5, 4)]], None))
     assert outputs(scorer, [7], options, [asked])[0][0].ids == best
     assert outputs(scorer, [7], options)[0][0].ids != best
 

@@ -26,9 +26,7 @@ class Phrases:
             no other token continues its last word ("cat" + "egory"). None: any token may follow.
     """
 
-    def __init__(
-        self, groups: Sequence[Sequence[Tokens]], starts: frozenset[int] | None = None
-    ) -> None:
+    def __init__(self, groups: Sequence[Sequence[Tokens]], starts: frozenset[int] | None) -> None:
         self.groups, self.starts = tuple(dict.fromkeys(map(tuple, groups))), starts
         self.tokens = frozenset(i for forms in self.groups for form in forms for i in form)
 

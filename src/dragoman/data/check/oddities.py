@@ -58,13 +58,11 @@ def _wordless(corpus: Corpus, *sides: Any, two_languages: bool) -> Finding:
     return replace(found, fixed=found.fixed[(words[found.fixed] > 2) & two_languages])
 
 
-def _in_texts(
-    corpus: Corpus, kind: str, expression: str, describe: Callable[[str], str]
-) -> Finding:
-    """Rows with a text that matches ``expression`` and that ``describe`` has words for."""
+def _in_texts(corpus: Corpus, kind: str, pattern: str, describe: Callable[[str], str]) -> Finding:
+    """Rows with a text that matches ``pattern`` and that ``describe`` has words for."""
     found = set[int]()
     for texts in (corpus.source.texts, corpus.target.texts):
-        mask = pc.match_substring_regex(texts, expression)
+        mask = pc.match_substring_regex(texts, pattern)
         rows = np.flatnonzero(mask).tolist()
         matching = zip(rows, texts.filter(mask).to_pylist(), strict=True)
         found.update(row for row, text in matching if describe(text))
