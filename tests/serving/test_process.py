@@ -85,6 +85,15 @@ def test_a_signal_under_load_loses_no_accepted_request(folder: Path) -> None:
         assert {*accepted} <= {"200", "429"}
 
 
+def test_workers_leave_nothing_that_they_unpacked(folder: Path, tmp_path: Path) -> None:
+    export(folder, tmp_path / "de-en.zip", [(LINE, LINE)] * 3, zipped=True)
+    (home := tmp_path / "home").mkdir()
+    with process(tmp_path / "de-en.zip", workers=2, TMPDIR=str(home)) as server:
+        assert server.client.translate().status == 200 and any(home.iterdir())
+        server.stop()
+    assert not any(home.iterdir())
+
+
 def test_a_killed_worker_is_replaced(folder: Path) -> None:
     with process(folder, workers=2) as server:
         client, deadline = server.client, time.monotonic() + 120

@@ -1,12 +1,14 @@
 """``dragoman serve``"""
 
 import logging
+import os
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import tyro
@@ -90,8 +92,11 @@ def main(asked: Serve, given: Given) -> int:
         if asked.workers == 1:
             uvicorn.Server(config).run([listening])
         else:
-            group = Multiprocess(config, [listening])
-            group.run()
+            with TemporaryDirectory(prefix="dragoman-") as folder:
+                # What workers unpack is removed here: uvicorn ends them by a signal.
+                os.environ["TMPDIR"] = folder
+                group = Multiprocess(config, [listening])
+                group.run()
             return 2 if any(one.exitcode == _FAILED for one in group.processes) else 0
     return 0
 

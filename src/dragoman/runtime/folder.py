@@ -2,7 +2,7 @@
 
 ONNX Runtime would run any graph. Only our own are run: they are built from the options and weights,
 and those of a bundle must be the same, byte for byte. The files of a bundle must be those that were
-written, and there must be no others.
+written, and a zip file must hold no others.
 """
 
 import zipfile
@@ -86,7 +86,8 @@ def load_runtime(path: Path) -> RuntimeFolder:
 
 
 def _loaded(given: Path, path: Path, folder: Any = None) -> RuntimeFolder:
-    facts = _checked_facts(path) if (path / layout.BUNDLE).exists() else None
+    # A bundle that has lost one of the two is a damaged bundle, and no model folder.
+    facts = _read_facts(path) if [*path.glob(layout.BUNDLE), *path.glob(layout.ENCODER)] else None
     config, source, target = load_setup(path)
     sizes, short = (len(source), len(target)), None
     weights = Weights(load_weights(path, source, target), str(path / layout.WEIGHTS))
@@ -101,8 +102,8 @@ def _loaded(given: Path, path: Path, folder: Any = None) -> RuntimeFolder:
     return RuntimeFolder(given, path, config, source, target, facts, weights, short, folder)
 
 
-def _checked_facts(path: Path) -> dict[str, Any]:
-    """Read ``bundle.json``: first the format, then the digests of all files."""
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read ``bundle.json`` and check it: first the format, then the digests of all files."""
     place = path / layout.BUNDLE
     try:
         facts = parse_json(place.read_text("utf-8"))
