@@ -233,11 +233,11 @@ def test_a_budget_is_shared_by_both_trainings(
         return real(first)
 
     monkeypatch.setattr(run_room, "_train", watched)
-    _, said = run(pairs, tmp_path / "m", steps=0, budget="6s")
-    run(pairs, tmp_path / "plain", steps=0, budget="4s", refit=False)
-    assert budgets == [3.0, 4.0]
-    assert "the budget of 6s is used up" in said and "refit: learning anew" in said
-    assert load_config(tmp_path / "m").training.budget == "6s"
+    _, said = run(pairs, tmp_path / "m", steps=0, budget="4s")
+    run(pairs, tmp_path / "plain", steps=0, budget="2s", refit=False)
+    assert budgets == [2.0, 2.0]
+    assert "the budget of 4s is used up" in said and "refit: learning anew" in said
+    assert load_config(tmp_path / "m").training.budget == "4s"
 
 
 def test_training_pairs_that_are_all_learned_are_not_refitted(pairs: Path, tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ def test_a_folder_of_seeds_is_used_as_a_model(
 
 
 def test_a_budget_is_shared(pairs: Path, tmp_path: Path) -> None:
-    config = merge(Config(), {"training": {"budget": "6s", "threads": 1}}, place="")
+    config = merge(Config(), {"training": {"budget": "3s", "threads": 1}}, place="")
     dragoman.train(pairs, tmp_path / "m", config, seeds=3)
     budgets = [load_config(path).training.budget for path in members(tmp_path / "m")]
-    assert budgets == ["2s", "2s", "2s"]
+    assert budgets == ["1s", "1s", "1s"]
 
 
 def test_a_folder_of_one_run_takes_no_seeds(seeds: Path, pairs: Path) -> None:
