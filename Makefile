@@ -2,7 +2,8 @@
 # Each makes the virtual environment .venv first.
 
 PYTHON ?= python3
-# How many processes share the tests; each computes with one thread.
+# How many processes share the tests; each computes with one thread, and takes tests of files that
+# stand together until it has none left: fixtures of a file are then made once, not in each process.
 PROCESSES ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
@@ -20,7 +21,7 @@ test: lint types layers extras units
 
 # Everything but the tests that train, start processes or take a second.
 quick: lint types layers
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) --dist worksteal -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -41,7 +42,7 @@ extras: .venv/.resolved
 	touch $@
 
 units: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) --dist worksteal
 
 # Runs every page, then builds the site into build/site; a warning is an error.
 docs: $(READY)
@@ -67,7 +68,7 @@ lowest: $(SUPPLY_READY)
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-lowest
 	$(UV) pip install --quiet --python .venv-lowest --resolution lowest-direct torch --editable '.[dev]'
 	$(SUPPLY)/bin/python tools/supply.py lowest
-	OMP_NUM_THREADS=1 .venv-lowest/bin/pytest -n $(PROCESSES) -m 'not slow'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/pytest -n $(PROCESSES) --dist worksteal -m 'not slow'
 
 # Every Python that pyproject.toml allows and that this machine has on its PATH.
 pythons: $(SUPPLY_READY)
@@ -76,7 +77,7 @@ pythons: $(SUPPLY_READY)
 			echo "skipped: there is no Python $$version on the PATH"; continue; \
 		fi; \
 		$(UV) pip install --quiet --python .venv-$$version --constraint constraints.txt \
-			--editable '.[dev]' && OMP_NUM_THREADS=1 .venv-$$version/bin/pytest -n $(PROCESSES) -m 'not slow' || exit 1; \
+			--editable '.[dev]' && OMP_NUM_THREADS=1 .venv-$$version/bin/pytest -n $(PROCESSES) --dist worksteal -m 'not slow' || exit 1; \
 	done
 
 # The tests run from the source archive alone, which has no benchmarks/.
@@ -84,7 +85,7 @@ sdist: $(READY) $(SUPPLY_READY)
 	rm -rf build/sdist
 	$(UV) build --quiet --sdist --out-dir build/sdist
 	tar -xzf build/sdist/*.tar.gz -C build/sdist --strip-components 1
-	cd build/sdist && OMP_NUM_THREADS=1 PYTHONPATH=src ../../$(BIN)/pytest -n $(PROCESSES) -m 'not slow'
+	cd build/sdist && OMP_NUM_THREADS=1 PYTHONPATH=src ../../$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m 'not slow'
 
 # Measurements beside other programs: benchmarks/README.md says what they show.
 WORKLOADS ?= w1
