@@ -57,6 +57,7 @@ def answer(line: str, order: str = "same", level: str = "word", longest: int = 1
         ("<b>the</b> white <i>cat sat</i>", "backwards", "<i>sat cat</i> white <b>the</b>"),
         ("the <b>white cat</b> sat", "ends", "<b>the</b> sat"),
         ("the <b></b>cat", "same", "the <b></b>cat"),
+        ("<p>the cat <b></b> <i></i></p>", "same", "<p>the cat <b></b> <i></i></p>"),
         ("the <b>{0}</b> cat", "same", "the <b>{0}</b> cat"),
         ("the <b>white {0} cat</b> sat", "same", "the <b>white {0} cat</b> sat"),
         ("the {0}<br>cat", "same", "the {0}<br>cat"),

@@ -90,8 +90,7 @@ class Seq2Seq(nn.Module):
         summary = self.bridge(final)
         record("bridge", "B K H", summary)
         copies = source[:, :0] if copies is None else copies
-        memory = self.decoder.remember(states, mask, copies)
-        return memory, self.decoder.start(summary)
+        return self.decoder.remember(states, mask, copies), self.decoder.start(summary)
 
     def forward(self, batch: Batch, objective: Objective) -> Loss:
         """The loss of a batch with known targets; padding does not count.

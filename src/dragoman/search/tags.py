@@ -168,6 +168,6 @@ def arranged(kept: Sequence[Kept], words: Alignment) -> list[tuple[Kept, int]]:
         place = words.place(one.at, free[(inside[free] == pair) | (free == first) | (free == last)])
         places[pair] = place, last
         # At one place come: ends of pairs, the innermost first; other parts; beginnings of pairs.
-        order = {last: (0, -pair - 0.5), first: (2, pair + 0.5)}.get(place, (1, 0))
+        order = {first: (2, pair + 0.5), last: (0, -pair - 0.5)}.get(place, (1, 0))
         found.append((place, order, at, one))
     return [(one, place) for place, _, _, one in sorted(found, key=lambda item: item[:3])]

@@ -112,5 +112,4 @@ def choose_batches(source: Lengths, target: Lengths, sentences: int, seed: int) 
     plan = plan_sentences(source, target, sentences, seed=seed, epoch=0)
     whole = [rows for rows in plan if len(rows) == sentences]
     whole.sort(key=lambda rows: int(target[rows].sum()))
-    middles = (np.arange(ROUND) + 0.5) / ROUND * len(whole)
-    return [whole[int(at)] for at in middles]
+    return [whole[int(at)] for at in (np.arange(ROUND) + 0.5) / ROUND * len(whole)]

@@ -107,5 +107,4 @@ def best_precision() -> Literal["fp32", "bf16"]:
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    fast = any(getattr(torch.cpu, name, bool)() for name in checks)
-    return "bf16" if fast else "fp32"
+    return "bf16" if any(getattr(torch.cpu, name, bool)() for name in checks) else "fp32"
