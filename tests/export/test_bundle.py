@@ -344,7 +344,7 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sizes", [(16, 1536), (0, 1)])
+@pytest.mark.parametrize("sizes", [(4, 1024), (0, 1)])
 def test_a_shortlist_is_the_default_where_it_changes_little(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
 ) -> None:
