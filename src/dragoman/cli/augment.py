@@ -79,8 +79,8 @@ def main(asked: Augment, given: Given) -> int:
         except KeyboardInterrupt as error:  # hours of work: what is done is kept
             interrupted = error
         if not (written or interrupted):
-            cause, cure = "no pair could be made of these lines", "train it longer, or filter less"
-            raise DataError(cause, place=str(asked.text), cure=cure)
+            cause, place = "no pair could be made of these lines", str(asked.text)
+            raise DataError(cause, place=place, cure="train the model longer, or filter less")
     tell(f"{written:,} pairs of {'the first ' if interrupted else ''}{read:,} lines: {asked.out}")
     if interrupted:
         raise interrupted
