@@ -24,7 +24,7 @@ from dragoman.data.setup import save_setup
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation.confidence import Confidence
-from dragoman.export.web import PACKAGE, RUNTIME, VERSION, export_site
+from dragoman.export.web import RUNTIME, VERSION, export_site
 from dragoman.model.build import build_model
 from dragoman.model.folder import save_weights
 
@@ -33,19 +33,20 @@ PAIRS = [(" ".join(WORDS[i : i + 5]), " ".join(WORDS[i + 2 : i + 6])) for i in r
 SURE = Confidence("exact match", 0.5, 1.5, 0.25)
 
 
-def npm_package(cache: Path) -> Path:
-    """The file of onnxruntime-web, fetched once; skips the test where npm cannot."""
-    kept = cache / PACKAGE
+def npm_package(cache: Path, name: str = RUNTIME, version: str = VERSION) -> Path:
+    """The file of a package of npm, fetched once; skips the test where npm cannot."""
+    file = f"{name}-{version}.tgz"
+    kept = cache / file
     if not kept.exists():
         if shutil.which("npm") is None:
             pytest.skip("needs npm, which is not installed")
         aside = cache / str(os.getpid())
         aside.mkdir()
-        command = ["npm", "pack", f"{RUNTIME}@{VERSION}"]
+        command = ["npm", "pack", f"{name}@{version}"]
         done = subprocess.run(command, cwd=aside, capture_output=True, timeout=300, check=False)
         if done.returncode:
-            pytest.skip(f"npm cannot fetch {RUNTIME} {VERSION}")
-        os.replace(aside / PACKAGE, kept)
+            pytest.skip(f"npm cannot fetch {name} {version}")
+        os.replace(aside / file, kept)
         aside.rmdir()
     return kept
 
