@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import exp
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dragoman.api import load
-from sites import PAIRS, SURE, files_served, made_site
+from served import served, serving
+from sites import PAIRS, SURE, WORDS, files_served, made_site
 
 pytestmark = pytest.mark.slow
 LINE = PAIRS[0][0]
@@ -61,6 +64,43 @@ def test_the_page_shows_what_the_bundle_says(page: Any, site: Path) -> None:
     page.locator("#show-card").click()
     assert "A card." in page.locator("#card").inner_text()
     assert page.locator("#key-label").is_hidden() and page.locator("#swap").is_hidden()
+
+
+GREEDY = """async lines => {
+  const load = name => import(new URL(name, location.href));
+  const bytes = async name => new Uint8Array(await (await fetch(name)).arrayBuffer());
+  const runtime = await load("packages/onnxruntime.js"), sessions = [];
+  const externalData = [{path: "model.safetensors", data: await bytes("model/model.safetensors")}];
+  for (const name of ["encoder", "decoder"]) {
+    const graph = await bytes(`model/${name}.onnx`), executionProviders = ["wasm"];
+    sessions.push(await runtime.InferenceSession.create(graph, {externalData, executionProviders}));
+  }
+  const facts = await (await fetch("model.json")).json();
+  const {Tokenizer} = await load("page/tokenizer.js"), {Network} = await load("page/network.js");
+  const {Translator} = await load("page/translator.js");
+  const [source, target] = facts.tokenizers.map(tree => new Tokenizer(tree));
+  const network = new Network(runtime, ...sessions, target.texts.length);
+  const translator = new Translator(network, source, target, facts);
+  return (await translator.translate(lines, {beam: 1})).translatedText;
+}"""
+"""What the modules of the page answer to a text by a greedy search."""
+
+
+def test_a_hundred_lines_are_those_of_a_server(page: Any, site: Path) -> None:
+    draw, model = np.random.default_rng(3), load(site / "model")
+    words = [*WORDS, "zebra", "Über", ","]
+    lines = [" ".join(draw.choice(words, draw.integers(1, 16))) for _ in range(100)]
+    one = served("xx", "yy", model=model.translator({})[0], confidence=None)
+    greedy = replace(one, source="zz", search=replace(one.search, beam=1))
+    with serving(one, greedy) as client:
+        beam, first = (
+            client.translate("\n".join(lines), source=each.source, target="yy", alternatives=more)
+            for each, more in ((one, 4), (greedy, 0))
+        )
+    type_text(page, "\n".join(lines))
+    assert page.locator("#translation").text_content() == beam.json["translatedText"]
+    found = page.evaluate(GREEDY, "\n".join(lines))
+    assert found == first.json["translatedText"] != beam.json["translatedText"]
 
 
 def test_only_the_last_text_is_answered(page: Any, site: Path) -> None:
