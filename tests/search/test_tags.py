@@ -94,6 +94,12 @@ def test_tags_stay_off_the_inside_of_words_with_an_apostrophe() -> None:
         assert next(one.translate([line], OPTIONS)).text.replace(" ' ", "'") == expected
 
 
+def test_tags_stay_off_the_inside_of_words_with_a_hyphen() -> None:
+    one = copying(["a well-known cat"] * 3, "bpe").with_aids(KEEP)
+    for line in ("a <b>well</b>-known cat", "a well-<b>known</b> cat", "a well<b>-</b>known cat"):
+        assert next(one.translate([line], OPTIONS)).text == "a <b>well-known</b> cat"
+
+
 def placed(line: str, weights: np.ndarray) -> str:
     """A line with tags, said again by a network with these weights of attention, [T, S + 1]."""
     left, kept = take_out(line, KEEP.keep)
@@ -172,6 +178,26 @@ def test_pairs_are_nested_and_each_closes_the_last_one_of_its_name(
         for other, its_end in pairs.items():
             assert not start < other < end < its_end
     assert len({*pairs.values()}) == len(pairs)
+
+
+def test_each_tag_is_compared_once_for_pairs() -> None:
+    """Neither stray closing tags nor open ones make the others slower."""
+
+    class Name(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Name.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    names = [Name(name) for name in "abc"]
+    for roles in ((OPENING, CLOSING), (CLOSING, OPENING), (OPENING, OPENING, CLOSING)):
+        Name.compared = 0
+        tags = [(names[n % 3], role) for role in roles for n in range(1000)]
+        pairs_of([*tags, *[(Name("d"), CLOSING)] * 1000])
+        assert Name.compared < 20 * len(tags)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ NAMED = {"usual": _USUAL, "numbers": r"\d+(?:[.,:/]\d+)*"}
 """Patterns that have a name."""
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 """Scripts that write no spaces between words: Thai, Lao, Burmese, Khmer, kana and Han."""
-_INSIDE = re.compile(r"(?<=\w)(?=\w|['’]\w)|(?<=\w['’])(?=\w{1,2}\b)")
-"""The inside of a word, those with an apostrophe included: of don't, but not before the word of
-l'homme."""
+_INSIDE = re.compile(r"(?<=\w)(?=\w|['’-]\w)|(?<=\w-)(?=\w)|(?<=\w['’])(?=\w{1,2}\b)")
+"""The inside of a word, those with a hyphen or an apostrophe included: of don't, but not before the
+word of l'homme."""
 _OPENING, _CLOSING = "([{«„“¿¡", " .,;:!?)]}»”…"
 """Marks that stand before a word, or behind one, without a space."""
 

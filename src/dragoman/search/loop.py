@@ -94,9 +94,8 @@ def _next(
     usual = max(1, _HYPOTHESES // options.hypotheses)
     most = options.batch_size if isinstance(options.batch_size, int) else usual
     free = most - -(-room // options.hypotheses)
-    if free < (max(1, most * _WORTH_FILLING) if room else 1):
-        free = 0
-    return islice(iter(waiting.__next__, None), free)
+    enough = free >= (max(1, most * _WORTH_FILLING) if room else 1)
+    return islice(iter(waiting.__next__, None), free if enough else 0)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,9 @@ while it lacks a token, nor grow so long that the length limit leaves no room fo
 Q hypotheses of a sentence   C candidates of each   V vocabulary
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 
 import numpy as np
 
@@ -87,12 +89,8 @@ class Phrases:
         if (lacks < 0).all():  # only an end is left: better an output that lacks words than none
             lacks[np.isfinite(totals)] = 0
         places = sorted(np.flatnonzero(lacks >= 0), key=lambda at: -totals.flat[at])
-        turns: dict[int, int] = {}
-        keys = []
-        for at in places:
-            bank = int(lacks.flat[at])
-            turns[bank] = turns.get(bank, -1) + 1
-            keys.append((turns[bank], bank, at))
+        turns, banks = defaultdict[int, Iterator[int]](count), lacks.flat
+        keys = [(next(turns[banks[at]]), banks[at], at) for at in places]
         return np.array([at for _, _, at in sorted(keys)], dtype=np.int64)
 
 
@@ -107,11 +105,11 @@ class Banned:
     def __init__(self, pieces: Sequence[str], texts: Sequence[str]) -> None:
         self._pieces, self._texts = pieces, tuple(texts)
         self._longest = max(map(len, texts))
-        self._ends = []
-        for text in texts:
-            for cut in range(len(text)):
-                ends = [i for i, piece in enumerate(pieces) if begins(piece, text[cut:])]
-                self._ends.append((text[:cut], text[cut:], ends))
+        self._ends = [
+            (text[:cut], text[cut:], [i for i, one in enumerate(pieces) if begins(one, text[cut:])])
+            for text in texts
+            for cut in range(len(text))
+        ]
         self._apart = [i for i, piece in enumerate(pieces) if not piece[:1].isalnum()]
 
     def following(

@@ -7,6 +7,7 @@ T target tokens   S source tokens   C places between words
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,15 +73,16 @@ def pairs_of(tags: Sequence[tuple[str, str]]) -> dict[int, int]:
     Args:
         tags: the name of each, and what it is.
     """
-    begun, pairs = list[int](), dict[int, int]()
+    begun, still, pairs = list[int](), Counter[str](), dict[int, int]()
     for at, (name, role) in enumerate(tags):
         if role == OPENING:
             begun.append(at)
-        elif role == CLOSING:
-            same = [place for place, start in enumerate(begun) if tags[start][0] == name]
-            if same:
-                pairs[begun[same[-1]]] = at
-                del begun[same[-1] :]  # and what nothing closes
+            still[name] += 1
+        elif role == CLOSING and still[name]:
+            while tags[start := begun.pop()][0] != name:  # nothing closes it
+                still[tags[start][0]] -= 1
+            still[name] -= 1
+            pairs[start] = at
     return pairs
 
 
