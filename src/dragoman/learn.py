@@ -72,22 +72,39 @@ def train(
             that holds another run.
         TrainingError: gradients stay non-finite, or memory does not hold one pair.
     """
-    config, out = config or Config(), Path(out)
-    if seeds == 1:
-        return _train(pairs, out, config, console, began, observers)
-    if (out / CONFIG).exists():
-        cause, cure = "holds a run of one seed", "choose another --out"
-        raise OptionError(cause, place=str(out), cure=cure)
-    for file in _paths(pairs):
-        if file == STDIN or file.is_fifo():
+    from dragoman.inspection.explain import explain_pairs
+    from dragoman.runs.report import write_documents
+    from dragoman.training.observer import Measured, StepShown
+    from dragoman.training.run import train as run_training
+
+    config, out, files = config or Config(), Path(out), _paths(pairs)
+    shown, folder = console or Console(stderr=True), out
+    budget, first = config.training.budget, config.training.seed
+    if seeds > 1:
+        if (out / CONFIG).exists():
+            cause, cure = "holds a run of one seed", "choose another --out"
+            raise OptionError(cause, place=str(out), cure=cure)
+        if any(file == STDIN or file.is_fifo() for file in files):
             cause, cure = "a stream can be read only once", "save the pairs to a file"
             raise OptionError(cause, place="--seeds", cure=cure)
-    budget, first = config.training.budget, config.training.seed
-    if budget != "none":
-        budget = f"{max(1, round(seconds(budget) / seeds))}s"
+        if budget != "none":
+            budget = f"{max(1, round(seconds(budget) / seeds))}s"
+
+    def observe(event: Event) -> None:
+        match event:
+            case StepShown(model, data):
+                sides, few = (data.source, data.target), range(len(data.train))[:2]
+                shown.print(explain_pairs(model, sides, [data.train.pair(row) for row in few]))
+            case Measured({"kind": "validation"}):
+                write_documents(folder)
+
+    observers = [observe, *observers]
     for seed in range(first, first + seeds):
+        folder = out / f"{SEEDS}{seed}" if seeds > 1 else out
         one = replace(config, training=replace(config.training, seed=seed, budget=budget))
-        outcome = _train(pairs, out / f"{SEEDS}{seed}", one, console, began, observers)
+        outcome = run_training(files, folder, one, console=shown, began=began, observers=observers)
+        if outcome.is_main_process:
+            write_documents(folder, shown)
         if outcome.interrupted:
             break
         began = None  # the next budget counts from there
@@ -159,7 +176,7 @@ def distil(
                 _write_pairs(learned, outputs, data)
     processes.wait()
     data = replace(data, format="jsonl", validation_pairs=(str(kept),))
-    return _train(learned, out, replace(config, data=data), console, None, observers)
+    return train(learned, out, replace(config, data=data), console=console, observers=observers)
 
 
 def _validation(model: Model, files: Sequence[Path], data: DataOptions) -> list[tuple[str, str]]:
@@ -202,33 +219,3 @@ def _write_pairs(path: Path, pairs: Sequence[tuple[str, str]], data: DataOptions
         row = dict(zip(data.fields, sides, strict=True))
         lines += [f"{json.dumps(row, ensure_ascii=False)}\n"] if target else []
     write_text(path, "".join(lines))
-
-
-def _train(
-    pairs: Paths,
-    folder: Path,
-    config: Config,
-    console: Console | None,
-    began: float | None,
-    observers: Sequence[Observer],
-) -> Outcome:
-    from dragoman.inspection.explain import explain_pairs
-    from dragoman.runs.report import write_documents
-    from dragoman.training.observer import Measured, StepShown
-    from dragoman.training.run import train as run_training
-
-    shown = console or Console(stderr=True)
-
-    def observe(event: Event) -> None:
-        match event:
-            case StepShown(model, data):
-                sides, first = (data.source, data.target), range(len(data.train))[:2]
-                shown.print(explain_pairs(model, sides, [data.train.pair(row) for row in first]))
-            case Measured({"kind": "validation"}):
-                write_documents(folder)
-
-    observers, files = [observe, *observers], _paths(pairs)
-    outcome = run_training(files, folder, config, console=shown, began=began, observers=observers)
-    if outcome.is_main_process:
-        write_documents(folder, shown)
-    return outcome
