@@ -57,20 +57,16 @@ class Batch:
         return [make_batch(*piece) for piece in zip(*pieces, strict=True)]
 
 
-def make_batch(
-    source: Tensor,
-    source_mask: Tensor,
-    target_in: Tensor,
-    target_out: Tensor,
-    target_mask: Tensor,
-    copies: Tensor | None = None,
-) -> Batch:
-    """A batch from its tensors, see :class:`Batch`; counts what is real in the masks."""
-    lengths = source_mask.sum(1).cpu().numpy()
-    real = target_mask.flatten().nonzero().squeeze(1)
-    copies = source[:, :0] if copies is None else copies
-    sides = source, source_mask, target_in, target_out, target_mask, copies
-    return Batch(*sides, lengths, real, len(real))
+def make_batch(*sides: Tensor) -> Batch:
+    """A batch from its tensors, in the order of :class:`Batch`; counts what is real in the masks.
+
+    Without ``copies``, the last, no word is copied.
+    """
+    given: dict[str, Any] = dict(zip(_BY_PAIR, sides, strict=False))
+    lengths = given["source_mask"].sum(1).cpu().numpy()
+    real = given["target_mask"].flatten().nonzero().squeeze(1)
+    given.setdefault("copies", given["source"][:, :0])
+    return Batch(**given, lengths=lengths, real=real, target_tokens=len(real))
 
 
 def assemble(pairs: Iterable[IdPair]) -> Batch:
