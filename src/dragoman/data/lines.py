@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from dragoman.config.options import ReadingOptions
 from dragoman.data.pairs import Fault, Text
-from dragoman.data.streams import STDIN, Opened, opened, place, unreadable
+from dragoman.data.streams import STDIN, Opened, naming, opened, place
 from dragoman.errors import DataError
 
 Item = TypeVar("Item")
@@ -48,26 +48,27 @@ def fingerprint(files: Sequence[Path]) -> str:
     """
     digest = hashlib.sha256()
     for file in files:
-        try:
-            with file.open("rb") as stream:
-                hashlib.file_digest(stream, lambda: digest)
-        except OSError as error:
-            raise unreadable(file, error) from error
+        with naming(file), file.open("rb") as stream:
+            hashlib.file_digest(stream, lambda: digest)
     return digest.hexdigest()
 
 
 def blocks(
-    items: Iterable[Item], size: int, characters: Callable[[Item], int] = lambda item: 0
+    items: Iterable[Item],
+    size: int,
+    characters: Callable[[Item], int] = lambda item: 0,
+    ends: Callable[[int], bool] = lambda count: False,
 ) -> Iterator[list[Item]]:
     """Yield ``items`` in lists of ``size``; the last may be shorter.
 
-    An item with more than ``LINE`` characters counts as several, so that memory stays bounded.
+    An item with more than ``LINE`` characters counts as several, so that memory stays bounded. A
+    list ends sooner where ``ends`` of the number of items so far is true.
     """
     block, room = list[Item](), size
-    for item in items:
+    for count, item in enumerate(items, 1):
         block.append(item)
         room -= max(1, characters(item) // LINE)
-        if room <= 0:
+        if room <= 0 or ends(count):
             yield block
             block, room = [], size
     if block:
@@ -87,22 +88,20 @@ def read_lines(
     Raises:
         DataError: the file is missing, binary or damaged as a whole.
     """
-    warned, block, room = False, list[str](), size
-    comes = file == STDIN and not Path("/dev/stdin").is_file()
-    with ExitStack() as stack:
-        stream = opened(file, stack, as_lines=True).stream
+
+    def texts() -> Iterator[str]:
+        warned = False
         for line, raw in enumerate(stream, 1):
             text, fault = _decoded(raw, file, line)
             if fault and not warned:
                 warn(f"{fault} ({fault.cure}); such bytes are read as U+FFFD")
                 warned = True
-            block.append(LINE_END.sub(lambda end: end[0] if tabs and end[0] == "\t" else " ", text))
-            room -= max(1, len(text) // LINE)
-            if room <= 0 or (comes and line == stream.raw.line_ends):
-                yield block
-                block, room = [], size
-        if block:
-            yield block
+            yield LINE_END.sub(lambda end: end[0] if tabs and end[0] == "\t" else " ", text)
+
+    comes = file == STDIN and not Path("/dev/stdin").is_file()
+    with ExitStack() as stack:
+        stream = opened(file, stack, as_lines=True).stream
+        yield from blocks(texts(), size, len, lambda line: comes and line == stream.raw.line_ends)
 
 
 def decoded_lines(source: Opened, limit: int) -> Iterator[Text]:

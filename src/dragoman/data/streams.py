@@ -94,7 +94,7 @@ class Pieces(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` with the next bytes; 0 at the end."""
-        with _naming(self._file):
+        with naming(self._file):
             piece = self._rest or next(filter(None, self._pieces), b"")
         size = min(len(buffer), len(piece))
         buffer[:size], self._rest = piece[:size], piece[size:]
@@ -115,18 +115,9 @@ def require(file: Path) -> None:
     Raises:
         DataError: it is not.
     """
-    try:
+    with naming(file):
         if file != STDIN and file.stat() and file.is_dir():
             raise DataError("is a directory", place=place(file), cure="name a file inside it")
-    except OSError as error:
-        raise unreadable(file, error) from error
-
-
-def unreadable(file: Path, error: OSError) -> DataError:
-    """The error that says why the system does not let ``file`` be read."""
-    cause = (error.strerror or str(error)).lower()
-    cure = "name a file inside it" if file.is_dir() else f"looked in {file.absolute().parent}"
-    return DataError(cause, place=place(file), cure=cure)
 
 
 def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
@@ -141,7 +132,7 @@ def opened(file: Path, stack: ExitStack, *, as_lines: bool = False) -> Opened:
     Raises:
         DataError: it cannot be read, is damaged, or is no text; while it is read as well.
     """
-    with _naming(file):
+    with naming(file):
         raw: Any = sys.stdin.buffer if file == STDIN else stack.enter_context(file.open("rb"))
         start, pieces = _begin(_pieces(raw, None, file), as_lines=as_lines)
         kind, change = file.suffix.lower(), ""
@@ -219,17 +210,19 @@ def _unpacked(kind: str, packed: Any, file: Path, stack: ExitStack) -> Any:
 
 
 @contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Context manager; what is raised while ``file`` is unpacked becomes a DataError."""
+def naming(file: Path) -> Iterator[None]:
+    """Context manager; what is raised while ``file`` is read or unpacked becomes a DataError."""
     try:
         yield
     except UsageError:
         raise
     except Exception as error:  # the libraries that unpack raise a dozen kinds
-        if isinstance(error, OSError) and error.errno:
-            raise unreadable(file, error) from error
         cause = f"damaged, cut short, or not packed by gzip, zip ... at all: {error}"
         cure = "fetch it again, or correct the ending of its name"
+        if isinstance(error, OSError) and error.errno:
+            cause = (error.strerror or str(error)).lower()
+            looked = f"looked in {file.absolute().parent}"
+            cure = "name a file inside it" if file.is_dir() else looked
         raise DataError(cause, place=place(file), cure=cure) from error
 
 
