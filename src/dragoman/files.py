@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dragoman.errors import FolderError
+from dragoman.errors import FolderError, UsageError
 from dragoman.layout import ENTRIES
 
 ASIDE = ".partial"
@@ -35,28 +35,27 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     """
     is_stream = path.parent in (Path("/dev"), Path("/dev/fd"))  # such as /dev/stdout
     is_stream |= path.exists() and not path.is_file() and not path.is_dir()
-    final = path if is_stream else Path(os.path.realpath(path))
-    aside = path if is_stream else final.with_name(f"{final.name}.{os.getpid()}{ASIDE}")
+    final = Path(os.path.realpath(path))
+    aside = final.with_name(f"{final.name}.{os.getpid()}{ASIDE}")
     try:
-        if not is_stream:
-            _remove(aside)  # a link would be written through
+        if is_stream:
+            yield path
+            return
+        _remove(aside)  # a link would be written through
         if folder:
             aside.mkdir()
         yield aside
-        if is_stream:
-            return
-        for written in (*aside.rglob("*"), aside) if folder else (aside,):
+        for written in (*aside.rglob("*"), aside):
             sync(written)
         if folder:
             shutil.rmtree(final, ignore_errors=True)
         os.replace(aside, final)
         sync(final.parent)
     except BaseException as error:
-        if not is_stream:
-            with suppress(OSError):
-                _remove(aside)
+        with suppress(OSError):
+            _remove(aside)
         if isinstance(error, OSError):  # a full disk says no name, a read-only one the new file's
-            error.filename = str(error.filename or final).replace(aside.name, final.name)
+            error.filename = str(error.filename or path).replace(aside.name, final.name)
         raise
 
 
@@ -107,6 +106,22 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+@contextmanager
+def reading(path: Path, cause: str, cure: str = "copy the folder again") -> Iterator[None]:
+    """Context manager; what is raised while ``path`` is read becomes a FolderError with ``cause``.
+
+    Errors of use, and packages that are missing, pass as they are.
+    """
+    try:
+        yield
+    except (UsageError, ImportError):
+        raise
+    except Exception as error:  # libraries raise a dozen kinds
+        of_structure = isinstance(error, KeyError | TypeError | AttributeError)
+        said = "it has another structure" if of_structure else error
+        raise FolderError(f"{cause}: {said}", place=str(path), cure=cure) from error
 
 
 def refuse_ways_out(folder: Path) -> None:

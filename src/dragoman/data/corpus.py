@@ -10,20 +10,20 @@ JSON file beside the corpus says (:class:`dragoman.data.plans.Group`).
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.data.pairs import Pair
-from dragoman.data.plans import Group
+from dragoman.data.plans import Group, Lengths, Rows
 from dragoman.data.source import IdPair, Source
 from dragoman.data.text import CHUNK, write_rows
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.errors import FolderError
-from dragoman.files import parse_json, write_text
+from dragoman.files import parse_json, reading, write_text
 
 _LISTS = ("source", "target", "copies")
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
@@ -50,8 +50,8 @@ class Corpus:
         Raises:
             FolderError: there is no such file, or it is not a corpus.
         """
-        self._path = path
-        try:
+        self._reading = partial(reading, path, "is not a corpus", "choose another --out")
+        with self._reading():
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
             self._schema = reader.schema
             if self._schema not in (_IDS, _IDS_AND_TEXT):
@@ -72,8 +72,6 @@ class Corpus:
                 self.groups = tuple(Group(*one) for one in parse_json(beside.read_text("utf-8")))
             if sum(group.rows for group in self.groups) != len(self):
                 raise ValueError(f"{beside.name} is of another corpus")
-        except (OSError, pa.ArrowException, ValueError, TypeError) as error:
-            raise self._damaged(error) from error
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -90,7 +88,7 @@ class Corpus:
         for row, of in enumerate(parts.tolist()):
             yield of, Pair("", "", self.line(row)), *self.pair(row)
 
-    def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
+    def target_counts(self, vocabulary: int) -> Rows:
         """Count each target token; the end token counts once for each row: int64 [V]."""
         counts = np.zeros(vocabulary, np.int64)
         for _, (starts, ids), _ in self._columns:
@@ -112,18 +110,12 @@ class Corpus:
         if self._schema != _IDS_AND_TEXT:
             raise FolderError("holds no text", cure="name a file of test pairs")
         table = pa.Table.from_batches(self._batches, self._schema).select(_TEXTS.names)
-        try:
+        with self._reading():
             table.validate(full=True)  # text that lies beyond the file would end the program
-        except pa.ArrowException as error:
-            raise self._damaged(error) from error
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
-    def _damaged(self, error: Exception) -> FolderError:
-        cause = f"is not a corpus: {error}"
-        return FolderError(cause, place=str(self._path), cure="choose another --out")
 
-
-def _rows(column: Any) -> tuple[npt.NDArray[np.int32], Ids]:
+def _rows(column: Any) -> tuple[Lengths, Ids]:
     """Offsets and ids of a column of lists, once every row is known to lie within the ids.
 
     This reads the offsets alone; Arrow's own full validation reads all ids as well.

@@ -6,20 +6,19 @@ several entries in a random order, and the files of equal models shall be equal.
 """
 
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, to_toml
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabulary import load_tokenizer
 from dragoman.errors import FolderError
-from dragoman.files import write_text
+from dragoman.files import reading, write_text
 from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
 
 _FACTS = "dragoman"
@@ -78,15 +77,12 @@ def read_tensors(path: Path, library: str = "pt") -> tuple[dict[str, Any], Mappi
     Raises:
         FolderError: there is no such file, or it is truncated or of another kind.
     """
-    try:
+    with reading(path, "is damaged or no safetensors file"):
         with safe_open(str(path), framework=library) as file:
             entries = file.metadata() or {}
             facts = json.loads(entries.get(_FACTS, "{}"))
             tensors = {} if library == "np" else {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
         return tensors or _mapped(path), {**entries, **facts}
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, struct.error) as error:
-        cause = f"is damaged or no safetensors file: {error}"
-        raise FolderError(cause, place=str(path), cure="copy the folder again") from error
 
 
 def _mapped(path: Path) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from tokenizers import Tokenizer as Backend
 from dragoman.config.options import SideOptions
 from dragoman.data.invisible import INVISIBLE
 from dragoman.data.tokenizer import BYTES, SPACE, SPECIAL, UNK, Tokenizer
-from dragoman.errors import DataError, FolderError, OptionError
-from dragoman.files import parse_json
+from dragoman.errors import DataError, OptionError
+from dragoman.files import parse_json, reading
 
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 """A token with one could end a line of output, or command a terminal."""
@@ -96,17 +96,13 @@ def load_tokenizer(path: Path, options: SideOptions) -> Tokenizer:
     Raises:
         FolderError: it cannot be read, is damaged, or was learned at another level.
     """
-    try:
+    with reading(path, "is not a tokenizer"):
         text = path.read_text(encoding="utf-8")
         model = parse_json(text)["model"]
         if model["type"] != type(_untrained(options).model).__name__:
             raise ValueError(f"its model is {model['type']!r}, the level is {options.level}")
         _check_vocabulary(model["vocab"], scored=options.level == "unigram")
         return Tokenizer(_with_vocabulary(model, options), text)
-    except Exception as error:  # tokenizers raises plain Exception
-        of_structure = isinstance(error, KeyError | TypeError | AttributeError)
-        cause = f"is not a tokenizer: {'it has another structure' if of_structure else error}"
-        raise FolderError(cause, place=str(path), cure="copy the folder again") from error
 
 
 def _check_vocabulary(vocabulary: Any, *, scored: bool) -> None:

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dragoman.config.options import SearchOptions
-from dragoman.errors import FolderError
-from dragoman.files import parse_json, write_text
+from dragoman.files import parse_json, reading, write_text
 from dragoman.layout import CONFIDENCE
 from dragoman.search.request import Translation
 from dragoman.search.translator import Translator
@@ -51,8 +50,7 @@ class Confidence:
         """The confidence of one answer: 0 if cut off, 1 for an empty line and from a memory."""
         if not answer.hypotheses or answer.remembered:
             return 1.0
-        best = answer.hypotheses[0]
-        if not best.complete:
+        if not answer.hypotheses[0].complete:
             return 0.0
         return float(_sigmoid(self.slope * _inputs([answer], self.exponent) + self.offset)[0])
 
@@ -68,14 +66,12 @@ def load_confidence(folder: Path) -> Confidence | None:
         FolderError: the file is damaged.
     """
     path = folder / CONFIDENCE
-    try:
+    if not path.exists():
+        return None
+    with reading(path, "is damaged", "delete or replace it"):
         tree = parse_json(path.read_text("utf-8"))
         numbers = (float(tree[name]) for name in ("exponent", "slope", "offset"))
         return Confidence(str(tree["right"]), *numbers)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FolderError("is damaged", place=str(path), cure="delete or replace it") from error
 
 
 def fit_confidence(
