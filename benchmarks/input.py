@@ -88,7 +88,9 @@ def _measure(level: str, vocabulary: int, pairs: Path, place: Path) -> Iterator[
     with _timed(level, "prepared") as row:
         made = prepare([pairs], folder, config, print)
     yield row
-    text = store_text(read_pairs([pairs], config.data, Faults()), place / "text.arrow", config)
+    text = store_text(
+        [[], read_pairs([pairs], config.data, Faults())], place / "text.arrow", config
+    )
     with _timed(level, "encoded") as row:
         write_corpus(place / "x", encode(text.pairs(), [made.source, made.target], config))
     yield row

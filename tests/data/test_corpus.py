@@ -83,7 +83,7 @@ def build(
 def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
     """The text of ``pairs`` on disk, with options of the data."""
     config = merge(Config(), {"data": options}, place="test")
-    return store_text(pairs, folder / "text.arrow", config)
+    return store_text([[], pairs], folder / "text.arrow", config)
 
 
 def test_text_comes_back_in_order(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_one_pass_finds_what_a_pass_for_each_would(
     made = [Pair(source, target, 1) for source, target in pairs]
     if not any(fits):
         with pytest.raises(DataError, match="no pair has the length asked for"):
-            store_text(made, path, config)
+            store_text([[], made], path, config)
         return
-    text = store_text(made, path, config)
+    text = store_text([[], made], path, config)
     held = held_out_rows(split_keys([p.source for p in made], 1), wanted)
     expected = [
         LEFT_OUT if not f else HELD_OUT if h else TRAIN for f, h in zip(fits, held, strict=True)

@@ -103,7 +103,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         config, taken = taken_tokenizers(config, say)
         known, name, tag = _held_out_before(config), " and ".join(map(str, files)), data.tag_also
         also = [_read([file], config, say, tag) for file in more]
-        text = store_text(_read(files, config, say), aside / _TEXT, config, also, known)
+        text = store_text([known, _read(files, config, say), *also], aside / _TEXT, config)
         if text.tags and not others:
             say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         for part, why in _NOT_USED.items():
@@ -112,8 +112,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         config, *tokenizers = learn_tokenizers(text, config, taken, say)
         apart = _write_training(text, name, tokenizers, aside / layout.TRAIN, config, say)
         if others:
-            given = zip(repeat(HELD_OUT), _read(others, config, say))
-            apart += encode(given, tokenizers, config)
+            apart += encode(zip(repeat(HELD_OUT), _read(others, config, say)), tokenizers, config)
         apart = list(drop_unusable(apart, say))
         held_out = len(apart) > len(known)
         if others and not held_out:

@@ -63,10 +63,8 @@ class TextStatistics:
         """Count the texts no longer, which were added before; the alphabet stays."""
         gone = TextStatistics()
         gone.add(texts)
-        self.lines -= gone.lines
-        self.characters -= gone.characters
-        self.words -= gone.words
-        self.texts_with -= gone.texts_with
+        for name in ("lines", "characters", "words", "texts_with"):
+            setattr(self, name, getattr(self, name) - getattr(gone, name))
 
 
 class StoredText:
@@ -113,13 +111,7 @@ class StoredText:
             start += len(batch)
 
 
-def store_text(
-    pairs: Iterable[Pair],
-    path: Path,
-    config: Config,
-    also: Sequence[Iterable[Pair]] = (),
-    known: Iterable[Pair] = (),
-) -> StoredText:
+def store_text(groups: Sequence[Iterable[Pair]], path: Path, config: Config) -> StoredText:
     """Write pairs to ``path`` and decide which part each of them belongs to.
 
     Sources that differ only in their tags belong to the same part. Where there are no columns of
@@ -127,23 +119,22 @@ def store_text(
     are words like others, for it cannot read words that training never saw.
 
     Args:
-        pairs: the main pairs, of which some are held out.
+        groups: pairs that are held out in any case; the main pairs, of which some are held out; the
+            pairs of each file of ``data.also``.
         path: the new file.
         config: the options.
-        also: the pairs of each file of ``data.also``.
-        known: pairs that are held out in any case; they come first.
 
     Raises:
         DataError: no pair has the length that the options ask for.
     """
     data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
-    tags, sizes = Tags(()), [0] * (2 + len(also))
+    tags, sizes = Tags(()), [0] * len(groups)
     shared, one = config.model.shared_embeddings, TextStatistics()
     counts = {"source": one, "target": one if shared else TextStatistics()}
 
     def counted() -> Iterator[Pair]:
-        for group, some in enumerate((known, pairs, *also)):
-            for pair in some:
+        for group, pairs in enumerate(groups):
+            for pair in pairs:
                 sizes[group] += 1
                 yield pair
 
@@ -163,9 +154,8 @@ def store_text(
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")
-    groups = np.repeat(np.arange(len(sizes)) - 1, sizes)
-    wanted = 0 if data.validation_pairs else data.validation
-    parts = _split(np.concatenate(keys), groups, wanted)
+    origins = np.repeat(np.arange(len(sizes)) - 1, sizes)
+    parts = _split(np.concatenate(keys), origins, 0 if data.validation_pairs else data.validation)
     parts[~fits] = LEFT_OUT
     text = StoredText(path, parts, tags, counts)
     for name, statistics in counts.items():
@@ -174,18 +164,18 @@ def store_text(
     return text
 
 
-def _split(keys: npt.NDArray[np.uint64], groups: npt.NDArray[np.int64], wanted: int) -> Parts:
+def _split(keys: npt.NDArray[np.uint64], origins: npt.NDArray[np.int64], wanted: int) -> Parts:
     """The part of each row, as if all had the length that is asked for.
 
     Args:
         keys: of each row, from :func:`split_keys`.
-        groups: the origin of each row: -1 for pairs that are held out in any case, 0 for the main
-            pairs, n for those of the n-th file of ``data.also``.
+        origins: of each row: -1 for pairs that are held out in any case, 0 for the main pairs, n
+            for those of the n-th file of ``data.also``.
         wanted: the number of main pairs to hold out.
     """
-    free = np.flatnonzero((groups == 0) & ~np.isin(keys, keys[groups < 0]))
-    held = np.append(np.flatnonzero(groups < 0), free[held_out_rows(keys[free], wanted)])
-    parts = np.where(np.isin(keys, keys[held]), OVERLAP, TRAIN + groups).astype(np.int16)
+    free = np.flatnonzero((origins == 0) & ~np.isin(keys, keys[origins < 0]))
+    held = np.append(np.flatnonzero(origins < 0), free[held_out_rows(keys[free], wanted)])
+    parts = np.where(np.isin(keys, keys[held]), OVERLAP, TRAIN + origins).astype(np.int16)
     parts[held] = HELD_OUT
     return parts
 
