@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
-from dragoman.data.pairs import Faults
+from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
 from dragoman.errors import FolderError, OptionError, UsageError
@@ -312,19 +312,14 @@ class Model:
             return held_out_examples(run.folder, given, run.record, multiple_references)
         items = [pairs] if isinstance(pairs, (str, Path)) else pairs
         if texts := [item for item in items if isinstance(item, tuple)]:
-            name = f"{len(texts)} pairs"
-            return examples_of(texts, name, multiple_references=multiple_references)
+            told = [Pair(*both, 0, n) for n, both in enumerate(texts, 1)]
+            return examples_of(told, f"{len(texts)} pairs", multiple_references=multiple_references)
         files, faults = [Path(item) for item in items if not isinstance(item, tuple)], Faults()
         found = list(read_pairs(files, self.reading(**reading), faults))
         for line in faults.notes:
             say(line)
-        return examples_of(
-            [(pair.source, pair.target) for pair in found],
-            " ".join(map(str, files)),
-            multiple_references=multiple_references,
-            records=[pair.record for pair in found],
-            left_out=faults.total,
-        )
+        name, left_out = " ".join(map(str, files)), faults.total
+        return examples_of(found, name, multiple_references=multiple_references, left_out=left_out)
 
 
 def _given(folder: ModelFolder | RuntimeFolder) -> str:

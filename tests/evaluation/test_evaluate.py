@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dragoman.config.options import SearchOptions, SideOptions
+from dragoman.data.pairs import Pair
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
 from dragoman.evaluation.baselines import TrainingPairs
@@ -36,9 +37,14 @@ class Parrot:
             yield SimpleNamespace(source=line, text=text, hypotheses=complete if text else [])
 
 
+def numbered(pairs: list[tuple[str, str]], records: Sequence[int] = range(1, 100)) -> list[Pair]:
+    """Pairs with the numbers of their records in a file."""
+    return [Pair(*texts, 0, n) for texts, n in zip(pairs, records, strict=False)]
+
+
 def evaluate(parrot: Parrot, pairs: list[tuple[str, str]], **more: Any) -> Evaluation:
     multiple = more.pop("multiple_references", False)
-    examples = examples_of(pairs, "t.tsv", multiple_references=multiple)
+    examples = examples_of(numbered(pairs), "t.tsv", multiple_references=multiple)
     more = {"training": LEARNED} | more
     return evaluate_examples(parrot, examples, SearchOptions(), **more)  # type: ignore[arg-type]
 
@@ -119,11 +125,11 @@ def test_the_signature_names_every_choice_that_changes_outputs() -> None:
 
 def test_outputs_stand_at_the_records_of_the_file() -> None:
     """Of six records the second and the fifth are no pairs."""
-    pairs, records = PAIRS, [1, 3, 4, 6]
-    examples = examples_of(pairs, "t.tsv", records=records, left_out=2)
+    pairs = numbered(PAIRS, [1, 3, 4, 6])
+    examples = examples_of(pairs, "t.tsv", left_out=2)
     result = evaluate_examples(Parrot({}), examples, SearchOptions(), training=LEARNED)  # type: ignore[arg-type]
     assert result.examples.by_record(result.outputs) == ["cat", "", "lead", "dog", "", "lead"]
-    grouped = examples_of(pairs, "t.tsv", multiple_references=True, records=records, left_out=2)
+    grouped = examples_of(pairs, "t.tsv", multiple_references=True, left_out=2)
     assert grouped.by_record(["x", "y", "z"]) == ["x", "", "y", "z", "", "y"]
 
 

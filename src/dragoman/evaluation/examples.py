@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from dragoman.data.pairs import Pair
 from dragoman.errors import DataError
 from dragoman.layout import CORPUS, VALIDATION
 
@@ -39,22 +40,16 @@ class Examples:
 
 
 def examples_of(
-    pairs: Iterable[tuple[str, str]],
-    name: str,
-    *,
-    multiple_references: bool = False,
-    records: Sequence[int] = (),
-    left_out: int = 0,
+    pairs: Iterable[Pair], name: str, *, multiple_references: bool = False, left_out: int = 0
 ) -> Examples:
     """Make a test set of ``pairs``, in their order.
 
     Args:
-        pairs: source and target texts.
+        pairs: those of a file, or numbered from 1 on by their ``record``.
         name: of the test set, for people.
         multiple_references: take each source once, with all its targets as references (as for the
             several pronunciations of a word). Otherwise each pair is an example of its own, as is
             usual for translation.
-        records: the number of each pair's record in its file; pairs of no file are counted.
         left_out: number of records of the file that are not pairs.
 
     Raises:
@@ -63,15 +58,13 @@ def examples_of(
     pairs = list(pairs)
     if not pairs:
         raise DataError("there is nothing to score", place=name)
-    records = records or range(1, len(pairs) + 1)
-    groups = dict[str | int, list[int]]()
-    for row, (source, _) in enumerate(pairs):
-        groups.setdefault(source if multiple_references else row, []).append(row)
-    rows = groups.values()
-    sources = tuple(pairs[same[0]][0] for same in rows)
-    targets = tuple(tuple(dict.fromkeys(pairs[row][1] for row in same)) for same in rows)
-    found = tuple(tuple(records[row] for row in same) for same in rows)
-    return Examples(name, sources, targets, found, left_out)
+    groups = dict[str | int, list[Pair]]()
+    for row, pair in enumerate(pairs):
+        groups.setdefault(pair.source if multiple_references else row, []).append(pair)
+    sources = tuple(same[0].source for same in groups.values())
+    targets = tuple(tuple(dict.fromkeys(p.target for p in same)) for same in groups.values())
+    records = tuple(tuple(pair.record for pair in same) for same in groups.values())
+    return Examples(name, sources, targets, records, left_out)
 
 
 def held_out_examples(folder: Path, given: str, record: dict[str, Any], multiple: bool) -> Examples:
@@ -90,13 +83,12 @@ def held_out_examples(folder: Path, given: str, record: dict[str, Any], multiple
     """
     path, name = folder / CORPUS / VALIDATION, "held-out pairs of the training run"
     if not path.exists():
-        cure = "name a file of test pairs"
-        raise DataError("holds no held-out pairs", place=given, cure=cure)
+        raise DataError("holds no held-out pairs", place=given, cure="name a file of test pairs")
     from dragoman.data.corpus import Corpus  # pyarrow
 
     if "refit" in record:
         name = "TRAINING pairs (held out at first, known since the refit)"
     elif not record.get("held_out", True):
         name = "TRAINING pairs (none held out)"
-    found = examples_of(Corpus(path).texts(), name, multiple_references=multiple)
-    return replace(found, validation=True)
+    pairs = (Pair(*texts, 0, n) for n, texts in enumerate(Corpus(path).texts(), 1))
+    return replace(examples_of(pairs, name, multiple_references=multiple), validation=True)
