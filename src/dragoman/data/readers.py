@@ -47,16 +47,7 @@ def read_pairs(
             not UTF-8, aligned files differ in length, no pair is usable, or the share of unusable
             lines is above ``options.tolerance``.
     """
-    files = list(files)
-    _check(files, options)
-    for file in files:
-        require(file)
-    return _pairs(files, options, faults, as_is=as_is)
-
-
-def _check(files: Sequence[Path], options: DataOptions) -> None:
-    """Refuse a number of files that does not fit the format, or a separator that is none."""
-    form, separator = options.format, options.separator
+    files, form, separator = list(files), options.format, options.separator
     if form == "auto" and len(files) != 1:
         form = "aligned"
     if len(files) != (2 if form == "aligned" else 1):
@@ -67,6 +58,9 @@ def _check(files: Sequence[Path], options: DataOptions) -> None:
     if not separator or "\n" in separator:
         cause = f"{separator!r} cannot separate columns"
         raise OptionError(cause, place="data.separator", cure="the default is a tab")
+    for file in files:
+        require(file)
+    return _pairs(files, options, faults, as_is=as_is)
 
 
 def _pairs(

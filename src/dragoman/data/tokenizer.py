@@ -62,8 +62,7 @@ class Tokenizer:
     def normalize(self, text: str) -> str:
         """The text as the model sees it: its tags, then its words."""
         cut, words = self._cut(text)
-        words = str(self._backend.normalizer.normalize_str(words))
-        return _joined(cut.tags, words)
+        return _joined(cut.tags, str(self._backend.normalizer.normalize_str(words)))
 
     def _cut(self, text: str) -> tuple[Cut, str]:
         """Where the tags of a text are, and the rest of it."""

@@ -54,12 +54,11 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     folder = Path(config.training.start_from)
     other, *tokenizers = load_setup(folder)
     there = dict(zip(("source", "target"), tokenizers, strict=True))
-    taken = {side: there[side] for side in map(_SIDE_OF.__getitem__, config.training.parts)}
-    if config.model.shared_embeddings:
-        if not other.model.shared_embeddings:
-            cure = "leave out model.shared_embeddings"
-            raise OptionError("has two vocabularies", place=str(folder), cure=cure)
-        taken = there
+    if config.model.shared_embeddings and not other.model.shared_embeddings:
+        cure = "leave out model.shared_embeddings"
+        raise OptionError("has two vocabularies", place=str(folder), cure=cure)
+    parts = _SIDE_OF if config.model.shared_embeddings else config.training.parts
+    taken = {_SIDE_OF[part]: there[_SIDE_OF[part]] for part in parts}
     for side in taken:
         asked, has = getattr(config, side), getattr(other, side)
         if asked.level not in ("auto", has.level):
@@ -97,9 +96,7 @@ def learn_tokenizers(
     texts = chain.from_iterable(map(text.column, ("source", "target")[: 1 + shared]))
     found = sorted(text.vocabulary_tags.tokens)
     source = taken.get("source") or train_tokenizer(texts, config.source, tags=found)
-    if shared:
-        return config, source, source
-    target = taken.get("target")
+    target = source if shared else taken.get("target")
     target = target or train_tokenizer(text.column("target"), config.target, "target")
     return config, source, target
 
@@ -160,9 +157,8 @@ def losses(options: SideOptions, statistics: TextStatistics) -> Iterator[str]:
         if (code := f"U+{ord(c):04X}") not in options.keep_invisible:
             share = f"{found[c]:,} of {statistics.lines:,} texts"
             yield f"keep_invisible: {code} is dropped (in {share})"
-    signs = [c for c in found if _has_sign(c)] if options.strip_accents else []
-    if signs:
-        names = ", ".join(f"U+{ord(c):04X}" for c in sorted(signs)[:5])
+    if options.strip_accents and (signs := sorted(filter(_has_sign, found))):
+        names = ", ".join(f"U+{ord(c):04X}" for c in signs[:5])
         yield f"strip_accents: takes signs away that are no accents in their scripts: {names}"
 
 

@@ -37,11 +37,8 @@ class TrainingPairs:
         """
         counts = Counter(ids.tobytes() for ids in self.targets)
         frequent = self.target.decode(np.frombuffer(counts.most_common(1)[0][0], np.int32))
-        rows = nearest(sources, self.sources)
-        return {
-            "frequent": [frequent] * len(sources),
-            "nearest": [self.target.decode(self.targets[row]) for row in rows],
-        }
+        answers = [self.target.decode(self.targets[n]) for n in nearest(sources, self.sources)]
+        return {"frequent": [frequent] * len(sources), "nearest": answers}
 
 
 def answers_without_model(

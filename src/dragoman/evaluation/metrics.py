@@ -40,7 +40,8 @@ _PACKAGES = {"ja-mecab": "ipadic", "ko-mecab": "mecab_ko"}
 """What a tokenizer needs beside sacreBLEU."""
 
 Sums = npt.NDArray[np.float64]
-References = Sequence[Sequence[str]]
+Texts = Sequence[str]
+References = Sequence[Texts]
 """For each sentence the texts that are right, at least one."""
 
 
@@ -69,11 +70,7 @@ class Measure:
 
 
 def measures(
-    outputs: Sequence[str],
-    references: References,
-    keys: Sequence[str] = TEXT_SCORES,
-    *,
-    characters: bool = False,
+    outputs: Texts, references: References, keys: Texts = TEXT_SCORES, *, characters: bool = False
 ) -> tuple[Measure, ...]:
     """Compare outputs with references.
 
@@ -102,7 +99,7 @@ def measures(
     return tuple(make() for key, make in makers.items() if key in keys)
 
 
-def _sacrebleu(name: str, metric: Any, outputs: Sequence[str], references: References) -> Measure:
+def _sacrebleu(name: str, metric: Any, outputs: Texts, references: References) -> Measure:
     """A metric of sacreBLEU, with its numbers and its signature."""
     ragged = [list(column) for column in zip_longest(*references)]  # None where there are fewer
     statistics = np.array(metric._extract_corpus_statistics(list(outputs), ragged), float)
@@ -129,14 +126,14 @@ def _bleu_tokenizer(references: References) -> str:
     return name if find_spec(_PACKAGES.get(name, "sacrebleu")) else "char"
 
 
-def _exact(outputs: Sequence[str], references: References) -> Measure:
+def _exact(outputs: Texts, references: References) -> Measure:
     """Share of outputs that equal a reference: a sentence adds 1 if it does, and 1 to the total."""
     pairs = zip(outputs, references, strict=True)
     same = np.array([(plain(output) in map(plain, right), 1) for output, right in pairs], float)
     return Measure("exact", "exact match", "whole lines, but for white space", same, percentage)
 
 
-def _errors(outputs: Sequence[str], references: References, characters: bool) -> Measure:
+def _errors(outputs: Texts, references: References, characters: bool) -> Measure:
     """Error rate: edits (Levenshtein 1966) as percent of the reference's length.
 
     A sentence adds its edits to the nearest reference (the first of several) and its length.
@@ -169,8 +166,6 @@ def symbols(text: str, characters: bool) -> list[str]:
 SEED, RESAMPLES = 12345, 1000
 _CLOSE = 1e-9
 """Differences that are nearer to each other than this are equal, except for rounding."""
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +214,7 @@ def compare(first: Sequence[Measure], second: Sequence[Measure]) -> tuple[Differ
     return tuple(found)
 
 
-def _resampled(measures: Sequence[Measure]) -> Values:
+def _resampled(measures: Sequence[Measure]) -> Sums:
     """Scores of N sentences drawn with replacement, [M, R]."""
     lines, random, scores = len(measures[0].statistics), np.random.default_rng(SEED), []
     for _ in range(RESAMPLES):
@@ -228,7 +223,7 @@ def _resampled(measures: Sequence[Measure]) -> Values:
     return np.array(scores).T
 
 
-def _middle(scores: Values) -> tuple[float, float]:
+def _middle(scores: Sums) -> tuple[float, float]:
     """The bounds of the middle 95 %."""
     ordered, cut = np.sort(scores), len(scores) // 40
     return float(ordered[cut]), float(ordered[-cut - 1])

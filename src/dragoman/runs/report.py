@@ -142,11 +142,10 @@ def card_text(history: History) -> str:
     # A source that the last validation translated, and that a shell reads as it stands.
     sources = [row["source"] for row in history.latest("validation").get("samples", ())]
     example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
-    shell = f'echo "{example}" | dragoman translate {shlex.quote(history.name)}'
     return template.format(
         history=history,
         title=_escaped(history.name),
-        shell=indent(shell, _CODE),
+        shell=indent(f'echo "{example}" | dragoman translate {shlex.quote(history.name)}', _CODE),
         example=example,
         scores=_scores(history) if history.best else "None yet: the run was not validated.",
         data=_data(history),

@@ -103,6 +103,5 @@ def changed(kind: str, old: str) -> str:
     at = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(new))
     plan = "apply unescape_html" if kind == "entities" else ""
     if kind == "broken encoding":
-        steps = fix_encoding_and_explain(old, _ENCODING).explanation
-        plan = ", ".join(map(" ".join, steps or ()))
+        plan = ", ".join(map(" ".join, fix_encoding_and_explain(old, _ENCODING).explanation or ()))
     return f"{excerpt(old, at)!r} → {excerpt(new, at)!r}{f' ({plan})' if plan else ''}"

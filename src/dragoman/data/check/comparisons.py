@@ -35,8 +35,7 @@ def form_counts(corpus: Corpus) -> bool:
     several = distinct(source.hashes) > 1
     # As many pairs of a form and an answer as answers: no two forms have an answer in common.
     apart = pairs == answers
-    own, common = int((several & apart).sum()), int((several & ~apart).sum())
-    return own >= max(_SYSTEMATIC, 10 * common)
+    return bool((several & apart).sum() >= max(_SYSTEMATIC, 10 * (several & ~apart).sum()))
 
 
 def _joined(source: Numbers, target: Numbers) -> Numbers:

@@ -63,8 +63,7 @@ def _in_texts(corpus: Corpus, kind: str, pattern: str, describe: Callable[[str],
     found = set[int]()
     for texts in (corpus.source.texts, corpus.target.texts):
         mask = pc.match_substring_regex(texts, pattern)
-        rows = np.flatnonzero(mask).tolist()
-        matching = zip(rows, texts.filter(mask).to_pylist(), strict=True)
+        matching = zip(np.flatnonzero(mask).tolist(), texts.filter(mask).to_pylist(), strict=True)
         found.update(row for row, text in matching if describe(text))
 
     def detail(row: int) -> str:

@@ -20,9 +20,8 @@ def recognise(text: str, name: str) -> bool:
     The mark alone does not tell, since a text may begin with it: Parquet's first page begins with
     byte 0x15, and Arrow's mark is padded to 8 bytes.
     """
-    return text.startswith(("PAR1\x15", "ARROW1\0\0")) or name.endswith(
-        (".arrow", ".feather", ".parquet")
-    )
+    is_named = name.endswith((".arrow", ".feather", ".parquet"))
+    return is_named or text.startswith(("PAR1\x15", "ARROW1\0\0"))
 
 
 def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Record]:
