@@ -60,12 +60,10 @@ def read_pairs(
         raise OptionError(cause, place="data.separator", cure="the default is a tab")
     for file in files:
         require(file)
-    return _pairs(files, options, faults, as_is=as_is)
+    return _pairs(files, options, faults, as_is)
 
 
-def _pairs(
-    files: Sequence[Path], options: DataOptions, faults: Faults, *, as_is: bool
-) -> Iterator[Pair]:
+def _pairs(files: list[Path], options: DataOptions, faults: Faults, as_is: bool) -> Iterator[Pair]:
     places = [place(file) for file in files]
     names = ["the target", "the source"] if options.reverse else ["the source", "the target"]
     names += [f"column {number}" for number in options.features_column]

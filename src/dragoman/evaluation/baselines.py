@@ -20,6 +20,9 @@ _MOST = 500_000
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 """Multiplier of the hash of a trigram (2^64 divided by the golden ratio, Knuth 1973)."""
 
+Form = Callable[[str], str]
+"""Brings a text to the form in which it is compared."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingPairs:
@@ -42,10 +45,7 @@ class TrainingPairs:
 
 
 def answers_without_model(
-    sources: Sequence[str],
-    source: Tokenizer,
-    form: Callable[[str], str],
-    training: TrainingPairs | None,
+    sources: Sequence[str], source: Tokenizer, form: Form, training: TrainingPairs | None
 ) -> dict[str, list[str]]:
     """Answers of every baseline: ``copy`` is the source without its tags, see also
     :meth:`TrainingPairs.baselines`.

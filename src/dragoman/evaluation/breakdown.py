@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dragoman.data.invisible import sentence_key
-from dragoman.evaluation.metrics import Measure
+from dragoman.evaluation.metrics import Measure, Texts
 
 _LENGTHS = {0: "0–4", 5: "5–8", 9: "9–16", 17: "17–32", 33: "33+"}
 """Ranges of a source's length in tokens, by their first number."""
@@ -20,10 +20,7 @@ Breakdown = dict[str, dict[str, dict[str, float]]]
 
 
 def breakdown(
-    measures: Sequence[Measure],
-    sources: Sequence[str],
-    lengths: Sequence[int],
-    learned: Sequence[str] | None,
+    measures: Sequence[Measure], sources: Texts, lengths: Sequence[int], learned: Texts | None
 ) -> Breakdown:
     """Score lines by the length of their source, by how often the rarest word of the source is in
     the training sources, and by whether the source is a training source.

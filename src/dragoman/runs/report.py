@@ -161,9 +161,7 @@ def _scores(history: History) -> str:
     pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
     said = (
         f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
-        f"translated, by greedy search. The same pairs chose these weights (step "
-        f"{best['step']:,}). `dragoman evaluate` scores all of them, or a test set, with beam "
-        "search."
+        f"translated, by greedy search. The same pairs chose these weights (step {best['step']:,})."
     )
     shown = [f"- {scores_line(best, history.config.training.metric)}"]
     for name, text in best.get("signatures", {}).items():
