@@ -52,6 +52,8 @@ _REFUSED = {
 """First bytes of files that hold no pairs as text."""
 _NO_ARCHIVE = re.compile(r"\[Content_Types\]\.xml|mimetype|collection\.anki2")
 """A member that every spreadsheet, document or package of Anki has; they are zip archives."""
+_DAMAGED = "damaged, cut short, or not packed by gzip, zip ... at all"
+_AGAIN = "fetch it again, or correct the ending of its name"
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -210,15 +212,17 @@ def _unpacked(kind: str, packed: Any, file: Path, stack: ExitStack) -> Any:
 
 
 @contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """Context manager; what is raised while ``file`` is read or unpacked becomes a DataError."""
+def naming(file: Path, cause: str = _DAMAGED, cure: str = _AGAIN) -> Iterator[None]:
+    """Context manager; what is raised while ``file`` is read or unpacked becomes a DataError.
+
+    What the system does not allow has its own cause and cure.
+    """
     try:
         yield
     except UsageError:
         raise
     except Exception as error:  # the libraries that unpack raise a dozen kinds
-        cause = f"damaged, cut short, or not packed by gzip, zip ... at all: {error}"
-        cure = "fetch it again, or correct the ending of its name"
+        cause = f"{cause}: {error}"
         if isinstance(error, OSError) and error.errno:
             cause = (error.strerror or str(error)).lower()
             looked = f"looked in {file.absolute().parent}"

@@ -8,9 +8,9 @@ gradient was not finite, with the ``lines`` of its pairs in their file).
 
 import json
 import shlex
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,7 +120,8 @@ class History:
             if isinstance(value, bool):
                 words.append(f"--{name}" if value else "--{}.no-{}".format(*name.split(".")))
             elif isinstance(value, list):
-                words += [f"--{name}", *map(str, _flattened(value))]
+                values = (one if isinstance(one, list) else [one] for one in value)
+                words += [f"--{name}", *map(str, chain.from_iterable(values))]
             else:
                 words.append(f"--{name}={value}")
         return shlex.join(words)
@@ -129,8 +130,3 @@ class History:
 def utf8_text(text: Path | str) -> str:
     """Replace by ``?`` what UTF-8 cannot encode: a path may hold any bytes."""
     return str(text).encode("utf-8", "replace").decode()
-
-
-def _flattened(values: list[Any]) -> Iterator[Any]:
-    for value in values:
-        yield from _flattened(value) if isinstance(value, list) else [value]

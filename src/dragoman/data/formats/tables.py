@@ -6,8 +6,7 @@ from typing import Any
 from dragoman.config.options import DataOptions
 from dragoman.data.formats.objects import fields_of
 from dragoman.data.pairs import Faults, Record
-from dragoman.data.streams import HARMLESS, HEAD, MOST_PACKED, Opened, place
-from dragoman.errors import DataError
+from dragoman.data.streams import HARMLESS, HEAD, MOST_PACKED, Opened, naming
 from dragoman.extras import naming_extras
 
 _ROWS = 16
@@ -34,13 +33,10 @@ def rows(source: Opened, options: DataOptions, faults: Faults) -> Iterator[Recor
         import pyarrow as pa
     file = pa.OSFile(str(source.path)) if source.on_disk else pa.BufferReader(source.stream.read())
     kind = "Parquet" if source.text.startswith("PAR1") else "Arrow"
-    try:
+    with naming(source.path, f"a damaged {kind} table", "fetch it again"):
         batches = _parquet(file) if kind == "Parquet" else _arrow(file, source.text)
         every = (row for batch in batches for row in batch.to_pylist())
         yield from fields_of(enumerate(every, 1), kind, options, faults)
-    except Exception as error:  # pyarrow raises a dozen kinds
-        cause = f"a damaged {kind} table: {error}"
-        raise DataError(cause, place=place(source.path), cure="fetch it again") from error
 
 
 def _parquet(file: Any) -> Iterator[Any]:

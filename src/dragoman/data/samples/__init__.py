@@ -27,14 +27,20 @@ _CASES: tuple[Callable[[str], str], ...] = (str, str, str, str.lower, str.upper)
 
 
 def _draw_phrases(count: int, rng: Random) -> list[tuple[str, str]]:
-    """``count`` of the stored pairs in random order."""
+    """French sentences and their English: a small grammar with agreement and word order.
+
+    ``count`` of the stored pairs, in random order.
+    """
     lines = bz2.decompress((_HERE / "phrases.tsv.bz2").read_bytes()).decode().splitlines()
     rng.shuffle(lines)
     return [(source, target) for source, _, target in (s.partition("\t") for s in lines[:count])]
 
 
 def _draw_dates(count: int, rng: Random) -> list[tuple[str, str]]:
-    """``count`` dates that are written differently, and the ISO form of each, in random order."""
+    """Dates as written in seven languages, and their ISO form.
+
+    ``count`` dates that are written differently, in random order.
+    """
     targets: dict[str, str] = {}
     while len(targets) < count:
         targets.setdefault(*_draw_date(rng))
@@ -62,21 +68,17 @@ def _draw_date(rng: Random) -> tuple[str, str]:
 class Sample:
     """A corpus whose every source text has one target, whatever the seed."""
 
-    description: str
-    """One line for a list of samples."""
     draw: Callable[[int, Random], list[tuple[str, str]]]
-    """That many pairs in random order; no source comes twice."""
+    """That many pairs in random order; no source comes twice. Its docstring is about the sample."""
     count: int
     """Pairs that are given when no number is asked for."""
     largest: int
     """Pairs that can be asked for."""
 
 
-_PHRASES = "French sentences and their English: a small grammar with agreement and word order"
-_DATES = "dates as written in seven languages, and their ISO form"
 SAMPLES = {
-    "phrases": Sample(_PHRASES, _draw_phrases, count=25_000, largest=25_000),
-    "dates": Sample(_DATES, _draw_dates, count=20_000, largest=200_000),
+    "phrases": Sample(_draw_phrases, count=25_000, largest=25_000),
+    "dates": Sample(_draw_dates, count=20_000, largest=200_000),
 }
 
 
