@@ -82,8 +82,7 @@ def train(
     budget, first = config.training.budget, config.training.seed
     if seeds > 1:
         if (out / CONFIG).exists():
-            cause, cure = "holds a run of one seed", "choose another --out"
-            raise OptionError(cause, place=str(out), cure=cure)
+            raise OptionError("holds a run of one seed", place=str(out), cure="another --out")
         if any(file == STDIN or file.is_fifo() for file in files):
             cause, cure = "a stream can be read only once", "save the pairs to a file"
             raise OptionError(cause, place="--seeds", cure=cure)

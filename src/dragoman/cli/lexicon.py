@@ -68,10 +68,9 @@ def _words(file: Path) -> Iterator[str]:
         DataError: a line has several words, which no lexicon can hold.
     """
     lines = chain.from_iterable(read_lines(file, partial(say, "lexicon")))
-    for number, word in enumerate(map(str.strip, lines), 1):
+    for at, word in enumerate(map(str.strip, lines), 1):
         if len(word.split()) > 1:
-            cure = "one word a line is expected"
-            raise DataError(f"{word!r} has spaces", place=place(file, number), cure=cure)
+            raise DataError(f"{word!r} has spaces", place=place(file, at), cure="one word a line")
         if word:
             yield word
 
