@@ -9,8 +9,9 @@ steps forms the gradient of U:
 
     dU = sum over steps t and batch of d(U h_t) h_t'
 
-Every scan takes U as ``weight`` [D, GH, H] twice: as a tensor, for its gradient, and as
-``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH].
+The scans of GRU and LSTM take U as ``weight`` [D, GH, H] twice: as a tensor, for its gradient, and
+as ``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH]. Autograd
+has little to do for a tanh RNN, whose scan is a loop with a gathered product.
 """
 
 import math
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dragoman.model.linear import Product, reordered
+from dragoman.model.linear import Product, gathered_matmul, reordered
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """G: rows of H in the weights of each cell."""
@@ -65,12 +66,12 @@ def scan(
     Returns:
         The states after each step, R times [D, T, B, H].
     """
+    if cell == "rnn":
+        return (rnn_scan(inputs, state[0], weight),)
     multiply = across(weight, inputs.shape[2])
     if bias is not None:
         return (GruScan.apply(inputs, state[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
-    if cell == "lstm":
-        return LstmScan.apply(inputs, *state, weight, multiply)  # type: ignore[no-untyped-call, no-any-return]
-    return (RnnScan.apply(inputs, state[0], weight, multiply),)  # type: ignore[no-untyped-call]
+    return LstmScan.apply(inputs, *state, weight, multiply)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def shut(cell: str, inputs: Tensor, padding: Tensor) -> Tensor:
@@ -260,28 +261,13 @@ class LstmScan(torch.autograd.Function):
         return d_gates, dh, dc, _weight_gradient(d_gates, states[:, :-1]), None
 
 
-class RnnScan(torch.autograd.Function):
+def rnn_scan(inputs: Tensor, h: Tensor, weight: Tensor) -> Tensor:
     """``h' = tanh(W x + U h + b)`` over T steps (Elman 1990)."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor, across: Product) -> Tensor:
-        """``inputs`` [D, T, B, H], ``h`` [D, B, H], ``weight`` [D, H, H]."""
-        states = _with_first(h, inputs.shape[1])
-        for t in range(inputs.shape[1]):
-            torch.add(inputs[:, t], across(states[:, t]), out=states[:, t + 1]).tanh_()
-        ctx.save_for_backward(states, weight)
-        return states[:, 1:]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """Gradients of inputs, h and weight."""
-        (grad,) = grads
-        states, weight = ctx.saved_tensors
-        d_inputs = 1 - states[:, 1:] * states[:, 1:]  # starts as the slope of tanh
-        dh = torch.zeros_like(states[:, 0])
-        for t in reversed(range(d_inputs.shape[1])):
-            dh = torch.bmm(d_inputs[:, t].mul_(dh + grad[:, t]), weight)
-        return d_inputs, dh, _weight_gradient(d_inputs, states[:, :-1]), None
+    recur, states = gathered_matmul(weight.transpose(1, 2)), list[Tensor]()
+    for now in inputs.unbind(1):
+        h = torch.tanh(now + recur(h))
+        states.append(h)
+    return torch.stack(states, 1)
 
 
 def _with_first(first: Tensor, time: int) -> Tensor:
