@@ -97,6 +97,7 @@ def test_unroll_is_the_chain_of_steps(
         {"reverse_source": True, "bidirectional": False},
         {"bridge": "copy"},
         {"bridge": "zero"},
+        {"attention_weights": "entmax"},
         {"residual": True},
         {"residual": True, "layer_norm": True, "directions": "sum"},
         *(more for _, _, _, more in FAMILIES),
@@ -121,6 +122,9 @@ DEEP = [
         ("luong", "dot", True),
         ("bahdanau", "concat", False),
     )
+] + [
+    ("gru", arrangement, 1, {"attention_weights": "entmax"})
+    for arrangement in (("luong", "general", False), ("luong", "dot", True))
 ]
 
 

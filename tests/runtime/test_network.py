@@ -50,6 +50,8 @@ KINDS: list[dict[str, Any]] = [
     {**TRANSFORMER, "embedding": 32, "copy": True, "shared_embeddings": True, "tied_output": True},
     {**TRANSFORMER, "transformer": replace(GROUP, heads=4), "embedding": 32},
     {**HYBRID, "embedding": 32, "decoder_layers": 2, "cell": "lstm"},
+    {"attention_weights": "entmax"},
+    {"attention_weights": "entmax", "attention": "bahdanau", "cell": "lstm"},
 ]
 
 

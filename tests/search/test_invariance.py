@@ -71,6 +71,7 @@ def lines(count: int) -> list[str]:
         {"cell": "lstm", "encoder_layers": 2, "decoder_layers": 2},
         {"attention": "none"},
         {"attention": "bahdanau", "score": "concat"},
+        {"attention_weights": "entmax"},
         {"input_feeding": True, "score": "dot"},
         {"int8": True},
         {"int8": True, "cell": "lstm", "decoder_layers": 2},

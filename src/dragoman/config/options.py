@@ -207,6 +207,9 @@ class ModelOptions:
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
     """How attention scores a decoder state against an encoder state (Luong
     2015, eq. 8)."""
+    attention_weights: Literal["softmax", "entmax"] = "softmax"
+    """How attention makes weights of scores: softmax, or entmax-1.5, which
+    gives most source tokens no weight at all (Peters 2019)."""
     input_feeding: bool = False
     """Luong: feed the attentional vector into the next step (trains more
     slowly)."""

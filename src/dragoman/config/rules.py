@@ -12,7 +12,7 @@ from dragoman.errors import OptionError
 
 _OF_RNN_ENCODERS = ["encoder_layers", "bidirectional", "directions", "reverse_source"]
 _OF_RNN_DECODERS = ["cell", "decoder_layers", "residual", "layer_norm", "bridge"]
-_OF_RNN_DECODERS += ["attention", "score", "input_feeding"]
+_OF_RNN_DECODERS += ["attention", "score", "attention_weights", "input_feeding"]
 _FOREIGN = {
     "recurrent": ["transformer"],
     "hybrid": _OF_RNN_ENCODERS,

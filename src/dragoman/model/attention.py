@@ -10,6 +10,11 @@ Energies compare a decoder state q with an encoder state s:
     concat      v . tanh(W_q q + W_s s)    Bahdanau 2015, appendix A.1.2; Luong 2015, eq. 8
 
 The part that depends on the source alone (W s, W_s s) is computed once a sentence: the *keys*.
+
+Weights p come from energies z by the softmax, or by entmax-1.5 (Peters et al. 2019), with a
+threshold t at which they sum to 1. It gives positions of low energy no weight at all:
+
+    p = max(z / 2 - t, 0)^2
 """
 
 import math
@@ -33,11 +38,12 @@ class Attention(nn.Module):
         score: ``dot``, ``scaled_dot``, ``general`` or ``concat``.
         query: width H of the decoder's state.
         memory: width M of the encoder's states; dot products need it equal to ``query``.
+        sparse: weights by entmax-1.5 instead of the softmax.
     """
 
-    def __init__(self, score: str, query: int, memory: int) -> None:
+    def __init__(self, score: str, query: int, memory: int, *, sparse: bool = False) -> None:
         super().__init__()
-        self.score = score
+        self.score, self.sparse = score, sparse
         self.key = nn.Linear(memory, query, bias=False) if score in ("general", "concat") else None
         self.query = nn.Linear(query, query) if score == "concat" else None
         self.energy = nn.Linear(query, 1, bias=False) if score == "concat" else None
@@ -75,7 +81,8 @@ class Attention(nn.Module):
         def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
             energies = compare(queries)
             energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
-            weights = F.softmax(energies.masked_fill(padding, -math.inf), -1)
+            real = energies.masked_fill(padding, -math.inf)
+            weights = entmax(real) if self.sparse else F.softmax(real, -1)
             context = average(weights.to(memory.states.dtype))
             record("energies", "B Q S", energies)
             record("weights", "B Q S", weights)
@@ -83,6 +90,27 @@ class Attention(nn.Module):
             return context, weights
 
         return attend
+
+
+def entmax(energies: Tensor) -> Tensor:
+    """Weights by entmax-1.5 of energies [..., S], which may be minus infinity, but not all.
+
+    If only the k largest z counted, t would be ``mean - sqrt((1 - k var) / k)`` of these. The right
+    k is the last at which t does not exceed the smallest of them, and has the largest t of all such
+    k. With r = max(z - t, 0), the gradient of t by z is r / sum r.
+    """
+    z = (energies - energies.amax(-1, keepdim=True).detach()) / 2
+    z = z.clamp_min(-2)  # 1 below the largest nothing has weight
+    with torch.no_grad():
+        ordered = z.sort(-1, descending=True).values
+        count = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device)
+        mean, square = (part.cumsum(-1) / count for part in (ordered, ordered**2))
+        threshold = mean - (1 / count - square + mean**2).clamp_min(0).sqrt()
+        threshold = threshold.masked_fill(threshold > ordered, -math.inf).amax(-1, keepdim=True)
+        slope = (z - threshold).clamp_min(0)
+        slope = slope / slope.sum(-1, keepdim=True)
+    threshold = threshold + (slope * (z - z.detach())).sum(-1, keepdim=True)
+    return (z - threshold).clamp_min(0) ** 2
 
 
 def _concat(keys: Tensor, query: Product, energy: Product) -> Product:

@@ -3,9 +3,12 @@
 N hypotheses   B sentences   Q slots   S source positions   H hidden
 """
 
+import math
 from collections.abc import Sequence
 
-from dragoman.runtime.graph import Graph, Matrix, Read, Value, ints
+import numpy as np
+
+from dragoman.runtime.graph import FLOAT, Graph, Matrix, Read, Value, ints
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, state_names, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
 
@@ -64,8 +67,27 @@ def _attention(g: Graph, queries: Value) -> Sequence[Value]:
         energies = g("Squeeze", g("MatMul", g("Tanh", sums), v), ints(3))  # [B, Q, S]
     else:
         energies = g("MatMul", grid, "keys")
-    weights = g("Softmax", g("Add", energies, "padding"), axis=-1)
+    sparse, masked = g.options.attention_weights == "entmax", g("Add", energies, "padding")
+    weights = _entmax(g, masked) if sparse else g("Softmax", masked, axis=-1)
     return [of_cells(g, value) for value in (g("MatMul", weights, "states"), weights)]
+
+
+def _entmax(g: Graph, energies: Value) -> Value:
+    """Weights by entmax-1.5 [B, Q, S], as :func:`dragoman.model.attention.entmax`."""
+    z = g("Mul", g("Sub", energies, g("ReduceMax", energies, ints(-1))), np.float32(0.5))
+    size = g("Shape", energies, start=2)
+    ordered = g("Max", g.several(2, "TopK", z, size)[0], np.float32(-2))
+    count = g("Range", np.int64(1), g("Add", g("Squeeze", size), np.int64(1)), np.int64(1))
+    count, last = g("Cast", count, to=FLOAT), ints(-1)
+    sums = (g("CumSum", part, np.int64(-1)) for part in (ordered, g("Mul", ordered, ordered)))
+    mean, square = (g("Div", one, count) for one in sums)
+    spread = g("Sub", square, g("Mul", mean, mean))
+    inner = g("Max", g("Sub", g("Reciprocal", count), spread), np.float32(0))
+    threshold = g("Sub", mean, g("Sqrt", inner))
+    above = g("Greater", threshold, ordered)
+    highest = g("ReduceMax", g("Where", above, np.float32(-math.inf), threshold), last)
+    roots = g("Max", g("Sub", z, highest), np.float32(0))
+    return g("Mul", roots, roots)
 
 
 def in_cells(g: Graph, queries: Value) -> Value:
