@@ -145,6 +145,18 @@ def test_bodies_that_are_not_what_they_say(
     assert answer.status == 400 and list(answer.json) == ["error"], answer
 
 
+def test_bodies_of_other_types_are_named(server: Running) -> None:
+    said = "the body is neither JSON nor a form"
+    plain = {"Content-Type": "text/plain"}
+    refused(server.post("/translate", b"the cat", **plain), 400, said)
+    parts = {"Content-Type": "multipart/form-data; boundary=b"}
+    file = b'--b\r\nContent-Disposition: form-data; name="q"; filename="q"\r\n\r\na\r\n--b--\r\n'
+    refused(server.post("/translate", file, **parts), 400, "Too many files")
+    refused(server.post("/translate", b"--b--\r\n", **parts), 400, "missing")
+    many = b'--b\r\nContent-Disposition: form-data; name="q"\r\n\r\na\r\n' * 1001 + b"--b--\r\n"
+    refused(server.post("/translate", many, **parts), 400, "Too many fields")
+
+
 def test_files_that_cannot_be_translated(server: Running) -> None:
     def post(name: str, data: bytes, fields: str = "source target") -> Answer:
         codes = {"source": "de", "target": "en"}
@@ -288,7 +300,7 @@ def test_a_full_queue_refuses_and_a_client_that_leaves_makes_room(
             assert int(answer.headers["retry-after"]) > 0
         while 'route="/translate",status="499"' not in running.get("/metrics").text:
             time.sleep(0.01)  # until the server has seen that the client left
-        assert gauge("waiting") == 4
+        assert gauge("waiting") == 0  # though no search has come to them
         event.set()
         while gauge("waiting"):
             time.sleep(0.01)

@@ -116,6 +116,18 @@ def test_the_texts_of_a_request_have_one_language(server: Running) -> None:
     assert answer["translatedText"] == alone["translatedText"]
 
 
+@pytest.mark.parametrize("path", ["/translate", "/detect"])
+def test_a_form_in_parts_is_read_as_json(plain: Running, path: str) -> None:
+    fields = [("q", LINE), ("q", "dogs"), ("source", "de"), ("target", "en"), ("never", "cat")]
+    fields = fields if path == "/translate" else fields[:1]
+    part = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    body = "".join(part.format(*field) for field in fields) + "--b--\r\n"
+    asked = {"q": LINE} if path == "/detect" else {**dict(fields), "q": [LINE, "dogs"]}
+    asked = {**asked, "never": ["cat"]} if path == "/translate" else asked
+    answer = plain.post(path, body.encode(), **{"Content-Type": "multipart/form-data; boundary=b"})
+    assert answer.status == 200 and answer.json == plain.post(path, asked).json
+
+
 def test_alternatives_are_the_other_hypotheses(plain: Running) -> None:
     options = replace(SearchOptions(), n_best=5)
     texts = next(translator("word").translate([LINE], options)).texts

@@ -19,6 +19,7 @@ from dragoman.serving.languages import Models
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import (
+    FILE_ROUTE,
     DetectRequest,
     ExplainRequest,
     FileRequest,
@@ -58,9 +59,8 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     _add_facts(app, service)
     _add_translation(app, service)
     app.mount("/page", StaticFiles(directory=_PAGE))
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(AnyHTTPException, _refused)
-    app.add_exception_handler(Exception, _failed)
+    for kind in (RequestValidationError, AnyHTTPException, Exception):
+        app.add_exception_handler(kind, _refused)
     if options.cors:
         app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
     routes = [route.path for route in app.routes if hasattr(route, "path")]
@@ -130,7 +130,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         service.require_key(asked, token)
         return JSONResponse(await service.translate(asked))
 
-    @app.post("/translate_file")
+    @app.post(FILE_ROUTE)
     async def translate_file(asked: Annotated[FileRequest, Form()], token: Token) -> JSONResponse:
         """Translate the lines of a .txt file, or a document. The answer's URL holds the result."""
         service.require_key(asked, token)
@@ -164,18 +164,10 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         return Response(text, media_type="application/json")
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """A refusal of fields in LibreTranslate's form."""
-    assert isinstance(error, RequestValidationError)
-    return JSONResponse({"error": invalid(error)}, 400)
-
-
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """A refusal in LibreTranslate's form."""
-    assert isinstance(error, AnyHTTPException)
-    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
-
-
-async def _failed(request: Request, error: Exception) -> JSONResponse:
-    """A fault of ours; its traceback is in the log only."""
+    """A refusal in LibreTranslate's form; the traceback of a fault of ours is in the log only."""
+    if isinstance(error, RequestValidationError):
+        return JSONResponse({"error": invalid(error)}, 400)
+    if isinstance(error, AnyHTTPException):
+        return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
     return JSONResponse({"error": "Internal error"}, 500)

@@ -90,7 +90,7 @@ class Gate:
         full = self._open >= self.options.max_requests
         self._open += 1
         try:
-            body = form_as_json(scope, await self._read(Request(scope, receive), full))
+            body = await form_as_json(scope, await self._read(Request(scope, receive), full))
             began = monotonic()
             await self._run(scope, body, receive, answer)
         except ClientDisconnect:

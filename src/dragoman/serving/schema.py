@@ -4,13 +4,14 @@ import json
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs
 
-from fastapi import UploadFile
+from fastapi import Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.datastructures import MutableHeaders
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 MOST_ALTERNATIVES = 4
+FILE_ROUTE = "/translate_file"
 Text = Annotated[str, Field(min_length=1)]
 Prefix = Annotated[str, Field(max_length=500)]  # every token of it is a step of the search
 Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
@@ -75,25 +76,38 @@ class TranslateRequest(Directed):
     """Also give tokens, their probabilities and attention."""
 
 
-def form_as_json(scope: Scope, body: bytes) -> bytes:
+async def form_as_json(scope: Scope, body: bytes) -> bytes:
     """The body of a request, where it is a form's fields, as the JSON that routes read.
 
-    The type of the content in ``scope`` becomes that of JSON too.
+    The type of the content in ``scope`` becomes that of JSON too. A form with a file stays.
+
+    Raises:
+        HTTPException: the form cannot be read.
     """
     headers = MutableHeaders(scope=scope)
-    if not headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    kind = headers.get("content-type", "")
+    if kind.startswith("application/x-www-form-urlencoded"):
+        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    elif kind.startswith("multipart/form-data") and scope["path"] != FILE_ROUTE:
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body}
+
+        form = await Request({**scope}, receive).form(max_files=0, max_part_size=len(body))
+        fields = {name: list(map(str, form.getlist(name))) for name in form}
+    else:
         return body
     headers["content-type"] = "application/json"
-    fields: dict[str, Any] = {}
-    for name, values in parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True).items():
-        several = name in ("must", "never") or (name == "q" and len(values) > 1)
-        fields[name] = values if several else values[0]
-    return json.dumps(fields).encode()
+    lists = {"must", "never"} | ({"q"} if len(fields.get("q", ())) > 1 else set())
+    read = {name: values if name in lists else values[0] for name, values in fields.items()}
+    return json.dumps(read).encode()
 
 
 def invalid(error: RequestValidationError) -> str:
     """Why the fields of a request are refused, in LibreTranslate's words."""
     first = error.errors()[0]
+    if isinstance(first["input"], bytes):
+        return "Invalid request: the body is neither JSON nor a form"
     if first["type"] == "json_invalid":
         return f"Invalid request: not JSON: {first['ctx']['error']}"
     name = first["loc"][:2][-1]  # of a field, or "body"

@@ -42,8 +42,8 @@ class Stream:
 
     @property
     def waiting(self) -> int:
-        """Number of lines that have not begun, those that were cancelled included."""
-        return self._waiting.qsize()
+        """Number of lines that have not begun, but for those that were cancelled."""
+        return sum(not future.cancelled() for *_, future in [*self._waiting.queue])
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Translation]]:
         """Take requests of one client; a future that is cancelled drops a line that has not begun.
