@@ -128,20 +128,21 @@ def serving(*models: Served, **options: Any) -> Iterator[Running]:
         assert not thread.is_alive()
 
 
-def save_tiny_folder(path: Path, *, seed: int = 4) -> Path:
+def save_tiny_folder(path: Path, *, seed: int = 4, **model: Any) -> Path:
     """A model folder of a few units, untrained: ``path`` names its languages."""
     import torch
 
     side = SideOptions(level="word", vocabulary=60)
     tokens = train_tokenizer(TEXT * 3, side)
     options = ModelOptions(embedding=12, hidden=16, dropout=0.0, encoder_layers=1, decoder_layers=1)
+    options = replace(options, **model)
     torch.manual_seed(seed)
     sizes = {"source_vocabulary": len(tokens), "target_vocabulary": len(tokens)}
-    model = build_model(options, **sizes)
+    made = build_model(options, **sizes)
     path.mkdir(parents=True)
     config = replace(Config(), source=replace(side, max_tokens=30), target=side, model=options)
     save_setup(path, config, tokens, tokens)
-    save_weights(path, model, tokens, tokens)
+    save_weights(path, made, tokens, tokens)
     return path
 
 

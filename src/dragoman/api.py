@@ -104,8 +104,8 @@ class Model:
         once and kept.
 
         Raises:
-            OptionError: a wrong option, ``int8`` where the processor or the bundle cannot do it, or
-                texts to keep where the model has no attention or reads features.
+            OptionError: a wrong option or target tag, ``int8`` where the processor or the bundle
+                cannot do it, or texts to keep where the model has no attention.
         """
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
@@ -115,6 +115,9 @@ class Model:
             scorer = BatchedScorer(*(one.network(*kind) for one in members))
             sources, longest = [one.source for one in members], self.config.source.max_tokens
             self._translators[kind] = Translator(scorer, sources, self.folder.target, longest)
+        if aids.target_tag and not self.folder.source.tags.columns:
+            raise OptionError("this model reads no features", place="--target-tag")
+        aids = replace(aids, target_tag=aids.target_tag or self.config.data.target_tag)
         return self._translators[kind].with_aids(aids), search
 
     def translate(self, lines: Iterable[str | Request], **options: Any) -> list[Translation]:
@@ -127,6 +130,7 @@ class Model:
         *,
         attention: bool = False,
         aids: Aids = NO_AIDS,
+        target_tag: str = "",
         **options: Any,
     ) -> Iterator[Translation]:
         """Translate each line, in order; some 2,000 lines are read ahead, or fewer long ones.
@@ -137,23 +141,25 @@ class Model:
             attention: keep the attention weights of each hypothesis.
             aids: what you know better than the model: whole answers, terms, texts that stay as they
                 are (:class:`dragoman.Aids`).
+            target_tag: the same as that of the aids.
             options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
 
         Raises:
-            OptionError: a wrong option, a constraint or term that this vocabulary cannot meet, or
-                texts to keep where the model has no attention or reads features.
+            OptionError: a wrong option or target tag, a constraint or term that this vocabulary
+                cannot meet, or texts to keep where the model has no attention.
         """
+        aids = replace(aids, target_tag=target_tag or aids.target_tag)
         translator, search = self.translator(options, aids)
         lines = [lines] if isinstance(lines, str) else lines  # not a line a character
         return translator.translate(lines, search, attention=attention)
 
-    def check(self, request: Request, **options: Any) -> None:
+    def check(self, request: Request, *, aids: Aids = NO_AIDS, **options: Any) -> None:
         """Check that the constraints of a request can be met.
 
         Raises:
             OptionError: a word is outside the vocabulary, or constraints contradict each other.
         """
-        translator, search = self.translator(options)
+        translator, search = self.translator(options, aids)
         translator.check(request, search)
 
     def score(self, pairs: Iterable[tuple[str, str]], **options: Any) -> list[Scored]:

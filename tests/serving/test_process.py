@@ -119,6 +119,7 @@ def test_what_is_wrong_is_said_in_a_line(
     folder: Path, tmp_path: Path, dragoman_command: list[str]
 ) -> None:
     taken = socket.create_server(("127.0.0.1", 0))
+    blind = save_tiny_folder(tmp_path / "fr-en", attention="none")
     port = str(taken.getsockname()[1])
     wrongs = {
         (): "no model is named",
@@ -130,6 +131,7 @@ def test_what_is_wrong_is_said_in_a_line(
         (str(folder), "--max-waiting", "0"): "serving.max_waiting: ",
         (str(folder), "--api-keys", str(tmp_path), "--port", "0"): "--api-keys: cannot be read",
         (str(tmp_path / "no"), "--port", "0", "--workers", "2"): "no",
+        (str(folder), str(blind), "--port", "0", "--keep", "usual"): f"{blind}: keep, format: this",
     }
     for arguments, text in wrongs.items():
         command = [*dragoman_command, "serve", *arguments]

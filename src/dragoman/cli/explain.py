@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from tyro.conf import Positional
 
+from dragoman.api import load
+from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given, Input, OutputFile, Picture
 from dragoman.config.options import SearchOptions
 from dragoman.errors import OptionError
@@ -13,7 +15,7 @@ from dragoman.inspection.attention_map import draw_attention
 
 
 @dataclass(frozen=True)
-class Explain:
+class Explain(AidOptions):
     """Show how a model translates one sentence: tokens, states, attention, search, loss."""
 
     folder: Input
@@ -39,12 +41,12 @@ class Explain:
 
 def main(asked: Explain, given: Given) -> int:
     """Run the verb."""
-    from dragoman.api import load  # torch only now
-
     model = load(asked.folder, device=asked.device)
     if asked.attention and model.config.model.attention == "none":
         raise OptionError("this model has no attention", place="--attention")
-    found = model.explain(asked.sentence, asked.target, **given.get("search", {}))
+    options = given.get("search", {})
+    aids = asked.read(model, options)
+    found = model.explain(asked.sentence, asked.target, aids=aids, **options)
     if asked.html:
         write_text(asked.html, found.to_html())
     if asked.json:

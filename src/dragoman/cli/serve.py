@@ -4,8 +4,9 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +14,15 @@ from typing import Annotated, Any
 
 import tyro
 
+from dragoman.api import Model, load
+from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given
 from dragoman.config.values import Range
 from dragoman.data.streams import STDIN
 from dragoman.errors import DragomanError, OptionError
 from dragoman.layout import CARD
-from dragoman.search.aids import read_aids
-from dragoman.serving.languages import Models, Served, language_codes
+from dragoman.search.aids import Aids
+from dragoman.serving.languages import LANGUAGE, Models, Served, language_codes
 from dragoman.serving.options import ServingOptions
 
 _FAILED = 3
@@ -34,7 +37,8 @@ class Serve:
     """Model folders or bundles, one for each direction of translation."""
     languages: tuple[str, ...] = ()
     """The languages of each model in their order, such as fr:en. Without
-    it, the names of the folders tell (fra-eng)."""
+    it, the names of the folders tell (fra-eng), and of a model that writes
+    several languages its tags. A model may be named once for each of these."""
     host: str = "127.0.0.1"
     """Address to listen at; 0.0.0.0 is every one of this machine."""
     port: Annotated[int, Range(0, below=65536)] = 5000
@@ -128,7 +132,10 @@ def _app(asked: Serve, codes: list[tuple[str, str]], address: str) -> Any:
     """The application (ASGI) with its models loaded."""
     from dragoman.serving.app import build_app
 
-    models = [_served(asked, number, *one) for number, one in enumerate(codes)]
+    loaded = {path: load(path, device=asked.device) for path in dict.fromkeys(asked.paths)}
+    models = list[Served]()
+    for number, (path, pair) in enumerate(zip(asked.paths, codes, strict=True)):
+        models += _served(asked, number, loaded[path], *pair)
     app = build_app(Models(models), asked.serving)
     pairs = ", ".join(f"{one.source} to {one.target}" for one in models)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
@@ -137,26 +144,34 @@ def _app(asked: Serve, codes: list[tuple[str, str]], address: str) -> Any:
     return app
 
 
-def _served(asked: Serve, number: int, source: str, target: str) -> Served:
-    """The model of this number, loaded, as the server takes it."""
-    from dragoman.api import load  # torch only now
-
-    path = asked.paths[number]
-    model = load(path, device=asked.device)
-    check = None if model.folder.source.tags else model.check
-    aids = read_aids(_file(asked.memory, number), (), _file(asked.terms, number), asked.keep, check)
-    translator, search = model.translator({}, aids)
-    card = model.folder.path / CARD
-    return Served(
-        source=source,
-        target=target,
-        name=path.resolve().name,
-        translator=translator,
-        search=search,
-        confidence=model.confidence,
-        explain=lambda line: model.explain(line, aids=aids).to_json(arrays=False),
-        card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
+def _served(asked: Serve, number: int, model: Model, source: str, target: str) -> Iterator[Served]:
+    """The model of this number as the server takes it, for each language that it writes."""
+    path, card, tags = asked.paths[number], model.folder.path / CARD, model.folder.source.tags
+    known = tags.of_column(tags.columns) if tags.columns else set()
+    several = not asked.languages and len(known) > 1 and all(map(LANGUAGE.fullmatch, known))
+    given = AidOptions(
+        memory=_file(asked.memory, number), terms=_file(asked.terms, number), keep=asked.keep
     )
+    for code in sorted(known - {source}) if several else [target]:
+        try:
+            aids = replace(given, target_tag=code if code in known else "").read(model, {})
+            translator, search = model.translator({}, aids)
+        except OptionError as error:
+            raise OptionError(str(error), place=str(path)) from None
+        yield Served(
+            source=source,
+            target=code,
+            name=path.resolve().name,
+            translator=translator,
+            search=search,
+            confidence=model.confidence,
+            explain=partial(_explained, model, aids),
+            card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
+        )
+
+
+def _explained(model: Model, aids: Aids, line: str) -> str:
+    return model.explain(line, aids=aids).to_json(arrays=False)
 
 
 def _file(files: tuple[Path, ...], number: int) -> Path | None:

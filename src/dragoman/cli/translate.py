@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +15,7 @@ from tyro.conf import UseAppendAction
 
 from dragoman.api import Model, load
 from dragoman.cli import say
+from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given, Input, Inputs
 from dragoman.cli.requests import read_request
 from dragoman.config.options import SearchOptions
@@ -24,15 +25,15 @@ from dragoman.data.streams import STDIN, opened, place
 from dragoman.documents.blocks import filled, read_blocks
 from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
-from dragoman.search.aids import Aids, read_aids
 from dragoman.search.request import Request, Translation
+from dragoman.search.translator import Translator
 from dragoman.serving.languages import language_codes
 
 _say = partial(say, "translate")
 
 
 @dataclass(frozen=True)
-class Translate:
+class Translate(AidOptions):
     """Translate each line of standard input (or --input) into one line of standard output.
 
     With --format, translate the sentences of a document, and print the document with them.
@@ -61,22 +62,6 @@ class Translate:
     """A word or phrase that every output contains."""
     never: UseAppendAction[tuple[str, ...]] = ()
     """A word or phrase that no output contains."""
-    target_tag: str = ""
-    """The tag of every line that lacks its last column of features, such as
-    the language to write (as in training, where that had one)."""
-    memory: Path | None = None
-    """A file of sources and their answers, with a tab between. A line that
-    stands there is answered from it; the model answers the others."""
-    memory_ignore: UseAppendAction[tuple[Literal["case", "spaces"], ...]] = ()
-    """What may differ between a line and one of --memory."""
-    terms: Path | None = None
-    """A file of source terms, a tab, and the forms of each with commas between
-    (Hund<TAB>dog, dogs). Where a line has the term, its output has one of the
-    forms."""
-    keep: UseAppendAction[tuple[str, ...]] = ()
-    """What stays as it is, at its place: usual (URLs, e-mail addresses, fields
-    such as {0} and %s, tags such as <b>), numbers, or a regular expression.
-    The model reads the line without it."""
     min_confidence: Annotated[float | None, Range(0, at_most=1)] = None
     """Mark outputs whose confidence (0 to 1) is below this as unsure: with
     "[unsure] " before the text, or "unsure": true in JSON. Confidence is
@@ -104,14 +89,11 @@ def main(asked: Translate, given: Given) -> int:
         who = "an ensemble" if model.others else asked.folder
         cause = f"{who} has no confidence: a single model's is fitted to 50 held-out pairs or more"
         raise OptionError(cause, place="--min-confidence", cure="take one model that had so many")
-    if asked.target_tag and not model.folder.source.tags.columns:
-        raise OptionError("this model reads no features", place="--target-tag")
-    check = None if model.folder.source.tags else partial(model.check, **options)
-    aids = read_aids(asked.memory, asked.memory_ignore, asked.terms, asked.keep, check)
+    aids = asked.read(model, options)
     if asked.format != "lines":
-        return _document(asked, model, aids, options)
+        return _document(asked, model, *model.translator(options, aids))
     wrong: dict[int, UsageError] = {}
-    requests = _requests(asked, model, options, wrong)
+    requests = _requests(asked, model, partial(model.check, aids=aids, **options), wrong)
     answers = chain.from_iterable(model.stream(block, aids=aids, **options) for block in requests)
     cut = list[int]()
     for number, answer in enumerate(answers):
@@ -124,9 +106,8 @@ def main(asked: Translate, given: Given) -> int:
     return 1 if wrong else 0
 
 
-def _document(asked: Translate, model: Model, aids: Aids, options: dict[str, Any]) -> int:
+def _document(asked: Translate, model: Model, translator: Translator, search: SearchOptions) -> int:
     """Translate a document."""
-    translator, search = model.translator(options, aids)
     translator.require_attention()
     every = Request("", asked.prefix, asked.must, asked.never)
     ((code, _),) = language_codes([], [model.folder.path.resolve().name])
@@ -144,7 +125,7 @@ def _document(asked: Translate, model: Model, aids: Aids, options: dict[str, Any
 
 
 def _requests(
-    asked: Translate, model: Model, options: dict[str, Any], wrong: dict[int, UsageError]
+    asked: Translate, model: Model, check: Callable[[Request], None], wrong: dict[int, UsageError]
 ) -> Iterator[list[Request]]:
     """Yield a request for each line, in blocks that are translated together.
 
@@ -153,17 +134,14 @@ def _requests(
     """
     every = Request("", asked.prefix, asked.must, asked.never)
     columns, numbers = model.folder.source.tags.columns, count()
-    tag, checked = asked.target_tag or model.config.data.target_tag, asked.requests or columns > 0
 
     def request_of(line: str) -> Request:
         number, request = next(numbers), replace(every, source=line)
-        if checked:
+        if asked.requests or columns:
             try:
                 if asked.requests:
                     request = read_request(line, every, place(asked.input, number + 1))
-                if tag and request.source.strip() and request.source.count("\t") < columns:
-                    request = replace(request, source=f"{request.source}\t{tag}")
-                model.check(request, **options)
+                check(request)
             except UsageError as error:
                 request, wrong[number] = Request(""), error
                 _say(str(error))

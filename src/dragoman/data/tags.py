@@ -61,6 +61,10 @@ class Tags:
         """Some of them: ``ACC, IMP, V ...``."""
         return ", ".join(token.split()[1] for token in sorted(self.tokens)[:3]) + " ..."
 
+    def of_column(self, number: int) -> set[str]:
+        """The tags of a column."""
+        return {t.split()[1] for t in self.tokens if t.startswith(f"{number} ")}
+
     def cut(self, source: str) -> Cut:
         """Find the tags of a source.
 
@@ -88,9 +92,8 @@ class Tags:
                 raise DataError(f"column {number} of {source!r} is empty", cure="such as 'V;PST'")
             for tag in found:
                 if (token := f"{number} {tag[0]}") not in self.tokens:
-                    known = {t.split()[1] for t in self.tokens if t.startswith(f"{number} ")}
                     cause = f"the tag {tag[0]!r} of {source!r} is not one that training saw"
-                    raise DataError(cause, cure=did_you_mean(tag[0], known))
+                    raise DataError(cause, cure=did_you_mean(tag[0], self.of_column(number)))
                 cut.tags.append(token)
                 cut.spans.append(tag.span())
         return cut

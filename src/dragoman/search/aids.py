@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dragoman.config.options import DataOptions
@@ -84,6 +84,9 @@ class Aids:
     """Terms that the output must have in one of these forms."""
     keep: re.Pattern[str] | None = None
     """What stays as it is, in its place (:mod:`dragoman.search.keep`)."""
+    target_tag: str = ""
+    """The tag of every line that lacks only its last column of features, such as the language to
+    write; without it that of the training, where that had one."""
 
 
 NO_AIDS = Aids()
@@ -95,6 +98,7 @@ def read_aids(
     terms: Path | None = None,
     keep: Sequence[str] = (),
     check: Callable[[Request], None] | None = None,
+    columns: int = 0,
 ) -> Aids:
     """Read what a user gives beside a model.
 
@@ -105,6 +109,7 @@ def read_aids(
         keep: names and patterns of what is kept (:func:`dragoman.search.keep.pattern_of`).
         check: raises an error where the model cannot write a term's forms; None where that shows
             only in a line, as with a model that reads features.
+        columns: of features, which stand between a source of the memory and its answer.
 
     Raises:
         DataError: a file cannot be read or has lines that are no pairs; a form is empty, or a term
@@ -124,10 +129,12 @@ def read_aids(
         if check is not None:
             check(Request(name, must=(texts,), place=place))
         forms[name] = texts
-    answers = [(pair.source, pair.target.strip()) for pair in _lines(memory)]
+    answers = [(pair.source, pair.target.strip()) for pair in _lines(memory, columns)]
     return Aids(Memory(answers, ignore), Terms(forms), pattern_of(keep))
 
 
-def _lines(file: Path | None) -> Iterator[Pair]:
+def _lines(file: Path | None, columns: int = 0) -> Iterator[Pair]:
     options = DataOptions(format="tsv", header=False, tolerance=0.0)
+    features = tuple(range(2, 2 + columns))
+    options = replace(options, columns=(1, 2 + columns), features_column=features)
     return iter(()) if file is None else read_pairs([file], options, Faults())

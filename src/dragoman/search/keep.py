@@ -92,14 +92,15 @@ def put_back(
     text, weights = target.join(tokens), hypothesis.weights
     if not kept or weights is None or not tokens:
         return " ".join(filter(None, (text, *(one.text for one in kept))))
-    spans = np.array(source.spans(line)).reshape(-1, 2)  # [S, 2]
+    features = len(source.tags.cut(line).tags)  # which come first, and are no words
+    spans = np.array(source.spans(line)[features:]).reshape(-1, 2)  # [S, 2]
     ends = np.array([len(target.join(tokens[:n])) for n in range(len(tokens) + 1)])  # in characters
     unspaced = re.search(f"[{UNSPACED}]", text) is not None
     inside = [] if unspaced else [match.start() for match in _INSIDE.finditer(text)]
     # No part comes before the end of the prefix, nor inside of a word.
     wrong = (ends < len(prefix.strip())) | np.isin(ends, inside)
     marks = np.array([not any(map(str.isalnum, token)) for token in tokens])  # [T]
-    read = weights[: len(tokens), : len(spans) + 1].copy()
+    read = weights[: len(tokens), features : features + len(spans) + 1].copy()
     for at in np.flatnonzero(read.argmax(1) == len(spans)):  # the end, which tells nothing
         following = 1 + int(read[at - 1].argmax()) if at else 0
         read[at] = np.arange(len(spans) + 1) == min(following, len(spans) - 1)

@@ -46,7 +46,11 @@ class Translator:
         self._sources, self._requests, self._aids = sources, RequestReader(target), NO_AIDS
 
     def with_aids(self, aids: Aids) -> Self:
-        """The same model with what a user gives beside it. To keep parts, it needs attention."""
+        """The same model with what a user gives beside it. To keep parts, it needs attention.
+
+        Raises:
+            OptionError: it has none.
+        """
         if aids.keep:
             self.require_attention()
         found = copy(self)
@@ -57,11 +61,11 @@ class Translator:
         """Refuse a model that cannot keep parts of a line, such as tags, in their places.
 
         Raises:
-            OptionError: it has no attention, or reads features.
+            OptionError: it has no attention.
         """
-        if self.source.tags or not self.scorer.attends:
-            lack = "reads features" if self.source.tags else "has no attention"
-            raise OptionError(f"this model {lack}", place="keep, format", cure="leave these out")
+        if not self.scorer.attends:
+            cause, cure = "this model has no attention", "leave these out"
+            raise OptionError(cause, place="keep, format", cure=cure)
 
     def translate(
         self,
@@ -139,7 +143,7 @@ class Translator:
 
     def read(self, line: str) -> str | None:
         """What the model reads of a line, without the texts that are kept; None: memory answers."""
-        return None if self._aids.memory.answers(line) else take_out(line, self._aids.keep)[0]
+        return None if self._aids.memory.answers(line) else self._take_out(line)[0]
 
     def check(self, request: Request, options: SearchOptions) -> None:
         """Check that the constraints of a request can be met.
@@ -198,11 +202,13 @@ class Translator:
         sentences, lines = list[Sentence](), list[_Line]()
         for request in requests:
             known = self._aids.memory.answers(request.source)
-            text, kept = take_out("" if known else request.source, self._aids.keep)
-            lines.append(_Line(request, known, text, kept, self._aids.terms.within(text)))
+            text, kept = self._take_out("" if known else request.source)
+            found = self._aids.terms.within(self.source.tags.words(text))
+            lines.append(_Line(request, known, text, kept, found))
         for piece in self._read([line.text for line in lines], options.long):
             line = lines[piece.line]
-            places = range(line.ends[-1], line.ends[-1] + len(piece.text))
+            words = self.source.tags.words(piece.text)
+            places = range(line.ends[-1], line.ends[-1] + len(words))
             line.ends.append(places.stop)
             terms = (forms for forms, at in line.terms.items() if at in places)
             prefix, must = ("", ()) if line.pieces else (line.request.prefix, line.request.must)
@@ -212,9 +218,22 @@ class Translator:
             sentences.append((_with_wanted(piece.sources, asked), asked))
         return sentences, lines
 
+    def tagged(self, line: str) -> str:
+        """The line with the target tag, where it lacks its last column of features alone."""
+        tag, columns = self._aids.target_tag, self.source.tags.columns
+        lacks = tag and line.strip() and line.count("\t") == columns - 1
+        return f"{line}\t{tag}" if lacks else line
+
+    def _take_out(self, line: str) -> tuple[str, list[Kept]]:
+        """What the model reads of a line, features included, and what is kept of its words."""
+        line = self.tagged(line)
+        end = self.source.tags.cut(line).end
+        words, kept = take_out(line[:end], self._aids.keep)
+        return words + line[end:] if words else "", kept
+
     def _read(self, lines: Sequence[str], long: str) -> list[Piece]:
         target = self.target if self.scorer.copies else None
-        return read_pieces(lines, self._sources, target, self.longest, long)
+        return read_pieces(list(map(self.tagged, lines)), self._sources, target, self.longest, long)
 
     def _search(
         self,
@@ -239,7 +258,7 @@ class Translator:
             certain = (CERTAIN,) * len(texts)
             return Translation(request.source, texts[0], certain, texts, remembered=True)
         if not found:
-            text = request.source.strip() if line.kept else ""
+            text = self.source.tags.words(self.tagged(request.source)).strip() if line.kept else ""
             return Translation(request.source, text, (), (), unmet=request.must)
 
         def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.tokenizer import EOS, UNK, Tokenizer
+from dragoman.data.tokenizer import EOS, UNK
 from dragoman.errors import DataError, OptionError
 from dragoman.evaluation.confidence import Confidence
 from dragoman.search.translator import Translator
@@ -16,6 +16,8 @@ from dragoman.search.translator import Translator
 AUTO = "auto"
 """Stands for the source language that a text is most likely in."""
 _CODE = "[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]+)*"
+LANGUAGE = re.compile("[a-z]{2,3}(?:[-_][a-zA-Z0-9]+)*")
+"""A tag that looks like the code of a language."""
 _NAMED = re.compile(r"(?:.*[-_.])?([a-z]{2,3})[-_]([a-z]{2,3})(?:[-_.].*)?")
 """The name of a model folder that says its languages: ``fra-eng``, ``w1-de-en-small``."""
 
@@ -76,22 +78,23 @@ class Models:
         levels (words, characters) compare badly.
         """
         pairs = [pair for pair in self.by_pair if target in (None, pair[1])]
-        sources = {pair[0]: self.by_pair[pair].translator.source for pair in pairs}
-        costs = {source: _cost(tokenizer, text) for source, tokenizer in sources.items()}
+        sources = {pair[0]: self.by_pair[pair].translator for pair in pairs}
+        costs = {source: _cost(translator, text) for source, translator in sources.items()}
         least = min(costs.values(), default=0.0)
         shares = {source: math.exp(least - cost) for source, cost in costs.items()}
         total = sum(shares.values())
         return sorted(((s, share / total) for s, share in shares.items()), key=lambda one: -one[1])
 
 
-def _cost(tokenizer: Tokenizer, text: str) -> float:
-    """How improbable a text is in the language of a vocabulary, in nats.
+def _cost(translator: Translator, text: str) -> float:
+    """How improbable a text is in the language of a model's vocabulary, in nats.
 
     Vocabularies are in the order of frequency, and by Zipf's law the n-th most frequent token has
     a probability of about 1 / n.
     """
+    tokenizer, lines = translator.source, map(translator.tagged, text.split("\n"))
     try:
-        ids = np.concatenate(tokenizer.encode(text.split("\n")))
+        ids = np.concatenate(tokenizer.encode(list(lines)))
     except DataError:  # it lacks the features that this model reads
         return 1e9
     unknown = 2 * math.log(len(tokenizer)) + 3

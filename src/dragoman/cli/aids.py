@@ -1,0 +1,43 @@
+"""The options of verbs that take what a user knows better than the model."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import UseAppendAction
+
+from dragoman.api import Model
+from dragoman.search.aids import Aids, read_aids
+
+
+@dataclass(frozen=True, kw_only=True)
+class AidOptions:
+    """Options of what a user gives beside the lines."""
+
+    target_tag: str = ""
+    """The tag of every line that lacks its last column of features, such as
+    the language to write (as in training, where that had one)."""
+    memory: Path | None = None
+    """A file of sources and their answers, with a tab between. A line that
+    stands there is answered from it; the model answers the others. Columns of
+    features that lines have stand between source and answer."""
+    memory_ignore: UseAppendAction[tuple[Literal["case", "spaces"], ...]] = ()
+    """What may differ between a line and one of --memory."""
+    terms: Path | None = None
+    """A file of source terms, a tab, and the forms of each with commas between
+    (Hund<TAB>dog, dogs). Where a line has the term, its output has one of the
+    forms."""
+    keep: UseAppendAction[tuple[str, ...]] = ()
+    """What stays as it is, at its place: usual (URLs, e-mail addresses, fields
+    such as {0} and %s, tags such as <b>), numbers, or a regular expression.
+    The model reads the line without it."""
+
+    def read(self, model: Model, options: dict[str, Any]) -> Aids:
+        """Read the files, and check them with a model and its options of search."""
+        tag = Aids(target_tag=self.target_tag or model.config.data.target_tag)
+        translator, search = model.translator(options, tag)
+        columns = translator.source.tags.columns - bool(tag.target_tag)
+        check = None if columns else partial(translator.check, options=search)
+        files = self.memory, self.memory_ignore, self.terms, self.keep
+        return replace(read_aids(*files, check, columns), target_tag=self.target_tag)
