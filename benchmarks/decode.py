@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,15 +155,13 @@ def train(program: Program, training: Training) -> None:
 
 
 def export(training: Training) -> None:
-    """Write our model as a bundle in 8 bits, unless that was done after it was trained.
+    """Write our model as a bundle in 8 bits, by today's code.
 
     Raises:
         RunError: it fails.
     """
     folder = training.folder
-    made = folder / "bundle" / "bundle.json"
-    if made.exists() and made.stat().st_mtime > (folder / "trained").stat().st_mtime:
-        return
+    shutil.rmtree(folder / "bundle", ignore_errors=True)
     asked = [sys.executable, "-m", "dragoman", "export", "model", "--out", "bundle", "--int8"]
     with open(folder / "output.log", "wb") as log:
         where = {"cwd": folder, "env": environment(training), "stderr": log}

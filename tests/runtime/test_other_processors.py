@@ -32,8 +32,8 @@ ends = {"x": ("float32", 2)}, {"y": ("float32", 2)}
 (y,) = session(g.written(*ends)).run(None, {"x": x})
 node = onnx_file.node("MatMulInteger", ["a", "b"], ["c"])
 kinds = {"a": ("uint8", 2), "b": ("int8", 2)}
-model = onnx_file.model([node], kinds, {"c": ("int32", 2)}, [])
-plain = onnxruntime.InferenceSession(model)
+graph = onnx_file.graph([node], kinds, {"c": ("int32", 2)})
+plain = onnxruntime.InferenceSession(onnx_file.model(graph))
 largest = {"a": np.full((8, 64), 255, np.uint8), "b": np.full((64, 16), 127, np.int8)}
 print(y.tobytes().hex(), plain.run(None, largest)[0][0, 0])
 """

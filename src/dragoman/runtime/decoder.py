@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dragoman.runtime.graph import FLOAT, Graph, Matrix, Read, Value, ints
+from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, state_names, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
 
@@ -26,7 +26,7 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
     layers = [Layer(f"decoder.layers.{n}", options.cell, i, hidden) for n, i in enumerate(widths)]
     table = SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
     x = g.embedded(table, embedding, "token")
-    projected = _projected(g, layers[0], x, (0, embedding) if feeds else None)
+    projected = layers[0].projected(g, x, (0, embedding) if feeds else None)
     found = None
     if options.attention == "bahdanau":
         found = _attention(g, state[rows * (len(layers) - 1)])  # the last layer's h
@@ -37,7 +37,7 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
     top, news = "", list[Value]()
     for number, layer in enumerate(layers):
         if number:
-            projected = _projected(g, layer, g.read(layer.entered(g, top)))
+            projected = layer.projected(g, g.read(layer.entered(g, top)))
         after = step(g, layer, projected, state[number * rows : (number + 1) * rows])
         top = g("Add", top, after[0]) if number and options.residual else after[0]
         news += after
@@ -48,11 +48,6 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
         combine = Matrix("decoder.combine.weight", (hidden, 2 * hidden))
         top = g("Tanh", g.product(both, combine))  # Luong 2015, eq. 5
     return top, looked, [*news, *[top] * options.input_feeding]
-
-
-def _projected(g: Graph, layer: Layer, x: Read, inputs: tuple[int, int] | None = None) -> Value:
-    """W x + b, [N, GH], of all inputs of a layer or of some."""
-    return g.product(x, layer.matrix("weight_input", inputs), g("Squeeze", layer.bias(g), ints(0)))
 
 
 def _attention(g: Graph, queries: Value) -> Sequence[Value]:

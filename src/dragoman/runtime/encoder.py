@@ -9,7 +9,7 @@ import numpy as np
 
 from dragoman.config.options import ModelOptions
 from dragoman.runtime import transformer
-from dragoman.runtime.graph import INT32, INT64, File, Graph, Matrix, Value, ints
+from dragoman.runtime.graph import INT64, File, Graph, Matrix, Value, ints
 from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan, state_names
 from dragoman.runtime.weights import SOURCE_TABLE, Weights
@@ -64,23 +64,27 @@ def _encoded(g: Graph) -> tuple[Value, list[Value]]:
     """The recurrent encoder: states [B, S, H], and the final state's rows [B, H]."""
     options = g.options
     lengths = g("ReduceSum", g("Cast", "mask", to=INT64), ints(1), keepdims=0)
+    longest = g("ReduceMax", lengths, keepdims=1)  # [1]; what is behind it costs time only
+    turned = (g("Transpose", one, perm=[1, 0]) for one in ("ids", "mask"))
+    ids, real = (g("Slice", one, ints(0), longest) for one in turned)  # [S, B]
 
     def reversed_(x: Value) -> Value:
-        """The real positions of ``x`` [B, S, ...] from the last to the first, if asked for."""
-        if not options.reverse_source:
-            return x
-        return g("ReverseSequence", x, lengths, batch_axis=0, time_axis=1)
+        """The real positions of ``x`` [S, B, ...] from the last to the first, if asked for."""
+        way = {"time_axis": 0, "batch_axis": 1}
+        return g("ReverseSequence", x, lengths, **way) if options.reverse_source else x
 
-    ids = g("Transpose", reversed_("ids"), perm=[1, 0])  # [S, B]
-    shape = g("Concat", g("Shape", ids), ints(-1), axis=0)
-    read = g.embedded(SOURCE_TABLE, int(options.embedding), g("Reshape", ids, ints(-1)))
-    x = g("Reshape", g.vectors(read), shape)  # [S, B, E]
-    real, finals = g("Cast", lengths, to=INT32), list[Value]()
+    grid = g("Concat", g("Shape", ids), ints(-1), axis=0)
+    read = g.embedded(SOURCE_TABLE, int(options.embedding), g("Reshape", reversed_(ids), ints(-1)))
+    real, x, finals = g("Unsqueeze", real, ints(2)), "", list[Value]()
     for number, layer in enumerate(_layers(options)):
-        y, *last = scan(g, layer, layer.entered(g, x) if number else x, real)
+        if number:
+            read = g.read(g("Reshape", layer.entered(g, x), ints(-1, layer.inputs)))
+        y, *last = scan(g, layer, read, grid, real)
         x = g("Add", x, y) if number and options.residual else y
         finals += last
-    return reversed_(g("Transpose", x, perm=[1, 0, 2])), finals
+    states = g("Transpose", reversed_(x), perm=[1, 0, 2])
+    more = g("Sub", g("Shape", "ids", start=1), longest)
+    return g("Pad", states, g("Concat", ints(0, 0, 0, 0), more, ints(0), axis=0)), finals
 
 
 def _layers(options: ModelOptions) -> list[Layer]:

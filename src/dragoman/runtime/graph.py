@@ -3,6 +3,8 @@
 N rows   I inputs   O outputs   V vocabulary   E embedding
 """
 
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +24,7 @@ class Read(NamedTuple):
     rows: Value
     """[N, I]; in 8 bits unsigned numbers, with :data:`ZERO` for zero."""
     step: Value | None
-    """In 8 bits the value of one step in each row, [N, 1]."""
+    """In 8 bits the value of one step in each row, [N]."""
 
 
 class Matrix(NamedTuple):
@@ -30,9 +32,11 @@ class Matrix(NamedTuple):
 
     name: str
     shape: tuple[int, ...]
-    """Of the whole weight: [O, I], or [1, O, I] for a layer with one direction."""
+    """Of the whole weight: [O, I], or [D, O, I] for a recurrent layer with D directions."""
     inputs: tuple[int, int] | None = None
     """First and last of the inputs, if others belong to another product."""
+    direction: int | None = None
+    """Which of the matrices of a weight [D, O, I]."""
 
 
 class File(NamedTuple):
@@ -62,6 +66,7 @@ class Graph:
         self._weights: dict[str, Array] = {}
         self._known: set[str] = set()
         self._nodes: list[bytes] = []
+        self._numbers = itertools.count()
         self._constants: dict[bytes, tuple[str, Array]] = {}
 
     def __call__(self, operator: str, *inputs: Value | Array | np.generic, **given: Any) -> Value:
@@ -79,10 +84,42 @@ class Graph:
     ) -> list[Value]:
         """Add a node with several outputs."""
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
-        made = [f"v{len(self._nodes)}.{number}" for number in range(outputs)]
+        made = [f"v{next(self._numbers)}" for _ in range(outputs)]
         self._known.update(names)
         self._nodes.append(onnx_file.node(operator, names, made, **given))
         return made
+
+    def repeated(
+        self,
+        step: Callable[..., Sequence[Value]],
+        state: Sequence[Value],
+        read: Mapping[Value, str],
+        *,
+        backward: bool,
+    ) -> list[Value]:
+        """Repeat a step at each place of the first axis of some values.
+
+        Args:
+            step: from the state and what is read at a place to the new state; it adds its nodes
+                here, and may use all values that there are.
+            state: the first, fp32 [N, X] each.
+            read: values [S, N, X], and the type of their numbers.
+            backward: from the last place to the first.
+
+        Returns:
+            The last state, then the states after each step, [S, N, X].
+        """
+        outer, self._nodes = self._nodes, []
+        kinds = *["float32"] * len(state), *read.values()
+        entering = {f"v{next(self._numbers)}": (kind, 2) for kind in kinds}
+        after = step(*entering)
+        leaving = [*after, *(self("Identity", one) for one in after)]
+        body = onnx_file.graph(self._nodes, entering, dict.fromkeys(leaving, ("float32", 2)))
+        self._nodes = outer
+        numbers: dict[str, Any] = {"num_scan_inputs": len(read)}
+        ways = {"input": [backward] * len(read), "output": [backward] * len(state)}
+        numbers |= {f"scan_{name}_directions": way for name, way in ways.items()}
+        return self.several(len(leaving), "Scan", *state, *read, body=body, **numbers)
 
     def split(self, value: Value, count: int, axis: int = 1) -> list[Value]:
         """``count`` equal parts of a value."""
@@ -93,14 +130,19 @@ class Graph:
         self._known.update((value, output))
         self._nodes.append(onnx_file.node("Identity", [value], [output]))
 
-    def weight(self, name: str, *shape: int) -> Value:
+    def weight(self, name: str, *shape: int, of: int | None = None) -> Value:
         """A weight as a value.
+
+        Args:
+            name: of the weight.
+            shape: its whole shape.
+            of: take only this entry of its first axis.
 
         Raises:
             FolderError: there is none, or it has another shape or type.
         """
         self._weights[name] = self.weights(name, *shape)
-        return name
+        return name if of is None else self("Gather", name, np.int64(of))
 
     def written(self, inputs: Kinds, outputs: Kinds) -> File:
         """The whole.
@@ -114,8 +156,8 @@ class Graph:
         constants = (onnx_file.tensor(*one) for one in self._constants.values())
         entering = {name: kind for name, kind in inputs.items() if name in self._known}
         leaving = {name: kind for name, kind in outputs.items() if name in self._known}
-        raw = onnx_file.model(self._nodes, entering, leaving, [*tensors, *constants])
-        return File(raw, self._weights)
+        whole = onnx_file.graph(self._nodes, entering, leaving, [*tensors, *constants])
+        return File(onnx_file.model(whole), self._weights)
 
     def _constant(self, values: Array | np.generic) -> Value:
         values = np.asarray(values)
@@ -129,35 +171,33 @@ class Graph:
             return Read(rows, None)
         largest = self("ReduceMax", self("Abs", rows), ints(-1), keepdims=0)  # [N]
         step = self("Div", self("Max", largest, np.float32(1e-30)), np.float32(ACTIVATION_STEPS))
-        zero = self("ConstantOfShape", self("Shape", step), value=np.array([ZERO], np.uint8))
-        quantized = self("QuantizeLinear", rows, step, zero, axis=0)
-        return Read(quantized, self("Unsqueeze", step, ints(1)))
+        return Read(self("QuantizeLinear", rows, step, self._zeros(step), axis=0), step)
+
+    def _zeros(self, step: Value) -> Value:
+        return self("ConstantOfShape", self("Shape", step), value=np.array([ZERO], np.uint8))
 
     def embedded(self, table: str, width: int, ids: Value) -> Read:
         """Rows [N, E] of a table of embeddings [V, E], prepared for products."""
         rows = self("Gather", self.weight(table, self.vocabulary, width), ids)
         if not self.weights.int8:
             return Read(rows, None)
-        steps = self("Unsqueeze", self.weight(table + SCALE, self.vocabulary), ints(1))
-        return Read(rows, self("Gather", steps, ids))
+        return Read(rows, self("Gather", self.weight(table + SCALE, self.vocabulary), ids))
 
     def vectors(self, x: Read) -> Value:
         """Rows in fp32."""
         if x.step is None:
             return x.rows
-        return self("Mul", self("Sub", self("Cast", x.rows, to=FLOAT), np.float32(ZERO)), x.step)
+        return self("DequantizeLinear", x.rows, x.step, self._zeros(x.step), axis=0)
 
     def product(self, x: Read, matrix: Matrix, bias: Value | None = None) -> Value:
         """``x W' + b``: [N, I] -> [N, O]."""
-        name, shape, inputs = matrix
-        part = self.weight(name, *shape)
-        if len(shape) == 3:
-            part = self("Squeeze", part, ints(0))
+        name, shape, inputs, direction = matrix
+        part = self.weight(name, *shape, of=direction)
         if inputs is not None:
             part = self("Slice", part, ints(inputs[0]), ints(inputs[1]), ints(1))
         if x.step is None:
             return self("Gemm", x.rows, part, *([] if bias is None else [bias]), transB=1)
-        steps = self("Reshape", self.weight(name + SCALE, *shape[:-1]), ints(-1))
+        steps = self.weight(name + SCALE, *shape[:-1], of=direction)
         return self.scaled_product(x, self("Transpose", part, perm=[1, 0]), steps, bias)
 
     def linear(self, name: str, x: Value, inputs: int, outputs: int) -> Value:
@@ -173,8 +213,8 @@ class Graph:
     def scaled_product(self, x: Read, matrix: Value, steps: Value, bias: Value | None) -> Value:
         """The product with an 8-bit matrix [I, O], whose columns have ``steps`` [O]."""
         assert x.step is not None
-        sums = self("Cast", self("MatMulInteger", x.rows, matrix, np.uint8(ZERO)), to=FLOAT)
-        y = self("Mul", self("Mul", sums, x.step), steps)
+        sums = self("MatMulInteger", x.rows, matrix, np.uint8(ZERO))
+        y = self("Mul", self("DequantizeLinear", sums, x.step, axis=0), steps)
         return y if bias is None else self("Add", y, bias)
 
 

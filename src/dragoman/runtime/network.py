@@ -26,8 +26,8 @@ from dragoman.search.network import Integers, Query, Scores
 
 Sizes = tuple[int, int]
 """Number of source and target tokens."""
-_ENCODED = 8
-"""Sentences that are encoded together: of 12 or more, ONNX Runtime's GRU takes twice as long."""
+_ENCODED = 32
+"""Sentences that are encoded together, of about one length."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,7 @@ class OnnxNetwork:
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:
         """Encode B sources, padded to ``width`` positions; their memories and first states."""
         ids, mask = pad([source.ids for source in sources], last=EOS, multiple=width)
-        names, parts = ["states", "keys", *self._state], []
-        for at in range(0, len(ids), _ENCODED):
-            given = {"ids": ids[at : at + _ENCODED], "mask": mask[at : at + _ENCODED]}
-            parts.append(self.encoder.run(names, given))
-        found = dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+        found = self._encoded(ids, mask)
         state = Arrays({name: found.pop(name) for name in self._state})
         found["padding"] = np.where(mask, np.float32(0), np.float32(-math.inf))[:, None]
         if self.shortlist is not None:
@@ -119,6 +115,22 @@ class OnnxNetwork:
                 known = words[: np.count_nonzero(words)]  # ascending, then PAD, which is 0
                 copied[: len(source.copies)] = np.searchsorted(known, source.copies)
         return Arrays(found), state
+
+    def _encoded(self, ids: Integers, mask: Array) -> dict[str, Array]:
+        """What the encoder makes of sources [B, S], for sentences of about one length together."""
+        names, found, order = (
+            ["states", "keys", *self._state],
+            dict[str, Array](),
+            mask.sum(1).argsort(),
+        )
+        for at in range(0, len(order), _ENCODED):
+            rows = order[at : at + _ENCODED]
+            rows = np.resize(rows, max(len(rows), self.multiple))  # one that is alone comes twice
+            parts = self.encoder.run(names, {"ids": ids[rows], "mask": mask[rows]})
+            for name, part in zip(names, parts, strict=True):
+                whole = found.setdefault(name, np.empty((len(ids), *part.shape[1:]), part.dtype))
+                whole[rows] = part
+        return found
 
     def step(self, query: Query, state: Arrays, memory: Arrays) -> tuple[Scores, Arrays]:
         """Score what follows the last tokens of N hypotheses."""

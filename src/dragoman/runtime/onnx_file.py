@@ -68,12 +68,14 @@ def _value(name: str, kind: Kind) -> bytes:
 
 
 def _attribute(name: str, given: Any) -> bytes:
-    """An ``AttributeProto``: a number, a text, a tensor, or whole numbers."""
+    """An ``AttributeProto``: a number, a text, a tensor, a graph, or whole numbers."""
     for python, field, kind in ((float, 2, 1), (int, 3, 2), (str, 4, 3)):
         if isinstance(given, python):
             return message((1, name), (field, given), (20, kind))
     if isinstance(given, np.ndarray):
         return message((1, name), (5, tensor("", given)), (20, 4))
+    if isinstance(given, bytes):
+        return message((1, name), (6, given), (20, 5))
     return message((1, name), *((8, int(number)) for number in given), (20, 7))
 
 
@@ -83,11 +85,18 @@ def node(operator: str, inputs: Iterable[str], outputs: Iterable[str], **attribu
     return message(*names, (4, operator), *((5, _attribute(*one)) for one in attributes.items()))
 
 
-def model(nodes: Iterable[bytes], inputs: Kinds, outputs: Kinds, tensors: Iterable[bytes]) -> bytes:
-    """A ``ModelProto`` with one ``GraphProto``: a whole file."""
+def graph(
+    nodes: Iterable[bytes], inputs: Kinds, outputs: Kinds, tensors: Iterable[bytes] = ()
+) -> bytes:
+    """A ``GraphProto``: that of a file, or the body of a node that repeats it."""
     fields: list[Field] = [(1, one) for one in nodes]
     fields += [(2, "dragoman"), *((5, one) for one in tensors)]
     fields += [(11, _value(*one)) for one in inputs.items()]
     fields += [(12, _value(*one)) for one in outputs.items()]
+    return message(*fields)
+
+
+def model(graph: bytes) -> bytes:
+    """A ``ModelProto``: a whole file."""
     opset = message((1, ""), (2, OPSET))
-    return message((1, IR_VERSION), (2, "dragoman"), (7, message(*fields)), (8, opset))
+    return message((1, IR_VERSION), (2, "dragoman"), (7, graph), (8, opset))
