@@ -264,26 +264,26 @@ class Translator:
         def said(hypothesis: Hypothesis, piece: Piece) -> list[str]:
             """The output's tokens, with copied words."""
             tokens = self.target.tokens(hypothesis.ids, piece.own)
-            if options.unknown == "copy":
-                tokens = copy_unknown(tokens, hypothesis, piece.text, sides)
-            return tokens
+            copies = options.unknown == "copy"
+            return copy_unknown(tokens, hypothesis, piece.text, sides) if copies else tokens
 
-        def text_of(hypothesis: Hypothesis, place: int) -> str:
+        def text_of(tokens: list[str], hypothesis: Hypothesis, place: int) -> str:
             """The output's text, with what was kept of the piece at this place."""
             piece, asked = line.pieces[place]
-            tokens, kept = said(hypothesis, piece), line.kept_of(place)
+            kept = line.kept_of(place)
             return put_back(tokens, hypothesis, piece.text, kept, sides, asked.prefix)
 
         bests = [hypotheses[0] for hypotheses in found]
-        text = join_parts(map(text_of, bests, count()))
+        written = [said(best, piece) for best, (piece, _) in zip(bests, line.pieces, strict=True)]
+        text = join_parts(map(text_of, written, bests, count()))
         by_text = {text: joined(bests, options) if len(bests) > 1 else bests[0]}
         for hypothesis in found[0][1:] if len(bests) == 1 else ():
             if len(by_text) == options.n_best:
                 break
-            by_text.setdefault(text_of(hypothesis, 0), hypothesis)
+            tokens = said(hypothesis, line.pieces[0][0])
+            by_text.setdefault(text_of(tokens, hypothesis, 0), hypothesis)
         parts = [(*part, best) for part, best in zip(line.pieces, bests, strict=True)]
         read = (self.source.tokens(piece.sources[0].ids) for piece, *_ in parts)
-        written = (said(best, piece) for piece, _, best in parts)
         lacking = (self._requests.unmet(asked, piece, best.ids) for piece, asked, best in parts)
         source, target, unmet = (tuple(chain(*each)) for each in (read, written, lacking))
         texts, ranked = tuple(by_text), tuple(by_text.values())

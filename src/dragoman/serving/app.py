@@ -14,18 +14,11 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from dragoman.documents.formats import ENDINGS
+from dragoman.serving import schema
 from dragoman.serving.gate import Gate
 from dragoman.serving.languages import Models
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
-from dragoman.serving.schema import (
-    FILE_ROUTE,
-    DetectRequest,
-    ExplainRequest,
-    FileRequest,
-    TranslateRequest,
-    invalid,
-)
 from dragoman.serving.service import Service
 
 _PAGE = Path(__file__).parent / "page"
@@ -106,12 +99,7 @@ def _add_facts(app: FastAPI, service: Service) -> None:
     async def models() -> list[dict[str, Any]]:
         """The served models, with their cards."""
         return [
-            {
-                "name": one.name,
-                **one.labels,
-                "confidence": one.confidence is not None,
-                "card": one.card,
-            }
+            {**one.labels, "name": one.name, "confidence": bool(one.confidence), "card": one.card}
             for one in service.models.models
         ]
 
@@ -125,13 +113,15 @@ def _add_translation(app: FastAPI, service: Service) -> None:
     """The routes that use a model; each asks for an API key where keys are set."""
 
     @app.post("/translate")
-    async def translate(asked: TranslateRequest, token: Token) -> JSONResponse:
+    async def translate(asked: schema.TranslateRequest, token: Token) -> JSONResponse:
         """Translate a text, or a list of texts."""
         service.require_key(asked, token)
         return JSONResponse(await service.translate(asked))
 
-    @app.post(FILE_ROUTE)
-    async def translate_file(asked: Annotated[FileRequest, Form()], token: Token) -> JSONResponse:
+    @app.post(schema.FILE_ROUTE)
+    async def translate_file(
+        asked: Annotated[schema.FileRequest, Form()], token: Token
+    ) -> JSONResponse:
         """Translate the lines of a .txt file, or a document. The answer's URL holds the result."""
         service.require_key(asked, token)
         if (ending := Path(asked.file.filename or "").suffix.lower()) not in ENDINGS:
@@ -143,19 +133,20 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         if not text:
             raise HTTPException(400, "Invalid request: empty file")
         fields = {"source": asked.source, "target": asked.target, "format": ENDINGS[ending]}
-        answer = await service.translate(TranslateRequest.model_validate({"q": text, **fields}))
+        request = schema.TranslateRequest.model_validate({"q": text, **fields})
+        answer = await service.translate(request)
         data = b64encode(answer["translatedText"].encode()).decode()
         return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
 
     @app.post("/detect")
-    async def detect(asked: DetectRequest, token: Token) -> JSONResponse:
+    async def detect(asked: schema.DetectRequest, token: Token) -> JSONResponse:
         """The language of a text, among those that the models read."""
         service.require_key(asked, token)
         service.lines([asked.q])
         return JSONResponse(await service.detect(asked.q))
 
     @app.post("/explain")
-    async def explain(asked: ExplainRequest, token: Token) -> Response:
+    async def explain(asked: schema.ExplainRequest, token: Token) -> Response:
         """Follow one line through a model."""
         service.require_key(asked, token)
         if len(service.lines([asked.q])[0]) > 1:
@@ -167,7 +158,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     """A refusal in LibreTranslate's form; the traceback of a fault of ours is in the log only."""
     if isinstance(error, RequestValidationError):
-        return JSONResponse({"error": invalid(error)}, 400)
+        return JSONResponse({"error": schema.invalid(error)}, 400)
     if isinstance(error, AnyHTTPException):
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
     return JSONResponse({"error": "Internal error"}, 500)
