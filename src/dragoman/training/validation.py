@@ -97,7 +97,7 @@ def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
     model.eval()
     lengths = [(len(source), len(target)) for source, target in pairs]
     sources, targets = np.array(lengths, np.int32).T
-    found = np.zeros((len(pairs), 3))  # loss, number of right tokens, number of tokens
+    loss = right = tokens = 0.0
     for rows in plan_batches(sources, targets, _BATCH_TOKENS, seed=0, epoch=0):
         batch = assemble(pairs[row] for row in rows).to(device)
         memory, state = model.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
@@ -108,15 +108,12 @@ def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
             looked = None if weights is None else weights[:, t]
             log_probs = model.scores(features[:, t], looked, batch.copies)[real]  # [<= B, W]
             answer = batch.target_out[real, t]
-            loss = -log_probs.gather(1, answer.unsqueeze(1)).squeeze(1)
-            right = log_probs.argmax(1) == answer
-            owners = rows[real.cpu().numpy()]
-            found[owners] += torch.stack((loss, right, torch.ones_like(loss)), 1).cpu().numpy()
+            loss -= float(log_probs.gather(1, answer.unsqueeze(1)).double().sum())
+            right += int((log_probs.argmax(1) == answer).sum())
+            tokens += len(answer)
     model.train(training)
-    loss_sum, right_sum, tokens = found.sum(0).tolist()
-    mean = loss_sum / tokens
-    perplexity = math.exp(min(mean, 709.0))
-    return {"loss": mean, "perplexity": perplexity, "token_accuracy": right_sum / tokens}
+    perplexity = math.exp(min(loss / tokens, 709.0))
+    return {"loss": loss / tokens, "perplexity": perplexity, "token_accuracy": right / tokens}
 
 
 def _compared(

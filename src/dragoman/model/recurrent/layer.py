@@ -143,13 +143,11 @@ class Layer(nn.Module):
 
     def _weights(self) -> list[Tensor]:
         """W, U and two biases of each direction; only a GRU's new gate has a second one."""
-        weights = []
-        for direction, bias in enumerate(self.bias):
-            inner = torch.zeros_like(bias)
-            if self.bias_new is not None:
-                inner = torch.cat((inner[: -self.hidden], self.bias_new[direction]))
-            weights += [self.weight_input[direction], self.weight_hidden[direction], bias, inner]
-        return weights
+        inner = torch.zeros_like(self.bias)
+        if self.bias_new is not None:
+            inner = F.pad(self.bias_new, (2 * self.hidden, 0))
+        each = zip(self.weight_input, self.weight_hidden, self.bias, inner, strict=True)
+        return [weight for direction in each for weight in direction]
 
     def _project(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
