@@ -126,6 +126,10 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         ),
         (changed(model__copy=True, source__level="bpe"), "model.copy needs source.level and"),
         (changed(model__copy=True, model__attention="none"), "model.copy needs attention"),
+        (
+            changed(model__attention="none", model__attention_weights="entmax"),
+            "model.attention_weights 'entmax' needs attention",
+        ),
         (changed(search__top_p=1.5, search__temperature=1.0), "1.5 is too large, at most 1"),
         (
             changed(model__transformer={"heads": 8}),

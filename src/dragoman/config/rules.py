@@ -63,6 +63,8 @@ def _model_faults(config: Config) -> Iterator[str]:
         yield "model.input_feeding needs model.attention 'luong': it feeds the attentional vector"
     if model.copy and model.attention == "none":
         yield "model.copy needs attention: it copies what attention looks at"
+    if model.attention_weights == "entmax" and model.attention == "none":
+        yield "model.attention_weights 'entmax' needs attention: there are no weights without it"
     if model.copy and levels - {"word", "char", "auto"}:  # auto is checked once it is chosen
         yield "model.copy needs source.level and target.level 'word' or 'char'"
     if model.bridge == "zero" and model.attention == "none":
