@@ -124,8 +124,9 @@ def test_a_form_in_parts_is_read_as_json(plain: Running, path: str) -> None:
     body = "".join(part.format(*field) for field in fields) + "--b--\r\n"
     asked = {"q": LINE} if path == "/detect" else {**dict(fields), "q": [LINE, "dogs"]}
     asked = {**asked, "never": ["cat"]} if path == "/translate" else asked
-    answer = plain.post(path, body.encode(), **{"Content-Type": "multipart/form-data; boundary=b"})
-    assert answer.status == 200 and answer.json == plain.post(path, asked).json
+    for kind in ("multipart/form-data", "Multipart/Form-Data"):
+        answer = plain.post(path, body.encode(), **{"Content-Type": f"{kind}; boundary=b"})
+        assert answer.status == 200 and answer.json == plain.post(path, asked).json
 
 
 def test_alternatives_are_the_other_hypotheses(plain: Running) -> None:

@@ -85,7 +85,7 @@ async def form_as_json(scope: Scope, body: bytes) -> bytes:
         HTTPException: the form cannot be read.
     """
     headers = MutableHeaders(scope=scope)
-    kind = headers.get("content-type", "")
+    kind = headers.get("content-type", "").lower()
     if kind.startswith("application/x-www-form-urlencoded"):
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
     elif kind.startswith("multipart/form-data") and scope["path"] != FILE_ROUTE:
