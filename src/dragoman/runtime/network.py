@@ -118,11 +118,8 @@ class OnnxNetwork:
 
     def _encoded(self, ids: Integers, mask: Array) -> dict[str, Array]:
         """What the encoder makes of sources [B, S], for sentences of about one length together."""
-        names, found, order = (
-            ["states", "keys", *self._state],
-            dict[str, Array](),
-            mask.sum(1).argsort(),
-        )
+        names, found = ["states", "keys", *self._state], dict[str, Array]()
+        order = mask.sum(1).argsort()
         for at in range(0, len(order), _ENCODED):
             rows = order[at : at + _ENCODED]
             rows = np.resize(rows, max(len(rows), self.multiple))  # one that is alone comes twice

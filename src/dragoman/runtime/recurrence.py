@@ -108,10 +108,8 @@ def scan(g: Graph, layer: Layer, x: Read, grid: Value, real: Value) -> list[Valu
             return [g("Where", here, *pair) for pair in zip(new, state, strict=True)]
 
         read = {real: "bool", projected: "float32"}
-        *finals, states = g.repeated(masked, [zero] * rows, read, backward=direction > 0)[
-            : rows + 1
-        ]
-        found.append([states, *finals])
+        ends = g.repeated(masked, [zero] * rows, read, backward=direction > 0)
+        found.append([ends[rows], *ends[:rows]])
     if g.options.directions == "sum":
         return [g("Sum", *values) for values in zip(*found, strict=True)]
     return [g("Concat", *values, axis=-1) for values in zip(*found, strict=True)]
