@@ -104,8 +104,9 @@ class Model:
         once and kept.
 
         Raises:
-            OptionError: a wrong option or target tag, ``int8`` where the processor or the bundle
-                cannot do it, or texts to keep where the model has no attention.
+            OptionError: a wrong option, ``int8`` where the processor or the bundle cannot do it, a
+                target tag where the model reads none, or texts to keep where it has no attention.
+            DataError: training saw no such target tag.
         """
         search = replace(self.config.search, **options)
         check_options(Config(search=search))
@@ -115,8 +116,10 @@ class Model:
             scorer = BatchedScorer(*(one.network(*kind) for one in members))
             sources, longest = [one.source for one in members], self.config.source.max_tokens
             self._translators[kind] = Translator(scorer, sources, self.folder.target, longest)
-        if aids.target_tag and not self.folder.source.tags.columns:
+        tags = self.folder.source.tags
+        if aids.target_tag and not tags.columns:
             raise OptionError("this model reads no features", place="--target-tag")
+        tags.in_column(tags.columns, aids.target_tag)  # raises the error once, not for each line
         aids = replace(aids, target_tag=aids.target_tag or self.config.data.target_tag)
         return self._translators[kind].with_aids(aids), search
 
@@ -145,8 +148,9 @@ class Model:
             options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
 
         Raises:
-            OptionError: a wrong option or target tag, a constraint or term that this vocabulary
-                cannot meet, or texts to keep where the model has no attention.
+            OptionError: a wrong option, a constraint or term that this vocabulary cannot meet, a
+                target tag where the model reads none, or texts to keep where it has no attention.
+            DataError: training saw no such target tag.
         """
         aids = replace(aids, target_tag=target_tag or aids.target_tag)
         translator, search = self.translator(options, aids)

@@ -76,6 +76,18 @@ def test_the_target_tag_of_python(folder: Path, tmp_path: Path) -> None:
         other.translate(["a cat"], target_tag="nl")
 
 
+def test_an_unknown_target_tag_is_told_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "".join(f"{line}\n" for line in LINES)
+    found = translated(folder, text, "--target-tag", "ne", monkeypatch=monkeypatch)
+    assert found == (2, "")
+    said = "dragoman translate: the tag 'ne' of 'ne' is not one that training saw (choices: en, nl)"
+    assert capsys.readouterr().err.splitlines() == [said]
+    with pytest.raises(DataError, match="the tag 'ne' of 'nl ne' is not one that training saw"):
+        load(folder).translate([], target_tag="nl ne")
+
+
 def test_a_memory_answers_lines_in_their_language_alone(
     folder: Path,
     tmp_path: Path,
@@ -99,6 +111,9 @@ def test_a_memory_answers_lines_in_their_language_alone(
     model, aids = load(folder), Aids(Memory([(line, "HALLO")]))
     answers = model.translate([line, STEMS[1]], aids=aids, target_tag="nl")
     assert [answer.text for answer in answers] == ["HALLO", other]
+    for verb in (["translate", str(folder)], ["explain", str(folder), line]):
+        assert main([*verb, "--target-tag", "nl", *every]) == 2
+        assert "all.tsv: column 2: its answers are tags (leave out" in capsys.readouterr().err
 
 
 def test_explain_takes_what_translate_takes(

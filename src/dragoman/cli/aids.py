@@ -37,7 +37,9 @@ class AidOptions:
         """Read the files, and check them with a model and its options of search."""
         tag = Aids(target_tag=self.target_tag or model.config.data.target_tag)
         translator, search = model.translator(options, tag)
-        columns = translator.source.tags.columns - bool(tag.target_tag)
+        tags = translator.source.tags
+        known = tags.of_column(tags.columns) if tag.target_tag else set()
+        columns = tags.columns - bool(tag.target_tag)
         check = None if columns else partial(translator.check, options=search)
         files = self.memory, self.memory_ignore, self.terms, self.keep
-        return replace(read_aids(*files, check, columns), target_tag=self.target_tag)
+        return replace(read_aids(*files, check, columns, known), target_tag=self.target_tag)

@@ -65,6 +65,18 @@ class Tags:
         """The tags of a column."""
         return {t.split()[1] for t in self.tokens if t.startswith(f"{number} ")}
 
+    def in_column(self, number: int, text: str, source: str = "") -> list[str]:
+        """The tokens of the tags that a column has, alone or in a source.
+
+        Raises:
+            DataError: one is not among these.
+        """
+        for tag in (found := _TAG.findall(text)):
+            if f"{number} {tag}" not in self.tokens:
+                cause = f"the tag {tag!r} of {source or text!r} is not one that training saw"
+                raise DataError(cause, cure=did_you_mean(tag, self.of_column(number)))
+        return [f"{number} {tag}" for tag in found]
+
     def cut(self, source: str) -> Cut:
         """Find the tags of a source.
 
@@ -90,12 +102,8 @@ class Tags:
             found = list(_TAG.finditer(source, start, end))
             if not found:
                 raise DataError(f"column {number} of {source!r} is empty", cure="such as 'V;PST'")
-            for tag in found:
-                if (token := f"{number} {tag[0]}") not in self.tokens:
-                    cause = f"the tag {tag[0]!r} of {source!r} is not one that training saw"
-                    raise DataError(cause, cure=did_you_mean(tag[0], self.of_column(number)))
-                cut.tags.append(token)
-                cut.spans.append(tag.span())
+            cut.tags.extend(self.in_column(number, source[start:end], source))
+            cut.spans.extend(tag.span() for tag in found)
         return cut
 
     def _beside(self, source: str) -> Cut:

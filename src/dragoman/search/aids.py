@@ -99,6 +99,7 @@ def read_aids(
     keep: Sequence[str] = (),
     check: Callable[[Request], None] | None = None,
     columns: int = 0,
+    tags: Collection[str] = (),
 ) -> Aids:
     """Read what a user gives beside a model.
 
@@ -110,6 +111,7 @@ def read_aids(
         check: raises an error where the model cannot write a term's forms; None where that shows
             only in a line, as with a model that reads features.
         columns: of features, which stand between a source of the memory and its answer.
+        tags: those of a column that is given for every line, and does not stand there.
 
     Raises:
         DataError: a file cannot be read or has lines that are no pairs; a form is empty, or a term
@@ -130,6 +132,9 @@ def read_aids(
             check(Request(name, must=(texts,), place=place))
         forms[name] = texts
     answers = [(pair.source, pair.target.strip()) for pair in _lines(memory, columns)]
+    if answers and {answer for _, answer in answers} <= set(tags):
+        cause, cure = "its answers are tags", "leave out the column of the target tag"
+        raise DataError(cause, place=f"{memory}: column {2 + columns}", cure=cure)
     return Aids(Memory(answers, ignore), Terms(forms), pattern_of(keep))
 
 
