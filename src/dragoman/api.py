@@ -144,13 +144,14 @@ class Model:
             attention: keep the attention weights of each hypothesis.
             aids: what you know better than the model: whole answers, terms, texts that stay as they
                 are (:class:`dragoman.Aids`).
-            target_tag: the same as that of the aids.
+            target_tag: the tag of lines that lack their last column of features, such as the
+                language to write; in the place of that of ``aids``.
             options: fields of :class:`dragoman.SearchOptions`, such as ``beam=1``.
 
         Raises:
             OptionError: a wrong option, a constraint or term that this vocabulary cannot meet, a
                 target tag where the model reads none, or texts to keep where it has no attention.
-            DataError: training saw no such target tag.
+            DataError: a line lacks a column of features, or training saw no such tag.
         """
         aids = replace(aids, target_tag=target_tag or aids.target_tag)
         translator, search = self.translator(options, aids)
@@ -158,10 +159,12 @@ class Model:
         return translator.translate(lines, search, attention=attention)
 
     def check(self, request: Request, *, aids: Aids = NO_AIDS, **options: Any) -> None:
-        """Check that the constraints of a request can be met.
+        """Check that the constraints of a request can be met, and that its features are known.
 
         Raises:
             OptionError: a word is outside the vocabulary, or constraints contradict each other.
+            DataError: the source lacks a column of features, or has a tag that training did not
+                see.
         """
         translator, search = self.translator(options, aids)
         translator.check(request, search)

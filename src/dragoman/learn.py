@@ -78,7 +78,7 @@ def train(
     from dragoman.training.run import train as run_training
 
     config, out, files = config or Config(), Path(out), _paths(pairs)
-    shown, folder = console or Console(stderr=True), out
+    shown = console or Console(stderr=True)
     budget, first = config.training.budget, config.training.seed
     if seeds > 1:
         if (out / CONFIG).exists():
@@ -95,7 +95,7 @@ def train(
                 sides, few = (data.source, data.target), range(len(data.train))[:2]
                 shown.print(explain_pairs(model, sides, [data.train.pair(row) for row in few]))
             case Measured({"kind": "validation"}):
-                write_documents(folder)
+                write_documents(folder)  # of the seed that is trained now
 
     observers = [observe, *observers]
     for seed in range(first, first + seeds):

@@ -93,14 +93,14 @@ def test_a_hundred_lines_are_those_of_a_server(page: Any, site: Path) -> None:
     one = served("xx", "yy", model=model.translator({})[0], confidence=None)
     greedy = replace(one, source="zz", search=replace(one.search, beam=1))
     with serving(one, greedy) as client:
-        beam, first = (
+        beam, greedily = (
             client.translate("\n".join(lines), source=each.source, target="yy", alternatives=more)
             for each, more in ((one, 4), (greedy, 0))
         )
     type_text(page, "\n".join(lines))
     assert page.locator("#translation").text_content() == beam.json["translatedText"]
     found = page.evaluate(GREEDY, "\n".join(lines))
-    assert found == first.json["translatedText"] != beam.json["translatedText"]
+    assert found == greedily.json["translatedText"] != beam.json["translatedText"]
 
 
 def test_only_the_last_text_is_answered(page: Any, site: Path) -> None:

@@ -17,11 +17,11 @@ class AidOptions:
 
     target_tag: str = ""
     """The tag of every line that lacks its last column of features, such as
-    the language to write (as in training, where that had one)."""
+    the language to write (without it: the target tag of the training)."""
     memory: Path | None = None
     """A file of sources and their answers, with a tab between. A line that
     stands there is answered from it; the model answers the others. Columns of
-    features that lines have stand between source and answer."""
+    features, where lines have them, stand between source and answer."""
     memory_ignore: UseAppendAction[tuple[Literal["case", "spaces"], ...]] = ()
     """What may differ between a line and one of --memory."""
     terms: Path | None = None
@@ -41,5 +41,5 @@ class AidOptions:
         known = tags.of_column(tags.columns) if tag.target_tag else set()
         columns = tags.columns - bool(tag.target_tag)
         check = None if columns else partial(translator.check, options=search)
-        files = self.memory, self.memory_ignore, self.terms, self.keep
-        return replace(read_aids(*files, check, columns, known), target_tag=self.target_tag)
+        given = self.memory, self.memory_ignore, self.terms, self.keep
+        return replace(read_aids(*given, check, columns, known), target_tag=self.target_tag)

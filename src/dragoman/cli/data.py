@@ -36,9 +36,10 @@ class Data:
 def main(asked: Data, given: Given) -> int:
     """Run the verb."""
     if asked.action == "list":
-        known = {name: sample.draw for name, sample in SAMPLES.items()}
-        for name, get in (known | {f"{host}:...": get for host, get in HOSTS.items()}).items():
-            print(f"{name:10}  {(get.__doc__ or '').splitlines()[0]}")
+        known = {name: sample.draw.__doc__ for name, sample in SAMPLES.items()}
+        known |= {f"{host}:...": get.__doc__ for host, get in HOSTS.items()}
+        for name, text in known.items():
+            print(f"{name:10}  {(text or '').splitlines()[0]}")
         return 0
     if ":" in asked.name:
         print("\n".join(map(str, get_corpus(asked.name, asked.into, partial(say, "data")))))

@@ -37,8 +37,9 @@ class Serve:
     """Model folders or bundles, one for each direction of translation."""
     languages: tuple[str, ...] = ()
     """The languages of each model in their order, such as fr:en. Without
-    it, the names of the folders tell (fra-eng), and of a model that writes
-    several languages its tags. A model may be named once for each of these."""
+    it, the name of a folder says them (fra-eng), and where a model writes
+    several languages, its tags name those. To give the languages of such a
+    model here, name the model once for each that it writes."""
     host: str = "127.0.0.1"
     """Address to listen at; 0.0.0.0 is every one of this machine."""
     port: Annotated[int, Range(0, below=65536)] = 5000
@@ -145,7 +146,7 @@ def _app(asked: Serve, codes: list[tuple[str, str]], address: str) -> Any:
 
 
 def _served(asked: Serve, number: int, model: Model, source: str, target: str) -> Iterator[Served]:
-    """The model of this number as the server takes it, for each language that it writes."""
+    """Yield the model of this number once for each language that it writes."""
     path, card, tags = asked.paths[number], model.folder.path / CARD, model.folder.source.tags
     known = tags.of_column(tags.columns) if tags.columns else set()
     several = not asked.languages and len(known) > 1 and all(map(LANGUAGE.fullmatch, known))

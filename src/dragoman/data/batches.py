@@ -60,7 +60,7 @@ class Batch:
 def make_batch(*sides: Tensor) -> Batch:
     """A batch from its tensors, in the order of :class:`Batch`; counts what is real in the masks.
 
-    Without ``copies``, the last, no word is copied.
+    ``copies`` may be left out, where no word is copied.
     """
     given: dict[str, Any] = dict(zip(_BY_PAIR, sides, strict=False))
     lengths = given["source_mask"].sum(1).cpu().numpy()

@@ -215,7 +215,8 @@ def _unpacked(kind: str, packed: Any, file: Path, stack: ExitStack) -> Any:
 def naming(file: Path, cause: str = _DAMAGED, cure: str = _AGAIN) -> Iterator[None]:
     """Context manager; what is raised while ``file`` is read or unpacked becomes a DataError.
 
-    What the system does not allow has its own cause and cure.
+    Where the system refuses the file, its own words are the cause, and the cure tells where it was
+    looked for.
     """
     try:
         yield

@@ -41,6 +41,7 @@ _PACKAGES = {"ja-mecab": "ipadic", "ko-mecab": "mecab_ko"}
 
 Sums = npt.NDArray[np.float64]
 Texts = Sequence[str]
+"""Texts in an order, such as an output for each sentence."""
 References = Sequence[Texts]
 """For each sentence the texts that are right, at least one."""
 

@@ -11,10 +11,10 @@ Energies compare a decoder state q with an encoder state s:
 
 The part that depends on the source alone (W s, W_s s) is computed once a sentence: the *keys*.
 
-Weights p come from energies z by the softmax, or by entmax-1.5 (Peters et al. 2019), with a
-threshold t at which they sum to 1. It gives positions of low energy no weight at all:
+Weights p come from energies e by the softmax, or by entmax-1.5 (Peters et al. 2019), which gives
+positions of low energy no weight at all. Its threshold t is where the weights sum to 1:
 
-    p = max(z / 2 - t, 0)^2
+    p = max(e / 2 - t, 0)^2
 """
 
 import math
@@ -95,9 +95,10 @@ class Attention(nn.Module):
 def entmax(energies: Tensor) -> Tensor:
     """Weights by entmax-1.5 of energies [..., S], which may be minus infinity, but not all.
 
-    If only the k largest z counted, t would be ``mean - sqrt((1 - k var) / k)`` of these. The right
-    k is the last at which t does not exceed the smallest of them, and has the largest t of all such
-    k. With r = max(z - t, 0), the gradient of t by z is r / sum r.
+    Let z be half of the energies. If the k largest z had weight and no others, the threshold t
+    would be ``mean - sqrt((1 - k var) / k)``, with the mean and variance of these k. Only a t that
+    does not exceed the smallest of its k is possible; of these, the largest is right. With
+    r = max(z - t, 0), the gradient of t by z is r / sum r.
     """
     z = (energies - energies.amax(-1, keepdim=True).detach()) / 2
     z = z.clamp_min(-2)  # 1 below the largest nothing has weight

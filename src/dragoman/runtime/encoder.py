@@ -64,7 +64,7 @@ def _encoded(g: Graph) -> tuple[Value, list[Value]]:
     """The recurrent encoder: states [B, S, H], and the final state's rows [B, H]."""
     options = g.options
     lengths = g("ReduceSum", g("Cast", "mask", to=INT64), ints(1), keepdims=0)
-    longest = g("ReduceMax", lengths, keepdims=1)  # [1]; what is behind it costs time only
+    longest = g("ReduceMax", lengths, keepdims=1)  # [1]; all behind it is padding
     turned = (g("Transpose", one, perm=[1, 0]) for one in ("ids", "mask"))
     ids, real = (g("Slice", one, ints(0), longest) for one in turned)  # [S, B]
 

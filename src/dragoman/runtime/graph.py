@@ -66,7 +66,7 @@ class Graph:
         self._weights: dict[str, Array] = {}
         self._known: set[str] = set()
         self._nodes: list[bytes] = []
-        self._numbers = itertools.count()
+        self._numbers = itertools.count()  # of the names of values
         self._constants: dict[bytes, tuple[str, Array]] = {}
 
     def __call__(self, operator: str, *inputs: Value | Array | np.generic, **given: Any) -> Value:
@@ -97,14 +97,15 @@ class Graph:
         *,
         backward: bool,
     ) -> list[Value]:
-        """Repeat a step at each place of the first axis of some values.
+        """Repeat a step S times, by ONNX's operator Scan.
 
         Args:
-            step: from the state and what is read at a place to the new state; it adds its nodes
-                here, and may use all values that there are.
-            state: the first, fp32 [N, X] each.
-            read: values [S, N, X], and the type of their numbers.
-            backward: from the last place to the first.
+            step: takes the values of the state, then one entry of each value that is read; adds its
+                nodes to this graph, which may use values from before the loop; returns the new
+                state.
+            state: the first state, fp32 [N, X] each.
+            read: values [S, N, X], of which each step takes an entry [N, X]; the type of each.
+            backward: take the last entry first; the states stand in the entries' order even so.
 
         Returns:
             The last state, then the states after each step, [S, N, X].
@@ -116,10 +117,10 @@ class Graph:
         leaving = [*after, *(self("Identity", one) for one in after)]
         body = onnx_file.graph(self._nodes, entering, dict.fromkeys(leaving, ("float32", 2)))
         self._nodes = outer
-        numbers: dict[str, Any] = {"num_scan_inputs": len(read)}
+        given: dict[str, Any] = {"num_scan_inputs": len(read)}
         ways = {"input": [backward] * len(read), "output": [backward] * len(state)}
-        numbers |= {f"scan_{name}_directions": way for name, way in ways.items()}
-        return self.several(len(leaving), "Scan", *state, *read, body=body, **numbers)
+        given |= {f"scan_{name}_directions": way for name, way in ways.items()}
+        return self.several(len(leaving), "Scan", *state, *read, body=body, **given)
 
     def split(self, value: Value, count: int, axis: int = 1) -> list[Value]:
         """``count`` equal parts of a value."""

@@ -117,12 +117,12 @@ class OnnxNetwork:
         return Arrays(found), state
 
     def _encoded(self, ids: Integers, mask: Array) -> dict[str, Array]:
-        """What the encoder makes of sources [B, S], for sentences of about one length together."""
+        """Encode sources [B, S], those of about one length together: outputs by name."""
         names, found = ["states", "keys", *self._state], dict[str, Array]()
         order = mask.sum(1).argsort()
         for at in range(0, len(order), _ENCODED):
             rows = order[at : at + _ENCODED]
-            rows = np.resize(rows, max(len(rows), self.multiple))  # one that is alone comes twice
+            rows = np.resize(rows, max(len(rows), self.multiple))  # repeats one that is alone
             parts = self.encoder.run(names, {"ids": ids[rows], "mask": mask[rows]})
             for name, part in zip(names, parts, strict=True):
                 whole = found.setdefault(name, np.empty((len(ids), *part.shape[1:]), part.dtype))

@@ -14,6 +14,7 @@ from dragoman.runtime.graph import Graph, Matrix, Read, Value, ints
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
 """Vectors of H in the state of each cell: h, and for an LSTM the cell c."""
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+"""G: rows of H in the weights of each cell."""
 
 
 def state_names(options: ModelOptions) -> list[str]:
@@ -32,7 +33,7 @@ class Layer(NamedTuple):
     hidden: int
     directions: int = 1
     direction: int = 0
-    """Which of them is meant."""
+    """Whose matrices :meth:`matrix` and :meth:`projected` take."""
 
     def matrix(self, which: str, inputs: tuple[int, int] | None = None) -> Matrix:
         """``weight_input`` or ``weight_hidden``."""
@@ -75,8 +76,7 @@ def step(g: Graph, layer: Layer, projected: Value, state: Sequence[Value]) -> li
     both = ints(2 * width, width)  # reset and update; new
     (i_rz, i_n), (h_rz, h_n) = (g.several(2, "Split", x, both, axis=1) for x in (projected, across))
     r, z = g.split(g("Sigmoid", g("Add", i_rz, h_rz)), 2)
-    sizes = layer.directions, width
-    bias = g.weight(f"{layer.prefix}.bias_new", *sizes, of=layer.direction)
+    bias = g.weight(f"{layer.prefix}.bias_new", layer.directions, width, of=layer.direction)
     n = g("Tanh", g("Add", i_n, g("Mul", r, g("Add", h_n, bias))))
     return [g("Add", n, g("Mul", z, g("Sub", h, n)))]
 
@@ -89,7 +89,7 @@ def scan(g: Graph, layer: Layer, x: Read, grid: Value, real: Value) -> list[Valu
         layer: whose weights.
         x: its inputs, [S B, I].
         grid: the shape [S, B, -1].
-        real: which positions are, bool [S, B, 1]; a state stays as it is over padding.
+        real: false on padding, bool [S, B, 1]. There a state stays as it is.
 
     Returns:
         The outputs, [S, B, H]; and each row of the final state, [B, H]. H is that of both
@@ -108,8 +108,8 @@ def scan(g: Graph, layer: Layer, x: Read, grid: Value, real: Value) -> list[Valu
             return [g("Where", here, *pair) for pair in zip(new, state, strict=True)]
 
         read = {real: "bool", projected: "float32"}
-        ends = g.repeated(masked, [zero] * rows, read, backward=direction > 0)
-        found.append([ends[rows], *ends[:rows]])
+        made = g.repeated(masked, [zero] * rows, read, backward=direction > 0)
+        found.append([made[rows], *made[:rows]])  # h of all steps, and the last state
     if g.options.directions == "sum":
         return [g("Sum", *values) for values in zip(*found, strict=True)]
     return [g("Concat", *values, axis=-1) for values in zip(*found, strict=True)]

@@ -86,7 +86,7 @@ class Aids:
     """What stays as it is, in its place (:mod:`dragoman.search.keep`)."""
     target_tag: str = ""
     """The tag of every line that lacks only its last column of features, such as the language to
-    write; without it that of the training, where that had one."""
+    write; without it that of the training, ``data.target_tag``."""
 
 
 NO_AIDS = Aids()
@@ -110,8 +110,9 @@ def read_aids(
         keep: names and patterns of what is kept (:func:`dragoman.search.keep.pattern_of`).
         check: raises an error where the model cannot write a term's forms; None where that shows
             only in a line, as with a model that reads features.
-        columns: of features, which stand between a source of the memory and its answer.
-        tags: those of a column that is given for every line, and does not stand there.
+        columns: number of columns of features between a source of the memory and its answer.
+        tags: known tags of the column that the target tag fills; a memory whose answers are all
+            such tags has this column too many.
 
     Raises:
         DataError: a file cannot be read or has lines that are no pairs; a form is empty, or a term

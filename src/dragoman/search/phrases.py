@@ -89,6 +89,7 @@ class Phrases:
         if (lacks < 0).all():  # only an end is left: better an output that lacks words than none
             lacks[np.isfinite(totals)] = 0
         places = sorted(np.flatnonzero(lacks >= 0), key=lambda at: -totals.flat[at])
+        # Banks take turns: the best candidate of each, then the second of each, and so on.
         turns, banks = defaultdict[int, Iterator[int]](count), lacks.flat
         keys = [(next(turns[banks[at]]), banks[at], at) for at in places]
         return np.array([at for _, _, at in sorted(keys)], dtype=np.int64)

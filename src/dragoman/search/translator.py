@@ -49,7 +49,7 @@ class Translator:
         """The same model with what a user gives beside it. To keep parts, it needs attention.
 
         Raises:
-            OptionError: it has none.
+            OptionError: parts are to be kept, and the model has no attention.
         """
         if aids.keep:
             self.require_attention()
@@ -150,6 +150,8 @@ class Translator:
 
         Raises:
             OptionError: a constraint cannot be met with this vocabulary.
+            DataError: the source lacks a column of features, or has a tag that training did not
+                see.
         """
         for piece in self._read([request.source], options.long)[:1]:
             self._requests.constraints(request, piece, options)

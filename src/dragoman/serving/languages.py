@@ -17,7 +17,7 @@ AUTO = "auto"
 """Stands for the source language that a text is most likely in."""
 _CODE = "[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]+)*"
 LANGUAGE = re.compile("[a-z]{2,3}(?:[-_][a-zA-Z0-9]+)*")
-"""A tag that looks like the code of a language."""
+"""A tag that looks like the code of a language; tags of grammar are in capitals."""
 _NAMED = re.compile(r"(?:.*[-_.])?([a-z]{2,3})[-_]([a-z]{2,3})(?:[-_.].*)?")
 """The name of a model folder that says its languages: ``fra-eng``, ``w1-de-en-small``."""
 

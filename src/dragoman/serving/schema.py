@@ -12,6 +12,7 @@ from starlette.types import Message, Scope
 
 MOST_ALTERNATIVES = 4
 FILE_ROUTE = "/translate_file"
+"""The one route that reads a form itself, since a file is in it."""
 Text = Annotated[str, Field(min_length=1)]
 Prefix = Annotated[str, Field(max_length=500)]  # every token of it is a step of the search
 Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
@@ -77,9 +78,10 @@ class TranslateRequest(Directed):
 
 
 async def form_as_json(scope: Scope, body: bytes) -> bytes:
-    """The body of a request, where it is a form's fields, as the JSON that routes read.
+    """Turn the body of a request into the JSON that routes read, if it is a form.
 
-    The type of the content in ``scope`` becomes that of JSON too. A form with a file stays.
+    The content type in ``scope`` becomes that of JSON too. A form in parts for
+    :data:`FILE_ROUTE` stays.
 
     Raises:
         HTTPException: the form cannot be read.

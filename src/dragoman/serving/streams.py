@@ -42,7 +42,7 @@ class Stream:
 
     @property
     def waiting(self) -> int:
-        """Number of lines that have not begun, but for those that were cancelled."""
+        """Number of lines that have not begun, without those that were cancelled."""
         return sum(not future.cancelled() for *_, future in [*self._waiting.queue])
 
     def submit(self, requests: Sequence[Request]) -> list[Future[Translation]]:

@@ -69,7 +69,10 @@ class Sample:
     """A corpus whose every source text has one target, whatever the seed."""
 
     draw: Callable[[int, Random], list[tuple[str, str]]]
-    """That many pairs in random order; no source comes twice. Its docstring is about the sample."""
+    """That many pairs in random order; no source comes twice.
+
+    The first line of its docstring stands in lists of samples.
+    """
     count: int
     """Pairs that are given when no number is asked for."""
     largest: int

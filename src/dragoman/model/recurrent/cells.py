@@ -1,4 +1,4 @@
-"""The recurrent cells: one step, and T steps with gradients written by hand.
+"""The recurrent cells: one step, and T steps; gradients of GRU and LSTM are written by hand.
 
     B batch   N hypotheses   T time   D directions (1 or 2)   H hidden width   G gates
     R rows of state
@@ -10,8 +10,8 @@ steps forms the gradient of U:
     dU = sum over steps t and batch of d(U h_t) h_t'
 
 The scans of GRU and LSTM take U as ``weight`` [D, GH, H] twice: as a tensor, for its gradient, and
-as ``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH]. Autograd
-has little to do for a tanh RNN, whose scan is a loop with a gathered product.
+as ``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH]. The scan
+of a tanh RNN is a loop: autograd has little to do there, and a gathered product forms dU.
 """
 
 import math
@@ -262,7 +262,10 @@ class LstmScan(torch.autograd.Function):
 
 
 def rnn_scan(inputs: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-    """``h' = tanh(W x + U h + b)`` over T steps (Elman 1990)."""
+    """``h' = tanh(W x + U h + b)`` over T steps (Elman 1990).
+
+    ``inputs`` W x + b [D, T, B, H], ``h`` [D, B, H], ``weight`` [D, H, H] -> states [D, T, B, H].
+    """
     recur, states = gathered_matmul(weight.transpose(1, 2)), list[Tensor]()
     for now in inputs.unbind(1):
         h = torch.tanh(now + recur(h))
