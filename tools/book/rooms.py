@@ -54,7 +54,7 @@ def svg() -> str:
     for y, row in enumerate(rows):
         for x, name in enumerate(row):
             places[name] = (WIDTH * (x + 0.5) / len(row), y * (HIGH + GAP) + HIGH / 2 + 4)
-    high = len(rows) * (HIGH + GAP)
+    high, around = len(rows) * (HIGH + GAP), 0
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {high}" role="img" '
         'class="rooms" aria-label="The rooms of the package and their imports" '
@@ -64,8 +64,12 @@ def svg() -> str:
         told = {far for near in others for far in _below(near, needs)}
         for other in sorted(others - told):
             (x1, y1), (x2, y2) = places[room], places[other]
-            bend = f"M{x1:.0f} {y1 + HIGH / 2:.0f} C{x1:.0f} {y1 + 45:.0f} {x2:.0f} "
-            bend += f"{y2 - 45:.0f} {x2:.0f} {y2 - HIGH / 2:.0f}"
+            aside = 0.0
+            if x1 == x2 and any(x == x1 and y1 < y < y2 for x, y in places.values()):
+                aside = BOX * 0.7 + (y2 - y1) / 8  # around the boxes that stand between
+                aside *= -1 if (around := around + 1) % 2 else 1
+            bend = f"M{x1:.0f} {y1 + HIGH / 2:.0f} C{x1 + aside:.0f} {y1 + 45:.0f} "
+            bend += f"{x2 + aside:.0f} {y2 - 45:.0f} {x2:.0f} {y2 - HIGH / 2:.0f}"
             parts.append(f'<path d="{bend}" fill="none" stroke="#7986cb" stroke-width="1.5"/>')
     for name, (x, y) in places.items():
         parts.append(
