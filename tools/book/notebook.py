@@ -123,7 +123,7 @@ def run(page: Path, work: Path, programs: Path) -> dict[int, Printed]:
         kernel_name="python3",
         kernel_manager_class=_kernels(programs),
         resources={"metadata": {"path": work}},
-        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        extra_arguments=["--IPKernelApp.log_level=50"],  # no note on how to connect to it
     )
     try:
         client.execute(env=_environment(programs))
