@@ -53,7 +53,7 @@ def change(copy: Path, title: str) -> None:
     assert changed
 
 
-def python(copy: Path, *arguments: str, text: str = "") -> str:
+def python(copy: Path, *arguments: str, text: str = "", fails: bool = False) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=copy,
@@ -63,7 +63,7 @@ def python(copy: Path, *arguments: str, text: str = "") -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
     return done.stdout
 
 
@@ -101,6 +101,20 @@ pairs = list(read_pairs([Path("p.txt")], DataOptions(), faults))
 print(len(pairs), pairs[1].source, pairs[1].target)
 """
     assert python(copy, "-c", code) == "42 c d => e\n"
+
+
+@pytest.mark.slow
+def test_a_recipe(copy: Path) -> None:
+    """The tests that the page names find it, and fail when it has an option that does not exist."""
+    shutil.copytree(ROOT / "tests" / "recipes", copy / "tests" / "recipes")
+    (copy / "recipes").mkdir()
+    change(copy, "A recipe")
+    (recipe,) = (copy / "recipes").iterdir()
+    wrong = recipe.read_text("utf-8").replace("lowercase", "lowercased")
+    recipe.with_stem("wrong").write_text(wrong)
+    chosen = "a_recipe and (spanish or round_trips)"
+    printed = python(copy, "-m", "pytest", "-q", "tests/recipes", "-k", chosen, fails=True)
+    assert "1 failed, 3 passed" in printed and "did you mean 'lowercase'" in printed
 
 
 @pytest.mark.slow
