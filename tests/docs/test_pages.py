@@ -22,6 +22,7 @@ SHORT = {flag.rpartition(".")[2].removeprefix("--") for flag in KNOWN}
 NAMES = {flag[2:] for flag in KNOWN} | SHORT
 OTHERS = {"--silent", "--retry", "--retry-connrefused", "--retry-delay", "--quiet", "--directory"}
 OTHERS |= {"--strict", "--budgte", "--nproc-per-node", "--resolution", "--require-hashes", "--user"}
+OTHERS |= {"--from", "--spec"}  # uvx and pipx
 OTHERS |= {"--load-only", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-id"}
 OTHERS |= {"--rdzv-endpoint", "--multi_gpu", "--num_processes", "--cpu", "--pairs", "--devices"}
 OTHERS |= {"--bandwidth", "--price", "--device-start", "--device-rate", "--device-tokens"}
