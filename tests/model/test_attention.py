@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from dragoman.model.attention import Attention, entmax, of_hypotheses
-from dragoman.model.linear import plain
 from dragoman.model.protocols import Cells, Memory
 from tiny import BATCH, QUERIES, SOURCE, formula_weights
 
@@ -70,7 +69,7 @@ def test_weights_and_context_are_the_equations(
     queries = torch.sin(torch.arange(BATCH * QUERIES * WIDTH).double()).view(BATCH, QUERIES, WIDTH)
     states = torch.cos(torch.arange(BATCH * SOURCE * WIDTH).double()).view(BATCH, SOURCE, WIDTH)
     memory = Memory(states, attention.keys(states), mask, mask[:, :0])
-    attend = attention.over(memory, plain)
+    attend = attention.over(memory)
     context, weights = attend(queries)
     for b in range(BATCH):
         real = int(mask[b].sum())

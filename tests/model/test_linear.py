@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
 from dragoman.model import linear
-from dragoman.model.linear import Maker, gathered, gathered_matmul, plain, reordered
+from dragoman.model.linear import Product, gathered, gathered_matmul, plain, reordered
 
 MAKERS = [plain, gathered]
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("outputs", [1, 7])
-def test_every_maker_gives_the_same_product(make: Maker, outputs: int) -> None:
+def test_every_maker_gives_the_same_product(make: Callable[..., Product], outputs: int) -> None:
     torch.manual_seed(0)
     whole, bias, x = torch.randn(outputs, 13), torch.randn(outputs), torch.randn(5, 4, 11)
     weight = whole[:, 2:]  # the columns of a part of the input

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.linear import Maker, Product, gathered, gathered_matmul, matmul
+from dragoman.model.linear import Product, gathered, gathered_matmul
 from dragoman.model.protocols import Cells, Memory, Record, discard
 
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -57,26 +57,23 @@ class Attention(nn.Module):
             return F.linear(states, self.key.weight)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
-    def over(self, memory: Memory, make: Maker, record: Record = discard) -> Attend:
+    def over(self, memory: Memory, record: Record = discard) -> Attend:
         """Make the function that computes attention over the sentences of a memory.
 
         Args:
             memory: B sentences with their :meth:`keys`.
-            make: makes the products with the weights. With ``gathered`` the products with the
-                memory are gathered too.
             record: receives intermediate values.
 
         Returns:
             A function of queries [B, Q, H], which gives contexts [B, Q, M] and weights [B, Q, S] in
             fp32 or finer; each row of weights sums to 1 and is 0 on padding.
         """
-        multiply = gathered_matmul if make is gathered else matmul
-        average, padding = multiply(memory.states), ~memory.mask.unsqueeze(1)
+        average, padding = gathered_matmul(memory.states), ~memory.mask.unsqueeze(1)
         if self.query is not None and self.energy is not None:
-            query = make(self.query.weight, self.query.bias)
-            compare = _concat(memory.keys, query, make(self.energy.weight, None))
+            query = gathered(self.query.weight, self.query.bias)
+            compare = _concat(memory.keys, query, gathered(self.energy.weight))
         else:
-            compare = multiply(memory.keys.transpose(1, 2))
+            compare = gathered_matmul(memory.keys.transpose(1, 2))
 
         def attend(queries: Tensor) -> tuple[Tensor, Tensor]:
             energies = compare(queries)

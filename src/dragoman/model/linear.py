@@ -2,10 +2,10 @@
 
     N rows   I inputs   O outputs   B sentences   T steps
 
-A :data:`Product` is made from a weight once and called often, by a :data:`Maker`:
+A :data:`Product` is made from a weight once and called often:
 
     plain      torch's own product; everywhere unless said otherwise
-    gathered   loops over time: one gradient of the weight for a whole sequence
+    gathered   loops over time, and attention: one gradient of the weight for a whole sequence
 
 A decoder that feeds attention back multiplies by the same weights at every step. Autograd would
 form a gradient of each whole weight at every step and add up T of them. With ``gathered`` each
@@ -28,9 +28,6 @@ from torch.nn import functional as F
 
 Product = Callable[[Tensor], Tensor]
 """Multiplies rows [..., I] by one weight, giving [..., O]."""
-Maker = Callable[[Tensor, Tensor | None], Product]
-"""Makes the product with a weight [O, I] plus a bias [O] or none, which must not change as long as
-the product is used."""
 
 _MKL = torch.ops.mkl if torch.backends.mkl.is_available() else None
 _MKL_REORDER = getattr(_MKL, "_mkl_reorder_linear_weight", None)

@@ -18,16 +18,16 @@ Luong 2015 eq. 5 and section 3.3; Bahdanau 2015 section 3.1, with Luong's eq. 5 
 Only the last two feed attention back into the RNN and must loop over time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from dragoman.model.attention import Attend, Attention, of_hypotheses
+from dragoman.model.attention import Attention, of_hypotheses
 from dragoman.model.embedding import Embedding, dropout
-from dragoman.model.linear import Product, gathered, plain
+from dragoman.model.linear import Product, gathered
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
 from dragoman.model.recurrent.layer import Layer
 
@@ -38,19 +38,6 @@ class RecurrentState(Rows):
 
     rows: Tensor
     """[N, K, H]: the rows of layer 0, of layer 1, ..., and with input feeding the last features."""
-
-
-class _Products(NamedTuple):
-    """The products of a loop over time with the weights, and its attention."""
-
-    layers: list[tuple[Product, Product]]
-    """The products of each layer: with its input, and with its state."""
-    feedback: Product | None
-    """The first layer's product with what attention feeds back, [N, H] -> [N, GH]."""
-    combine: Product | None
-    """W_c."""
-    attend: Attend | None
-    """Attention of the hypotheses; None for a decoder without attention."""
 
 
 class RecurrentDecoder(nn.Module):
@@ -99,102 +86,77 @@ class RecurrentDecoder(nn.Module):
     def unroll(self, target: Tensor, state: RecurrentState, memory: Memory) -> Features:
         """Read whole known targets; :class:`dragoman.model.protocols.Decoder` has the arguments."""
         x = self.embedding(target)  # [B, T, E]
-        if self.loops:
-            return self._loop(x, state, memory)
-        for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
-            x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
-        found = None if self.attention is None else self.attention.over(memory, plain)(x)
-        return self._features(x, found, self.combine)
-
-    def _loop(self, x: Tensor, state: RecurrentState, memory: Memory) -> Features:
-        """Unroll step by step, where attention feeds back; the rest runs for all steps at once."""
-        products = self._products(memory)
+        if not self.loops:
+            for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
+                x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
+            found = None if self.attention is None else self.attention.over(memory)(x)
+            return self._features(x, found, self.combine)
+        read, advance, readout = self._recurrence(memory)
         tops, looked = list[Tensor](), list[Any]()
-        read, _ = products.layers[0]
         for projected in read(x).unbind(1):  # T times [B, GH]
-            if self.input_feeding:
-                top, state, weights = self._step(projected, state, products)
-                looked.append(weights)
-            else:
-                top, rows, found = self._advance(projected, state, products)
-                state = RecurrentState(rows)
-                looked.append(found)
+            top, state, found = advance(projected, state)
             tops.append(top)
-        features = torch.stack(tops, 1)
-        if self.input_feeding:
-            return features, torch.stack(looked, 1)
+            looked.append(found)
         contexts = [torch.stack(each, 1) for each in zip(*looked, strict=True)]
-        return self._features(features, contexts, products.combine)
+        return readout(torch.stack(tops, 1), contexts)
 
     def stepper(
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        products = self._products(memory, cells, record)
-        read, _ = products.layers[0]
+        read, advance, readout = self._recurrence(memory, cells, record)
 
         def step(token: Tensor, state: RecurrentState) -> Step:
             embedded = self.embedding(token)
             record("target embeddings", "N E", embedded)
-            features, state, weights = self._step(read(embedded), state, products)
+            top, state, found = advance(read(embedded), state)
+            features, weights = readout(top, found)
             record("decoder states", "N K H", state.rows)
             record("attentional vector" if self.attends else "features", "N H", features)
             return features, state, weights
 
         return step
 
-    def _products(
+    def _recurrence(
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
-    ) -> _Products:
-        """What a loop over time multiplies by; see :meth:`stepper` for the arguments."""
-        first, *others = self.layers
-        layers = [first.products(self.inputs), *(layer.products() for layer in others)]
-        feedback = combine = attend = None
-        if self.loops:
-            feedback = gathered(first.weight_input[0, :, self.inputs :])
-        if self.combine is not None:
-            combine = gathered(self.combine.weight)
-        if self.attention is not None:
-            attend = of_hypotheses(self.attention.over(memory, gathered, record), memory, cells)
-        return _Products(layers, feedback, combine, attend)
-
-    def _step(self, x: Tensor, state: RecurrentState, products: _Products) -> Step:
-        """One token of each hypothesis; ``x`` is its part of the input product, [N, GH]."""
-        top, rows, found = self._advance(x, state, products)
-        if found is None and products.attend is not None:
-            found = products.attend(top)
-        features, weights = self._features(top, found, products.combine)
-        return features, self._state(rows, features), weights
-
-    def _advance(
-        self, x: Tensor, state: RecurrentState, products: _Products
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-        """One step of the recurrence, for every arrangement.
-
-        Args:
-            x: the token's part of the input product, [N, GH].
-            state: of N hypotheses.
-            products: of the loop.
+    ) -> tuple[Product, Callable[..., Any], Callable[..., Features]]:
+        """What a loop over time needs; see :meth:`stepper` for the arguments.
 
         Returns:
-            The last layer's output [N, H]; the rows of all layers [N, RL, H]; and, if attention
-            stands before the recurrence, its context [N, H] and weights [N, S].
+            - The first layer's product with embedded tokens, [..., E] -> [..., GH].
+            - A function of this product [N, GH] and the state: one step. It returns the last
+              layer's output [N, H], the new state, and what attention found (None without it).
+            - A function of this output and of what attention found, at one step or at all steps:
+              features and attention weights. Where they are fed, they are the output already.
         """
-        found = None
-        if self.before and products.attend is not None:
-            last = self.rows * (len(self.layers) - 1)
-            found = products.attend(state.rows[:, last])  # of the last layer's h
-        if products.feedback is not None:
-            fed = state.rows[:, -1] if found is None else found[0]
-            x = x + products.feedback(fed)
-        news, y = list[Tensor](), x  # y: input of a layer, then its output
-        befores = state.rows.split(self.rows, 1)  # a last one holds the features that are fed
-        layers = zip(self.layers, products.layers, befores, strict=False)
-        for layer, (read, recur), before in layers:
-            inner = read(layer.enter(y)) if news else x
-            news.append(layer.step(inner, before, recur))
-            y = layer.leave(y, news[-1][:, 0])
-        return y, torch.cat(news, 1), found
+        first, *others = self.layers
+        products = [first.products(self.inputs), *(layer.products() for layer in others)]
+        feedback = gathered(first.weight_input[0, :, self.inputs :]) if self.loops else None
+        combine = None if self.combine is None else gathered(self.combine.weight)
+        attend, last = None, self.rows * (len(self.layers) - 1)  # where the last layer's h is
+        if self.attention is not None:
+            attend = of_hypotheses(self.attention.over(memory, record), memory, cells)
+
+        def advance(x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState, Any]:
+            found = attend(state.rows[:, last]) if attend and self.before else None
+            if feedback is not None:
+                x = x + feedback(state.rows[:, -1] if found is None else found[0])
+            news, y = list[Tensor](), x  # y: input of a layer, then its output
+            befores = state.rows.split(self.rows, 1)  # a last one holds the features that are fed
+            for layer, (read, recur), before in zip(self.layers, products, befores, strict=False):
+                inner = read(layer.enter(y)) if news else x
+                news.append(layer.step(inner, before, recur))
+                y = layer.leave(y, news[-1][:, 0])
+            if attend and found is None:
+                found = attend(y)
+            if self.input_feeding:
+                y, _ = self._features(y, found, combine)
+            return y, self._state(torch.cat(news, 1), y), found
+
+        def readout(y: Tensor, found: Any) -> Features:
+            return (y, found[1]) if self.input_feeding else self._features(y, found, combine)
+
+        return products[0][0], advance, readout
 
     def _features(
         self, x: Tensor, found: Sequence[Tensor] | None, combine: Product | None
