@@ -29,12 +29,7 @@ def suits(x: Tensor) -> bool:
 
 
 def scan(
-    cell: str,
-    weights: list[Tensor],
-    x: Tensor,
-    state: Tensor | None,
-    mask: Tensor | None,
-    lengths: Ids | None,
+    cell: str, weights: list[Tensor], x: Tensor, state: Tensor | None, lengths: Ids | None
 ) -> tuple[Tensor, Tensor]:
     """Run whole sequences by torch's fused operators, with zeros on padding.
 
@@ -43,9 +38,7 @@ def scan(
         weights: W, U and two biases of each direction.
         x: [B, T, E].
         state: the first state, [B, R, D x H]; zeros when not given.
-        mask: [B, T], false on padding; None where there is none.
-        lengths: real positions of each row, [B]. None reads them off the mask, which makes the
-            program wait for a GPU.
+        lengths: real positions of each row, [B]; None where there is no padding.
 
     Returns:
         Outputs [B, T, D x H] and the final state [B, R, D x H].
@@ -63,10 +56,10 @@ def scan(
     # has biases, layers, dropout, keeps what the backward pass needs, two directions
     options = (True, 1, 0.0, True, directions == 2)
     with torch.autocast(device, enabled=False):
-        if mask is None:
+        if lengths is None or (lengths == time).all():
             outputs, *last = FUSED[cell](x, _first(first), weights, *options, True)
         else:
-            lengths = np.maximum(mask.sum(1).cpu().numpy() if lengths is None else lengths, 1)
+            lengths = np.maximum(lengths, 1)
             order = np.argsort(-lengths, kind="stable")
             there, back = (_moved(index, x.device) for index in (order, np.argsort(order)))
             given, sizes = x.index_select(0, there), torch.from_numpy(lengths[order])

@@ -121,13 +121,16 @@ class Layer(nn.Module):
             mask: [B, T], false on padding, which stands at the end of a sequence and neither
                 changes a state nor is read: the backward direction starts at the last real
                 position, and the final state is the one after it.
-            lengths: real positions of each sequence, [B], if they are known.
+            lengths: real positions of each sequence, [B]. None reads them off the mask, which makes
+                the program wait for a GPU.
 
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
         if kernels.suits(x):
-            return kernels.scan(self.cell, self._weights(), x, state, mask, lengths)
+            if mask is not None and lengths is None:
+                lengths = mask.sum(1).cpu().numpy()
+            return kernels.scan(self.cell, self._weights(), x, state, lengths)
         inputs = self._project(x.transpose(0, 1), mask)  # [D, T, B, GH]
         if state is None:
             state = inputs.new_zeros(len(x), self.rows, self.directions * self.hidden)
@@ -154,10 +157,8 @@ class Layer(nn.Module):
 
         On padding it is what :func:`dragoman.model.recurrent.cells.shut` makes of it.
         """
-        inputs = [
-            F.linear(x if d == 0 else x.flip(0), self.weight_input[d], self.bias[d])
-            for d in range(self.directions)
-        ]
+        ways = (x, x.flip(0)) if self.directions > 1 else (x,)
+        inputs = list(map(F.linear, ways, self.weight_input, self.bias))
         stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
         if mask is None:
             return stacked
