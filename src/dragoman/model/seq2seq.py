@@ -144,13 +144,11 @@ class Seq2Seq(nn.Module):
             Features [B, T, H], and attention weights [B, T, S] or None.
         """
         drawn = torch.rand(len(target), 1 if way == "sequence" else target.shape[1]) < share
-        drawn = drawn.expand(target.shape).clone()  # [B, T]
-        drawn[:, 0] = False
-        guessed, any_guessed = drawn.to(target.device, non_blocking=True), drawn.any(0).tolist()
+        guessed = drawn.expand(target.shape).to(target.device, non_blocking=True)  # [B, T]
         step, features, weights = self.decoder.stepper(memory), list[Tensor](), list[Tensor]()
         for t, token in enumerate(target.unbind(1)):
             read = token
-            if any_guessed[t]:
+            if t:  # the begin token stays
                 with torch.no_grad():
                     guess = self.output.scores(features[-1]).argmax(-1)
                     read = torch.where(guessed[:, t], guess, token)
