@@ -97,8 +97,6 @@ class Copying(nn.Module):
         probs = F.pad((log_probs + generate.unsqueeze(-1)).exp(), (0, width - self.vocabulary))
         shares = weights.to(probs.dtype) * copy.exp().unsqueeze(-1)
         found = probs.scatter_add(-1, copies, shares).clamp_min(_LEAST).log()
-        if width == self.vocabulary:
-            return found
         last = copies.amax(-1, keepdim=True).clamp_min(self.vocabulary - 1)
         ids = torch.arange(found.shape[-1], device=found.device)
         return found.masked_fill(ids > last, -torch.inf)

@@ -60,7 +60,12 @@ def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
         FolderError: a file is missing, damaged, or from another model; the message says which.
         OptionError: this machine has no such device.
     """
-    place, file = _device(device), path / WEIGHTS
+    try:
+        torch.zeros(1, device=device).item()  # fails for "meta" and for devices without a driver
+    except (RuntimeError, AssertionError) as error:  # torch's message has several lines
+        cause = f"{device!r} is not a device of this machine"
+        raise OptionError(cause, place="device", cure="cpu, cuda or mps") from error
+    file = path / WEIGHTS
     config, source, target = load_setup(path)
     tensors = load_weights(path, source, target, "pt")
     sizes = {"source_vocabulary": len(source), "target_vocabulary": len(target)}
@@ -68,16 +73,7 @@ def load_folder(path: Path, device: str = "cpu") -> ModelFolder:
         fill(build_model(config.model, **sizes), tensors, file)
     model = build_model(config.model, **sizes)
     fill(model, tensors, file)
-    return ModelFolder(path, config, model.to(place).eval(), source, target)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        torch.zeros(1, device=name).item()  # fails for "meta" and for devices without a driver
-        return torch.device(name)
-    except (RuntimeError, AssertionError) as error:  # torch's message has several lines
-        cause = f"{name!r} is not a device of this machine"
-        raise OptionError(cause, place="device", cure="cpu, cuda or mps") from error
+    return ModelFolder(path, config, model.to(device).eval(), source, target)
 
 
 @torch.no_grad()

@@ -109,6 +109,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
         ``options`` are smoothing, scale, and whether gradients are enabled.
         """
         smoothing, scale, enabled = options
+        most, spread = (1 - smoothing) * scale, smoothing * scale
         learns = [enabled and asked for asked in ctx.needs_input_grad]  # which ignores no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         total, plain, unbeaten = torch.zeros(3, dtype=_sums(weight), device=weight.device)
@@ -116,7 +117,6 @@ class _FusedCrossEntropy(torch.autograd.Function):
         d_weight = torch.zeros_like(weight) if learns[1] else None
         d_bias = torch.zeros_like(bias) if learns[2] else None
         shares = torch.empty_like(generate)  # of the generator in the probability of each token
-        most = (1 - smoothing) * scale
         chunks = max(1, -(-features.shape[0] * weight.shape[0] // CHUNK_ELEMENTS))
         rows = -(-features.shape[0] // chunks)  # about as many in every chunk
         for chunk in range(chunks):
@@ -140,7 +140,11 @@ class _FusedCrossEntropy(torch.autograd.Function):
                 total -= smoothing * (mean - log_mass).sum()
             if not any(learns):
                 continue
-            d_scores = _score_gradients(exp, mass, y, most * share, smoothing, scale)
+            # (most share + spread) p - most share [target] - spread / V, [C, V]; p = exp / mass
+            d_scores = exp.mul_((most * share + spread) / mass)
+            if smoothing:
+                d_scores -= spread / weight.shape[0]
+            d_scores.scatter_add_(1, y, -most * share)
             d_low = d_scores.to(features.dtype)
             if d_features is not None:
                 torch.mm(d_low, low, out=d_features[now])
@@ -161,27 +165,6 @@ class _FusedCrossEntropy(torch.autograd.Function):
         if scale.device.type != "cpu" or scale != 1:  # to ask this of a GPU is to wait for it
             formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
         return (*formed, None, None)
-
-
-def _score_gradients(
-    exp: Tensor, mass: Tensor, words: Tensor, right: Tensor, smoothing: float, scale: float | Tensor
-) -> Tensor:
-    """The gradient of the loss by the scores: ``(right + s) p - right [target] - s / V``, [C, V].
-
-    Here s is ``smoothing * scale``, the part of the loss that label smoothing spreads.
-
-    Args:
-        exp: exponentials of the scores, [C, V]; they are overwritten with the gradient.
-        mass: their sums, [C, 1], so that p = exp / mass.
-        words: ids of the targets, [C, 1].
-        right: weight of the target token in the loss without the smoothing, [C, 1].
-        smoothing: share spread over the vocabulary, in [0, 1).
-        scale: factor of the loss.
-    """
-    gradients = exp.mul_((right + smoothing * scale) / mass)
-    if smoothing:
-        gradients -= smoothing * scale / exp.shape[1]
-    return gradients.scatter_add_(1, words, -right)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
