@@ -16,7 +16,7 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
 from dragoman.data.setup import load_setup, save_setup
 from dragoman.errors import FolderError, OptionError, UsageError
-from dragoman.files import final_name, parse_json, refuse_ways_out, remove_leftovers, write_text
+from dragoman.files import final_name, reading, refuse_ways_out, remove_leftovers, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
 from dragoman.runs.history import utf8_text
@@ -194,13 +194,11 @@ def read_record(out: Path) -> dict[str, Any]:
     Raises:
         FolderError: it is missing or damaged.
     """
-    try:
-        record = {"notes": [], **parse_json((out / RECORD).read_text("utf-8"))}
+    cause = f"cannot be resumed: {RECORD} is missing or damaged"
+    with reading(out, cause, "choose another --out"):
+        record = {"notes": [], **json.loads((out / RECORD).read_text("utf-8"))}
         kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
         wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]
         if wrong or not all(isinstance(note, str) for note in record["notes"]):
             raise TypeError(f"{wrong or 'notes'}")
         return record
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        cause = f"cannot be resumed: {RECORD} is missing or damaged"
-        raise FolderError(cause, place=str(out), cure="choose another --out") from error
