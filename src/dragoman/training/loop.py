@@ -70,14 +70,6 @@ def train_loop(run: Run) -> str:
                 _save(run)
             if reason := ended(run):
                 break
-        else:
-            _read(run, launched, to_the_end=True)
-            run.state.epoch, run.state.batch = run.state.epoch + 1, 0
-            if options.validate_every == "epoch":
-                validate_and_keep(run)
-            if options.save_every == "epoch":
-                _save(run)
-            reason = ended(run)
     _read(run, launched, to_the_end=True)
     _finish(run, reason)
     return reason
@@ -168,8 +160,8 @@ def _exchange(run: Run) -> None:
 
 
 def _is_due(every: int | str, run: Run) -> bool:
-    """Whether it is time to validate or save after this step; ``epoch`` is handled at its end."""
-    return not isinstance(every, str) and run.state.step % every == 0
+    """Whether it is time to validate or save after this step; ``epoch``: it was an epoch's last."""
+    return run.state.batch == 0 if every == "epoch" else run.state.step % int(every) == 0
 
 
 def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:

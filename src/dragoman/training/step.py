@@ -80,6 +80,8 @@ def train_step(run: Run, batch: Batch) -> StepResult:
     result = StepResult(state.step, rate, batch.target_tokens, values)
     state.step += 1
     state.batch += 1
+    if state.batch >= state.batches:  # the epoch is over
+        state.epoch, state.batch = state.epoch + 1, 0
     return result
 
 
@@ -147,8 +149,8 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
     state.batches = batches
-    numbers = (n * processes.count + processes.rank for n in range(state.batch, batches))
-    chosen = (plan[number % len(plan)] for number in numbers)
+    own = range(processes.rank, batches * processes.count, processes.count)
+    chosen = (plan[number % len(plan)] for number in own[min(state.batch, batches - 1) :])
     made = ((rows, assemble(map(train.pair, rows))) for rows in chosen)
     if processes.device.type == "cuda":
         return ahead((rows, batch.map(Tensor.pin_memory)) for rows, batch in made)
