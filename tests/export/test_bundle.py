@@ -325,12 +325,12 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
     one, other = translator("word"), translator("word", scale=2.0)
     pairs = [("the cat sat", "the dog sat"), ("a category of cats", "dogs sit !")]
     options = Config().search
-    same = parity(one, one, one, pairs, options, int8=False)
+    same = parity(dict.fromkeys(("folder", "bundle", "shortlist"), one), pairs, options, int8=False)
     assert same["largest_difference"] == 0 and same["equal_bundle"] == same["equal_shortlist"] == 1
     with pytest.raises(
         DataError, match=r"something else than the folder: .+'largest_difference'.+report"
     ):
-        parity(one, other, None, pairs, options, int8=False)
+        parity({"folder": one, "bundle": other}, pairs, options, int8=False)
     pairs = [
         (source, answer.text)
         for source, answer in zip(
@@ -340,7 +340,7 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"something else than the folder: .+'bleu_bundle'.+without --int8"
     ):
-        parity(one, other, None, pairs, options, int8=True)
+        parity({"folder": one, "bundle": other}, pairs, options, int8=True)
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def export(
     out = Path(out)
     require_replaceable(out, zipped=zipped)
     model = load(folder)
-    reference = Model(model.torch_folder("exported")).translator({"int8": False})[0]
+    compared = {"folder": Model(model.torch_folder("exported")).translator({"int8": False})[0]}
     some = model.examples(pairs)
     texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
     assert isinstance(model.folder, RuntimeFolder)
@@ -81,9 +81,10 @@ def export(
         learned = learn_shortlist(map(training.pair, range(len(training))), sizes)
     tensors = quantized(loaded.weights.tensors) if int8 else dict(loaded.weights.tensors)
     made = replace(loaded, config=config, weights=Weights(tensors, str(out)), shortlist=learned)
-    plain, _ = Model(made).translator({"shortlist": False})
-    limited = None if learned is None else Model(made).translator({"shortlist": True})[0]
-    found = parity(reference, plain, limited, texts, config.search, int8=int8)
+    compared["bundle"], _ = Model(made).translator({"shortlist": False})
+    if learned is not None:
+        compared["shortlist"], _ = Model(made).translator({"shortlist": True})
+    found = parity(compared, texts, config.search, int8=int8)
     if learned is not None and not shortlist_agrees(found):
         config = replace(config, search=replace(config.search, shortlist=False))
     facts: dict[str, Any] = {"format": layout.BUNDLE_FORMAT, "int8": int8, "licence": licence}

@@ -1,6 +1,6 @@
 """Measures that a bundle says what its model folder says, on pairs of text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from dragoman.config.options import SearchOptions
 from dragoman.errors import DataError
+from dragoman.evaluation.examples import Pairs
 from dragoman.evaluation.metrics import measures
 from dragoman.search.translator import Translator
 
@@ -21,20 +22,13 @@ without it, and BLEU changes by no more than this."""
 
 
 def parity(
-    reference: Translator,
-    bundle: Translator,
-    shortlisted: Translator | None,
-    pairs: Sequence[tuple[str, str]],
-    options: SearchOptions,
-    *,
-    int8: bool,
+    translators: Mapping[str, Translator], pairs: Pairs, options: SearchOptions, *, int8: bool
 ) -> dict[str, Any]:
     """Compare a bundle with the model folder.
 
     Args:
-        reference: the model in torch.
-        bundle: the bundle without its shortlist.
-        shortlisted: the bundle with its shortlist; None where it has none.
+        translators: ``folder``, the model in torch; ``bundle``, without its shortlist; and
+            ``shortlist``, the bundle with its shortlist if it has one.
         pairs: of text.
         options: of the model's search; the outputs that are compared are greedy.
         int8: the bundle is in 8 bits.
@@ -44,19 +38,18 @@ def parity(
     """
     greedy = replace(options, beam=1, n_best=1, temperature=0.0, int8=False)
     sources = [source for source, _ in pairs]
-    references = [(reference.target.normalize(target),) for _, target in pairs]
+    references = [(translators["folder"].target.normalize(target),) for _, target in pairs]
     steps = [
         np.array([step for one in each.score(pairs, greedy) for step in one.hypothesis.steps])
-        for each in (reference, bundle)
+        for each in (translators["folder"], translators["bundle"])
     ]
     found: dict[str, Any] = {"lines": len(pairs)}
     found["largest_difference"] = round(float(np.abs(steps[0] - steps[1]).max(initial=0)), 7)
     said = {}
-    for name, one in {"folder": reference, "bundle": bundle, "shortlist": shortlisted}.items():
-        if one is not None:
-            said[name] = [answer.text for answer in one.translate(sources, greedy)]
-            (bleu,) = measures(said[name], references, ("bleu",))
-            found[f"bleu_{name}"] = round(bleu.value(), 2)
+    for name, one in translators.items():
+        said[name] = [answer.text for answer in one.translate(sources, greedy)]
+        (bleu,) = measures(said[name], references, ("bleu",))
+        found[f"bleu_{name}"] = round(bleu.value(), 2)
     for name, other in (("bundle", "folder"), ("shortlist", "bundle")):
         if name in said:
             same = [a == b for a, b in zip(said[name], said[other], strict=True)]
