@@ -125,11 +125,8 @@ class _Batch:
     at_work: list[_AtWork] = field(default_factory=list)
     """In the order in which they began; the arrays have an entry for each. Those that are done are
     dropped when others begin, so that memory does not grow with the input."""
-    by_history: bool = False
-    """Whether the constraints of one depend on its tokens so far."""
     room: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     """Number of hypotheses of each sentence that may stay open; 0 when it is done."""
-    max_length: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     threshold: Numbers = field(default_factory=lambda: np.zeros(0))
     """Score of the last of the ``n_best`` finished hypotheses; minus infinity: not yet so many."""
     state: Any = None
@@ -145,9 +142,6 @@ class _Batch:
         for place, (_, asked) in more:
             random = np.random.default_rng(asked.seed) if options.temperature > 0 else None
             self.at_work.append(_AtWork(place, asked, random))
-        constraints = [one.constraints for one in self.at_work]
-        self.by_history = any(one.by_history for one in constraints)
-        self.max_length = np.array([one.max_length for one in constraints])
         self.room = np.append(self.room[left], np.full(len(more), options.hypotheses))
         self.threshold = np.append(self.threshold[left], np.full(len(more), -np.inf))
         state = self.scorer.start([sources for _, (sources, _) in more], options.hypotheses)
@@ -171,7 +165,7 @@ class _Batch:
         options, frontier, history = self.options, self.frontier, None
         constraints = [one.constraints for one in self.at_work]
         self.trail.add(frontier)
-        if options.no_repeat or self.by_history:
+        if options.no_repeat or any(one.by_history for one in constraints):
             history, top = self.trail.history(), None
         scores, self.state = self.scorer.step(frontier.tokens, self.state, top, never)
         if history is not None:
@@ -185,7 +179,7 @@ class _Batch:
     def advance(self, chosen: Frontier) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Finish the hypotheses that end here, keep the others open; yields the sentences done."""
         before, sentences = {*self.frontier.sentences.tolist()}, chosen.sentences
-        longest = self.max_length[sentences]
+        longest = np.array([one.constraints.max_length for one in self.at_work])[sentences]
         ends = (chosen.tokens == EOS) | (chosen.lengths > longest)
         for ending in np.flatnonzero(ends).tolist():
             self._end(chosen, ending, int(sentences[ending]))
