@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Translator:
         def answered(requests: list[Request]) -> list[Translation]:
             sentences, at_work = self._sentences(requests, options)
             needed = attention or any(line.kept for line in at_work)
-            found = iter(self._search(sentences, options, needed, observer))
+            found = iter(self._search(sentences, options, attention=needed, observer=observer))
             pieces = (list(islice(found, len(line.pieces))) for line in at_work)
             return [self._answer(*each, options) for each in zip(at_work, pieces, strict=True)]
 
@@ -238,16 +238,15 @@ class Translator:
         return read_pieces(list(map(self.tagged, lines)), self._sources, target, self.longest, long)
 
     def _search(
-        self,
-        sentences: Sequence[Sentence],
-        options: SearchOptions,
-        attention: bool = False,
-        observer: Observer | None = None,
+        self, sentences: Sequence[Sentence], options: SearchOptions, **more: Any
     ) -> list[list[Hypothesis]]:
-        """The hypotheses of each sentence; neighbours in search are of like length."""
+        """The hypotheses of each sentence; neighbours in search are of like length.
+
+        ``more`` are arguments of :func:`dragoman.search.loop.search`.
+        """
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
         asked = (sentences[i] for i in order)
-        found = dict(search(self.scorer, asked, options, attention=attention, observer=observer))
+        found = dict(search(self.scorer, asked, options, **more))
         return [found[place] for place in np.argsort(order).tolist()]
 
     def _answer(
