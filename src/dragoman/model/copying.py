@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.protocols import Record, discard
+from dragoman.model.protocols import Record
 
 _LEAST = 1e-20
 """Smallest copied probability, so that its logarithm is finite."""
@@ -71,12 +71,7 @@ class Copying(nn.Module):
         return Mixture(generate.masked_fill(targets >= self.vocabulary, -torch.inf), copy)
 
     def extend(
-        self,
-        log_probs: Tensor,
-        features: Tensor,
-        weights: Tensor,
-        copies: Tensor,
-        record: Record = discard,
+        self, log_probs: Tensor, features: Tensor, weights: Tensor, copies: Tensor, record: Record
     ) -> Tensor:
         """Mix the generator's and the pointer's probabilities, for all words of both.
 
