@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from dragoman.files import final_name, replacing, write_text
+from dragoman import files
+from dragoman.files import final_name, replacing, sync, write_text
 
 CHILD = """
 import sys; from pathlib import Path; from dragoman.files import replacing
@@ -44,6 +46,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == ["file", "new"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 def test_a_device_and_a_pipe_are_written_to(tmp_path: Path) -> None:
     null, pipe, link = Path("/dev/null"), tmp_path / "pipe", tmp_path / "link"
     before = null.stat()
@@ -58,6 +61,7 @@ def test_a_device_and_a_pipe_are_written_to(tmp_path: Path) -> None:
     assert pipe.is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 def test_an_open_stream_keeps_what_is_written_to_it_by_name(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from dragoman.files import write_text;"
@@ -66,6 +70,25 @@ def test_an_open_stream_keeps_what_is_written_to_it_by_name(tmp_path: Path) -> N
     with open(tmp_path / "out", "ab") as out:
         subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
     assert (tmp_path / "out").read_text() == "by name;printed\n"
+
+
+@pytest.mark.parametrize(("name", "flags"), [("nt", os.O_RDWR), ("posix", os.O_RDONLY)])
+def test_a_file_is_synced_as_the_system_asks(
+    name: str, flags: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows syncs no file that is open for reading alone, and no folder."""
+    (tmp_path / "file").write_text("text")
+    opened = list[tuple[Path, int]]()
+
+    def record(path: Path, how: int) -> int:
+        opened.append((path, how))
+        return os.open(tmp_path / "file", how)
+
+    monkeypatch.setattr(files, "os", SimpleNamespace(**vars(os) | {"name": name, "open": record}))
+    for path in (tmp_path / "file", tmp_path):
+        sync(path)
+    folder = [(tmp_path, flags)] if name == "posix" else []
+    assert opened == [(tmp_path / "file", flags), *folder]
 
 
 def test_the_name_that_a_file_will_get() -> None:

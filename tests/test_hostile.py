@@ -159,6 +159,7 @@ def test_links_within_a_model_folder_are_followed(model: Path) -> None:
     assert len(load_folder(model).target) == 7
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
 def test_pipes_and_crowds_in_a_model_folder_are_refused(model: Path) -> None:
     os.mkfifo(model / "metrics.jsonl")
     refused("metrics.jsonl: is neither a file nor a folder", lambda: load_folder(model))

@@ -89,7 +89,8 @@ def sync(path: Path) -> None:
     """Force a file, or the names in a folder, to disk, where the system can do that."""
     if os.name == "nt" and path.is_dir():  # a folder cannot be opened there
         return
-    handle = os.open(path, os.O_RDONLY)
+    # Windows syncs no file that is open for reading alone.
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

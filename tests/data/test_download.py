@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
 import socket
 import zipfile
@@ -406,6 +407,7 @@ def test_an_address_or_a_token_that_is_none(
     assert site.requests[0][1]["Authorization"] == "Bearer secret"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such lock")
 def test_two_downloads_of_one_file(site: Site, tmp_path: Path) -> None:
     """The second is refused while the first writes, so that bytes of both never mix."""
     site.files["/f"], refused = CONTENT, list[str]()

@@ -688,6 +688,7 @@ def test_two_files_of_pairs_are_not_aligned(tmp_path: Path, ending: str, content
     ]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
 def test_a_zip_archive_in_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -19,7 +19,7 @@ from dragoman.model.build import build_model
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
-from dragoman.runtime.network import OnnxNetwork
+from dragoman.runtime.network import OnnxNetwork, cores
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer
@@ -240,11 +240,21 @@ def test_missing_unknown_and_misshapen_weights_are_named(tokenizer: Tokenizer) -
             OnnxNetwork(options, Weights(wrong, "here"), (size, size), None)
 
 
+def test_the_cores_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 3, 4}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS and Windows have none
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert cores() == 7
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores() == 1
+
+
 def test_the_environment_limits_the_threads(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options, size = options_of(), len(tokenizer)
-    model, there = model_of(options, size), len(os.sched_getaffinity(0))
+    model, there = model_of(options, size), cores()
     for text, expected in (("1", 1), ("", there), ("0", there), ("many", there), ("9999", there)):
         monkeypatch.setenv("OMP_NUM_THREADS", text)
         network = runtime_of(options, model, size, int8=False)
