@@ -177,9 +177,13 @@ def test_bash_completes_verbs_options_and_files(tmp_path: Path) -> None:
     assert completed("train", "--model.hid") == {"--model.hidden"}
     assert completed("train", "pa") == {"pairs.tsv"}
     assert completed("translate", "--search.be") == {"--search.beam"}
+    assert completed("train", "--bud") == {"--budget"}
+    assert completed("train", "--no-rev") == {"--no-reverse", "--no-reverse-source"}
+    assert completed("train", "--lev") == set()  # of the source or of the target
+    assert completed("data", "--na") == set()  # is no option
     with pytest.raises(ValueError, match="no completion for csh: bash, zsh or fish"):
         manual.completion("csh")
-    assert "-a train " in manual.completion("fish")
+    assert "-a train " in manual.completion("fish") and " -l budget\n" in manual.completion("fish")
     assert manual.completion("zsh").startswith("autoload")
 
 

@@ -6,6 +6,7 @@ import inspect
 
 from dragoman import __version__
 from dragoman.cli import VERBS
+from dragoman.cli.parse import spellings
 from tools.book.options import Option, command, described, groups_of, of_group
 
 
@@ -14,6 +15,15 @@ def flags(verb: str) -> list[str]:
     found = ["--help", *(f"--{one.flag}" for one in described(command(verb)) if not one.positional)]
     for group, kind in groups_of(verb).items():
         found += [f"--{group}.{one.flag}" for one in of_group(kind)]
+    return found
+
+
+def spelt(verb: str) -> list[str]:
+    """Every way to write an option of a verb: also without its group's name, and with ``no-``."""
+    whole, found = {flag[2:] for flag in flags(verb)}, ["--help"]
+    for name, options in spellings(command(verb)).items():
+        if len(options) == 1 and {options[0], options[0].replace("no-", "", 1)} & whole:
+            found.append(f"--{name}")
     return found
 
 
@@ -88,10 +98,10 @@ def completion(shell: str) -> str:
             lines.append(f"complete -c dragoman -n __fish_use_subcommand -a {verb} -d '{quoted}'")
             lines += [
                 f"complete -c dragoman -n '__fish_seen_subcommand_from {verb}' -l {flag[2:]}"
-                for flag in flags(verb)
+                for flag in spelt(verb)
             ]
         return "\n".join(lines) + "\n"
-    cases = "".join(f"    {verb}) words='{' '.join(flags(verb))}' ;;\n" for verb in VERBS)
+    cases = "".join(f"    {verb}) words='{' '.join(spelt(verb))}' ;;\n" for verb in VERBS)
     bash = (
         "_dragoman() {\n"
         '  local current="${COMP_WORDS[COMP_CWORD]}" words\n'

@@ -112,7 +112,7 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
     Raises:
         OptionError: an unknown or ambiguous name, or a value that looks like an option.
     """
-    spellings = _spellings(command)
+    known_as = spellings(command)
     whole: list[str] = []
     for at, argument in enumerate(arguments):
         if argument == "--":
@@ -124,17 +124,17 @@ def lengthen(command: type, arguments: Sequence[str]) -> list[str]:
             cure = f"./{argument} if it is a file; put -- before text that starts with a dash"
             raise OptionError("there is no such option", place=argument, cure=cure)
         else:
-            known = spellings.get(name[2:].replace("_", "-"), [])
+            known = known_as.get(name[2:].replace("_", "-"), [])
             if len(known) != 1:
                 cause = "several options end so" if known else "there is no such option"
-                near = did_you_mean(name[2:], spellings, otherwise="see --help")
+                near = did_you_mean(name[2:], known_as, otherwise="see --help")
                 cure = " or ".join(f"--{one}" for one in known) or near
                 raise OptionError(cause, place=name, cure=cure)
             whole.append(f"--{known[0]}{equals}{value}")
     return whole
 
 
-def _spellings(command: type) -> dict[str, list[str]]:
+def spellings(command: type) -> dict[str, list[str]]:
     """Every way to write an option, with the whole names that it may stand for.
 
     ``hidden`` stands for ``model.hidden``, ``level`` for ``source.level`` or ``target.level``,
