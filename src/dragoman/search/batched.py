@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dragoman.data.source import Source
-from dragoman.search.choose import largest, starts
+from dragoman.search.choose import starts
 from dragoman.search.network import Integers, Network, Query, Rows, Scores
 
 WIDTH = 16
@@ -92,16 +92,16 @@ class BatchedScorer:
         Args:
             tokens: the last token of each hypothesis.
             state: of these hypotheses.
-            top: score only the C most probable words; None: all.
+            top: score only the C most probable words; None: all. Several networks score all, which
+                their mean needs.
             never: words whose probability is set to zero.
         """
         alone = len(self.networks) == 1
-        query = Query(self._filled(tokens), state.cells, state.slots)
-        query = query._replace(top=top, never=never) if alone else query
+        query = Query(self._filled(tokens), state.cells, state.slots, top if alone else None, never)
         parts = zip(self.networks, state.states, state.memories, strict=True)
         steps = [network.step(query, part, memory) for network, part, memory in parts]
         found, after = zip(*steps, strict=True)
-        scores = found[0] if alone else mean(found, top, never)
+        scores = found[0] if alone else mean(found)
         real = Scores._make(None if one is None else one[: len(tokens)] for one in scores)
         return real, state._replace(states=after)
 
@@ -144,13 +144,11 @@ class BatchedScorer:
         return np.concatenate((rows, rows[:1].repeat(-len(rows) % self._multiple)))
 
 
-def mean(answers: Sequence[Scores], top: int | None, never: Sequence[int]) -> Scores:
+def mean(answers: Sequence[Scores]) -> Scores:
     """The logarithm of the arithmetic mean of the probabilities of an ensemble's members.
 
     Args:
         answers: each member's scores of all words, [N, V]; attention is taken from the first.
-        top: keep only the C most probable words; None: all.
-        never: words whose probability is set to zero.
     """
     parts = [scores.log_probs for scores in answers]
     # A word of another sentence's own is impossible for every member: keep -inf - -inf away.
@@ -158,7 +156,4 @@ def mean(answers: Sequence[Scores], top: int | None, never: Sequence[int]) -> Sc
     shares = sum(np.exp(part - highest) for part in parts)
     with np.errstate(divide="ignore"):
         together = highest + np.log(shares / len(parts))
-    together[:, list(never)] = -np.inf
-    words = None if top is None else largest(together, top)
-    found = together if words is None else np.take_along_axis(together, words, 1)
-    return Scores(found, words, answers[0].weights)
+    return Scores(together, None, answers[0].weights)
