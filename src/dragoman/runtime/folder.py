@@ -6,7 +6,6 @@ written, and a zip file must hold no others.
 """
 
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,7 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.setup import load_setup, load_weights, read_tensors
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError
-from dragoman.files import parse_json
+from dragoman.files import parse_json, reading
 from dragoman.runtime.network import OnnxNetwork, graphs
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
@@ -105,7 +104,7 @@ def _loaded(given: Path, path: Path, folder: Any = None) -> RuntimeFolder:
 def _read_facts(path: Path) -> dict[str, Any]:
     """Read ``bundle.json`` and check it: first the format, then the digests of all files."""
     place = path / layout.BUNDLE
-    try:
+    with reading(place, "is missing or damaged", _AGAIN):
         facts = parse_json(place.read_text("utf-8"))
         version = facts["format"]
         if version != layout.BUNDLE_FORMAT:
@@ -113,8 +112,6 @@ def _read_facts(path: Path) -> dict[str, Any]:
             cure = "use the version of Dragoman that wrote it"
             raise FolderError(cause, place=str(place), cure=cure)
         files = dict(facts["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FolderError("is missing or damaged", place=str(place), cure=_AGAIN) from error
     short = layout.BUNDLE_SHORT if files.keys() & {*layout.BUNDLE_SHORT} else ()
     for name in sorted((files.keys() ^ {*layout.BUNDLE_NEEDS, *short}) - {*layout.BUNDLE_MAY_HAVE}):
         cause = f"names a file too many or too few: {name!r}"
@@ -134,14 +131,11 @@ def _unzipped(path: Path) -> TemporaryDirectory[str]:
         FolderError: the file is damaged, or holds what a bundle does not have.
     """
     folder, place = TemporaryDirectory(prefix="dragoman-"), str(path)
-    try:
-        with zipfile.ZipFile(path) as file:
-            known = (layout.BUNDLE, *layout.BUNDLE_NEEDS, *layout.BUNDLE_SHORT)
-            for name in {*file.namelist()} - {*known, *layout.BUNDLE_MAY_HAVE}:
-                raise FolderError(f"holds {name!r}, which is no file of a bundle", place=place)
-            if sum(info.file_size for info in file.infolist()) > _LARGEST:
-                raise FolderError("is too large when it is unpacked", place=place)
-            file.extractall(folder.name)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
-        raise FolderError(f"is a damaged zip file: {error}", place=place, cure=_AGAIN) from error
+    with reading(path, "is a damaged zip file", _AGAIN), zipfile.ZipFile(path) as file:
+        known = (layout.BUNDLE, *layout.BUNDLE_NEEDS, *layout.BUNDLE_SHORT)
+        for name in {*file.namelist()} - {*known, *layout.BUNDLE_MAY_HAVE}:
+            raise FolderError(f"holds {name!r}, which is no file of a bundle", place=place)
+        if sum(info.file_size for info in file.infolist()) > _LARGEST:
+            raise FolderError("is too large when it is unpacked", place=place)
+        file.extractall(folder.name)
     return folder
