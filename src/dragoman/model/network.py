@@ -56,9 +56,8 @@ class TorchNetwork:
         log_probs[:, list(never)] = -math.inf
         if top is not None:
             log_probs, words = log_probs.topk(min(top, log_probs.shape[1]), 1)
-        best = None if words is None else words.cpu().numpy()
-        looked = None if weights is None else weights.cpu().numpy()
-        return Scores(log_probs.cpu().numpy(), best, looked), state
+        found = log_probs, words, weights
+        return Scores._make(None if one is None else one.cpu().numpy() for one in found), state
 
     def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self.device)

@@ -69,13 +69,11 @@ def _value(name: str, kind: Kind) -> bytes:
 
 def _attribute(name: str, given: Any) -> bytes:
     """An ``AttributeProto``: a number, a text, a tensor, a graph, or whole numbers."""
-    for python, field, kind in ((float, 2, 1), (int, 3, 2), (str, 4, 3)):
+    for python, field, kind in ((float, 2, 1), (int, 3, 2), (str, 4, 3), (bytes, 6, 5)):
         if isinstance(given, python):
             return message((1, name), (field, given), (20, kind))
     if isinstance(given, np.ndarray):
         return message((1, name), (5, tensor("", given)), (20, 4))
-    if isinstance(given, bytes):
-        return message((1, name), (6, given), (20, 5))
     return message((1, name), *((8, int(number)) for number in given), (20, 7))
 
 
