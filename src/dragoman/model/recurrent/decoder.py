@@ -138,6 +138,7 @@ class RecurrentDecoder(nn.Module):
             attend = of_hypotheses(self.attention.over(memory, record), memory, cells)
 
         def advance(x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState, Any]:
+            """One step; ``x`` is the first layer's product with the embedded token, [N, GH]."""
             found = attend(state.rows[:, last]) if attend and self.before else None
             if feedback is not None:
                 x = x + feedback(state.rows[:, -1] if found is None else found[0])
