@@ -1,7 +1,7 @@
 """``dragoman augment``"""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -9,8 +9,7 @@ from typing import Annotated
 
 from dragoman.api import load
 from dragoman.cli import say
-from dragoman.cli.parse import Given, Input, Writes
-from dragoman.config.options import SearchOptions
+from dragoman.cli.parse import Given, Input, UsesModel, Writes
 from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.errors import DataError, OptionError
@@ -23,7 +22,7 @@ _MOVED = 3
 
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(UsesModel):
     """Make pairs from text of one language, by a model that translates it.
 
     Text of the target language teaches most: a model of the other direction translates it back, and
@@ -33,8 +32,6 @@ class Augment:
     (Edunov et al. 2018).
     """
 
-    folder: Input
-    """The model folder: of a model that reads the language of the text."""
     text: Input
     """A text file, one sentence a line; a model that reads features has them in
     each line, with a tab before them."""
@@ -48,14 +45,11 @@ class Augment:
     to three places (Edunov et al. 2018)."""
     min_confidence: Annotated[float, Range(0, at_most=1)] = 0.0
     """Leave out lines whose output has a confidence (0 to 1) below this."""
-    search: SearchOptions = field(default_factory=SearchOptions)
-    """How an output is searched for. Options that are not given are those of
-    the model folder, whatever default stands here."""
 
 
 def main(asked: Augment, given: Given) -> int:
     """Run the verb."""
-    model = load(asked.folder)
+    model = load(asked.folder, device=asked.device)
     if asked.min_confidence and model.confidence is None:
         cause = "an ensemble, or a model of few held-out pairs, has no confidence"
         raise OptionError(cause, place="--min-confidence", cure="leave it out")

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from dragoman.cli import say
-from dragoman.cli.parse import Given, Input, Inputs, OutputFile
-from dragoman.config.options import ReadingOptions, SearchOptions
+from dragoman.cli.parse import Given, Inputs, OutputFile, UsesModel
+from dragoman.config.options import ReadingOptions
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 from dragoman.runs.display import number_text
@@ -24,11 +24,9 @@ _say = partial(say, "evaluate")
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(UsesModel):
     """Score a model on pairs of text; without a file, on the pairs that its training held out."""
 
-    folder: Input
-    """The model folder."""
     test: Inputs = ()
     """One file of pairs, or two aligned files (source, target). More model
     folders may stand before it; each is compared with the first."""
@@ -46,14 +44,9 @@ class Evaluate:
     outputs: OutputFile = None
     """Write the model's outputs into this file: one line for each of the test
     file, empty for what is not a pair."""
-    device: str = "cpu"
-    """Where the model runs: cpu, cuda, cuda:1 or mps."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
     """How pairs are read. Options that are not given are those of the training,
     whatever default stands here."""
-    search: SearchOptions = field(default_factory=SearchOptions)
-    """How an output is searched for. Options that are not given are those of
-    the model folder, whatever default stands here."""
 
 
 def main(asked: Evaluate, given: Given) -> int:

@@ -1,25 +1,22 @@
 """``dragoman explain``"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Console
 from tyro.conf import Positional
 
 from dragoman.api import load
 from dragoman.cli.aids import AidOptions
-from dragoman.cli.parse import Given, Input, OutputFile, Picture
-from dragoman.config.options import SearchOptions
+from dragoman.cli.parse import Given, OutputFile, Picture, UsesModel
 from dragoman.errors import OptionError
 from dragoman.files import write_text
 from dragoman.inspection.attention_map import draw_attention
 
 
 @dataclass(frozen=True)
-class Explain(AidOptions):
+class Explain(AidOptions, UsesModel):
     """Show how a model translates one sentence: tokens, states, attention, search, loss."""
 
-    folder: Input
-    """The model folder."""
     sentence: Positional[str]
     """The source text."""
     target: str | None = None
@@ -32,11 +29,6 @@ class Explain(AidOptions):
     attention: Picture = None
     """Draw the attention into this file (.png, .svg or .pdf). An .svg has the
     letters of any script."""
-    device: str = "cpu"
-    """Where the model runs: cpu, cuda, cuda:1 or mps."""
-    search: SearchOptions = field(default_factory=SearchOptions)
-    """How an output is searched for. Options that are not given are those of
-    the model folder, whatever default stands here."""
 
 
 def main(asked: Explain, given: Given) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -10,8 +10,7 @@ from typing import Annotated
 
 from dragoman.api import Model, load
 from dragoman.cli import say
-from dragoman.cli.parse import Given, Input, Writes
-from dragoman.config.options import SearchOptions
+from dragoman.cli.parse import Given, Input, UsesModel, Writes
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import place
 from dragoman.errors import DataError
@@ -21,15 +20,13 @@ from dragoman.search.request import Translation
 
 
 @dataclass(frozen=True)
-class Lexicon:
-    """Write the pronunciations of a list of words as a lexicon.
+class Lexicon(UsesModel):
+    """Write a lexicon: the pronunciations of a list of words, by a model that gives their phones.
 
     Each line has a word and the phones of one pronunciation, with spaces between: sherpa-onnx and
-    Kaldi (lexicon.txt) read it.
+    Kaldi (lexicon.txt) read it. A word has up to --n-best pronunciations.
     """
 
-    folder: Input
-    """The model folder: of a model that turns words into phones."""
     words: Input
     """A text file, one word a line."""
     out: Annotated[Path, Writes()]
@@ -40,14 +37,11 @@ class Lexicon:
     memory: Path | None = None
     """A lexicon of words and their phones, with a tab between. Its words have
     its pronunciations; the model answers the others."""
-    search: SearchOptions = field(default_factory=SearchOptions)
-    """How an output is searched for; --n-best is the most pronunciations of a
-    word. Options that are not given are those of the model folder."""
 
 
 def main(asked: Lexicon, given: Given) -> int:
     """Run the verb."""
-    model, aids = load(asked.folder), read_aids(asked.memory)
+    model, aids = load(asked.folder, device=asked.device), read_aids(asked.memory)
     words = dict.fromkeys(_words(asked.words))
     lines = spoken = 0
     with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:

@@ -8,14 +8,14 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import tyro
 
-from dragoman.config.options import Config
+from dragoman.config.options import Config, SearchOptions
 from dragoman.config.rules import check_options, value_faults
 from dragoman.config.toml import flat, from_toml, merge
 from dragoman.errors import OptionError, did_you_mean
@@ -48,6 +48,19 @@ Inputs = Annotated[tuple[Path, ...], tyro.conf.Positional]
 OutputFile = Annotated[Path | None, Writes()]
 OutputFolder = Annotated[Path, Writes("folder")]
 Picture = Annotated[Path | None, Writes("picture")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsesModel:
+    """The options of every verb that uses a trained model."""
+
+    folder: Input
+    """The model folder."""
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, cuda:1 or mps."""
+    search: SearchOptions = field(default_factory=SearchOptions)
+    """How an output is searched for. Options that are not given are those of
+    the model folder, whatever default stands here."""
 
 
 def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Given]:

@@ -4,32 +4,25 @@ from dataclasses import dataclass, field
 
 from dragoman.api import load
 from dragoman.cli import say
-from dragoman.cli.parse import Given, Input, Inputs
-from dragoman.config.options import ReadingOptions, SearchOptions
+from dragoman.cli.parse import Given, Inputs, UsesModel
+from dragoman.config.options import ReadingOptions
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(UsesModel):
     """Print how probable a model finds given targets: one line for each record of the file.
 
     A line holds the natural logarithm of the target's probability, a tab, and its mean over the
     target's tokens, the end token included. It is empty for a line that is not a pair.
     """
 
-    folder: Input
-    """The model folder."""
     pairs: Inputs
     """One file of pairs, or two aligned files (source, target)."""
-    device: str = "cpu"
-    """Where the model runs: cpu, cuda, cuda:1 or mps."""
     data: ReadingOptions = field(default_factory=ReadingOptions)
     """How pairs are read. Options that are not given are those of the training,
     whatever default stands here."""
-    search: SearchOptions = field(default_factory=SearchOptions)
-    """How an output is searched for. Options that are not given are those of
-    the model folder, whatever default stands here."""
 
 
 def main(asked: Score, given: Given) -> int:

@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count, islice, tee
 from pathlib import Path
@@ -16,7 +16,7 @@ from tyro.conf import UseAppendAction
 from dragoman.api import Model, load
 from dragoman.cli import say
 from dragoman.cli.aids import AidOptions
-from dragoman.cli.parse import Given, Input, Inputs
+from dragoman.cli.parse import Given, Inputs, UsesModel
 from dragoman.cli.requests import read_request
 from dragoman.config.options import SearchOptions
 from dragoman.config.values import Range
@@ -33,14 +33,12 @@ _say = partial(say, "translate")
 
 
 @dataclass(frozen=True)
-class Translate(AidOptions):
+class Translate(AidOptions, UsesModel):
     """Translate each line of standard input (or --input) into one line of standard output.
 
     With --format, translate the sentences of a document, and print the document with them.
     """
 
-    folder: Input
-    """The model folder."""
     others: Inputs = ()
     """More model folders: all translate together, by the mean of their
     probabilities (an ensemble). They need the same target vocabulary."""
@@ -69,11 +67,6 @@ class Translate(AidOptions):
     json: bool = False
     """Print one JSON object a line: text, score (log-probability, normalised
     by length), confidence, tokens, n-best outputs."""
-    device: str = "cpu"
-    """Where the model runs: cpu, cuda, cuda:1 or mps."""
-    search: SearchOptions = field(default_factory=SearchOptions)
-    """How an output is searched for. Options that are not given are those of
-    the model folder, whatever default stands here."""
 
 
 def main(asked: Translate, given: Given) -> int:
