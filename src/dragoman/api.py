@@ -329,7 +329,7 @@ class Model:
             return examples_of(told, f"{len(texts)} pairs", multiple_references=multiple_references)
         files, faults = [Path(item) for item in items if not isinstance(item, tuple)], Faults()
         found = list(read_pairs(files, self.reading(**reading), faults))
-        for line in faults.notes:
+        for line in (*faults.notes, *faults.summary()):
             say(line)
         name, left_out = " ".join(map(str, files)), faults.total
         return examples_of(found, name, multiple_references=multiple_references, left_out=left_out)

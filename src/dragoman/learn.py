@@ -13,7 +13,7 @@ from rich.progress import track
 
 from dragoman.api import Model, Paths, load
 from dragoman.config.options import Config, DataOptions
-from dragoman.config.toml import merge
+from dragoman.config.toml import flat, merge
 from dragoman.config.values import seconds
 from dragoman.data.lines import fingerprint
 from dragoman.data.pairs import Faults
@@ -166,7 +166,7 @@ def distil(
                 cause = "holds a run that did not learn from this teacher and these pairs"
                 raise OptionError(cause, place=str(out), cure="choose another --out")
             if not learned.exists():
-                held = _validation(model, validation, data)
+                held = model.examples(validation or None, **flat(data)).pairs()
                 unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
                 sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
                 outputs = _outputs(model, list(sources), console)
@@ -176,18 +176,6 @@ def distil(
     processes.wait()
     data = replace(data, format="jsonl", validation_pairs=(str(kept),))
     return train(learned, out, replace(config, data=data), console=console, observers=observers)
-
-
-def _validation(model: Model, files: Sequence[Path], data: DataOptions) -> list[tuple[str, str]]:
-    """The pairs of ``files``; without files those that the training of ``model`` held out.
-
-    Raises:
-        DataError: the files cannot be read, or the model's folder holds no held-out pairs.
-    """
-    if files:
-        return [(pair.source, pair.target) for pair in read_pairs(files, data, Faults())]
-    held = model.examples()
-    return [(s, right[0]) for s, right in zip(held.sources, held.references, strict=True)]
 
 
 def _outputs(model: Model, sources: Sequence[str], console: Console) -> list[tuple[str, str]]:

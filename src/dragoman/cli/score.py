@@ -1,13 +1,12 @@
 """``dragoman score``"""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from dragoman.api import load
 from dragoman.cli import say
 from dragoman.cli.parse import Given, Inputs, UsesModel
 from dragoman.config.options import ReadingOptions
-from dragoman.data.pairs import Faults
-from dragoman.data.readers import read_pairs
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,11 @@ class Score(UsesModel):
 
 def main(asked: Score, given: Given) -> int:
     """Run the verb."""
-    model, faults = load(asked.folder, device=asked.device), Faults()
-    pairs = list(read_pairs(asked.pairs, model.reading(**given.get("data", {})), faults))
-    for note in (*faults.notes, *faults.summary()):
-        say("score", note)
-    scored = model.score([(pair.source, pair.target) for pair in pairs], **given.get("search", {}))
-    lines = [""] * faults.lines
-    for pair, one in zip(pairs, scored, strict=True):
+    model = load(asked.folder, device=asked.device)
+    examples = model.examples(asked.pairs, say=partial(say, "score"), **given.get("data", {}))
+    lines = []
+    for one in model.score(examples.pairs(), **given.get("search", {})):
         found = one.hypothesis.log_prob
-        lines[pair.record - 1] = f"{found:.6f}\t{found / len(one.hypothesis.steps):.6f}"
-    print("".join(f"{line}\n" for line in lines), end="")
+        lines.append(f"{found:.6f}\t{found / len(one.hypothesis.steps):.6f}")
+    print("".join(f"{line}\n" for line in examples.by_record(lines)), end="")
     return 0

@@ -33,6 +33,11 @@ class Examples:
         texts = {record: text for records, text in found for record in records}
         return [texts.get(n, "") for n in range(1, len(texts) + self.left_out + 1)]
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """Each source with its first reference."""
+        firsts = (right[0] for right in self.references)
+        return list(zip(self.sources, firsts, strict=True))
+
     def with_references(self, change: Callable[[str], str]) -> Self:
         """A copy in which ``change`` is applied to every reference."""
         changed = tuple(tuple(map(change, right)) for right in self.references)
