@@ -64,10 +64,10 @@ def explain_line(
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
     values = record(folder.model, batch)
-    example, words = _example(values, 0, sides, text)
+    example, own = _example(values, 0, sides, text)
     beam = []
     for step in frontiers:
-        last, log_probs = _tokens(sides[1], step.tokens, words=words), step.log_probs.tolist()
+        last, log_probs = _tokens(sides[1], step.tokens, own=own), step.log_probs.tolist()
         beam.append(tuple(map(OpenHypothesis, last, log_probs, step.parents.tolist())))
     return Explanation((example,), values, target is not None, answer, tuple(beam))
 
@@ -105,34 +105,33 @@ def _check(what: str, ids: Ids, longest: int) -> None:
 
 def _example(
     values: Mapping[str, RecordedValue], b: int, sides: Sequence[Tokenizer], text: str
-) -> tuple[Example, dict[int, str]]:
+) -> tuple[Example, list[str]]:
     """Pair ``b`` of the batch.
 
     Returns:
-        The pair, and the words that a copying model can copy from its source, by id.
+        The pair, and the words outside the vocabulary that a copying model can copy from its
+        source, in the order of their ids.
     """
     arrays = {name: value.array[b] for name, value in values.items() if value.axes}
     source = _tokens(sides[0], arrays["source ids"], text)
     copies = zip(arrays.get("copies", ()), source, strict=False)
     words = {int(i): token.stands_for or token.text for i, token in copies}
-    reads = _tokens(sides[1], arrays["target input ids"], words=words)
-    expected = _tokens(sides[1], arrays["target ids"], words=words)
+    own = [words[i] for i in sorted(words) if i >= len(sides[1])]
+    reads = _tokens(sides[1], arrays["target input ids"], own=own)
+    expected = _tokens(sides[1], arrays["target ids"], own=own)
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
-        likely = _tokens(sides[1], best, words=words)
+        likely = _tokens(sides[1], best, own=own)
         candidates = tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True))
         real, loss = bool(arrays["target mask"][t]), float(arrays["loss"][t])
         looked = (arrays[name][t] if name in arrays else None for name in ("energies", "weights"))
         steps.append(Step(reads[t], expected[t], real, loss, candidates, *looked))
-    return Example(text, sides[0].normalize(text), source, tuple(steps)), words
+    return Example(text, sides[0].normalize(text), source, tuple(steps)), own
 
 
 def _tokens(
-    tokenizer: Tokenizer,
-    ids: npt.NDArray[Any],
-    text: str = "",
-    words: Mapping[int, str] | None = None,
+    tokenizer: Tokenizer, ids: npt.NDArray[Any], text: str = "", own: Sequence[str] = ()
 ) -> tuple[Token, ...]:
     """Name ids.
 
@@ -140,12 +139,11 @@ def _tokens(
         tokenizer: the vocabulary that they are of.
         ids: [N].
         text: what they were read from; gives the parts that unknown tokens stand for.
-        words: names of ids beyond the vocabulary.
+        own: the words of the ids from the vocabulary's size on.
     """
     unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
-    names = tokenizer.tokens(np.where(ids < len(tokenizer), ids, UNK))
-    words, tokens = words or {}, []
-    for n, (i, name) in enumerate(zip(ids.tolist(), names, strict=True)):
+    tokens = []
+    for n, (i, name) in enumerate(zip(ids.tolist(), tokenizer.tokens(ids, own), strict=True)):
         stands_for = unknown[n] if i == UNK and n < len(unknown) else ""
-        tokens.append(Token(i, words.get(i, name) if i >= len(tokenizer) else name, stands_for))
+        tokens.append(Token(i, name, stands_for))
     return tuple(tokens)
