@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dragoman.cli.parse import Given, Inputs, OutputFile
-from dragoman.config.options import Config, DataOptions, ReadingOptions
-from dragoman.config.rules import check_options
+from dragoman.config.options import DataOptions, ReadingOptions
 from dragoman.config.toml import flat
 from dragoman.data.formats import form_of
 from dragoman.data.streams import PACKINGS
@@ -34,7 +33,6 @@ class Check:
 def main(asked: Check, given: Given) -> int:
     """Run the verb."""
     reading = DataOptions(**flat(asked.data))
-    check_options(Config(data=reading))
     if asked.fix and reading.features:
         cure = "leave out --features-column and --target-tag"
         raise OptionError("features cannot be written", place="--fix", cure=cure)
