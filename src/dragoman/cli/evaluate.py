@@ -75,9 +75,8 @@ def main(asked: Evaluate, given: Given) -> int:
     against = {name: compare(results[0].measures, r.measures) for name, r in found[1:]}
     if asked.json:
         trees = [{"folder": name} | result.tree() for name, result in found]
-        apart = {name: [asdict(d) for d in rows] for name, rows in against.items()}
-        whole = {"models": trees, "against_first": apart} if against else trees[0]
-        print(json.dumps(whole, ensure_ascii=False, indent=1))
+        whole = {"models": trees, "against_first": against} if against else trees[0]
+        print(json.dumps(whole, default=asdict, ensure_ascii=False, indent=1))
         return 0
     for name, result in found:
         _show(f"{name}: " if against else "", result, asked)

@@ -39,12 +39,10 @@ def read_request(line: str, every: Request, where: str) -> Request:
         fields = parse_json(line)
     except ValueError as error:
         raise DataError(f"not JSON: {error}", place=where, cure=EXAMPLE) from None
-    wrong = DataError("a JSON object with a source is expected", place=where, cure=EXAMPLE)
-    if not isinstance(fields, dict):
-        raise wrong
+    fields = fields if isinstance(fields, dict) else {}
     asked = merge(Line(prefix=every.prefix), fields, place=where)
     if "source" not in fields:
-        raise wrong
+        raise DataError("a JSON object with a source is expected", place=where, cure=EXAMPLE)
     source = f"{asked.source}\t{asked.features}" if "features" in fields else asked.source
     must, never = (*every.must, *asked.must), (*every.never, *asked.never)
     return Request(source, asked.prefix, must, never, where)
