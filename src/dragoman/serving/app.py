@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from dragoman.documents.formats import ENDINGS
+from dragoman.errors import UsageError
 from dragoman.serving import schema
 from dragoman.serving.gate import Gate
 from dragoman.serving.languages import Models
@@ -52,7 +53,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     _add_facts(app, service)
     _add_translation(app, service)
     app.mount("/page", StaticFiles(directory=_PAGE))
-    for kind in (RequestValidationError, AnyHTTPException, Exception):
+    for kind in (RequestValidationError, AnyHTTPException, UsageError, Exception):
         app.add_exception_handler(kind, _refused)
     if options.cors:
         app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
@@ -159,6 +160,8 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     """A refusal in LibreTranslate's form; the traceback of a fault of ours is in the log only."""
     if isinstance(error, RequestValidationError):
         return JSONResponse({"error": schema.invalid(error)}, 400)
+    if isinstance(error, UsageError):
+        return JSONResponse({"error": f"Invalid request: {error}"}, 400)
     if isinstance(error, AnyHTTPException):
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
     return JSONResponse({"error": "Internal error"}, 500)

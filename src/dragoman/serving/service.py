@@ -22,7 +22,7 @@ from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import MOST_ALTERNATIVES, Keyed, TranslateRequest
-from dragoman.serving.streams import BusyError, Stream
+from dragoman.serving.streams import Stream
 
 
 class Service:
@@ -60,6 +60,7 @@ class Service:
 
         Raises:
             HTTPException: a language is not served, an option is out of range, or too much waits.
+            UsageError: a constraint cannot be met, or the model or this machine reads no documents.
         """
         texts = [asked.q] if isinstance(asked.q, str) else asked.q
         lines, language, share = self.lines(texts), asked.source, 1.0
@@ -149,7 +150,8 @@ class Service:
         All requests for alternatives search in one way, so that they share a batch too.
 
         Raises:
-            HTTPException: a constraint cannot be met, or too many lines wait.
+            UsageError: a constraint cannot be met.
+            BusyError: too many lines wait.
         """
         kind, must, never = (one, asked.alternatives > 0), tuple(asked.must), tuple(asked.never)
         if kind not in self.streams:
@@ -166,15 +168,9 @@ class Service:
             for request in requests:
                 one.translator.check(request, stream.options)
 
-        try:
-            if asked.prefix or must or never or one.translator.source.tags.columns:
-                await run_in_threadpool(check)
-            futures = stream.submit(requests)
-        except UsageError as error:
-            raise HTTPException(400, f"Invalid request: {error}") from None
-        except BusyError:
-            cause = "Slowdown: too many requests are waiting"
-            raise HTTPException(429, cause, {"Retry-After": "1"}) from None
+        if asked.prefix or must or never or one.translator.source.tags.columns:
+            await run_in_threadpool(check)
+        futures = stream.submit(requests)
         self.metrics.add("lines_total", len(lines), **one.labels)
         self.metrics.add("characters_total", sum(map(len, lines)), **one.labels)
         # Where the client leaves, these cancel their futures: of lines that have not begun.
@@ -197,14 +193,11 @@ def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
     """The parts of a document.
 
     Raises:
-        HTTPException: the model cannot keep markup, or the package for documents is not installed.
+        UsageError: the model cannot keep markup, or the package for documents is not installed.
     """
+    one.translator.require_attention()
     lines = StringIO(text, newline="\n")
-    try:
-        one.translator.require_attention()
-        return list(read_blocks(lines, FORMATS[asked.format], one.source[:2]))
-    except UsageError as error:
-        raise HTTPException(400, f"Invalid request: {error}") from None
+    return list(read_blocks(lines, FORMATS[asked.format], one.source[:2]))
 
 
 def _text(

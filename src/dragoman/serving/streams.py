@@ -6,12 +6,14 @@ from itertools import count
 from queue import Empty, PriorityQueue
 from threading import Thread
 
+from starlette.exceptions import HTTPException
+
 from dragoman.config.options import SearchOptions
 from dragoman.search.request import Request, Translation
 from dragoman.search.translator import Translator
 
 
-class BusyError(Exception):
+class BusyError(HTTPException):
     """Too much is waiting to take more."""
 
 
@@ -52,7 +54,8 @@ class Stream:
             BusyError: too many lines are waiting.
         """
         if self.waiting >= self.limit:
-            raise BusyError
+            slowdown = "Slowdown: too many requests are waiting"
+            raise BusyError(429, slowdown, {"Retry-After": "1"})
         futures = [Future[Translation]() for _ in requests]
         for turn, line in enumerate(zip(requests, futures, strict=True), self._turn):
             self._waiting.put((turn, next(self._numbers), *line))
