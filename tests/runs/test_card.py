@@ -66,7 +66,14 @@ def test_the_command_asks_for_what_was_asked(tmp_path: Path) -> None:
     asked = merge(
         Config(),
         {
-            "data": {"reverse": True, "columns": [2, 1], "separator": ";", "fields": ["a b", "c"]},
+            "data": {
+                "reverse": True,
+                "header": False,
+                "columns": [2, 1],
+                "separator": ";",
+                "fields": ["a b", "c"],
+            },
+            "source": {"byte_fallback": True},
             "model": {"bidirectional": False, "hidden": 64},
             "training": {
                 "learning_rate": 1e-4,

@@ -20,6 +20,8 @@ from dragoman.files import parse_json, write_text
 from dragoman.layout import METRICS, RECORD
 
 Row = dict[str, Any]
+USUAL = plain(Config())
+"""The default of every option."""
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -108,8 +110,8 @@ class History:
 
     def asked(self) -> Row:
         """The options that the user set to something else than the default, by dotted name."""
-        values, defaults = self.record.get("asked", {}), plain(Config())
-        return {n: v for n, v in values.items() if n in defaults and v != defaults[n]}
+        values = self.record.get("asked", {})
+        return {n: v for n, v in values.items() if n in USUAL and v != USUAL[n]}
 
     def command(self) -> str:
         """The command that repeats this run, for the shell and working directory of the first."""
@@ -117,7 +119,7 @@ class History:
         words += ["--out", self.record.get("out", utf8_text(self.folder))]
         for option, value in self.asked().items():
             name = option.replace("_", "-")
-            if isinstance(value, bool):
+            if isinstance(USUAL[option], bool):  # others may be true too, or auto
                 words.append(f"--{name}" if value else "--{}.no-{}".format(*name.split(".")))
             elif isinstance(value, list):
                 values = (one if isinstance(one, list) else [one] for one in value)

@@ -21,12 +21,11 @@ from typing import Any
 
 from rich.console import Console
 
-from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
 from dragoman.runs.display import SCORES, clock, scores_line
-from dragoman.runs.history import History, Row
+from dragoman.runs.history import USUAL, History, Row
 
 _MOST_ROWS = 1000
 """Most points of a curve."""
@@ -103,9 +102,9 @@ def _columns(rows: list[Row]) -> Row:
 def _options(history: History) -> list[tuple[str, Any, str]]:
     """Each option's name, value and origin: ``asked`` by the user, ``chosen`` from the data and the
     machine, or ``default``."""
-    asked, defaults, found = history.asked(), plain(Config()), []
+    asked, found = history.asked(), []
     for name, value in plain(history.config).items():
-        origin = "default" if value == defaults[name] else "chosen"
+        origin = "default" if value == USUAL[name] else "chosen"
         found.append((name, value, "asked" if name in asked else origin))
     return sorted(found, key=lambda option: option[2])
 
