@@ -81,9 +81,7 @@ def groups_of(verb: str) -> dict[str, type]:
     found = {}
     for one in fields(command(verb)):
         made = one.default_factory() if one.default_factory is not MISSING else one.default
-        if isinstance(made, Config):
-            found |= {group.name: type(getattr(made, group.name)) for group in fields(Config)}
-        elif is_dataclass(made):
+        if is_dataclass(made):
             found[one.name] = type(made)
     return found
 

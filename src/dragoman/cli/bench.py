@@ -1,16 +1,16 @@
 """``dragoman bench``"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from dragoman.cli import say
-from dragoman.cli.parse import AllOptions, Given, Inputs, training_options
+from dragoman.cli.parse import Given, Inputs, training_options
 from dragoman.config.options import Config
 
 
-@dataclass(frozen=True)
-class Bench:
+@dataclass(frozen=True, kw_only=True)
+class Bench(Config):
     """Measure how fast this machine trains at each batch size, with the real training step.
 
     Each size is measured for 3 seconds or more; the utilisation is the share of the cores' time
@@ -23,7 +23,6 @@ class Bench:
     """Sentences of a batch (default: 1 2 4 ... 512)."""
     recipe: Path | None = None
     """A TOML file of options; options of the command line override it."""
-    options: AllOptions = field(default_factory=Config)
 
 
 def main(asked: Bench, given: Given) -> int:

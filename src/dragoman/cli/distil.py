@@ -1,8 +1,8 @@
 """``dragoman distil``"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from dragoman.cli.parse import AllOptions, Given, Input, Inputs, OutputFolder
+from dragoman.cli.parse import Given, Input, Inputs, OutputFolder
 from dragoman.cli.train import exit_code
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
@@ -10,8 +10,8 @@ from dragoman.config.toml import load_config, merge
 from dragoman.layout import members
 
 
-@dataclass(frozen=True)
-class Distil:
+@dataclass(frozen=True, kw_only=True)
+class Distil(Config):
     """Train one model on the translations of another model, or of an ensemble.
 
     A model that learns from the outputs of an ensemble (train --seeds 3) comes near its scores and
@@ -27,7 +27,6 @@ class Distil:
     learned from: one file, or two aligned files."""
     out: OutputFolder
     """The model folder; it is made if it is not there."""
-    options: AllOptions = field(default_factory=Config)
 
 
 def main(asked: Distil, given: Given) -> int:

@@ -22,8 +22,6 @@ from dragoman.errors import OptionError, did_you_mean
 from dragoman.layout import ENTRIES, members
 
 Command = TypeVar("Command")
-AllOptions = Annotated[Config, tyro.conf.arg(name="")]
-"""Every option of a training, each under its group's name."""
 Given = dict[str, dict[str, Any]]
 """Options that stand on the command line: group, name, value. A group may hold groups."""
 
@@ -95,7 +93,7 @@ def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Gi
     given: Given = {}
     for argument in takewhile(lambda one: one != "--", whole):
         if dotted := re.match(r"--([\w.]+)\.([\w-]+)", argument):
-            options, place, name = getattr(asked, "options", asked), given, dotted[2]
+            options, place, name = asked, given, dotted[2]
             for group in dotted[1].split("."):
                 options, place = getattr(options, group), place.setdefault(group, {})
             name = name.replace("-", "_")
@@ -157,8 +155,8 @@ def spellings(command: type) -> dict[str, list[str]]:
     values: dict[str, Any] = {}
     for item in fields(command):
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        prefix = "" if isinstance(default, Config) else f"{item.name}."
-        values |= flat(default, prefix) if is_dataclass(default) else {item.name: default}
+        inner = flat(default, f"{item.name}.") if is_dataclass(default) else {item.name: default}
+        values |= inner
     found: dict[str, list[str]] = {}
     for dotted, value in values.items():
         group, dot, last = dotted.rstrip("_").replace("_", "-").rpartition(".")

@@ -3,13 +3,13 @@
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from dragoman.cli.parse import AllOptions, Given, Inputs, OutputFolder, training_options
+from dragoman.cli.parse import Given, Inputs, OutputFolder, training_options
 from dragoman.config.continuing import continued
 from dragoman.config.options import Config
 from dragoman.config.values import PositiveCount
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dragoman.training.run import Outcome
 
 
-@dataclass(frozen=True)
-class Train:
+@dataclass(frozen=True, kw_only=True)
+class Train(Config):
     """Train a model on pairs of text.
 
     The same command again resumes an interrupted run. Limits, learning rate and batch size may
@@ -44,7 +44,6 @@ class Train:
     """Number of models to train, one after the other, with training.seed and
     the seeds after it. They share the split and the budget. Each has a folder
     (seed-1, seed-2 ...) in the model folder, which is their ensemble."""
-    options: AllOptions = field(default_factory=Config)
 
 
 def main(asked: Train, given: Given) -> int:

@@ -46,8 +46,7 @@ def value_faults(options: Any, prefix: str = "") -> Iterator[str]:
         ranges = [r for r in getattr(hints[key], "__metadata__", ()) if isinstance(r, Range)]
         for one in value if isinstance(value, tuple) else (value,):
             if is_dataclass(one):
-                inner = "" if isinstance(one, Config) else f"{name.removeprefix('--')}."
-                yield from value_faults(one, inner)
+                yield from value_faults(one, f"{name.removeprefix('--')}.")
             elif isinstance(one, str) and any("\ud800" <= c <= "\udfff" for c in one):
                 yield f"{name}: it is not UTF-8"  # Python's sign of it: lone surrogates
             elif isinstance(one, (int, float)):
