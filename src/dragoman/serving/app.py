@@ -4,13 +4,13 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi import Depends, FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from dragoman.documents.formats import ENDINGS
@@ -53,7 +53,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     _add_facts(app, service)
     _add_translation(app, service)
     app.mount("/page", StaticFiles(directory=_PAGE))
-    for kind in (RequestValidationError, AnyHTTPException, UsageError, Exception):
+    for kind in (RequestValidationError, HTTPException, UsageError, Exception):
         app.add_exception_handler(kind, _refused)
     if options.cors:
         app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
@@ -126,13 +126,13 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         """Translate the lines of a .txt file, or a document. The answer's URL holds the result."""
         service.require_key(asked, token)
         if (ending := Path(asked.file.filename or "").suffix.lower()) not in ENDINGS:
-            raise HTTPException(400, "Invalid request: file format not supported")
+            raise UsageError("file format not supported")
         try:
             text = (await asked.file.read()).decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise HTTPException(400, "Invalid request: the file is not UTF-8") from None
+            raise UsageError("the file is not UTF-8") from None
         if not text:
-            raise HTTPException(400, "Invalid request: empty file")
+            raise UsageError("empty file")
         fields = {"source": asked.source, "target": asked.target, "format": ENDINGS[ending]}
         request = schema.TranslateRequest.model_validate({"q": text, **fields})
         answer = await service.translate(request)
@@ -151,7 +151,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         """Follow one line through a model."""
         service.require_key(asked, token)
         if len(service.lines([asked.q])[0]) > 1:
-            raise HTTPException(400, "Invalid request: q: one line is explained at a time")
+            raise UsageError("one line is explained at a time", place="q")
         text = await service.explain(asked.q, service.served(asked.source, asked.target))
         return Response(text, media_type="application/json")
 
@@ -162,6 +162,6 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": schema.invalid(error)}, 400)
     if isinstance(error, UsageError):
         return JSONResponse({"error": f"Invalid request: {error}"}, 400)
-    if isinstance(error, AnyHTTPException):
+    if isinstance(error, HTTPException):
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
     return JSONResponse({"error": "Internal error"}, 500)

@@ -59,8 +59,9 @@ class Service:
         """Translate one text or several; the answer is in LibreTranslate's form.
 
         Raises:
-            HTTPException: a language is not served, an option is out of range, or too much waits.
-            UsageError: a constraint cannot be met, or the model or this machine reads no documents.
+            HTTPException: a language is not served, or too much waits.
+            UsageError: the texts are too long, a constraint cannot be met, or the model has no
+                confidence or reads no documents.
         """
         texts = [asked.q] if isinstance(asked.q, str) else asked.q
         lines, language, share = self.lines(texts), asked.source, 1.0
@@ -69,8 +70,7 @@ class Service:
             language, share = found[0] if found else (AUTO, 0.0)
         one = self.served(language, asked.target)
         if asked.min_confidence is not None and one.confidence is None:
-            cause = "Invalid request: min_confidence: this model has no confidence"
-            raise HTTPException(400, cause)
+            raise UsageError("this model has no confidence", place="min_confidence")
         if asked.format == "text":
             documents = [[Block(mine, "\n".join)] for mine in lines]
         else:
@@ -92,15 +92,14 @@ class Service:
         """The lines of each text.
 
         Raises:
-            HTTPException: there are too many, or too many characters.
+            UsageError: there are too many, or too many characters.
         """
         lines = [text.replace("\r\n", "\n").split("\n") for text in texts]
         sizes = sum(map(len, lines)), sum(map(len, texts))
         limits = self.options.max_lines, self.options.max_characters
         for size, limit, what in zip(sizes, limits, ("lines", "characters"), strict=True):
             if size > limit:
-                cause = f"Invalid request: request ({size}) exceeds text limit ({limit} {what})"
-                raise HTTPException(400, cause)
+                raise UsageError(f"request ({size}) exceeds text limit ({limit} {what})")
         return lines
 
     def served(self, source: str, target: str) -> Served:
