@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from dragoman.cli.parse import Given, Input, Inputs, OutputFolder
-from dragoman.cli.train import exit_code
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.config.toml import load_config, merge
@@ -36,4 +35,4 @@ def main(asked: Distil, given: Given) -> int:
     theirs = load_config(members(asked.teacher)[0])
     config = merge(merge(theirs, FRESH, place=""), given, place="")
     check_options(config)
-    return exit_code(distil(asked.teacher, asked.pairs, asked.out, config))
+    return distil(asked.teacher, asked.pairs, asked.out, config).exit_code

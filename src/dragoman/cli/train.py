@@ -1,11 +1,9 @@
 """``dragoman train``"""
 
-import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
@@ -14,9 +12,6 @@ from dragoman.config.continuing import continued
 from dragoman.config.options import Config
 from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
-
-if TYPE_CHECKING:
-    from dragoman.training.run import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +50,4 @@ def main(asked: Train, given: Given) -> int:
     options = continued(folder, given) if folder else training_options(asked.recipe, given)
     from dragoman.learn import train  # torch only now: --help and wrong options answer at once
 
-    return exit_code(train(asked.pairs, asked.out, options, seeds=asked.seeds, began=began))
-
-
-def exit_code(outcome: "Outcome") -> int:
-    """The exit code of a verb that trains: 0, or 128 and the signal's number."""
-    if outcome.interrupted:
-        print("the same command goes on from here", file=sys.stderr)
-        return 128 + signal.Signals[outcome.reason.rpartition(" ")[2]]
-    return 0
+    return train(asked.pairs, asked.out, options, seeds=asked.seeds, began=began).exit_code

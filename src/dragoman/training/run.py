@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 from rich.console import Console
@@ -57,6 +58,11 @@ class Outcome:
     def interrupted(self) -> bool:
         """Whether a signal ended it; the same command goes on."""
         return self.reason.startswith(STOPPED)
+
+    @property
+    def exit_code(self) -> int:
+        """That of a command: 0, or 128 and the number of the signal."""
+        return 128 + Signals[self.reason.rpartition(" ")[2]] if self.interrupted else 0
 
 
 def train(
@@ -117,6 +123,8 @@ def train(
             reason = _train(run)
         if refits and not reason.startswith(STOPPED):
             reason = refit(run, began) or reason
+        if reason.startswith(STOPPED):
+            run.say("the same command goes on from here")
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
 
