@@ -1,8 +1,9 @@
 """The command line: a file for each verb, and the list of verbs.
 
 To add a verb, add its line in :data:`VERBS` and a file with two things: a dataclass of its options
-that has the verb's name with a capital, and ``main(asked, given) -> exit code``. ``asked`` is that
-dataclass; ``given`` are the options of its groups that stand on the command line.
+that has the verb's name with a capital, and ``main(asked, given)``, which returns an exit code or,
+where it is always 0, nothing. ``asked`` is that dataclass; ``given`` are the options of its groups
+that stand on the command line.
 """
 
 import gc
@@ -106,7 +107,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     from dragoman.cli.parse import parse  # tyro only now
 
     module = import_module(f"dragoman.cli.{verb}")
-    return int(module.main(*parse(getattr(module, verb.capitalize()), arguments)))
+    return int(module.main(*parse(getattr(module, verb.capitalize()), arguments)) or 0)
 
 
 def _stop(number: int, frame: object) -> None:

@@ -47,7 +47,7 @@ class Augment(UsesModel):
     """Leave out lines whose output has a confidence (0 to 1) below this."""
 
 
-def main(asked: Augment, given: Given) -> int:
+def main(asked: Augment, given: Given) -> None:
     """Run the verb."""
     model = load(asked.folder, device=asked.device)
     if asked.min_confidence and model.confidence is None:
@@ -78,7 +78,6 @@ def main(asked: Augment, given: Given) -> int:
     tell(f"{written:,} pairs of {'the first ' if interrupted else ''}{read:,} lines: {asked.out}")
     if interrupted:
         raise interrupted
-    return 0
 
 
 def _with_noise(text: str, chance: random.Random) -> str:

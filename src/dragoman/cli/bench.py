@@ -25,7 +25,7 @@ class Bench(Config):
     """A TOML file of options; options of the command line override it."""
 
 
-def main(asked: Bench, given: Given) -> int:
+def main(asked: Bench, given: Given) -> None:
     """Run the verb."""
     options = training_options(asked.recipe, given)
     from dragoman.training.bench import bench  # torch only now
@@ -35,4 +35,3 @@ def main(asked: Bench, given: Given) -> int:
         share = "–" if row.utilisation is None else f"{row.utilisation:.0%}"
         rates = f"{row.samples_per_second:9,.0f} {row.tokens_per_second:9,.0f}"
         print(f"{row.sentences:5}  {rates} {row.memory_mb:7,.0f}  {share:>11}", flush=True)
-    return 0

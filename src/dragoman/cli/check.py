@@ -30,7 +30,7 @@ class Check:
     data: ReadingOptions = field(default_factory=ReadingOptions)
 
 
-def main(asked: Check, given: Given) -> int:
+def main(asked: Check, given: Given) -> None:
     """Run the verb."""
     reading = DataOptions(**flat(asked.data))
     if asked.fix and reading.features:
@@ -56,4 +56,3 @@ def main(asked: Check, given: Given) -> int:
         print(json.dumps(report, default=to_json, ensure_ascii=False, indent=1))
     elif report.cleaned:
         print(f"cleaned: {report.cleaned}")
-    return 0

@@ -33,21 +33,19 @@ class Data:
     """The same seed gives the same pairs."""
 
 
-def main(asked: Data, given: Given) -> int:
+def main(asked: Data, given: Given) -> None:
     """Run the verb."""
     if asked.action == "list":
         known = {name: sample.draw.__doc__ for name, sample in SAMPLES.items()}
         known |= {f"{host}:...": get.__doc__ for host, get in HOSTS.items()}
         for name, text in known.items():
             print(f"{name:10}  {(text or '').splitlines()[0]}")
-        return 0
-    if ":" in asked.name:
+    elif ":" in asked.name:
         print("\n".join(map(str, get_corpus(asked.name, asked.into, partial(say, "data")))))
-        return 0
-    pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
-    text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)
-    if asked.out == Path("-"):
-        print(text, end="")
     else:
-        write_text(asked.out, text)
-    return 0
+        pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
+        text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)
+        if asked.out == Path("-"):
+            print(text, end="")
+        else:
+            write_text(asked.out, text)

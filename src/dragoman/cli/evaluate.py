@@ -49,7 +49,7 @@ class Evaluate(UsesModel):
     whatever default stands here."""
 
 
-def main(asked: Evaluate, given: Given) -> int:
+def main(asked: Evaluate, given: Given) -> None:
     """Load all models, score each on the same examples, and compare them with the first."""
     folders = [asked.folder, *filter(is_model, asked.test)]
     files = [path for path in asked.test if not is_model(path)]
@@ -77,7 +77,7 @@ def main(asked: Evaluate, given: Given) -> int:
         trees = [{"folder": name} | result.tree() for name, result in found]
         whole = {"models": trees, "against_first": against} if against else trees[0]
         print(json.dumps(whole, default=asdict, ensure_ascii=False, indent=1))
-        return 0
+        return
     for name, result in found:
         _show(f"{name}: " if against else "", result, asked)
     for name, differences in against.items():
@@ -89,7 +89,6 @@ def main(asked: Evaluate, given: Given) -> int:
         Console().print(table)
     for line in dict.fromkeys(f"{m.name}: {m.signature}" for r in results for m in r.measures):
         print(line)
-    return 0
 
 
 def _show(model: str, result: "Evaluation", asked: Evaluate) -> None:

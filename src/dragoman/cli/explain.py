@@ -31,7 +31,7 @@ class Explain(AidOptions, UsesModel):
     letters of any script."""
 
 
-def main(asked: Explain, given: Given) -> int:
+def main(asked: Explain, given: Given) -> None:
     """Run the verb."""
     model = load(asked.folder, device=asked.device)
     if asked.attention and model.config.model.attention == "none":
@@ -47,4 +47,3 @@ def main(asked: Explain, given: Given) -> int:
         Console().print(found)
     if asked.attention:
         draw_attention(found, asked.attention)
-    return 0

@@ -56,7 +56,7 @@ class Export:
     onnxruntime-web@VERSION writes, VERSION as in its name here."""
 
 
-def main(asked: Export, given: Given) -> int:
+def main(asked: Export, given: Given) -> None:
     """Run the verb."""
     common: dict[str, Any] = {"lines": asked.lines, "int8": asked.int8, "licence": asked.licence}
     paths = asked.folder, asked.out, asked.pairs or None
@@ -75,4 +75,3 @@ def main(asked: Export, given: Given) -> int:
         say("export", f"{name.replace('_', ' ')}: {value}")
     if asked.to == "web":
         say("export", f"to see the site: python -m http.server --directory {asked.out}")
-    return 0

@@ -39,7 +39,7 @@ class Lexicon(UsesModel):
     its pronunciations; the model answers the others."""
 
 
-def main(asked: Lexicon, given: Given) -> int:
+def main(asked: Lexicon, given: Given) -> None:
     """Run the verb."""
     model, aids = load(asked.folder, device=asked.device), read_aids(asked.memory)
     words = dict.fromkeys(_words(asked.words))
@@ -52,7 +52,6 @@ def main(asked: Lexicon, given: Given) -> int:
                 shown = [f"{share:.4f}"] if asked.probabilities else []
                 file.write(" ".join((answer.source, *shown, *phones)) + "\n")
     say("lexicon", f"{lines:,} pronunciations of {spoken:,} of {len(words):,} words: {asked.out}")
-    return 0
 
 
 def _words(file: Path) -> Iterator[str]:

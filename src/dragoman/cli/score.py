@@ -24,7 +24,7 @@ class Score(UsesModel):
     whatever default stands here."""
 
 
-def main(asked: Score, given: Given) -> int:
+def main(asked: Score, given: Given) -> None:
     """Run the verb."""
     model = load(asked.folder, device=asked.device)
     examples = model.examples(asked.pairs, say=partial(say, "score"), **given.get("data", {}))
@@ -33,4 +33,3 @@ def main(asked: Score, given: Given) -> int:
         found = one.hypothesis.log_prob
         lines.append(f"{found:.6f}\t{found / len(one.hypothesis.steps):.6f}")
     print("".join(f"{line}\n" for line in examples.by_record(lines)), end="")
-    return 0
