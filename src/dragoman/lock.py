@@ -1,6 +1,5 @@
 """Locks a model folder for one training; the system drops the lock when the process ends."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,8 +17,6 @@ def locked(folder: Path) -> Iterator[None]:
         FolderError: another process holds it.
     """
     with open(folder / LOCK, "w", encoding="ascii") as file:
-        if not take(file):
-            time.sleep(0.1)  # is_locked() takes the lock for a moment: try once more
         if not take(file):
             cure = "wait for it, or choose another --out"
             raise FolderError("another training is writing here", place=str(folder), cure=cure)
