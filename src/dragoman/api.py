@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # what these import is not part of a base install
     from dragoman.inspection.explanation import Explanation
     from dragoman.model.folder import ModelFolder
 
+    Loaded = ModelFolder | RuntimeFolder
+
 Paths = str | Path | Sequence[str | Path]
 """One file of pairs, or two aligned files."""
 
@@ -51,7 +53,7 @@ def load(folder: str | Path, *others: str | Path, device: str = "cpu") -> Model:
     return Model(models[0], models[1:])
 
 
-def _loaded(path: Path, device: str) -> ModelFolder | RuntimeFolder:
+def _loaded(path: Path, device: str) -> Loaded:
     if device == "cpu":
         return load_runtime(path)
     if path.is_file() or (path / BUNDLE).exists():
@@ -74,11 +76,7 @@ class Model:
             not, or reads other words.
     """
 
-    def __init__(
-        self,
-        folder: ModelFolder | RuntimeFolder,
-        others: Sequence[ModelFolder | RuntimeFolder] = (),
-    ) -> None:
+    def __init__(self, folder: Loaded, others: Sequence[Loaded] = ()) -> None:
         self.folder, self.others = folder, others
         self.config = folder.config
         self.confidence = None if others else load_confidence(folder.path)
@@ -335,6 +333,6 @@ class Model:
         return examples_of(found, name, multiple_references=multiple_references, left_out=left_out)
 
 
-def _given(folder: ModelFolder | RuntimeFolder) -> str:
+def _given(folder: Loaded) -> str:
     """What the user named: the folder, or the zip file that was unpacked."""
     return str(folder.given if isinstance(folder, RuntimeFolder) else folder.path)

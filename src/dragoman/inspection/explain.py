@@ -73,10 +73,7 @@ def explain_line(
 
 
 def explain_pairs(
-    model: Seq2Seq,
-    sides: tuple[Tokenizer, Tokenizer],
-    pairs: Sequence[IdPair],
-    texts: Sequence[str] = (),
+    model: Seq2Seq, sides: Sequence[Tokenizer], pairs: Sequence[IdPair], texts: Sequence[str] = ()
 ) -> Explanation:
     """Explain pairs of ids, as one batch.
 
