@@ -102,10 +102,7 @@ class Explanation:
     def to_json(self, *, arrays: bool = True) -> str:
         """Everything as JSON: each value in full (unless it is over the vocabulary), or, without
         ``arrays``, only its shape and range."""
-        values = {name: value.summary() for name, value in self.values.items()}
-        for name, value in self.values.items():
-            if arrays and "V" not in value.axes:
-                values[name]["values"] = value.array
+        values = {name: value.summary(arrays=arrays) for name, value in self.values.items()}
         fields = asdict(replace(self, values={})) | {"loss": self["batch loss"], "values": values}
         return json.dumps(fields, ensure_ascii=False, default=lambda array: array.tolist())
 

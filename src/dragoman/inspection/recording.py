@@ -25,13 +25,16 @@ class RecordedValue(NamedTuple):
     """A letter for each axis, as in the legend above: ``"B S H"``."""
     array: npt.NDArray[Any]
 
-    def summary(self) -> dict[str, Any]:
-        """Axes and shape; of tensors of real numbers also their range and Euclidean norm."""
+    def summary(self, *, arrays: bool = False) -> dict[str, Any]:
+        """Axes and shape; of tensors of real numbers also their range and Euclidean norm.
+
+        With ``arrays`` the numbers too, unless they are over the vocabulary.
+        """
         facts: dict[str, Any] = {"axes": self.axes, "shape": list(self.array.shape)}
         if self.array.dtype.kind == "f" and self.axes:
             facts |= {"low": self.array.min(), "high": self.array.max()}
             facts["norm"] = np.linalg.norm(self.array)
-        return facts
+        return facts | ({"values": self.array} if arrays and "V" not in self.axes else {})
 
 
 @torch.inference_mode()
