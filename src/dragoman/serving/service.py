@@ -1,32 +1,40 @@
-"""Translates, detects and explains for clients: what the routes do, once a request is read."""
+"""What the routes answer: facts about the server; translations, languages and explanations."""
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hmac import compare_digest
 from io import StringIO
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import HTTPException
+from fastapi import Depends, Form, HTTPException
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPAuthorizationCredentials
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from dragoman.data.tokenizer import SPACE
 from dragoman.documents.blocks import Block, filled, read_blocks
-from dragoman.documents.formats import FORMATS
+from dragoman.documents.formats import ENDINGS, FORMATS
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.request import Request, Translation
+from dragoman.serving import schema
 from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
-from dragoman.serving.schema import MOST_ALTERNATIVES, Keyed, TranslateRequest
 from dragoman.serving.streams import Stream
+
+Token = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+"""The bearer token of a request, which may stand for its field ``api_key``."""
 
 
 class Service:
-    """The served models, and what is being done with them.
+    """The routes. Their names and docstrings are those of the HTTP interface's description.
+
+    Those that use a model ask for an API key where keys are set.
 
     Args:
         models: the models.
@@ -38,13 +46,95 @@ class Service:
     """
 
     def __init__(self, models: Models, options: ServingOptions, metrics: Metrics) -> None:
-        self.models, self.options, self.metrics = models, options, metrics
-        self.streams: dict[tuple[Served, bool], Stream] = {}
+        self._models, self._options, self._metrics = models, options, metrics
+        self._streams: dict[tuple[Served, bool], Stream] = {}
         """Of each model, one that searches for the best output alone and one for alternatives."""
         self._keys = _read_keys(options)
         self._explaining = asyncio.Lock()
 
-    def require_key(self, asked: Keyed, token: HTTPAuthorizationCredentials | None) -> None:
+    async def health(self) -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "ok"}
+
+    async def languages(self) -> list[dict[str, Any]]:
+        """Each language with those that it is translated to."""
+        targets = self._models.targets()
+        return [{"code": code, "name": code, "targets": found} for code, found in targets.items()]
+
+    async def settings(self) -> dict[str, Any]:
+        """What LibreTranslate's own page asks for."""
+        first, keyed = self._models.models[0], self._options.api_keys is not None
+        return {
+            "apiKeys": keyed,
+            "charLimit": self._options.max_characters,
+            "filesTranslation": True,
+            "frontendTimeout": 500,
+            "keyRequired": keyed,
+            "language": {side: {"code": c, "name": c} for side, c in first.labels.items()},
+            "suggestions": False,
+            "supportedFilesFormat": [*ENDINGS],
+        }
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The served models, with their cards."""
+        return [
+            {**one.labels, "name": one.name, "confidence": bool(one.confidence), "card": one.card}
+            for one in self._models.models
+        ]
+
+    async def metrics(self) -> str:
+        """Counters of this process, for Prometheus."""
+        for one in self._models.models:
+            mine = [stream for (other, _), stream in self._streams.items() if other is one]
+            self._metrics.set("waiting", sum(each.waiting for each in mine), **one.labels)
+            self._metrics.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
+        return self._metrics.text()
+
+    async def translate(self, asked: schema.TranslateRequest, token: Token) -> JSONResponse:
+        """Translate a text, or a list of texts."""
+        self._require_key(asked, token)
+        return JSONResponse(await self._translated(asked))
+
+    async def translate_file(
+        self, asked: Annotated[schema.FileRequest, Form()], token: Token
+    ) -> JSONResponse:
+        """Translate the lines of a .txt file, or a document. The answer's URL holds the result."""
+        self._require_key(asked, token)
+        if (ending := Path(asked.file.filename or "").suffix.lower()) not in ENDINGS:
+            raise UsageError("file format not supported")
+        try:
+            text = (await asked.file.read()).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise UsageError("the file is not UTF-8") from None
+        if not text:
+            raise UsageError("empty file")
+        fields = {"source": asked.source, "target": asked.target, "format": ENDINGS[ending]}
+        request = schema.TranslateRequest.model_validate({"q": text, **fields})
+        answer = await self._translated(request)
+        data = b64encode(answer["translatedText"].encode()).decode()
+        return JSONResponse({"translatedFileUrl": f"data:text/plain;charset=utf-8;base64,{data}"})
+
+    async def detect(self, asked: schema.DetectRequest, token: Token) -> JSONResponse:
+        """The language of a text, among those that the models read."""
+        self._require_key(asked, token)
+        self._lines([asked.q])
+        found = await run_in_threadpool(self._models.detect, asked.q)
+        return JSONResponse([_language(code, share) for code, share in found])
+
+    async def explain(self, asked: schema.ExplainRequest, token: Token) -> Response:
+        """Follow one line through a model."""
+        self._require_key(asked, token)
+        if len(self._lines([asked.q])[0]) > 1:
+            raise UsageError("one line is explained at a time", place="q")
+        one = self._served(asked.source, asked.target)
+        try:
+            async with self._explaining:  # each holds every value of the model
+                text = await run_in_threadpool(one.explain, asked.q)
+        except UsageError as error:  # its place may be a path: it stays here
+            raise HTTPException(400, f"{error.cause} ({error.cure})") from None
+        return Response(text, media_type="application/json")
+
+    def _require_key(self, asked: schema.Keyed, token: Token) -> None:
         """Refuse a request without one of the API keys; the time taken tells nothing of them.
 
         Raises:
@@ -55,7 +145,7 @@ class Service:
         if self._keys and not any(right):
             raise HTTPException(403, "Invalid API key" if key else "An API key is needed")
 
-    async def translate(self, asked: TranslateRequest) -> dict[str, Any]:
+    async def _translated(self, asked: schema.TranslateRequest) -> dict[str, Any]:
         """Translate one text or several; the answer is in LibreTranslate's form.
 
         Raises:
@@ -64,11 +154,11 @@ class Service:
                 confidence or reads no documents.
         """
         texts = [asked.q] if isinstance(asked.q, str) else asked.q
-        lines, language, share = self.lines(texts), asked.source, 1.0
+        lines, language, share = self._lines(texts), asked.source, 1.0
         if language == AUTO:  # of all texts together, as LibreTranslate finds it
-            found = await run_in_threadpool(self.models.detect, "\n".join(texts), asked.target)
+            found = await run_in_threadpool(self._models.detect, "\n".join(texts), asked.target)
             language, share = found[0] if found else (AUTO, 0.0)
-        one = self.served(language, asked.target)
+        one = self._served(language, asked.target)
         if asked.min_confidence is not None and one.confidence is None:
             raise UsageError("this model has no confidence", place="min_confidence")
         if asked.format == "text":
@@ -83,12 +173,12 @@ class Service:
                 result["detectedLanguage"] = _language(language, share)
         every = {name: [result[name] for result in results] for name in results[0]}
         answer = results[0] if isinstance(asked.q, str) else every
-        if self.options.log_text:
+        if self._options.log_text:
             told = {"q": asked.q, "answer": answer["translatedText"]}
             LOG.info("%s", json.dumps(told, ensure_ascii=False))
         return answer
 
-    def lines(self, texts: Sequence[str]) -> list[list[str]]:
+    def _lines(self, texts: Sequence[str]) -> list[list[str]]:
         """The lines of each text.
 
         Raises:
@@ -96,53 +186,28 @@ class Service:
         """
         lines = [text.replace("\r\n", "\n").split("\n") for text in texts]
         sizes = sum(map(len, lines)), sum(map(len, texts))
-        limits = self.options.max_lines, self.options.max_characters
+        limits = self._options.max_lines, self._options.max_characters
         for size, limit, what in zip(sizes, limits, ("lines", "characters"), strict=True):
             if size > limit:
                 raise UsageError(f"request ({size}) exceeds text limit ({limit} {what})")
         return lines
 
-    def served(self, source: str, target: str) -> Served:
+    def _served(self, source: str, target: str) -> Served:
         """The model that translates between two languages.
 
         Raises:
             HTTPException: there is none.
         """
-        if found := self.models.by_pair.get((source, target)):
+        if found := self._models.by_pair.get((source, target)):
             return found
-        known = self.models.targets()
+        known = self._models.targets()
         for code in (source, target):
             if code not in known:
                 raise HTTPException(400, f"{code} is not supported")
         raise HTTPException(400, f"{target} is not available as a target language from {source}")
 
-    async def detect(self, text: str) -> list[dict[str, Any]]:
-        """The served source languages, most probable for the text first, in percent."""
-        found = await run_in_threadpool(self.models.detect, text)
-        return [_language(code, share) for code, share in found]
-
-    async def explain(self, text: str, one: Served) -> str:
-        """Every value between a line and its translation, as JSON; one explanation at a time.
-
-        Raises:
-            HTTPException: the line or the model cannot be explained.
-        """
-        try:
-            async with self._explaining:
-                return await run_in_threadpool(one.explain, text)
-        except UsageError as error:  # its place may be a path: it stays here
-            raise HTTPException(400, f"{error.cause} ({error.cure})") from None
-
-    def numbers(self) -> str:
-        """What was done, and how many lines wait and are searched, in Prometheus' format."""
-        for one in self.models.models:
-            mine = [stream for (other, _), stream in self.streams.items() if other is one]
-            self.metrics.set("waiting", sum(each.waiting for each in mine), **one.labels)
-            self.metrics.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
-        return self.metrics.text()
-
     async def _search(
-        self, one: Served, lines: Sequence[str], asked: TranslateRequest
+        self, one: Served, lines: Sequence[str], asked: schema.TranslateRequest
     ) -> list[Translation]:
         """The answer for each line; the lines of all clients are searched together.
 
@@ -153,14 +218,14 @@ class Service:
             BusyError: too many lines wait.
         """
         kind, must, never = (one, asked.alternatives > 0), tuple(asked.must), tuple(asked.never)
-        if kind not in self.streams:
+        if kind not in self._streams:
             options = one.search
             if asked.alternatives:
-                most = 1 + MOST_ALTERNATIVES
+                most = 1 + schema.MOST_ALTERNATIVES
                 options = replace(options, beam=max(options.beam, most), n_best=most)
-            limit = self.options.max_waiting
-            self.streams[kind] = Stream(one.translator, options, limit=limit)
-        stream = self.streams[kind]
+            limit = self._options.max_waiting
+            self._streams[kind] = Stream(one.translator, options, limit=limit)
+        stream = self._streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
 
         def check() -> None:
@@ -170,8 +235,8 @@ class Service:
         if asked.prefix or must or never or one.translator.source.tags.columns:
             await run_in_threadpool(check)
         futures = stream.submit(requests)
-        self.metrics.add("lines_total", len(lines), **one.labels)
-        self.metrics.add("characters_total", sum(map(len, lines)), **one.labels)
+        self._metrics.add("lines_total", len(lines), **one.labels)
+        self._metrics.add("characters_total", sum(map(len, lines)), **one.labels)
         # Where the client leaves, these cancel their futures: of lines that have not begun.
         return await asyncio.gather(*map(asyncio.wrap_future, futures))
 
@@ -188,7 +253,7 @@ def _read_keys(options: ServingOptions) -> list[bytes]:
     raise OptionError(f"{options.api_keys} holds no key", place="--api-keys", cure="one a line")
 
 
-def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
+def _blocks(text: str, asked: schema.TranslateRequest, one: Served) -> list[Block]:
     """The parts of a document.
 
     Raises:
@@ -200,7 +265,7 @@ def _blocks(text: str, asked: TranslateRequest, one: Served) -> list[Block]:
 
 
 def _text(
-    found: Iterator[Translation], one: Served, asked: TranslateRequest, blocks: Sequence[Block]
+    found: Iterator[Translation], one: Served, asked: schema.TranslateRequest, blocks: list[Block]
 ) -> dict[str, Any]:
     """The answer for one text; takes the translations of its sentences from ``found``."""
     result: dict[str, Any] = {}
