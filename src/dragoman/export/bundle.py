@@ -70,8 +70,7 @@ def export(
     require_replaceable(out, zipped=zipped)
     model = load(folder)
     compared = {"folder": Model(model.torch_folder("exported")).translator({"int8": False})[0]}
-    some = model.examples(pairs)
-    texts = [(s, right[0]) for s, right in zip(some.sources, some.references, strict=True)][:lines]
+    texts = model.examples(pairs).pairs()[:lines]
     assert isinstance(model.folder, RuntimeFolder)
     loaded, config = model.folder, _without_paths(model.config)
     sizes, learned = (len(loaded.source), len(loaded.target)), None
