@@ -15,7 +15,8 @@ from dragoman.search.translator import Translator
 
 AUTO = "auto"
 """Stands for the source language that a text is most likely in."""
-_CODE = "[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]+)*"
+_GIVEN = re.compile("(?ai)([a-z]{2,3}(?:[-_][a-z0-9]+)*):([a-z]{2,3}(?:[-_][a-z0-9]+)*)")
+"""The languages of a model as a user names them."""
 LANGUAGE = re.compile("[a-z]{2,3}(?:[-_][a-zA-Z0-9]+)*")
 """A tag that looks like the code of a language; tags of grammar are in capitals."""
 _NAMED = re.compile(r"(?:.*[-_.])?([a-z]{2,3})[-_]([a-z]{2,3})(?:[-_.].*)?")
@@ -114,12 +115,9 @@ def language_codes(given: Sequence[str], names: Sequence[str]) -> Iterator[tuple
     if given and len(given) != len(names):
         cause = f"{len(given)} given for {len(names)} models"
         raise OptionError(cause, place="--languages", cure="one for each, in their order")
-    for name in () if given else names:
-        found = _NAMED.fullmatch(name)
-        yield (found[1], found[2]) if found else ("source", "target")
-    for pair in given:
-        found = re.fullmatch(f"({_CODE}):({_CODE})", pair)
-        if found is None or AUTO in found.groups():
-            cause = f"{pair!r} is not a pair of language codes"
+    for text in given or names:
+        found = (_GIVEN if given else _NAMED).fullmatch(text)
+        if given and (found is None or AUTO in found.groups()):
+            cause = f"{text!r} is not a pair of language codes"
             raise OptionError(cause, place="--languages", cure="such as fr:en")
-        yield found[1], found[2]
+        yield (found[1], found[2]) if found else ("source", "target")
