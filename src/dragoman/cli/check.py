@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dragoman.cli.parse import Given, Inputs, OutputFile
 from dragoman.config.options import DataOptions, ReadingOptions
-from dragoman.config.toml import flat
 from dragoman.data.formats import form_of
 from dragoman.data.streams import PACKINGS
 from dragoman.errors import OptionError
@@ -32,7 +31,7 @@ class Check:
 
 def main(asked: Check, given: Given) -> None:
     """Run the verb."""
-    reading = DataOptions(**flat(asked.data))
+    reading = DataOptions(**vars(asked.data))
     if asked.fix and reading.features:
         cure = "leave out --features-column and --target-tag"
         raise OptionError("features cannot be written", place="--fix", cure=cure)

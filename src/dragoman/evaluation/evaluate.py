@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from dragoman.config.options import SearchOptions
-from dragoman.config.toml import flat
 from dragoman.evaluation.baselines import TrainingPairs, answers_without_model, no_better
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.examples import Examples
@@ -105,10 +104,10 @@ def signature(options: SearchOptions) -> str:
     It holds beam and length penalty, and every other option that differs from its default, except
     the batch size, which changes no output.
     """
-    usual, shown = flat(SearchOptions()), {"beam", "length_penalty"}
+    usual, shown = vars(SearchOptions()), {"beam", "length_penalty"}
     return "|".join(
         f"{name}:{value:g}" if isinstance(value, float) else f"{name}:{value}"
-        for name, value in flat(options).items()
+        for name, value in vars(options).items()
         if name in shown or (name != "batch_size" and value != usual[name])
     )
 

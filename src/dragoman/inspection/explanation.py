@@ -4,7 +4,6 @@ B batch   S source positions   T target positions   V vocabulary
 """
 
 import json
-import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -172,7 +171,7 @@ def _steps(example: Example) -> Iterator[RenderableType]:
     for number, step in enumerate(example.steps, 1):
         if not step.real:
             continue
-        probability = f"   p {math.exp(-step.loss):.3f}"
+        probability = f"   p {np.exp(-step.loss):.3f}"
         output = _word(step.expected, number=True)
         yield Text.assemble(f"{number:2d} ", _word(step.reads), " → ", output, probability)
         name, bar = Column(max_width=24, no_wrap=True), Column(max_width=_BAR, no_wrap=True)
