@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -82,12 +82,12 @@ def main(asked: Translate, given: Given) -> int:
         who = "an ensemble" if model.others else asked.folder
         cause = f"{who} has no confidence: a single model's is fitted to 50 held-out pairs or more"
         raise OptionError(cause, place="--min-confidence", cure="take one model that had so many")
-    aids = asked.read(model, options)
+    translator, search = model.translator(options, asked.read(model, options))
     if asked.format != "lines":
-        return _document(asked, model, *model.translator(options, aids))
+        return _document(asked, model, translator, search)
     wrong: dict[int, UsageError] = {}
-    requests = _requests(asked, model, partial(model.check, aids=aids, **options), wrong)
-    answers = chain.from_iterable(model.stream(block, aids=aids, **options) for block in requests)
+    requests = _requests(asked, translator, search, wrong)
+    answers = chain.from_iterable(translator.translate(block, search) for block in requests)
     cut = list[int]()
     for number, answer in enumerate(answers):
         if answer.hypotheses and not answer.hypotheses[0].complete:
@@ -118,7 +118,7 @@ def _document(asked: Translate, model: Model, translator: Translator, search: Se
 
 
 def _requests(
-    asked: Translate, model: Model, check: Callable[[Request], None], wrong: dict[int, UsageError]
+    asked: Translate, translator: Translator, search: SearchOptions, wrong: dict[int, UsageError]
 ) -> Iterator[list[Request]]:
     """Yield a request for each line, in blocks that are translated together.
 
@@ -126,7 +126,7 @@ def _requests(
     request is empty.
     """
     every = Request("", asked.prefix, asked.must, asked.never)
-    columns, numbers = model.folder.source.tags.columns, count()
+    columns, numbers = translator.source.tags.columns, count()
 
     def request_of(line: str) -> Request:
         number, request = next(numbers), replace(every, source=line)
@@ -134,7 +134,7 @@ def _requests(
             try:
                 if asked.requests:
                     request = read_request(line, every, place(asked.input, number + 1))
-                check(request)
+                translator.check(request, search)
             except UsageError as error:
                 request, wrong[number] = Request(""), error
                 _say(str(error))
