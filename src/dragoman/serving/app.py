@@ -70,10 +70,9 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     """A refusal in LibreTranslate's form; the traceback of a fault of ours is in the log only."""
-    if isinstance(error, RequestValidationError):
-        return JSONResponse({"error": schema.invalid(error)}, 400)
-    if isinstance(error, UsageError):
-        return JSONResponse({"error": f"Invalid request: {error}"}, 400)
+    if isinstance(error, RequestValidationError | UsageError):
+        cause = schema.invalid(error) if isinstance(error, RequestValidationError) else error
+        return JSONResponse({"error": f"Invalid request: {cause}"}, 400)
     if isinstance(error, HTTPException):
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
     return JSONResponse({"error": "Internal error"}, 500)

@@ -109,10 +109,10 @@ def invalid(error: RequestValidationError) -> str:
     """Why the fields of a request are refused, in LibreTranslate's words."""
     first = error.errors()[0]
     if isinstance(first["input"], bytes):
-        return "Invalid request: the body is neither JSON nor a form"
+        return "the body is neither JSON nor a form"
     if first["type"] == "json_invalid":
-        return f"Invalid request: not JSON: {first['ctx']['error']}"
+        return f"not JSON: {first['ctx']['error']}"
     name = first["loc"][:2][-1]  # of a field, or "body"
     if first["type"] == "missing" or first["input"] in ("", []):
-        return f"Invalid request: missing {name} parameter"
-    return f"Invalid request: {name}: {first['msg']}"
+        return f"missing {name} parameter"
+    return f"{name}: {first['msg']}"
