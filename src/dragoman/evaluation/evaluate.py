@@ -84,17 +84,16 @@ def evaluate_examples(
     judged = examples.with_references(form)
     compare = partial(measures, references=judged.references, characters=characters)
     outputs = tuple(one.text for one in translator.translate(examples.sources, options))
-    found = compare(outputs)
+    found = with_intervals(compare(outputs))
     if exact_first:
         found = tuple(sorted(found, key=lambda m: m.key not in ("exact", "errors")))
     sources = list(map(translator.source.normalize, examples.sources))
     others = answers_without_model(examples.sources, translator.source, form, training)
     learned = None if training is None else training.sources
     lengths = list(map(len, translator.source.encode(examples.sources)))
-    scores, search = with_intervals(found), signature(options)
     baselines = {k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()}
     parts = breakdown(found, sources, lengths, learned)
-    result = Evaluation(judged, outputs, scores, search, baselines, parts)
+    result = Evaluation(judged, outputs, found, signature(options), baselines, parts)
     return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 
 
