@@ -10,7 +10,6 @@ from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given, OutputFile, Picture, UsesModel
 from dragoman.errors import OptionError
 from dragoman.files import write_text
-from dragoman.inspection.attention_map import draw_attention
 
 
 @dataclass(frozen=True)
@@ -46,4 +45,4 @@ def main(asked: Explain, given: Given) -> None:
     elif not (asked.html or asked.attention):
         Console().print(found)
     if asked.attention:
-        draw_attention(found, asked.attention)
+        found.draw_attention(asked.attention)

@@ -3,32 +3,16 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
 from dragoman.errors import DragomanError
 from dragoman.files import replacing
 
-if TYPE_CHECKING:
-    from dragoman.inspection.explanation import Explanation  # torch
-
 END = "</s>"
 _INCHES = 0.33
 """Side of a cell."""
-
-
-def draw_attention(explanation: "Explanation", path: Path) -> None:
-    """Draw the attention of an explained sentence, over the given target or the model's output.
-
-    Args:
-        explanation: of one sentence, by a model with attention.
-        path: as in :func:`draw_map`.
-    """
-    (example,) = explanation.examples
-    words = [token.stands_for or token.text for token in example.source[:-1]]
-    target = [step.expected.text for step in example.steps if step.real]
-    draw_map(words, target, explanation["weights"][0, : len(target)], path)
 
 
 def draw_map(

@@ -1,4 +1,4 @@
-"""An explanation: every value of examples in a model, as data, JSON, HTML page and terminal view.
+"""An explanation: every value of examples in a model, as JSON, page, picture and terminal view.
 
 B batch   S source positions   T target positions   V vocabulary
 """
@@ -18,6 +18,7 @@ from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
+from dragoman.inspection.attention_map import draw_map
 from dragoman.inspection.recording import RecordedValue
 from dragoman.search.request import Translation
 
@@ -109,6 +110,19 @@ class Explanation:
         """A page that needs nothing but a browser."""
         data = self.to_json(arrays=False).replace("<", "\\u003c")  # no text ends the script early
         return _PAGE.read_text("utf-8").replace(">{}<", f">{data}<")
+
+    def draw_attention(self, path: Path) -> None:
+        """Draw the attention of one sentence over the given target, or over the model's output.
+
+        The model has attention.
+
+        Args:
+            path: as in :func:`dragoman.inspection.attention_map.draw_map`.
+        """
+        (example,) = self.examples
+        words = [token.stands_for or token.text for token in example.source[:-1]]
+        target = [step.expected.text for step in example.steps if step.real]
+        draw_map(words, target, self["weights"][0, : len(target)], path)
 
     def __rich__(self) -> RenderableType:
         """Every stage of the batch; of a single sentence also each step."""
