@@ -14,7 +14,6 @@ from dragoman.errors import UsageError
 from dragoman.serving import schema
 from dragoman.serving.gate import Gate
 from dragoman.serving.languages import Models
-from dragoman.serving.metrics import Metrics
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.service import Service
 
@@ -33,9 +32,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     Raises:
         OptionError: the file of API keys cannot be read, or holds none.
     """
-    metrics = Metrics()
-    service = Service(models, options, metrics)
-
+    service = Service(models, options)
     app = FastAPI(
         title="Dragoman",
         docs_url=None,
@@ -64,7 +61,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     if options.cors:
         app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
     routes = [route.path for route in app.routes if hasattr(route, "path")]
-    app.add_middleware(Gate, metrics=metrics, routes=routes, options=options)
+    app.add_middleware(Gate, metrics=service.counts, routes=routes, options=options)
     return app
 
 

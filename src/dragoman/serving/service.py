@@ -39,14 +39,13 @@ class Service:
     Args:
         models: the models.
         options: the limits, and where the API keys are.
-        metrics: counts lines and characters.
 
     Raises:
         OptionError: the file of API keys cannot be read, or holds none.
     """
 
-    def __init__(self, models: Models, options: ServingOptions, metrics: Metrics) -> None:
-        self._models, self._options, self._metrics = models, options, metrics
+    def __init__(self, models: Models, options: ServingOptions) -> None:
+        self._models, self._options, self.counts = models, options, Metrics()
         self._streams: dict[tuple[Served, bool], Stream] = {}
         """Of each model, one that searches for the best output alone and one for alternatives."""
         self._keys = _read_keys(options)
@@ -86,9 +85,9 @@ class Service:
         """Counters of this process, for Prometheus."""
         for one in self._models.models:
             mine = [stream for (other, _), stream in self._streams.items() if other is one]
-            self._metrics.set("waiting", sum(each.waiting for each in mine), **one.labels)
-            self._metrics.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
-        return self._metrics.text()
+            self.counts.set("waiting", sum(each.waiting for each in mine), **one.labels)
+            self.counts.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
+        return self.counts.text()
 
     async def translate(self, asked: schema.TranslateRequest, token: Token) -> JSONResponse:
         """Translate a text, or a list of texts."""
@@ -223,8 +222,7 @@ class Service:
             if asked.alternatives:
                 most = 1 + schema.MOST_ALTERNATIVES
                 options = replace(options, beam=max(options.beam, most), n_best=most)
-            limit = self._options.max_waiting
-            self._streams[kind] = Stream(one.translator, options, limit=limit)
+            self._streams[kind] = Stream(one.translator, options, limit=self._options.max_waiting)
         stream = self._streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
 
@@ -235,8 +233,8 @@ class Service:
         if asked.prefix or must or never or one.translator.source.tags.columns:
             await run_in_threadpool(check)
         futures = stream.submit(requests)
-        self._metrics.add("lines_total", len(lines), **one.labels)
-        self._metrics.add("characters_total", sum(map(len, lines)), **one.labels)
+        self.counts.add("lines_total", len(lines), **one.labels)
+        self.counts.add("characters_total", sum(map(len, lines)), **one.labels)
         # Where the client leaves, these cancel their futures: of lines that have not begun.
         return await asyncio.gather(*map(asyncio.wrap_future, futures))
 
