@@ -54,8 +54,7 @@ class Stream:
             BusyError: too many lines are waiting.
         """
         if self.waiting >= self.limit:
-            slowdown = "Slowdown: too many requests are waiting"
-            raise BusyError(429, slowdown, {"Retry-After": "1"})
+            raise BusyError(429, "Slowdown: too many requests are waiting", {"Retry-After": "1"})
         futures = [Future[Translation]() for _ in requests]
         for turn, line in enumerate(zip(requests, futures, strict=True), self._turn):
             self._waiting.put((turn, next(self._numbers), *line))
