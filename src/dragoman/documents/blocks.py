@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from typing import NamedTuple
 
 from dragoman.extras import naming_extras
 from dragoman.search import tags
@@ -37,8 +37,7 @@ few letters before a full stop may be an abbreviation."""
 _BREAK = re.compile(f" *([{tags.SPACES}])[ {tags.SPACES}]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """How the documents of a format are read and written."""
 
     read: Callable[[Iterable[str]], Iterator[Part]]
@@ -54,8 +53,7 @@ class Format:
     """Joins markup to elements that stay as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A part of a document."""
 
     sentences: Sequence[str]

@@ -35,8 +35,7 @@ class Examples:
 
     def pairs(self) -> list[tuple[str, str]]:
         """Each source with its first reference."""
-        firsts = (right[0] for right in self.references)
-        return list(zip(self.sources, firsts, strict=True))
+        return [(s, right[0]) for s, right in zip(self.sources, self.references, strict=True)]
 
     def with_references(self, change: Callable[[str], str]) -> Self:
         """A copy in which ``change`` is applied to every reference."""
