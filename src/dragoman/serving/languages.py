@@ -55,7 +55,6 @@ class Models:
     """
 
     def __init__(self, models: Sequence[Served]) -> None:
-        self.models = models
         self.by_pair: dict[tuple[str, str], Served] = {}
         for one in models:
             other = self.by_pair.setdefault((one.source, one.target), one)

@@ -62,7 +62,7 @@ class Service:
 
     async def settings(self) -> dict[str, Any]:
         """What LibreTranslate's own page asks for."""
-        first, keyed = self._models.models[0], self._options.api_keys is not None
+        first, keyed = next(iter(self._models.by_pair.values())), self._options.api_keys is not None
         return {
             "apiKeys": keyed,
             "charLimit": self._options.max_characters,
@@ -78,12 +78,12 @@ class Service:
         """The served models, with their cards."""
         return [
             {**one.labels, "name": one.name, "confidence": bool(one.confidence), "card": one.card}
-            for one in self._models.models
+            for one in self._models.by_pair.values()
         ]
 
     async def metrics(self) -> str:
         """Counters of this process, for Prometheus."""
-        for one in self._models.models:
+        for one in self._models.by_pair.values():
             mine = [stream for (other, _), stream in self._streams.items() if other is one]
             self.counts.set("waiting", sum(each.waiting for each in mine), **one.labels)
             self.counts.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
