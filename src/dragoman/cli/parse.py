@@ -179,8 +179,7 @@ def check_outputs(asked: Any) -> None:
         OptionError: the file cannot be written, is an input, or is a file of a model folder that
             is read.
     """
-    outputs: list[tuple[str, Path, str]] = []
-    inputs: list[Path] = []
+    outputs, inputs = list[tuple[str, Path, str]](), list[Path]()
     for name, hint in get_type_hints(type(asked), include_extras=True).items():
         value = getattr(asked, name)
         values = value if isinstance(value, tuple) else (value,)
