@@ -225,13 +225,9 @@ class Service:
             self._streams[kind] = Stream(one.translator, options, limit=self._options.max_waiting)
         stream = self._streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
-
-        def check() -> None:
-            for request in requests:
-                one.translator.check(request, stream.options)
-
         if asked.prefix or must or never or one.translator.source.tags.columns:
-            await run_in_threadpool(check)
+            for request in requests:
+                await run_in_threadpool(one.translator.check, request, stream.options)
         futures = stream.submit(requests)
         self.counts.add("lines_total", len(lines), **one.labels)
         self.counts.add("characters_total", sum(map(len, lines)), **one.labels)
@@ -258,8 +254,7 @@ def _blocks(text: str, asked: schema.TranslateRequest, one: Served) -> list[Bloc
         UsageError: the model cannot keep markup, or the package for documents is not installed.
     """
     one.translator.require_attention()
-    lines = StringIO(text, newline="\n")
-    return list(read_blocks(lines, FORMATS[asked.format], one.source[:2]))
+    return list(read_blocks(StringIO(text, newline="\n"), FORMATS[asked.format], one.source[:2]))
 
 
 def _text(
