@@ -130,6 +130,10 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
             changed(model__attention="none", model__attention_weights="entmax"),
             "model.attention_weights 'entmax' needs attention",
         ),
+        (
+            changed(model__attention="monotonic", model__score="concat"),
+            "'monotonic' goes without .* model.score 'concat'",
+        ),
         (changed(search__top_p=1.5, search__temperature=1.0), "1.5 is too large, at most 1"),
         (
             changed(model__transformer={"heads": 8}),

@@ -40,7 +40,9 @@ def test_all_guesses_is_free_running(
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"input_feeding": True}, {"attention": "bahdanau"}], ids=str
+    "options",
+    [{}, {"input_feeding": True}, {"attention": "bahdanau"}, {"attention": "monotonic"}],
+    ids=str,
 )
 def test_gradients_are_those_of_the_steps_one_by_one(
     options: dict[str, object], source: Tensor, mask: Tensor, target: Tensor

@@ -45,6 +45,7 @@ def make(path: Path, text: str = "a b c", **options: object) -> Seq2Seq:
         {"shared_embeddings": True, "tied_output": True, "embedding": 10},
         {"attention": "none"},
         {"attention": "bahdanau", "score": "concat"},
+        {"attention": "monotonic"},
     ],
     ids=str,
 )

@@ -31,6 +31,9 @@ SYSTEMS = {
     "chat",
     "autoencoder",
     "dates",
+    "inflection",
+    "g2p-small",
+    "transliteration",
 }
 
 
@@ -66,9 +69,9 @@ def test_a_recipe_learns(path: Path, tmp_path: Path) -> None:
         for a, c in (("cats", "KATZEN"), ("dogs", "HUNDE"), ("men", "LEUTE"))
         for b, d in (("sleep", "SCHLAFEN"), ("sing", "SINGEN"), ("talk", "REDEN"))
     ]
-    pairs = tmp_path / "pairs.tsv"
-    pairs.write_text("".join(f"{a}\t{b}\n" for a, b in rows * 6), encoding="utf-8")
-    asked = from_toml(path)
+    pairs, asked = tmp_path / "pairs.tsv", from_toml(path)
+    tags = "\tV;PST" if asked.data.features_column else ""
+    pairs.write_text("".join(f"{a}{tags}\t{b}\n" for a, b in rows * 6), encoding="utf-8")
     few = replace(
         asked.training, steps=2, epochs=0, validate_every=2, save_every="auto", report_every=1
     )
@@ -79,4 +82,4 @@ def test_a_recipe_learns(path: Path, tmp_path: Path) -> None:
     assert len(losses) == 2 and all(0 < loss < 20 for loss in losses)
     watched = [row["watched"] for row in kinds if row["kind"] == "validation"][-1]
     assert [one["source"] for one in watched] == list(asked.training.watch)
-    assert len(dragoman.load(tmp_path / "m").translate(["cats sing now", ""])) == 2
+    assert len(dragoman.load(tmp_path / "m").translate([f"cats sing now{tags}", ""])) == 2

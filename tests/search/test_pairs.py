@@ -26,7 +26,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "level": ("word", "char", "bpe"),
     "copy": (False, True),
     "members": (1, 2),
-    "attention": ("luong", "bahdanau", "none"),
+    "attention": ("luong", "bahdanau", "monotonic", "none"),
     "library": ("torch", "fp32", "int8"),
     "beam": (1, 3),
     "n_best": (1, 3),
@@ -64,7 +64,7 @@ def valid(case: Case) -> bool:
     """What the options themselves do not refuse; unset settings are no hindrance."""
     get = case.get
     return not (
-        (get("copy") and (get("level") == "bpe" or get("attention") == "none"))
+        (get("copy") and (get("level") == "bpe" or get("attention") in ("none", "monotonic")))
         or (get("temperature") == 0 and get("top_k"))
         or (get("temperature") == 0 and get("n_best", 0) > get("beam", 9))
         or ((get("must") or get("terms")) and (get("temperature") == 1 or get("top_k")))

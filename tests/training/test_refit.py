@@ -220,7 +220,7 @@ def test_few_pairs_of_words_are_refitted(
     found = prepare([file], tmp_path, merge(Config(), {"training": asked}, place="test"), print)
     chosen = resolve(found.config, found.train)
     assert chosen.training.refit is expected
-    assert chosen.model.dropout == (0.3 if count == 100 else 0.1)
+    assert chosen.model.dropout == (0.5 if count == 100 else 0.1)
 
 
 def test_a_budget_is_shared_by_both_trainings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ MODELS: list[dict[str, Any]] = [
     {"attention": "none"},
     {"attention": "bahdanau", "score": "concat"},
     {"input_feeding": True},
+    {"attention": "monotonic"},
     {"copy": True},
     {"tied_output": True, "cell": "rnn"},
 ]
@@ -53,8 +55,14 @@ def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)  # it knows no meta device
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
-@pytest.mark.parametrize("options", MODELS, ids=str)
+ALLOWED = [
+    (options, objective)
+    for options, objective in itertools.product(MODELS, OBJECTIVES)
+    if not (options.get("attention") == "monotonic" and objective.samples)
+]
+
+
+@pytest.mark.parametrize(("options", "objective"), ALLOWED, ids=str)
 def test_a_step_does_not_wait_for_the_device(options: dict[str, Any], objective: Objective) -> None:
     played(options, objective)
 

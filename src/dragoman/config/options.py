@@ -201,9 +201,12 @@ class ModelOptions:
     """How the decoder's first state comes from the encoder's last: linear is
     a linear layer with tanh, copy takes it as it is, zero starts from
     zeros."""
-    attention: Literal["luong", "bahdanau", "none"] = "luong"
+    attention: Literal["luong", "bahdanau", "monotonic", "none"] | Auto = "auto"
     """Attention after the recurrent cell (Luong 2015), before it (Bahdanau
-    2015), or none."""
+    2015), or none. monotonic: each token comes from one source token, and
+    these stand in the same order (Wu and Cotterell 2019), for words that
+    are spelt; its size grows with the vocabulary (auto: monotonic for few
+    pairs of words that keep the order, else luong)."""
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
     """How attention scores a decoder state against an encoder state (Luong
     2015, eq. 8)."""

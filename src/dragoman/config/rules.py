@@ -27,9 +27,15 @@ def check_options(config: Config) -> None:
     Raises:
         OptionError: some are wrong; one message names every wrong option and what it may be.
     """
-    groups = (_model_faults, _family_faults, _run_faults, _data_faults, _search_faults)
-    if wrong := [fault for find in (value_faults, *groups) for fault in find(config)]:
+    if wrong := [*faults(config)]:
         raise OptionError("; ".join(wrong))
+
+
+def faults(config: Config) -> Iterator[str]:
+    """Yield a message for each wrong option, and for each contradiction between options."""
+    groups = (_model_faults, _family_faults, _run_faults, _data_faults, _search_faults)
+    for find in (value_faults, *groups):
+        yield from find(config)
 
 
 def value_faults(options: Any, prefix: str = "") -> Iterator[str]:
@@ -58,21 +64,27 @@ def _model_faults(config: Config) -> Iterator[str]:
     model = config.model
     widths = (model.embedding, model.hidden)
     levels = {config.source.level, config.target.level}
-    if model.input_feeding and model.attention != "luong":
+    if model.input_feeding and model.attention not in ("auto", "luong"):
         yield "model.input_feeding needs model.attention 'luong': it feeds the attentional vector"
-    if model.copy and model.attention == "none":
+    sparse, without = model.attention_weights == "entmax", model.attention == "none"
+    if model.attention == "monotonic" and (
+        sparse or model.copy or model.score == "concat" or config.training.objective == "sampled"
+    ):
+        others = "model.attention_weights 'entmax', model.copy, model.score 'concat' and "
+        yield f"model.attention 'monotonic' goes without {others}training.objective 'sampled'"
+    if without and model.copy:
         yield "model.copy needs attention: it copies what attention looks at"
-    if model.attention_weights == "entmax" and model.attention == "none":
+    if without and sparse:
         yield "model.attention_weights 'entmax' needs attention: there are no weights without it"
+    if without and model.bridge == "zero":
+        yield "model.bridge 'zero' needs attention: else nothing of the source reaches the decoder"
     if model.copy and levels - {"word", "char", "auto"}:  # auto is checked once it is chosen
         yield "model.copy needs source.level and target.level 'word' or 'char'"
-    if model.bridge == "zero" and model.attention == "none":
-        yield "model.bridge 'zero' needs attention: else nothing of the source reaches the decoder"
     if model.tied_output and "auto" not in widths and model.embedding != model.hidden:
         yield f"model.tied_output needs equal model.embedding and model.hidden, not {widths}"
-    if model.bidirectional and model.directions == "concat" and model.hidden != "auto":
-        if model.hidden % 2 == 1:
-            yield f"model.hidden: {model.hidden} cannot be halved for two directions"
+    halved = model.bidirectional and model.directions == "concat" and model.hidden != "auto"
+    if halved and int(model.hidden) % 2 == 1:
+        yield f"model.hidden: {model.hidden} cannot be halved for two directions"
     if (model.residual or model.layer_norm) and model.encoder_layers == model.decoder_layers == 1:
         yield "model.residual and model.layer_norm need encoder_layers or decoder_layers above 1"
     if model.shared_embeddings and config.data.features:
@@ -83,9 +95,10 @@ def _model_faults(config: Config) -> Iterator[str]:
 
 def _family_faults(config: Config) -> Iterator[str]:
     """Yield a message for each option of another family, and for sizes that no Transformer has."""
-    model, heads, usual = config.model, config.model.transformer.heads, ModelOptions()
+    model, heads = config.model, config.model.transformer.heads
+    usual = ModelOptions(attention="luong")
     for key in _FOREIGN[model.family]:
-        if getattr(model, key) != getattr(usual, key):
+        if getattr(model, key) not in (getattr(usual, key), "auto"):
             own = f", model.transformer.{key} is" if hasattr(usual.transformer, key) else ""
             yield f"model.{key} is no option of model.family {model.family!r}{own}"
     if model.family == "recurrent":

@@ -4,12 +4,13 @@ from dragoman.config.options import ModelOptions
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.embedding import Embedding
-from dragoman.model.output import Output
+from dragoman.model.output import Mixed, Output
 from dragoman.model.protocols import Decoder, Encoder
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
 from dragoman.model.recurrent.encoder import Bridge, RecurrentEncoder
 from dragoman.model.recurrent.layer import Layer
+from dragoman.model.recurrent.monotonic import MonotonicDecoder
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.model.transformer.decoder import TransformerDecoder
 from dragoman.model.transformer.encoder import Layer as TransformerLayer
@@ -39,7 +40,10 @@ def build_model(
 
     build = _transformer if options.family == "transformer" else _recurrent
     encoder, bridge, decoder = build(options, source, target)
-    output = Output(hidden, target_vocabulary, target.weight if options.tied_output else None)
+    kind = Mixed if options.attention == "monotonic" else Output
+    output = kind(hidden, target_vocabulary, target.weight if options.tied_output else None)
+    if isinstance(decoder, MonotonicDecoder) and isinstance(output, Mixed):
+        decoder.words = output.words
     copying = Copying(hidden, target_vocabulary) if options.copy else None
     return Seq2Seq(encoder, bridge, decoder, output, copying)
 
@@ -69,9 +73,8 @@ def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> P
         encoder = RecurrentEncoder(source, below, summed=summed, reverse=options.reverse_source)
     fed = hidden if before or options.input_feeding else 0  # what attention feeds back
     above, feeding = layers(options.decoder_layers, embedding + fed, hidden), options.input_feeding
-    decoder = RecurrentDecoder(
-        target, above, attention, before=before, input_feeding=feeding, dropout=dropout
-    )
+    kind = MonotonicDecoder if options.attention == "monotonic" else RecurrentDecoder
+    decoder = kind(target, above, attention, before=before, input_feeding=feeding, dropout=dropout)
     return encoder, Bridge(options.bridge, hidden, *rows), decoder
 
 

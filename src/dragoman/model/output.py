@@ -44,7 +44,7 @@ class Output(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
         scores = self.scores(features)
-        return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+        return scores.log_softmax(-1, dtype=_sums(scores))
 
     def loss(
         self,
@@ -85,8 +85,38 @@ class Output(nn.Module):
         return total, log_loss, right
 
 
+class Mixed(Output):
+    """The output layer of a decoder whose features are log-probabilities already, [..., V].
+
+    The decoder computes them with :meth:`Output.words` at every source position, and mixes them.
+    """
+
+    def words(self, features: Tensor) -> Tensor:
+        """[..., H] -> log-probabilities [..., V]."""
+        return super().scores(features).log_softmax(-1, dtype=_sums(self.weight))
+
+    def scores(self, features: Tensor) -> Tensor:
+        """The log-probabilities themselves."""
+        return features
+
+    forward = scores
+
+    def loss(
+        self,
+        features: Tensor,
+        targets: Tensor,
+        smoothing: float = 0.0,
+        mixture: Mixture | None = None,
+        scale: float | Tensor = 1.0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`Output.loss`, of log-probabilities [N, V]; there is no pointer."""
+        own = features.gather(1, targets.unsqueeze(1))
+        loss = -(1 - smoothing) * own.sum() - smoothing * features.mean(1).sum()
+        return loss * scale, -own.detach().sum(), (own >= features.amax(1, keepdim=True)).sum()
+
+
 def _sums(weight: Tensor) -> torch.dtype:
-    """The type in which scores are summed: fp32, or fp64 for weights in fp64."""
+    """The type in which scores are summed: fp32, or fp64 for weights (or scores) in fp64."""
     return torch.promote_types(weight.dtype, torch.float32)
 
 

@@ -118,8 +118,8 @@ class Decoder(Protocol):
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor) -> Memory:
         """Compute what every step needs of encoder states [B, S, M]; see :class:`Memory`."""
 
-    def start(self, summary: Tensor) -> Any:
-        """The first state, from the summary of each sentence [B, K, H]."""
+    def start(self, summary: Tensor, memory: Memory) -> Any:
+        """The first state, from the summary of each sentence [B, K, H] and the sentences."""
 
     def unroll(self, target: Tensor, state: Any, memory: Memory) -> Features:
         """Read whole known targets, as training does.

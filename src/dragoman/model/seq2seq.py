@@ -90,7 +90,8 @@ class Seq2Seq(nn.Module):
         summary = self.bridge(final)
         record("bridge", "B K H", summary)
         copies = source[:, :0] if copies is None else copies
-        return self.decoder.remember(states, mask, copies), self.decoder.start(summary)
+        memory = self.decoder.remember(states, mask, copies)
+        return memory, self.decoder.start(summary, memory)
 
     def forward(self, batch: Batch, objective: Objective) -> Loss:
         """The loss of a batch with known targets; padding does not count.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dragoman.runtime import monotonic
 from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, state_names, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
@@ -42,7 +43,9 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
         top = g("Add", top, after[0]) if number and options.residual else after[0]
         news += after
     looked = None
-    if options.attention != "none":
+    if options.attention == "monotonic":
+        top, looked = monotonic.placed(g, top, f"state.{len(state)}")
+    elif options.attention != "none":
         context, looked = found or _attention(g, top)
         both = g.read(g("Concat", context, top, axis=1))
         combine = Matrix("decoder.combine.weight", (hidden, 2 * hidden))

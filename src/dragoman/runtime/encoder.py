@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from dragoman.config.options import ModelOptions
-from dragoman.runtime import transformer
+from dragoman.runtime import monotonic, transformer
 from dragoman.runtime.graph import INT64, File, Graph, Matrix, Value, ints
 from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan, state_names
@@ -24,6 +24,8 @@ def kinds(options: ModelOptions) -> dict[str, Kind]:
     """
     if options.family != "transformer":
         state = dict.fromkeys(state_names(options), ("float32", 2))
+        if options.attention == "monotonic":
+            state[f"state.{len(state)}"] = ("float32", 3)
         return state | dict.fromkeys(("states", "keys"), ("float32", 3))
     caches = [f"state.{row}" for row in range(2 * options.transformer.decoder_layers)]
     found = dict.fromkeys((*caches, "states", "keys"), ("float32", 4))
@@ -53,8 +55,11 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
     if options.family == "transformer":
         transformer.remembered(g, states)
     else:
-        g.name(states, "states")
         g.name(_keys(g, states), "keys")
+        if options.attention == "monotonic":
+            states, first = monotonic.remembered(g, states)
+            g.name(first, f"state.{len(state_names(options))}")
+        g.name(states, "states")
         for state, name in zip(_bridged(g, finals), state_names(options), strict=True):
             g.name(state, name)
     return g.written({"ids": ("int64", 2), "mask": ("bool", 2)}, kinds(options))

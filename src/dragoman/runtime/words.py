@@ -12,7 +12,7 @@ import numpy as np
 
 from dragoman.config.options import ModelOptions
 from dragoman.data.tokenizer import PAD
-from dragoman.runtime import decoder, transformer
+from dragoman.runtime import decoder, monotonic, transformer
 from dragoman.runtime.encoder import kinds
 from dragoman.runtime.graph import BOOL, INT32, File, Graph, Value, ints
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
@@ -48,6 +48,9 @@ def decoder_graph(
     family = transformer if options.family == "transformer" else decoder
     features, looked, news = family.decoder_step(g)
     log_probs = g("LogSoftmax", _logits(g, features, shortlist), axis=-1)
+    if options.attention == "monotonic" and looked is not None:
+        news.append(monotonic.joined(g, log_probs, looked))
+        log_probs = g("ReduceLogSumExp", news[-1], ints(1), keepdims=0)
     if options.copy and looked is not None:
         log_probs = _with_copies(g, (log_probs, features, looked), shortlist)
     g.name(log_probs, "log_probs")

@@ -8,14 +8,18 @@ import numpy as np
 import torch
 
 from dragoman.config.options import Config, TrainingOptions
+from dragoman.config.rules import faults
 from dragoman.config.values import seconds
 from dragoman.data.corpus import Corpus
 from dragoman.search.constraints import USUALLY_ADDED
+from dragoman.training.order import cost_of_order
 
 _LONGEST_WORD = 40
 """Most tokens of the median line where lines are words."""
 _FEW = 3_000
 """Most pairs of words that are learned from again, held-out ones included, with more dropout."""
+_IN_ORDER = 0.2
+"""Most that order costs a target token, in nats, where attention is hard and monotonic."""
 _FEWEST_STEPS = 600
 """Steps of a run that continues a model, where no end was asked for: of three epochs, if longer."""
 _SMALL_BATCH = 256
@@ -48,8 +52,14 @@ def resolve(config: Config, train: Corpus) -> Config:
     if dropout == "auto":  # little for words and characters, where subwords need more
         subwords = 0.3 if tokens < 1_000_000 else 0.2
         dropout = 0.1 if config.target.level in ("word", "char") else subwords
-        dropout = 0.3 if is_small else dropout
-    model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
+        dropout = 0.5 if is_small else dropout
+    attention = model.attention
+    if attention == "auto":
+        in_order = replace(config, model=replace(model, attention="monotonic"))
+        fits = is_small and not any(faults(in_order)) and cost_of_order(train) <= _IN_ORDER
+        attention = "monotonic" if fits else "luong"
+    sizes: dict[str, Any] = {"embedding": embedding, "hidden": hidden, "dropout": dropout}
+    model = replace(model, attention=attention, **sizes)
 
     asked, every = training.batch_tokens, training.validate_every
     fewest = _SMALL_BATCH if is_small else 64

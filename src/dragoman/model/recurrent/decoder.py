@@ -79,7 +79,7 @@ class RecurrentDecoder(nn.Module):
         keys = states if self.attention is None else self.attention.keys(states)
         return Memory(states, keys, mask, copies)
 
-    def start(self, summary: Tensor) -> RecurrentState:
+    def start(self, summary: Tensor, memory: Memory) -> RecurrentState:
         """The first state, from the rows of all layers [B, RL, H]; the features fed are zero."""
         return self._state(summary, torch.zeros_like(summary[:, 0]))
 
@@ -87,11 +87,10 @@ class RecurrentDecoder(nn.Module):
         """Read whole known targets; :class:`dragoman.model.protocols.Decoder` has the arguments."""
         x = self.embedding(target)  # [B, T, E]
         if not self.loops:
-            for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
-                x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
+            x = self.recur(x, state)
             found = None if self.attention is None else self.attention.over(memory)(x)
             return self._features(x, found, self.combine)
-        read, advance, readout = self._recurrence(memory)
+        read, advance, readout = self.recurrence(memory)
         tops, looked = list[Tensor](), list[Any]()
         for projected in read(x).unbind(1):  # T times [B, GH]
             top, state, found = advance(projected, state)
@@ -104,7 +103,7 @@ class RecurrentDecoder(nn.Module):
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        read, advance, readout = self._recurrence(memory, cells, record)
+        read, advance, readout = self.recurrence(memory, cells, record)
 
         def step(token: Tensor, state: RecurrentState) -> Step:
             embedded = self.embedding(token)
@@ -117,10 +116,18 @@ class RecurrentDecoder(nn.Module):
 
         return step
 
-    def _recurrence(
-        self, memory: Memory, cells: Cells | None = None, record: Record = discard
+    def recur(self, x: Tensor, state: RecurrentState) -> Tensor:
+        """The last layer's outputs [B, T, H] for embedded tokens [B, T, E], without attention."""
+        for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
+            x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
+        return x
+
+    def recurrence(
+        self, memory: Memory | None, cells: Cells | None = None, record: Record = discard
     ) -> tuple[Product, Callable[..., Any], Callable[..., Features]]:
         """What a loop over time needs; see :meth:`stepper` for the arguments.
+
+        Without a memory there is no attention.
 
         Returns:
             - The first layer's product with embedded tokens, [..., E] -> [..., GH].
@@ -134,7 +141,7 @@ class RecurrentDecoder(nn.Module):
         feedback = gathered(first.weight_input[0, :, self.inputs :]) if self.loops else None
         combine = None if self.combine is None else gathered(self.combine.weight)
         attend, last = None, self.rows * (len(self.layers) - 1)  # where the last layer's h is
-        if self.attention is not None:
+        if self.attention is not None and memory is not None:
             attend = of_hypotheses(self.attention.over(memory, record), memory, cells)
 
         def advance(x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState, Any]:

@@ -66,7 +66,7 @@ class TransformerDecoder(nn.Module):
         """Compute keys and values of all layers, [B, S, 2LH], from encoder states [B, S, H]."""
         return Memory(states, self.memory(states), mask, copies)
 
-    def start(self, summary: Tensor) -> TransformerState:
+    def start(self, summary: Tensor, memory: Memory) -> TransformerState:
         """A cache without tokens, for the B sentences of ``summary`` [B, 1, H]."""
         past = summary.new_zeros(len(summary), 2 * len(self.layers), 0, summary.shape[-1])
         lengths = torch.zeros(len(summary), dtype=torch.int64, device=summary.device)
