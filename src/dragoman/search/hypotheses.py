@@ -47,21 +47,18 @@ class Trail:
     """The steps that led to the open hypotheses: a tree, with these as its leaves."""
 
     def __init__(self) -> None:
-        self.steps: list[Frontier] = []
-        self.weights: list[Numbers | None] = []
-        """Attention of each step, [N, S]; None before the step is scored, or without attention."""
+        self.steps: list[tuple[Frontier, Numbers | None]] = []
+        """Each step with its attention [N, S], None without it."""
 
-    def add(self, frontier: Frontier) -> None:
-        """Add a step, and drop those that are older than every open hypothesis."""
-        self.steps.append(frontier)
-        self.weights.append(None)
-        past = len(self.steps) - 1 - int(frontier.lengths.max(initial=0))
-        del self.steps[:past], self.weights[:past]
+    def add(self, frontier: Frontier, weights: Numbers | None) -> None:
+        """Add a step with its attention, and drop those older than every open hypothesis."""
+        self.steps.append((frontier, weights))
+        del self.steps[: len(self.steps) - 1 - int(frontier.lengths.max(initial=0))]
 
     def path(self, row: int) -> list[tuple[Frontier, Numbers | None, int]]:
         """The steps of the latest step's hypothesis ``row``, oldest first, with its row in each."""
         found = []
-        for step, weights in zip(reversed(self.steps), reversed(self.weights), strict=True):
+        for step, weights in reversed(self.steps):
             found.append((step, weights, row))
             row = int(step.parents[row])
             if row < 0:
@@ -70,10 +67,10 @@ class Trail:
 
     def history(self) -> Integers:
         """The tokens of the latest hypotheses, [N, t], with :data:`NOTHING` before short ones."""
-        now = self.steps[-1]
+        now, _ = self.steps[-1]
         rows, columns = np.arange(len(now.tokens)), []
         for back in range(int(now.lengths.max(initial=0))):
-            step = self.steps[-1 - back]
+            step, _ = self.steps[-1 - back]
             there = now.lengths > back
             columns.append(np.where(there, step.tokens[rows], NOTHING))
             rows = np.where(there, step.parents[rows], 0)

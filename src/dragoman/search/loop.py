@@ -164,13 +164,13 @@ class _Batch:
         """
         options, frontier, history = self.options, self.frontier, None
         constraints = [one.constraints for one in self.at_work]
-        self.trail.add(frontier)
-        if options.no_repeat or any(one.by_history for one in constraints):
-            history, top = self.trail.history(), None
+        bound = options.no_repeat or any(one.by_history for one in constraints)
+        top = None if bound else top
         scores, self.state = self.scorer.step(frontier.tokens, self.state, top, never)
-        if history is not None:
+        self.trail.add(frontier, scores.weights)
+        if bound:
+            history = self.trail.history()
             constrain(scores.log_probs, frontier, history, constraints, options.no_repeat)
-        self.trail.weights[-1] = scores.weights
         if options.temperature > 0:
             random = [one.random for one in self.at_work if one.random is not None]
             return drawn_continuations(scores, frontier, random, options)
