@@ -10,7 +10,6 @@ padding cuDNN gives zeros.
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
@@ -61,7 +60,9 @@ def scan(
         else:
             lengths = np.maximum(lengths, 1)
             order = np.argsort(-lengths, kind="stable")
-            there, back = (_moved(index, x.device) for index in (order, np.argsort(order)))
+            both = torch.from_numpy(np.stack((order, np.argsort(order))))
+            both = both.pin_memory() if device == "cuda" else both  # no waiting for a GPU
+            there, back = both.to(x.device, non_blocking=True)
             given, sizes = x.index_select(0, there), torch.from_numpy(lengths[order])
             packed = pack_padded_sequence(given, sizes, batch_first=True)
             first = [row.index_select(1, there) for row in first]
@@ -72,12 +73,6 @@ def scan(
             outputs = padded.index_select(0, back)
             last = [row.index_select(1, back) for row in last]
     return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
-
-
-def _moved(index: npt.NDArray[np.int64], device: torch.device) -> Tensor:
-    """Copy ``index`` to ``device``, without waiting for a GPU."""
-    here = torch.from_numpy(index)
-    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here
 
 
 def _first(rows: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
