@@ -18,7 +18,7 @@ from safetensors.torch import save
 
 from dragoman.data.setup import read_tensors
 from dragoman.errors import FolderError
-from dragoman.files import ASIDE, parse_json, replacing, sync, write_text
+from dragoman.files import ASIDE, parse_json, reading, replacing, sync, write_text
 from dragoman.layout import CHECKPOINTS, OPTIMIZER, STATE, WEIGHTS
 from dragoman.model.folder import fill, tensors_of
 from dragoman.model.seq2seq import Seq2Seq
@@ -73,9 +73,13 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
     Raises:
         FolderError: a file is missing or damaged.
     """
+    cure = f"remove {path}: the run goes on from before it"
     try:
         fill(model, read_tensors(path / WEIGHTS)[0], path / WEIGHTS)
         tensors, _ = read_tensors(path / OPTIMIZER)
+    except FolderError as error:
+        raise FolderError(error.cause, place=error.place, cure=cure) from error
+    with reading(path / STATE, "is damaged", cure):
         for name, parameter in model.named_parameters():
             for key in [key for key in tensors if key.startswith(f"{name}::")]:
                 tensor = tensors[key].to(parameter.device)
@@ -86,8 +90,3 @@ def load_checkpoint(path: Path, model: Seq2Seq, optimizer: torch.optim.Optimizer
         if torch.cuda.is_available() and f"{_RANDOM}cuda" in tensors:
             torch.cuda.set_rng_state(tensors[f"{_RANDOM}cuda"])
         return TrainingState.from_json(parse_json((path / STATE).read_text("utf-8")))
-    except FolderError as error:
-        cause, place = error.cause, error.place
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        cause, place = f"is damaged: {error}", str(path / STATE)
-    raise FolderError(cause, place=place, cure=f"remove {path}: the run goes on from before it")
