@@ -81,23 +81,20 @@ class BatchedScorer:
         return BatchedState(memories, states, numbers, rows * slots, slots)
 
     def step(
-        self,
-        tokens: Integers,
-        state: BatchedState,
-        top: int | None = None,
-        never: Sequence[int] = (),
+        self, tokens: Integers, state: BatchedState, top: int = 0, never: Sequence[int] = ()
     ) -> tuple[Scores, BatchedState]:
         """Score what follows the last tokens [N], by one call of each network.
 
         Args:
             tokens: the last token of each hypothesis.
             state: of these hypotheses.
-            top: score only the C most probable words; None: all. Several networks score all, which
+            top: score only the C most probable words; 0: all. Several networks score all, which
                 their mean needs.
             never: words whose probability is set to zero.
         """
         alone = len(self.networks) == 1
-        query = Query(self._filled(tokens), state.cells, state.slots, top if alone else None, never)
+        best = top if alone and top else None
+        query = Query(self._filled(tokens), state.cells, state.slots, best, never)
         parts = zip(self.networks, state.states, state.memories, strict=True)
         steps = [network.step(query, part, memory) for network, part, memory in parts]
         found, after = zip(*steps, strict=True)

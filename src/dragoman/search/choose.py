@@ -88,10 +88,7 @@ def _candidates(
 
 
 def drawn_continuations(
-    scores: Scores,
-    frontier: Frontier,
-    random: Sequence[np.random.Generator],
-    options: SearchOptions,
+    scores: Scores, frontier: Frontier, random: list[np.random.Generator], options: SearchOptions
 ) -> Frontier:
     """Draw one continuation of each hypothesis; a sentence's draws do not depend on others.
 

@@ -59,7 +59,7 @@ def search(
         it is done. There is at least one, and the first ``options.n_best`` are the best that search
         found; others may be missing.
     """
-    top = (options.top_k or None) if options.temperature > 0 else options.beam
+    top = options.top_k if options.temperature > 0 else options.beam
     never = [PAD, BOS, UNK]
     if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
         never.remove(UNK)
@@ -154,18 +154,18 @@ class _Batch:
         first = Frontier(len(left) + rows, np.zeros(len(rows)), nothing, nothing + BOS, nothing - 1)
         self.frontier = Frontier._make(map(np.concatenate, zip(now, first, strict=True)))
 
-    def step(self, top: int | None, never: Sequence[int]) -> Frontier:
+    def step(self, top: int, never: Sequence[int]) -> Frontier:
         """Score the next tokens of all hypotheses and choose among them.
 
         Args:
             top: how many words to score, the most probable ones, unless constraints depend on the
-                tokens so far; None: all.
+                tokens so far; 0: all.
             never: words whose probability is set to zero.
         """
         options, frontier, history = self.options, self.frontier, None
         constraints = [one.constraints for one in self.at_work]
         bound = options.no_repeat or any(one.by_history for one in constraints)
-        top = None if bound else top
+        top = 0 if bound else top
         scores, self.state = self.scorer.step(frontier.tokens, self.state, top, never)
         self.trail.add(frontier, scores.weights)
         if bound:
