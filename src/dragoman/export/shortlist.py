@@ -45,7 +45,6 @@ def learn_shortlist(pairs: Iterable[tuple[Source, Ids]], sizes: tuple[int, int])
         counts += np.bincount(known, minlength=targets)
     known = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.unique(k) for k, _ in links)]))
     source, share = known // targets, np.ones(len(known))
-    total = share
     for _ in range(_ITERATIONS):
         total = np.zeros(len(known))
         for keys, positions in links:
