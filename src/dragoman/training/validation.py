@@ -86,15 +86,14 @@ def validate(model: Seq2Seq, prepared: Prepared) -> tuple[dict[str, float], dict
 
 @torch.inference_mode()
 def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
-    """Scores of all pairs, over target tokens with end tokens; the model keeps its mode.
+    """Scores of all pairs, over target tokens with end tokens; leaves the model in evaluation mode.
 
     Returns:
         ``loss``: negative log-likelihood a token, in nats, without label smoothing. ``perplexity``:
         its exponential, at most about the largest floating-point number. ``token_accuracy``: share
         of tokens that are the most probable one after the right tokens before them.
     """
-    device, training = next(model.parameters()).device, model.training
-    model.eval()
+    device = next(model.eval().parameters()).device
     lengths = [(len(source), len(target)) for source, target in pairs]
     sources, targets = np.array(lengths, np.int32).T
     loss = right = tokens = 0.0
@@ -111,7 +110,6 @@ def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
             loss -= float(log_probs.gather(1, answer.unsqueeze(1)).double().sum())
             right += int((log_probs.argmax(1) == answer).sum())
             tokens += len(answer)
-    model.train(training)
     perplexity = math.exp(min(loss / tokens, 709.0))
     return {"loss": loss / tokens, "perplexity": perplexity, "token_accuracy": right / tokens}
 
