@@ -41,7 +41,7 @@ class CopyingNetwork:
             weights[row, at] = 1.0
             table[row, EOS if at == len(ids) else ids[at]] = 0.0
         table[:, list(never)] = -np.inf
-        words = None if top is None else largest(table, top)
+        words = largest(table, top) if top else None
         found = table if words is None else np.take_along_axis(table, words, 1)
         return Scores(found, words, weights), TableRows(done + 1 for done in state)
 

@@ -62,7 +62,7 @@ class TableNetwork:
         weights = np.exp(table[:, :2])
         table[:, list(never)] = -np.inf
         words, found = None, table.copy()
-        if top is not None:
+        if top:
             words = largest(table, top)
             found = np.take_along_axis(table, words, 1)
         return Scores(found, words, weights), histories

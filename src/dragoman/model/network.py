@@ -54,7 +54,7 @@ class TorchNetwork:
         features, state, weights = step(self._tensor(tokens), state)
         log_probs = self.model.scores(features, weights, memory.copies[at.places // slots])
         log_probs[:, list(never)] = -math.inf
-        if top is not None:
+        if top:
             log_probs, words = log_probs.topk(min(top, log_probs.shape[1]), 1)
         found = log_probs, words, weights
         return Scores._make(None if one is None else one.cpu().numpy() for one in found), state

@@ -145,14 +145,14 @@ class OnnxNetwork:
             given["last"] = np.maximum(given["copies"].max(1), words - 1)
             words = int(given["last"].max()) + 1
             given["width"] = np.array([filled(words)])
-        names = ["log_probs"] if top is None else ["best", "tokens"]
+        names = ["best", "tokens"] if top else ["log_probs"]
         names += ["weights"] if self.attends else []
         news = [f"next.{row}" for row in range(len(self._state))]
         given = {name: one for name, one in given.items() if name in self._inputs}
         answers = self.decoder.run([*names, *news], given)
         found = dict(zip([*names, *news], answers, strict=True))
         after = Arrays(dict(zip(self._state, (found[name] for name in news), strict=True)))
-        if top is not None:
+        if top:
             return Scores(found["best"], found["tokens"], found.get("weights")), after
         every = self._every(found["log_probs"], memory, cells // slots, words)
         every[:, list(never)] = -math.inf

@@ -93,8 +93,7 @@ class BatchedScorer:
             never: words whose probability is set to zero.
         """
         alone = len(self.networks) == 1
-        best = top if alone and top else None
-        query = Query(self._filled(tokens), state.cells, state.slots, best, never)
+        query = Query(self._filled(tokens), state.cells, state.slots, alone * top, never)
         parts = zip(self.networks, state.states, state.memories, strict=True)
         steps = [network.step(query, part, memory) for network, part, memory in parts]
         found, after = zip(*steps, strict=True)

@@ -14,17 +14,14 @@ from dragoman.search.hypotheses import NOTHING, Frontier
 from dragoman.search.network import Integers, Numbers, Scores
 from dragoman.search.phrases import Tokens
 
+Asked = tuple[Constraints, list[int]]
+"""The constraints of a hypothesis, and its tokens so far; :data:`NOTHING` is none."""
 _BLOCK = 64
 """Scores are searched for their largest in blocks of so many."""
 
 
 def best_continuations(
-    scores: Scores,
-    frontier: Frontier,
-    room: Integers,
-    constraints: Sequence[Constraints],
-    history: Integers | None,
-    options: SearchOptions,
+    scores: Scores, frontier: Frontier, room: Integers, asked: list[Asked], options: SearchOptions
 ) -> Frontier:
     """The best continuations of each sentence, one step of a beam search.
 
@@ -32,16 +29,14 @@ def best_continuations(
         scores: of every next word, or of the ``options.beam`` best ones.
         frontier: the N hypotheses.
         room: how many continuations each sentence at work may keep.
-        constraints: of every sentence at work.
-        history: tokens of the hypotheses [N, t], needed where words must come.
+        asked: of each hypothesis, N; empty where no words must come.
         options: with the beam and ``diversity``.
     """
     said, wanted = dict[int, Tokens](), dict[int, list[int]]()  # by hypothesis
-    if history is not None:
-        for n, sentence in enumerate(frontier.sentences.tolist()):
-            if phrases := constraints[sentence].phrases:
-                said[n] = tuple(i for i in history[n].tolist() if i != NOTHING)
-                wanted[n] = phrases.lacking(said[n])[1]
+    for n, (one, so_far) in enumerate(asked):
+        if one.phrases:
+            said[n] = tuple(i for i in so_far if i != NOTHING)
+            wanted[n] = one.phrases.lacking(said[n])[1]
     tokens, steps = _candidates(scores, options.beam, wanted)
     totals = frontier.log_probs[:, None] + steps  # [N, C]
     first = starts(frontier.sentences)
@@ -56,11 +51,11 @@ def best_continuations(
     order = np.argsort(-flat, axis=1, kind="stable")[:, : options.beam]
     kept = np.isfinite(np.take_along_axis(flat, order, 1))
     for i, start in enumerate(first.tolist() if said else ()):
-        asked, mine = constraints[frontier.sentences[start]], range(start, start + counts[i])
-        if asked.phrases is None:
+        (one, _), mine = asked[start], range(start, start + counts[i])
+        if one.phrases is None:
             continue
-        left, histories = asked.max_length - len(said[start]), [said[n] for n in mine]
-        ranked = asked.phrases.ranked(totals[mine], tokens[mine], histories, left)[: options.beam]
+        left, histories = one.max_length - len(said[start]), [said[n] for n in mine]
+        ranked = one.phrases.ranked(totals[mine], tokens[mine], histories, left)[: options.beam]
         kept[i] = np.arange(order.shape[1]) < len(ranked)
         order[i, : len(ranked)] = ranked
     kept &= np.arange(order.shape[1]) < room[frontier.sentences[first], None]

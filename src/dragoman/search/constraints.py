@@ -12,7 +12,7 @@ import numpy as np
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS, UNK
-from dragoman.search.hypotheses import NOTHING, Frontier
+from dragoman.search.hypotheses import NOTHING
 from dragoman.search.network import Integers, Numbers
 from dragoman.search.phrases import Banned, Phrases, Tokens
 
@@ -59,11 +59,7 @@ def constraints_of(options: SearchOptions, source: Source) -> Constraints:
 
 
 def constrain(
-    log_probs: Numbers,
-    frontier: Frontier,
-    history: Integers,
-    constraints: Sequence[Constraints],
-    no_repeat: int,
+    log_probs: Numbers, history: Integers, asked: Sequence[Constraints], no_repeat: int
 ) -> None:
     """Set the words that may not follow to minus infinity.
 
@@ -72,20 +68,19 @@ def constrain(
 
     Args:
         log_probs: [N, V], changed in place.
-        frontier: the N hypotheses.
-        history: their tokens, [N, t] (:meth:`dragoman.search.hypotheses.Trail.history`).
-        constraints: of every sentence at work.
+        history: tokens of the hypotheses, [N, t], as
+            :meth:`dragoman.search.hypotheses.Trail.history` gives them.
+        asked: the constraints of each, N.
         no_repeat: length of the n-grams that may not come twice; 0: they may.
     """
-    mine = [constraints[i] for i in frontier.sentences.tolist()]
-    lengths = frontier.lengths.tolist()
-    begun = [row for row, c in enumerate(mine) if lengths[row] < len(c.prefix)]
-    prefix = [mine[row].prefix[lengths[row]] for row in begun]
+    lengths = (history != NOTHING).sum(1)
+    begun = [row for row, c in enumerate(asked) if lengths[row] < len(c.prefix)]
+    prefix = [asked[row].prefix[lengths[row]] for row in begun]
     kept, end = log_probs[begun, prefix], log_probs[:, EOS].copy()
     if no_repeat and history.shape[1] >= no_repeat:
-        _forbid_repeats(log_probs, history, mine, no_repeat)
-    log_probs[np.array([c.min_length for c in mine]) > frontier.lengths, EOS] = -np.inf
-    for row, c in enumerate(mine):
+        _forbid_repeats(log_probs, history, asked, no_repeat)
+    log_probs[np.array([c.min_length for c in asked]) > lengths, EOS] = -np.inf
+    for row, c in enumerate(asked):
         if c.not_after_prefix is not None and lengths[row] == len(c.prefix):
             log_probs[row, c.not_after_prefix] = -np.inf
         if c.banned is not None:

@@ -17,7 +17,7 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
 from dragoman.search.batched import BatchedScorer, padded_width
-from dragoman.search.choose import best_continuations, drawn_continuations
+from dragoman.search.choose import Asked, best_continuations, drawn_continuations
 from dragoman.search.constraints import Constraints, constrain
 from dragoman.search.hypotheses import NONE_FOUND, Frontier, Hypothesis, Trail, coverage, normalized
 from dragoman.search.network import Integers, Numbers
@@ -60,9 +60,8 @@ def search(
         found; others may be missing.
     """
     top = options.top_k if options.temperature > 0 else options.beam
-    never = [PAD, BOS, UNK]
-    if options.unknown == "keep" or (options.unknown == "copy" and scorer.attends):
-        never.remove(UNK)
+    says_unknown = options.unknown == "keep" or (options.unknown == "copy" and scorer.attends)
+    never = [PAD, BOS] if says_unknown else [PAD, BOS, UNK]
     waiting, places, batches = iter(sentences), count(), dict[int, _Batch]()
     while True:
         room = sum(int(batch.room.sum()) for batch in batches.values())
@@ -162,19 +161,20 @@ class _Batch:
                 tokens so far; 0: all.
             never: words whose probability is set to zero.
         """
-        options, frontier, history = self.options, self.frontier, None
-        constraints = [one.constraints for one in self.at_work]
-        bound = options.no_repeat or any(one.by_history for one in constraints)
+        options, frontier, asked = self.options, self.frontier, list[Asked]()
+        bound = options.no_repeat or any(one.constraints.by_history for one in self.at_work)
         top = 0 if bound else top
         scores, self.state = self.scorer.step(frontier.tokens, self.state, top, never)
         self.trail.add(frontier, scores.weights)
         if bound:
             history = self.trail.history()
-            constrain(scores.log_probs, frontier, history, constraints, options.no_repeat)
+            mine = [self.at_work[number].constraints for number in frontier.sentences]
+            constrain(scores.log_probs, history, mine, options.no_repeat)
+            asked += zip(mine, history.tolist(), strict=True)
         if options.temperature > 0:
             random = [one.random for one in self.at_work if one.random is not None]
             return drawn_continuations(scores, frontier, random, options)
-        return best_continuations(scores, frontier, self.room, constraints, history, options)
+        return best_continuations(scores, frontier, self.room, asked, options)
 
     def advance(self, chosen: Frontier) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Finish the hypotheses that end here, keep the others open; yields the sentences done."""

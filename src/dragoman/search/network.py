@@ -41,8 +41,8 @@ class Query(NamedTuple):
     cells, so that a row of it does not depend on how many are taken."""
     slots: int
     """Most hypotheses of a sentence, Q."""
-    top: int | None = None
-    """Score only the C most probable words; None: all."""
+    top: int = 0
+    """Score only the C most probable words; 0: all."""
     never: Sequence[int] = ()
     """Words whose probability is set to zero."""
 

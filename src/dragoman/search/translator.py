@@ -319,7 +319,5 @@ class _Line:
 def _with_wanted(sources: tuple[Source, ...], asked: Constraints) -> tuple[Source, ...]:
     """The sources, with the ids that a shortlist must not leave out: those of the constraints."""
     words = {*asked.prefix, *(asked.phrases.tokens if asked.phrases else ())}
-    if not words:
-        return sources
     wanted = np.array(sorted(words), np.int32)
     return tuple(replace(source, wanted=wanted) for source in sources)
