@@ -105,8 +105,10 @@ class Row:
         if self.program:
             steps = f"{self.steps:,} steps"
             return f"`benchmarks/programs/{self.program}.toml`, workload {self.workload}, {steps}"
-        bound = "" if "--budget" in self.options else "; the recipe's number of steps or epochs"
-        return f"`dragoman train {' '.join(self.options)}`{bound}"
+        own = "the recipe's number of steps or epochs"
+        own = own if "--recipe" in self.options else "it ends when validations find nothing better"
+        bound = "" if "--budget" in self.options else f"; {own}"
+        return f"`{' '.join(['dragoman train', *self.options])}`{bound}"
 
     @property
     def identity(self) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.config.options import Config, DataOptions, SearchOptions
 from dragoman.config.rules import check_options
-from dragoman.data.pairs import Faults, Pair
+from dragoman.data.pairs import Fault, Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
-from dragoman.errors import FolderError, OptionError, UsageError
+from dragoman.errors import DataError, FolderError, OptionError, UsageError
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_examples
@@ -326,7 +326,13 @@ class Model:
             told = [Pair(*both, 0, n) for n, both in enumerate(texts, 1)]
             return examples_of(told, f"{len(texts)} pairs", multiple_references=multiple_references)
         files, faults = [Path(item) for item in items if not isinstance(item, tuple)], Faults()
-        found = list(read_pairs(files, self.reading(**reading), faults))
+        found = list[Pair]()
+        for pair in read_pairs(files, self.reading(**reading), faults):
+            try:
+                self.folder.source.tags.cut(pair.source)
+                found.append(pair)
+            except DataError as error:  # tags that training never saw
+                faults.add(Fault("tags", error.cause, error.cure, str(files[0]), pair.line))
         for line in (*faults.notes, *faults.summary()):
             say(line)
         name, left_out = " ".join(map(str, files)), faults.total

@@ -124,6 +124,24 @@ def test_verbs_read_features(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert "features" in capsys.readouterr().err
 
 
+def test_pairs_with_a_tag_that_training_never_saw_are_left_out_of_a_test(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [ROWS[0], (*ROWS[1][:1], "V;PTS", *ROWS[1][2:]), *ROWS[2:40]]
+    test, outputs = write(tmp_path / "test.tsv", rows), tmp_path / "out.txt"
+    asked = ["evaluate", str(folder), str(test), "--json"]
+    assert main([*asked, "--outputs", str(outputs)]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["lines"] == 39 and found["left_out"] == 1
+    assert "1 line left out, tags: " in said.err and f"{test}:2: the tag 'PTS' of " in said.err
+    lines = outputs.read_text("utf-8").splitlines()
+    assert len(lines) == 40 and lines[1] == "" and lines[0] != ""
+    write(test, rows[1:4])
+    assert main(asked) == 2
+    assert "1 of 3 lines cannot be used" in capsys.readouterr().err
+
+
 def translated(
     folder: Path, text: str, *options: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, list[str]]:
