@@ -26,17 +26,17 @@ def locked(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a training writes into ``folder`` now."""
     with suppress(OSError), open(folder / LOCK, encoding="ascii") as file:
-        return not take(file)
+        return not take(file, "LOCK_SH")  # several may ask at the same time
     return False  # never locked, or not ours to read
 
 
-def take(file: IO[Any]) -> bool:
+def take(file: IO[Any], kind: str = "LOCK_EX") -> bool:
     """Lock an open file until it is closed; true where the system has no such lock."""
     with suppress(ModuleNotFoundError):
         import fcntl  # not on Windows
 
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, getattr(fcntl, kind) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
     return True

@@ -183,3 +183,10 @@ def test_each_direction_has_its_own_memory(folder: Path, tmp_path: Path) -> None
         assert client.get("/languages").json[0]["targets"] == ["en", "nl"]
         for code, right in (("en", said(folder, "en")[0]), ("nl", "HALLO")):
             assert client.translate(LINES[0], target=code).json["translatedText"] == right
+
+
+def test_a_language_that_the_model_does_not_write_is_not_served(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(folder), "--languages", "de:fr", "--port", "0"]) == 2
+    assert f"{folder} does not write fr (choices: en, nl)" in capsys.readouterr().err

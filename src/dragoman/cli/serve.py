@@ -19,7 +19,7 @@ from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given
 from dragoman.config.values import Range
 from dragoman.data.streams import STDIN
-from dragoman.errors import DragomanError, OptionError
+from dragoman.errors import DragomanError, OptionError, did_you_mean
 from dragoman.layout import CARD
 from dragoman.search.aids import Aids
 from dragoman.serving.languages import LANGUAGE, Models, Served, language_codes
@@ -79,7 +79,8 @@ def main(asked: Serve, given: Given) -> int:
             raise OptionError(cause, place=option, cure=cure)
     codes = list(language_codes(asked.languages, names))
     listening = _listen(asked.host, asked.port)
-    address = "http://{}:{}/".format(*listening.getsockname()[:2])
+    host, port, *_ = listening.getsockname()
+    address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
     config = uvicorn.Config(
         partial(_worker if asked.workers > 1 else _app, asked, codes, address),
         factory=True,
@@ -149,11 +150,14 @@ def _served(asked: Serve, number: int, model: Model, source: str, target: str) -
     """Yield the model of this number once for each language that it writes."""
     path, card, tags = asked.paths[number], model.folder.path / CARD, model.folder.source.tags
     known = tags.of_column(tags.columns) if tags.columns else set()
-    several = not asked.languages and len(known) > 1 and all(map(LANGUAGE.fullmatch, known))
+    writes = len(known) > 1 and all(map(LANGUAGE.fullmatch, known))  # its tags are languages
+    if writes and asked.languages and target not in known:
+        cause, cure = f"{path} does not write {target}", did_you_mean(target, known)
+        raise OptionError(cause, place="--languages", cure=cure)
     given = AidOptions(
         memory=_file(asked.memory, number), terms=_file(asked.terms, number), keep=asked.keep
     )
-    for code in sorted(known - {source}) if several else [target]:
+    for code in sorted(known - {source}) if writes and not asked.languages else [target]:
         try:
             aids = replace(given, target_tag=code if code in known else "").read(model, {})
             translator, search = model.translator({}, aids)
