@@ -30,7 +30,7 @@ def naive_probability(model: Seq2Seq, source: Tensor, mask: Tensor, target: Tens
     assert decoder.attention is not None and decoder.attention.key is not None
     states, _ = model.encoder(source, mask)
     final = model.encode(source, mask)[1]
-    h = decoder.recur(decoder.embedding(target[:, :-1]), final)
+    h = decoder.scan(decoder.embedding(target[:, :-1]), final)
     total = torch.zeros((), dtype=h.dtype)
     for path in itertools.combinations_with_replacement(range(source.shape[1]), WRITTEN):
         product, last = torch.ones((), dtype=h.dtype), 0

@@ -20,7 +20,7 @@ Only the last two feed attention back into the RNN and must loop over time.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,22 @@ class RecurrentState(Rows):
 
     rows: Tensor
     """[N, K, H]: the rows of layer 0, of layer 1, ..., and with input feeding the last features."""
+
+
+Found = Sequence[Tensor] | None
+"""Contexts [..., H] and weights [..., S] of attention; None for a decoder without attention."""
+
+
+class Recurrence(NamedTuple):
+    """A decoder's recurrence, for a loop over time that calls it once a step."""
+
+    read: Product
+    """Embedded tokens [..., E] to the first layer's product with them, [..., GH]."""
+    advance: Callable[[Tensor, RecurrentState], tuple[Tensor, RecurrentState, Found]]
+    """One step, from ``read``'s product [N, GH] and the state. Returns the last layer's output
+    [N, H] (with input feeding the features), the new state, and what attention found."""
+    readout: Callable[[Tensor, Found], Features]
+    """Features and attention weights, from the output and attention of one step or of all steps."""
 
 
 class RecurrentDecoder(nn.Module):
@@ -87,54 +103,58 @@ class RecurrentDecoder(nn.Module):
         """Read whole known targets; :class:`dragoman.model.protocols.Decoder` has the arguments."""
         x = self.embedding(target)  # [B, T, E]
         if not self.loops:
-            x = self.recur(x, state)
-            found = None if self.attention is None else self.attention.over(memory)(x)
+            x = self.scan(x, state)
+            found: Found = None if self.attention is None else self.attention.over(memory)(x)
             return self._features(x, found, self.combine)
-        read, advance, readout = self.recurrence(memory)
+        recurrence = self.recurrence(memory)
         tops, looked = list[Tensor](), list[Any]()
-        for projected in read(x).unbind(1):  # T times [B, GH]
-            top, state, found = advance(projected, state)
+        for projected in recurrence.read(x).unbind(1):  # T times [B, GH]
+            top, state, found = recurrence.advance(projected, state)
             tops.append(top)
             looked.append(found)
-        contexts = [torch.stack(each, 1) for each in zip(*looked, strict=True)]
-        return readout(torch.stack(tops, 1), contexts)
+        contexts = [torch.stack(each, 1) for each in zip(*looked, strict=True)]  # and weights
+        return recurrence.readout(torch.stack(tops, 1), contexts)
 
     def stepper(
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        read, advance, readout = self.recurrence(memory, cells, record)
+        recurrence = self.recurrence(memory, cells, record)
 
         def step(token: Tensor, state: RecurrentState) -> Step:
             embedded = self.embedding(token)
             record("target embeddings", "N E", embedded)
-            top, state, found = advance(read(embedded), state)
-            features, weights = readout(top, found)
+            top, state, found = recurrence.advance(recurrence.read(embedded), state)
+            features, weights = recurrence.readout(top, found)
             record("decoder states", "N K H", state.rows)
             record("attentional vector" if self.attends else "features", "N H", features)
             return features, state, weights
 
         return step
 
-    def recur(self, x: Tensor, state: RecurrentState) -> Tensor:
-        """The last layer's outputs [B, T, H] for embedded tokens [B, T, E], without attention."""
+    def scan(self, x: Tensor, state: RecurrentState) -> Tensor:
+        """Run all layers over whole targets at once, where attention does not feed back.
+
+        Args:
+            x: embedded tokens, [B, T, E].
+            state: the first state.
+
+        Returns:
+            The last layer's outputs, [B, T, H].
+        """
         for layer, first in zip(self.layers, state.rows.split(self.rows, 1), strict=True):
             x = layer.leave(x, layer.scan(layer.enter(x), first)[0])
         return x
 
     def recurrence(
         self, memory: Memory | None, cells: Cells | None = None, record: Record = discard
-    ) -> tuple[Product, Callable[..., Any], Callable[..., Features]]:
-        """What a loop over time needs; see :meth:`stepper` for the arguments.
+    ) -> Recurrence:
+        """Prepare a loop over time; the gradient of each weight is formed once for all steps.
 
-        Without a memory there is no attention.
-
-        Returns:
-            - The first layer's product with embedded tokens, [..., E] -> [..., GH].
-            - A function of this product [N, GH] and the state: one step. It returns the last
-              layer's output [N, H], the new state, and what attention found (None without it).
-            - A function of this output and of what attention found, at one step or at all steps:
-              features and attention weights. Where they are fed, they are the output already.
+        Args:
+            memory: the sentences that are attended to; None: leave attention out.
+            cells: the place of each hypothesis; None: one for each sentence, in their order.
+            record: receives intermediate values.
         """
         first, *others = self.layers
         products = [first.products(self.inputs), *(layer.products() for layer in others)]
@@ -144,8 +164,8 @@ class RecurrentDecoder(nn.Module):
         if self.attention is not None and memory is not None:
             attend = of_hypotheses(self.attention.over(memory, record), memory, cells)
 
-        def advance(x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState, Any]:
-            """One step; ``x`` is the first layer's product with the embedded token, [N, GH]."""
+        def advance(x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState, Found]:
+            """One step; ``x`` [N, GH] is the first layer's product with the embedded token."""
             found = attend(state.rows[:, last]) if attend and self.before else None
             if feedback is not None:
                 x = x + feedback(state.rows[:, -1] if found is None else found[0])
@@ -161,14 +181,14 @@ class RecurrentDecoder(nn.Module):
                 y, _ = self._features(y, found, combine)
             return y, self._state(torch.cat(news, 1), y), found
 
-        def readout(y: Tensor, found: Any) -> Features:
-            return (y, found[1]) if self.input_feeding else self._features(y, found, combine)
+        def readout(y: Tensor, found: Found) -> Features:
+            if self.input_feeding and found is not None:
+                return y, found[1]  # ``advance`` has made the features
+            return self._features(y, found, combine)
 
-        return products[0][0], advance, readout
+        return Recurrence(products[0][0], advance, readout)
 
-    def _features(
-        self, x: Tensor, found: Sequence[Tensor] | None, combine: Product | None
-    ) -> Features:
+    def _features(self, x: Tensor, found: Found, combine: Product | None) -> Features:
         """Outputs of the recurrence [..., H] to features [..., H], and attention weights.
 
         Args:

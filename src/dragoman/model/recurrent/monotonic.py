@@ -25,7 +25,7 @@ from dragoman.model.embedding import dropout
 from dragoman.model.protocols import Cells, Features, Memory, Record, Step, Stepper, discard
 from dragoman.model.recurrent.decoder import RecurrentDecoder, RecurrentState
 
-LEAST = 1e-30
+_LEAST = 1e-30
 """Smallest probability of a position, so that its logarithm is finite."""
 _PADDING, _PASSED = -1e9, -1e18
 """Energies of padding, and of positions that are passed; finite, for padding passes all others."""
@@ -46,15 +46,17 @@ class MonotonicDecoder(RecurrentDecoder):
     """
 
     words: Callable[[Tensor], Tensor]
-    """The output layer, features [..., H] -> log-probabilities [..., V]."""
+    """The output layer: features [..., H] to log-probabilities of the words, [..., V]. It is
+    :meth:`dragoman.model.output.PositionOutput.words`; :func:`dragoman.model.build.build_model`
+    sets it, because the output layer is made after the decoder."""
 
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor) -> Memory:
-        """Compute what every step needs of encoder states; those of the memory are W_c [s; 0]."""
+        """Compute what every step needs of encoder states; the memory's states are W_c [s; 0]."""
         memory = super().remember(states, mask, copies)
         return replace(memory, states=F.linear(states, self._halves[0]))
 
     def start(self, summary: Tensor, memory: Memory) -> MonotonicState:
-        """The first state, which is at the first position."""
+        """The first state: the begin token comes from the first position, whatever its word."""
         words = len(self.embedding.weight)
         joint = memory.states.new_full((*memory.mask.shape, words), -math.inf)
         joint[:, 0] = 0
@@ -66,34 +68,34 @@ class MonotonicDecoder(RecurrentDecoder):
         Returns:
             Log-probabilities [B, T, V] and the probabilities of the positions [B, T, S].
         """
-        words, moves = self._placed(self.recur(self.embedding(target), state), memory)
-        known = target[:, 1:, None, None].expand(-1, -1, words.shape[2], 1)
-        own = words[:, :-1].gather(3, known).squeeze(3)  # of the token that each step writes
+        words, moves = self._words_and_moves(self.scan(self.embedding(target), state), memory)
+        written = target[:, 1:, None, None].expand(-1, -1, words.shape[2], 1)
+        known = words[:, :-1].gather(3, written).squeeze(3)  # log p(y | j), [B, T - 1, S]
         befores = [moves[:, 0, 0]]
-        for t, own_word in enumerate(own.unbind(1), 1):
-            after = (_places(befores[-1], memory.mask) + own_word).softmax(-1)
+        for t, log_probs in enumerate(known.unbind(1), 1):
+            after = (_log_positions(befores[-1], memory.mask) + log_probs).softmax(-1)
             befores.append((after.unsqueeze(1) @ moves[:, t]).squeeze(1))
         before = torch.stack(befores, 1)
-        places = _places(before, memory.mask.unsqueeze(1))
-        return (places.unsqueeze(-1) + words).logsumexp(2), before
+        positions = _log_positions(before, memory.mask.unsqueeze(1))
+        return (positions.unsqueeze(-1) + words).logsumexp(2), before
 
     def stepper(
         self, memory: Memory, cells: Cells | None = None, record: Record = discard
     ) -> Stepper:
         """See :meth:`dragoman.model.protocols.Decoder.stepper`."""
-        read, advance, _ = self.recurrence(None)
+        recurrence = self.recurrence(None)
         own = memory if cells is None else memory.select(cells.places // cells.slots)
 
         def step(token: Tensor, state: MonotonicState) -> Step:
-            top, after, _ = advance(read(self.embedding(token)), state)
-            words, moves = (one.squeeze(1) for one in self._placed(top.unsqueeze(1), own))
-            known = token[:, None, None].expand(-1, words.shape[1], 1)
-            last = state.joint.gather(2, known).softmax(1)  # [N, S, 1]
-            before = (moves * last).sum(1)
-            joint = _places(before, own.mask).unsqueeze(-1) + words
-            record("decoder states", "N K H", after.rows)
+            top, new, _ = recurrence.advance(recurrence.read(self.embedding(token)), state)
+            words, moves = (x.squeeze(1) for x in self._words_and_moves(top.unsqueeze(1), own))
+            written = token[:, None, None].expand(-1, words.shape[1], 1)
+            after = state.joint.gather(2, written).softmax(1)  # of the last step, [N, S, 1]
+            before = (moves * after).sum(1)
+            joint = _log_positions(before, own.mask).unsqueeze(-1) + words
+            record("decoder states", "N K H", new.rows)
             record("weights", "N S", before)
-            return joint.logsumexp(1), MonotonicState(after.rows, joint), before
+            return joint.logsumexp(1), MonotonicState(new.rows, joint), before
 
         return step
 
@@ -103,15 +105,15 @@ class MonotonicDecoder(RecurrentDecoder):
         assert self.combine is not None  # it has attention
         return self.combine.weight.chunk(2, 1)
 
-    def _placed(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Words and moves of the last layer's outputs [B, T, H].
+    def _words_and_moves(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """What the last layer's outputs ``h`` [B, T, H] say of words and of positions.
 
         Returns:
             Log-probabilities of words at every position [B, T, S, V], and probabilities of each
             position after each position [B, T, S, S].
         """
-        own = F.linear(h, self._halves[1]).unsqueeze(2)
-        features = torch.tanh(memory.states.unsqueeze(1) + own)
+        decoded = F.linear(h, self._halves[1]).unsqueeze(2)  # W_c [0; h]
+        features = torch.tanh(memory.states.unsqueeze(1) + decoded)
         words = self.words(dropout(features, self.dropout, self.training))
         energies = (h @ memory.keys.transpose(1, 2)).to(words.dtype)
         energies = energies.masked_fill(~memory.mask.unsqueeze(1), _PADDING).unsqueeze(2)
@@ -119,6 +121,6 @@ class MonotonicDecoder(RecurrentDecoder):
         return words, torch.where(at < at.unsqueeze(1), _PASSED, energies).softmax(-1)
 
 
-def _places(before: Tensor, mask: Tensor) -> Tensor:
+def _log_positions(before: Tensor, mask: Tensor) -> Tensor:
     """Log-probabilities of positions, from their probabilities; minus infinity on padding."""
-    return before.clamp_min(LEAST).log().masked_fill(~mask, -math.inf)
+    return before.clamp_min(_LEAST).log().masked_fill(~mask, -math.inf)
