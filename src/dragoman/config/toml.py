@@ -85,7 +85,7 @@ def load_config(path: Path) -> Config:
         config = from_toml(file)
         check_options(config)
         for name, value in flat(config.model, "model.").items():
-            if value == "auto" and name != "model.attention":  # there auto means luong
+            if value == "auto" and name != "model.attention":  # built as luong
                 cause = f"{name} is 'auto', a trained model's is a number"
                 raise OptionError(cause, place=str(file))
     except OptionError as error:

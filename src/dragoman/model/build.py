@@ -4,7 +4,7 @@ from dragoman.config.options import ModelOptions
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.embedding import Embedding
-from dragoman.model.output import Mixed, Output
+from dragoman.model.output import Output, PositionOutput
 from dragoman.model.protocols import Decoder, Encoder
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
@@ -28,7 +28,7 @@ def build_model(
     built must stay, so that a seed keeps giving the same weights.
 
     Args:
-        options: without ``"auto"``.
+        options: without ``"auto"``; only ``attention`` may be that, and is ``"luong"`` then.
         source_vocabulary: number of source tokens.
         target_vocabulary: number of target tokens, V.
     """
@@ -40,9 +40,9 @@ def build_model(
 
     build = _transformer if options.family == "transformer" else _recurrent
     encoder, bridge, decoder = build(options, source, target)
-    kind = Mixed if options.attention == "monotonic" else Output
+    kind = PositionOutput if options.attention == "monotonic" else Output
     output = kind(hidden, target_vocabulary, target.weight if options.tied_output else None)
-    if isinstance(decoder, MonotonicDecoder) and isinstance(output, Mixed):
+    if isinstance(decoder, MonotonicDecoder) and isinstance(output, PositionOutput):
         decoder.words = output.words
     copying = Copying(hidden, target_vocabulary) if options.copy else None
     return Seq2Seq(encoder, bridge, decoder, output, copying)

@@ -85,14 +85,15 @@ class Output(nn.Module):
         return total, log_loss, right
 
 
-class Mixed(Output):
-    """The output layer of a decoder whose features are log-probabilities already, [..., V].
+class PositionOutput(Output):
+    """The output layer of a decoder that scores the words at every source position.
 
-    The decoder computes them with :meth:`Output.words` at every source position, and mixes them.
+    Such a decoder calls :meth:`words` itself and adds up the probabilities of all positions. Its
+    features are thus the log-probabilities of the next word, [..., V], and stay as they are here.
     """
 
     def words(self, features: Tensor) -> Tensor:
-        """[..., H] -> log-probabilities [..., V]."""
+        """Features of every position [..., H] -> log-probabilities of the words, [..., V]."""
         return super().scores(features).log_softmax(-1, dtype=_sums(self.weight))
 
     def scores(self, features: Tensor) -> Tensor:
@@ -110,9 +111,9 @@ class Mixed(Output):
         scale: float | Tensor = 1.0,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As :meth:`Output.loss`, of log-probabilities [N, V]; there is no pointer."""
-        own = features.gather(1, targets.unsqueeze(1))
-        loss = -(1 - smoothing) * own.sum() - smoothing * features.mean(1).sum()
-        return loss * scale, -own.detach().sum(), (own >= features.amax(1, keepdim=True)).sum()
+        right = features.gather(1, targets.unsqueeze(1))
+        loss = -(1 - smoothing) * right.sum() - smoothing * features.mean(1).sum()
+        return loss * scale, -right.detach().sum(), (right >= features.amax(1, keepdim=True)).sum()
 
 
 def _sums(weight: Tensor) -> torch.dtype:
@@ -139,6 +140,7 @@ class _FusedCrossEntropy(torch.autograd.Function):
         ``options`` are smoothing, scale, and whether gradients are enabled.
         """
         smoothing, scale, enabled = options
+        # The loss weighs the target's token by ``most`` and spreads ``spread`` over all tokens.
         most, spread = (1 - smoothing) * scale, smoothing * scale
         learns = [enabled and asked for asked in ctx.needs_input_grad]  # which ignores no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
@@ -170,7 +172,8 @@ class _FusedCrossEntropy(torch.autograd.Function):
                 total -= smoothing * (mean - log_mass).sum()
             if not any(learns):
                 continue
-            # (most share + spread) p - most share [target] - spread / V, [C, V]; p = exp / mass
+            # The gradient of the loss by the scores, [C, V], with p = exp / mass:
+            #     (most share + spread) p - spread / V - (most share for the target's token, else 0)
             d_scores = exp.mul_((most * share + spread) / mass)
             if smoothing:
                 d_scores -= spread / weight.shape[0]
