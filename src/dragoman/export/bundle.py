@@ -75,6 +75,7 @@ def export(
     loaded, config = model.folder, _without_paths(model.config)
     sizes, learned = (len(loaded.source), len(loaded.target)), None
     corpus = loaded.path / layout.CORPUS / layout.TRAIN  # a folder of one seed has it in seed-1
+    # Hard monotonic attention scores all words at every position, which has no shortlist.
     if shortlist and corpus.exists() and config.model.attention != "monotonic":
         training = Corpus(corpus)
         learned = learn_shortlist(map(training.pair, range(len(training))), sizes)

@@ -44,7 +44,7 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
         news += after
     looked = None
     if options.attention == "monotonic":
-        top, looked = monotonic.placed(g, top, f"state.{len(state)}")
+        top, looked = monotonic.at_positions(g, top, f"state.{len(state)}")
     elif options.attention != "none":
         context, looked = found or _attention(g, top)
         both = g.read(g("Concat", context, top, axis=1))

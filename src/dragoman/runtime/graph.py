@@ -223,6 +223,15 @@ FLOAT, INT32, INT64, BOOL = (TYPES[name] for name in ("float32", "int32", "int64
 """Numbers of the types that the operator Cast takes."""
 
 
+BLOCK = 64
+"""The decoder's words are filled up to a multiple of this; the best are found block by block."""
+
+
+def filled(count: int) -> int:
+    """``count`` rounded up to a multiple of :data:`BLOCK`."""
+    return -(-count // BLOCK) * BLOCK
+
+
 def ints(*numbers: int) -> Array:
     """Whole numbers as a constant, such as a shape or axes."""
     return np.array(numbers, np.int64)

@@ -7,31 +7,31 @@ import math
 
 import numpy as np
 
-from dragoman.runtime.graph import Graph, Matrix, Value, ints
+from dragoman.runtime.graph import Graph, Matrix, Value, filled, ints
 
 _LEAST = 1e-30
 """Smallest probability of a position, so that its logarithm is finite."""
 _PADDING, _PASSED = np.float32(-1e9), np.float32(-1e18)
 """Energies of padding, and of positions that are passed."""
-BLOCK = 64
 
 
 def remembered(g: Graph, states: Value) -> tuple[Value, Value]:
     """What the decoder reads of the encoder's states [B, S, H].
 
     Returns:
-        Their part of the features [B, S, H], and the first state [B, S, W]: at the first position.
+        Their part of the features, W_c [s; 0], [B, S, H]; and the first state [B, S, W], in which
+        the begin token comes from the first position, whatever its word.
     """
     rows = g.read(g("Reshape", states, ints(-1, g.hidden)))
     own = g("Reshape", g.product(rows, _combine(g, 0)), g("Shape", states))
     words = len(g.weights.tensors["output.bias"])
-    shape = g("Concat", g("Shape", "ids"), ints(-(-words // BLOCK) * BLOCK), axis=0)
+    shape = g("Concat", g("Shape", "ids"), ints(filled(words)), axis=0)
     numbers = g("Range", np.int64(0), g("Squeeze", g("Shape", "ids", start=1)), np.int64(1))
     later = g("Greater", g("Unsqueeze", numbers, ints(0, 2)), np.int64(0))  # [1, S, 1]
     return own, g("Expand", g("Where", later, np.float32(-math.inf), np.float32(0)), shape)
 
 
-def placed(g: Graph, top: Value, joint: Value) -> tuple[Value, Value]:
+def at_positions(g: Graph, top: Value, joint: Value) -> tuple[Value, Value]:
     """Features at every position, [N x S, H], and the probabilities of the positions, [N, S].
 
     Args:

@@ -18,10 +18,10 @@ from dragoman.data.source import Source, pad
 from dragoman.data.tokenizer import EOS, PAD, UNK
 from dragoman.layout import DECODER, ENCODER, SHORT_DECODER
 from dragoman.runtime.encoder import encoder_graph, kinds
-from dragoman.runtime.graph import File
+from dragoman.runtime.graph import File, filled
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Array, Weights
-from dragoman.runtime.words import decoder_graph, filled, output_name
+from dragoman.runtime.words import decoder_graph, output_name
 from dragoman.search.network import Integers, Query, Scores
 
 Sizes = tuple[int, int]

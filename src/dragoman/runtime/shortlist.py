@@ -11,8 +11,8 @@ import numpy as np
 from dragoman.data.source import Source
 from dragoman.data.tokenizer import BOS, EOS, PAD, UNK
 from dragoman.errors import FolderError
+from dragoman.runtime.graph import filled
 from dragoman.runtime.weights import Array
-from dragoman.runtime.words import filled
 from dragoman.search.network import Integers
 
 

@@ -14,11 +14,9 @@ from dragoman.config.options import ModelOptions
 from dragoman.data.tokenizer import PAD
 from dragoman.runtime import decoder, monotonic, transformer
 from dragoman.runtime.encoder import kinds
-from dragoman.runtime.graph import BOOL, INT32, File, Graph, Value, ints
+from dragoman.runtime.graph import BLOCK, BOOL, INT32, File, Graph, Value, filled, ints
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
 
-BLOCK = 64
-"""Words are filled up to a multiple of this many; the best are looked for block by block."""
 _LEAST = 1e-20
 """Smallest copied probability, so that its logarithm is finite."""
 _VECTORS = ("token", "cells", "sentences", "taken", "top", "never", "last", "width", "union")
@@ -67,11 +65,6 @@ def decoder_graph(
         g.name(value, f"next.{row}")
         outputs[f"next.{row}"] = inputs[f"state.{row}"]
     return g.written(inputs, outputs)
-
-
-def filled(count: int) -> int:
-    """``count`` rounded up to a multiple of :data:`BLOCK`."""
-    return -(-count // BLOCK) * BLOCK
 
 
 def _logits(g: Graph, features: Value, shortlist: bool) -> Value:
