@@ -19,7 +19,7 @@ _LONGEST_WORD = 40
 _FEW = 3_000
 """Most pairs of words that are learned from again, held-out ones included, with more dropout."""
 _IN_ORDER = 0.2
-"""Most that order costs a target token, in nats, where attention is hard and monotonic."""
+"""Largest :func:`cost_of_order` with which ``auto`` is hard monotonic attention (docs/log.md)."""
 _FEWEST_STEPS = 600
 """Steps of a run that continues a model, where no end was asked for: of three epochs, if longer."""
 _SMALL_BATCH = 256
@@ -32,8 +32,10 @@ def resolve(config: Config, train: Corpus) -> Config:
     Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
     epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
     processor costs more time than it saves. ``search.max_added`` lets outputs be as long as the
-    targets, where that is more than the usual number. ``training.patience`` stays ``"auto"``: it
-    depends on limits that each command may change (:func:`patience`).
+    targets, where that is more than the usual number. Attention is hard and monotonic for few pairs
+    of words whose targets keep the order of their sources, if the other options allow it.
+    ``training.patience`` stays ``"auto"``: it depends on limits that each command may change
+    (:func:`patience`).
     """
     tokens = int(train.target_lengths.sum()) + len(train)
     model, training, metric = config.model, config.training, _metric(config, train)
@@ -49,17 +51,15 @@ def resolve(config: Config, train: Corpus) -> Config:
         hidden = embedding if equal and embedding != "auto" else width * (1 + recurrent)
     if embedding == "auto":
         embedding = hidden if equal else width
-    if dropout == "auto":  # little for words and characters, where subwords need more
+    if dropout == "auto":  # subwords need more than words and characters, few words the most
         subwords = 0.3 if tokens < 1_000_000 else 0.2
         dropout = 0.1 if config.target.level in ("word", "char") else subwords
         dropout = 0.5 if is_small else dropout
-    attention = model.attention
-    if attention == "auto":
-        in_order = replace(config, model=replace(model, attention="monotonic"))
-        fits = is_small and not any(faults(in_order)) and cost_of_order(train) <= _IN_ORDER
-        attention = "monotonic" if fits else "luong"
-    sizes: dict[str, Any] = {"embedding": embedding, "hidden": hidden, "dropout": dropout}
-    model = replace(model, attention=attention, **sizes)
+    model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
+    if model.attention == "auto":
+        monotonic = replace(config, model=replace(model, attention="monotonic"))
+        fits = is_small and not any(faults(monotonic)) and cost_of_order(train) <= _IN_ORDER
+        model = monotonic.model if fits else replace(model, attention="luong")
 
     asked, every = training.batch_tokens, training.validate_every
     fewest = _SMALL_BATCH if is_small else 64
