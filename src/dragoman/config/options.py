@@ -202,11 +202,12 @@ class ModelOptions:
     a linear layer with tanh, copy takes it as it is, zero starts from
     zeros."""
     attention: Literal["luong", "bahdanau", "monotonic", "none"] | Auto = "auto"
-    """Attention after the recurrent cell (Luong 2015), before it (Bahdanau
-    2015), or none. monotonic: each token comes from one source token, and
-    these stand in the same order (Wu and Cotterell 2019), for words that
-    are spelt; its size grows with the vocabulary (auto: monotonic for few
-    pairs of words that keep the order, else luong)."""
+    """Attention after the recurrent cell (luong: Luong 2015), before it
+    (bahdanau: Bahdanau 2015), or none. monotonic: each token comes from one
+    source token, and these stand in the same order (Wu and Cotterell 2019);
+    it is for words that are spelt, and its memory grows with the vocabulary
+    (auto: monotonic for up to 3,000 pairs of words whose targets keep the
+    order of their sources, else luong)."""
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
     """How attention scores a decoder state against an encoder state (Luong
     2015, eq. 8)."""
@@ -226,7 +227,8 @@ class ModelOptions:
     embedding must equal hidden."""
     dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
     """Share of values dropped on embeddings, between layers and before the
-    output (0 to 1)."""
+    output (0 to 1; auto: 0.5 for up to 3,000 pairs of words, else 0.1 for
+    words and characters, and 0.2 or 0.3 for subwords)."""
     transformer: TransformerOptions = field(default_factory=TransformerOptions)
 
     def __str__(self) -> str:
