@@ -96,7 +96,7 @@ def _model_faults(config: Config) -> Iterator[str]:
 def _family_faults(config: Config) -> Iterator[str]:
     """Yield a message for each option of another family, and for sizes that no Transformer has."""
     model, heads = config.model, config.model.transformer.heads
-    usual = ModelOptions(attention="luong")
+    usual = ModelOptions(attention="luong")  # also where it is auto: that is no fault
     for key in _FOREIGN[model.family]:
         if getattr(model, key) not in (getattr(usual, key), "auto"):
             own = f", model.transformer.{key} is" if hasattr(usual.transformer, key) else ""

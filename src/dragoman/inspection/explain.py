@@ -64,10 +64,10 @@ def explain_line(
         batch.target_mask[0, -1] = False  # the length limit cut the output: it has no end token
         batch = replace(batch, real=batch.real[:-1], target_tokens=batch.target_tokens - 1)
     values = record(folder.model, batch)
-    example, own = _example(values, 0, sides, text)
+    example, copied = _example(values, 0, sides, text)
     beam = []
     for step in frontiers:
-        last, log_probs = _tokens(sides[1], step.tokens, own=own), step.log_probs.tolist()
+        last, log_probs = _tokens(sides[1], step.tokens, copied=copied), step.log_probs.tolist()
         beam.append(tuple(map(OpenHypothesis, last, log_probs, step.parents.tolist())))
     return Explanation((example,), values, target is not None, answer, tuple(beam))
 
@@ -113,22 +113,23 @@ def _example(
     source = _tokens(sides[0], arrays["source ids"], text)
     copies = zip(arrays.get("copies", ()), source, strict=False)
     words = {int(i): token.stands_for or token.text for i, token in copies}
-    own = [words[i] for i in sorted(words) if i >= len(sides[1])]
-    reads = _tokens(sides[1], arrays["target input ids"], own=own)
-    expected = _tokens(sides[1], arrays["target ids"], own=own)
+    # Their ids follow those of the vocabulary without a gap.
+    copied = [words[i] for i in sorted(words) if i >= len(sides[1])]
+    reads = _tokens(sides[1], arrays["target input ids"], copied=copied)
+    expected = _tokens(sides[1], arrays["target ids"], copied=copied)
     steps = []
     for t, log_probs in enumerate(arrays["log-probabilities"]):
         best = np.argsort(-log_probs, kind="stable")[:CANDIDATES]
-        likely = _tokens(sides[1], best, own=own)
+        likely = _tokens(sides[1], best, copied=copied)
         candidates = tuple(zip(likely, np.exp(log_probs[best]).tolist(), strict=True))
         real, loss = bool(arrays["target mask"][t]), float(arrays["loss"][t])
         looked = (arrays[name][t] if name in arrays else None for name in ("energies", "weights"))
         steps.append(Step(reads[t], expected[t], real, loss, candidates, *looked))
-    return Example(text, sides[0].normalize(text), source, tuple(steps)), own
+    return Example(text, sides[0].normalize(text), source, tuple(steps)), copied
 
 
 def _tokens(
-    tokenizer: Tokenizer, ids: npt.NDArray[Any], text: str = "", own: Sequence[str] = ()
+    tokenizer: Tokenizer, ids: npt.NDArray[Any], text: str = "", copied: Sequence[str] = ()
 ) -> tuple[Token, ...]:
     """Name ids.
 
@@ -136,11 +137,11 @@ def _tokens(
         tokenizer: the vocabulary that they are of.
         ids: [N].
         text: what they were read from; gives the parts that unknown tokens stand for.
-        own: the words of the ids from the vocabulary's size on.
+        copied: the words that ids beyond the vocabulary stand for, as in :meth:`Tokenizer.tokens`.
     """
     unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
     tokens = []
-    for n, (i, name) in enumerate(zip(ids.tolist(), tokenizer.tokens(ids, own), strict=True)):
+    for n, (i, name) in enumerate(zip(ids.tolist(), tokenizer.tokens(ids, copied), strict=True)):
         stands_for = unknown[n] if i == UNK and n < len(unknown) else ""
         tokens.append(Token(i, name, stands_for))
     return tuple(tokens)

@@ -20,8 +20,8 @@ from dragoman.files import parse_json, write_text
 from dragoman.layout import METRICS, RECORD
 
 Row = dict[str, Any]
-USUAL = plain(Config())
-"""The default of every option."""
+DEFAULTS = plain(Config())
+"""The default of every option, by dotted name, in the types of JSON."""
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -111,7 +111,7 @@ class History:
     def asked(self) -> Row:
         """The options that the user set to something else than the default, by dotted name."""
         values = self.record.get("asked", {})
-        return {n: v for n, v in values.items() if n in USUAL and v != USUAL[n]}
+        return {n: v for n, v in values.items() if n in DEFAULTS and v != DEFAULTS[n]}
 
     def command(self) -> str:
         """The command that repeats this run, for the shell and working directory of the first."""
@@ -119,7 +119,7 @@ class History:
         words += ["--out", self.record.get("out", utf8_text(self.folder))]
         for option, value in self.asked().items():
             name = option.replace("_", "-")
-            if isinstance(USUAL[option], bool):  # others may be true too, or auto
+            if isinstance(DEFAULTS[option], bool):  # an option that may be auto is given =true
                 words.append(f"--{name}" if value else "--{}.no-{}".format(*name.split(".")))
             elif isinstance(value, list):
                 values = (one if isinstance(one, list) else [one] for one in value)

@@ -25,7 +25,7 @@ from dragoman.config.toml import plain
 from dragoman.files import write_text
 from dragoman.layout import CARD, REPORT
 from dragoman.runs.display import SCORES, clock, scores_line
-from dragoman.runs.history import USUAL, History, Row
+from dragoman.runs.history import DEFAULTS, History, Row
 
 _MOST_ROWS = 1000
 """Most points of a curve."""
@@ -104,7 +104,7 @@ def _options(history: History) -> list[tuple[str, Any, str]]:
     machine, or ``default``."""
     asked, found = history.asked(), []
     for name, value in plain(history.config).items():
-        origin = "default" if value == USUAL[name] else "chosen"
+        origin = "default" if value == DEFAULTS[name] else "chosen"
         found.append((name, value, "asked" if name in asked else origin))
     return sorted(found, key=lambda option: option[2])
 

@@ -15,8 +15,9 @@ from dragoman.search.translator import Translator
 
 AUTO = "auto"
 """Stands for the source language that a text is most likely in."""
-_GIVEN = re.compile("(?ai)([a-z]{2,3}(?:[-_][a-z0-9]+)*):([a-z]{2,3}(?:[-_][a-z0-9]+)*)")
-"""The languages of a model as a user names them."""
+_CODE = "[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]+)*"
+_GIVEN = re.compile(f"({_CODE}):({_CODE})")
+"""The languages of a model as a user names them: ``fr:en``."""
 LANGUAGE = re.compile("[a-z]{2,3}(?:[-_][a-zA-Z0-9]+)*")
 """A tag that looks like the code of a language; tags of grammar are in capitals."""
 _NAMED = re.compile(r"(?:.*[-_.])?([a-z]{2,3})[-_]([a-z]{2,3})(?:[-_.].*)?")

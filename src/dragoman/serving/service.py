@@ -32,9 +32,9 @@ Token = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_e
 
 
 class Service:
-    """The routes. Their names and docstrings are those of the HTTP interface's description.
+    """Answers each route by a public method; FastAPI shows its name and docstring to clients.
 
-    Those that use a model ask for an API key where keys are set.
+    The routes that use a model ask for an API key where keys are set.
 
     Args:
         models: the models.

@@ -14,7 +14,7 @@ from dragoman.search.translator import Translator
 
 
 class BusyError(HTTPException):
-    """Too much is waiting to take more."""
+    """Too many lines are waiting to take more: HTTP's 429, Too Many Requests."""
 
 
 Line = tuple[int, int, Request, Future[Translation]]

@@ -19,7 +19,7 @@ from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, reading, refuse_ways_out, remove_leftovers, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
 from dragoman.lock import locked
-from dragoman.runs.history import USUAL, utf8_text
+from dragoman.runs.history import DEFAULTS, utf8_text
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.plan import resolve
 from dragoman.training.validation import check_metric
@@ -121,7 +121,7 @@ def asked_for(config: Config) -> dict[str, Any]:
     They identify a run. Options left at their default do not count, so that a later version with
     new options or other defaults can resume it.
     """
-    return {name: value for name, value in plain(config).items() if value != USUAL[name]}
+    return {name: value for name, value in plain(config).items() if value != DEFAULTS[name]}
 
 
 def open_run(folder: Path) -> Prepared:
@@ -153,8 +153,8 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
         FolderError: the folder is damaged.
     """
     record = read_record(out)
-    was, now = USUAL | record["asked"], plain(asked)
-    differ = [name for name in USUAL if was[name] != now[name]]
+    was, now = DEFAULTS | record["asked"], plain(asked)
+    differ = [name for name in DEFAULTS if was[name] != now[name]]
     again = "give the same {} to resume it, or another --out"
     refused = [f"{n} was {was[n]!r}, now {now[n]!r}" for n in differ if n not in CHANGEABLE]
     if refused:

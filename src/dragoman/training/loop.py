@@ -160,7 +160,8 @@ def _exchange(run: Run) -> None:
 
 
 def _is_due(every: int | str, run: Run) -> bool:
-    """Whether it is time to validate or save after this step; ``epoch``: it was an epoch's last."""
+    """Whether to validate or save after this step: after each ``every`` steps, or, with
+    ``every="epoch"``, after the last step of an epoch."""
     return run.state.batch == 0 if every == "epoch" else run.state.step % int(every) == 0
 
 

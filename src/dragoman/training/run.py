@@ -61,7 +61,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """That of a command: 0, or 128 and the number of the signal."""
+        """The exit code of its command: 0, or 128 and the number of the signal that stopped it."""
         return 128 + Signals[self.reason.rpartition(" ")[2]] if self.interrupted else 0
 
 

@@ -144,13 +144,14 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     options, epoch = run.config.training, state.epoch
     drawn = draw_rows(train.groups, seed=options.seed, epoch=epoch)
     lengths = (train.source_lengths[drawn], train.target_lengths[drawn])
-    plan = [drawn[places] for places in plan_epoch(*lengths, options, epoch=epoch)]
+    plan = [drawn[rows] for rows in plan_epoch(*lengths, options, epoch=epoch)]
     batches = -(-len(plan) // processes.count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
     state.batches = batches
-    own = range(processes.rank, batches * processes.count, processes.count)
-    chosen = (plan[number % len(plan)] for number in own[min(state.batch, batches - 1) :])
+    # Places in the plan of this process's batches; at least the last one is still to do.
+    places = range(processes.rank, batches * processes.count, processes.count)
+    chosen = (plan[place % len(plan)] for place in places[min(state.batch, batches - 1) :])
     made = ((rows, assemble(map(train.pair, rows))) for rows in chosen)
     if processes.device.type == "cuda":
         return ahead((rows, batch.map(Tensor.pin_memory)) for rows, batch in made)
