@@ -93,7 +93,7 @@ class BatchedScorer:
             never: words whose probability is set to zero.
         """
         alone = len(self.networks) == 1
-        query = Query(self._filled(tokens), state.cells, state.slots, alone * top, never)
+        query = Query(self._filled(tokens), state.cells, state.slots, top if alone else 0, never)
         parts = zip(self.networks, state.states, state.memories, strict=True)
         steps = [network.step(query, part, memory) for network, part, memory in parts]
         found, after = zip(*steps, strict=True)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -238,15 +238,20 @@ class Translator:
         return read_pieces(list(map(self.tagged, lines)), self._sources, target, self.longest, long)
 
     def _search(
-        self, sentences: Sequence[Sentence], options: SearchOptions, **more: Any
+        self,
+        sentences: Sequence[Sentence],
+        options: SearchOptions,
+        *,
+        attention: bool = False,
+        observer: Observer | None = None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence; neighbours in search are of like length.
 
-        ``more`` are arguments of :func:`dragoman.search.loop.search`.
+        The arguments are those of :func:`dragoman.search.loop.search`.
         """
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
         asked = (sentences[i] for i in order)
-        found = dict(search(self.scorer, asked, options, **more))
+        found = dict(search(self.scorer, asked, options, attention=attention, observer=observer))
         return [found[place] for place in np.argsort(order).tolist()]
 
     def _answer(
