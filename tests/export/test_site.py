@@ -114,6 +114,7 @@ WAYS: list[dict[str, Any]] = [
     {"beam": 2, "no_repeat": 1},
     {"beam": 3, "n_best": 3, "min_ratio": 3.0, "max_ratio": 3.0},
     {"beam": 3, "n_best": 3, "max_ratio": 0.0},
+    {"beam": 3, "max_ratio": 0.0, "max_added": 2},
     {"beam": 3, "min_ratio": 0.5},
 ]
 KINDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -122,6 +123,7 @@ KINDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"attention": "none", "cell": "rnn", "bidirectional": False}, {}),
     ({"score": "concat", "input_feeding": True}, {"unknown": "drop", "long": "truncate"}),
     ({"copy": True}, {}),
+    ({"attention": "monotonic"}, {}),
     ({**TRANSFORMER, "embedding": 32}, {"unknown": "copy"}),
     ({**HYBRID, "embedding": 32}, {}),
 ]

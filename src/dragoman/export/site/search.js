@@ -70,9 +70,9 @@ function extended(open, weights, {parent, token, step, logProb}) {
 // The outputs of a source {ids, copies}, best first; at least one. options are those of
 // dragoman.SearchOptions; pause is awaited before every step.
 export async function search(network, {ids, copies}, options, pause = () => {}) {
-  const {beam, n_best: wanted, coverage_penalty: factor} = options;
+  const {beam, n_best: wanted, coverage_penalty: factor, max_added: added} = options;
   const shortest = rounded(options.min_ratio * ids.length);
-  const longest = Math.trunc(options.max_ratio * ids.length) + 20;
+  const longest = Math.trunc(options.max_ratio * ids.length) + (added === "auto" ? 20 : added);
   const saysUnknown = options.unknown === "keep" || (options.unknown === "copy" && network.attends);
   const never = saysUnknown ? [PAD, BOS] : [PAD, BOS, UNK];
   const top = shortest > 0 || options.no_repeat > 0 ? 0 : beam;
