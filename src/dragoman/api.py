@@ -294,7 +294,7 @@ class Model:
             OptionError: a wrong option.
         """
         data = replace(self.config.data, **{"format": "auto"} | changes)
-        check_options(Config(data=data))
+        check_options(replace(self.config, data=data))
         return data
 
     def examples(

@@ -11,11 +11,13 @@ import pytest
 from rich.console import Console
 
 from dragoman import cli
+from dragoman.api import load
 from dragoman.config.continuing import RATE, continued
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, merge
 from dragoman.data.corpus import Corpus
 from dragoman.errors import FolderError, OptionError
+from dragoman.export.bundle import export
 from dragoman.layout import BUNDLE
 from dragoman.learn import FRESH, distil
 from dragoman.lock import locked
@@ -237,6 +239,13 @@ def test_a_distilled_model_replays_nothing(old: Path, new: Path, tmp_path: Path)
     config = merge(merge(load_config(tmp_path / "n"), FRESH, place=""), FEW, place="")
     distil(tmp_path / "n", new, tmp_path / "d", config, console=Console(file=io.StringIO()))
     assert len(Corpus(tmp_path / "d/corpus/train.arrow").groups) == 1
+
+
+def test_a_continued_model_is_scored_and_exported(old: Path, new: Path, tmp_path: Path) -> None:
+    run(new, tmp_path / "n", few(old))
+    assert cli.main(["evaluate", str(tmp_path / "n"), str(new)]) == 0
+    export(tmp_path / "n", tmp_path / "b", lines=5)
+    assert load(tmp_path / "b").examples(new).sources[0] == NEW[0][0]
 
 
 def test_two_processes_continue_a_model(
