@@ -95,6 +95,24 @@ def test_a_start_before_any_step_is_the_other_models_weights(pairs: Path, tmp_pa
     assert all(torch.equal(tensor, one[name]) for name, tensor in two.items())
 
 
+@pytest.mark.parametrize(
+    ("parts", "asked", "attention"),
+    [
+        (["encoder", "decoder"], "auto", "monotonic"),
+        (["decoder"], "luong", "luong"),
+        (["encoder"], "auto", "luong"),
+    ],
+)
+def test_a_decoder_comes_with_its_attention(
+    pairs: Path, tmp_path: Path, parts: list[str], asked: str, attention: str
+) -> None:
+    run(pairs, tmp_path / "one", options(model={"attention": "monotonic"}))
+    start = {"start_from": str(tmp_path / "one"), "parts": parts}
+    config = options(1, training=start, model={"attention": asked})
+    run(pairs, tmp_path / "two", config)
+    assert load_folder(tmp_path / "two").config.model.attention == attention
+
+
 def test_parts_that_do_not_fit(pairs: Path, tmp_path: Path) -> None:
     run(pairs, tmp_path / "one", options())
     start = {"start_from": str(tmp_path / "one")}

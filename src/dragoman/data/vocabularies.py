@@ -40,7 +40,8 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     """The tokenizers that come with the parts of ``training.start_from``.
 
     Embeddings belong to the words of their own tokenizer, so its options replace those of the run;
-    ``say`` is told where the run asks for another level.
+    ``say`` is told where the run asks for another level. With the decoder comes its attention, if
+    that is ``"auto"``: the same weights mean something else in another.
 
     Returns:
         The options, and the tokenizers by side.
@@ -57,6 +58,8 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     if config.model.shared_embeddings and not other.model.shared_embeddings:
         cure = "leave out model.shared_embeddings"
         raise OptionError("has two vocabularies", place=str(folder), cure=cure)
+    if "decoder" in config.training.parts and config.model.attention == "auto":
+        config = replace(config, model=replace(config.model, attention=other.model.attention))
     parts = _SIDE_OF if config.model.shared_embeddings else config.training.parts
     taken = {_SIDE_OF[part]: there[_SIDE_OF[part]] for part in parts}
     for side in taken:
