@@ -125,6 +125,16 @@ def test_other_changes_are_refused_and_change_nothing(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_what_was_chosen_may_be_asked_for(pairs: Path, tmp_path: Path) -> None:
+    out, config = tmp_path / "m", options(steps=2)
+    train([pairs], out, options(steps=1), console=QUIET)
+    luong, other = (merge(config, {"model": {"attention": a}}, place="") for a in ("luong", "none"))
+    assert "resuming at step 1" in said(pairs, out, luong)
+    with pytest.raises(OptionError, match="model.attention was 'auto', now 'none'"):
+        train([pairs], out, other, console=QUIET)
+    assert "nothing to do" in said(pairs, out, config)
+
+
 def test_every_changeable_option_is_one(pairs: Path) -> None:
     known = set(room.plain(Config()))
     assert known >= room.CHANGEABLE

@@ -152,9 +152,10 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
         OptionError: another option or the data differ from what the run was begun with.
         FolderError: the folder is damaged.
     """
-    record = read_record(out)
-    was, now = DEFAULTS | record["asked"], plain(asked)
-    differ = [name for name in DEFAULTS if was[name] != now[name]]
+    record, prepared = read_record(out), open_run(out)
+    was, now, has = DEFAULTS | record["asked"], plain(asked), plain(prepared.config)
+    # What was chosen for it may be asked for: what is "auto" now had another default before.
+    differ = [n for n in DEFAULTS if was[n] != now[n] and (n in CHANGEABLE or has[n] != now[n])]
     again = "give the same {} to resume it, or another --out"
     refused = [f"{n} was {was[n]!r}, now {now[n]!r}" for n in differ if n not in CHANGEABLE]
     if refused:
@@ -162,7 +163,6 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
         raise OptionError(cause, place=str(out), cure=again.format("options"))
     if _digest(files, asked) not in (_STREAM, record["data"]):
         raise OptionError("holds a run on other data", place=str(out), cure=again.format("pairs"))
-    prepared = open_run(out)
     if not differ:
         return prepared
     config, notes, saved = prepared.config, [], checkpoints(out)
@@ -175,7 +175,7 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
     config = resolve(config, prepared.train)
     # The record comes last: killed before it, the same command makes the same changes.
     write_text(out / CONFIG, to_toml(config))
-    add_notes(out, notes, asked=asked_for(asked))
+    add_notes(out, notes, asked=record["asked"] | {name: now[name] for name in differ})
     return replace(prepared, config=config)
 
 
