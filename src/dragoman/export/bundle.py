@@ -116,7 +116,7 @@ def _write_model(aside: Path, made: RuntimeFolder) -> None:
 
 def _without_paths(config: Config) -> Config:
     """The options without names of files of this machine, and without int8: the weights tell it."""
-    bare = {"data": {"validation_pairs": (), "also": (), "replay": "none"}}
+    bare: dict[str, Any] = {"data": {"validation_pairs": (), "also": (), "replay": "none"}}
     bare |= {"source": {"vectors": ""}, "target": {"vectors": ""}, "search": {"int8": False}}
     return merge(config, bare | {"training": {"start_from": "", "freeze": False}}, place="")
 
