@@ -57,9 +57,8 @@ def resolve(config: Config, train: Corpus) -> Config:
         dropout = 0.5 if is_small else dropout
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
     if model.attention == "auto":
-        monotonic = replace(config, model=replace(model, attention="monotonic"))
-        fits = is_small and not any(faults(monotonic)) and cost_of_order(train) <= _IN_ORDER
-        model = monotonic.model if fits else replace(model, attention="luong")
+        fits = is_small and _may_be_monotonic(replace(config, model=model), train)
+        model = replace(model, attention="monotonic" if fits else "luong")
 
     asked, every = training.batch_tokens, training.validate_every
     fewest = _SMALL_BATCH if is_small else 64
@@ -97,6 +96,12 @@ def patience(options: TrainingOptions) -> int:
     if options.patience == "auto":
         return 0 if _has_end(options) else 10
     return options.patience
+
+
+def _may_be_monotonic(config: Config, train: Corpus) -> bool:
+    """Whether other options allow hard monotonic attention, and targets keep the sources' order."""
+    asked = replace(config, model=replace(config.model, attention="monotonic"))
+    return not any(faults(asked)) and cost_of_order(train) <= _IN_ORDER
 
 
 def _metric(config: Config, train: Corpus) -> str:
