@@ -106,6 +106,21 @@ def test_an_epoch_cut_into_other_batches_goes_on_at_the_same_share(
     assert (state["batch"], state["batches"]) == (18 + 3, 27)
 
 
+def test_a_checkpoint_of_an_earlier_version_at_the_end_of_an_epoch_goes_on_to_the_same_bits(
+    pairs: Path, tmp_path: Path
+) -> None:
+    train([pairs], tmp_path / "now", options(steps=9), console=QUIET)  # all batches of an epoch
+    shutil.copytree(tmp_path / "now", tmp_path / "then")
+    file = checkpoints(tmp_path / "then")[-1] / STATE
+    state = json.loads(file.read_text("utf-8"))
+    assert (state["epoch"], state["batch"], state["batches"]) == (1, 0, 9)
+    file.write_text(json.dumps(state | {"epoch": 0, "batch": 9}), encoding="utf-8")
+    for name in ("now", "then"):
+        train([pairs], tmp_path / name, options(steps=12), console=QUIET)
+    now, then = ([row["loss"] for row in rows(tmp_path / name)] for name in ("now", "then"))
+    assert now == then and len(now) == 12
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -141,6 +141,8 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     For a GPU one batch is made ahead, in pinned memory, which a GPU copies in the background.
     """
     state, processes, train = run.state, run.processes, run.prepared.train
+    if 0 < state.batches <= state.batch:  # earlier versions saved the end of an epoch so
+        state.epoch, state.batch = state.epoch + 1, 0
     options, epoch = run.config.training, state.epoch
     drawn = draw_rows(train.groups, seed=options.seed, epoch=epoch)
     lengths = (train.source_lengths[drawn], train.target_lengths[drawn])
