@@ -62,6 +62,8 @@ def write_pairs(path: Path) -> Path:
 def options(family: str) -> Config:
     """A short run that saves and validates often, with all that is random: dropout, order."""
     model: dict[str, object] = {"family": family, "hidden": 16, "dropout": 0.2}
+    if family == "monotonic":
+        model |= {"family": "recurrent", "attention": family}
     if family == "recurrent":
         model |= {"embedding": 12, "encoder_layers": 2}
     tree = {
@@ -213,7 +215,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--family", default="recurrent", help="recurrent, transformer or hybrid")
+    families = "recurrent, monotonic (with such attention), transformer or hybrid"
+    parser.add_argument("--family", default="recurrent", help=families)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:

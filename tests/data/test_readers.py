@@ -464,8 +464,8 @@ def test_aligned_files_of_different_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "options", "text"),
     [
-        (0, {}, "0 files of pairs given"),
-        (3, {}, "3 files of pairs given for the format aligned (give one file, or two aligned"),
+        (0, {}, "0 files of pairs given for the format auto (give one file, or two aligned"),
+        (3, {}, "3 files of pairs given for the format auto (give one file, or two aligned"),
         (2, {"format": "tsv"}, "2 files of pairs given for the format tsv (give one file, or"),
         (1, {"format": "aligned"}, "1 files of pairs given for the format aligned"),
         (1, {"separator": ""}, "data.separator: '' cannot separate columns (the default is a tab)"),

@@ -11,7 +11,9 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("family", "kills"), [("recurrent", 10), ("transformer", 6)])
+@pytest.mark.parametrize(
+    ("family", "kills"), [("recurrent", 8), ("monotonic", 4), ("transformer", 6)]
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork there")
 def test_runs_that_are_killed_end_as_if_nothing_had_been(
     family: str, kills: int, python_command: list[str]

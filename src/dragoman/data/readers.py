@@ -48,7 +48,7 @@ def read_pairs(
             lines is above ``options.tolerance``.
     """
     files, form, separator = list(files), options.format, options.separator
-    if form == "auto" and len(files) != 1:
+    if form == "auto" and len(files) == 2:
         form = "aligned"
     if len(files) != (2 if form == "aligned" else 1):
         cause = f"{len(files)} files of pairs given for the format {form}"
