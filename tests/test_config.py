@@ -131,6 +131,10 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
             "model.attention_weights 'entmax' needs attention",
         ),
         (
+            changed(model__attention="monotonic", model__attention_weights="sparsemax"),
+            "'monotonic' goes without sparse model.attention_weights",
+        ),
+        (
             changed(model__attention="monotonic", model__score="concat"),
             "'monotonic' goes without .* model.score 'concat'",
         ),

@@ -28,43 +28,43 @@ def naive_energy(attention: Attention, q: torch.Tensor, s: torch.Tensor) -> torc
     return attention.energy.weight[0] @ torch.tanh(inner)
 
 
-def naive_entmax(energies: torch.Tensor) -> torch.Tensor:
-    """Entmax-1.5 of [S]: halves the interval in which the threshold lies."""
-    z = energies / 2
+def naive_entmax(energies: torch.Tensor, power: int) -> torch.Tensor:
+    """Entmax of [S]: halves the interval in which the threshold lies."""
+    z = energies / power
     low, high = z.max() - 1, z.max()
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if ((z - middle).clamp(0) ** 2).sum() > 1 else (low, middle)
-    return (z - low).clamp(0) ** 2
+        low, high = (middle, high) if ((z - middle).clamp(0) ** power).sum() > 1 else (low, middle)
+    return (z - low).clamp(0) ** power
 
 
-def test_entmax_is_where_the_weights_sum_to_one() -> None:
+@pytest.mark.parametrize("power", [1, 2])  # sparsemax, entmax-1.5
+def test_entmax_is_where_the_weights_sum_to_one(power: int) -> None:
     energies = 4 * torch.sin(torch.arange(60 * 7).double()).view(60, 7)
     energies[::3, 4:] = -math.inf
     energies[::4, :3] = 0.25  # equal ones
-    expected = torch.stack([naive_entmax(row) for row in energies])
-    torch.testing.assert_close(entmax(energies), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(entmax(energies + 1e4), expected, rtol=0, atol=1e-8)
+    expected = torch.stack([naive_entmax(row, power) for row in energies])
+    torch.testing.assert_close(entmax(energies, power), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(entmax(energies + 1e4, power), expected, rtol=0, atol=1e-8)
     real = energies.isfinite()
     assert 0.2 < ((expected == 0) & real).sum() / real.sum() < 0.8
-    wide = entmax(energies.float() * 1000)  # one position has all weight
+    wide = entmax(energies.float() * 1000, power)  # one position has all weight
     torch.testing.assert_close(wide.sum(-1), torch.ones(60))
-    assert entmax(torch.zeros(1, 1)).item() == 1
+    assert entmax(torch.zeros(1, 1), power).item() == 1
 
 
-def test_the_gradient_of_entmax_is_that_of_differences() -> None:
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_gradient_of_entmax_is_that_of_differences(power: int) -> None:
     energies = 4 * torch.sin(torch.arange(60 * 7).double()).view(60, 7)
-    weights = entmax(energies)
+    weights = entmax(energies, power)
     assert weights[weights > 0].min() > 1e-5  # none so near its end that a difference meets it
-    assert torch.autograd.gradcheck(entmax, energies.requires_grad_())
+    assert torch.autograd.gradcheck(entmax, (energies.requires_grad_(), power))
 
 
-@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("power", [0, 1, 2])
 @pytest.mark.parametrize("score", ["dot", "scaled_dot", "general", "concat"])
-def test_weights_and_context_are_the_equations(
-    score: str, sparse: bool, mask: torch.Tensor
-) -> None:
-    attention = Attention(score, WIDTH, WIDTH, sparse=sparse).double()
+def test_weights_and_context_are_the_equations(score: str, power: int, mask: torch.Tensor) -> None:
+    attention = Attention(score, WIDTH, WIDTH, power=power).double()
     formula_weights(attention)
     queries = torch.sin(torch.arange(BATCH * QUERIES * WIDTH).double()).view(BATCH, QUERIES, WIDTH)
     states = torch.cos(torch.arange(BATCH * SOURCE * WIDTH).double()).view(BATCH, SOURCE, WIDTH)
@@ -78,7 +78,7 @@ def test_weights_and_context_are_the_equations(
                 [naive_energy(attention, queries[b, j], states[b, i]) for i in range(real)]
             )
             expected = torch.exp(energies) / torch.exp(energies).sum()
-            expected = naive_entmax(energies) if sparse else expected
+            expected = naive_entmax(energies, power) if power else expected
             torch.testing.assert_close(weights[b, j, :real], expected, rtol=0, atol=1e-12)
             seen = sum(w * states[b, i] for i, w in enumerate(expected))
             torch.testing.assert_close(context[b, j], seen, rtol=0, atol=1e-12)

@@ -98,6 +98,7 @@ def test_unroll_is_the_chain_of_steps(
         {"bridge": "copy"},
         {"bridge": "zero"},
         {"attention_weights": "entmax"},
+        {"attention_weights": "sparsemax"},
         {"residual": True},
         {"residual": True, "layer_norm": True, "directions": "sum"},
         *(more for _, _, _, more in FAMILIES),
@@ -123,8 +124,8 @@ DEEP = [
         ("bahdanau", "concat", False),
     )
 ] + [
-    ("gru", arrangement, 1, {"attention_weights": "entmax"})
-    for arrangement in (("luong", "general", False), ("luong", "dot", True))
+    ("gru", ("luong", score, feeds), 1, {"attention_weights": weights})
+    for weights, score, feeds in (("entmax", "general", False), ("sparsemax", "dot", True))
 ]
 
 

@@ -51,6 +51,7 @@ KINDS: list[dict[str, Any]] = [
     {**TRANSFORMER, "transformer": replace(GROUP, heads=4), "embedding": 32},
     {**HYBRID, "embedding": 32, "decoder_layers": 2, "cell": "lstm"},
     {"attention_weights": "entmax"},
+    {"attention_weights": "sparsemax"},
     {"attention": "monotonic"},
     {"attention": "monotonic", "cell": "lstm", "decoder_layers": 2, "score": "dot"},
     {"attention_weights": "entmax", "attention": "bahdanau", "cell": "lstm"},

@@ -75,7 +75,7 @@ def word(random: Random) -> str:
     [
         ("sounds", {}, "monotonic"),
         ("sounds", {"attention": "luong"}, "luong"),
-        ("sounds", {"attention_weights": "entmax"}, "luong"),
+        ("sounds", {"attention_weights": "sparsemax"}, "luong"),
         ("sounds", {"family": "transformer"}, "luong"),
         ("sounds", {"family": "hybrid"}, "monotonic"),
         ("backwards", {}, "luong"),

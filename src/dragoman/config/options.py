@@ -211,9 +211,10 @@ class ModelOptions:
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
     """How attention scores a decoder state against an encoder state (Luong
     2015, eq. 8)."""
-    attention_weights: Literal["softmax", "entmax"] = "softmax"
-    """How attention makes weights of scores: softmax, or entmax-1.5, which
-    gives most source tokens no weight at all (Peters 2019)."""
+    attention_weights: Literal["softmax", "entmax", "sparsemax"] = "softmax"
+    """How attention makes weights of scores: softmax; or entmax-1.5 (Peters
+    2019) or sparsemax (Martins and Astudillo 2016), which give most source
+    tokens no weight at all, sparsemax fewer than entmax any."""
     input_feeding: bool = False
     """Luong: feed the attentional vector into the next step (trains more
     slowly)."""

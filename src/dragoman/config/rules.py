@@ -66,16 +66,17 @@ def _model_faults(config: Config) -> Iterator[str]:
     levels = {config.source.level, config.target.level}
     if model.input_feeding and model.attention not in ("auto", "luong"):
         yield "model.input_feeding needs model.attention 'luong': it feeds the attentional vector"
-    sparse, without = model.attention_weights == "entmax", model.attention == "none"
+    sparse, without = model.attention_weights != "softmax", model.attention == "none"
     if model.attention == "monotonic" and (
         sparse or model.copy or model.score == "concat" or config.training.objective == "sampled"
     ):
-        others = "model.attention_weights 'entmax', model.copy, model.score 'concat' and "
+        others = "sparse model.attention_weights, model.copy, model.score 'concat' and "
         yield f"model.attention 'monotonic' goes without {others}training.objective 'sampled'"
     if without and model.copy:
         yield "model.copy needs attention: it copies what attention looks at"
     if without and sparse:
-        yield "model.attention_weights 'entmax' needs attention: there are no weights without it"
+        others = f"model.attention_weights {model.attention_weights!r}"
+        yield f"{others} needs attention: there are no weights without it"
     if without and model.bridge == "zero":
         yield "model.bridge 'zero' needs attention: else nothing of the source reaches the decoder"
     if model.copy and levels - {"word", "char", "auto"}:  # auto is checked once it is chosen

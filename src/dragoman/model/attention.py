@@ -11,10 +11,12 @@ Energies compare a decoder state q with an encoder state s:
 
 The part that depends on the source alone (W s, W_s s) is computed once a sentence: the *keys*.
 
-Weights p come from energies e by the softmax, or by entmax-1.5 (Peters et al. 2019), which gives
-positions of low energy no weight at all. Its threshold t is where the weights sum to 1:
+Weights p come from energies e by the softmax, or by entmax-1.5 (Peters et al. 2019) or sparsemax
+(Martins & Astudillo 2016), which give positions of low energy no weight at all. The threshold t is
+where the weights sum to 1:
 
-    p = max(e / 2 - t, 0)^2
+    p = max(e / 2 - t, 0)^2    entmax-1.5
+    p = max(e - t, 0)          sparsemax, which is entmax-2
 """
 
 import math
@@ -27,6 +29,10 @@ from torch.nn import functional as F
 from dragoman.model.linear import Product, gathered, gathered_matmul
 from dragoman.model.protocols import Cells, Memory, Record, discard
 
+_ROUNDS = 10
+"""Rounds of Newton's method for a threshold. Seven are enough for 16,000 energies under entmax-1.5
+and for 256 under sparsemax, ten for 2,000 under sparsemax (``docs/log.md``)."""
+
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Computes contexts [B, Q, M] and weights [B, Q, S] of queries [B, Q, H]."""
 
@@ -38,12 +44,12 @@ class Attention(nn.Module):
         score: ``dot``, ``scaled_dot``, ``general`` or ``concat``.
         query: width H of the decoder's state.
         memory: width M of the encoder's states; dot products need it equal to ``query``.
-        sparse: weights by entmax-1.5 instead of the softmax.
+        power: of :func:`entmax`, which then gives the weights; 0: the softmax does.
     """
 
-    def __init__(self, score: str, query: int, memory: int, *, sparse: bool = False) -> None:
+    def __init__(self, score: str, query: int, memory: int, *, power: int = 0) -> None:
         super().__init__()
-        self.score, self.sparse = score, sparse
+        self.score, self.power = score, power
         self.key = nn.Linear(memory, query, bias=False) if score in ("general", "concat") else None
         self.query = nn.Linear(query, query) if score == "concat" else None
         self.energy = nn.Linear(query, 1, bias=False) if score == "concat" else None
@@ -79,7 +85,7 @@ class Attention(nn.Module):
             energies = compare(queries)
             energies = energies.to(torch.promote_types(energies.dtype, torch.float32))
             real = energies.masked_fill(padding, -math.inf)
-            weights = entmax(real) if self.sparse else F.softmax(real, -1)
+            weights = entmax(real, self.power) if self.power else F.softmax(real, -1)
             context = average(weights.to(memory.states.dtype))
             record("energies", "B Q S", energies)
             record("weights", "B Q S", weights)
@@ -89,26 +95,30 @@ class Attention(nn.Module):
         return attend
 
 
-def entmax(energies: Tensor) -> Tensor:
-    """Weights by entmax-1.5 of energies [..., S], which may be minus infinity, but not all.
+def entmax(energies: Tensor, power: int = 2) -> Tensor:
+    """Weights by entmax of energies [..., S], which may be minus infinity, but not all.
 
-    Let z be half of the energies. If the k largest z had weight and no others, the threshold t
-    would be ``mean - sqrt((1 - k var) / k)``, with the mean and variance of these k. Only a t that
-    does not exceed the smallest of its k is possible; of these, the largest is right. With
-    r = max(z - t, 0), the gradient of t by z is r / sum r.
+    Let z be the energies (halved for entmax-1.5), less the largest of them, and r = max(z - t, 0).
+    The norm of r (Euclidean; for sparsemax its sum) is convex in t, at least 1 at t = -1, and 1 at
+    the threshold, which Newton's method thus approaches from below. The gradient of the threshold
+    by z is r / sum r; for sparsemax all positions with weight share it equally.
+
+    Args:
+        energies: of S positions.
+        power: 2 for entmax-1.5, 1 for sparsemax.
     """
-    z = (energies - energies.amax(-1, keepdim=True).detach()) / 2
+    z = (energies - energies.amax(-1, keepdim=True).detach()) / power
     z = z.clamp_min(-2)  # 1 below the largest nothing has weight
     with torch.no_grad():
-        ordered = z.sort(-1, descending=True).values
-        count = torch.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=z.device)
-        mean, square = (part.cumsum(-1) / count for part in (ordered, ordered**2))
-        threshold = mean - (1 / count - square + mean**2).clamp_min(0).sqrt()
-        threshold = threshold.masked_fill(threshold > ordered, -math.inf).amax(-1, keepdim=True)
-        slope = (z - threshold).clamp_min(0)
-        slope = slope / slope.sum(-1, keepdim=True)
-    threshold = threshold + (slope * (z - z.detach())).sum(-1, keepdim=True)
-    return (z - threshold).clamp_min(0) ** 2
+        threshold = torch.full_like(z[..., :1], -1)
+        for _ in range(_ROUNDS):
+            roots = (z - threshold).clamp_min_(0)
+            slope = roots if power == 2 else roots.sign()
+            mass = (roots * slope).sum(-1, keepdim=True)
+            total = slope.sum(-1, keepdim=True)
+            threshold += (mass - mass ** (1 - 1 / power)) / total
+    threshold = threshold + (slope * (z - z.detach())).sum(-1, keepdim=True) / total
+    return (z - threshold).clamp_min(0) ** power
 
 
 def _concat(keys: Tensor, query: Product, energy: Product) -> Product:

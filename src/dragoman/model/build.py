@@ -59,8 +59,8 @@ def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> P
         return [first, *(Layer(options.cell, *more) for _ in range(1, count))]
 
     attends, before = options.attention != "none", options.attention == "bahdanau"
-    sparse = options.attention_weights == "entmax"
-    attention = Attention(options.score, hidden, hidden, sparse=sparse) if attends else None
+    power = {"softmax": 0, "sparsemax": 1, "entmax": 2}[options.attention_weights]
+    attention = Attention(options.score, hidden, hidden, power=power) if attends else None
     rows = STATE_ROWS[options.cell], options.encoder_layers, options.decoder_layers
     if options.family == "hybrid":
         encoder: Encoder = TransformerEncoder(source, _layers(options, reads=False))

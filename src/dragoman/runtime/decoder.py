@@ -3,15 +3,18 @@
 N hypotheses   B sentences   Q slots   S source positions   H hidden
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from dragoman.runtime import monotonic
-from dragoman.runtime.graph import FLOAT, Graph, Matrix, Value, ints
+from dragoman.runtime.graph import Graph, Matrix, Value, ints
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, state_names, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
+
+_POWERS = {"softmax": 0, "sparsemax": 1, "entmax": 2}
+_ROUNDS = 10
+"""As in :mod:`dragoman.model.attention`."""
 
 
 def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
@@ -65,27 +68,30 @@ def _attention(g: Graph, queries: Value) -> Sequence[Value]:
         energies = g("Squeeze", g("MatMul", g("Tanh", sums), v), ints(3))  # [B, Q, S]
     else:
         energies = g("MatMul", grid, "keys")
-    sparse, masked = g.options.attention_weights == "entmax", g("Add", energies, "padding")
-    weights = _entmax(g, masked) if sparse else g("Softmax", masked, axis=-1)
+    power, masked = _POWERS[g.options.attention_weights], g("Add", energies, "padding")
+    weights = entmax(g, masked, power) if power else g("Softmax", masked, axis=-1)
     return [of_cells(g, value) for value in (g("MatMul", weights, "states"), weights)]
 
 
-def _entmax(g: Graph, energies: Value) -> Value:
-    """Weights by entmax-1.5 [B, Q, S], as :func:`dragoman.model.attention.entmax`."""
-    z = g("Mul", g("Sub", energies, g("ReduceMax", energies, ints(-1))), np.float32(0.5))
-    size = g("Shape", energies, start=2)
-    ordered = g("Max", g.several(2, "TopK", z, size)[0], np.float32(-2))
-    count = g("Range", np.int64(1), g("Add", g("Squeeze", size), np.int64(1)), np.int64(1))
-    count = g("Cast", count, to=FLOAT)
-    sums = (g("CumSum", part, np.int64(-1)) for part in (ordered, g("Mul", ordered, ordered)))
-    mean, square = (g("Div", one, count) for one in sums)
-    spread = g("Sub", square, g("Mul", mean, mean))
-    inner = g("Max", g("Sub", g("Reciprocal", count), spread), np.float32(0))
-    threshold = g("Sub", mean, g("Sqrt", inner))
-    above = g("Greater", threshold, ordered)
-    highest = g("ReduceMax", g("Where", above, np.float32(-math.inf), threshold), ints(-1))
-    roots = g("Max", g("Sub", z, highest), np.float32(0))
-    return g("Mul", roots, roots)
+def entmax(g: Graph, energies: Value, power: int) -> Value:
+    """Weights by entmax, as :func:`dragoman.model.attention.entmax`, along the last axis.
+
+    Args:
+        g: receives the nodes.
+        energies: some are finite, others may be minus infinity.
+        power: 2 for entmax-1.5, 1 for sparsemax.
+    """
+    z = g("Sub", energies, g("ReduceMax", energies, ints(-1)))
+    z = g("Div", z, np.float32(power))
+    threshold: Value | np.float32 = np.float32(-1)
+    for _ in range(_ROUNDS):
+        roots = g("Relu", g("Sub", z, threshold))
+        mass = g("ReduceSum" if power == 1 else "ReduceSumSquare", roots, ints(-1))
+        total = g("ReduceSum", g("Sign", roots) if power == 1 else roots, ints(-1))
+        over = g("Sub", mass, np.float32(1) if power == 1 else g("Sqrt", mass))
+        threshold = g("Add", threshold, g("Div", over, total))
+    roots = g("Relu", g("Sub", z, threshold))
+    return roots if power == 1 else g("Mul", roots, roots)
 
 
 def in_cells(g: Graph, queries: Value) -> Value:
