@@ -82,13 +82,20 @@ def word(random: Random) -> str:
         ("backwards", {"attention": "monotonic"}, "monotonic"),
         ("day first", {}, "luong"),
         ("many", {}, "luong"),
+        ("tags", {}, "bahdanau"),
+        ("tags", {"attention": "luong"}, "luong"),
+        ("tags", {"input_feeding": True}, "luong"),
+        ("tags", {"family": "transformer"}, "luong"),
+        ("few tags", {}, "bahdanau"),
+        ("tags inside", {}, "bahdanau"),
     ],
 )
-def test_hard_attention_is_for_few_words_in_order(
+def test_attention_that_is_auto(
     tmp_path: Path, kind: str, asked: dict[str, str], attention: str
 ) -> None:
     random, lines = Random(1), []
-    for number in range(3_500 if kind == "many" else 300):
+    reading = {"features_column": (3,)} if kind in ("tags", "few tags") else {}
+    for number in range(3_500 if kind in ("many", "tags") else 300):
         one = word(random)
         match kind:
             case "backwards":
@@ -98,9 +105,15 @@ def test_hard_attention_is_for_few_words_in_order(
                 pair = f"{day} {month * 3} {year}", f"{year}-{ord(month)}-{day:02}"
             case _:
                 pair = one + str(number), " ".join(f"{one.upper().replace('U', 'OO')}{number}")
+        if kind == "tags inside":
+            pair = f"{random.choice(['N;SG', 'N;PL'])} {pair[0]}", pair[1]
+        elif reading:
+            pair = *pair, "N;SG"
         lines.append("\t".join(pair) + "\n")
     (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
-    config = merge(Config(), {"model": asked, "source": {"level": "char"}}, place="test")
-    config = merge(config, {"target": {"level": "char"}}, place="test")
+    spelt = {"level": "char"}
+    tree = {"model": asked, "source": spelt, "target": spelt, "data": reading}
+    config = merge(Config(), tree, place="test")
     found = prepare([tmp_path / "pairs.tsv"], tmp_path, config, lambda text: None)
-    assert resolve(found.config, found.train).model.attention == attention
+    tagged = bool(found.source.tags)
+    assert resolve(found.config, found.train, tagged=tagged).model.attention == attention

@@ -207,7 +207,7 @@ class ModelOptions:
     source token, and these stand in the same order (Wu and Cotterell 2019);
     it is for words that are spelt, and its memory grows with the vocabulary
     (auto: monotonic for up to 3,000 pairs of words whose targets keep the
-    order of their sources, else luong)."""
+    order of their sources, bahdanau for other words with tags, else luong)."""
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
     """How attention scores a decoder state against an encoder state (Luong
     2015, eq. 8)."""

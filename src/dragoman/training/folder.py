@@ -89,7 +89,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
         notes.append(utf8_text(text))
 
     prepared = prepare(files, out, config, note)
-    resolved = resolve(prepared.config, prepared.train)
+    resolved = resolve(prepared.config, prepared.train, tagged=bool(prepared.source.tags))
     check_options(resolved)
     check_metric(prepared)
     record = {
@@ -172,7 +172,7 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
         config = merge(config, {group: {last: now[name]}}, place=str(out))
         notes.append(f"From step {step:,} on: {name} {now[name]} (before: {was[name]}).")
         say(notes[-1])
-    config = resolve(config, prepared.train)
+    config = resolve(config, prepared.train, tagged=bool(prepared.source.tags))
     # The record comes last: killed before it, the same command makes the same changes.
     write_text(out / CONFIG, to_toml(config))
     add_notes(out, notes, asked=record["asked"] | {name: now[name] for name in differ})

@@ -26,16 +26,23 @@ _SMALL_BATCH = 256
 """Target tokens of their batches, about 32 words (docs/log.md)."""
 
 
-def resolve(config: Config, train: Corpus) -> Config:
+_Attention = Literal["monotonic", "bahdanau", "luong"]
+
+
+def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
     """Choose sizes, batches, schedule and metric that suit the corpus and the machine.
 
     Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
     epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
     processor costs more time than it saves. ``search.max_added`` lets outputs be as long as the
-    targets, where that is more than the usual number. Attention is hard and monotonic for few pairs
-    of words whose targets keep the order of their sources, if the other options allow it.
+    targets, where that is more than the usual number.
     ``training.patience`` stays ``"auto"``: it depends on limits that each command may change
     (:func:`patience`).
+
+    Args:
+        config: the options.
+        train: the pairs to learn from.
+        tagged: whether sources have tags (:mod:`dragoman.data.tags`).
     """
     tokens = int(train.target_lengths.sum()) + len(train)
     model, training, metric = config.model, config.training, _metric(config, train)
@@ -57,8 +64,9 @@ def resolve(config: Config, train: Corpus) -> Config:
         dropout = 0.5 if is_small else dropout
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
     if model.attention == "auto":
-        fits = is_small and _may_be_monotonic(replace(config, model=model), train)
-        model = replace(model, attention="monotonic" if fits else "luong")
+        now, is_word = replace(config, model=model), metric == "exact"
+        attention = _attention(now, train, tagged=tagged) if is_word else "luong"
+        model = replace(model, attention=attention)
 
     asked, every = training.batch_tokens, training.validate_every
     fewest = _SMALL_BATCH if is_small else 64
@@ -98,10 +106,19 @@ def patience(options: TrainingOptions) -> int:
     return options.patience
 
 
-def _may_be_monotonic(config: Config, train: Corpus) -> bool:
-    """Whether other options allow hard monotonic attention, and targets keep the sources' order."""
-    asked = replace(config, model=replace(config.model, attention="monotonic"))
-    return not any(faults(asked)) and cost_of_order(train) <= _IN_ORDER
+def _attention(config: Config, train: Corpus, *, tagged: bool) -> _Attention:
+    """The attention of words with the fewest errors (docs/log.md), if other options allow it.
+
+    Hard and monotonic for few words whose targets keep the order of their sources. Before the
+    recurrent cell (Bahdanau) where sources have tags. Else after it (Luong).
+    """
+
+    def allows(attention: _Attention) -> bool:
+        return not any(faults(replace(config, model=replace(config.model, attention=attention))))
+
+    if len(train) <= _FEW and allows("monotonic") and cost_of_order(train) <= _IN_ORDER:
+        return "monotonic"
+    return "bahdanau" if tagged and allows("bahdanau") else "luong"
 
 
 def _metric(config: Config, train: Corpus) -> str:
