@@ -270,16 +270,11 @@ class Model:
         if not isinstance(pairs, Examples):
             pairs = self.examples(pairs, multiple_references=multiple_references)
         folder, alone = self.folder, not self.others and not pairs.validation
-        best = History.of(folder.path).best if alone else {}
+        exact = History.of(folder.path).best.get("exact") if alone else None
+        known = training_pairs(folder.path, folder.source, folder.target)
+        config = replace(self.config, search=search)
         return evaluate_examples(
-            translator,
-            pairs,
-            search,
-            raw_references=raw_references,
-            training=training_pairs(folder.path, folder.source, folder.target),
-            characters=self.config.target.level == "char",
-            exact_first=self.config.training.metric == "exact",
-            validated=best.get("exact"),
+            translator, pairs, config, known, raw_references=raw_references, validated=exact
         )
 
     def reading(self, **changes: Any) -> DataOptions:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.config.options import SearchOptions, SideOptions
+from dragoman.config.options import Config, SearchOptions, SideOptions
 from dragoman.data.pairs import Pair
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError
@@ -45,8 +45,8 @@ def numbered(pairs: list[tuple[str, str]], records: Sequence[int] = range(1, 100
 def evaluate(parrot: Parrot, pairs: list[tuple[str, str]], **more: Any) -> Evaluation:
     multiple = more.pop("multiple_references", False)
     examples = examples_of(numbered(pairs), "t.tsv", multiple_references=multiple)
-    more = {"training": LEARNED} | more
-    return evaluate_examples(parrot, examples, SearchOptions(), **more)  # type: ignore[arg-type]
+    training = more.pop("training", LEARNED)
+    return evaluate_examples(parrot, examples, Config(), training, **more)  # type: ignore[arg-type]
 
 
 TOKENIZER = Parrot({}).source
@@ -127,7 +127,7 @@ def test_outputs_stand_at_the_records_of_the_file() -> None:
     """Of six records the second and the fifth are no pairs."""
     pairs = numbered(PAIRS, [1, 3, 4, 6])
     examples = examples_of(pairs, "t.tsv", left_out=2)
-    result = evaluate_examples(Parrot({}), examples, SearchOptions(), training=LEARNED)  # type: ignore[arg-type]
+    result = evaluate_examples(Parrot({}), examples, Config(), LEARNED)  # type: ignore[arg-type]
     assert result.examples.by_record(result.outputs) == ["cat", "", "lead", "dog", "", "lead"]
     grouped = examples_of(pairs, "t.tsv", multiple_references=True, left_out=2)
     assert grouped.by_record(["x", "y", "z"]) == ["x", "", "y", "z", "", "y"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from dragoman.config.options import SearchOptions
+from dragoman.config.options import Config, SearchOptions
 from dragoman.evaluation.baselines import TrainingPairs, answers_without_model, no_better
 from dragoman.evaluation.breakdown import Breakdown, breakdown
 from dragoman.evaluation.examples import Examples
@@ -56,36 +56,33 @@ class Evaluation:
 def evaluate_examples(
     translator: Translator,
     examples: Examples,
-    options: SearchOptions,
-    *,
+    config: Config,
     training: TrainingPairs | None,
-    characters: bool = False,
-    exact_first: bool = False,
+    *,
     raw_references: bool = False,
     validated: float | None = None,
 ) -> Evaluation:
     """Translate the sources and compare with the references.
 
     References are normalised as the model's training targets were (NFC and single spaces, unless
-    its options ask for more). Outputs are compared as they are.
+    its options ask for more). Outputs are compared as they are. Where the model writes characters,
+    edits are counted in them; where its training was judged by exact matches, these come first.
 
     Args:
         translator: the model.
         examples: the test set.
-        options: how to search.
+        config: its options, with those of the search.
         training: the pairs that the model learned from; without them, two baselines and some parts
             are left out.
-        characters: count edits in characters instead of words.
-        exact_first: show exact matches and errors before the scores that suit sentences.
         raw_references: do not normalise the references.
         validated: exact match, in percent, on the pairs that training was validated on.
     """
     form = str if raw_references else translator.target.normalize
-    judged = examples.with_references(form)
+    judged, characters = examples.with_references(form), config.target.level == "char"
     compare = partial(measures, references=judged.references, characters=characters)
-    outputs = tuple(one.text for one in translator.translate(examples.sources, options))
+    outputs = tuple(one.text for one in translator.translate(examples.sources, config.search))
     found = with_intervals(compare(outputs))
-    if exact_first:
+    if config.training.metric == "exact":
         found = tuple(sorted(found, key=lambda m: m.key not in ("exact", "errors")))
     sources = list(map(translator.source.normalize, examples.sources))
     others = answers_without_model(examples.sources, translator.source, form, training)
@@ -93,7 +90,7 @@ def evaluate_examples(
     lengths = list(map(len, translator.source.encode(examples.sources)))
     baselines = {k: {m.name: m.value() for m in compare(texts)} for k, texts in others.items()}
     parts = breakdown(found, sources, lengths, learned)
-    result = Evaluation(judged, outputs, found, signature(options), baselines, parts)
+    result = Evaluation(judged, outputs, found, signature(config.search), baselines, parts)
     return replace(result, notes=tuple(_notes(examples, result, training, validated)))
 
 
