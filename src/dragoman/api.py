@@ -81,7 +81,7 @@ class Model:
         self.config = folder.config
         self.confidence = None if others else load_confidence(folder.path)
         for other in others:
-            copies = (folder.config.model.copy, other.config.model.copy)
+            copies = (folder.config.model.copies, other.config.model.copies)
             if other.target.digest != folder.target.digest:
                 why = "its target.json is another"
             elif any(copies) and not (all(copies) and other.source.digest == folder.source.digest):
@@ -216,7 +216,7 @@ class Model:
         model = self.torch_folder("explained").model
         sides = self.folder.source, self.folder.target
         lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        ids = zip(*encode_pairs(lines, targets, sides, copy=self.config.model.copy), strict=True)
+        ids = zip(*encode_pairs(lines, targets, sides, copy=self.config.model.copies), strict=True)
         return explain_pairs(model, sides, list(ids), lines)
 
     def torch_folder(self, done: str) -> ModelFolder:

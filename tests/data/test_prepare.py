@@ -167,6 +167,39 @@ def test_a_copying_model_does_not_take_subwords(tmp_path: Path) -> None:
         prepared(tmp_path / "new", tree, PAIRS)
 
 
+def inflected(n: int) -> tuple[str, str]:
+    """A word of some of the letters d to s and its plural, which adds an a."""
+    word = "".join(chr(ord("d") + n // 4**k % 4 * 4) for k in range(4))
+    return f"N;PL {word}", f"{word}a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "tree", "copies"),
+    [
+        ("tags", {}, True),
+        ("tags", {"model": {"copy": False}}, False),
+        ("tags", {"model": {"attention": "none"}}, False),
+        ("tags", {"model": {"attention": "monotonic"}}, False),
+        ("tags", {"source": {"level": "word"}}, False),
+        ("no tags", {}, False),
+        ("other letters", {}, False),
+        ("other letters", {"model": {"copy": True}}, True),
+    ],
+)
+def test_words_with_tags_are_copied_if_both_sides_share_their_letters(
+    tmp_path: Path, kind: str, tree: dict[str, Any], copies: bool
+) -> None:
+    pairs = [inflected(n) for n in range(256)]
+    if kind == "no tags":
+        pairs = [(source.removeprefix("N;PL "), target) for source, target in pairs]
+    if kind == "other letters":
+        pairs = [(source, target.upper()) for source, target in pairs]
+    found = prepared(tmp_path / "m", tree, pairs)
+    assert found.config.model.copy is copies
+    source, _ = found.train.pair(0)
+    assert len(source.copies) == (len(source) + 1 if copies else 0)
+
+
 def test_scores_on_training_pairs_need_a_pair_that_can_be_used(tmp_path: Path) -> None:
     tree = {"data": {"validation": 0}, "source": WORD | {"keep_only": "a-z"}, "target": WORD}
     found = prepared(tmp_path / "p", tree, [("12", "twelve"), *PAIRS], said := [])

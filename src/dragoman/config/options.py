@@ -218,9 +218,11 @@ class ModelOptions:
     input_feeding: bool = False
     """Luong: feed the attentional vector into the next step (trains more
     slowly)."""
-    copy: bool = False
+    copy: bool | Auto = "auto"
     """Let the output copy source words, also unknown ones, by attention
-    (pointer-generator, See 2017). Works on words and characters."""
+    (pointer-generator, See 2017). Works on words and characters (auto: for
+    sources of letters and tags, if most of the target's letters are among
+    the source's, as in inflection)."""
     shared_embeddings: bool = False
     """Use one vocabulary and one embedding table for both sides."""
     tied_output: bool = False
@@ -231,6 +233,11 @@ class ModelOptions:
     output (0 to 1; auto: 0.5 for up to 3,000 pairs of words, else 0.1 for
     words and characters, and 0.2 or 0.3 for subwords)."""
     transformer: TransformerOptions = field(default_factory=TransformerOptions)
+
+    @property
+    def copies(self) -> bool:
+        """Whether the output copies source words; not while that is still to be chosen."""
+        return self.copy is True
 
     def __str__(self) -> str:
         """Family and sizes in a few words."""

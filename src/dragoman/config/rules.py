@@ -68,18 +68,18 @@ def _model_faults(config: Config) -> Iterator[str]:
         yield "model.input_feeding needs model.attention 'luong': it feeds the attentional vector"
     sparse, without = model.attention_weights != "softmax", model.attention == "none"
     if model.attention == "monotonic" and (
-        sparse or model.copy or model.score == "concat" or config.training.objective == "sampled"
+        sparse or model.copies or model.score == "concat" or config.training.objective == "sampled"
     ):
         others = "sparse model.attention_weights, model.copy, model.score 'concat' and "
         yield f"model.attention 'monotonic' goes without {others}training.objective 'sampled'"
-    if without and model.copy:
+    if without and model.copies:
         yield "model.copy needs attention: it copies what attention looks at"
     if without and sparse:
         others = f"model.attention_weights {model.attention_weights!r}"
         yield f"{others} needs attention: there are no weights without it"
     if without and model.bridge == "zero":
         yield "model.bridge 'zero' needs attention: else nothing of the source reaches the decoder"
-    if model.copy and levels - {"word", "char", "auto"}:  # auto is checked once it is chosen
+    if model.copies and levels - {"word", "char", "auto"}:  # auto is checked once it is chosen
         yield "model.copy needs source.level and target.level 'word' or 'char'"
     if model.tied_output and "auto" not in widths and model.embedding != model.hidden:
         yield f"model.tied_output needs equal model.embedding and model.hidden, not {widths}"

@@ -257,5 +257,5 @@ def encode(
     """
     for chunk in blocks(pairs, CHUNK):
         texts = [pair.source for _, pair in chunk], [pair.target for _, pair in chunk]
-        encoded = zip(chunk, *encode_pairs(*texts, tokenizers, copy=config.model.copy), strict=True)
-        yield from ((*pair, source, target) for pair, source, target in encoded)
+        rows = zip(chunk, *encode_pairs(*texts, tokenizers, copy=config.model.copies), strict=True)
+        yield from ((*pair, source, target) for pair, source, target in rows)

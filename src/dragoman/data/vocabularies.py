@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.config.options import Casing, Config, SideOptions
-from dragoman.config.rules import check_options
+from dragoman.config.rules import check_options, faults
 from dragoman.data.invisible import UNSEEN
 from dragoman.data.setup import load_setup
 from dragoman.data.text import StoredText, TextStatistics
@@ -90,11 +90,13 @@ def learn_tokenizers(
         if side in taken:
             continue
         options, statistics = getattr(config, side), text.statistics[side]
-        options = choose_level(options, statistics, whole_words=config.model.copy)
+        options = choose_level(options, statistics, whole_words=config.model.copies)
         chosen: Any = choose_spelling(options, statistics)
         config = replace(config, **{side: chosen})
         for line in losses(chosen, statistics):
             say(f"{side}.{line}")
+    if config.model.copy == "auto":
+        config = replace(config, model=replace(config.model, copy=_copies(text, config)))
     check_options(config)
     texts = chain.from_iterable(map(text.column, ("source", "target")[: 1 + shared]))
     found = sorted(text.vocabulary_tags.tokens)
@@ -102,6 +104,19 @@ def learn_tokenizers(
     target = source if shared else taken.get("target")
     target = target or train_tokenizer(text.column("target"), config.target, "target")
     return config, source, target
+
+
+def _copies(text: StoredText, config: Config) -> bool:
+    """Whether the output copies letters where that is ``"auto"``, and other options allow it.
+
+    Forms of a word have most of its letters. A copied letter may be one that training never saw,
+    such as a rare Chinese character (docs/log.md).
+    """
+    levels = {config.source.level, config.target.level}
+    read, written = (text.statistics[side].alphabet for side in ("source", "target"))
+    if not text.tags or levels != {"char"} or 2 * len(read & written) <= len(written):
+        return False
+    return not any(faults(replace(config, model=replace(config.model, copy=True))))
 
 
 def choose_level(

@@ -59,7 +59,7 @@ def export_ctranslate2(
     require_replaceable(Path(out), zipped=languages is not None)
     model = load(folder)
     found, options = model.torch_folder("exported"), model.config.model  # refuses other folders
-    if options.family != "transformer" or options.copy or found.source.tags:
+    if options.family != "transformer" or options.copies or found.source.tags:
         cause = "CTranslate2 runs only Transformers, and none that copies words or reads tags"
         raise OptionError(cause, place="--to", cure="leave it out: ONNX Runtime runs a bundle")
     if languages:

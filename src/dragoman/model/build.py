@@ -28,15 +28,16 @@ def build_model(
     built must stay, so that a seed keeps giving the same weights.
 
     Args:
-        options: without ``"auto"``; only ``attention`` may be that, and is ``"luong"`` then.
+        options: without ``"auto"``; only ``attention`` and ``copy`` may be that, and are
+            ``"luong"`` and no then.
         source_vocabulary: number of source tokens.
         target_vocabulary: number of target tokens, V.
     """
     embedding, hidden, dropout = options.embedding, options.hidden, options.dropout
     assert embedding != "auto" and hidden != "auto" and dropout != "auto", "resolve options first"
-    source = target = Embedding(source_vocabulary, embedding, dropout, beyond=options.copy)
+    source = target = Embedding(source_vocabulary, embedding, dropout, beyond=options.copies)
     if not options.shared_embeddings:
-        target = Embedding(target_vocabulary, embedding, dropout, beyond=options.copy)
+        target = Embedding(target_vocabulary, embedding, dropout, beyond=options.copies)
 
     build = _transformer if options.family == "transformer" else _recurrent
     encoder, bridge, decoder = build(options, source, target)
@@ -44,7 +45,7 @@ def build_model(
     output = kind(hidden, target_vocabulary, target.weight if options.tied_output else None)
     if isinstance(decoder, MonotonicDecoder) and isinstance(output, PositionOutput):
         decoder.words = output.words
-    copying = Copying(hidden, target_vocabulary) if options.copy else None
+    copying = Copying(hidden, target_vocabulary) if options.copies else None
     return Seq2Seq(encoder, bridge, decoder, output, copying)
 
 

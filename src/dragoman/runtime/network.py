@@ -92,7 +92,7 @@ class OnnxNetwork:
     ) -> None:
         self.vocabulary, self.shortlist = sizes[1], shortlist
         self._output = weights.tensors[output_name(options, weights)]
-        self.copies, self.attends = options.copy, options.attention != "none"
+        self.copies, self.attends = options.copies, options.attention != "none"
         found = graphs(options, weights, sizes, shortlist=shortlist is not None)
         self.encoder = session(found[ENCODER])
         self.decoder = session(found[DECODER if shortlist is None else SHORT_DECODER])

@@ -49,7 +49,7 @@ def decoder_graph(
     if options.attention == "monotonic" and looked is not None:
         news.append(monotonic.joined(g, log_probs, looked))
         log_probs = g("ReduceLogSumExp", news[-1], ints(1), keepdims=0)
-    if options.copy and looked is not None:
+    if options.copies and looked is not None:
         log_probs = _with_copies(g, (log_probs, features, looked), shortlist)
     g.name(log_probs, "log_probs")
     for value, name in zip(_best(g, log_probs, shortlist), ("best", "tokens"), strict=True):

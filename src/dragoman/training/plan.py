@@ -26,9 +26,6 @@ _SMALL_BATCH = 256
 """Target tokens of their batches, about 32 words (docs/log.md)."""
 
 
-_Attention = Literal["monotonic", "bahdanau", "luong"]
-
-
 def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
     """Choose sizes, batches, schedule and metric that suit the corpus and the machine.
 
@@ -48,9 +45,7 @@ def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
     model, training, metric = config.model, config.training, _metric(config, train)
     others = training.start_from or config.data.validation_pairs
     is_small = metric == "exact" and len(train) <= _FEW
-    width = 128 if tokens < 250_000 else 256
-    if tokens < 20_000 and not is_small:
-        width = 64
+    width = 64 if tokens < 20_000 and not is_small else 128 if tokens < 250_000 else 256
     embedding, hidden, dropout = model.embedding, model.hidden, model.dropout
     recurrent = model.family == "recurrent"
     equal = model.tied_output or not recurrent  # embedding and hidden
@@ -104,6 +99,9 @@ def patience(options: TrainingOptions) -> int:
     if options.patience == "auto":
         return 0 if _has_end(options) else 10
     return options.patience
+
+
+_Attention = Literal["monotonic", "bahdanau", "luong"]
 
 
 def _attention(config: Config, train: Corpus, *, tagged: bool) -> _Attention:

@@ -125,7 +125,7 @@ def _compared(
     outputs, right = [one.text for one in answers], [(target.normalize(text),) for text in texts]
     found = measures(outputs, right, TRANSLATION_SCORES)
     tokens = [target.tokens(ids) for ids in target.encode(texts)]
-    if prepared.config.model.copy:  # a copied word is right when it is the word
+    if prepared.config.model.copies:  # a copied word is right when it is the word
         tokens = list(map(target.pieces, texts))
     scores = {measure.key: measure.value() for measure in found}
     scores["free_accuracy"] = free_accuracy([one.target_tokens for one in answers], tokens)
