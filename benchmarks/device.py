@@ -33,7 +33,8 @@ from dragoman.data.batches import Batch, assemble
 from dragoman.data.source import IdPair, Source
 from dragoman.model.build import build_model
 from dragoman.model.network import TorchNetwork
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.output import Objective
+from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.constraints import constraints_of
 from dragoman.search.loop import search

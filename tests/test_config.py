@@ -135,6 +135,14 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
             "'monotonic' goes without sparse model.attention_weights",
         ),
         (
+            changed(model__attention="monotonic", model__output_probabilities="entmax"),
+            "model.output_probabilities 'entmax' goes without model.attention 'monotonic', ",
+        ),
+        (
+            changed(model__copy=True, model__output_probabilities="entmax"),
+            "model.output_probabilities 'entmax' goes without",
+        ),
+        (
             changed(model__attention="monotonic", model__score="concat"),
             "'monotonic' goes without .* model.score 'concat'",
         ),

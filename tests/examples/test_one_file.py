@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from dragoman.data.batches import make_batch
 from dragoman.data.tokenizer import BOS, EOS
+from dragoman.model.output import Objective
 from dragoman.model.recurrent.layer import Layer
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.seq2seq import Seq2Seq
 from tiny import EMBEDDING, HIDDEN, TARGET, VOCABULARY, tiny_model
 
 FILE = Path(__file__).resolve().parents[2] / "examples" / "one_file.py"

@@ -106,6 +106,45 @@ def test_a_bundle_answers_as_its_folder(
 
 
 @pytest.mark.slow
+def test_sparse_weights_and_words_are_learned_and_shipped(folder: Path, tmp_path: Path) -> None:
+    sparse = {"attention_weights": "sparsemax", "output_probabilities": "entmax"}
+    config = from_toml(folder.parent / "r.toml")
+    config = merge(config, {"model": sparse}, place="test")
+    dragoman.train(folder.parent / "p.tsv", tmp_path / "m", config)
+    rows = [json.loads(row) for row in (tmp_path / "m" / "metrics.jsonl").open()]
+    last = [row for row in rows if row["kind"] == "validation"][-1]
+    assert 0 < last["loss"] < 1 and "perplexity" not in last  # not the infinite likelihood
+    model = load(tmp_path / "m")
+    for int8 in (False, True):
+        export(tmp_path / "m", tmp_path / "b", int8=int8)
+        other = load(tmp_path / "b")
+        for asked in ({"beam": 1}, {"beam": 5, "n_best": 5}, {"beam": 3, "min_ratio": 2.0}):
+            pairs = zip(
+                model.translate(LINES[:40], **asked),
+                other.translate(LINES[:40], shortlist=False, **asked),
+                strict=True,
+            )
+            same = [a.texts == b.texts if not int8 else a.text == b.text for a, b in pairs]
+            assert all(same) if not int8 else sum(same) > 30
+    (best,) = model.translate(["w1 w2 w3"], n_best=5)
+    assert best.score > -1 and best.hypotheses[-1].log_prob > -1_000  # no word without weight
+    for request in (
+        dragoman.Request("w1 w2 w3", must=("w7",)),
+        dragoman.Request("w1 w2 w3", never=(best.text.split()[0],)),
+        dragoman.Request("w1 w2 w3", prefix="w8 w8"),
+    ):
+        for asked in ({"beam": 3}, {"temperature": 1.0}):
+            if request.must and "temperature" in asked:
+                continue
+            (answer,) = model.translate([request], **asked)
+            assert not answer.unmet and answer.text.startswith(request.prefix)
+            assert not set(request.never) & set(answer.text.split())
+            assert np.isfinite(answer.hypotheses[0].log_prob)
+    (one,) = model.score([("w1 w2 w3", "w7 w7")])
+    assert -np.inf < one.hypothesis.log_prob < -5_000
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [export, partial(export_site, runtime="", languages=("a", "b"))])
 def test_an_export_replaces_no_run(folder: Path, write: Callable[..., Any]) -> None:
     """Whoever calls it: a folder with other files than a bundle's stays as it is."""

@@ -135,7 +135,14 @@ def test_sentencepiece_cuts_text_alike(
     cuts_alike()
 
 
-@pytest.mark.parametrize("model", [{}, HYBRID, TRANSFORMER | {"copy": True}], ids=str)
+OTHERS = [
+    {},
+    HYBRID,
+    *(TRANSFORMER | one for one in ({"copy": True}, {"output_probabilities": "entmax"})),
+]
+
+
+@pytest.mark.parametrize("model", OTHERS, ids=str)
 def test_other_models_are_refused_with_the_name_of_onnx(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: dict[str, Any]
 ) -> None:

@@ -126,6 +126,7 @@ KINDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"attention": "monotonic"}, {}),
     ({**TRANSFORMER, "embedding": 32}, {"unknown": "copy"}),
     ({**HYBRID, "embedding": 32}, {}),
+    ({"attention_weights": "sparsemax", "output_probabilities": "entmax"}, {}),
 ]
 
 

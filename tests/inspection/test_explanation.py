@@ -30,7 +30,7 @@ from dragoman.errors import DataError, UsageError
 from dragoman.inspection.explanation import Explanation
 from dragoman.inspection.recording import record
 from dragoman.model.folder import ModelFolder
-from dragoman.model.seq2seq import Objective
+from dragoman.model.output import Objective
 from dragoman.search.aids import Aids, Memory, Terms
 from dragoman.search.keep import pattern_of
 from tiny import VOCABULARY, tiny_model

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from dragoman.data.batches import make_batch
 from dragoman.data.tokenizer import UNK
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.output import Objective
+from dragoman.model.seq2seq import Seq2Seq
 from tiny import TARGET, VOCABULARY, tiny_model
 
 ARRANGEMENTS = [

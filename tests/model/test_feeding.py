@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import make_batch
-from dragoman.model.seq2seq import Objective
+from dragoman.model.output import Objective
 from tiny import BATCH, TARGET, tiny_model
 
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import make_batch
+from dragoman.model.output import Objective
 from dragoman.model.protocols import Cells
 from dragoman.model.recurrent.monotonic import MonotonicDecoder
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.seq2seq import Seq2Seq
 from tiny import BATCH, TARGET, VOCABULARY, tiny_model
 
 WRITTEN = 4

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from dragoman.model import output as output_module
-from dragoman.model.output import Output
+from dragoman.model.output import Objective, Output, SparseOutput
 from tiny import formula_weights
 
 TOKENS, HIDDEN, VOCABULARY = 17, 11, 29
@@ -25,7 +25,7 @@ def test_loss_and_gradients_are_cross_entropys(
     features.requires_grad_()
     targets = torch.arange(TOKENS) * 7 % VOCABULARY
     targets[:3] = F.linear(features, layer.weight, layer.bias).argmax(1)[:3]
-    total, plain, right = layer.loss(features, targets, smoothing)
+    total, plain, right = layer.loss(features, targets, Objective(smoothing), None)
     (total * 3).backward()
     ours = [features.grad.clone(), layer.weight.grad.clone(), layer.bias.grad.clone()]
     features.grad = layer.weight.grad = layer.bias.grad = None
@@ -42,13 +42,67 @@ def test_loss_and_gradients_are_cross_entropys(
         torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
 
 
-def test_gradcheck() -> None:
-    layer = Output(3, 5).double()
+def naive_entmax(scores: torch.Tensor) -> torch.Tensor:
+    """Entmax-1.5 of [V]: halves the interval in which the threshold lies."""
+    low, high = scores.max() / 2 - 1, scores.max() / 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        over = ((scores / 2 - middle).clamp(0) ** 2).sum() > 1
+        low, high = (middle, high) if over else (low, middle)
+    return (scores / 2 - low).clamp(0) ** 2
+
+
+@pytest.mark.parametrize("chunk", [1, 5 * VOCABULARY, 10**6])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_entmax_loss_is_that_of_fenchel_and_young(
+    smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "CHUNK_ELEMENTS", chunk)
+    layer = SparseOutput(HIDDEN, VOCABULARY).double()
+    formula_weights(layer)
+    features = 6 * torch.sin(torch.arange(TOKENS * HIDDEN).double()).view(TOKENS, HIDDEN)
+    scores = F.linear(features, layer.weight, layer.bias).detach()
+    targets = torch.arange(TOKENS) * 7 % VOCABULARY
+    targets[:3] = scores.argmax(1)[:3]
+    features.requires_grad_()
+    total, plain, right = layer.loss(features, targets, Objective(smoothing), None)
+    (total * 3).backward()
+    p = torch.stack([naive_entmax(row) for row in scores])
+    assert 0.2 < (p == 0).double().mean() < 0.9
+    one = F.one_hot(targets, VOCABULARY).double()
+    aim = (1 - smoothing) * one + smoothing / VOCABULARY
+    entropy = 4 / 3 * (p - p**1.5).sum(1)
+    for found, wanted in ((total, aim), (plain, one)):
+        expected = (((p - wanted) * scores).sum(1) + entropy).sum()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+    assert int(right) == int((scores.gather(1, targets[:, None])[:, 0] >= scores.amax(1)).sum())
+    d_scores = 3 * (p - aim)
+    given = features.grad, layer.weight.grad, layer.bias.grad
+    expected = d_scores @ layer.weight, d_scores.T @ features, d_scores.sum(0)
+    for ours, naive in zip(given, expected, strict=True):
+        torch.testing.assert_close(ours, naive, rtol=0, atol=1e-10)
+
+
+def test_words_without_weight_are_far_below_and_stay_in_order() -> None:
+    layer = SparseOutput(1, 4)
+    with torch.no_grad():
+        layer.weight[:, 0] = torch.tensor([0.0, -9.0, 3.0, -5.0])
+    log_probs = layer(torch.ones(1))
+    assert log_probs.argsort().tolist() == [1, 3, 0, 2]
+    assert log_probs[2] == 0 and log_probs[0] < -9_000 and log_probs.isfinite().all()
+    for target, loss in ((2, 0.0), (0, 3.0), (1, 12.0)):  # as a hinge, once one word has all weight
+        one = layer.loss(torch.ones(1, 1), torch.tensor([target]), Objective(), None)
+        assert one[1].item() == pytest.approx(loss, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Output, SparseOutput])
+def test_gradcheck(kind: type[Output]) -> None:
+    layer = kind(3, 5).double()
     features = torch.sin(torch.arange(12).double()).view(4, 3).requires_grad_()
     targets = torch.tensor([0, 4, 2, 2])
 
     def function(features: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-        return layer.loss(features, targets, 0.2)[0]
+        return layer.loss(features, targets, Objective(0.2), None)[0]
 
     assert torch.autograd.gradcheck(function, (features, layer.weight, layer.bias))
 
@@ -68,7 +122,7 @@ def test_the_scale_is_a_factor_of_loss_and_gradients() -> None:
     for scale, factor in ((1.0, 0.25), (torch.tensor(0.25).double(), 1.0)):
         inputs = features.clone().requires_grad_()
         layer.zero_grad()
-        total, plain, _ = layer.loss(inputs, targets, 0.1, scale=scale)
+        total, plain, _ = layer.loss(inputs, targets, Objective(0.1, scale=scale), None)
         (total * factor).backward()
         found.append((total.detach() * factor, plain, inputs.grad, layer.weight.grad.clone()))
     for one, other in zip(*found, strict=True):
@@ -79,17 +133,19 @@ def test_no_gradient_is_formed_where_none_is_asked_for(monkeypatch: pytest.Monke
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a gradient was formed")
 
-    monkeypatch.setattr(output_module, "_add_product", never)
+    monkeypatch.setattr(torch.Tensor, "scatter_add_", never)
     layer = Output(HIDDEN, VOCABULARY)
     with torch.no_grad():
-        total, _, _ = layer.loss(torch.ones(3, HIDDEN), torch.tensor([0, 1, 2]))
+        total, _, _ = layer.loss(torch.ones(3, HIDDEN), torch.tensor([0, 1, 2]), Objective(), None)
     assert total.isfinite()
 
 
 def test_no_tokens_have_no_loss_and_no_gradient() -> None:
     layer = Output(HIDDEN, VOCABULARY)
     features = torch.empty(0, HIDDEN, requires_grad=True)
-    total, plain, right = layer.loss(features, torch.empty(0, dtype=torch.long), 0.1)
+    total, plain, right = layer.loss(
+        features, torch.empty(0, dtype=torch.long), Objective(0.1), None
+    )
     total.backward()
     assert (total.item(), plain.item(), right.item()) == (0.0, 0.0, 0)
     assert not layer.weight.grad.any() and not layer.bias.grad.any()
@@ -100,17 +156,19 @@ def test_what_learns_nothing_costs_nothing(frozen: str, monkeypatch: pytest.Monk
     layer = Output(HIDDEN, VOCABULARY).double()
     features, targets = torch.rand(TOKENS, HIDDEN).double(), torch.arange(TOKENS)
     found = []
-    formed = []
-    monkeypatch.setattr(
-        output_module,
-        "_add_product",
-        lambda total, left, right: formed.append(torch.mm(left.t(), right, out=total)),
-    )
+    formed: list[torch.Tensor] = []
+    multiply = torch.Tensor.__matmul__
+
+    def counted(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        formed.append(multiply(left, right))
+        return formed[-1]
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", counted)  # forms the gradient of the weight
     for learns in (True, False):
         getattr(layer, frozen).requires_grad_(learns)
         x = features.clone().requires_grad_()
         layer.weight.grad = layer.bias.grad = None
-        layer.loss(x, targets)[0].backward()
+        layer.loss(x, targets, Objective(), None)[0].backward()
         found.append({"features": x.grad, "weight": layer.weight.grad, "bias": layer.bias.grad})
     assert found[1].pop(frozen) is None
     assert all(torch.equal(found[0][name], gradient) for name, gradient in found[1].items())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dragoman.model.copying import Mixture
-from dragoman.model.output import Output
+from dragoman.model.output import Objective, Output
 from dragoman.model.sampled_softmax import draw, frequency_ranks, sampled_loss
 from tiny import formula_weights
 
@@ -79,13 +79,13 @@ def test_the_estimate_of_a_sum_has_no_bias(seed: int | None) -> None:
 def test_the_gradient_is_the_full_softmaxs_in_expectation(output: Output) -> None:
     torch.manual_seed(3)
     features, targets = inputs()
-    full, *_ = output.loss(features, targets)
+    full, *_ = output.loss(features, targets, Objective(), None)
     (wanted,) = torch.autograd.grad(full, features)
     total = torch.zeros_like(wanted)
     loss = 0.0
     draws = 1500
     for _ in range(draws):
-        sampled, *_ = sampled_loss(output, features, targets, 45)
+        sampled, *_ = sampled_loss(output, features, targets, Objective(samples=45), None)
         total += torch.autograd.grad(sampled, features)[0]
         loss += sampled.item()
     assert loss / draws == pytest.approx(full.item(), rel=0.02)
@@ -113,7 +113,9 @@ def test_right_is_what_no_sampled_word_beats(output: Output, pointer: bool) -> N
                 best = best * mixture.generate[n].exp()
             count += int(own >= best)
         torch.manual_seed(seed)
-        assert sampled_loss(output, features, targets, SAMPLES, mixture)[2] == count
+        assert (
+            sampled_loss(output, features, targets, Objective(samples=SAMPLES), mixture)[2] == count
+        )
         counts.append(count)
     assert 0 < sum(counts) < 20 * TOKENS
 
@@ -124,7 +126,7 @@ def test_weights_that_were_not_drawn_learn_nothing(output: Output) -> None:
     state = torch.get_rng_state()
     ids, _ = draw(RANKS, SAMPLES)
     torch.set_rng_state(state)
-    sampled_loss(output, features, targets, SAMPLES)[0].backward()
+    sampled_loss(output, features, targets, Objective(samples=SAMPLES), None)[0].backward()
     touched = set(output.bias.grad.nonzero().flatten().tolist())
     assert touched == set(ids.tolist()) | set(targets.tolist())
 
@@ -132,7 +134,8 @@ def test_weights_that_were_not_drawn_learn_nothing(output: Output) -> None:
 def test_as_many_samples_as_words_are_the_full_softmax(output: Output) -> None:
     features, targets = inputs()
     assert (
-        sampled_loss(output, features, targets, VOCABULARY)[0] == output.loss(features, targets)[0]
+        sampled_loss(output, features, targets, Objective(samples=VOCABULARY), None)[0]
+        == output.loss(features, targets, Objective(), None)[0]
     )
 
 
@@ -142,6 +145,8 @@ def test_the_loss_samples_by_the_ranks_that_it_is_given(output: Output) -> None:
     torch.manual_seed(5)
     ids, _ = draw(ranks, SAMPLES)
     torch.manual_seed(5)
-    sampled_loss(output, features, targets, SAMPLES, ranks=ranks)[0].backward()
+    sampled_loss(output, features, targets, Objective(samples=SAMPLES, ranks=ranks), None)[
+        0
+    ].backward()
     touched = set(output.bias.grad.nonzero().flatten().tolist())
     assert touched == set(ids.tolist()) | set(targets.tolist())

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from dragoman.data.batches import make_batch
 from dragoman.model.embedding import Embedding
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.output import Objective
+from dragoman.model.seq2seq import Seq2Seq
 from dragoman.model.transformer.decoder import TransformerDecoder
 from dragoman.model.transformer.encoder import Layer, MultiHeadAttention, TransformerEncoder
 from tiny import BATCH, GROUP, HIDDEN, TARGET, TRANSFORMER, tiny_model

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dragoman.data.batches import make_batch
+from dragoman.model.output import Objective
 from dragoman.model.protocols import Cells
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.seq2seq import Seq2Seq
 from tiny import BATCH, HIDDEN, HYBRID, TARGET, TRANSFORMER, tiny_model
 
 ARRANGEMENTS = [
@@ -98,7 +99,7 @@ def test_unroll_is_the_chain_of_steps(
         {"bridge": "copy"},
         {"bridge": "zero"},
         {"attention_weights": "entmax"},
-        {"attention_weights": "sparsemax"},
+        {"attention_weights": "sparsemax", "output_probabilities": "entmax"},
         {"residual": True},
         {"residual": True, "layer_norm": True, "directions": "sum"},
         *(more for _, _, _, more in FAMILIES),

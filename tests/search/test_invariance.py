@@ -72,7 +72,7 @@ def lines(count: int) -> list[str]:
         {"attention": "none"},
         {"attention": "bahdanau", "score": "concat"},
         {"attention_weights": "entmax"},
-        {"attention_weights": "sparsemax"},
+        {"attention_weights": "sparsemax", "output_probabilities": "entmax"},
         {"attention": "monotonic"},
         {"input_feeding": True, "score": "dot"},
         {"int8": True},

@@ -14,7 +14,7 @@ from dragoman.config.options import ModelOptions, TrainingOptions
 from dragoman.data.batches import _BY_PAIR, assemble, make_batch
 from dragoman.data.source import Source
 from dragoman.model.build import build_model
-from dragoman.model.seq2seq import Objective
+from dragoman.model.output import Objective
 from dragoman.training.optimizer import clip
 
 MODELS: list[dict[str, Any]] = [

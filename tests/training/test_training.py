@@ -23,7 +23,8 @@ from dragoman.data.batches import Batch
 from dragoman.data.prepare import Prepared
 from dragoman.errors import FolderError, OptionError, TrainingError
 from dragoman.model.folder import load_folder
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.output import Objective
+from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.run import train

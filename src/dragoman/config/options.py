@@ -228,6 +228,11 @@ class ModelOptions:
     tied_output: bool = False
     """Use the target embeddings as the weights of the output layer;
     embedding must equal hidden."""
+    output_probabilities: Literal["softmax", "entmax"] = "softmax"
+    """How the output layer makes probabilities of scores: softmax, with
+    cross-entropy as the loss; or entmax-1.5, which gives most words none,
+    with a loss of its own (Peters 2019). For words and characters: its cost
+    grows with the vocabulary."""
     dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
     """Share of values dropped on embeddings, between layers and before the
     output (0 to 1; auto: 0.5 for up to 3,000 pairs of words, else 0.1 for

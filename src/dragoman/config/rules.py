@@ -67,11 +67,13 @@ def _model_faults(config: Config) -> Iterator[str]:
     if model.input_feeding and model.attention not in ("auto", "luong"):
         yield "model.input_feeding needs model.attention 'luong': it feeds the attentional vector"
     sparse, without = model.attention_weights != "softmax", model.attention == "none"
-    if model.attention == "monotonic" and (
-        sparse or model.copies or model.score == "concat" or config.training.objective == "sampled"
-    ):
+    barred = model.copies or config.training.objective == "sampled"
+    if model.attention == "monotonic" and (barred or sparse or model.score == "concat"):
         others = "sparse model.attention_weights, model.copy, model.score 'concat' and "
         yield f"model.attention 'monotonic' goes without {others}training.objective 'sampled'"
+    if model.output_probabilities == "entmax" and (barred or model.attention == "monotonic"):
+        others = "model.attention 'monotonic', model.copy and training.objective 'sampled'"
+        yield f"model.output_probabilities 'entmax' goes without {others}"
     if without and model.copies:
         yield "model.copy needs attention: it copies what attention looks at"
     if without and sparse:

@@ -52,15 +52,16 @@ def export_ctranslate2(
 
     Raises:
         DataError: in fp32, too few outputs are the folder's.
-        OptionError: the model is of another family, copies source words or reads tags; a package
-            cannot have its options; or ``out`` holds other files.
+        OptionError: the model is of another family, copies source words, reads tags or has an
+            entmax output; a package cannot have its options; or ``out`` holds other files.
         UsageError: the folder is a bundle, or an ensemble.
     """
     require_replaceable(Path(out), zipped=languages is not None)
     model = load(folder)
     found, options = model.torch_folder("exported"), model.config.model  # refuses other folders
-    if options.family != "transformer" or options.copies or found.source.tags:
-        cause = "CTranslate2 runs only Transformers, and none that copies words or reads tags"
+    plain = not options.copies and options.output_probabilities == "softmax"
+    if options.family != "transformer" or not plain or found.source.tags:
+        cause = "CTranslate2 runs only Transformers, and none that copies words, has tags or entmax"
         raise OptionError(cause, place="--to", cure="leave it out: ONNX Runtime runs a bundle")
     if languages:
         require_sentencepiece(model.config, languages)

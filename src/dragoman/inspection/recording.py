@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import Batch
-from dragoman.model.seq2seq import Objective, Seq2Seq
+from dragoman.model.output import Objective, SparseOutput
+from dragoman.model.seq2seq import Seq2Seq
 
 
 class RecordedValue(NamedTuple):
@@ -42,8 +43,9 @@ def record(model: Seq2Seq, batch: Batch) -> dict[str, RecordedValue]:
     """Run ``model`` on a batch with known targets, without dropout; returns its values by name.
 
     The source is encoded; the target is read step by step, as in search; the loss of every position
-    comes from the target unrolled, as in training. "batch loss" is the mean negative log-likelihood
-    of the real target tokens, in nats. The model is left in the mode that it was in.
+    comes from the target unrolled, as in training. "batch loss" is the mean of the real target
+    tokens: their negative log-likelihood in nats, or the loss of an entmax output. The model is
+    left in the mode that it was in.
     """
     training = model.training
     model.eval()
@@ -75,6 +77,10 @@ def record(model: Seq2Seq, batch: Batch) -> dict[str, RecordedValue]:
         unrolled = model.decoder.unroll(batch.target_in, start, memory)
         log_probs = model.scores(*unrolled, batch.copies, record=keep)  # [B, T, V]
         loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
+        if isinstance(model.output, SparseOutput):
+            for at in np.ndindex(loss.shape):
+                x, answer = unrolled[0][at][None], batch.target_out[at][None]
+                loss[at] = model.output.loss(x, answer, Objective(), None)[1]
         keep("log-probabilities", "B T V", log_probs)
         keep("target ids", "B T", batch.target_out)
         keep("target mask", "B T", batch.target_mask)

@@ -4,7 +4,7 @@ from dragoman.config.options import ModelOptions
 from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.embedding import Embedding
-from dragoman.model.output import Output, PositionOutput
+from dragoman.model.output import Output, PositionOutput, SparseOutput
 from dragoman.model.protocols import Decoder, Encoder
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
@@ -35,13 +35,14 @@ def build_model(
     """
     embedding, hidden, dropout = options.embedding, options.hidden, options.dropout
     assert embedding != "auto" and hidden != "auto" and dropout != "auto", "resolve options first"
-    source = target = Embedding(source_vocabulary, embedding, dropout, beyond=options.copies)
+    source = target = Embedding(source_vocabulary, embedding, dropout)
     if not options.shared_embeddings:
-        target = Embedding(target_vocabulary, embedding, dropout, beyond=options.copies)
+        target = Embedding(target_vocabulary, embedding, dropout)
 
     build = _transformer if options.family == "transformer" else _recurrent
     encoder, bridge, decoder = build(options, source, target)
-    kind = PositionOutput if options.attention == "monotonic" else Output
+    kind = SparseOutput if options.output_probabilities == "entmax" else Output
+    kind = PositionOutput if options.attention == "monotonic" else kind
     output = kind(hidden, target_vocabulary, target.weight if options.tied_output else None)
     if isinstance(decoder, MonotonicDecoder) and isinstance(output, PositionOutput):
         decoder.words = output.words

@@ -46,14 +46,10 @@ class Embedding(nn.Module):
         vocabulary: V.
         width: E.
         dropout: share of the values that dropout sets to zero.
-        beyond: read ids from V on, which copied words have, as the unknown word.
     """
 
-    def __init__(
-        self, vocabulary: int, width: int, dropout: float = 0.0, *, beyond: bool = False
-    ) -> None:
+    def __init__(self, vocabulary: int, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.beyond = beyond
         self.weight = nn.Parameter(torch.empty(vocabulary, width))
         self.dropout = dropout
         nn.init.normal_(self.weight, std=width**-0.5)
@@ -61,7 +57,6 @@ class Embedding(nn.Module):
             self.weight[PAD] = 0.0
 
     def forward(self, ids: Tensor) -> Tensor:
-        """[...] ids -> [..., E]."""
-        if self.beyond:
-            ids = ids.masked_fill(ids >= len(self.weight), UNK)
+        """[...] ids -> [..., E]; ids from V on, which copied words have, are the unknown word."""
+        ids = ids.masked_fill(ids >= len(self.weight), UNK)
         return dropout(F.embedding(ids, self.weight, padding_idx=PAD), self.dropout, self.training)

@@ -5,19 +5,45 @@
 The scores of all tokens would be a tensor [N, V], the largest of a training step. To save memory,
 the forward pass computes the loss and its gradients for C tokens at a time and keeps no scores; the
 backward pass only scales the gradients.
+
+With entmax-1.5 in the place of the softmax, the loss of scores s whose right word is y is that of
+Fenchel and Young (Peters et al. 2019, eq. 9-12); its gradient is p - e_y as well:
+
+    L = p . s + H(p) - s(y)     H(p) = 4/3 sum over words of (p - p^1.5)
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dragoman.model.attention import entmax
 from dragoman.model.copying import Mixture
+from dragoman.search.network import WITHOUT_WEIGHT
 
 CHUNK_ELEMENTS = 6_000_000
 """Scores held at a time, C x V: 24 MB in fp32, about what the last-level cache holds."""
+
+
+class Objective(NamedTuple):
+    """What is minimised; by default the cross-entropy of the reference."""
+
+    smoothing: float = 0.0
+    """Label smoothing; 0 with sampled words."""
+    samples: int = 0
+    """Words sampled for the softmax; 0: the whole vocabulary."""
+    ranks: Tensor | None = None
+    """Ranks of the words by frequency, [V], for sampling; None: the order of their ids."""
+    feeding: str = "none"
+    """Scheduled sampling: ``none``, ``sequence`` or ``token``."""
+    share: float = 0.0
+    """Share of the decoder's input that is its own guesses."""
+    scale: float | Tensor = 1.0
+    """Factor of the sum that is minimised, such as one over the number of tokens. It costs nothing
+    where the gradient is formed; later it would cost a pass over the gradient."""
 
 
 class Output(nn.Module):
@@ -46,15 +72,29 @@ class Output(nn.Module):
         scores = self.scores(features)
         return scores.log_softmax(-1, dtype=_sums(scores))
 
+    @staticmethod
+    def normalized(scores: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What makes scores [C, V] probabilities, and their loss.
+
+        Args:
+            scores: may be overwritten: memory bandwidth limits the loop that calls this.
+            best: the largest of each token, [C, 1].
+
+        Returns:
+            Masses [C, V] of the words and their sum [C, 1], so that probabilities are the one by
+            the other; and the number [C, 1] that the loss of each word is with its score
+            subtracted, here the logarithm of all words' mass.
+        """
+        exp = scores.sub_(best).exp_()
+        mass = exp.sum(1, keepdim=True)
+        return exp, mass, best + mass.log()
+
     def loss(
-        self,
-        features: Tensor,
-        targets: Tensor,
-        smoothing: float = 0.0,
-        mixture: Mixture | None = None,
-        scale: float | Tensor = 1.0,
+        self, features: Tensor, targets: Tensor, objective: Objective, mixture: Mixture | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy with label smoothing (Szegedy 2016, section 7), summed over the tokens.
+
+        A :class:`SparseOutput` has another loss.
 
         The target distribution is ``(1 - smoothing)`` on the right token and ``smoothing / V`` on
         every token. With a pointer, ``p(right)`` is the mixture of both; smoothing then applies to
@@ -63,14 +103,12 @@ class Output(nn.Module):
         Args:
             features: [N, H], without padding.
             targets: ids [N].
-            smoothing: share spread over the vocabulary, in [0, 1).
+            objective: with the smoothing and the scale.
             mixture: the pointer's part (:mod:`dragoman.model.copying`); None: only generate.
-            scale: factor of the smoothed loss. It costs nothing here, where the gradient is
-                computed; later it would cost a pass over the gradient.
 
         Returns:
-            The smoothed loss times ``scale``, with a gradient; the plain negative log-likelihood,
-            without one; and the number of targets that are at least as probable as every word of
+            The smoothed loss times the scale, with a gradient; the loss without smoothing, scale
+            and gradient; and the number of targets that are at least as probable as every word of
             the vocabulary. All are sums over N, scalars in fp32, the first two in nats.
         """
         if torch.is_autocast_enabled(features.device.type):
@@ -78,11 +116,32 @@ class Output(nn.Module):
         if mixture is None:
             sure = torch.zeros(len(features), dtype=_sums(self.weight), device=features.device)
             mixture = Mixture(sure, sure - math.inf)
-        options = smoothing, scale, torch.is_grad_enabled()
+        options = objective, torch.is_grad_enabled(), self.normalized
         total, log_loss, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
             features, self.weight, self.bias, *mixture, targets, options
         )
         return total, log_loss, right
+
+
+class SparseOutput(Output):
+    """The output layer whose probabilities are entmax-1.5 of the scores: most words have none.
+
+    Its loss is L above. The log-probability of a word without weight is about
+    :data:`dragoman.search.network.WITHOUT_WEIGHT`.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[..., H] -> log-probabilities [..., V], in fp32 or finer."""
+        scores = self.scores(features).to(_sums(self.weight))
+        least = scores - scores.amax(-1, keepdim=True) + WITHOUT_WEIGHT
+        return torch.maximum(entmax(scores).log(), least)
+
+    @staticmethod
+    def normalized(scores: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`Output.normalized`; L plus the word's score, by s = 2 (sqrt(p) + t)."""
+        p = entmax(scores)
+        cubes, threshold = (p**1.5).sum(1, keepdim=True), -p.amax(1, keepdim=True).sqrt()
+        return p, torch.ones_like(best), best + (4 + 2 * cubes) / 3 + 2 * threshold
 
 
 class PositionOutput(Output):
@@ -92,28 +151,21 @@ class PositionOutput(Output):
     features are thus the log-probabilities of the next word, [..., V], and stay as they are here.
     """
 
-    def words(self, features: Tensor) -> Tensor:
-        """Features of every position [..., H] -> log-probabilities of the words, [..., V]."""
-        return super().scores(features).log_softmax(-1, dtype=_sums(self.weight))
+    words = Output.forward
+    """Features of every position [..., H] -> log-probabilities of the words, [..., V]."""
 
-    def scores(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """The log-probabilities themselves."""
         return features
 
-    forward = scores
-
     def loss(
-        self,
-        features: Tensor,
-        targets: Tensor,
-        smoothing: float = 0.0,
-        mixture: Mixture | None = None,
-        scale: float | Tensor = 1.0,
+        self, features: Tensor, targets: Tensor, objective: Objective, mixture: Mixture | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As :meth:`Output.loss`, of log-probabilities [N, V]; there is no pointer."""
         right = features.gather(1, targets.unsqueeze(1))
-        loss = -(1 - smoothing) * right.sum() - smoothing * features.mean(1).sum()
-        return loss * scale, -right.detach().sum(), (right >= features.amax(1, keepdim=True)).sum()
+        gain = right.sum() + objective.smoothing * (features.mean(1, keepdim=True) - right).sum()
+        unbeaten = (right >= features.amax(1, keepdim=True)).sum()
+        return -gain * objective.scale, -right.detach().sum(), unbeaten
 
 
 def _sums(weight: Tensor) -> torch.dtype:
@@ -133,18 +185,19 @@ class _FusedCrossEntropy(torch.autograd.Function):
         generate: Tensor,
         copy: Tensor,
         targets: Tensor,
-        options: tuple[float, float | Tensor, bool],
+        options: tuple[Objective, bool, Callable[..., tuple[Tensor, Tensor, Tensor]]],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """See :meth:`Output.loss`; products run in the type of ``features``, sums in fp32.
 
-        ``options`` are smoothing, scale, and whether gradients are enabled.
+        ``options`` are the objective, whether gradients are enabled, and :meth:`Output.normalized`.
         """
-        smoothing, scale, enabled = options
-        # The loss weighs the target's token by ``most`` and spreads ``spread`` over all tokens.
-        most, spread = (1 - smoothing) * scale, smoothing * scale
+        objective, enabled, normalize = options
+        smoothing, scale = objective.smoothing, objective.scale
+        # The loss weighs the target's token by ``most`` and spreads ``least`` over all tokens.
+        most, least = (1 - smoothing) * scale, smoothing * scale
         learns = [enabled and asked for asked in ctx.needs_input_grad]  # which ignores no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
-        total, plain, unbeaten = torch.zeros(3, dtype=_sums(weight), device=weight.device)
+        spread, plain, unbeaten = torch.zeros(3, dtype=_sums(weight), device=weight.device)
         d_features = torch.empty_like(features) if learns[0] else None
         d_weight = torch.zeros_like(weight) if learns[1] else None
         d_bias = torch.zeros_like(bias) if learns[2] else None
@@ -155,41 +208,36 @@ class _FusedCrossEntropy(torch.autograd.Function):
             now = slice(chunk * rows, (chunk + 1) * rows)
             x, y = features[now], targets[now].unsqueeze(1)
             g, c = generate[now].unsqueeze(1), copy[now].unsqueeze(1)
-            scores = F.linear(x, low, low_bias).to(total.dtype)  # [C, V]
+            scores = F.linear(x, low, low_bias).to(spread.dtype)  # [C, V]
             best, own = scores.amax(1, keepdim=True), scores.gather(1, y)  # [C, 1]
-            mean = scores.mean(1, keepdim=True) if smoothing else own
-            exp = scores.sub_(best).exp_()  # in place: memory bandwidth limits this loop
-            mass = exp.sum(1, keepdim=True)
-            log_mass = best + mass.log()
+            mean = scores.mean(1, keepdim=True)
+            exp, mass, log_mass = normalize(scores, best)
             generated = own - log_mass + g
             right = torch.logaddexp(generated, c)
             share = (generated - right).exp_()
             shares[now] = share.squeeze(1)
             plain -= right.sum()
             unbeaten += (right >= best - log_mass + g).sum()
-            total -= (1 - smoothing) * right.sum()
-            if smoothing:
-                total -= smoothing * (mean - log_mass).sum()
+            spread += (log_mass - mean).sum()
             if not any(learns):
                 continue
             # The gradient of the loss by the scores, [C, V], with p = exp / mass:
-            #     (most share + spread) p - spread / V - (most share for the target's token, else 0)
-            d_scores = exp.mul_((most * share + spread) / mass)
-            if smoothing:
-                d_scores -= spread / weight.shape[0]
+            #     (most share + least) p - least / V - (most share for the target's token, else 0)
+            d_scores = exp.mul_((most * share + least) / mass)
+            d_scores -= least / weight.shape[0]
             d_scores.scatter_add_(1, y, -most * share)
             d_low = d_scores.to(features.dtype)
             if d_features is not None:
                 torch.mm(d_low, low, out=d_features[now])
             if d_weight is not None:
-                _add_product(d_weight, d_low, x)
+                d_weight += d_low.t() @ x
             if d_bias is not None:
                 d_bias += d_scores.sum(0)
         # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
         held = most * shares
         ctx.save_for_backward(d_features, d_weight, d_bias, -held, held - most)
         ctx.mark_non_differentiable(plain, unbeaten)
-        return total * scale, plain, unbeaten
+        return most * plain + least * spread, plain, unbeaten
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -198,11 +246,3 @@ class _FusedCrossEntropy(torch.autograd.Function):
         if scale.device.type != "cpu" or scale != 1:  # to ask this of a GPU is to wait for it
             formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
         return (*formed, None, None)
-
-
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """``total += left' right``."""
-    if total.dtype == left.dtype:
-        total.addmm_(left.t(), right)
-    else:
-        total += left.t() @ right

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dragoman.model.copying import Mixture
-from dragoman.model.output import Output
+from dragoman.model.output import Objective, Output
 
 
 def frequency_ranks(counts: npt.NDArray[np.int64]) -> Tensor:
@@ -47,12 +47,7 @@ def draw(ranks: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def sampled_loss(
-    output: Output,
-    features: Tensor,
-    targets: Tensor,
-    count: int,
-    mixture: Mixture | None = None,
-    ranks: Tensor | None = None,
+    output: Output, features: Tensor, targets: Tensor, objective: Objective, mixture: Mixture | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy with a sampled normaliser, summed over the tokens.
 
@@ -60,20 +55,21 @@ def sampled_loss(
         output: the output layer.
         features: [N, H], without padding.
         targets: ids [N].
-        count: C; from V on, the full softmax is used.
+        objective: with the number C of samples (from V on, the full softmax is used), the words'
+            ranks, and the scale.
         mixture: the pointer's part (:mod:`dragoman.model.copying`); None: only generate.
-        ranks: of the words by frequency, [V]; None: the order of their ids.
 
     Returns:
-        The loss, with a gradient; its value without one; and the number of targets that are at
-        least as probable as every sampled word. All are sums over N, the first two in nats.
+        The loss times the scale, with a gradient; the loss without both; and the number of targets
+        that are at least as probable as every sampled word. All are sums over N, the first two in
+        nats.
     """
     vocabulary = output.weight.shape[0]
-    if count >= vocabulary:
-        return output.loss(features, targets, mixture=mixture)
-    if ranks is None:
-        ranks = torch.arange(vocabulary, device=features.device, dtype=torch.float32)
-    ids, log_inclusion = draw(ranks, count)
+    if objective.samples >= vocabulary:
+        return output.loss(features, targets, objective, mixture)
+    by_id = torch.arange(vocabulary, device=features.device, dtype=torch.float32)
+    ranks = by_id if objective.ranks is None else objective.ranks
+    ids, log_inclusion = draw(ranks, objective.samples)
     scores = F.linear(features, output.weight[ids], output.bias[ids])  # [N, C]
     wide = torch.promote_types(scores.dtype, torch.float32)
     # The right word stands for itself, with certainty, and not a second time among the sampled.
@@ -86,4 +82,4 @@ def sampled_loss(
         right = torch.logaddexp(right + mixture.generate, mixture.copy)
         best = best + mixture.generate
     loss = -right.sum()
-    return loss, loss.detach(), (right >= best).sum()
+    return loss * objective.scale, loss.detach(), (right >= best).sum()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.model.copying import Copying
-from dragoman.model.output import Output
+from dragoman.model.output import Objective, Output
 from dragoman.model.protocols import Decoder, Encoder, Features, Memory, Record, discard
 from dragoman.model.sampled_softmax import sampled_loss
 
@@ -20,30 +20,13 @@ class Loss(NamedTuple):
     """Sums over the real tokens of a batch; divide once, by the global number of tokens."""
 
     total: Tensor
-    """What is minimised: smoothed cross-entropy, in nats, times the objective's scale."""
+    """What is minimised: the smoothed loss of the output layer, times the objective's scale."""
     plain: Tensor
-    """Negative log-likelihood of the reference, in nats."""
+    """Negative log-likelihood of the reference, in nats; of an entmax output its own loss."""
     tokens: Tensor
     """Real target tokens, end tokens included."""
     right: Tensor
     """Real target tokens that are the most probable word (with sampling, of the sampled words)."""
-
-
-class Objective(NamedTuple):
-    """What is minimised; by default the cross-entropy of the reference."""
-
-    smoothing: float = 0.0
-    """Label smoothing; 0 with sampled words."""
-    samples: int = 0
-    """Words sampled for the softmax; 0: the whole vocabulary."""
-    ranks: Tensor | None = None
-    """Ranks of the words by frequency, [V], for sampling; None: the order of their ids."""
-    feeding: str = "none"
-    """Scheduled sampling: ``none``, ``sequence`` or ``token``."""
-    share: float = 0.0
-    """Share of the decoder's input that is its own guesses."""
-    scale: float | Tensor = 1.0
-    """Factor of the sum that is minimised, such as one over the number of tokens."""
 
 
 class Seq2Seq(nn.Module):
@@ -116,14 +99,9 @@ class Seq2Seq(nn.Module):
             words = real(memory.copies.unsqueeze(1).expand_as(weights))
             mixture = self.copying.mixture(features, real(weights), words, answers)
             answers = answers.masked_fill(answers >= self.copying.vocabulary, UNK)
-        given = self.output, features, answers
-        if objective.samples:
-            sums = sampled_loss(*given, objective.samples, mixture, objective.ranks)
-            total, log_loss, right = sums[0] * objective.scale, *sums[1:]
-        else:
-            options = objective.smoothing, mixture, objective.scale
-            total, log_loss, right = self.output.loss(features, answers, *options)
-        return Loss(total, log_loss, batch.target_mask.sum(), right)
+        given = features, answers, objective, mixture
+        sums = sampled_loss(self.output, *given) if objective.samples else self.output.loss(*given)
+        return Loss(*sums[:2], batch.target_mask.sum(), sums[2])
 
     def unroll_with_guesses(
         self, target: Tensor, state: Any, memory: Memory, way: str, share: float
@@ -151,7 +129,7 @@ class Seq2Seq(nn.Module):
             read = token
             if t:  # the begin token stays
                 with torch.no_grad():
-                    guess = self.output.scores(features[-1]).argmax(-1)
+                    guess = self.output(features[-1]).argmax(-1)
                     read = torch.where(guessed[:, t], guess, token)
             feature, state, looked = step(read, state)
             features.append(feature)

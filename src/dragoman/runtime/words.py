@@ -16,6 +16,7 @@ from dragoman.runtime import decoder, monotonic, transformer
 from dragoman.runtime.encoder import kinds
 from dragoman.runtime.graph import BLOCK, BOOL, INT32, File, Graph, Value, filled, ints
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
+from dragoman.search.network import WITHOUT_WEIGHT
 
 _LEAST = 1e-20
 """Smallest copied probability, so that its logarithm is finite."""
@@ -45,7 +46,7 @@ def decoder_graph(
     g = Graph(options, weights, vocabulary)
     family = transformer if options.family == "transformer" else decoder
     features, looked, news = family.decoder_step(g)
-    log_probs = g("LogSoftmax", _logits(g, features, shortlist), axis=-1)
+    log_probs = _log_probs(g, _logits(g, features, shortlist))
     if options.attention == "monotonic" and looked is not None:
         news.append(monotonic.joined(g, log_probs, looked))
         log_probs = g("ReduceLogSumExp", news[-1], ints(1), keepdims=0)
@@ -93,6 +94,15 @@ def _logits(g: Graph, features: Value, shortlist: bool) -> Value:
     if shortlist:
         scores = g("GatherElements", scores, g("Gather", "places", "sentences"), axis=1)
     return scores
+
+
+def _log_probs(g: Graph, scores: Value) -> Value:
+    """Log-probabilities of words, as :class:`dragoman.model.output.Output` makes them: [N, W]."""
+    if g.options.output_probabilities == "softmax":
+        return g("LogSoftmax", scores, axis=-1)
+    least = g("Sub", scores, g("ReduceMax", scores, ints(-1)))
+    weighted = g("Log", decoder.entmax(g, scores, 2))
+    return g("Max", weighted, g("Add", least, np.float32(WITHOUT_WEIGHT)))
 
 
 def output_name(options: ModelOptions, weights: Weights) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from dragoman.config.options import SearchOptions
 from dragoman.search.constraints import Constraints
 from dragoman.search.hypotheses import NOTHING, Frontier
-from dragoman.search.network import Integers, Numbers, Scores
+from dragoman.search.network import WITHOUT_WEIGHT, Integers, Numbers, Scores
 from dragoman.search.phrases import Tokens
 
 Asked = tuple[Constraints, list[int]]
@@ -49,7 +49,8 @@ def best_continuations(
         grid -= options.diversity * np.isfinite(grid).cumsum(2)
     flat = grid.reshape(len(first), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, : options.beam]
-    kept = np.isfinite(np.take_along_axis(flat, order, 1))
+    best = np.take_along_axis(flat, order, 1)
+    kept = best > best[:, :1] + WITHOUT_WEIGHT / 2  # others only where there is nothing else
     for i, start in enumerate(first.tolist() if said else ()):
         (one, _), mine = asked[start], range(start, start + counts[i])
         if one.phrases is None:

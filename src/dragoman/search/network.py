@@ -18,6 +18,10 @@ from dragoman.data.source import Source
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.floating[Any]]
 
+WITHOUT_WEIGHT = -1e4
+"""Log-probability of a word with probability 0 under entmax, less what its score is below the best.
+It is finite, because constraints may leave no other word."""
+
 
 class Rows(Protocol):
     """A value with one entry a row: encoded sentences, or states of hypotheses."""

@@ -15,7 +15,8 @@ from torch import Tensor
 from dragoman.data.batches import Batch, ahead, assemble
 from dragoman.data.plans import Rows, draw_rows, plan_epoch
 from dragoman.errors import TrainingError
-from dragoman.model.seq2seq import Loss, Objective
+from dragoman.model.output import Objective
+from dragoman.model.seq2seq import Loss
 from dragoman.training.machine import is_out_of_memory
 from dragoman.training.optimizer import clip, learning_rate, sampling_share, update
 from dragoman.training.state import Run, TrainingState

@@ -25,6 +25,7 @@ from dragoman.evaluation.metrics import measures
 from dragoman.layout import WEIGHTS
 from dragoman.model.folder import tensors_of
 from dragoman.model.network import TorchNetwork
+from dragoman.model.output import Objective, SparseOutput
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runs.display import SCORES, TRANSLATION_SCORES
 from dragoman.runtime.folder import load_runtime
@@ -89,29 +90,21 @@ def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
     """Scores of all pairs, over target tokens with end tokens; leaves the model in evaluation mode.
 
     Returns:
-        ``loss``: negative log-likelihood a token, in nats, without label smoothing. ``perplexity``:
-        its exponential, at most about the largest floating-point number. ``token_accuracy``: share
-        of tokens that are the most probable one after the right tokens before them.
+        ``loss``: negative log-likelihood a token, in nats, without label smoothing; of an entmax
+        output its own loss. ``perplexity``: the exponential of the likelihood, at most about the
+        largest floating-point number. ``token_accuracy``: share of tokens that are at least as
+        probable as every word that can be generated, after the right tokens before them.
     """
     device = next(model.eval().parameters()).device
     lengths = [(len(source), len(target)) for source, target in pairs]
     sources, targets = np.array(lengths, np.int32).T
-    loss = right = tokens = 0.0
+    sums = np.zeros(3)
     for rows in plan_batches(sources, targets, _BATCH_TOKENS, seed=0, epoch=0):
-        batch = assemble(pairs[row] for row in rows).to(device)
-        memory, state = model.encode(batch.source, batch.source_mask, batch.copies, batch.lengths)
-        # [B, T, H], [B, T, S]
-        features, weights = model.decoder.unroll(batch.target_in, state, memory)
-        for t in range(features.shape[1]):
-            real = batch.target_mask[:, t]
-            looked = None if weights is None else weights[:, t]
-            log_probs = model.scores(features[:, t], looked, batch.copies)[real]  # [<= B, W]
-            answer = batch.target_out[real, t]
-            loss -= float(log_probs.gather(1, answer.unsqueeze(1)).double().sum())
-            right += int((log_probs.argmax(1) == answer).sum())
-            tokens += len(answer)
-    perplexity = math.exp(min(loss / tokens, 709.0))
-    return {"loss": loss / tokens, "perplexity": perplexity, "token_accuracy": right / tokens}
+        _, *found = model(assemble(pairs[row] for row in rows).to(device), Objective())
+        sums += [number.item() for number in found]
+    scores = {"loss": float(sums[0] / sums[1]), "token_accuracy": float(sums[2] / sums[1])}
+    more = {"perplexity": math.exp(min(scores["loss"], 709.0))}
+    return scores if isinstance(model.output, SparseOutput) else scores | more
 
 
 def _compared(

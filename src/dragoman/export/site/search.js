@@ -53,7 +53,9 @@ function continuations(open, {logProbs, tokens}, diversity, chosen) {
       return {parent, token, step, logProb, rank: logProb - diversity * (n + 1)};
     });
   });
-  return found.filter(({step}) => step > -Infinity).sort((a, b) => b.rank - a.rank);
+  // Of words without weight (entmax), which are 10,000 below others, only where there is nothing else.
+  const best = Math.max(...found.map(({rank}) => rank));
+  return found.filter(({rank}) => rank > best - 5000).sort((a, b) => b.rank - a.rank);
 }
 
 // A hypothesis with one token more; the end is no token of its output.
