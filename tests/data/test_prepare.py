@@ -167,33 +167,39 @@ def test_a_copying_model_does_not_take_subwords(tmp_path: Path) -> None:
         prepared(tmp_path / "new", tree, PAIRS)
 
 
-def inflected(n: int) -> tuple[str, str]:
-    """A word of some of the letters d to s and its plural, which adds an a."""
-    word = "".join(chr(ord("d") + n // 4**k % 4 * 4) for k in range(4))
-    return f"N;PL {word}", f"{word}a"
+def plural(n: int) -> tuple[str, str]:
+    """A word of three letters and its plural, which adds an a."""
+    word = "".join(chr(ord("d") + n // 6**k % 6) for k in range(3))
+    return word, f"{word}a"
 
 
 @pytest.mark.parametrize(
     ("kind", "tree", "copies"),
     [
-        ("tags", {}, True),
-        ("tags", {"model": {"copy": False}}, False),
-        ("tags", {"model": {"attention": "none"}}, False),
-        ("tags", {"model": {"attention": "monotonic"}}, False),
-        ("tags", {"source": {"level": "word"}}, False),
-        ("no tags", {}, False),
-        ("other letters", {}, False),
-        ("other letters", {"model": {"copy": True}}, True),
+        ("rare letters", {}, True),
+        ("rare letters", {"model": {"copy": False}}, False),
+        ("rare letters", {"model": {"attention": "none"}}, False),
+        ("rare letters", {"model": {"attention": "monotonic"}}, False),
+        ("rare letters", {"model": {"output_probabilities": "entmax"}}, False),
+        ("rare letters", {"source": {"level": "word"}}, False),
+        ("rare letters", {"data": {"validation": 0}}, False),
+        ("few rare letters", {}, False),
+        ("rare letters of the target", {}, False),
+        ("no rare letters", {}, False),
+        ("no rare letters", {"model": {"copy": True}}, True),
     ],
 )
-def test_words_with_tags_are_copied_if_both_sides_share_their_letters(
+def test_letters_that_training_never_sees_are_copied(
     tmp_path: Path, kind: str, tree: dict[str, Any], copies: bool
 ) -> None:
-    pairs = [inflected(n) for n in range(256)]
-    if kind == "no tags":
-        pairs = [(source.removeprefix("N;PL "), target) for source, target in pairs]
-    if kind == "other letters":
-        pairs = [(source, target.upper()) for source, target in pairs]
+    pairs = [plural(n) for n in range(210)]
+    for n in range(0, 210, 140 if kind.startswith("few") else 20):
+        rare = chr(0x4E00 + n)  # a Chinese character, of this pair alone
+        match kind:
+            case "rare letters" | "few rare letters":
+                pairs[n] = f"{rare}{pairs[n][0]}", f"{rare}{pairs[n][1]}"
+            case "rare letters of the target":
+                pairs[n] = pairs[n][0], f"{rare}{pairs[n][1]}"
     found = prepared(tmp_path / "m", tree, pairs)
     assert found.config.model.copy is copies
     source, _ = found.train.pair(0)

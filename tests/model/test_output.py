@@ -157,13 +157,13 @@ def test_what_learns_nothing_costs_nothing(frozen: str, monkeypatch: pytest.Monk
     features, targets = torch.rand(TOKENS, HIDDEN).double(), torch.arange(TOKENS)
     found = []
     formed: list[torch.Tensor] = []
-    multiply = torch.Tensor.__matmul__
+    add_product = torch.Tensor.addmm_
 
-    def counted(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        formed.append(multiply(left, right))
+    def counted(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        formed.append(add_product(total, left, right))
         return formed[-1]
 
-    monkeypatch.setattr(torch.Tensor, "__matmul__", counted)  # forms the gradient of the weight
+    monkeypatch.setattr(torch.Tensor, "addmm_", counted)  # forms the gradient of the weight
     for learns in (True, False):
         getattr(layer, frozen).requires_grad_(learns)
         x = features.clone().requires_grad_()

@@ -221,8 +221,8 @@ class ModelOptions:
     copy: bool | Auto = "auto"
     """Let the output copy source words, also unknown ones, by attention
     (pointer-generator, See 2017). Works on words and characters (auto: for
-    sources of letters and tags, if most of the target's letters are among
-    the source's, as in inflection)."""
+    words that are spelt, if one held-out target of a hundred has a letter of
+    its source that no training target has)."""
     shared_embeddings: bool = False
     """Use one vocabulary and one embedding table for both sides."""
     tied_output: bool = False

@@ -85,7 +85,7 @@ def load_config(path: Path) -> Config:
         config = from_toml(file)
         check_options(config)
         for name, value in flat(config.model, "model.").items():
-            if value == "auto" and name != "model.attention":  # built as luong
+            if value == "auto" and name not in ("model.attention", "model.copy"):  # see build
                 cause = f"{name} is 'auto', a trained model's is a number"
                 raise OptionError(cause, place=str(file))
     except OptionError as error:

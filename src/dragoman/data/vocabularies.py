@@ -6,7 +6,7 @@ Levels and sizes of vocabularies that are "auto" are chosen by statistics of the
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from dragoman.config.options import Casing, Config, SideOptions
 from dragoman.config.rules import check_options, faults
 from dragoman.data.invisible import UNSEEN
 from dragoman.data.setup import load_setup
-from dragoman.data.text import StoredText, TextStatistics
+from dragoman.data.text import HELD_OUT, StoredText, TextStatistics
 from dragoman.data.tokenizer import BYTES, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import OptionError
@@ -95,28 +95,30 @@ def learn_tokenizers(
         config = replace(config, **{side: chosen})
         for line in losses(chosen, statistics):
             say(f"{side}.{line}")
-    if config.model.copy == "auto":
-        config = replace(config, model=replace(config.model, copy=_copies(text, config)))
     check_options(config)
     texts = chain.from_iterable(map(text.column, ("source", "target")[: 1 + shared]))
     found = sorted(text.vocabulary_tags.tokens)
     source = taken.get("source") or train_tokenizer(texts, config.source, tags=found)
     target = source if shared else taken.get("target")
     target = target or train_tokenizer(text.column("target"), config.target, "target")
+    if config.model.copy == "auto":
+        config = replace(config, model=replace(config.model, copy=_copies(text, target, config)))
     return config, source, target
 
 
-def _copies(text: StoredText, config: Config) -> bool:
+def _copies(text: StoredText, target: Tokenizer, config: Config) -> bool:
     """Whether the output copies letters where that is ``"auto"``, and other options allow it.
 
-    Forms of a word have most of its letters. A copied letter may be one that training never saw,
-    such as a rare Chinese character (docs/log.md).
+    It does so if one held-out target of a hundred has a letter that no training target has, such as
+    a rare Chinese character, and that stands in its source (docs/log.md).
     """
-    levels = {config.source.level, config.target.level}
-    read, written = (text.statistics[side].alphabet for side in ("source", "target"))
-    if not text.tags or levels != {"char"} or 2 * len(read & written) <= len(written):
+    asked = replace(config, model=replace(config.model, copy=True))
+    if {config.source.level, config.target.level} != {"char"} or any(faults(asked)):
         return False
-    return not any(faults(replace(config, model=replace(config.model, copy=True))))
+    held = [pair for part, pair in text.pairs() if part == HELD_OUT]
+    unseen = (set(filterfalse(target.token_id, target.pieces(one.target))) for one in held)
+    found = sum(not new.isdisjoint(one.source) for new, one in zip(unseen, held, strict=True))
+    return 100 * found > len(held)
 
 
 def choose_level(
@@ -168,13 +170,12 @@ def choose_spelling(options: SideOptions, statistics: TextStatistics) -> SideOpt
     return replace(options, keep_invisible=kept, casing=casing)
 
 
-def losses(options: SideOptions, statistics: TextStatistics) -> Iterator[str]:
+def losses(options: SideOptions, counts: TextStatistics) -> Iterator[str]:
     """Yield a message for each option that removes characters of the training text."""
-    found = {c: n for c, n in statistics.texts_with.items() if 1000 * n >= statistics.lines}
+    found = {c: n for c, n in counts.texts_with.items() if 1000 * n >= counts.lines}
     for c in sorted(UNSEEN & found.keys() - {"\ufeff"}):
         if (code := f"U+{ord(c):04X}") not in options.keep_invisible:
-            share = f"{found[c]:,} of {statistics.lines:,} texts"
-            yield f"keep_invisible: {code} is dropped (in {share})"
+            yield f"keep_invisible: {code} is dropped (in {found[c]:,} of {counts.lines:,} texts)"
     if options.strip_accents and (signs := sorted(filter(_has_sign, found))):
         names = ", ".join(f"U+{ord(c):04X}" for c in signs[:5])
         yield f"strip_accents: takes signs away that are no accents in their scripts: {names}"

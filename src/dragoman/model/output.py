@@ -229,7 +229,9 @@ class _FusedCrossEntropy(torch.autograd.Function):
             d_low = d_scores.to(features.dtype)
             if d_features is not None:
                 torch.mm(d_low, low, out=d_features[now])
-            if d_weight is not None:
+            if d_weight is not None and d_weight.dtype == d_low.dtype:
+                d_weight.addmm_(d_low.t(), x)
+            elif d_weight is not None:
                 d_weight += d_low.t() @ x
             if d_bias is not None:
                 d_bias += d_scores.sum(0)
