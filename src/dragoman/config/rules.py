@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any, get_type_hints
 
 from dragoman.config.options import Config, ModelOptions
@@ -36,6 +36,11 @@ def faults(config: Config) -> Iterator[str]:
     groups = (_model_faults, _family_faults, _run_faults, _data_faults, _search_faults)
     for find in (value_faults, *groups):
         yield from find(config)
+
+
+def allows(config: Config, **model: Any) -> bool:
+    """Whether the options have no faults with these values of the model's options."""
+    return not any(faults(replace(config, model=replace(config.model, **model))))
 
 
 def value_faults(options: Any, prefix: str = "") -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.config.options import Casing, Config, SideOptions
-from dragoman.config.rules import check_options, faults
+from dragoman.config.rules import allows, check_options
 from dragoman.data.invisible import UNSEEN
 from dragoman.data.setup import load_setup
 from dragoman.data.text import HELD_OUT, StoredText, TextStatistics
@@ -74,12 +74,12 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
 def learn_tokenizers(
     text: StoredText, config: Config, taken: Taken, say: Callable[[str], None]
 ) -> tuple[Config, Tokenizer, Tokenizer]:
-    """Replace each ``"auto"`` of the sides, and learn the tokenizers that are not taken.
+    """Replace ``"auto"`` in the sides and ``model.copy``; learn the tokenizers that are not taken.
 
     ``say`` receives a line about each character that the options remove from the text.
 
     Returns:
-        The options of the sides without "auto"; the tokenizers of source and target.
+        The options without these "auto"; the tokenizers of source and target.
 
     Raises:
         DataError: no text is left to learn from.
@@ -107,13 +107,14 @@ def learn_tokenizers(
 
 
 def _copies(text: StoredText, target: Tokenizer, config: Config) -> bool:
-    """Whether the output copies letters where that is ``"auto"``, and other options allow it.
+    """Whether the output copies letters where ``model.copy`` is ``"auto"``.
 
-    It does so if one held-out target of a hundred has a letter that no training target has, such as
-    a rare Chinese character, and that stands in its source (docs/log.md).
+    It does if more than one held-out target of a hundred has a letter of its source that is not in
+    the target vocabulary, such as a rare Chinese character (docs/log.md), and other options allow
+    it.
     """
-    asked = replace(config, model=replace(config.model, copy=True))
-    if {config.source.level, config.target.level} != {"char"} or any(faults(asked)):
+    levels = {config.source.level, config.target.level}
+    if levels != {"char"} or not allows(config, copy=True):
         return False
     held = [pair for part, pair in text.pairs() if part == HELD_OUT]
     unseen = (set(filterfalse(target.token_id, target.pieces(one.target))) for one in held)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dragoman.config.options import Config, TrainingOptions
-from dragoman.config.rules import faults
+from dragoman.config.rules import allows
 from dragoman.config.values import seconds
 from dragoman.data.corpus import Corpus
 from dragoman.search.constraints import USUALLY_ADDED
@@ -23,7 +23,7 @@ _IN_ORDER = 0.2
 _FEWEST_STEPS = 600
 """Steps of a run that continues a model, where no end was asked for: of three epochs, if longer."""
 _SMALL_BATCH = 256
-"""Target tokens of their batches, about 32 words (docs/log.md)."""
+"""Target tokens of a batch where there are few pairs of words: about 32 words (docs/log.md)."""
 
 
 def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
@@ -32,9 +32,8 @@ def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
     Widths grow with the target tokens there are to learn from; a batch is 1/200 of them, so that an
     epoch has enough updates, but at least 64 tokens, and at most 1,000, past which an update on a
     processor costs more time than it saves. ``search.max_added`` lets outputs be as long as the
-    targets, where that is more than the usual number.
-    ``training.patience`` stays ``"auto"``: it depends on limits that each command may change
-    (:func:`patience`).
+    targets, where that is more than the usual number. ``training.patience`` stays ``"auto"``: it
+    depends on limits that each command may change (:func:`patience`).
 
     Args:
         config: the options.
@@ -59,9 +58,8 @@ def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
         dropout = 0.5 if is_small else dropout
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
     if model.attention == "auto":
-        now, is_word = replace(config, model=model), metric == "exact"
-        attention = _attention(now, train, tagged=tagged) if is_word else "luong"
-        model = replace(model, attention=attention)
+        found = _attention(config, train, tagged=tagged) if metric == "exact" else "luong"
+        model = replace(model, attention=found)
 
     asked, every = training.batch_tokens, training.validate_every
     fewest = _SMALL_BATCH if is_small else 64
@@ -105,18 +103,15 @@ _Attention = Literal["monotonic", "bahdanau", "luong"]
 
 
 def _attention(config: Config, train: Corpus, *, tagged: bool) -> _Attention:
-    """The attention of words with the fewest errors (docs/log.md), if other options allow it.
+    """The attention that makes the fewest errors in words (docs/log.md), if other options allow it.
 
-    Hard and monotonic for few words whose targets keep the order of their sources. Before the
-    recurrent cell (Bahdanau) where sources have tags. Else after it (Luong).
+    Hard monotonic attention for few words whose targets keep the order of their sources; else
+    Bahdanau's where sources have tags, and Luong's where they have none.
     """
-
-    def allows(attention: _Attention) -> bool:
-        return not any(faults(replace(config, model=replace(config.model, attention=attention))))
-
-    if len(train) <= _FEW and allows("monotonic") and cost_of_order(train) <= _IN_ORDER:
+    possible = len(train) <= _FEW and allows(config, attention="monotonic")
+    if possible and cost_of_order(train) <= _IN_ORDER:
         return "monotonic"
-    return "bahdanau" if tagged and allows("bahdanau") else "luong"
+    return "bahdanau" if tagged and allows(config, attention="bahdanau") else "luong"
 
 
 def _metric(config: Config, train: Corpus) -> str:
