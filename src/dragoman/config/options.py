@@ -207,14 +207,15 @@ class ModelOptions:
     source token, and these stand in the same order (Wu and Cotterell 2019);
     it is for words that are spelt, and its memory grows with the vocabulary
     (auto: monotonic for up to 3,000 pairs of words whose targets keep the
-    order of their sources, bahdanau for other words with tags, else luong)."""
+    order of their sources, if nothing is copied; bahdanau for other words
+    with tags; else luong)."""
     score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
     """How attention scores a decoder state against an encoder state (Luong
     2015, eq. 8)."""
     attention_weights: Literal["softmax", "entmax", "sparsemax"] = "softmax"
     """How attention makes weights of scores: softmax; or entmax-1.5 (Peters
-    2019) or sparsemax (Martins and Astudillo 2016), which give most source
-    tokens no weight at all, sparsemax fewer than entmax any."""
+    2019), which gives most source tokens no weight at all; or sparsemax
+    (Martins and Astudillo 2016), which gives weight to fewer still."""
     input_feeding: bool = False
     """Luong: feed the attentional vector into the next step (trains more
     slowly)."""
@@ -230,9 +231,9 @@ class ModelOptions:
     embedding must equal hidden."""
     output_probabilities: Literal["softmax", "entmax"] = "softmax"
     """How the output layer makes probabilities of scores: softmax, with
-    cross-entropy as the loss; or entmax-1.5, which gives most words none,
-    with a loss of its own (Peters 2019). For words and characters: its cost
-    grows with the vocabulary."""
+    cross-entropy as the loss; or entmax-1.5 with the entmax loss (Peters
+    2019), which gives most words a probability of 0. It costs more with a
+    larger vocabulary: use it for words and characters."""
     dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
     """Share of values dropped on embeddings, between layers and before the
     output (0 to 1; auto: 0.5 for up to 3,000 pairs of words, else 0.1 for
@@ -241,7 +242,7 @@ class ModelOptions:
 
     @property
     def copies(self) -> bool:
-        """Whether the output copies source words; not while that is still to be chosen."""
+        """Whether the output copies source words; False while ``copy`` is still "auto"."""
         return self.copy is True
 
     def __str__(self) -> str:

@@ -65,13 +65,14 @@ def evaluate_examples(
     """Translate the sources and compare with the references.
 
     References are normalised as the model's training targets were (NFC and single spaces, unless
-    its options ask for more). Outputs are compared as they are. Where the model writes characters,
-    edits are counted in them; where its training was judged by exact matches, these come first.
+    its options ask for more). Outputs are compared as they are. Edits are counted in characters
+    where the model writes characters, else in words. Exact matches are the first scores where
+    ``training.metric`` is ``"exact"``.
 
     Args:
         translator: the model.
         examples: the test set.
-        config: its options, with those of the search.
+        config: the model's options; those of the group ``search`` are used to translate.
         training: the pairs that the model learned from; without them, two baselines and some parts
             are left out.
         raw_references: do not normalise the references.

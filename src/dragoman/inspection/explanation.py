@@ -51,7 +51,7 @@ class Step:
     real: bool
     """False on padding, which does not count in the loss."""
     loss: float
-    """Negative log-probability of ``expected``, in nats; of an entmax output its own loss."""
+    """Negative log-probability of ``expected``, in nats; of an entmax output the entmax loss."""
     candidates: tuple[tuple[Token, float], ...]
     """The most probable next tokens and their probabilities."""
     energies: npt.NDArray[Any] | None

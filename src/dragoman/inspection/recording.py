@@ -43,9 +43,9 @@ def record(model: Seq2Seq, batch: Batch) -> dict[str, RecordedValue]:
     """Run ``model`` on a batch with known targets, without dropout; returns its values by name.
 
     The source is encoded; the target is read step by step, as in search; the loss of every position
-    comes from the target unrolled, as in training. "batch loss" is the mean of the real target
-    tokens: their negative log-likelihood in nats, or the loss of an entmax output. The model is
-    left in the mode that it was in.
+    comes from the target unrolled, as in training. "batch loss" is the mean loss of the real
+    target tokens: negative log-likelihood in nats, or the entmax loss of an entmax output. The
+    model is left in the mode that it was in.
     """
     training = model.training
     model.eval()

@@ -44,7 +44,7 @@ class Attention(nn.Module):
         score: ``dot``, ``scaled_dot``, ``general`` or ``concat``.
         query: width H of the decoder's state.
         memory: width M of the encoder's states; dot products need it equal to ``query``.
-        power: of :func:`entmax`, which then gives the weights; 0: the softmax does.
+        power: how weights are made of energies. 0: softmax; 1: sparsemax; 2: entmax-1.5.
     """
 
     def __init__(self, score: str, query: int, memory: int, *, power: int = 0) -> None:
@@ -96,19 +96,22 @@ class Attention(nn.Module):
 
 
 def entmax(energies: Tensor, power: int = 2) -> Tensor:
-    """Weights by entmax of energies [..., S], which may be minus infinity, but not all.
+    """Weights by entmax of energies [..., S], of which some may be minus infinity, but not all.
 
-    Let z be the energies (halved for entmax-1.5), less the largest of them, and r = max(z - t, 0).
-    The norm of r (Euclidean; for sparsemax its sum) is convex in t, at least 1 at t = -1, and 1 at
-    the threshold, which Newton's method thus approaches from below. The gradient of the threshold
-    by z is r / sum r; for sparsemax all positions with weight share it equally.
+    Let z be the energies (halved for entmax-1.5) minus the largest of them, and r = max(z - t, 0).
+    At the right threshold t the norm of r is 1 (the Euclidean norm; for sparsemax the sum). The
+    norm is convex in t and at least 1 at t = -1, so that Newton's method finds t from below. The
+    gradient of t by z is r / sum r; for sparsemax it is the same at all positions with weight.
 
     Args:
         energies: of S positions.
         power: 2 for entmax-1.5, 1 for sparsemax.
+
+    Returns:
+        The weights, [..., S]; they sum to 1.
     """
-    z = (energies - energies.amax(-1, keepdim=True).detach()) / power
-    z = z.clamp_min(-2)  # 1 below the largest nothing has weight
+    # What is 1 or more below the largest has no weight; at minus infinity the gradient is NaN.
+    z = ((energies - energies.amax(-1, keepdim=True).detach()) / power).clamp_min(-2)
     with torch.no_grad():
         threshold = torch.full_like(z[..., :1], -1)
         for _ in range(_ROUNDS):

@@ -28,8 +28,8 @@ def build_model(
     built must stay, so that a seed keeps giving the same weights.
 
     Args:
-        options: without ``"auto"``; only ``attention`` and ``copy`` may be that, and are
-            ``"luong"`` and no then.
+        options: without ``"auto"``, except that ``attention`` then is built as ``"luong"`` and
+            ``copy`` as False.
         source_vocabulary: number of source tokens.
         target_vocabulary: number of target tokens, V.
     """

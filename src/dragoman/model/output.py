@@ -6,8 +6,9 @@ The scores of all tokens would be a tensor [N, V], the largest of a training ste
 the forward pass computes the loss and its gradients for C tokens at a time and keeps no scores; the
 backward pass only scales the gradients.
 
-With entmax-1.5 in the place of the softmax, the loss of scores s whose right word is y is that of
-Fenchel and Young (Peters et al. 2019, eq. 9-12); its gradient is p - e_y as well:
+With entmax-1.5 instead of the softmax, the loss is the Fenchel-Young loss of entmax (Peters et al.
+2019, eq. 9-12). Of scores s, probabilities p and the right word y it is L; its gradient by s is
+p - e_y, as that of cross-entropy:
 
     L = p . s + H(p) - s(y)     H(p) = 4/3 sum over words of (p - p^1.5)
 """
@@ -74,16 +75,16 @@ class Output(nn.Module):
 
     @staticmethod
     def normalized(scores: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What makes scores [C, V] probabilities, and their loss.
+        """Make probabilities and losses of scores [C, V].
 
         Args:
             scores: may be overwritten: memory bandwidth limits the loop that calls this.
-            best: the largest of each token, [C, 1].
+            best: the largest score of each token, [C, 1].
 
         Returns:
-            Masses [C, V] of the words and their sum [C, 1], so that probabilities are the one by
-            the other; and the number [C, 1] that the loss of each word is with its score
-            subtracted, here the logarithm of all words' mass.
+            Masses m [C, V] and their sum [C, 1]: the probabilities are m / sum. And the normaliser
+            n [C, 1]: the loss of word v is n minus the score of v. Here n is the logarithm of the
+            sum of exp(score).
         """
         exp = scores.sub_(best).exp_()
         mass = exp.sum(1, keepdim=True)
@@ -94,7 +95,7 @@ class Output(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Cross-entropy with label smoothing (Szegedy 2016, section 7), summed over the tokens.
 
-        A :class:`SparseOutput` has another loss.
+        A :class:`SparseOutput` has the entmax loss in the place of cross-entropy.
 
         The target distribution is ``(1 - smoothing)`` on the right token and ``smoothing / V`` on
         every token. With a pointer, ``p(right)`` is the mixture of both; smoothing then applies to
@@ -109,7 +110,7 @@ class Output(nn.Module):
         Returns:
             The smoothed loss times the scale, with a gradient; the loss without smoothing, scale
             and gradient; and the number of targets that are at least as probable as every word of
-            the vocabulary. All are sums over N, scalars in fp32, the first two in nats.
+            the vocabulary. All are sums over N, scalars in fp32; cross-entropy is in nats.
         """
         if torch.is_autocast_enabled(features.device.type):
             features = features.to(torch.get_autocast_dtype(features.device.type))
@@ -124,10 +125,10 @@ class Output(nn.Module):
 
 
 class SparseOutput(Output):
-    """The output layer whose probabilities are entmax-1.5 of the scores: most words have none.
+    """The output layer whose probabilities are entmax-1.5 of the scores: most are 0.
 
-    Its loss is L above. The log-probability of a word without weight is about
-    :data:`dragoman.search.network.WITHOUT_WEIGHT`.
+    Its loss is L above. Where the probability is 0, the log-probability is
+    :data:`dragoman.search.network.WITHOUT_WEIGHT` plus the score minus the best score.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -138,7 +139,7 @@ class SparseOutput(Output):
 
     @staticmethod
     def normalized(scores: Tensor, best: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As :meth:`Output.normalized`; L plus the word's score, by s = 2 (sqrt(p) + t)."""
+        """As :meth:`Output.normalized`; n is p . s + H(p), where s = best + 2 (sqrt(p) + t)."""
         p = entmax(scores)
         cubes, threshold = (p**1.5).sum(1, keepdim=True), -p.amax(1, keepdim=True).sqrt()
         return p, torch.ones_like(best), best + (4 + 2 * cubes) / 3 + 2 * threshold

@@ -22,7 +22,7 @@ class Loss(NamedTuple):
     total: Tensor
     """What is minimised: the smoothed loss of the output layer, times the objective's scale."""
     plain: Tensor
-    """Negative log-likelihood of the reference, in nats; of an entmax output its own loss."""
+    """Negative log-likelihood of the reference, in nats; of an entmax output the entmax loss."""
     tokens: Tensor
     """Real target tokens, end tokens included."""
     right: Tensor

@@ -13,8 +13,9 @@ from dragoman.runtime.recurrence import STATE_ROWS, Layer, state_names, step
 from dragoman.runtime.weights import SOURCE_TABLE, TARGET_TABLE
 
 _POWERS = {"softmax": 0, "sparsemax": 1, "entmax": 2}
+"""``model.attention_weights`` as the power of :func:`entmax`; 0: softmax."""
 _ROUNDS = 10
-"""As in :mod:`dragoman.model.attention`."""
+"""Rounds of Newton's method, as many as in :mod:`dragoman.model.attention`."""
 
 
 def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
@@ -74,15 +75,14 @@ def _attention(g: Graph, queries: Value) -> Sequence[Value]:
 
 
 def entmax(g: Graph, energies: Value, power: int) -> Value:
-    """Weights by entmax, as :func:`dragoman.model.attention.entmax`, along the last axis.
+    """Weights by entmax along the last axis; :func:`dragoman.model.attention.entmax` explains it.
 
     Args:
         g: receives the nodes.
-        energies: some are finite, others may be minus infinity.
+        energies: [..., S]; some may be minus infinity, but not all.
         power: 2 for entmax-1.5, 1 for sparsemax.
     """
-    z = g("Sub", energies, g("ReduceMax", energies, ints(-1)))
-    z = g("Div", z, np.float32(power))
+    z = g("Div", g("Sub", energies, g("ReduceMax", energies, ints(-1))), np.float32(power))
     threshold: Value | np.float32 = np.float32(-1)
     for _ in range(_ROUNDS):
         roots = g("Relu", g("Sub", z, threshold))

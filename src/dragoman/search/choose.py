@@ -50,7 +50,7 @@ def best_continuations(
     flat = grid.reshape(len(first), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, : options.beam]
     best = np.take_along_axis(flat, order, 1)
-    kept = best > best[:, :1] + WITHOUT_WEIGHT / 2  # others only where there is nothing else
+    kept = best > best[:, :1] + WITHOUT_WEIGHT / 2  # words of probability 0 only without others
     for i, start in enumerate(first.tolist() if said else ()):
         (one, _), mine = asked[start], range(start, start + counts[i])
         if one.phrases is None:

@@ -19,8 +19,8 @@ Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.floating[Any]]
 
 WITHOUT_WEIGHT = -1e4
-"""Log-probability of a word with probability 0 under entmax, less what its score is below the best.
-It is finite, because constraints may leave no other word."""
+"""Log-probability of a word with probability 0 under entmax; its score minus the best score is
+added. It is finite, because constraints may leave no other word."""
 
 
 class Rows(Protocol):

@@ -91,9 +91,10 @@ def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
 
     Returns:
         ``loss``: negative log-likelihood a token, in nats, without label smoothing; of an entmax
-        output its own loss. ``perplexity``: the exponential of the likelihood, at most about the
-        largest floating-point number. ``token_accuracy``: share of tokens that are at least as
-        probable as every word that can be generated, after the right tokens before them.
+        output the entmax loss. ``perplexity``, not of an entmax output: the exponential of the
+        loss, at most about the largest floating-point number. ``token_accuracy``: share of
+        tokens that are at least as probable as every word that can be generated, after the right
+        tokens before them.
     """
     device = next(model.eval().parameters()).device
     lengths = [(len(source), len(target)) for source, target in pairs]

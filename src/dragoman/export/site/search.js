@@ -53,7 +53,7 @@ function continuations(open, {logProbs, tokens}, diversity, chosen) {
       return {parent, token, step, logProb, rank: logProb - diversity * (n + 1)};
     });
   });
-  // Of words without weight (entmax), which are 10,000 below others, only where there is nothing else.
+  // Words with probability 0 (entmax) are about 10,000 below the others: kept only where there are no others.
   const best = Math.max(...found.map(({rank}) => rank));
   return found.filter(({rank}) => rank > best - 5000).sort((a, b) => b.rank - a.rank);
 }
