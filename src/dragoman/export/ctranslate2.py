@@ -61,7 +61,8 @@ def export_ctranslate2(
     found, options = model.torch_folder("exported"), model.config.model  # refuses other folders
     plain = not options.copies and options.output_probabilities == "softmax"
     if options.family != "transformer" or not plain or found.source.tags:
-        cause = "CTranslate2 runs only Transformers, and none that copies words, has tags or entmax"
+        others = "copies words, reads tags or has an entmax output"
+        cause = f"CTranslate2 runs only Transformers, and none that {others}"
         raise OptionError(cause, place="--to", cure="leave it out: ONNX Runtime runs a bundle")
     if languages:
         require_sentencepiece(model.config, languages)
