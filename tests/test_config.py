@@ -195,6 +195,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
             "'chrf' needs training.validation_sample above 0",
         ),
         (changed(training__freeze=True), "there is nothing to freeze"),
+        (changed(training__freeze=True, training__start_from="m"), "nothing to learn with both"),
         (changed(training__start_from="m", training__parts=()), "training.parts: none is named"),
         (changed(search__n_best=6), "a beam of 5 cannot give 6 outputs"),
         (changed(search__top_k=3), "search.top_k and search.top_p need a search.temperature"),

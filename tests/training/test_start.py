@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -87,11 +88,15 @@ def test_an_encoder_is_taken_over(pairs: Path, tmp_path: Path, freeze: bool) -> 
     assert (tmp_path / "two" / "source.json").read_text() == source
 
 
-def test_a_start_before_any_step_is_the_other_models_weights(pairs: Path, tmp_path: Path) -> None:
-    run(pairs, tmp_path / "one", options())
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_start_before_any_step_is_the_other_models_weights(
+    pairs: Path, tmp_path: Path, copy: bool
+) -> None:
+    run(pairs, tmp_path / "one", options(model={"copy": copy}))
     start = {"start_from": str(tmp_path / "one"), "learning_rate": 0.0, "seed": 3}
     run(pairs, tmp_path / "two", options(training=start))
     one, two = tensors(tmp_path / "one"), tensors(tmp_path / "two")
+    assert ("copying.gate.weight" in two) == copy
     assert all(torch.equal(tensor, one[name]) for name, tensor in two.items())
 
 
@@ -111,6 +116,37 @@ def test_a_decoder_comes_with_its_attention(
     config = options(1, training=start, model={"attention": asked})
     run(pairs, tmp_path / "two", config)
     assert load_folder(tmp_path / "two").config.model.attention == attention
+
+
+@pytest.mark.parametrize(
+    ("one", "more", "copies"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"copy": False}, False),
+        (False, {"copy": True}, True),
+    ],
+)
+def test_a_decoder_copies_as_before_or_as_asked(
+    tmp_path: Path, one: bool, more: dict[str, Any], copies: bool
+) -> None:
+    """Each word has a letter that no other has: without a start, letters are copied."""
+    words = [chr(0x4E00 + n) + "abcde"[n % 5] for n in range(60)]
+    text = "".join(f"{word}\t{word}s\n" for word in words)
+    (tmp_path / "p.tsv").write_text(text, encoding="utf-8")
+    spelt = {"source": {"level": "char"}, "target": {"level": "char"}}
+    run(
+        tmp_path / "p.tsv",
+        tmp_path / "one",
+        options(model={"copy": one, "attention": "luong"}, **spelt),
+    )
+    start = {"start_from": str(tmp_path / "one"), "learning_rate": 0.0}
+    run(tmp_path / "p.tsv", tmp_path / "two", options(model=more, training=start, **spelt))
+    assert ("copying.gate.weight" in tensors(tmp_path / "two")) == copies
+    if one != copies:
+        return
+    first, second = tensors(tmp_path / "one"), tensors(tmp_path / "two")
+    assert all(torch.equal(tensor, first[name]) for name, tensor in second.items())
 
 
 def test_parts_that_do_not_fit(pairs: Path, tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     """The tokenizers that come with the parts of ``training.start_from``.
 
     Embeddings belong to the words of their own tokenizer, so its options replace those of the run;
-    ``say`` is told where the run asks for another level. With the decoder comes its attention, if
-    that is ``"auto"``: the same weights mean something else in another.
+    ``say`` is told where the run asks for another level. With the decoder come its attention and
+    whether it copies, where these are ``"auto"``: the same weights mean something else in another.
 
     Returns:
         The options, and the tokenizers by side.
@@ -58,8 +58,10 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     if config.model.shared_embeddings and not other.model.shared_embeddings:
         cure = "leave out model.shared_embeddings"
         raise OptionError("has two vocabularies", place=str(folder), cure=cure)
-    if "decoder" in config.training.parts and config.model.attention == "auto":
-        config = replace(config, model=replace(config.model, attention=other.model.attention))
+    for name in ("attention", "copy") if "decoder" in config.training.parts else ():
+        if getattr(config.model, name) == "auto":
+            known = {name: getattr(other.model, name)}
+            config = replace(config, model=replace(config.model, **known))
     parts = _SIDE_OF if config.model.shared_embeddings else config.training.parts
     taken = {_SIDE_OF[part]: there[_SIDE_OF[part]] for part in parts}
     for side in taken:

@@ -142,6 +142,5 @@ def _tokens(
     unknown = [text[slice(*span)].strip() for span in tokenizer.spans(text)]
     tokens = []
     for n, (i, name) in enumerate(zip(ids.tolist(), tokenizer.tokens(ids, copied), strict=True)):
-        stands_for = unknown[n] if i == UNK and n < len(unknown) else ""
-        tokens.append(Token(i, name, stands_for))
+        tokens.append(Token(i, name, unknown[n] if i == UNK and n < len(unknown) else ""))
     return tuple(tokens)

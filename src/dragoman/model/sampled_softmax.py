@@ -42,8 +42,7 @@ def draw(ranks: Tensor, count: int) -> tuple[Tensor, Tensor]:
     noise = -torch.log(torch.empty_like(log_probs).exponential_())  # Gumbel(0)
     values, ids = torch.topk(log_probs + noise, count + 1)
     threshold, ids = values[-1], ids[:-1]
-    inclusion = -torch.expm1(-torch.exp(log_probs[ids] - threshold))
-    return ids, torch.log(inclusion)
+    return ids, torch.log(-torch.expm1(-torch.exp(log_probs[ids] - threshold)))
 
 
 def sampled_loss(
@@ -75,8 +74,7 @@ def sampled_loss(
     # The right word stands for itself, with certainty, and not a second time among the sampled.
     scores = scores.to(wide).masked_fill(ids == targets.unsqueeze(1), -math.inf)
     own = (features * output.weight[targets]).sum(-1).to(wide) + output.bias[targets]  # [N]
-    everything = torch.cat((own.unsqueeze(1), scores - log_inclusion.to(wide)), 1)
-    log_mass = everything.logsumexp(1)
+    log_mass = torch.cat((own.unsqueeze(1), scores - log_inclusion.to(wide)), 1).logsumexp(1)
     right, best = own - log_mass, scores.amax(1) - log_mass
     if mixture is not None:
         right = torch.logaddexp(right + mixture.generate, mixture.copy)

@@ -21,7 +21,7 @@ from dragoman.training.observer import Observer
 from dragoman.training.optimizer import build_optimizer
 from dragoman.training.state import Run, TrainingState
 
-PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output.")}
+PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output.", "copying.")}
 
 
 def assemble_run(
@@ -110,6 +110,8 @@ def _take_vectors(run: Run, *, new: bool) -> None:
 def _take_parts(run: Run, *, new: bool) -> None:
     """Copy into a ``new`` run the parts of a model that the options name; freeze them if asked.
 
+    A decoder that did not copy may learn it here, unless it is frozen.
+
     Raises:
         FolderError: the other folder is not whole.
         OptionError: a tensor does not fit; names both shapes.
@@ -119,12 +121,13 @@ def _take_parts(run: Run, *, new: bool) -> None:
         return
     prefixes = tuple(prefix for part in options.parts for prefix in PREFIXES[part])
     wanted = {n: p for n, p in run.model.named_parameters() if n.startswith(prefixes)}
-    if options.freeze:
-        for parameter in wanted.values():
-            parameter.requires_grad_(False)
+    for parameter in wanted.values() if options.freeze else ():
+        parameter.requires_grad_(False)
     if not new:
         return
     there, _ = read_tensors(folder / WEIGHTS)
+    if not options.freeze:
+        wanted = {n: p for n, p in wanted.items() if n in there or not n.startswith("copying.")}
     for name, parameter in wanted.items():
         tensor = there.get(name)
         if tensor is None or tensor.shape != parameter.shape:

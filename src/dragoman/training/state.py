@@ -66,8 +66,7 @@ class TrainingState:
         Raises:
             TypeError, ValueError, KeyError: these are not the values of a state.
         """
-        usual = asdict(cls())
-        return cls(**{name: type(value)(values[name]) for name, value in usual.items()})
+        return cls(**{name: type(value)(values[name]) for name, value in asdict(cls()).items()})
 
 
 @dataclass(slots=True)
