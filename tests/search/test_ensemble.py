@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dragoman.api import Model
-from dragoman.config.options import SearchOptions
+from dragoman.config.options import ModelOptions, SearchOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
 from dragoman.search.batched import BatchedScorer
@@ -43,7 +43,7 @@ def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
 def folder(name: str, source: str, target: str, copies: bool) -> Any:
     """A model folder with these digests of its tokenizers."""
     tokenizers = (SimpleNamespace(digest=digest) for digest in (source, target))
-    config = SimpleNamespace(model=SimpleNamespace(copy=copies))
+    config = SimpleNamespace(model=ModelOptions(copy=copies))
     both = dict(zip(("source", "target"), tokenizers, strict=True))
     return SimpleNamespace(path=Path(name), config=config, **both)
 
