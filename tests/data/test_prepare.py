@@ -183,6 +183,7 @@ def plural(n: int) -> tuple[str, str]:
         ("rare letters", {"model": {"output_probabilities": "entmax"}}, False),
         ("rare letters", {"source": {"level": "word"}}, False),
         ("rare letters", {"data": {"validation": 0}}, False),
+        ("rare letters", {"data": {"validation_pairs": ("pairs.tsv",)}}, False),
         ("few rare letters", {}, False),
         ("rare letters of the target", {}, False),
         ("no rare letters", {}, False),
@@ -190,7 +191,7 @@ def plural(n: int) -> tuple[str, str]:
     ],
 )
 def test_letters_that_training_never_sees_are_copied(
-    tmp_path: Path, kind: str, tree: dict[str, Any], copies: bool
+    tmp_path: Path, kind: str, tree: dict[str, Any], copies: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = [plural(n) for n in range(210)]
     for n in range(0, 210, 140 if kind.startswith("few") else 20):
@@ -200,6 +201,8 @@ def test_letters_that_training_never_sees_are_copied(
                 pairs[n] = f"{rare}{pairs[n][0]}", f"{rare}{pairs[n][1]}"
             case "rare letters of the target":
                 pairs[n] = pairs[n][0], f"{rare}{pairs[n][1]}"
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.tsv").write_text("abc\tabca\n", encoding="utf-8")
     found = prepared(tmp_path / "m", tree, pairs)
     assert found.config.model.copy is copies
     source, _ = found.train.pair(0)

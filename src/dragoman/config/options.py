@@ -223,7 +223,8 @@ class ModelOptions:
     """Let the output copy source words, also unknown ones, by attention
     (pointer-generator, See 2017). Works on words and characters (auto: True
     for words that are spelt, if more than one held-out target of a hundred
-    has a letter of its source that training saw in no target; else False)."""
+    has a letter of its source that training saw in no target; else, and
+    always with data.validation_pairs, False)."""
     shared_embeddings: bool = False
     """Use one vocabulary and one embedding table for both sides."""
     tied_output: bool = False

@@ -136,7 +136,7 @@ def _run_faults(config: Config) -> Iterator[str]:
     if training.validation_sample == 0 and training.metric not in ("loss", "auto"):
         yield f"training.metric {training.metric!r} needs training.validation_sample above 0"
     if training.freeze and not (training.start_from and len({*training.parts}) < 2):
-        why = "there is nothing to freeze without the first, nothing to learn with both parts"
+        why = "without a model there is nothing to freeze, and nothing to learn with both parts"
         yield f"training.freeze needs training.start_from and one of training.parts: {why}"
     if training.start_from and not training.parts:
         yield "training.parts: none is named"

@@ -118,7 +118,7 @@ class Output(nn.Module):
             sure = torch.zeros(len(features), dtype=_sums(self.weight), device=features.device)
             mixture = Mixture(sure, sure - math.inf)
         options = objective, torch.is_grad_enabled(), self.normalized
-        total, log_loss, right = _FusedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        total, log_loss, right = _FusedLoss.apply(  # type: ignore[no-untyped-call]
             features, self.weight, self.bias, *mixture, targets, options
         )
         return total, log_loss, right
@@ -174,7 +174,7 @@ def _sums(weight: Tensor) -> torch.dtype:
     return torch.promote_types(weight.dtype, torch.float32)
 
 
-class _FusedCrossEntropy(torch.autograd.Function):
+class _FusedLoss(torch.autograd.Function):
     """Loss and gradients of one output layer, C tokens at a time."""
 
     @staticmethod
