@@ -21,13 +21,7 @@ from dragoman.data.batches import assemble
 from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.invisible import sentence_key
 from dragoman.data.pairs import Pair
-from dragoman.data.plans import (
-    LEAST_FILLED,
-    MOST_PADDING,
-    plan_batches,
-    plan_buckets,
-    plan_sentences,
-)
+from dragoman.data.plans import LEAST_FILLED, MOST_PADDING, plan_batches, plan_buckets
 from dragoman.data.prepare import drop_unusable, encode
 from dragoman.data.source import pad
 from dragoman.data.text import (
@@ -297,7 +291,7 @@ def test_sentence_batches_hold_every_pair_once(
     pairs: list[tuple[int, int]], count: int, seed: int
 ) -> None:
     source, target = np.array(pairs, dtype=np.int32).T
-    plan = plan_sentences(source, target, count, seed=seed, epoch=1)
+    plan = plan_batches(source, target, sentences=count, seed=seed, epoch=1)
     assert sorted(np.concatenate(plan).tolist()) == list(range(len(pairs)))
     sizes = sorted(len(rows) for rows in plan)
     assert set(sizes[1:]) <= {count} and sizes[0] <= count

@@ -56,10 +56,10 @@ def plan_epoch(source: Lengths, target: Lengths, options: TrainingOptions, *, ep
         DataError: no pair fits a bucket.
     """
     seed, count = options.seed, options.batch_sentences
-    if options.batching == "sentences":
-        return plan_sentences(source, target, count, seed=seed, epoch=epoch)
     if options.batching == "buckets":
         return plan_buckets(source, target, options.buckets, count, seed=seed, epoch=epoch)
+    if options.batching == "sentences":
+        return plan_batches(source, target, sentences=count, seed=seed, epoch=epoch)
     assert not isinstance(options.batch_tokens, str), "resolve options first"
     return plan_batches(source, target, options.batch_tokens, seed=seed, epoch=epoch)
 
@@ -82,13 +82,17 @@ def draw_rows(groups: Sequence[Group], *, seed: int, epoch: int) -> Rows:
     return np.concatenate(drawn)
 
 
-def plan_batches(source: Lengths, target: Lengths, tokens: int, *, seed: int, epoch: int) -> Plan:
+def plan_batches(
+    source: Lengths, target: Lengths, tokens: int = 0, *, sentences: int = 0, seed: int, epoch: int
+) -> Plan:
     """Group all pairs into batches of like lengths, in random order.
 
     Args:
         source, target: tokens of each pair, end tokens not counted.
         tokens: most target positions of a batch, padding and end tokens included; a single
             longer pair is a batch of its own.
+        sentences: pairs of a batch, whatever their tokens; one batch holds fewer when this does
+            not divide the number of pairs. 0: ``tokens`` decides.
         seed, epoch: decide the order.
     """
     random = np.random.default_rng((seed, epoch))
@@ -96,25 +100,9 @@ def plan_batches(source: Lengths, target: Lengths, tokens: int, *, seed: int, ep
     source, target = source[order] + 1, target[order] + 1
     batches, start = [], 0
     while start < len(order):
-        end = start + _take(source[start:], target[start:], tokens)
+        end = start + (sentences or _take(source[start:], target[start:], tokens))
         batches.append(order[start:end])
         start = end
-    return [batches[i] for i in random.permutation(len(batches))]
-
-
-def plan_sentences(source: Lengths, target: Lengths, count: int, *, seed: int, epoch: int) -> Plan:
-    """Group all pairs into batches of ``count`` pairs of like lengths, in random order.
-
-    One batch holds fewer when ``count`` does not divide the number of pairs.
-
-    Args:
-        source, target: tokens of each pair.
-        count: pairs of a batch.
-        seed, epoch: decide the order.
-    """
-    random = np.random.default_rng((seed, epoch))
-    order = _by_length(source, target, random)
-    batches = [order[start : start + count] for start in range(0, len(order), count)]
     return [batches[i] for i in random.permutation(len(batches))]
 
 
