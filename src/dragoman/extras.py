@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dragoman.errors import MissingExtraError
 
 EXTRAS = {
-    **dict.fromkeys(("accelerate", "ftfy", "matplotlib", "psutil", "pyarrow"), "train"),
-    **dict.fromkeys(("rapidfuzz", "sacrebleu", "torch"), "train"),
+    **dict.fromkeys(("accelerate", "ftfy", "jinja2", "matplotlib", "psutil"), "train"),
+    **dict.fromkeys(("pyarrow", "rapidfuzz", "sacrebleu", "torch"), "train"),
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
     **dict.fromkeys(("fastapi", "python-multipart", "starlette", "uvicorn"), "serve"),
     **dict.fromkeys(("ctranslate2", "sentencepiece"), "ecosystem"),

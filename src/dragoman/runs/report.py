@@ -4,21 +4,23 @@ The report is one HTML file that any browser shows. ``report.html`` beside this 
 draws the JSON that is put into it, and every text of the data becomes a text node, so that no
 sentence is read as markup.
 
-The card is ``README.md`` of a model folder, in the Hugging Face hub's form. It asks for what only
-the author knows (licence, languages, intended use). A card that somebody has edited is kept: the
-last line of a card holds a digest of the text above it.
+The card is ``README.md`` of a model folder, in the Hugging Face hub's form; ``card.md`` beside this
+file is its template. It asks for what only the author knows (licence, languages, intended use). A
+card that somebody has edited is kept: the last line of a card holds a digest of the text above it.
 """
 
 import hashlib
 import json
 import shlex
 import sys
+from functools import partial
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from jinja2 import Environment
 from rich.console import Console
 
 from dragoman.config.toml import plain
@@ -136,45 +138,15 @@ def _marked(text: str) -> str:
 
 
 def card_text(history: History) -> str:
-    """The card as Markdown, after the hub's metadata in YAML."""
-    template = files("dragoman.runs").joinpath("card.md").read_text("utf-8")
+    """The card as Markdown, after the hub's metadata in YAML: ``card.md`` filled in."""
     # A source that the last validation translated, and that a shell reads as it stands.
     sources = [row["source"] for row in history.latest("validation").get("samples", ())]
     example = next((s for s in sources if not set(s) & set('"\\$`!\n\r')), "...")
-    return template.format(
-        history=history,
-        title=_escaped(history.name),
-        shell=indent(f'echo "{example}" | dragoman translate {shlex.quote(history.name)}', _CODE),
-        example=example,
-        scores=_scores(history) if history.best else "None yet: the run was not validated.",
-        data=_data(history),
-        steps=history.last.get("step", 0),
-        time=clock(history.last.get("elapsed", 0)),
-        command=indent(history.command(), _CODE),
-    )
-
-
-def _scores(history: History) -> str:
-    best, verdict = history.best, history.record.get("verdict", "")
-    held = history.record.get("held_out", True)
-    pairs = "pairs held out of the training data" if held else "TRAINING pairs (none were held out)"
-    said = (
-        f"Measured on {pairs}; at most {history.config.training.validation_sample} of them were "
-        f"translated, by greedy search. The same pairs chose these weights (step {best['step']:,})."
-    )
-    shown = [f"- {scores_line(best, history.config.training.metric)}"]
-    for name, text in best.get("signatures", {}).items():
-        shown.append(f"- {SCORES[name].label}: {_escaped(text)}")
-    return "\n\n".join(filter(None, (said, verdict and f"**{verdict}**", "\n".join(shown))))
-
-
-def _data(history: History) -> str:
-    facts, notes = history.record.get("facts"), history.record.get("notes", ())
-    if not facts:
-        return "Pairs of text; the run did not record which."
-    names = ", ".join(map(_escaped, history.record["files"]))
-    said = f"{facts['pairs']:,} to learn from, {facts['held out']:,} held out"
-    return "\n- ".join([f"Pairs of text from {names}: {said}.\n", *map(_escaped, notes)])
+    made = Environment(trim_blocks=True, keep_trailing_newline=True)
+    made.filters |= {"code": partial(indent, prefix=_CODE), "escaped": _escaped, "repr": repr}
+    shown = {"SCORES": SCORES, "clock": clock, "quote": shlex.quote, "scores_line": scores_line}
+    card = made.from_string(files("dragoman.runs").joinpath("card.md").read_text("utf-8"))
+    return card.render(history=history, example=example, **shown)
 
 
 def _escaped(text: str) -> str:
