@@ -254,6 +254,19 @@ def test_no_sentence_is_on_both_sides_of_the_split(
     assert (held_out_rows(split_keys(sources, seed), wanted) == held).all()
 
 
+@given(keys=st.lists(st.integers(0, 12), max_size=80), wanted=st.integers(0, 12))
+@settings(deadline=None)
+def test_held_out_rows_are_those_of_a_count_of_all_keys(keys: list[int], wanted: int) -> None:
+    room, taken, chosen = min(wanted, len(keys) // 10), 0, set[int]()
+    for key in sorted(set(keys)):
+        if (rows := keys.count(key)) <= room and taken <= room:
+            taken += rows
+            if taken <= room:
+                chosen.add(key)
+    held = held_out_rows(np.array(keys, np.uint64), wanted)
+    assert held.tolist() == [key in chosen for key in keys]
+
+
 def test_the_split_holds_out_what_was_asked_for() -> None:
     sources = [f"s{i}" for i in range(500)]
     first, second = (held_out_rows(split_keys(sources, seed), 30) for seed in (1, 2))

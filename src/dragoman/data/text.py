@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dragoman.config.options import Config, SideOptions
 from dragoman.data.invisible import sentence_key
@@ -26,6 +27,8 @@ from dragoman.errors import DataError
 
 Parts = npt.NDArray[np.int16]
 """The part of each row."""
+Keys = npt.NDArray[np.uint64]
+"""A hash of the source of each row."""
 Cells = tuple[Any, ...]
 """A row of an Arrow file."""
 CHUNK = 8192
@@ -127,7 +130,7 @@ def store_text(groups: Sequence[Iterable[Pair]], path: Path, config: Config) -> 
     Raises:
         DataError: no pair has the length that the options ask for.
     """
-    data, keys, fitting = config.data, list[npt.NDArray[np.uint64]](), []
+    data, keys, fitting = config.data, list[Keys](), []
     tags, sizes = Tags(()), [0] * len(groups)
     shared, one = config.model.shared_embeddings, TextStatistics()
     counts = {"source": one, "target": one if shared else TextStatistics()}
@@ -154,7 +157,7 @@ def store_text(groups: Sequence[Iterable[Pair]], path: Path, config: Config) -> 
     fits = np.concatenate(fitting)
     if not fits.any():
         raise DataError("no pair has the length asked for", cure="look at max_characters")
-    origins = np.repeat(np.arange(len(sizes)) - 1, sizes)
+    origins = np.repeat(np.arange(-1, len(sizes) - 1, dtype=np.int16), sizes)
     parts = _split(np.concatenate(keys), origins, 0 if data.validation_pairs else data.validation)
     parts[~fits] = LEFT_OUT
     text = StoredText(path, parts, tags, counts)
@@ -164,7 +167,7 @@ def store_text(groups: Sequence[Iterable[Pair]], path: Path, config: Config) -> 
     return text
 
 
-def _split(keys: npt.NDArray[np.uint64], origins: npt.NDArray[np.int64], wanted: int) -> Parts:
+def _split(keys: Keys, origins: Parts, wanted: int) -> Parts:
     """The part of each row, as if all had the length that is asked for.
 
     Args:
@@ -173,9 +176,11 @@ def _split(keys: npt.NDArray[np.uint64], origins: npt.NDArray[np.int64], wanted:
             for those of the n-th file of ``data.also``.
         wanted: the number of main pairs to hold out.
     """
-    free = np.flatnonzero((origins == 0) & ~np.isin(keys, keys[origins < 0]))
-    held = np.append(np.flatnonzero(origins < 0), free[held_out_rows(keys[free], wanted)])
-    parts = np.where(np.isin(keys, keys[held]), OVERLAP, TRAIN + origins).astype(np.int16)
+    held = origins < 0
+    free = (origins == 0) & ~among(keys, keys[held])
+    held[free] = held_out_rows(keys[free], wanted)
+    parts = TRAIN + origins
+    parts[among(keys, keys[held])] = OVERLAP
     parts[held] = HELD_OUT
     return parts
 
@@ -199,7 +204,7 @@ def open_batches(path: Path) -> list[Any]:
     return [reader.get_batch(i) for i in range(reader.num_record_batches)]
 
 
-def split_keys(sources: Iterable[str], seed: int) -> npt.NDArray[np.uint64]:
+def split_keys(sources: Iterable[str], seed: int) -> Keys:
     """A keyed hash of each source sentence, uint64 [rows].
 
     Sources that differ only in case, punctuation or spaces have the same hash. Each ``seed`` puts
@@ -210,7 +215,7 @@ def split_keys(sources: Iterable[str], seed: int) -> npt.NDArray[np.uint64]:
     return np.array([int.from_bytes(one.digest()) for one in hashes], dtype=np.uint64)
 
 
-def held_out_rows(keys: npt.NDArray[np.uint64], wanted: int) -> npt.NDArray[np.bool_]:
+def held_out_rows(keys: Keys, wanted: int) -> npt.NDArray[np.bool_]:
     """Choose the rows to hold out, by source sentence.
 
     Rows of one key go together, so that no source is on both sides of the split. At most a tenth
@@ -223,11 +228,23 @@ def held_out_rows(keys: npt.NDArray[np.uint64], wanted: int) -> npt.NDArray[np.b
     Returns:
         True for the rows held out.
     """
-    sentences, rows = np.unique(keys, return_counts=True)
-    room = min(wanted, len(keys) // 10)
-    # A sentence with more rows than that is passed over; the others are taken in their order.
-    sentences, rows = sentences[rows <= room], rows[rows <= room]
-    return np.isin(keys, sentences[np.cumsum(rows) <= room])
+    room = few = min(wanted, len(keys) // 10)
+    rows, sentences = np.zeros(0, np.int64), keys[:0]
+    # Only as many of the smallest keys are counted as it takes: all would take much memory.
+    while rows.sum() < room and few < len(keys):
+        few = min(4 * few, len(keys))
+        sentences, rows = np.unique(np.partition(keys, few - 1)[:few], return_counts=True)
+        # A sentence with more rows than room is passed over; the others are taken in their order.
+        # The last may have rows that were not counted.
+        fits = (rows <= room) & ((sentences < sentences[-1]) | (few == len(keys)))
+        sentences, rows = sentences[fits], rows[fits]
+    return among(keys, sentences[np.cumsum(rows) <= room])
+
+
+def among(keys: Keys, few: Keys) -> npt.NDArray[np.bool_]:
+    """True for each of ``keys`` that is one of ``few``; takes little memory beside the answer."""
+    found = pc.is_in(pa.array(keys), pa.array(few)).to_numpy(zero_copy_only=False)
+    return np.asarray(found, np.bool_)
 
 
 def _fit(texts: Sequence[str], options: SideOptions) -> npt.NDArray[np.bool_]:
