@@ -67,7 +67,7 @@ def members(folder: Path) -> list[Path]:
 
 
 BUNDLE = "bundle.json"
-BUNDLE_FORMAT = "5"
+BUNDLE_FORMAT = "6"
 """Version of the bundle's layout and of the graphs in it; stands first in ``bundle.json``."""
 ENCODER, DECODER, SHORT_DECODER = "encoder.onnx", "decoder.onnx", "decoder-shortlist.onnx"
 SHORTLIST = "shortlist.safetensors"

@@ -28,8 +28,7 @@ x[:4] = np.where(np.arange(512) % 3, 7, -7)  # the largest sums of two neighbour
 weights = Weights(quantized({"w": w, "output.weight": w}), "here")
 g = Graph(ModelOptions(hidden=16), weights, 96)
 g.name(g.product(g.read("x"), Matrix("w", (96, 512))), "y")
-ends = {"x": ("float32", 2)}, {"y": ("float32", 2)}
-(y,) = session(g.written(*ends)).run(None, {"x": x})
+(y,) = session(g.written({"x": ("float32", 2)})).run(None, {"x": x})
 node = onnx_file.node("MatMulInteger", ["a", "b"], ["c"])
 kinds = {"a": ("uint8", 2), "b": ("int8", 2)}
 graph = onnx_file.graph([node], kinds, {"c": ("int32", 2)})

@@ -10,26 +10,8 @@ import numpy as np
 from dragoman.config.options import ModelOptions
 from dragoman.runtime import monotonic, transformer
 from dragoman.runtime.graph import INT64, File, Graph, Matrix, Value, ints
-from dragoman.runtime.onnx_file import Kind
 from dragoman.runtime.recurrence import STATE_ROWS, Layer, scan, state_names
 from dragoman.runtime.weights import SOURCE_TABLE, Weights
-
-
-def kinds(options: ModelOptions) -> dict[str, Kind]:
-    """Type and axes of what the decoder reads of its state and of the encoder, by name.
-
-    A Transformer's state has keys and values of every layer, [N, A, P, D], then the number of
-    tokens read, [N, 1]. Its ``states`` and ``keys`` are values [B, L x A, S, D] and transposed keys
-    [B, L x A, D, S] of all layers' attention over the source.
-    """
-    if options.family != "transformer":
-        state = dict.fromkeys(state_names(options), ("float32", 2))
-        if options.attention == "monotonic":
-            state[f"state.{len(state)}"] = ("float32", 3)
-        return state | dict.fromkeys(("states", "keys"), ("float32", 3))
-    caches = [f"state.{row}" for row in range(2 * options.transformer.decoder_layers)]
-    found = dict.fromkeys((*caches, "states", "keys"), ("float32", 4))
-    return found | {f"state.{len(caches)}": ("int64", 2)}
 
 
 def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> File:
@@ -43,8 +25,8 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
     Returns:
         An ONNX file. Its inputs ``ids`` [B, S] and ``mask`` [B, S], false on padding. Its outputs:
         encoder states ``states`` [B, S, H], the ``keys`` that queries are compared with,
-        [B, H, S] ([B, S, H] for the score concat), and the decoder's first state. Those of a
-        Transformer are in :func:`kinds`.
+        [B, H, S] ([B, S, H] for the score concat), and the decoder's first state, ``state.0`` and
+        so on. Those of a Transformer are in :func:`dragoman.runtime.transformer.remembered`.
     """
     g = Graph(options, weights, vocabulary)
     if options.family == "recurrent":
@@ -55,14 +37,14 @@ def encoder_graph(options: ModelOptions, weights: Weights, vocabulary: int) -> F
     if options.family == "transformer":
         transformer.remembered(g, states)
     else:
-        g.name(_keys(g, states), "keys")
-        if options.attention == "monotonic":
-            states, first = monotonic.remembered(g, states)
-            g.name(first, f"state.{len(state_names(options))}")
-        g.name(states, "states")
         for state, name in zip(_bridged(g, finals), state_names(options), strict=True):
             g.name(state, name)
-    return g.written({"ids": ("int64", 2), "mask": ("bool", 2)}, kinds(options))
+        g.name(_keys(g, states), "keys", ("float32", 3))
+        if options.attention == "monotonic":
+            states, first = monotonic.remembered(g, states)
+            g.name(first, f"state.{len(state_names(options))}", ("float32", 3))
+        g.name(states, "states", ("float32", 3))
+    return g.written({"ids": ("int64", 2), "mask": ("bool", 2)})
 
 
 def _encoded(g: Graph) -> tuple[Value, list[Value]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dragoman.config.options import ModelOptions
 from dragoman.runtime import onnx_file
-from dragoman.runtime.onnx_file import TYPES, Kinds
+from dragoman.runtime.onnx_file import TYPES, Kind, Kinds
 from dragoman.runtime.weights import ACTIVATION_STEPS, SCALE, ZERO, Array, Weights
 
 Value = str
@@ -46,6 +46,8 @@ class File(NamedTuple):
     """It names the weights and does not hold their numbers."""
     weights: dict[str, Array]
     """Those that it names."""
+    outputs: Kinds
+    """Type and axes of what it computes, by name."""
 
 
 class Graph:
@@ -64,7 +66,8 @@ class Graph:
         self.options, self.weights, self.vocabulary = options, weights, vocabulary
         self.hidden = int(options.hidden)
         self._weights: dict[str, Array] = {}
-        self._known: set[str] = set()
+        self._read: set[str] = set()
+        self._outputs: dict[str, Kind] = {}
         self._nodes: list[bytes] = []
         self._numbers = itertools.count()  # of the names of values
         self._constants: dict[bytes, tuple[str, Array]] = {}
@@ -85,7 +88,7 @@ class Graph:
         """Add a node with several outputs."""
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
         made = [f"v{next(self._numbers)}" for _ in range(outputs)]
-        self._known.update(names)
+        self._read.update(names)
         self._nodes.append(onnx_file.node(operator, names, made, **given))
         return made
 
@@ -126,9 +129,10 @@ class Graph:
         """``count`` equal parts of a value."""
         return self.several(count, "Split", value, axis=axis, num_outputs=count)
 
-    def name(self, value: Value, output: str) -> None:
-        """Make ``value`` an output with the name ``output``."""
-        self._known.update((value, output))
+    def name(self, value: Value, output: str, kind: Kind = ("float32", 2)) -> None:
+        """Make ``value``, whose type and axes are ``kind``, an output with the name ``output``."""
+        self._read.add(value)
+        self._outputs[output] = kind
         self._nodes.append(onnx_file.node("Identity", [value], [output]))
 
     def weight(self, name: str, *shape: int, of: int | None = None) -> Value:
@@ -145,20 +149,18 @@ class Graph:
         self._weights[name] = self.weights(name, *shape)
         return name if of is None else self("Gather", name, np.int64(of))
 
-    def written(self, inputs: Kinds, outputs: Kinds) -> File:
+    def written(self, inputs: Kinds) -> File:
         """The whole.
 
         Args:
-            inputs, outputs: type and axes by name; those that no node reads or computes are left
-                out.
+            inputs: type and axes by name; those that no node reads are left out.
         """
         offsets = (getattr(one, "offset", 0) for one in self._weights.values())  # of a memory map
         tensors = map(onnx_file.tensor, self._weights, self._weights.values(), offsets)
         constants = (onnx_file.tensor(*one) for one in self._constants.values())
-        entering = {name: kind for name, kind in inputs.items() if name in self._known}
-        leaving = {name: kind for name, kind in outputs.items() if name in self._known}
-        whole = onnx_file.graph(self._nodes, entering, leaving, [*tensors, *constants])
-        return File(onnx_file.model(whole), self._weights)
+        entering = {name: kind for name, kind in inputs.items() if name in self._read}
+        whole = onnx_file.graph(self._nodes, entering, self._outputs, [*tensors, *constants])
+        return File(onnx_file.model(whole), self._weights, self._outputs)
 
     def _constant(self, values: Array | np.generic) -> Value:
         values = np.asarray(values)

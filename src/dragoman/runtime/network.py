@@ -17,7 +17,7 @@ from dragoman.config.options import ModelOptions
 from dragoman.data.source import Source, pad
 from dragoman.data.tokenizer import EOS, PAD, UNK
 from dragoman.layout import DECODER, ENCODER, SHORT_DECODER
-from dragoman.runtime.encoder import encoder_graph, kinds
+from dragoman.runtime.encoder import encoder_graph
 from dragoman.runtime.graph import File, filled
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Array, Weights
@@ -97,7 +97,7 @@ class OnnxNetwork:
         self.encoder = session(found[ENCODER])
         self.decoder = session(found[DECODER if shortlist is None else SHORT_DECODER])
         self.concurrency = _concurrency()
-        self._state = [name for name in kinds(options) if name.startswith("state.")]
+        self._state = [name for name in found[ENCODER].outputs if name.startswith("state.")]
         self._inputs = {one.name for one in self.decoder.get_inputs()}
 
     def encode(self, sources: Sequence[Source], width: int) -> tuple[Arrays, Arrays]:
@@ -206,12 +206,11 @@ def graphs(
     Raises:
         FolderError: a weight is missing, unknown, or of another shape.
     """
-    found = {
-        ENCODER: encoder_graph(options, weights, sizes[0]),
-        DECODER: decoder_graph(options, weights, sizes[1], shortlist=False),
-    }
+    encoder = encoder_graph(options, weights, sizes[0])
+    given = options, weights, sizes[1], encoder.outputs
+    found = {ENCODER: encoder, DECODER: decoder_graph(*given, shortlist=False)}
     if shortlist:
-        found[SHORT_DECODER] = decoder_graph(options, weights, sizes[1], shortlist=True)
+        found[SHORT_DECODER] = decoder_graph(*given, shortlist=True)
     used = {name for graph in found.values() for name in graph.weights}
     for name in sorted(weights.tensors.keys() - used):
         raise weights.refusal(f"has an unknown tensor {name!r}")

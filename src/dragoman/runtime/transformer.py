@@ -52,6 +52,10 @@ def encoded(g: Graph) -> tuple[Value, Value]:
 def remembered(g: Graph, states: Value) -> None:
     """Name the outputs of the encoder's graph that a Transformer decoder reads.
 
+    The ``states`` are values [B, L x A, S, D] and the ``keys`` transposed keys [B, L x A, D, S] of
+    all layers' attention over the source. A state has keys and values of every layer, [N, A, P, D],
+    then the number of tokens read, [N, 1].
+
     Args:
         g: receives the nodes.
         states: of the encoder, [B, S, H].
@@ -63,15 +67,15 @@ def remembered(g: Graph, states: Value) -> None:
     apart = g("Transpose", g("Reshape", rows, shape), perm=[3, 0, 2, 4, 1, 5])  # [2, B, L, A, S, D]
     size = g("Concat", ints(-1, layers * heads), g("Shape", "ids", start=1), ints(depth), axis=0)
     keys, values = (g("Reshape", part, size) for part in g.split(apart, 2, axis=0))
-    g.name(g("Transpose", keys, perm=[0, 1, 3, 2]), "keys")
-    g.name(values, "states")
+    g.name(g("Transpose", keys, perm=[0, 1, 3, 2]), "keys", ("float32", 4))
+    g.name(values, "states", ("float32", 4))
     count = g("Shape", "ids", end=1)
     cache = g("ConstantOfShape", g("Concat", count, ints(heads, PLACES, depth), axis=0))
     for row in range(2 * layers):
-        g.name(cache, f"state.{row}")
+        g.name(cache, f"state.{row}", ("float32", 4))
     zero = np.zeros(1, np.int64)
     read = g("ConstantOfShape", g("Concat", count, ints(1), axis=0), value=zero)
-    g.name(read, f"state.{2 * layers}")
+    g.name(read, f"state.{2 * layers}", ("int64", 2))
 
 
 def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:

@@ -13,8 +13,8 @@ import numpy as np
 from dragoman.config.options import ModelOptions
 from dragoman.data.tokenizer import PAD
 from dragoman.runtime import decoder, monotonic, transformer
-from dragoman.runtime.encoder import kinds
 from dragoman.runtime.graph import BLOCK, BOOL, INT32, File, Graph, Value, filled, ints
+from dragoman.runtime.onnx_file import Kinds
 from dragoman.runtime.weights import OUTPUT, SCALE, SOURCE_TABLE, TARGET_TABLE, Weights
 from dragoman.search.network import WITHOUT_WEIGHT
 
@@ -28,7 +28,7 @@ and ``width`` [1], ``never`` [M], ``last`` [B], ``union`` [U]; ``copies`` [B, S]
 
 
 def decoder_graph(
-    options: ModelOptions, weights: Weights, vocabulary: int, *, shortlist: bool
+    options: ModelOptions, weights: Weights, vocabulary: int, encoded: Kinds, *, shortlist: bool
 ) -> File:
     """Write the graph of one step of a decoder, up to the best next words.
 
@@ -36,6 +36,7 @@ def decoder_graph(
         options: of the model.
         weights: of the model.
         vocabulary: number of target tokens, V.
+        encoded: type and axes of the encoder's outputs, by name.
         shortlist: score only candidates.
 
     Returns:
@@ -53,19 +54,16 @@ def decoder_graph(
     if options.copies and looked is not None:
         log_probs = _with_copies(g, (log_probs, features, looked), shortlist)
     g.name(log_probs, "log_probs")
-    for value, name in zip(_best(g, log_probs, shortlist), ("best", "tokens"), strict=True):
-        g.name(value, name)
+    best, tokens = _best(g, log_probs, shortlist)
+    g.name(best, "best")
+    g.name(tokens, "tokens", ("int64", 2))
     if looked is not None:
         g.name(looked, "weights")
     inputs = dict.fromkeys(_VECTORS, ("int64", 1)) | dict.fromkeys(_TABLES, ("int64", 2))
     inputs |= {"padding": ("float32", 3), "output": ("int8" if weights.int8 else "float32", 2)}
-    inputs |= kinds(options)
-    outputs = dict.fromkeys(("log_probs", "best", "weights"), ("float32", 2))
-    outputs["tokens"] = ("int64", 2)
     for row, value in enumerate(news):
-        g.name(value, f"next.{row}")
-        outputs[f"next.{row}"] = inputs[f"state.{row}"]
-    return g.written(inputs, outputs)
+        g.name(value, f"next.{row}", encoded[f"state.{row}"])
+    return g.written({**inputs, **encoded})
 
 
 def _logits(g: Graph, features: Value, shortlist: bool) -> Value:
