@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dragoman.model import linear
-from dragoman.model.linear import Product, gathered, gathered_matmul, plain, reordered
+from dragoman.model.linear import Product, gathered, gathered_matmul, plain
 
 MAKERS = [plain, gathered]
 
@@ -22,15 +22,6 @@ def test_every_maker_gives_the_same_product(make: Callable[..., Product], output
     weight = whole[:, 2:]  # the columns of a part of the input
     torch.testing.assert_close(make(weight, bias)(x), x @ weight.t() + bias)
     torch.testing.assert_close(make(weight, None)(x), x @ weight.t())
-
-
-@pytest.mark.parametrize("lost", ["_MKL_REORDER", "MKL_LINEAR"])
-def test_without_a_private_operator_products_are_the_same(
-    lost: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(linear, lost, None)
-    weight, x = torch.randn(6, 5), torch.randn(3, 5)
-    torch.testing.assert_close(reordered(weight.t(), 3)(x), x @ weight.t())
 
 
 @pytest.mark.parametrize("steps", [1, 4])

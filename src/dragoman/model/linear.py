@@ -13,9 +13,6 @@ step's backward pass keeps its two factors, and one product over all steps forms
 end, which makes training of such decoders 19 % faster (``docs/log.md``):
 
     dM = sum over steps t of x_t' dy_t = X' dY        X: the x_t, dY: the dy_t, one below another
-
-All private operators of torch that the package needs for products are looked up here; where an
-installation lacks one, torch's public operator takes its place.
 """
 
 from collections.abc import Callable
@@ -29,11 +26,6 @@ from torch.nn import functional as F
 Product = Callable[[Tensor], Tensor]
 """Multiplies rows [..., I] by one weight, giving [..., O]."""
 
-_MKL = torch.ops.mkl if torch.backends.mkl.is_available() else None
-_MKL_REORDER = getattr(_MKL, "_mkl_reorder_linear_weight", None)
-MKL_LINEAR = getattr(_MKL, "_mkl_linear", None)
-"""MKL's product with a reordered weight: (x, reordered, weight, bias, rows); None without MKL."""
-
 
 def plain(weight: Tensor, bias: Tensor | None = None) -> Product:
     """Torch's own product with ``weight`` [O, I], plus ``bias`` [O]."""
@@ -43,24 +35,6 @@ def plain(weight: Tensor, bias: Tensor | None = None) -> Product:
 def matmul(matrix: Tensor) -> Product:
     """``x M`` with a matrix [I, O], or with one matrix a sentence, [B, I, O]."""
     return lambda x: x @ matrix
-
-
-def reordered(matrix: Tensor, rows: int) -> Product:
-    """``x M`` for many products of the same size, without a gradient.
-
-    In fp32 on a processor the matrix is brought into MKL's own order once: a product of 64 rows
-    then takes a fifth less time, one of 32 rows half (``docs/log.md``).
-
-    Args:
-        matrix: [I, O] or [B, I, O].
-        rows: N, the number of rows of every ``x``.
-    """
-    fits = matrix.dim() == 2 and matrix.dtype == torch.float32 and matrix.device.type == "cpu"
-    if _MKL_REORDER is None or MKL_LINEAR is None or not fits:
-        return matmul(matrix)
-    weight = matrix.t().contiguous()  # often the transposed view of a weight: then no copy
-    ordered, product = _MKL_REORDER(weight, rows), MKL_LINEAR
-    return lambda x: product(x, ordered, weight, None, rows)
 
 
 _Factors = list[tuple[Tensor, Tensor]]
@@ -90,7 +64,7 @@ def gathered_matmul(matrix: Tensor) -> Product:
 
 
 class _GatheredMatmul:
-    """Multiplies by one matrix; all calls have the same number of rows."""
+    """Multiplies by one matrix at every step of a sequence."""
 
     def __init__(self, matrix: Tensor) -> None:
         if torch.is_autocast_enabled(matrix.device.type):
@@ -98,8 +72,6 @@ class _GatheredMatmul:
         self.matrix = matrix.detach()
         self.factors: _Factors = []
         self.end: Tensor = _Gradient.apply(matrix, self.factors)  # type: ignore[no-untyped-call]
-        self.multiply: Product | None = None
-        """The product without a gradient. The first call makes it, from its number of rows."""
 
     def __call__(self, x: Tensor) -> Tensor:
         return _Step.apply(x.to(self.matrix.dtype), self.end, self)  # type: ignore[no-untyped-call, no-any-return]
@@ -113,9 +85,7 @@ class _Step(torch.autograd.Function):
         """``x M``. ``end`` is zero; autograd runs its backward pass after those of all steps."""
         ctx.save_for_backward(x)
         ctx.matmul = matmul
-        if matmul.multiply is None:
-            matmul.multiply = reordered(matmul.matrix, x.shape[:-1].numel())
-        return matmul.multiply(x)
+        return x @ matmul.matrix
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
