@@ -1,7 +1,7 @@
 """Measure rows of the board, or write its page from what was measured.
 
 python -m benchmarks.board DATA [ROW ...] [--seeds N]   train and score what has no result yet
-python -m benchmarks.board --list                       the rows, cheapest first
+python -m benchmarks.board --list                       the rows, cheapest first; trains none
 python -m benchmarks.board --page                       docs/results.md, from results/*.json
 """
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise RowError(f"no row {', '.join(unknown)}; there are {', '.join(rows)}")
         if asked.list:
             print("\n".join(summary(rows, asked.results)))
-        if asked.data:
+        elif asked.data:
             failed = _measure(asked, [rows[name] for name in asked.row or rows])
         if asked.page:
             asked.out.write_text(page(rows, asked.results), encoding="utf-8")

@@ -261,10 +261,27 @@ def test_keep_invisible_must_be_code_points() -> None:
     ],
 )
 def test_what_recurs_is_how_a_language_is_spelt(text: list[str], kept: str, casing: str) -> None:
-    chosen = choose_spelling(SideOptions(), counted(text))
-    assert (chosen.keep_invisible, chosen.casing) == (kept, casing)
-    asked = SideOptions(keep_invisible="", casing="plain")
-    assert choose_spelling(asked, counted(text)) == asked
+    chosen = choose_spelling(SideOptions(), counted(text), counted(text))
+    assert (chosen.keep_invisible, chosen.casing, chosen.unicode) == (kept, casing, "nfc")
+    asked = SideOptions(keep_invisible="", casing="plain", unicode="none")
+    assert choose_spelling(asked, counted(text), counted(text)) == asked
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "form"),
+    [
+        ({"level": "char"}, ["k a d a"], "nfd"),
+        ({"level": "word"}, ["k a d a"], "nfc"),
+        ({"level": "char"}, ["가다"], "nfc"),
+        ({"level": "char", "keep_only": "가-힣"}, ["k a d a"], "nfc"),
+        ({"level": "char", "unicode": "nfkc"}, ["k a d a"], "nfkc"),
+    ],
+)
+def test_korean_is_spelt_by_letters_for_targets_of_other_scripts(
+    options: dict[str, Any], target: list[str], form: str
+) -> None:
+    korean = counted(["가다", "순", "ㅋㅋ", "강"])
+    assert choose_spelling(SideOptions(**options), korean, counted(target)).unicode == form
 
 
 def test_a_model_writes_what_ends_words_without_ink_and_says_what_is_dropped(

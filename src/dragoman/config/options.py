@@ -113,8 +113,10 @@ class SideOptions:
     min_count: PositiveCount = 1
     """Words and characters: how often one must occur in training to enter
     the vocabulary."""
-    unicode: Literal["nfc", "nfd", "nfkc", "nfkd", "none"] = "nfc"
-    """The Unicode normal form to which text is brought."""
+    unicode: Literal["auto", "nfc", "nfd", "nfkc", "nfkd", "none"] = "auto"
+    """The Unicode normal form to which text is brought (auto: nfc, but nfd,
+    which writes the letters of a Korean syllable one by one, for sources
+    of level char where the targets are not in Hangul)."""
     keep_invisible: str = "auto"
     """Invisible characters that stay in the text, such as 'U+200B U+00AD';
     others are dropped (auto: those that a twentieth of the training texts

@@ -93,7 +93,7 @@ def learn_tokenizers(
             continue
         options, statistics = getattr(config, side), text.statistics[side]
         options = choose_level(options, statistics, whole_words=config.model.copies)
-        chosen: Any = choose_spelling(options, statistics)
+        chosen: Any = choose_spelling(options, statistics, text.statistics["target"])
         config = replace(config, **{side: chosen})
         for line in losses(chosen, statistics):
             say(f"{side}.{line}")
@@ -161,16 +161,37 @@ def choose_level(
     return replace(options, level=level, vocabulary=vocabulary, byte_fallback=fallback)
 
 
-def choose_spelling(options: SideOptions, statistics: TextStatistics) -> SideOptions:
-    """Replace ``"auto"`` in keep_invisible and casing, by what a twentieth of the texts has."""
-    kept, casing = options.keep_invisible, options.casing
+def choose_spelling(
+    options: SideOptions, statistics: TextStatistics, target: TextStatistics
+) -> SideOptions:
+    """Replace ``"auto"`` in unicode, keep_invisible and casing.
+
+    The last two follow what a twentieth of the texts has. NFD writes a Korean syllable as its
+    letters: training has all letters, but not all of some thousand syllables. It is not for targets
+    in Hangul, which would be written in it, nor for their sources, whose letters may be copied.
+
+    Args:
+        options: of one side.
+        statistics: of the training text of that side.
+        target: of the training text of the target.
+    """
+    form, kept, casing = options.unicode, options.keep_invisible, options.casing
+    if form == "auto":
+        spelt = options.level == "char" and not options.keep_only
+        form = "nfd" if spelt and _korean(statistics) and not _korean(target) else "nfc"
     usual = {c for c, n in statistics.texts_with.items() if n * _USUAL >= statistics.lines}
     if kept == "auto":
         kept = " ".join(f"U+{ord(c):04X}" for c in sorted(usual & UNSEEN - {"\ufeff"}))
     if casing == "auto":
         languages = (name for letters, name in _CASINGS.items() if usual >= set(letters))
         casing = next(languages, "plain")
-    return replace(options, keep_invisible=kept, casing=casing)
+    return replace(options, unicode=form, keep_invisible=kept, casing=casing)
+
+
+def _korean(statistics: TextStatistics) -> bool:
+    """Whether a text has a syllable of Hangul on average; one that recurs in it counts once."""
+    found = sum(n for c, n in statistics.texts_with.items() if "\uac00" <= c <= "\ud7a3")
+    return found >= statistics.lines
 
 
 def losses(options: SideOptions, counts: TextStatistics) -> Iterator[str]:

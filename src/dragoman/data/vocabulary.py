@@ -128,16 +128,17 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
 
     Order: Unicode form, invisible characters, accents, case, spaces around punctuation, characters
     outside ``keep_only``. Last, white space of every kind becomes single spaces, none at the ends.
-    What is still "auto" (in folders older than the option) is as if it were not there.
+    What is still "auto" is as if it were not there; the Unicode form is then NFC.
 
     Raises:
         OptionError: ``keep_only`` is not the inside of a regular-expression class, or
             ``keep_invisible`` does not consist of code points.
     """
-    form = [] if options.unicode == "none" else [getattr(normalizers, options.unicode.upper())()]
+    name = "nfc" if options.unicode == "auto" else options.unicode
+    form = [] if name == "none" else [getattr(normalizers, name.upper())()]
     steps = [*form, normalizers.Replace(Regex(_dropped(options.keep_invisible)), "")]
     if options.strip_accents:
-        composed = form if options.unicode in ("nfc", "nfkc") else []
+        composed = form if name in ("nfc", "nfkc") else []
         steps += [normalizers.NFD(), normalizers.StripAccents(), *composed]
     if options.lowercase:
         steps += _lower(options.casing)
