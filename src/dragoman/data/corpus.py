@@ -20,7 +20,7 @@ import pyarrow as pa
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import Group, Lengths, Rows
 from dragoman.data.source import IdPair, Source
-from dragoman.data.text import CHUNK, write_rows
+from dragoman.data.text import CHUNK, open_batches, write_rows
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, reading, write_text
@@ -52,12 +52,10 @@ class Corpus:
         """
         self._reading = partial(reading, path, "is not a corpus", "choose another --out")
         with self._reading():
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            self._schema = reader.schema
+            self._schema, self._batches = open_batches(path)
             if self._schema not in (_IDS, _IDS_AND_TEXT):
                 names = ", ".join(self._schema.names)
                 raise ValueError(f"its columns are {names}, or of other types")
-            self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
             if any(len(batch) != CHUNK for batch in self._batches[:-1]):
                 raise ValueError(f"not every batch but the last has {CHUNK} rows")
             self._columns, lengths = [], [np.zeros((2, 0), np.int32)]

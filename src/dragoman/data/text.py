@@ -84,7 +84,7 @@ class StoredText:
     def __init__(
         self, path: Path, parts: Parts, tags: Tags, statistics: dict[str, TextStatistics]
     ) -> None:
-        self._batches, self.parts, self.tags = open_batches(path), parts, tags
+        (_, self._batches), self.parts, self.tags = open_batches(path), parts, tags
         self.statistics = statistics
         self.vocabulary_tags = Tags(()) if statistics["source"] is statistics["target"] else tags
 
@@ -198,10 +198,10 @@ def write_rows(rows: Iterable[Cells], path: Path, schema: Any) -> Iterator[list[
             yield chunk
 
 
-def open_batches(path: Path) -> list[Any]:
-    """The record batches of a file of :func:`write_rows`, mapped into memory."""
+def open_batches(path: Path) -> tuple[Any, list[Any]]:
+    """The schema and the record batches of a file of :func:`write_rows`, mapped into memory."""
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
-    return [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    return reader.schema, [reader.get_batch(i) for i in range(reader.num_record_batches)]
 
 
 def split_keys(sources: Iterable[str], seed: int) -> Keys:

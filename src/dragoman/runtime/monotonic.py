@@ -71,7 +71,5 @@ def joined(g: Graph, words: Value, looked: Value) -> Value:
 
 def _combine(g: Graph, half: int) -> Matrix:
     """The part of W_c for encoder states (0) or decoder states (1)."""
-    hidden = g.hidden
-    return Matrix(
-        "decoder.combine.weight", (hidden, 2 * hidden), (half * hidden, (half + 1) * hidden)
-    )
+    inputs = half * g.hidden, (half + 1) * g.hidden
+    return Matrix("decoder.combine.weight", (g.hidden, 2 * g.hidden), inputs)

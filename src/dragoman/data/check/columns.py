@@ -84,7 +84,7 @@ class Corpus:
         """
         if not sum(map(len, write_pairs(pairs, path))):
             raise DataError("no pair would be left", place=file, cure="look at what is found")
-        table = pa.Table.from_batches(open_batches(path))
+        table = pa.Table.from_batches(open_batches(path)[1])
         sides = Column.count(table["source"]), Column.count(table["target"])
         return cls(file, table["line"].to_numpy(), *sides, shown)
 
