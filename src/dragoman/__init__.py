@@ -54,10 +54,7 @@ __all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604
 
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
-        from dragoman.extras import naming_extras
-
-        with naming_extras():
-            return getattr(import_module(f"dragoman.{_HOME_OF[name]}"), name)
+        return getattr(import_module(f"dragoman.{_HOME_OF[name]}"), name)
     raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
 
 
