@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dragoman.errors import DragomanError
-from dragoman.inspection.attention_map import draw_map
+from dragoman.inspection.explanation import draw_map
 
 
 def words_of(svg: Path) -> list[str]:

@@ -4,6 +4,7 @@ B batch   S source positions   T target positions   V vocabulary
 """
 
 import json
+import logging
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,8 @@ from rich.rule import Rule
 from rich.table import Column, Table
 from rich.text import Text
 
-from dragoman.inspection.attention_map import draw_map
+from dragoman.errors import DragomanError
+from dragoman.files import replacing
 from dragoman.inspection.recording import RecordedValue
 from dragoman.search.request import Translation
 
@@ -117,7 +119,7 @@ class Explanation:
         The model has attention.
 
         Args:
-            path: as in :func:`dragoman.inspection.attention_map.draw_map`.
+            path: as in :func:`draw_map`.
         """
         (example,) = self.examples
         words = [token.stands_for or token.text for token in example.source[:-1]]
@@ -213,3 +215,51 @@ def _losses(example: Example) -> Table:
         losses = f"{step.loss:.4f}", str(int(step.real)), f"{step.loss * step.real:.4f}"
         table.add_row(str(number), *words, *losses, style="" if step.real else "dim")
     return table
+
+
+END = "</s>"
+_INCHES = 0.33
+"""Side of a cell."""
+
+
+def draw_map(
+    source: Sequence[str], target: Sequence[str], weights: npt.NDArray[Any], path: Path
+) -> None:
+    """Draw one map: source words across, target words down.
+
+    matplotlib warns on stderr of characters that its font lacks. Text in SVG stays text, so that
+    its reader's fonts show it.
+
+    Args:
+        source: tokens, without the end token.
+        target: tokens, without the end token.
+        weights: [target + 1, source + 1] with the end tokens; [target, ...] of an output that was
+            cut at its length limit. More columns are padding.
+        path: a file; its ending is the format (``.png``, ``.svg``, ``.pdf``).
+
+    Raises:
+        DragomanError: matplotlib failed, for example because it cannot write its font cache.
+    """
+    # Where no home can be written, it has advice about its folders that helps nobody here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # A dollar sign would start a formula in a label of matplotlib.
+    columns, rows = ([t.replace("$", r"\$") for t in (*side, END)] for side in (source, target))
+    rows, weights = rows[: len(weights)], weights[:, : len(columns)]
+    size = (2.5 + _INCHES * len(columns), 1.8 + _INCHES * len(rows))
+    place: dict[str, Any] = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(weights, cmap="viridis", vmin=0, vmax=1, aspect="equal")
+        axes.set_xticks(range(len(columns)), columns, **place)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.xaxis.tick_top()
+        axes.set(xlabel="source", ylabel="output")
+        figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
+        with matplotlib.rc_context({"svg.fonttype": "none"}), replacing(path) as aside:
+            figure.savefig(aside, format=path.suffix.lower().lstrip(".") or "png")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DragomanError(f"cannot be drawn: {error}", place=str(path)) from error
