@@ -1,6 +1,6 @@
 """The options of verbs that take what a user knows better than the model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +8,8 @@ from typing import Any, Literal
 from tyro.conf import UseAppendAction
 
 from dragoman.api import Model
-from dragoman.search.aids import Aids, read_aids
+from dragoman.search.aids import Aids, read_memory, read_terms
+from dragoman.search.keep import pattern_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,5 +42,6 @@ class AidOptions:
         known = tags.of_column(tags.columns) if tag.target_tag else set()
         columns = tags.columns - bool(tag.target_tag)
         check = None if columns else partial(translator.check, options=search)
-        given = self.memory, self.memory_ignore, self.terms, self.keep
-        return replace(read_aids(*given, check, columns, known), target_tag=self.target_tag)
+        terms = read_terms(self.terms, check)
+        memory = read_memory(self.memory, self.memory_ignore, columns, known)
+        return Aids(memory, terms, pattern_of(self.keep), self.target_tag)

@@ -15,7 +15,7 @@ from dragoman.data.lines import read_lines
 from dragoman.data.streams import place
 from dragoman.errors import DataError
 from dragoman.files import replacing
-from dragoman.search.aids import read_aids
+from dragoman.search.aids import Aids, read_memory
 from dragoman.search.request import Translation
 
 
@@ -41,7 +41,7 @@ class Lexicon(UsesModel):
 
 def main(asked: Lexicon, given: Given) -> None:
     """Run the verb."""
-    model, aids = load(asked.folder, device=asked.device), read_aids(asked.memory)
+    model, aids = load(asked.folder, device=asked.device), Aids(read_memory(asked.memory))
     words = dict.fromkeys(_words(asked.words))
     lines = spoken = 0
     with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:

@@ -9,7 +9,7 @@ from dragoman.config.options import DataOptions
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.errors import DataError
-from dragoman.search.keep import UNSPACED, pattern_of
+from dragoman.search.keep import UNSPACED
 from dragoman.search.request import Request
 from dragoman.search.tags import MARK
 
@@ -92,36 +92,43 @@ class Aids:
 NO_AIDS = Aids()
 
 
-def read_aids(
-    memory: Path | None = None,
-    ignore: Collection[str] = (),
-    terms: Path | None = None,
-    keep: Sequence[str] = (),
-    check: Callable[[Request], None] | None = None,
-    columns: int = 0,
-    tags: Collection[str] = (),
-) -> Aids:
-    """Read what a user gives beside a model.
+def read_memory(
+    file: Path | None, ignore: Collection[str] = (), columns: int = 0, tags: Collection[str] = ()
+) -> Memory:
+    """Read a file of pairs: sources and their answers; without a file nothing is known.
 
     Args:
-        memory: a file of pairs: sources and their answers.
+        file: the file.
         ignore: what may differ between a line and one of the memory: ``case``, ``spaces``.
-        terms: a file with a source term, a tab, and its forms with commas between on each line.
-        keep: names and patterns of what is kept (:func:`dragoman.search.keep.pattern_of`).
-        check: raises an error where the model cannot write a term's forms; None where that shows
-            only in a line, as with a model that reads features.
-        columns: number of columns of features between a source of the memory and its answer.
+        columns: number of columns of features between a source and its answer.
         tags: known tags of the column that the target tag fills; a memory whose answers are all
             such tags has this column too many.
 
     Raises:
-        DataError: a file cannot be read or has lines that are no pairs; a form is empty, or a term
-            stands in two lines.
-        OptionError: a pattern is wrong.
+        DataError: the file cannot be read or has lines that are no pairs, or too many columns.
+    """
+    answers = [(pair.source, pair.target.strip()) for pair in _lines(file, columns)]
+    if answers and {answer for _, answer in answers} <= set(tags):
+        cause, cure = "its answers are tags", "leave out the column of the target tag"
+        raise DataError(cause, place=f"{file}: column {2 + columns}", cure=cure)
+    return Memory(answers, ignore)
+
+
+def read_terms(file: Path | None, check: Callable[[Request], None] | None = None) -> Terms:
+    """Read a file with a source term, a tab, and its forms with commas between on each line.
+
+    Args:
+        file: the file; without one there are no terms.
+        check: raises an error where the model cannot write a term's forms; None where that shows
+            only in a line, as with a model that reads features.
+
+    Raises:
+        DataError: the file cannot be read or has lines that are no pairs; a form is empty, or a
+            term stands in two lines.
     """
     forms = dict[str, tuple[str, ...]]()
-    for pair in _lines(terms):
-        name, place = pair.source.strip().lower(), f"{terms}:{pair.line}"
+    for pair in _lines(file):
+        name, place = pair.source.strip().lower(), f"{file}:{pair.line}"
         texts = tuple(form.strip() for form in pair.target.split(","))
         if not all(texts):
             cure = "write forms between the commas: dog, dogs"
@@ -132,11 +139,7 @@ def read_aids(
         if check is not None:
             check(Request(name, must=(texts,), place=place))
         forms[name] = texts
-    answers = [(pair.source, pair.target.strip()) for pair in _lines(memory, columns)]
-    if answers and {answer for _, answer in answers} <= set(tags):
-        cause, cure = "its answers are tags", "leave out the column of the target tag"
-        raise DataError(cause, place=f"{memory}: column {2 + columns}", cure=cure)
-    return Aids(Memory(answers, ignore), Terms(forms), pattern_of(keep))
+    return Terms(forms)
 
 
 def _lines(file: Path | None, columns: int = 0) -> Iterator[Pair]:
