@@ -101,12 +101,11 @@ def _show(model: str, result: "Evaluation", asked: Evaluate) -> None:
     print(f"{model}{result.examples.name}: {len(result.outputs)} lines, {result.search}")
     Console().print(table)
     if asked.breakdown:
-        names = [m.name for m in result.measures]
-        table = _table("lines", *names)
+        table = _table("lines", *(m.name for m in result.measures))
         for kind, parts in result.breakdown.items():
             for part, scores in parts.items():
-                row = (f"{scores[name]:.1f}" for name in names)
-                table.add_row(f"{kind}: {part}", str(scores["lines"]), *row)
+                lines, *values = scores.values()
+                table.add_row(f"{kind}: {part}", str(lines), *(f"{v:.1f}" for v in values))
             table.add_section()
         Console().print(table)
 

@@ -60,8 +60,7 @@ def main(asked: Export, given: Given) -> None:
     """Run the verb."""
     common: dict[str, Any] = {"lines": asked.lines, "int8": asked.int8, "licence": asked.licence}
     paths = asked.folder, asked.out, asked.pairs or None
-    given_codes = [asked.languages] if asked.languages else []
-    (codes,) = language_codes(given_codes, [asked.folder.resolve().name])
+    (codes,) = language_codes(asked.languages.split(), [asked.folder.resolve().name])
     if asked.zip and asked.to in ("web", "ctranslate2"):
         raise OptionError("a site is a folder, as is a model", place="--zip", cure="leave it out")
     if asked.to == "web":
