@@ -28,8 +28,7 @@ def main(asked: Score, given: Given) -> None:
     """Run the verb."""
     model = load(asked.folder, device=asked.device)
     examples = model.examples(asked.pairs, say=partial(say, "score"), **given.get("data", {}))
-    lines = []
-    for one in model.score(examples.pairs(), **given.get("search", {})):
-        found = one.hypothesis.log_prob
-        lines.append(f"{found:.6f}\t{found / len(one.hypothesis.steps):.6f}")
+    scored = model.score(examples.pairs(), **given.get("search", {}))
+    found = ((one.hypothesis.log_prob, len(one.hypothesis.steps)) for one in scored)
+    lines = [f"{log_prob:.6f}\t{log_prob / steps:.6f}" for log_prob, steps in found]
     print("".join(f"{line}\n" for line in examples.by_record(lines)), end="")
