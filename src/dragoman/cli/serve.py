@@ -88,7 +88,6 @@ def main(asked: Serve, given: Given) -> int:
         ws="none",
         log_config=None,
         log_level="warning",
-        access_log=False,
         server_header=False,
         workers=asked.workers,
         limit_concurrency=4 * asked.serving.max_requests,
@@ -154,25 +153,18 @@ def _served(asked: Serve, number: int, model: Model, source: str, target: str) -
     if writes and asked.languages and target not in known:
         cause, cure = f"{path} does not write {target}", did_you_mean(target, known)
         raise OptionError(cause, place="--languages", cure=cure)
-    given = AidOptions(
-        memory=_file(asked.memory, number), terms=_file(asked.terms, number), keep=asked.keep
-    )
+    memory, terms = _file(asked.memory, number), _file(asked.terms, number)
+    given = AidOptions(memory=memory, terms=terms, keep=asked.keep)
+    facts: dict[str, Any] = {"name": path.resolve().name, "confidence": model.confidence}
+    facts["card"] = card.read_text("utf-8", errors="replace") if card.is_file() else ""
     for code in sorted(known - {source}) if writes and not asked.languages else [target]:
         try:
             aids = replace(given, target_tag=code if code in known else "").read(model, {})
             translator, search = model.translator({}, aids)
         except OptionError as error:
             raise OptionError(str(error), place=str(path)) from None
-        yield Served(
-            source=source,
-            target=code,
-            name=path.resolve().name,
-            translator=translator,
-            search=search,
-            confidence=model.confidence,
-            explain=partial(_explained, model, aids),
-            card=card.read_text("utf-8", errors="replace") if card.is_file() else "",
-        )
+        explain = partial(_explained, model, aids)
+        yield Served(source, code, translator, search, explain, **facts)
 
 
 def _explained(model: Model, aids: Aids, line: str) -> str:

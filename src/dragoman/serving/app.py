@@ -61,7 +61,7 @@ def build_app(models: Models, options: ServingOptions) -> FastAPI:
     if options.cors:
         app.add_middleware(CORSMiddleware, allow_origins=options.cors, allow_headers=["*"])
     routes = [route.path for route in app.routes if hasattr(route, "path")]
-    app.add_middleware(Gate, metrics=service.counts, routes=routes, options=options)
+    app.add_middleware(Gate, counts=service.counts, routes=routes, options=options)
     return app
 
 

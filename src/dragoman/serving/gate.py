@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from dragoman.serving.metrics import Metrics
+from dragoman.serving.metrics import Counts, count_request
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import form_as_json
 
@@ -59,16 +59,16 @@ class Gate:
     Args:
         app: the application. It receives the whole body in one message, and is cancelled when its
             time is over or the client leaves.
-        metrics: counts answers.
+        counts: gain the numbers of each answer.
         routes: paths that are counted and logged by their names; all others are "other", so that
             no text of a client comes into the log.
         options: the limits.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, routes: Iterable[str], options: ServingOptions
+        self, app: ASGIApp, *, counts: Counts, routes: Iterable[str], options: ServingOptions
     ) -> None:
-        self.app, self.metrics, self.routes = app, metrics, frozenset(routes)
+        self.app, self.counts, self.routes = app, counts, frozenset(routes)
         self.options = options
         self._open = 0
         """Requests that are being read or answered."""
@@ -103,7 +103,7 @@ class Gate:
             self._open -= 1
             took = monotonic() - began
             route = scope["path"] if scope["path"] in self.routes else "other"
-            self.metrics.request(route, status, took)
+            count_request(self.counts, route, status, took)
             LOG.info("%s %s %d %.0f ms", scope["method"], route, status, 1000 * took)
 
     async def _read(self, request: Request, full: bool) -> bytes:
@@ -138,15 +138,10 @@ class Gate:
         Raises:
             HTTPException: its time is over.
         """
-        messages: list[Message] = [{"type": "http.request", "body": body}]
-
-        async def again() -> Message:
-            if not messages:
-                await asyncio.Event().wait()  # until the application is cancelled
-            return messages.pop()
-
+        messages = asyncio.Queue[Message]()  # after the body, nothing comes until it is cancelled
+        messages.put_nowait({"type": "http.request", "body": body})
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # uvicorn sends no body
-        work = asyncio.ensure_future(self.app({**scope, "method": method}, again, answer))
+        work = asyncio.ensure_future(self.app({**scope, "method": method}, messages.get, answer))
         gone = asyncio.ensure_future(receive())  # after the body it tells that the client left
         try:
             seconds, first = self.options.max_seconds, asyncio.FIRST_COMPLETED

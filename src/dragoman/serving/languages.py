@@ -32,13 +32,13 @@ class Served:
     """Code of the language it reads, such as ``de``."""
     target: str
     """Code of the language it writes."""
-    name: str
     translator: Translator
     search: SearchOptions
     """How it searches where a request says nothing else."""
-    confidence: Confidence | None
     explain: Callable[[str], str]
     """Everything between a line and its translation, as JSON."""
+    name: str
+    confidence: Confidence | None
     card: str
     """The model card, Markdown; empty when there is none."""
 

@@ -23,7 +23,7 @@ from dragoman.search.request import Request, Translation
 from dragoman.serving import schema
 from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
-from dragoman.serving.metrics import Metrics
+from dragoman.serving.metrics import Counts, exposition, series
 from dragoman.serving.options import ServingOptions
 from dragoman.serving.streams import Stream
 
@@ -45,7 +45,7 @@ class Service:
     """
 
     def __init__(self, models: Models, options: ServingOptions) -> None:
-        self._models, self._options, self.counts = models, options, Metrics()
+        self._models, self._options, self.counts = models, options, Counts(float)
         self._streams: dict[tuple[Served, bool], Stream] = {}
         """Of each model, one that searches for the best output alone and one for alternatives."""
         self._keys = _read_keys(options)
@@ -85,9 +85,10 @@ class Service:
         """Counters of this process, for Prometheus."""
         for one in self._models.by_pair.values():
             mine = [stream for (other, _), stream in self._streams.items() if other is one]
-            self.counts.set("waiting", sum(each.waiting for each in mine), **one.labels)
-            self.counts.set("at_work", sum(len(each.at_work) for each in mine), **one.labels)
-        return self.counts.text()
+            self.counts[series("waiting", **one.labels)] = sum(each.waiting for each in mine)
+            at_work = sum(len(each.at_work) for each in mine)
+            self.counts[series("at_work", **one.labels)] = at_work
+        return exposition(self.counts)
 
     async def translate(self, asked: schema.TranslateRequest, token: Token) -> JSONResponse:
         """Translate a text, or a list of texts."""
@@ -229,8 +230,8 @@ class Service:
             for request in requests:
                 await run_in_threadpool(one.translator.check, request, stream.options)
         futures = stream.submit(requests)
-        self.counts.add("lines_total", len(lines), **one.labels)
-        self.counts.add("characters_total", sum(map(len, lines)), **one.labels)
+        self.counts[series("lines_total", **one.labels)] += len(lines)
+        self.counts[series("characters_total", **one.labels)] += sum(map(len, lines))
         # Where the client leaves, these cancel their futures: of lines that have not begun.
         return await asyncio.gather(*map(asyncio.wrap_future, futures))
 
