@@ -91,6 +91,7 @@ def main(asked: Serve, given: Given) -> int:
         server_header=False,
         workers=asked.workers,
         limit_concurrency=4 * asked.serving.max_requests,
+        timeout_worker_healthcheck=60,  # a busy machine takes long to start one
         timeout_graceful_shutdown=round(asked.serving.max_seconds) + 1,
     )
     with suppress(KeyboardInterrupt):  # the signal that ended the server, once more
