@@ -199,6 +199,7 @@ class Program:
             "bin": CACHE / self.name / "bin",
             "python": sys.executable,
             "gpu": json.dumps(gpu),
+            "share": -(-w.batch // training.threads),
             "ranks": [0] if gpu else [],
             "accelerator": "gpu" if gpu else "cpu",
             "processor_only": "" if gpu else "--cpu",
@@ -209,6 +210,12 @@ PROGRAMS = {
     path.stem: Program.read(path) for path in sorted(ROOT.glob("benchmarks/programs/*.toml"))
 }
 PROGRAMS["dragoman-fp32"] = Program("dragoman-fp32", PROGRAMS["dragoman"].spec, "fp32")
+_LAUNCHED = "-m torch.distributed.run --standalone --nproc-per-node $threads -m dragoman"
+_SHARED = PROGRAMS["dragoman"].spec["command"].replace("-m dragoman", _LAUNCHED)
+PROGRAMS["dragoman-processes"] = Program(
+    "dragoman-processes",
+    PROGRAMS["dragoman"].spec | {"command": f"{_SHARED} --threads 1 --batch-sentences $share"},
+)
 PEERS = [name for name, program in PROGRAMS.items() if program.spec["packages"]]
 
 

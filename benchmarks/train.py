@@ -26,7 +26,7 @@ from benchmarks.program import CACHE, PEERS, PROGRAMS, RunError, Training, measu
 from benchmarks.words import make_words
 from benchmarks.workloads import WORKLOADS, Workload
 
-OURS, OURS_FP32 = "dragoman", "dragoman-fp32"
+OURS, OURS_FP32, PROCESSES = "dragoman", "dragoman-fp32", "dragoman-processes"
 TUTORIALS = ["tutorial-looped", "tutorial-batched"]
 
 
@@ -63,6 +63,8 @@ class Table:
         parts = [f"{times[fastest]:.1f} x fastest peer ({fastest})"] if fastest else []
         shown = {"joeynmt", *TUTORIALS} - {fastest}
         parts += [f"{times[name]:.1f} x {name}" for name in times if name in shown]
+        if PROCESSES in speeds:
+            parts.append(f"{speeds[PROCESSES] / speeds[OURS]:.2f} x by processes of one thread")
         if "joeynmt" in self.missing:
             parts.append("joeynmt missing")
         limit = max(self.limit.tokens_per_second(rate) for rate in self.rates.values())
