@@ -47,7 +47,7 @@ def test_scan_is_torchs_packed_layer(
     x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING).double()).view(BATCH, SOURCE, EMBEDDING)
     inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
     expected, final = packed(reference, inputs[0], lengths)
-    outputs, state = ours.scan(inputs[1], mask=mask)
+    outputs, state = ours.scan(inputs[1], lengths=lengths.numpy())
 
     torch.testing.assert_close(outputs[mask], expected[mask], rtol=0, atol=1e-12)
     rows = final if cell == "lstm" else (final,)
@@ -95,7 +95,7 @@ class Scan(torch.nn.Module):
         self.layer = layer
 
     def forward(self, x: torch.Tensor, state: torch.Tensor, mask: torch.Tensor) -> tuple:
-        return self.layer.scan(x, state, mask)
+        return self.layer.scan(x, state, mask.sum(1).numpy())
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -125,12 +125,13 @@ def test_a_librarys_kernel_is_the_scan(
     state = torch.cos(torch.arange(BATCH * layer.rows * directions * HIDDEN).double())
     state = state.view(BATCH, layer.rows, directions * HIDDEN)
     known = mask if masked else None  # an encoder's, which begins with zeros
+    real = mask.sum(1).numpy() if masked else None
     found = []
     for kernel in (False, True):
         monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
         layer.zero_grad()
         inputs, first = x.clone().requires_grad_(), state.clone().requires_grad_()
-        outputs, last = layer.scan(inputs, None if masked else first, known)
+        outputs, last = layer.scan(inputs, None if masked else first, real)
         outputs = outputs if known is None else outputs * known.unsqueeze(-1)
         ((outputs * outputs).sum() + (last * last).sum()).backward()
         gradients = [p.grad.clone() for p in layer.parameters()]
@@ -148,12 +149,13 @@ def test_a_librarys_kernel_is_the_scan_in_bf16(
     layer = Layer(cell, EMBEDDING, HIDDEN, 2)
     formula_weights(layer)
     x = torch.sin(torch.arange(BATCH * SOURCE * EMBEDDING) * 1.0).view(BATCH, SOURCE, EMBEDDING)
-    known, found = mask if masked else None, []
+    known, real = (mask, mask.sum(1).numpy()) if masked else (None, None)
+    found = []
     for kernel in (False, True):
         monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
         layer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            outputs, last = layer.scan(x, mask=known)
+            outputs, last = layer.scan(x, lengths=real)
         assert outputs.dtype == last.dtype == torch.bfloat16
         outputs = outputs if known is None else outputs * known.unsqueeze(-1)
         (outputs.float().sum() + last.float().sum()).backward()

@@ -1,4 +1,4 @@
-"""The recurrent cells: one step, and T steps; gradients of GRU and LSTM are written by hand.
+"""The recurrent cells: one step, and T steps of a GRU with a gradient that is written by hand.
 
     B batch   N hypotheses   T time   D directions (1 or 2)   H hidden width   G gates
     R rows of state
@@ -8,21 +8,13 @@ Here the backward pass keeps the gradient of every step's product U h_t, and one
 steps forms the gradient of U:
 
     dU = sum over steps t and batch of d(U h_t) h_t'
-
-The scans of GRU and LSTM take U as ``weight`` [D, GH, H] twice: as a tensor, for its gradient, and
-as ``across``, the function that multiplies by it at every step, [D, B, H] -> [D, B, GH]. The scan
-of a tanh RNN is a loop: autograd has little to do there, and a gathered product forms dU.
 """
 
-import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from dragoman.model.linear import Product, gathered_matmul
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """G: rows of H in the weights of each cell."""
@@ -50,57 +42,6 @@ def step(cell: str, inputs: Tensor, hidden: Tensor, state: Tensor, bias: Tensor 
     if cell == "lstm":
         return torch.stack(lstm_cell(inputs + hidden, state[:, 1]), 1)
     return torch.tanh(inputs + hidden).unsqueeze(1)  # Elman 1990
-
-
-def scan(
-    cell: str, inputs: Tensor, state: Tensor, weight: Tensor, bias: Tensor | None
-) -> tuple[Tensor, ...]:
-    """T steps of ``cell``.
-
-    Args:
-        cell: ``rnn``, ``gru`` or ``lstm``.
-        inputs: W x + b of every step, [D, T, B, GH].
-        state: the first state, [R, D, B, H].
-        weight: U, [D, GH, H].
-        bias: the bias inside a GRU's reset product, [D, 1, H].
-
-    Returns:
-        The states after each step, R times [D, T, B, H].
-    """
-    if cell == "rnn":
-        return (rnn_scan(inputs, state[0], weight),)
-    turned = weight.transpose(1, 2)
-    if weight.dtype != torch.float32:
-        turned = turned.contiguous()  # a quarter faster than a view; in fp32 it is slower
-    multiply = partial(torch.bmm, mat2=turned)
-    if bias is not None:
-        return (GruScan.apply(inputs, state[0], weight, bias, multiply),)  # type: ignore[no-untyped-call]
-    return LstmScan.apply(inputs, *state, weight, multiply)  # type: ignore[no-untyped-call, no-any-return]
-
-
-def shut(cell: str, inputs: Tensor, padding: Tensor) -> Tensor:
-    """Make padding harmless, so that :func:`scan` needs no mask.
-
-    A gate that is fully shut (GRU: update = 1; LSTM: forget = 1, input = 0) carries the state on
-    exactly, and a tanh RNN stays at its first state of zero until the backward direction meets a
-    real position.
-
-    Args:
-        cell: ``rnn``, ``gru`` or ``lstm``.
-        inputs: W x + b of every step, [D, T, B, GH]; those of a gate are changed in place.
-        padding: true on padding, [D, T, B, 1].
-
-    Returns:
-        The inputs, [D, T, B, GH].
-    """
-    if cell == "rnn":
-        return inputs.masked_fill(padding, 0.0)
-    with torch.no_grad():  # the scan's gradient of a shut gate is zero already
-        first, second, *_ = inputs.chunk(GATES[cell], -1)
-        second.masked_fill_(padding, math.inf)
-        if cell == "lstm":
-            first.masked_fill_(padding, -math.inf)
-    return inputs
 
 
 def gru_cell(inputs: Tensor, hidden: Tensor, h: Tensor, bias: Tensor) -> Tensor:
@@ -138,24 +79,31 @@ def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class GruScan(torch.autograd.Function):
-    """:func:`gru_cell` over T steps."""
+    """:func:`gru_cell` over T steps: ``GruScan.apply(inputs, h, weight, bias)``.
+
+    The arguments are W x + b of every step [D, T, B, 3H], the first state [D, B, H], U [D, 3H, H]
+    and the bias inside the reset product [D, 1, H]; the result is the state after each step,
+    [D, T, B, H].
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor, bias: Tensor, across: Product
-    ) -> Tensor:
-        """``inputs`` [D, T, B, 3H], ``h`` [D, B, H], ``weight`` [D, 3H, H], ``bias`` [D, 1, H]."""
-        hidden = h.shape[-1]
+    def forward(ctx: Any, inputs: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The states."""
+        (directions, batch, hidden), time = h.shape, inputs.shape[1]
         both = (2 * hidden, hidden)  # reset and update; new
-        states = _with_first(h, inputs.shape[1])
+        turned = weight.transpose(1, 2)
+        if weight.dtype != torch.float32:
+            turned = turned.contiguous()  # a quarter faster than a view; in fp32 it is slower
+        states = h.new_empty(directions, time + 1, batch, hidden)
+        states[:, 0] = h
         gates = torch.empty_like(inputs)  # reset, update, new after their non-linearities
         inner = torch.empty_like(states[:, 1:])  # U_n h + b_n, before the reset gate
         given_rz, given_n = (part.unbind(1) for part in inputs.split(both, -1))
         rz = gates[..., : 2 * hidden].unbind(1)
         r, z, n = (gate.unbind(1) for gate in gates.split(hidden, -1))
         inside, states_t = inner.unbind(1), states.unbind(1)
-        for t in range(len(r)):
-            product_rz, product_n = across(states_t[t]).split(both, -1)
+        for t in range(time):
+            product_rz, product_n = torch.bmm(states_t[t], turned).split(both, -1)
             torch.add(given_rz[t], product_rz, out=rz[t]).sigmoid_()
             torch.add(product_n, bias, out=inside[t])
             torch.addcmul(given_n[t], r[t], inside[t], out=n[t]).tanh_()
@@ -164,7 +112,7 @@ class GruScan(torch.autograd.Function):
         return states[:, 1:]
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gradients of inputs, h, weight and bias."""
         (grad,) = grads
         states, gates, inner, weight = ctx.saved_tensors
@@ -188,84 +136,5 @@ class GruScan(torch.autograd.Function):
         d_inputs = torch.empty_like(gates)
         d_inputs[..., : 2 * hidden] = d_product[..., : 2 * hidden]
         torch.mul(dhs, to_new, out=d_inputs[..., 2 * hidden :])
-        d_weight = _weight_gradient(d_product, before)
-        return d_inputs, dh, d_weight, d_n.sum((1, 2)).unsqueeze(1), None
-
-
-class LstmScan(torch.autograd.Function):
-    """:func:`lstm_cell` over T steps."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, inputs: Tensor, h: Tensor, c: Tensor, weight: Tensor, across: Product
-    ) -> tuple[Tensor, Tensor]:
-        """``inputs`` [D, T, B, 4H], ``h`` and ``c`` [D, B, H], ``weight`` [D, 4H, H]."""
-        hidden, time = h.shape[-1], inputs.shape[1]
-        states, cells = _with_first(h, time), _with_first(c, time)
-        gates = torch.empty_like(inputs)
-        given, gates_t = inputs.unbind(1), gates.unbind(1)
-        i_f = gates[..., : 2 * hidden].unbind(1)
-        i, f, g, o = (gate.unbind(1) for gate in gates.split(hidden, -1))
-        states_t, cells_t = states.unbind(1), cells.unbind(1)
-        for t in range(time):
-            torch.add(given[t], across(states_t[t]), out=gates_t[t])
-            i_f[t].sigmoid_()
-            g[t].tanh_()
-            o[t].sigmoid_()
-            torch.mul(f[t], cells_t[t], out=cells_t[t + 1]).addcmul_(i[t], g[t])
-            torch.mul(o[t], torch.tanh(cells_t[t + 1]), out=states_t[t + 1])
-        ctx.save_for_backward(states, cells, gates, weight)
-        ctx.set_materialize_grads(False)
-        return states[:, 1:], cells[:, 1:]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
-        """Gradients of inputs, h, c and weight."""
-        grad_h, grad_c = grads
-        states, cells, gates, weight = ctx.saved_tensors
-        hidden = states.shape[-1]
-        i, f, g, o = gates.split(hidden, -1)
-        tanh_c = torch.tanh(cells[:, 1:])
-        to_cell = o * (1 - tanh_c * tanh_c)
-        d_gates = torch.empty_like(gates)  # starts as factors, then multiplied in place
-        d_i, d_f, d_g, d_o = d_gates.split(hidden, -1)
-        torch.mul(g, i * (1 - i), out=d_i)
-        torch.mul(cells[:, :-1], f * (1 - f), out=d_f)
-        torch.mul(i, 1 - g * g, out=d_g)
-        torch.mul(tanh_c, o * (1 - o), out=d_o)
-        dh, dc = torch.zeros_like(states[:, 0]), torch.zeros_like(states[:, 0])
-        for t in reversed(range(gates.shape[1])):
-            dh = dh if grad_h is None else dh + grad_h[:, t]
-            dc = dc if grad_c is None else dc + grad_c[:, t]
-            dc = torch.addcmul(dc, dh, to_cell[:, t])
-            now = d_gates[:, t]
-            now[..., : 3 * hidden].unflatten(-1, (3, hidden)).mul_(dc.unsqueeze(-2))
-            now[..., 3 * hidden :].mul_(dh)
-            dc = dc * f[:, t]
-            dh = torch.bmm(now, weight)
-        return d_gates, dh, dc, _weight_gradient(d_gates, states[:, :-1]), None
-
-
-def rnn_scan(inputs: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-    """``h' = tanh(W x + U h + b)`` over T steps (Elman 1990).
-
-    ``inputs`` W x + b [D, T, B, H], ``h`` [D, B, H], ``weight`` [D, H, H] -> states [D, T, B, H].
-    """
-    recur, states = gathered_matmul(weight.transpose(1, 2)), list[Tensor]()
-    for now in inputs.unbind(1):
-        h = torch.tanh(now + recur(h))
-        states.append(h)
-    return torch.stack(states, 1)
-
-
-def _with_first(first: Tensor, time: int) -> Tensor:
-    """Memory for the states of T steps, after the ``first`` [D, B, H]: [D, T + 1, B, H]."""
-    directions, batch, hidden = first.shape
-    states = first.new_empty(directions, time + 1, batch, hidden)
-    states[:, 0] = first
-    return states
-
-
-def _weight_gradient(d_product: Tensor, states: Tensor) -> Tensor:
-    """Sum over steps and batch of ``d_product`` x ``states``: [D, T, B, GH], [D, T, B, H]."""
-    return torch.bmm(d_product.flatten(1, 2).transpose(1, 2), states.flatten(1, 2))
+        d_weight = torch.bmm(d_product.flatten(1, 2).transpose(1, 2), before.flatten(1, 2))
+        return d_inputs, dh, d_weight, d_n.sum((1, 2)).unsqueeze(1)

@@ -47,12 +47,12 @@ class RecurrentEncoder(nn.Module):
             source = source.gather(1, order)
         if lengths is None:
             lengths = mask.sum(1).cpu().numpy()
-        padded = mask if (lengths < mask.shape[1]).any() else None  # None spares work
+        padded = lengths if (lengths < mask.shape[1]).any() else None  # None spares work
         x = self.embedding(source)  # [B, S, E]
         record("source embeddings", "B S E", x)
         finals = []
         for number, layer in enumerate(self.layers, 1):
-            y, final = layer.scan(layer.enter(x), mask=padded, lengths=lengths)
+            y, final = layer.scan(layer.enter(x), lengths=padded)
             ways = ("forward", "backward")[: layer.directions]
             for way, one in zip(ways, y.chunk(layer.directions, -1), strict=True):
                 record(f"encoder layer {number} {way}", "B S H", one)

@@ -1,10 +1,11 @@
-"""A recurrent layer over whole sequences by cuDNN.
+"""A recurrent layer over whole sequences by torch's operators, on a GPU by cuDNN.
 
     B batch   T time   D directions   E input width   H hidden width   R rows of state
 
-The scans of :mod:`dragoman.model.recurrent.cells` launch several operations a step, and a GPU waits
-for each launch; cuDNN runs all steps at once. The numbers of real positions are the same; on
-padding cuDNN gives zeros.
+The scan of a GRU (:mod:`dragoman.model.recurrent.cells`) launches several operations a step, and a
+GPU waits for each launch; cuDNN runs all steps at once. On a processor that scan is faster than
+torch's GRU, while torch's LSTM is faster than such a scan (``docs/log.md``). The numbers of real
+positions are the same; on padding these operators give zeros.
 """
 
 import warnings
@@ -23,7 +24,7 @@ warnings.filterwarnings("ignore", "RNN module weights are not part of single con
 
 
 def suits(x: Tensor) -> bool:
-    """Whether to run ``x`` by cuDNN: it is on a GPU, and gradients are needed."""
+    """Whether to run a GRU over ``x`` by cuDNN: it is on a GPU, and gradients are needed."""
     return torch.is_grad_enabled() and x.device.type == "cuda"
 
 
@@ -45,7 +46,8 @@ def scan(
     device = x.device.type
     if torch.is_autocast_enabled(device):  # autocast itself would give cuDNN fp16, never bf16
         low = torch.get_autocast_dtype(device)
-        x, weights = x.to(low), [weight.to(low) for weight in weights]
+        with torch.autocast(device, enabled=False):
+            return scan(cell, [one.to(low) for one in weights], x.to(low), state, lengths)
     batch, time, _ = x.shape
     directions, hidden = len(weights) // 4, weights[1].shape[1]
     if state is None:
@@ -54,24 +56,22 @@ def scan(
     first = [row.to(x.dtype).contiguous() for row in rows]  # R times [D, B, H]
     # has biases, layers, dropout, keeps what the backward pass needs, two directions
     options = (True, 1, 0.0, True, directions == 2)
-    with torch.autocast(device, enabled=False):
-        if lengths is None or (lengths == time).all():
-            outputs, *last = FUSED[cell](x, _first(first), weights, *options, True)
-        else:
-            lengths = np.maximum(lengths, 1)
-            order = np.argsort(-lengths, kind="stable")
-            both = torch.from_numpy(np.stack((order, np.argsort(order))))
-            both = both.pin_memory() if device == "cuda" else both  # no waiting for a GPU
-            there, back = both.to(x.device, non_blocking=True)
-            given, sizes = x.index_select(0, there), torch.from_numpy(lengths[order])
-            packed = pack_padded_sequence(given, sizes, batch_first=True)
-            first = [row.index_select(1, there) for row in first]
-            sizes = packed.batch_sizes
-            data, *last = FUSED[cell](packed.data, sizes, _first(first), weights, *options)
-            sequence = PackedSequence(data, sizes)
-            padded, _ = pad_packed_sequence(sequence, batch_first=True, total_length=time)
-            outputs = padded.index_select(0, back)
-            last = [row.index_select(1, back) for row in last]
+    if lengths is None:
+        outputs, *last = FUSED[cell](x, _first(first), weights, *options, True)
+    else:
+        order = np.argsort(-lengths, kind="stable")
+        both = torch.from_numpy(np.stack((order, np.argsort(order))))
+        both = both.pin_memory() if device == "cuda" else both  # no waiting for a GPU
+        there, back = both.to(x.device, non_blocking=True)
+        given, sizes = x.index_select(0, there), torch.from_numpy(lengths[order])
+        packed = pack_padded_sequence(given, sizes, batch_first=True)
+        first = [row.index_select(1, there) for row in first]
+        sizes = packed.batch_sizes
+        data, *last = FUSED[cell](packed.data, sizes, _first(first), weights, *options)
+        sequence = PackedSequence(data, sizes)
+        padded, _ = pad_packed_sequence(sequence, batch_first=True, total_length=time)
+        outputs = padded.index_select(0, back)
+        last = [row.index_select(1, back) for row in last]
     return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
 
 

@@ -3,9 +3,9 @@
     B batch   N hypotheses   T time   D directions (1 or 2)   E input width   H hidden width
     G gates   R rows of state
 
-The two ways give the same numbers: :meth:`Layer.scan` runs sequences, by the scans of
-:mod:`dragoman.model.recurrent.cells` or by cuDNN; :meth:`Layer.step` runs one step with plain
-autograd, for decoders that feed attention back and for search.
+The two ways give the same numbers: :meth:`Layer.scan` runs sequences, by torch's operators or, on a
+processor, a GRU by the scan of :mod:`dragoman.model.recurrent.cells`; :meth:`Layer.step` runs one
+step with plain autograd, for decoders that feed attention back and for search.
 
 The state of a layer is a tensor [B, R, H]: row 0 is the hidden vector h, and for an LSTM row 1 is
 the cell c (R = 2; otherwise R = 1).
@@ -16,6 +16,8 @@ connection adds it to the output (Wu et al. 2016, section 3.1):
 embeddings, which have their own dropout.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import dropout
 from dragoman.model.linear import Product, gathered
 from dragoman.model.recurrent import cells, kernels
-from dragoman.model.recurrent.cells import GATES, STATE_ROWS
+from dragoman.model.recurrent.cells import GATES, STATE_ROWS, GruScan
 
 
 class Layer(nn.Module):
@@ -107,42 +109,36 @@ class Layer(nn.Module):
         return cells.step(self.cell, projected, across, state, bias)
 
     def scan(
-        self,
-        x: Tensor,
-        state: Tensor | None = None,
-        mask: Tensor | None = None,
-        lengths: Ids | None = None,
+        self, x: Tensor, state: Tensor | None = None, lengths: Ids | None = None
     ) -> tuple[Tensor, Tensor]:
         """Run whole sequences.
 
         Args:
             x: [B, T, E].
             state: the first state, [B, R, D x H]; zeros when not given.
-            mask: [B, T], false on padding, which stands at the end of a sequence and neither
-                changes a state nor is read: the backward direction starts at the last real
-                position, and the final state is the one after it.
-            lengths: real positions of each sequence, [B]. None reads them off the mask, which makes
-                the program wait for a GPU.
+            lengths: real positions of each sequence, [B]; None where there is no padding. Padding
+                stands at the end and neither changes a state nor is read: the backward direction
+                starts at the last real position, and the final state is the one after it.
 
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
-        if kernels.suits(x):
-            if mask is not None and lengths is None:
-                lengths = mask.sum(1).cpu().numpy()
+        if self.bias_new is None or kernels.suits(x):  # all but a GRU, and that on a GPU
             return kernels.scan(self.cell, self._weights(), x, state, lengths)
-        inputs = self._project(x.transpose(0, 1), mask)  # [D, T, B, GH]
+        real = None if lengths is None else torch.from_numpy(lengths).to(x.device)
+        inputs = self._project(x.transpose(0, 1), real)  # [D, T, B, 3H]
         if state is None:
-            state = inputs.new_zeros(len(x), self.rows, self.directions * self.hidden)
-        first = state.unflatten(2, (self.directions, -1)).permute(1, 2, 0, 3)  # [R, D, B, H]
-        weight = self.weight_hidden.to(inputs.dtype)
-        bias = None if self.bias_new is None else self.bias_new.to(inputs.dtype).unsqueeze(1)
-        rows = cells.scan(self.cell, inputs, first, weight, bias)
+            state = inputs.new_zeros(len(x), 1, self.directions * self.hidden)
+        first = state[:, 0].unflatten(1, (self.directions, -1)).transpose(0, 1)  # [D, B, H]
+        weight, bias = (one.to(inputs.dtype) for one in (self.weight_hidden, self.bias_new))
+        states = GruScan.apply(inputs, first, weight, bias.unsqueeze(1))  # type: ignore[no-untyped-call]
         # Direction 1 ran from the last position to the first.
-        ways = [row.unbind(0) for row in rows]  # R times D of [T, B, H]
-        last = torch.stack([_final(row, mask) for row in ways], 1)  # [B, R, DH]
-        outputs = torch.cat((ways[0][0], ways[0][1].flip(0)), -1) if len(weight) > 1 else ways[0][0]
-        return outputs.transpose(0, 1), last
+        forward, *backward = states.unbind(0)  # [T, B, H]
+        rows = torch.arange(len(x), device=x.device)
+        last = forward[-1] if real is None else forward[real - 1, rows]
+        last = torch.cat((last, *(way[-1] for way in backward)), -1)
+        outputs = torch.cat((forward, *(way.flip(0) for way in backward)), -1)
+        return outputs.transpose(0, 1), last.unsqueeze(1)
 
     def _weights(self) -> list[Tensor]:
         """W, U and two biases of each direction; only a GRU's new gate has a second one."""
@@ -152,26 +148,18 @@ class Layer(nn.Module):
         each = zip(self.weight_input, self.weight_hidden, self.bias, inner, strict=True)
         return [weight for direction in each for weight in direction]
 
-    def _project(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def _project(self, x: Tensor, real: Tensor | None) -> Tensor:
         """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
 
-        On padding it is what :func:`dragoman.model.recurrent.cells.shut` makes of it.
+        On padding, behind the ``real`` positions [B], the update gate is fully open, so that the
+        state is carried on exactly.
         """
         ways = (x, x.flip(0)) if self.directions > 1 else (x,)
         inputs = list(map(F.linear, ways, self.weight_input, self.bias))
         stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
-        if mask is None:
-            return stacked
-        padding = torch.stack((~mask.t(), ~mask.t().flip(0))[: self.directions])  # [D, T, B]
-        return cells.shut(self.cell, stacked, padding.unsqueeze(-1))
-
-
-def _final(ways: tuple[Tensor, ...], mask: Tensor | None) -> Tensor:
-    """One row of the state after the last real position, D x [T, B, H] -> [B, DH]."""
-    forward = ways[0]
-    if mask is None:
-        last = forward[-1]
-    else:
-        position = (mask.sum(1) - 1).clamp_(min=0)
-        last = forward[position, torch.arange(len(position), device=position.device)]
-    return torch.cat((last, *(way[-1] for way in ways[1:])), -1)
+        if real is not None:
+            padding = torch.arange(len(x), device=x.device).unsqueeze(1) >= real  # [T, B]
+            padding = torch.stack((padding, padding.flip(0))[: self.directions])
+            with torch.no_grad():  # the scan's gradient of such a gate is zero already
+                stacked.chunk(3, -1)[1].masked_fill_(padding.unsqueeze(-1), math.inf)
+        return stacked
