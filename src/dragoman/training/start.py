@@ -93,11 +93,8 @@ def _take_vectors(run: Run, *, new: bool) -> None:
     Raises:
         DataError: a file of vectors cannot be used.
     """
-    config, prepared = run.config, run.prepared
-    for options, tokenizer, part in (
-        (config.source, prepared.source, run.model.encoder),
-        (config.target, prepared.target, run.model.decoder),
-    ):
+    for side, part in (("source", run.model.encoder), ("target", run.model.decoder)):
+        options, tokenizer = getattr(run.config, side), getattr(run.prepared, side)
         if options.vectors:
             table = part.embedding.weight.requires_grad_(not options.freeze_vectors)
             if new:
