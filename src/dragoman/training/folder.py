@@ -93,7 +93,8 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     check_options(resolved)
     check_metric(prepared)
     record = {
-        "asked": asked_for(config),
+        # Defaults do not count: a later version with other ones can resume the run.
+        "asked": {n: value for n, value in plain(config).items() if value != DEFAULTS[n]},
         "data": digest,
         "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
@@ -113,15 +114,6 @@ def _digest(files: list[Path], config: Config) -> str:
     every = [*files, *(Path(name) for name, _ in map(weighted, config.data.also))]
     every += map(Path, config.data.validation_pairs)
     return fingerprint(every) if all(file.is_file() for file in every) else _STREAM
-
-
-def asked_for(config: Config) -> dict[str, Any]:
-    """The options that are not at their default, by dotted name, as JSON.
-
-    They identify a run. Options left at their default do not count, so that a later version with
-    new options or other defaults can resume it.
-    """
-    return {name: value for name, value in plain(config).items() if value != DEFAULTS[name]}
 
 
 def open_run(folder: Path) -> Prepared:
