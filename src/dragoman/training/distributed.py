@@ -10,7 +10,6 @@ from typing import TypeVar, cast
 
 import numpy as np
 import torch
-import torch.distributed
 from accelerate import Accelerator, utils
 from torch import Tensor, nn
 
@@ -80,9 +79,8 @@ class Processes:
         """The largest of every process's numbers, each for itself."""
         if self.count == 1:
             return list(numbers)
-        values = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        torch.distributed.all_reduce(values, torch.distributed.ReduceOp.MAX)
-        return [float(value) for value in values]
+        values = torch.tensor([numbers], dtype=torch.float64, device=self.device)
+        return cast(list[float], self._accelerator.gather(values).amax(0).tolist())
 
     def from_main(self, value: Value) -> Value:
         """The main process's ``value`` in every process; for what is exchanged rarely."""
