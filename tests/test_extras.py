@@ -55,6 +55,7 @@ def test_help_works_in_a_base_install(verb: str) -> None:
     "arguments",
     [
         ["train", "{d}/p.tsv", "--out", "{d}/m"],
+        ["prepare", "{d}/p.tsv", "--out", "{d}/c"],
         ["check", "{d}/p.tsv"],
         ["evaluate", "{d}/m", "{d}/p.tsv"],
         ["explain", "{d}/m", "a"],

@@ -13,6 +13,9 @@ fra-eng/
   refit/                   the second training, on all pairs, until it is done
   distilled/               the pairs that another model has made for this one
 
+A folder that ``dragoman prepare`` has made holds what a model folder holds before its weights:
+config.toml, the tokenizers, run.json and corpus/.
+
 A folder of seeds has no files of its own but the model folders seed-1, seed-2 ..., which translate
 together (``train --seeds``).
 

@@ -22,6 +22,7 @@ from dragoman.extras import naming_extras
 VERBS = {
     "demo": "train, score and use a model on sample phrases, in about two minutes",
     "check": "what a file of pairs contains, and what is wrong with it",
+    "prepare": "make a corpus of a file of pairs, from which train begins at once",
     "train": "train a model on a file of pairs; the same command again resumes",
     "distil": "train a model on the outputs of another, or of an ensemble",
     "augment": "make pairs from text of one language, by a model that translates it",

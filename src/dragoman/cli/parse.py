@@ -106,13 +106,13 @@ def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Gi
     return asked, given
 
 
-def training_options(recipe: Path | None, given: Given) -> Config:
-    """The options of a recipe (or the defaults), with those of the command line in their places.
+def training_options(recipe: Path | None, given: Given, default: Config | None = None) -> Config:
+    """The options of a recipe (or ``default``), with those of the command line in their places.
 
     Raises:
         OptionError: the recipe cannot be read, or options contradict each other.
     """
-    config = merge(from_toml(recipe) if recipe else Config(), given, place="")
+    config = merge(from_toml(recipe, default) if recipe else default or Config(), given, place="")
     check_options(config)
     return config
 

@@ -2,20 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from dragoman.cli.parse import Given, Inputs, OutputFolder, training_options
-from dragoman.config.continuing import continued
-from dragoman.config.options import Config
+from dragoman.cli.parse import Given
+from dragoman.cli.prepare import Prepare, options_of
 from dragoman.config.values import PositiveCount
-from dragoman.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Config):
+class Train(Prepare):
     """Train a model on pairs of text.
 
     The same command again resumes an interrupted run. Limits, learning rate and batch size may
@@ -24,17 +18,6 @@ class Train(Config):
     --reverse.
     """
 
-    pairs: Inputs
-    """One file of pairs (TSV, CSV, JSON, Parquet, TMX ..., plain or packed; -
-    for standard input), or two aligned files."""
-    out: OutputFolder
-    """The model folder; it is made if it is not there."""
-    recipe: Path | None = None
-    """A TOML file of options; options of the command line override it."""
-    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
-    """A model folder that has learned other pairs: the new model begins with
-    its weights, tokenizers and options, and replays its pairs
-    (data.replay), so that they are not forgotten."""
     seeds: PositiveCount = 1
     """Number of models to train, one after the other, with training.seed and
     the seeds after it. They share the split and the budget. Each has a folder
@@ -44,10 +27,7 @@ class Train(Config):
 def main(asked: Train, given: Given) -> int:
     """Run the verb."""
     began = time.monotonic()  # a time budget counts the imports as well
-    if asked.continue_ and asked.recipe:
-        raise OptionError("cannot stand beside --continue", place="--recipe", cure="leave it out")
-    folder = asked.continue_
-    options = continued(folder, given) if folder else training_options(asked.recipe, given)
+    options = options_of(asked, given)
     from dragoman.learn import train  # torch only now: --help and wrong options answer at once
 
     return train(asked.pairs, asked.out, options, seeds=asked.seeds, began=began).exit_code

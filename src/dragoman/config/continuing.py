@@ -1,6 +1,6 @@
-"""The options of a run that continues a trained model."""
+"""The options of a run that continues a trained model, or learns from a prepared corpus."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat, load_config, merge
 from dragoman.errors import FolderError, OptionError
-from dragoman.layout import BUNDLE
+from dragoman.layout import BUNDLE, CONFIG, CORPUS
 from dragoman.lock import is_locked
 
 RATE = 0.25
@@ -19,6 +19,9 @@ _WARMUP = 20
 """Steps in which its learning rate rises."""
 _FRESH = "steps epochs budget patience schedule sampling_schedule parts freeze precision threads"
 """Options of its training that are at their defaults again."""
+SHAPING: tuple[str, ...] = ("data.", "source.", "target.", "model.copy", "model.shared_embeddings")
+SHAPING += ("training.start_from", "training.parts")
+"""The options that shape a corpus, or the beginnings of their names."""
 
 
 def continued(folder: str | Path, given: Mapping[str, Any] | None = None) -> Config:
@@ -61,3 +64,32 @@ def continued(folder: str | Path, given: Mapping[str, Any] | None = None) -> Con
         raise OptionError("; ".join(wrong), place=str(folder), cure=cure)
     check_options(new)
     return new
+
+
+def prepared_folder(files: Sequence[Path]) -> Path | None:
+    """The folder that ``files`` name in the place of pairs, if it holds a prepared corpus."""
+    found = [file for file in files if (file / CONFIG).is_file() and (file / CORPUS).is_dir()]
+    return found[0] if len(files) == len(found) == 1 else None
+
+
+def with_corpus(config: Config, folder: Path, default: Config | None = None) -> Config:
+    """``config`` with those options that shape the data (:data:`SHAPING`) of a prepared corpus.
+
+    Args:
+        config: its own may be ``"auto"``, as in ``default``, or as in the corpus.
+        folder: of the corpus.
+        default: the options that count as not given.
+
+    Raises:
+        FolderError: the corpus is damaged.
+        OptionError: one of its options is given otherwise.
+    """
+    was, now, usual = (flat(one) for one in (load_config(folder), config, default or Config()))
+    shaping = [name for name in was if name.startswith(SHAPING)]
+    if other := [name for name in shaping if now[name] not in (was[name], usual[name], "auto")]:
+        cause = "; ".join(f"{name} is {was[name]!r} there, {now[name]!r} here" for name in other)
+        cure = "leave it out, or prepare another corpus with it"
+        raise OptionError(cause, place=str(folder), cure=cure)
+    for group, last in (name.split(".") for name in shaping):
+        config = merge(config, {group: {last: was[f"{group}.{last}"]}}, place=str(folder))
+    return config

@@ -41,8 +41,8 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps({"format": FORMAT, **dataclasses.asdict(config)})
 
 
-def from_toml(path: Path) -> Config:
-    """Read a recipe or a ``config.toml``. Options that it does not name have their defaults.
+def from_toml(path: Path, default: Config | None = None) -> Config:
+    """Read a recipe or a ``config.toml``. Options that it does not name are those of ``default``.
 
     Raises:
         FolderError: another version of Dragoman wrote it, in another format.
@@ -63,7 +63,7 @@ def from_toml(path: Path) -> Config:
     if version != FORMAT:
         cause = f"has format {version!r}, this version reads {FORMAT!r}"
         raise FolderError(cause, place=place, cure="use the version of Dragoman that wrote it")
-    return merge(Config(), tree, place=place)
+    return merge(default or Config(), tree, place=place)
 
 
 def load_config(path: Path) -> Config:

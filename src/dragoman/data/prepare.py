@@ -7,6 +7,7 @@ both to be encoded. A model that is continued would forget what it has learned w
 its own corpus, which are replayed.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -58,6 +59,14 @@ class Prepared:
     def sizes(self) -> dict[str, int]:
         """The sizes of the vocabularies, as :func:`dragoman.model.seq2seq.build_model` takes."""
         return {"source_vocabulary": len(self.source), "target_vocabulary": len(self.target)}
+
+    def __str__(self) -> str:
+        """Numbers of pairs, and sizes and levels of the vocabularies."""
+        source = f"{len(self.source):,} ({self.config.source.level})"
+        target = f"{len(self.target):,} ({self.config.target.level})"
+        kept = f"{len(self.validation):,} {'held out' if self.held_out else 'of them for scores'}"
+        pairs = f"{len(self.train):,} pairs to learn from, {kept}"
+        return f"{pairs}; vocabularies of {source} and {target}"
 
     def facts(self) -> dict[str, Any]:
         """The data in numbers."""
@@ -225,12 +234,20 @@ def drop_unusable(
         say(f"{count} pairs left out of {'training' if config else 'validation'}: {reason}")
 
 
-def open_prepared(
-    made: Path, config: Config, source: Tokenizer, target: Tokenizer, *, held_out: bool
-) -> Prepared:
-    """Open what :func:`prepare` stored."""
+def open_prepared(made: Path, config: Config, *tokenizers: Tokenizer, held_out: bool) -> Prepared:
+    """Open what :func:`prepare` stored; ``tokenizers`` are those of source and target."""
     train, validation = Corpus(made / layout.TRAIN), Corpus(made / layout.VALIDATION)
-    return Prepared(config, source, target, train, validation, held_out)
+    return Prepared(config, tokenizers[0], tokenizers[1], train, validation, held_out)
+
+
+def take_corpus(old: Path, new: Path) -> None:
+    """Make ``new`` the same folder of ids as ``old``: hard links, or copies on another disk."""
+    with replacing(new, folder=True) as aside:
+        for file in old.iterdir():
+            try:
+                (aside / file.name).hardlink_to(file)
+            except OSError:
+                shutil.copyfile(file, aside / file.name)
 
 
 def _read(files: list[Path], config: Config, say: Say, tag: str = "") -> Iterator[Pair]:

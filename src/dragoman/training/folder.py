@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dragoman.config.continuing import prepared_folder, with_corpus
 from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
 from dragoman.config.values import weighted
 from dragoman.data.lines import fingerprint
-from dragoman.data.prepare import Prepared, Say, open_prepared, prepare
+from dragoman.data.prepare import Prepared, Say, open_prepared, prepare, take_corpus
 from dragoman.data.setup import load_setup, save_setup
+from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, reading, refuse_ways_out, remove_leftovers, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
@@ -81,14 +83,26 @@ def claimed(out: Path) -> Iterator[None]:
 
 
 def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
-    """Prepare the data and write everything that a model folder has before its weights."""
+    """Prepare the data and write everything that a model folder has before its weights.
+
+    A prepared corpus is taken over. Where ``out`` holds a run, that is opened (:func:`reopen`).
+    """
+    if (out / CONFIG).exists():
+        return reopen(files, out, config, say)
     digest, notes = _digest(files, config), list[str]()
 
     def note(text: str) -> None:
         say(text)
         notes.append(utf8_text(text))
 
-    prepared = prepare(files, out, config, note)
+    corpus = prepared_folder(files)
+    prepared = _taken(corpus, out, config, note) if corpus else prepare(files, out, config, note)
+    made = digests(out, prepared)
+    if corpus and digest != str(made):
+        cause, cure = f"{CORPUS}/ is not what was prepared", "copy it again, or prepare it anew"
+        raise FolderError(cause, place=str(corpus), cure=cure)
+    for line in read_record(corpus)["notes"] if corpus else ():
+        note(line)
     resolved = resolve(prepared.config, prepared.train, tagged=bool(prepared.source.tags))
     check_options(resolved)
     check_metric(prepared)
@@ -96,6 +110,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
         # Defaults do not count: a later version with other ones can resume the run.
         "asked": {n: value for n, value in plain(config).items() if value != DEFAULTS[n]},
         "data": digest,
+        "digests": made,
         "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
         "files": [utf8_text(file) for file in files],
@@ -109,8 +124,35 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     return replace(prepared, config=resolved)
 
 
+def _taken(corpus: Path, out: Path, config: Config, say: Say) -> Prepared:
+    """Take over a prepared corpus: its files as hard links, or copies on another disk.
+
+    Raises:
+        FolderError: the model to start from has other tokenizers now.
+        OptionError: options that shape the data differ from those of the corpus.
+    """
+    theirs = open_run(corpus)
+    config, taken = taken_tokenizers(with_corpus(config, corpus), say)
+    if any(one.digest != getattr(theirs, side).digest for side, one in taken.items()):
+        cause = f"was prepared for other tokenizers than {config.training.start_from} has"
+        raise FolderError(cause, place=str(corpus), cure="prepare it anew")
+    take_corpus(corpus / CORPUS, out / CORPUS)
+    return replace(theirs, config=config)
+
+
+def digests(folder: Path, prepared: Prepared) -> dict[str, str]:
+    """Digests of the ids and tokenizers in a folder, which all processes of a training share."""
+    ids = fingerprint(sorted((folder / CORPUS).iterdir()))
+    return {CORPUS: ids, SOURCE: prepared.source.digest, TARGET: prepared.target.digest}
+
+
 def _digest(files: list[Path], config: Config) -> str:
-    """SHA-256 of all files of pairs; pipes and standard input cannot be read again."""
+    """What tells one prepared corpus, or all files of pairs, from others.
+
+    Of files it is their SHA-256; pipes and standard input cannot be read again.
+    """
+    if corpus := prepared_folder(files):
+        return str(read_record(corpus).get("digests", "made by an earlier version"))
     every = [*files, *(Path(name) for name, _ in map(weighted, config.data.also))]
     every += map(Path, config.data.validation_pairs)
     return fingerprint(every) if all(file.is_file() for file in every) else _STREAM

@@ -22,14 +22,13 @@ from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.data.corpus import Corpus, write_corpus, write_groups
 from dragoman.data.plans import Group
-from dragoman.data.prepare import Prepared
-from dragoman.layout import CONFIDENCE, CONFIG, METRICS, REFIT, TRAIN, WEIGHTS
+from dragoman.layout import CONFIDENCE, METRICS, REFIT, TRAIN, WEIGHTS
 from dragoman.model.folder import save_weights
 from dragoman.runs.display import before_and_after, clock, scores_line
 from dragoman.runs.history import History, delete_later_rows
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.distributed import Processes
-from dragoman.training.folder import add_notes, begin, claimed, open_run, read_record, reopen
+from dragoman.training.folder import add_notes, begin, claimed, open_run, read_record
 from dragoman.training.loop import STOPPED, deciding, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, torch_settings
 from dragoman.training.observer import Event, Measured, Message, Observer, Screen, Trackers
@@ -79,7 +78,7 @@ def train(
     Started by ``torchrun`` or ``accelerate launch``, all processes train one model together.
 
     Args:
-        files: one file of pairs, or two aligned ones.
+        files: one file of pairs, two aligned ones, or a folder with a prepared corpus.
         out: the model folder; made when it is not there.
         config: the options; ``"auto"`` is chosen from the data. A run that is resumed goes on with
             those of its options that may change and have.
@@ -102,9 +101,9 @@ def train(
             stack.enter_context(claimed(out))
             screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
             receivers = [screen, *observers]
-            opened = reopen if (out / CONFIG).exists() else begin
-            prepared = opened(files, out, config, lambda text: screen(Message(text)))
-            screen(Message(_summary(prepared)))
+            prepared = begin(files, out, config, lambda text: screen(Message(text)))
+            model, precision = prepared.config.model, prepared.config.training.precision
+            screen(Message(f"{prepared}; {model}; {precision}"))
         processes.wait()  # until the main process has prepared the folder
         if not processes.is_main:
             prepared = open_run(out)
@@ -155,16 +154,6 @@ def _train(run: Run) -> str:
     scores = scores_line(state.best_scores, run.config.training.metric) or "not validated yet"
     run.say(f"{reason} after {clock(state.elapsed)}; best at step {state.best_step}: {scores}")
     return reason
-
-
-def _summary(prepared: Prepared) -> str:
-    config, model = prepared.config, prepared.config.model
-    return (
-        f"{len(prepared.train):,} pairs to learn from, {len(prepared.validation):,} "
-        f"{'held out' if prepared.held_out else 'of them for scores'}; vocabularies of "
-        f"{len(prepared.source):,} ({config.source.level}) and {len(prepared.target):,} "
-        f"({config.target.level}); {model}; {config.training.precision}"
-    )
 
 
 def refit(run: Run, began: float) -> str:

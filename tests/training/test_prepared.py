@@ -1,0 +1,181 @@
+"""A corpus that is prepared apart: training from it is training from its pairs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dragoman.cli import main
+from dragoman.data import prepare
+from dragoman.layout import members
+from dragoman.training import folder
+
+pytestmark = pytest.mark.slow
+
+PAIRS = "".join(f"A{i} b{j}\tB{j} A{i}\n" for i in range(12) for j in range(10))
+DATA = ["--source.lowercase", "--validation", "7", "--source.level", "word"]
+TRAIN = ["--steps", "6", "--hidden", "8", "--embedding", "8", "--threads", "1", "--precision"]
+TRAIN += ["fp32", "--validation-sample", "5", "--refit", "False"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pairs, ``p.tsv``, and a corpus of them, ``c``."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.tsv").write_text(PAIRS)
+    assert main(["prepare", "p.tsv", "--out", "c", *DATA]) == 0
+    return tmp_path
+
+
+def weights(out: Path) -> bytes:
+    return (out / "model.safetensors").read_bytes()
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command that is refused says: one line."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_a_corpus_trains_as_its_pairs_do(place: Path) -> None:
+    assert main(["train", "p.tsv", "--out", "direct", *DATA, *TRAIN]) == 0
+    (place / "p.tsv").unlink()
+    assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    assert weights(place / "m") == weights(place / "direct")
+    for name in ("config.toml", "source.json", "target.json"):
+        assert (place / "m" / name).read_bytes() == (place / "direct" / name).read_bytes()
+    for file in (place / "direct" / "corpus").iterdir():
+        assert (place / "m" / "corpus" / file.name).read_bytes() == file.read_bytes()
+        assert (place / "m" / "corpus" / file.name).samefile(place / "c" / "corpus" / file.name)
+
+
+def test_a_corpus_holds_what_a_model_folder_holds_before_its_weights(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {file.name for file in (place / "c").iterdir()}
+    assert found == {".lock", "config.toml", "source.json", "target.json", "run.json", "corpus"}
+    before = {file: file.read_bytes() for file in (place / "c").rglob("*") if file.is_file()}
+    capsys.readouterr()
+    assert main(["prepare", "p.tsv", "--out", "c", *DATA]) == 0
+    said = "dragoman prepare: nothing to do: 113 pairs to learn from, 7 held out; vocabularies of"
+    assert capsys.readouterr().err.startswith(said)
+    assert "source.lowercase was True, now False" in refused(
+        ["prepare", "p.tsv", "--out", "c", *DATA[1:]], capsys
+    )
+    (place / "p.tsv").write_text(PAIRS + "new\tpair\n")
+    assert "other data" in refused(["prepare", "p.tsv", "--out", "c", *DATA], capsys)
+    assert before == {f: f.read_bytes() for f in (place / "c").rglob("*") if f.is_file()}
+
+
+def test_a_corpus_has_no_options_of_training(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(["prepare", "p.tsv", "--out", "d", "--hidden", "8"], capsys)
+    assert line.endswith("--model.hidden: does not shape the data (give it to dragoman train d)")
+    assert not (place / "d").exists()
+
+
+def test_preparation_that_ends_early_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    for module, name in ((prepare, "learn_tokenizers"), (folder, "save_setup")):
+        with monkeypatch.context() as now:
+            now.setattr(module, name, dies)
+            assert main(["prepare", "p.tsv", "--out", "new/d", *DATA]) == 130
+        assert not (place / "new").exists()
+    shutil.copytree(place / "c" / "corpus", place / "d" / "corpus")  # killed before the options
+    assert main(["train", "d", "--out", "m", *TRAIN]) == 2
+    assert main(["prepare", "p.tsv", "--out", "d", *DATA]) == 0
+    assert (place / "d" / "config.toml").exists() and not (place / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--source.no-lowercase"], "source.lowercase is True there, False here"),
+        (["--validation", "1000"], "data.validation is 7 there, 1000 here"),
+        (["--recipe", "r.toml"], "data.split_seed is 1 there, 5 here"),
+        (["--copy", "True", "--seed", "7"], "model.copy is False there, True here"),
+    ],
+)
+def test_options_of_the_data_are_those_of_the_corpus(
+    given: list[str], said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "r.toml").write_text("[data]\nsplit_seed = 5\n")
+    line = refused(["train", "c", "--out", "m", *given, *TRAIN], capsys)
+    assert line.startswith(f"dragoman train: c: {said}")
+    assert line.endswith("(leave it out, or prepare another corpus with it)")
+    assert not (place / "m").exists()
+
+
+def test_the_same_options_and_auto_are_no_contradiction(place: Path) -> None:
+    same = ["--source.lowercase", "--target.level", "auto", "--source.level", "word"]
+    assert main(["train", "c", "--out", "m", *same, *TRAIN]) == 0
+    asked = json.loads((place / "m" / "run.json").read_text())["asked"]
+    assert asked["source.lowercase"] is True and "data.validation" not in asked
+
+
+def test_a_run_goes_on_with_its_corpus_and_with_no_other(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    (place / "p.tsv").write_text(PAIRS.replace("b3", "c3"))
+    assert main(["prepare", "p.tsv", "--out", "d", *DATA]) == 0
+    longer = [*TRAIN, "--steps", "9"]
+    assert "holds a run on other data" in refused(["train", "d", "--out", "m", *longer], capsys)
+    assert main(["train", "c", "--out", "m", *longer]) == 0
+    assert "resuming at step 6" in capsys.readouterr().err
+    shutil.rmtree(place / "c")  # the run has it, too
+    assert main(["train", "c", "--out", "m", *TRAIN, "--steps", "11"]) == 0
+    assert main(["evaluate", "m"]) == 0
+
+
+def test_a_damaged_corpus_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = place / "c" / "corpus" / "train.json"
+    file.write_text(file.read_text().replace("p.tsv", "q.tsv"))
+    line = refused(["train", "c", "--out", "m", *TRAIN], capsys)
+    said = "c: corpus/ is not what was prepared (copy it again, or prepare it anew)"
+    assert line == f"dragoman train: {said}"
+    assert not (place / "m").exists()
+
+
+def test_several_seeds_and_a_refit_share_a_corpus(place: Path) -> None:
+    assert main(["train", "c", "--out", "m", "--seeds", "2", *TRAIN[:-2], "--refit", "True"]) == 0
+    assert len({weights(one) for one in members(place / "m")}) == 2
+    assert json.loads((place / "m" / "seed-1" / "run.json").read_text())["refit"] == 6
+
+
+def test_where_no_link_can_be_made_a_corpus_is_copied(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_disk(*arguments: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", other_disk)
+    assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    here, there = (place / one / "corpus" / "train.arrow" for one in ("m", "c"))
+    assert here.read_bytes() == there.read_bytes() and not here.samefile(there)
+
+
+def test_a_corpus_for_a_model_to_continue(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "c", "--out", "old", *TRAIN]) == 0
+    (place / "new.tsv").write_text("A1 b1\tnew words\nA2 b2\tmore words\n" * 10)
+    assert main(["prepare", "new.tsv", "--out", "d", "--continue", "old"]) == 0
+    more = ["--continue", "old", "--steps", "3"]
+    assert main(["train", "new.tsv", "--out", "direct", *more]) == 0
+    assert main(["train", "d", "--out", "m", *more]) == 0
+    assert weights(place / "m") == weights(place / "direct")
+    shutil.rmtree(place / "old")
+    os.rename(place / "c", place / "old")  # noqa: PTH104
+    assert "training.start_from is 'old' there" in refused(
+        ["train", "d", "--out", "n", "--start-from", "p.tsv"], capsys
+    )
