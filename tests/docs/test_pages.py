@@ -24,6 +24,7 @@ OTHERS = {"--silent", "--retry", "--retry-connrefused", "--retry-delay", "--quie
 OTHERS |= {"--strict", "--budgte", "--nproc-per-node", "--resolution", "--require-hashes", "--user"}
 OTHERS |= {"--from", "--spec"}  # uvx and pipx
 OTHERS |= {"--load-only", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-id"}
+OTHERS |= {"--node-rank", "--master-addr", "--master-port"}
 OTHERS |= {"--rdzv-endpoint", "--multi_gpu", "--num_processes", "--cpu", "--pairs", "--devices"}
 OTHERS |= {"--bandwidth", "--price", "--device-start", "--device-rate", "--device-tokens"}
 """Options of other programs on our pages."""

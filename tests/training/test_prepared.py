@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from dragoman.cli import main
 from dragoman.data import prepare
 from dragoman.layout import members
 from dragoman.training import folder
+from ranks import two_ranks
+from tools.differences import differences
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +108,10 @@ def test_preparation_that_ends_early_leaves_nothing(
         (["--source.no-lowercase"], "source.lowercase is True there, False here"),
         (["--validation", "1000"], "data.validation is 7 there, 1000 here"),
         (["--recipe", "r.toml"], "data.split_seed is 1 there, 5 here"),
-        (["--copy", "True", "--seed", "7"], "model.copy is False there, True here"),
+        (
+            ["--target.level", "char", "--copy", "True"],
+            "target.level is 'word' there, 'char' here; model",
+        ),
     ],
 )
 def test_options_of_the_data_are_those_of_the_corpus(
@@ -179,3 +186,103 @@ def test_a_corpus_for_a_model_to_continue(place: Path, capsys: pytest.CaptureFix
     assert "training.start_from is 'old' there" in refused(
         ["train", "d", "--out", "n", "--start-from", "p.tsv"], capsys
     )
+
+
+HOSTS = """
+import os, sys
+from pathlib import Path
+from dragoman.cli import main
+
+place = Path(sys.argv[1]) / f"host{os.environ['RANK']}"
+os.chdir(place)
+code = main(["train", "c", "--out", "m", *sys.argv[2:]])
+(place / "code").write_text(str(code))
+"""
+
+
+def test_two_hosts_that_share_no_disk(place: Path, python_command: list[str]) -> None:
+    """Each has the corpus; the first alone has word vectors, and the model folder."""
+    (place / "script.py").write_text(HOSTS)
+    (place / "v.txt").write_text("a1 1 2 3 4 5 6 7 8\n")
+    shutil.rmtree(place / "c")
+    assert main(["prepare", "p.tsv", "--out", "c", *DATA, "--source.vectors", "v.txt"]) == 0
+    for host in ("host0", "host1"):
+        shutil.copytree(place / "c", place / host / "c")
+    shutil.copyfile(place / "v.txt", place / "host0" / "v.txt")
+    command = [*python_command, str(place / "script.py"), str(place), *TRAIN]
+    two_ranks([*command, "--steps", "4"])
+    two_ranks([*command, "--steps", "8"])
+    assert not (place / "host1" / "m").exists()
+    whole = [*python_command, "-m", "dragoman", "train", "c", "--out", "whole", *TRAIN]
+    two_ranks([*whole, "--steps", "4"])
+    two_ranks([*whole, "--steps", "8"])
+    assert differences(place / "whole", place / "host0" / "m") == []
+
+    (place / "p.tsv").write_text(PAIRS.replace("b3", "c3"))
+    shutil.rmtree(place / "host1" / "c")
+    other = ["--out", "host1/c", *DATA, "--source.vectors", "v.txt"]
+    assert main(["prepare", "p.tsv", *other]) == 0
+    said = two_ranks([*command, "--steps", "9"])
+    line = "process 1 has another corpus and source.json than process 0"
+    assert said.count(line) == 2
+    assert [(place / host / "code").read_text() for host in ("host0", "host1")] == ["2", "2"]
+
+
+DIFFERENT = """
+import os, sys
+from pathlib import Path
+from dragoman import cli
+from dragoman.training import run
+
+rank = os.environ["RANK"]
+os.chdir(Path(sys.argv[1]) / f"host{rank}")
+differs, real = rank == "1", run.environment
+codes = [
+    cli.main(["train", "p.tsv", "--out", "m", "--seed", "2" if differs else "1"]),
+    cli.main(["train", "q.tsv" if differs else "p.tsv", "--out", "m"]),
+    cli.main(["train", "none.tsv", "--out", "m"]),
+    cli.main(["train", "p.tsv", "--out", "m"]),
+]
+run.environment = lambda: real() | {"torch": rank}
+codes.append(cli.main(["train", "p.tsv", "--out", "m"]))
+Path("codes").write_text(str(codes))
+"""
+
+
+def test_what_differs_between_processes_is_one_line_of_each(
+    place: Path, python_command: list[str]
+) -> None:
+    (place / "script.py").write_text(DIFFERENT)
+    for host in (place / "host0", place / "host1"):
+        host.mkdir()
+        for pairs in ("p.tsv", "q.tsv"):
+            shutil.copyfile("p.tsv", host / pairs)
+    said = two_ranks([*python_command, str(place / "script.py"), str(place)])
+    for line in (
+        "train: process 1 has another training.seed than process 0 (",
+        "train: process 1 has another PAIRS than process 0 (",
+        "train: none.tsv: no such file or directory (looked in ",
+        "train: m: not every process has it (use a disk that all share, ",
+        "train: process 1 has another version of torch than process 0 (",
+    ):
+        assert said.count(line) == 2, said
+    for host in (place / "host0", place / "host1"):
+        assert (host / "codes").read_text() == "[2, 2, 2, 2, 2]"
+        assert not (host / "m").exists()
+
+
+def test_a_port_in_use_is_one_line(dragoman_command: list[str], tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(other.getsockname()[1])}
+        first = port | {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+        command = [*dragoman_command, "train", "p.tsv", "--out", str(tmp_path / "m")]
+        done = subprocess.run(
+            command, env=os.environ | first, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    (line,) = [one for one in done.stderr.splitlines() if one.startswith("dragoman")]
+    assert line.startswith("dragoman train: the processes are not joined: ")
+    assert "EADDRINUSE" in line and line.endswith(")") and "MASTER_PORT" in line
+    assert "Traceback" not in done.stderr and not (tmp_path / "m").exists()

@@ -1,19 +1,22 @@
 """The processes that train one model together, built on Accelerate and torch.distributed.
 
 Every process holds the whole model and learns from its own share of the batches. The main process
-(rank 0) prepares the data, validates, and writes all files; the others wait for it.
+(rank 0) prepares the data, validates, and reads and writes the files of the run; the others wait
+for it.
 """
 
 import atexit
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator, utils
 from torch import Tensor, nn
 
-from dragoman.errors import OptionError
+from dragoman.errors import FolderError, OptionError, UsageError
 
 Value = TypeVar("Value")
 
@@ -30,17 +33,23 @@ class Processes:
     configuration: it would divide gradients, or scale those of fp16, unseen by the loop.
 
     Raises:
-        OptionError: Accelerate is configured for another kind of parallel training.
+        OptionError: Accelerate is configured for another kind of parallel training, or the
+            processes do not find each other.
     """
 
     def __init__(self) -> None:
-        self._accelerator = Accelerator(
-            cpu=not torch.accelerator.is_available(),  # else several processes are not joined
-            mixed_precision="no",  # the step chooses its own precision
-            gradient_accumulation_plugin=utils.GradientAccumulationPlugin(num_steps=1),
-            dynamo_backend="no",
-            kwargs_handlers=[utils.InitProcessGroupKwargs(timeout=TIMEOUT)],
-        )
+        try:
+            self._accelerator = Accelerator(
+                cpu=not torch.accelerator.is_available(),  # else several processes are not joined
+                mixed_precision="no",  # the step chooses its own precision
+                gradient_accumulation_plugin=utils.GradientAccumulationPlugin(num_steps=1),
+                dynamo_backend="no",
+                kwargs_handlers=[utils.InitProcessGroupKwargs(timeout=TIMEOUT)],
+            )
+        except (RuntimeError, ValueError) as error:
+            cause = f"the processes are not joined: {str(error).splitlines()[0]}"
+            cure = "they need a free MASTER_PORT and, to train on GPUs, a PyTorch with NCCL"
+            raise OptionError(cause, cure=cure) from error
         kind = self._accelerator.distributed_type
         if kind.value not in SUPPORTED:
             cure = "use torchrun, or choose plain data parallelism in accelerate config"
@@ -57,6 +66,35 @@ class Processes:
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model whose backward pass averages gradients over the processes."""
         return cast(nn.Module, self._accelerator.prepare(model))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Context manager; every process waits at the end until all have come there.
+
+        Raises:
+            UsageError: what the first process raised that could not do its part.
+        """
+        failed: UsageError | None = None
+        try:
+            yield
+        except UsageError as error:
+            failed = error
+        except OSError as error:  # such as a full disk
+            failed = FolderError(str(error.strerror or error), place=str(error.filename or ""))
+        for one in filter(None, utils.gather_object([failed])):
+            raise one
+
+    def agree(self, facts: Mapping[str, Any]) -> None:
+        """Check that every process has the same ``facts``.
+
+        Raises:
+            OptionError: one differs; every process raises this.
+        """
+        first, *others = utils.gather_object([facts])
+        for rank, other in enumerate(others, 1):
+            if wrong := [name for name in first if other.get(name) != first[name]]:
+                cause = f"process {rank} has another {' and '.join(wrong)} than process 0"
+                raise OptionError(cause, cure="start all with the same options, pairs and versions")
 
     def wait(self) -> None:
         """Return when every process has called this."""
@@ -84,7 +122,7 @@ class Processes:
 
     def from_main(self, value: Value) -> Value:
         """The main process's ``value`` in every process; for what is exchanged rarely."""
-        return cast(Value, utils.broadcast_object_list([value])[0])
+        return cast(Value, utils.broadcast_object_list([utils.send_to_device(value, "cpu")])[0])
 
     def seed_step(self, seed: int, step: int) -> None:
         """Give the random numbers of one step (dropout, sampling) their own seed in this process.

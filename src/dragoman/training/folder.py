@@ -164,6 +164,9 @@ def open_run(folder: Path) -> Prepared:
     Raises:
         FolderError: there is no such run, or it is damaged.
     """
+    if not folder.exists():
+        cure = "use a disk that all share, or give each host the same prepared corpus"
+        raise FolderError("not every process has it", place=str(folder), cure=cure)
     record = read_record(folder)
     config, *tokenizers = load_setup(folder)
     if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:

@@ -18,8 +18,10 @@ from typing import Any
 
 from rich.console import Console
 
+from dragoman.config.continuing import prepared_folder
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
+from dragoman.config.toml import flat
 from dragoman.data.corpus import Corpus, write_corpus, write_groups
 from dragoman.data.plans import Group
 from dragoman.layout import CONFIDENCE, METRICS, REFIT, TRAIN, WEIGHTS
@@ -28,7 +30,7 @@ from dragoman.runs.display import before_and_after, clock, scores_line
 from dragoman.runs.history import History, delete_later_rows
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.distributed import Processes
-from dragoman.training.folder import add_notes, begin, claimed, open_run, read_record
+from dragoman.training.folder import add_notes, begin, claimed, digests, open_run, read_record
 from dragoman.training.loop import STOPPED, deciding, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, torch_settings
 from dragoman.training.observer import Event, Measured, Message, Observer, Screen, Trackers
@@ -75,7 +77,8 @@ def train(
 ) -> Outcome:
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
-    Started by ``torchrun`` or ``accelerate launch``, all processes train one model together.
+    Started by ``torchrun`` or ``accelerate launch``, all processes train one model together. Only
+    the first uses ``out``, where the others have a prepared corpus.
 
     Args:
         files: one file of pairs, two aligned ones, or a folder with a prepared corpus.
@@ -87,26 +90,33 @@ def train(
         observers: receive the events of the training, in the main process.
 
     Raises:
-        UsageError: wrong options, unusable data, or a folder that holds another run.
+        UsageError: wrong options, unusable data, a folder that holds another run, or processes
+            with different corpora.
         TrainingError: gradients stay non-finite, or memory does not hold one pair.
     """
     began = time.monotonic() if began is None else began
     check_options(config)
     for name in config.training.track:
         import_module(name)  # a missing package is an error before any work is done
-    processes = Processes()
+    processes, here = Processes(), environment()
+    versions = {f"version of {name}": here[name] for name in ("dragoman", "torch")}
+    processes.agree({**versions, **flat(config), "PAIRS": [file.name for file in files]})
     receivers: list[Observer] = []
     with ExitStack() as stack:
-        if processes.is_main:
-            stack.enter_context(claimed(out))
-            screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
-            receivers = [screen, *observers]
-            prepared = begin(files, out, config, lambda text: screen(Message(text)))
-            model, precision = prepared.config.model, prepared.config.training.precision
-            screen(Message(f"{prepared}; {model}; {precision}"))
-        processes.wait()  # until the main process has prepared the folder
-        if not processes.is_main:
-            prepared = open_run(out)
+        with processes.together():  # until the main process has prepared the folder
+            if processes.is_main:
+                stack.enter_context(claimed(out))
+                screen = stack.enter_context(closing(Screen(console or Console(stderr=True))))
+                receivers = [screen, *observers]
+                prepared = begin(files, out, config, lambda text: screen(Message(text)))
+                model, precision = prepared.config.model, prepared.config.training.precision
+                screen(Message(f"{prepared}; {model}; {precision}"))
+        if processes.count > 1:
+            place = out if processes.is_main else prepared_folder(files) or out
+            with processes.together():
+                prepared = open_run(place)
+            processes.agree(digests(place, prepared))
+            prepared = replace(prepared, config=processes.from_main(prepared.config))
         stack.enter_context(torch_settings(prepared.config.training))
         run = assemble_run(out, prepared, processes, receivers, began)
         stack.enter_context(stop_on_signals(run))
@@ -116,7 +126,7 @@ def train(
             run.say("no refit: it takes a single process")
             refits = False
         run.budget_share = 0.5 if refits else 1.0
-        if reason and ended(run) and (out / WEIGHTS).exists():
+        if processes.from_main(bool(reason and ended(run) and (out / WEIGHTS).exists())):
             run.say(f"nothing to do: {reason}")
         else:
             reason = _train(run)

@@ -47,14 +47,19 @@ def assemble_run(
     torch.manual_seed(options.seed)
     model = build_model(prepared.config.model, **prepared.sizes).to(processes.device)
     optimizer, state, saved = build_optimizer(model, options), TrainingState(), checkpoints(folder)
-    if saved:
-        state = load_checkpoint(saved[-1], model, optimizer)
-    else:
-        fill_frequencies(model, prepared.train)
-    began -= state.elapsed
     run = Run(folder, prepared, processes, model, model, optimizer, state, observers, began)
-    _take_vectors(run, new=not saved)
-    _take_parts(run, new=not saved)
+    with processes.together():  # the first alone needs the files
+        new = processes.is_main and not saved
+        if new:
+            fill_frequencies(model, prepared.train)
+        elif processes.is_main:
+            run.state = load_checkpoint(saved[-1], model, optimizer)
+        _take_vectors(run, new=new)
+        _take_parts(run, new=new)
+    if processes.count > 1:
+        run.state, tensors = processes.from_main((run.state, optimizer.state_dict()))
+        optimizer.load_state_dict(tensors)
+    run.began -= run.state.elapsed
     run.learner = processes.wrap(model)  # gives all processes the weights of the first
     if options.objective == "sampled":
         counts = prepared.train.target_counts(len(prepared.target))
