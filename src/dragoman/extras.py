@@ -11,6 +11,7 @@ EXTRAS = {
     **dict.fromkeys(("mlflow", "tensorboard", "wandb"), "track"),
     **dict.fromkeys(("fastapi", "python-multipart", "starlette", "uvicorn"), "serve"),
     **dict.fromkeys(("ctranslate2", "sentencepiece"), "ecosystem"),
+    **dict.fromkeys(("fsspec", "s3fs"), "remote"),
     "pynvml": "gpu",
     "sentencex": "documents",
 }

@@ -54,7 +54,8 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             _remove(aside)
-        if isinstance(error, OSError):  # a full disk says no name, a read-only one the new file's
+        # A full disk says no name, a read-only one the new file's.
+        if isinstance(error, OSError) and error.errno:
             error.filename = str(error.filename or path).replace(aside.name, final.name)
         raise
 

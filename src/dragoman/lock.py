@@ -30,13 +30,19 @@ def is_locked(folder: Path) -> bool:
     return False  # never locked, or not ours to read
 
 
-def take(file: IO[Any], kind: str = "LOCK_EX") -> bool:
-    """Lock an open file until it is closed; true where the system has no such lock."""
+def take(file: IO[Any], kind: str = "LOCK_EX", *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed; true where the system has no such lock.
+
+    Args:
+        file: open for writing, or for reading where ``kind`` is not the default.
+        kind: ``LOCK_EX``, or ``LOCK_SH`` where several may hold it.
+        wait: wait until it is free, else return false where another process holds it.
+    """
     with suppress(ModuleNotFoundError):
         import fcntl  # not on Windows
 
         try:
-            fcntl.flock(file, getattr(fcntl, kind) | fcntl.LOCK_NB)
+            fcntl.flock(file, getattr(fcntl, kind) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             return False
     return True

@@ -18,6 +18,7 @@ import tyro
 from dragoman.config.options import Config, SearchOptions
 from dragoman.config.rules import check_options, value_faults
 from dragoman.config.toml import flat, from_toml, merge
+from dragoman.data.remote import url_of
 from dragoman.errors import OptionError, did_you_mean
 from dragoman.layout import ENTRIES, members
 
@@ -188,8 +189,9 @@ def check_outputs(asked: Any) -> None:
         outputs += [(f"--{name}", path, mark.kind) for mark in marks for path in paths]
         inputs += [] if marks else [one for path in paths for one in members(path)]
     for option, path, kind in outputs:
-        if str(path) == "-" and kind != "stream":
-            raise OptionError(f"- is no {kind}", place=option, cure=f"name a {kind}")
+        if url_of(path) or (str(path) == "-" and kind != "stream"):
+            cause = f"{url_of(path) or path} is no {kind} of this machine"
+            raise OptionError(cause, place=option, cure=f"name a {kind}")
         if str(path) == "-" or (kind == "folder" and not path.is_file()):  # a zip file is one
             continue
         if kind == "picture" and path.suffix.lower() not in ENDINGS:

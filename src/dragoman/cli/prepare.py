@@ -11,6 +11,7 @@ from dragoman.cli import say
 from dragoman.cli.parse import Given, Inputs, OutputFolder, training_options
 from dragoman.config.continuing import SHAPING, continued, prepared_folder, with_corpus
 from dragoman.config.options import Config
+from dragoman.data.remote import local_paths
 from dragoman.errors import OptionError
 from dragoman.layout import CONFIG
 
@@ -28,7 +29,7 @@ class Prepare(Config):
     pairs: Inputs
     """One file of pairs (TSV, CSV, JSON, Parquet, TMX ..., plain or packed; -
     for standard input), two aligned files, or a folder that prepare has
-    made."""
+    made. An address such as s3://bucket/pairs.tsv is fetched first."""
     out: OutputFolder
     """The folder of the model, or of the corpus; it is made if it is not there."""
     recipe: Path | None = None
@@ -64,7 +65,7 @@ def options_of(asked: Prepare, given: Given) -> Config:
         raise OptionError("cannot stand beside --continue", place="--recipe", cure="leave it out")
     if asked.continue_:
         return continued(asked.continue_, given)
-    if corpus := prepared_folder(asked.pairs):
+    if corpus := prepared_folder(local_paths(asked.pairs, partial(say, "prepare"))):
         theirs = with_corpus(Config(), corpus)  # a default that is given counts, too
         with_corpus(training_options(asked.recipe, given, theirs), corpus, theirs)
     return training_options(asked.recipe, given)

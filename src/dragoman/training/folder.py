@@ -15,6 +15,7 @@ from dragoman.config.toml import merge, plain, to_toml
 from dragoman.config.values import weighted
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare, take_corpus
+from dragoman.data.remote import local_paths, url_of
 from dragoman.data.setup import load_setup, save_setup
 from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
@@ -85,8 +86,10 @@ def claimed(out: Path) -> Iterator[None]:
 def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights.
 
-    A prepared corpus is taken over. Where ``out`` holds a run, that is opened (:func:`reopen`).
+    A prepared corpus is taken over, what stands at an address is fetched. Where ``out`` holds a
+    run, that is opened (:func:`reopen`).
     """
+    named, files = [url_of(file) or file for file in files], local_paths(files, say)
     if (out / CONFIG).exists():
         return reopen(files, out, config, say)
     digest, notes = _digest(files, config), list[str]()
@@ -113,7 +116,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
         "digests": made,
         "held_out": prepared.held_out,
         "tokenizers": [prepared.source.digest, prepared.target.digest],
-        "files": [utf8_text(file) for file in files],
+        "files": [utf8_text(name) for name in named],
         "out": utf8_text(out),
         "facts": prepared.facts(),
         "notes": notes,

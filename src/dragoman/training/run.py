@@ -24,6 +24,7 @@ from dragoman.config.rules import check_options
 from dragoman.config.toml import flat
 from dragoman.data.corpus import Corpus, write_corpus, write_groups
 from dragoman.data.plans import Group
+from dragoman.data.remote import local_paths
 from dragoman.layout import CONFIDENCE, METRICS, REFIT, TRAIN, WEIGHTS
 from dragoman.model.folder import save_weights
 from dragoman.runs.display import before_and_after, clock, scores_line
@@ -112,8 +113,9 @@ def train(
                 model, precision = prepared.config.model, prepared.config.training.precision
                 screen(Message(f"{prepared}; {model}; {precision}"))
         if processes.count > 1:
-            place = out if processes.is_main else prepared_folder(files) or out
             with processes.together():
+                own = prepared_folder([] if processes.is_main else local_paths(files, print))
+                place = own or out
                 prepared = open_run(place)
             processes.agree(digests(place, prepared))
             prepared = replace(prepared, config=processes.from_main(prepared.config))
