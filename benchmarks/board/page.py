@@ -21,6 +21,8 @@ how others' figures were scored.
 - **score**: the mean over seeds (and over languages, where a row has several).
 - **95 %**: the bootstrap interval of the first seed, which tells how much the test set leaves open;
   the lowest and the highest seed stand beside it.
+- **held out**: the same score on the pairs that a training held out and chose its best weights by.
+  Where the test is of another kind than the training pairs, it says more than it should.
 - **published**: what others report; row by row it is said who, and how it was scored, which is not
   always on the same test set. ° where the figure is quoted and its source was not looked up.
 - **no model**: the best of the answers that need no model (the source itself, the commonest target,
@@ -74,17 +76,17 @@ def interval(score: str, scores: dict[str, Any]) -> tuple[float, float]:
 
 
 def _table(rows: list[Row], found: dict[str, list[Record]]) -> Iterator[str]:
-    yield "| row | score | 95 % | published | no model | min | seeds |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| row | score | 95 % | held out | published | no model | min | seeds |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for row in rows:
         link = f"[{row.title}](#{row.name})"
         others = "; ".join(f"{one.figure}{_quoted(one)}" for one in row.published)
         made = found[row.name]
         if not made:
-            yield f"| {link} | {NOT_MEASURED} |  | {others} |  |  |  |"
+            yield f"| {link} | {NOT_MEASURED} |  |  | {others} |  |  |  |"
         for test in made[0]["tests"] if made else ():
-            score, span, *rest = _figures(row, made, test)
-            yield "| " + " | ".join([f"{link}, {test}", score, span, others, *rest]) + " |"
+            score, span, held, *rest = _figures(row, made, test)
+            yield "| " + " | ".join([f"{link}, {test}", score, span, held, others, *rest]) + " |"
             others = ""
 
 
@@ -104,11 +106,13 @@ def _figures(row: Row, made: list[Record], test: str) -> list[str]:
     spans += [f"(seeds {_range((min(means), max(means)))})"] if len(means) > 1 else []
     best = [_best(row, record["tests"][test]["baselines"]) for record in made]
     known = [one for one in best if one is not None]
+    held = [value(row.score, record["held_out"]) for record in made if "held_out" in record]
     few = len(languages) < len(row.entries())
     return [
         f"{row.score} **{_number(mean(by_language))}**"
         + (f" ({len(languages)} of {len(row.entries())} languages)" if few else ""),
         " ".join(spans),
+        _number(mean(held)) if held else "",
         f"{mean(known):.1f}" if known else "",
         f"{mean(sum(_column(kept, 'minutes')) for kept in whole or [made]):.1f}{_busy(made)}",
         f"{len(by_seed)}",
@@ -159,17 +163,26 @@ def _languages(row: Row, made: list[Record]) -> Iterator[str]:
     """A table of the languages: score of each test, interval, and what others report of them."""
     tests = list(made[0]["tests"])
     published = [one for one in row.published if one.by_language]
-    heads = [*tests, "95 %", "no model", "min", *(f"{one.what}{_quoted(one)}" for one in published)]
+    heads = [
+        *tests,
+        "95 %",
+        "held out",
+        "no model",
+        "min",
+        *(f"{one.what}{_quoted(one)}" for one in published),
+    ]
     yield "\n| language | " + " | ".join(heads) + " |\n|" + " --- |" * (len(heads) + 1)
     for language in row.languages:
         kept = [record for record in made if record["language"] == language]
-        cells = [NOT_MEASURED, *[""] * (len(tests) + 2)]
+        cells = [NOT_MEASURED, *[""] * (len(tests) + 3)]
         if kept:
             first = kept[0]["tests"][tests[0]]
             values = [mean(_value(row, record, test) for record in kept) for test in tests]
             best = _best(row, first["baselines"])
+            held = [value(row.score, one["held_out"]) for one in kept if "held_out" in one]
             cells = [_number(one) for one in values]
             cells += [_range(interval(row.score, first["scores"]))]
+            cells += [_number(mean(held)) if held else ""]
             cells += ["" if best is None else f"{best:.1f}"]
             cells += [f"{mean(record['minutes'] for record in kept):.1f}"]
         cells += [f"{one.by_language.get(language, '')}" for one in published]

@@ -100,6 +100,8 @@ def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> d
         found = json.loads(output)
         kept = ("lines", "references", "left_out", "search", "scores", "baselines", "notes")
         tests[name] = {key: found[key] for key in kept}
+    command = ["evaluate", str(folder), "--json"]
+    held_out = json.loads(dragoman_command(command)[0])["scores"]
     models = model_folders(folder)
     config = tomllib.loads((models[0] / CONFIG).read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (models[0] / METRICS).open(encoding="utf-8")]
@@ -110,6 +112,7 @@ def one_run(row: Row, language: str, seed: int, files: Files, folder: Path) -> d
         "row": row.identity,
         "commands": [shown(command, files, folder) for command in commands],
         "tests": tests,
+        "held_out": held_out,
         "measures": {one.name: measured(one, rows, config) for one in row.measures},
         "watched": watched(rows),
         "steps": rows[-1]["step"],

@@ -109,6 +109,7 @@ def test_a_row_runs_to_the_page_and_goes_on_where_it_was(
     assert (first["language"], second["language"], first["steps"]) == ("aa", "bb", 3)
     test = first["tests"]["dev"]
     assert (test["lines"], test["references"]) == (2, 3)
+    assert 0 <= first["held_out"]["exact match"]["value"] <= 100
     assert test["scores"]["exact match"]["interval"] and test["scores"]["BLEU"]["signature"]
     assert 0 < first["measures"]["validation loss"] < 20
     assert first["minutes"] > 0 and first["model_bytes"] > 0 and first["sentences_per_second"] > 0
@@ -144,6 +145,7 @@ def record(row: Row, language: str, exact: float, **other: Any) -> dict[str, Any
     made |= {"commands": ["dragoman evaluate MODEL"], "tests": {"dev": test}, "measures": {}}
     made |= {"watched": {}, "minutes": 2.0, "others": 0.1, "model_bytes": 2_000_000}
     made |= {"sentences_per_second": 100.0, "precision": "bf16", "machine": machine}
+    made |= {"held_out": {"exact match": {"value": exact + 3}}}
     return made | {"version": "1", "commit": "abc"} | other
 
 
@@ -156,20 +158,20 @@ def test_the_page_takes_means_and_says_what_is_missing(tmp_path: Path) -> None:
     tiny(tmp_path)
     rows = read_rows(tmp_path / "rows.toml")
     row = rows["tiny"]
-    assert "| [Tiny](#tiny) | not measured |  | 9.9° |" in page(rows, tmp_path)
+    assert "| [Tiny](#tiny) | not measured |  |  | 9.9° |" in page(rows, tmp_path)
     one, other = record(row, "aa", 90.0), record(row, "bb", 70.0)
     text = shown(tmp_path, one, other)
-    assert "| [Tiny](#tiny), dev | word error **20.0** |  | 9.9° | 99.0 | 4.0 | 1 |" in text
+    assert "| [Tiny](#tiny), dev | word error **20.0** |  | 17.0 | 9.9° | 99.0 | 4.0 | 1 |" in text
     assert "- 3 steps; 2 MB of weights\n- 100 sentences/s translated\n" in text
-    assert "| aa | 10.0 | 5.0–14.0 | 99.0 | 2.0 | 8.8 |" in text
+    assert "| aa | 10.0 | 5.0–14.0 | 7.0 | 99.0 | 2.0 | 8.8 |" in text
     text = shown(tmp_path, one)
     assert "word error **10.0** (1 of 2 languages)" in text and "| bb | not measured |" in text
     again = record(row, "aa", 94.0, seed=2), record(row, "bb", 70.0, seed=2)
     text = shown(tmp_path, one, other, *again)
-    assert "word error **19.0** | (seeds 18.0–20.0) | 9.9° | 99.0 | 4.0 | 2 |" in text
-    assert "word error **19.0** |  | 9.9° | 99.0 | 4.0 | 2 |" in shown(
-        tmp_path, one, other, again[0]
-    )
+    assert "word error **19.0** | (seeds 18.0–20.0) | 16.0 | 9.9° | 99.0 | 4.0 | 2 |" in text
+    before = {key: value for key, value in again[0].items() if key != "held_out"}  # an older one
+    text = shown(tmp_path, one, other, before)
+    assert "word error **19.0** |  | 17.0 | 9.9° | 99.0 | 4.0 | 2 |" in text
     assert "busy machine |" not in text
     assert "4.0, busy machine |" in shown(tmp_path, one, record(row, "bb", 70.0, others=0.3))
     almost = shown(tmp_path, record(row, "aa", 99.96), record(row, "bb", 100.0))
