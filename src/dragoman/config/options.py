@@ -239,8 +239,8 @@ class ModelOptions:
     larger vocabulary: use it for words and characters."""
     dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
     """Share of values dropped on embeddings, between layers and before the
-    output (0 to 1; auto: 0.5 for up to 3,000 pairs of words, else 0.1 for
-    words and characters, and 0.2 or 0.3 for subwords)."""
+    output (0 to 1; auto: 0.5 for up to 20,000 pairs of words, or 3,000 with
+    tags, else 0.1 for words and characters, and 0.2 or 0.3 for subwords)."""
     transformer: TransformerOptions = field(default_factory=TransformerOptions)
 
     @property

@@ -23,6 +23,7 @@ from dragoman.config.options import Config
 from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
 from dragoman.data.lines import blocks
+from dragoman.data.near import MANY, near_copies
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.plans import Group
 from dragoman.data.readers import read_pairs
@@ -132,6 +133,9 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             say(f"{pairs} pairs are {why}: scores are on training pairs")
             learned = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
             apart += islice(drop_unusable(learned, say), max(1, wanted))
+        held = [pair.source for part, pair, *_ in apart if part == HELD_OUT]
+        if not text.tags and (share := near_copies(held, text.column("source"))) > MANY:
+            say(f"{100 * share:.0f} % of held-out words resemble others: new words may score worse")
         write_corpus(path := aside / layout.VALIDATION, apart, keep_text=True)
         if known:
             new = Group(len(apart) - len(known), name)

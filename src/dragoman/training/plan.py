@@ -18,6 +18,8 @@ _LONGEST_WORD = 40
 """Most tokens of the median line where lines are words."""
 _FEW = 3_000
 """Most pairs of words that are learned from again, held-out ones included, with more dropout."""
+_HALF_DROPPED = 20_000
+"""Most pairs of words without tags of which half of the values are dropped (docs/log.md)."""
 _IN_ORDER = 0.2
 """Largest :func:`cost_of_order` with which ``auto`` is hard monotonic attention (docs/log.md)."""
 _FEWEST_STEPS = 600
@@ -54,8 +56,8 @@ def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
         embedding = hidden if equal else width
     if dropout == "auto":  # subwords need more than words and characters, few words the most
         subwords = 0.3 if tokens < 1_000_000 else 0.2
-        dropout = 0.1 if config.target.level in ("word", "char") else subwords
-        dropout = 0.5 if is_small else dropout
+        few = metric == "exact" and len(train) <= (_FEW if tagged else _HALF_DROPPED)
+        dropout = 0.5 if few else 0.1 if config.target.level in ("word", "char") else subwords
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
     if model.attention == "auto":
         found = _attention(config, train, tagged=tagged) if metric == "exact" else "luong"
