@@ -33,7 +33,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def bucket(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a bucket of a real server of S3, on this machine."""
     for package in ("s3fs", "moto", "flask_cors"):
-        pytest.importorskip(package, reason=f"needs the package {package} (moto[server])")
+        pytest.importorskip(package, reason=f"needs the package {package} (moto[s3])")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
