@@ -212,7 +212,11 @@ def test_patience_does_not_make_a_refit_short(
     ],
 )
 def test_few_pairs_of_words_are_refitted(
-    tmp_path: Path, count: int, asked: dict[str, Any], expected: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    asked: dict[str, Any],
+    expected: bool,
 ) -> None:
     file = tmp_path / "pairs.tsv"
     words = [WORDS[n % 100] + WORDS[n // 100] for n in range(count)]
@@ -220,6 +224,11 @@ def test_few_pairs_of_words_are_refitted(
     found = prepare([file], tmp_path, merge(Config(), {"training": asked}, place="test"), print)
     chosen = resolve(found.config, found.train)
     assert chosen.training.refit is expected
+    assert chosen.model.dropout == 0.5
+    tagged = resolve(found.config, found.train, tagged=True)
+    assert tagged.model.dropout == (0.5 if count == 100 else 0.1)
+    monkeypatch.setattr("dragoman.training.plan._HALF_DROPPED", 3000)
+    chosen = resolve(found.config, found.train)
     assert chosen.model.dropout == (0.5 if count == 100 else 0.1)
 
 
