@@ -10,15 +10,15 @@ from rapidfuzz.distance.Levenshtein import normalized_similarity
 from rapidfuzz.process import extractOne
 
 MANY = 0.5
-"""Share of near copies from which on scores say too much."""
+"""Share of near copies above which scores on held-out words say too much."""
 _ALIKE = 0.8
 """Least similarity of near copies: 1 less edits divided by letters of the longer word."""
 
 
 def near_copies(held_out: Sequence[str], learned: Iterable[str]) -> float:
-    """The share of held-out sources (200 at most) that are a near copy of one to learn from.
+    """The share of held-out sources, of which 200 are looked at, that nearly copy a learned one.
 
-    It is 0 where most of them are no words, but have spaces.
+    It is 0 where most of them have spaces, and so are no words.
     """
     some = held_out[:: 1 + len(held_out) // 200]
     words = [source for source in some if " " not in source]

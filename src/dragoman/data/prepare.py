@@ -62,7 +62,7 @@ class Prepared:
         return {"source_vocabulary": len(self.source), "target_vocabulary": len(self.target)}
 
     def __str__(self) -> str:
-        """Numbers of pairs, and sizes and levels of the vocabularies."""
+        """One line for people: numbers of pairs, sizes and levels of the vocabularies."""
         source = f"{len(self.source):,} ({self.config.source.level})"
         target = f"{len(self.target):,} ({self.config.target.level})"
         kept = f"{len(self.validation):,} {'held out' if self.held_out else 'of them for scores'}"
@@ -134,7 +134,8 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             learned = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
             apart += islice(drop_unusable(learned, say), max(1, wanted))
         held = [pair.source for part, pair, *_ in apart if part == HELD_OUT]
-        if not text.tags and (share := near_copies(held, text.column("source"))) > MANY:
+        words = islice(text.column("source"), 100_000)  # more take long, and much memory
+        if not text.tags and (share := near_copies(held, words)) > MANY:
             say(f"{100 * share:.0f} % of held-out words resemble others: new words may score worse")
         write_corpus(path := aside / layout.VALIDATION, apart, keep_text=True)
         if known:
@@ -245,7 +246,7 @@ def open_prepared(made: Path, config: Config, *tokenizers: Tokenizer, held_out: 
 
 
 def take_corpus(old: Path, new: Path) -> None:
-    """Make ``new`` the same folder of ids as ``old``: hard links, or copies on another disk."""
+    """Make ``new`` the same folder of ids as ``old``, by hard links, or by copies across disks."""
     with replacing(new, folder=True) as aside:
         for file in old.iterdir():
             try:

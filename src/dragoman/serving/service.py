@@ -86,8 +86,7 @@ class Service:
         for one in self._models.by_pair.values():
             mine = [stream for (other, _), stream in self._streams.items() if other is one]
             self.counts[series("waiting", **one.labels)] = sum(each.waiting for each in mine)
-            at_work = sum(len(each.at_work) for each in mine)
-            self.counts[series("at_work", **one.labels)] = at_work
+            self.counts[series("at_work", **one.labels)] = sum(len(each.at_work) for each in mine)
         return exposition(self.counts)
 
     async def translate(self, asked: schema.TranslateRequest, token: Token) -> JSONResponse:
