@@ -128,7 +128,7 @@ def test_a_librarys_kernel_is_the_scan(
     real = mask.sum(1).numpy() if masked else None
     found = []
     for kernel in (False, True):
-        monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
+        monkeypatch.setattr(kernels, "suits_gru", lambda *_, kernel=kernel: kernel)
         layer.zero_grad()
         inputs, first = x.clone().requires_grad_(), state.clone().requires_grad_()
         outputs, last = layer.scan(inputs, None if masked else first, real)
@@ -152,7 +152,7 @@ def test_a_librarys_kernel_is_the_scan_in_bf16(
     known, real = (mask, mask.sum(1).numpy()) if masked else (None, None)
     found = []
     for kernel in (False, True):
-        monkeypatch.setattr(kernels, "suits", lambda *_, kernel=kernel: kernel)
+        monkeypatch.setattr(kernels, "suits_gru", lambda *_, kernel=kernel: kernel)
         layer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             outputs, last = layer.scan(x, lengths=real)

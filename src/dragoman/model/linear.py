@@ -4,8 +4,8 @@
 
 A :data:`Product` is made from a weight once and called often:
 
-    plain      torch's own product; everywhere unless said otherwise
-    gathered   loops over time, and attention: one gradient of the weight for a whole sequence
+    plain      torch's own product
+    gathered   for loops over time, and attention: one gradient of the weight a sequence
 
 A decoder that feeds attention back multiplies by the same weights at every step. Autograd would
 form a gradient of each whole weight at every step and add up T of them. With ``gathered`` each

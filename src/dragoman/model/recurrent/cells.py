@@ -4,8 +4,8 @@
     R rows of state
 
 Over T steps autograd would form a gradient of the recurrent weights at every step and add them up.
-Here the backward pass keeps the gradient of every step's product U h_t, and one product over all
-steps forms the gradient of U:
+The backward pass of :class:`GruScan` keeps the gradient of every step's product U h_t, and one
+product over all steps forms the gradient of U:
 
     dU = sum over steps t and batch of d(U h_t) h_t'
 """

@@ -123,7 +123,7 @@ class Layer(nn.Module):
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
-        if self.bias_new is None or kernels.suits(x):  # all but a GRU, and that on a GPU
+        if self.bias_new is None or kernels.suits_gru(x):  # only a GRU has bias_new
             return kernels.scan(self.cell, self._weights(), x, state, lengths)
         real = None if lengths is None else torch.from_numpy(lengths).to(x.device)
         inputs = self._project(x.transpose(0, 1), real)  # [D, T, B, 3H]
@@ -151,8 +151,8 @@ class Layer(nn.Module):
     def _project(self, x: Tensor, real: Tensor | None) -> Tensor:
         """``W x + b`` of every step and direction in its order of time: [T, B, E] -> [D, T, B, GH].
 
-        On padding, behind the ``real`` positions [B], the update gate is fully open, so that the
-        state is carried on exactly.
+        For a GRU. On padding, behind the ``real`` positions [B], the update gate is infinite before
+        its sigmoid, so that the state stays exactly as it is.
         """
         ways = (x, x.flip(0)) if self.directions > 1 else (x,)
         inputs = list(map(F.linear, ways, self.weight_input, self.bias))
@@ -160,6 +160,6 @@ class Layer(nn.Module):
         if real is not None:
             padding = torch.arange(len(x), device=x.device).unsqueeze(1) >= real  # [T, B]
             padding = torch.stack((padding, padding.flip(0))[: self.directions])
-            with torch.no_grad():  # the scan's gradient of such a gate is zero already
+            with torch.no_grad():  # GruScan gives such a gate a gradient of zero
                 stacked.chunk(3, -1)[1].masked_fill_(padding.unsqueeze(-1), math.inf)
         return stacked
