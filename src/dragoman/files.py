@@ -54,7 +54,7 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             _remove(aside)
-        # A full disk says no name, a read-only one the new file's.
+        # The system's own errors have no file name (a full disk) or the aside one's (read-only).
         if isinstance(error, OSError) and error.errno:
             error.filename = str(error.filename or path).replace(aside.name, final.name)
         raise

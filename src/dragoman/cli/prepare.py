@@ -31,7 +31,8 @@ class Prepare(Config):
     for standard input), two aligned files, or a folder that prepare has
     made. An address such as s3://bucket/pairs.tsv is fetched first."""
     out: OutputFolder
-    """The folder of the model, or of the corpus; it is made if it is not there."""
+    """The folder to write, of a model or of a corpus; it is made if it is not
+    there."""
     recipe: Path | None = None
     """A TOML file of options; options of the command line override it."""
     continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
@@ -55,7 +56,7 @@ def main(asked: Prepare, given: Given) -> None:
 
 
 def options_of(asked: Prepare, given: Given) -> Config:
-    """The options that are given to prepare or to train, by itself or by a recipe.
+    """The options of prepare and train: those of the command line over those of a recipe.
 
     Raises:
         FolderError: the model to continue, or a prepared corpus, is damaged.
@@ -66,6 +67,7 @@ def options_of(asked: Prepare, given: Given) -> Config:
     if asked.continue_:
         return continued(asked.continue_, given)
     if corpus := prepared_folder(local_paths(asked.pairs, partial(say, "prepare"))):
-        theirs = with_corpus(Config(), corpus)  # a default that is given counts, too
+        # Refuses an option that is not as in the corpus, also one that is given at its default.
+        theirs = with_corpus(Config(), corpus)
         with_corpus(training_options(asked.recipe, given, theirs), corpus, theirs)
     return training_options(asked.recipe, given)

@@ -73,12 +73,13 @@ def prepared_folder(files: Sequence[Path]) -> Path | None:
 
 
 def with_corpus(config: Config, folder: Path, default: Config | None = None) -> Config:
-    """``config`` with those options that shape the data (:data:`SHAPING`) of a prepared corpus.
+    """``config`` with the options of a prepared corpus that shape the data (:data:`SHAPING`).
 
     Args:
-        config: its own may be ``"auto"``, as in ``default``, or as in the corpus.
+        config: the options asked for. Of those that shape the data each must be as in the corpus,
+            as in ``default``, or ``"auto"``.
         folder: of the corpus.
-        default: the options that count as not given.
+        default: the options that count as not asked for; by default those of a new ``Config``.
 
     Raises:
         FolderError: the corpus is damaged.

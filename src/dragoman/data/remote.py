@@ -1,7 +1,7 @@
 """Fetches pairs and corpora of other file systems, such as ``s3://bucket/corpus``, by fsspec.
 
 Each is kept in a local cache, under a digest of the address and of what the file system says of the
-files: sizes, dates, tags. What changed there is fetched anew.
+files (sizes, dates, tags), so that files that have changed are fetched anew.
 """
 
 import os
@@ -18,7 +18,7 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)")
 
 
 def url_of(path: Path) -> str:
-    """The address that a path stands for, which keeps one slash of it; empty if it is a path."""
+    """The address that was made a path, which has one slash for its two; empty if it is none."""
     found = _URL.fullmatch(path.as_posix())
     return f"{found[1]}://{found[2]}" if found and not path.exists() else ""
 

@@ -230,12 +230,12 @@ def held_out_rows(keys: Keys, wanted: int) -> npt.NDArray[np.bool_]:
     """
     room = few = min(wanted, len(keys) // 10)
     rows, sentences = np.zeros(0, np.int64), keys[:0]
-    # Only as many of the smallest keys are counted as it takes: all would take much memory.
+    # To save memory only the smallest keys are sorted: four times as many until room is filled.
     while rows.sum() < room and few < len(keys):
         few = min(4 * few, len(keys))
         sentences, rows = np.unique(np.partition(keys, few - 1)[:few], return_counts=True)
         # A sentence with more rows than room is passed over; the others are taken in their order.
-        # The last may have rows that were not counted.
+        # The last sentence may have more rows among the keys that are not sorted yet.
         fits = (rows <= room) & ((sentences < sentences[-1]) | (few == len(keys)))
         sentences, rows = sentences[fits], rows[fits]
     return among(keys, sentences[np.cumsum(rows) <= room])

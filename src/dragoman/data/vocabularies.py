@@ -167,8 +167,8 @@ def choose_spelling(
     """Replace ``"auto"`` in unicode, keep_invisible and casing.
 
     The last two follow what a twentieth of the texts has. NFD writes a Korean syllable as its
-    letters: training has all letters, but not all of some thousand syllables. It is not for targets
-    in Hangul, which would be written in it, nor for their sources, whose letters may be copied.
+    letters: training has all letters, but not all of some thousand syllables. It is chosen only
+    where targets are in another script: outputs in Hangul shall be NFC, and copied letters too.
 
     Args:
         options: of one side.
@@ -189,7 +189,7 @@ def choose_spelling(
 
 
 def _korean(statistics: TextStatistics) -> bool:
-    """Whether a text has a syllable of Hangul on average; one that recurs in it counts once."""
+    """Whether a text has one syllable of Hangul on average; repeats in a text do not count."""
     found = sum(n for c, n in statistics.texts_with.items() if "\uac00" <= c <= "\ud7a3")
     return found >= statistics.lines
 

@@ -128,7 +128,7 @@ def build_normalizer(options: SideOptions) -> normalizers.Normalizer:
 
     Order: Unicode form, invisible characters, accents, case, spaces around punctuation, characters
     outside ``keep_only``. Last, white space of every kind becomes single spaces, none at the ends.
-    What is still "auto" is as if it were not there; the Unicode form is then NFC.
+    An option that is still "auto" does nothing, but a Unicode form that is "auto" is NFC.
 
     Raises:
         OptionError: ``keep_only`` is not the inside of a regular-expression class, or

@@ -59,7 +59,7 @@ class Gate:
     Args:
         app: the application. It receives the whole body in one message, and is cancelled when its
             time is over or the client leaves.
-        counts: gain the numbers of each answer.
+        counts: where each answer is counted.
         routes: paths that are counted and logged by their names; all others are "other", so that
             no text of a client comes into the log.
         options: the limits.
@@ -138,7 +138,7 @@ class Gate:
         Raises:
             HTTPException: its time is over.
         """
-        messages = asyncio.Queue[Message]()  # after the body, nothing comes until it is cancelled
+        messages = asyncio.Queue[Message]()  # after the body get() waits until it is cancelled
         messages.put_nowait({"type": "http.request", "body": body})
         method = "GET" if scope["method"] == "HEAD" else scope["method"]  # uvicorn sends no body
         work = asyncio.ensure_future(self.app({**scope, "method": method}, messages.get, answer))

@@ -6,7 +6,7 @@ from collections import defaultdict
 Counts = defaultdict[str, float]
 """The numbers of one process by their :func:`series`; 0 where there is none."""
 _BOUNDS = "0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 30.0 +Inf"
-"""Upper bounds of the histogram of seconds."""
+"""Upper bounds of the histogram of seconds, as they are written."""
 _HELP = {
     "requests_total": ("counter", "Requests answered, by route and status."),
     "request_seconds": ("histogram", "Time from a request's body to its answer."),

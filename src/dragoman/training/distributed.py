@@ -69,10 +69,11 @@ class Processes:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Context manager; every process waits at the end until all have come there.
+        """Context manager; at its end every process waits until all have come there.
 
         Raises:
-            UsageError: what the first process raised that could not do its part.
+            UsageError: one of them raised it in the block; all then raise that of the lowest rank.
+            FolderError: one of them met an OSError in the block, such as a full disk.
         """
         failed: UsageError | None = None
         try:
@@ -88,7 +89,7 @@ class Processes:
         """Check that every process has the same ``facts``.
 
         Raises:
-            OptionError: one differs; every process raises this.
+            OptionError: one fact differs; every process raises this.
         """
         first, *others = utils.gather_object([facts])
         for rank, other in enumerate(others, 1):
@@ -121,7 +122,7 @@ class Processes:
         return cast(list[float], self._accelerator.gather(values).amax(0).tolist())
 
     def from_main(self, value: Value) -> Value:
-        """The main process's ``value`` in every process; for what is exchanged rarely."""
+        """The main process's ``value`` in every process, tensors on the CPU; for rare exchanges."""
         return cast(Value, utils.broadcast_object_list([utils.send_to_device(value, "cpu")])[0])
 
     def seed_step(self, seed: int, step: int) -> None:

@@ -86,8 +86,8 @@ def claimed(out: Path) -> Iterator[None]:
 def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     """Prepare the data and write everything that a model folder has before its weights.
 
-    A prepared corpus is taken over, what stands at an address is fetched. Where ``out`` holds a
-    run, that is opened (:func:`reopen`).
+    A prepared corpus is taken over; files at an address are fetched first. If ``out`` holds a run
+    already, it is opened instead (:func:`reopen`).
     """
     named, files = [url_of(file) or file for file in files], local_paths(files, say)
     if (out / CONFIG).exists():
@@ -144,15 +144,15 @@ def _taken(corpus: Path, out: Path, config: Config, say: Say) -> Prepared:
 
 
 def digests(folder: Path, prepared: Prepared) -> dict[str, str]:
-    """Digests of the ids and tokenizers in a folder, which all processes of a training share."""
+    """Digests of ids and tokenizers in a folder: the same in all processes of a training."""
     ids = fingerprint(sorted((folder / CORPUS).iterdir()))
     return {CORPUS: ids, SOURCE: prepared.source.digest, TARGET: prepared.target.digest}
 
 
 def _digest(files: list[Path], config: Config) -> str:
-    """What tells one prepared corpus, or all files of pairs, from others.
+    """Identifies the data of a run: the digests of a prepared corpus, or the SHA-256 of all files.
 
-    Of files it is their SHA-256; pipes and standard input cannot be read again.
+    Pipes and standard input, which cannot be read again, all have the same one.
     """
     if corpus := prepared_folder(files):
         return str(read_record(corpus).get("digests", "made by an earlier version"))

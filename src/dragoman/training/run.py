@@ -78,8 +78,8 @@ def train(
 ) -> Outcome:
     """Train a model on ``files`` into the folder ``out``; the same call again resumes.
 
-    Started by ``torchrun`` or ``accelerate launch``, all processes train one model together. Only
-    the first uses ``out``, where the others have a prepared corpus.
+    Started by ``torchrun`` or ``accelerate launch``, all processes train one model together. Where
+    ``files`` name a prepared corpus, each reads its own copy, and only the first needs ``out``.
 
     Args:
         files: one file of pairs, two aligned ones, or a folder with a prepared corpus.

@@ -48,7 +48,7 @@ def assemble_run(
     model = build_model(prepared.config.model, **prepared.sizes).to(processes.device)
     optimizer, state, saved = build_optimizer(model, options), TrainingState(), checkpoints(folder)
     run = Run(folder, prepared, processes, model, model, optimizer, state, observers, began)
-    with processes.together():  # the first alone needs the files
+    with processes.together():  # only the main process reads files
         new = processes.is_main and not saved
         if new:
             fill_frequencies(model, prepared.train)
