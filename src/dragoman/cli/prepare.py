@@ -31,8 +31,7 @@ class Prepare(Config):
     for standard input), two aligned files, or a folder that prepare has
     made. An address such as s3://bucket/pairs.tsv is fetched first."""
     out: OutputFolder
-    """The folder to write, of a model or of a corpus; it is made if it is not
-    there."""
+    """The folder of the model or of the corpus; made if it is not there."""
     recipe: Path | None = None
     """A TOML file of options; options of the command line override it."""
     continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
