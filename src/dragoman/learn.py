@@ -160,19 +160,19 @@ def distil(
     made = out / DISTILLED / digest[:16]
     learned, kept = made / "train.jsonl", made / "validation.jsonl"
     processes = Processes()
-    if processes.is_main and not learned.exists():
-        with claimed(out):
-            if (out / CONFIG).exists():
-                cause = "holds a run that did not learn from this teacher and these pairs"
-                raise OptionError(cause, place=str(out), cure="choose another --out")
-            held = model.examples(validation or None, **flat(data)).pairs()
-            unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
-            sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
-            outputs = _outputs(model, list(sources), console)
-            made.mkdir(parents=True, exist_ok=True)
-            _write_pairs(kept, held, data)
-            _write_pairs(learned, outputs, data)
-    processes.wait()
+    with processes.together():  # until the main process has made the pairs
+        if processes.is_main and not learned.exists():
+            with claimed(out):
+                if (out / CONFIG).exists():
+                    cause = "holds a run that did not learn from this teacher and these pairs"
+                    raise OptionError(cause, place=str(out), cure="choose another --out")
+                held = model.examples(validation or None, **flat(data)).pairs()
+                unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
+                sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
+                outputs = _outputs(model, list(sources), console)
+                made.mkdir(parents=True, exist_ok=True)
+                _write_pairs(kept, held, data)
+                _write_pairs(learned, outputs, data)
     data = replace(data, format="jsonl", validation_pairs=(str(kept),))
     return train(learned, out, replace(config, data=data), console=console, observers=observers)
 

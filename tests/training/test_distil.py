@@ -113,11 +113,20 @@ def test_a_teacher_with_columns_of_features_is_refused(
 
 
 def test_two_processes_learn_from_one_teacher(
-    teacher: Path, pairs: Path, tmp_path: Path, dragoman_command: list[str]
+    teacher: Path,
+    pairs: Path,
+    tmp_path: Path,
+    dragoman_command: list[str],
+    python_command: list[str],
 ) -> None:
     asked = ["distil", str(teacher), str(pairs), "--out", str(tmp_path / "m"), "--steps", "4"]
     two_ranks([*dragoman_command, *asked])
     assert rows(tmp_path / "m", "train.jsonl") and dragoman.load(tmp_path / "m").translate(["a b"])
+    (tmp_path / "other.tsv").write_text("a b\tb a\n")
+    ends_with_2 = "import sys; from dragoman.cli import main; sys.exit(main(sys.argv[1:]) - 2)"
+    asked[2] = str(tmp_path / "other.tsv")
+    said = two_ranks([*python_command, "-c", ends_with_2, *asked])
+    assert said.count("m: holds a run that did not learn from this teacher and these pairs (") == 2
 
 
 def test_a_teacher_with_a_target_tag_alone(pairs: Path, tmp_path: Path) -> None:

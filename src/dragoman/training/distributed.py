@@ -97,17 +97,13 @@ class Processes:
                 cause = f"process {rank} has another {' and '.join(wrong)} than process 0"
                 raise OptionError(cause, cure="start all with the same options, pairs and versions")
 
-    def wait(self) -> None:
-        """Return when every process has called this."""
-        self._accelerator.wait_for_everyone()
-
     def close(self) -> None:
         """Wait for the other processes; their connections are closed when the program ends.
 
         Until then they stay open, so that another training can follow in the same processes.
         """
         if self.count > 1:
-            self.wait()
+            self._accelerator.wait_for_everyone()
             atexit.register(self._accelerator.end_training)
 
     def sum(self, number: Tensor) -> Tensor:
