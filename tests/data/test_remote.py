@@ -54,6 +54,7 @@ def cached(place: Path) -> list[str]:
 
 def test_a_path_keeps_one_slash_of_an_address(place: Path) -> None:
     assert url_of(Path("s3://b/c/d.tsv")) == url_of(Path("s3:/b/c/d.tsv")) == "s3://b/c/d.tsv"
+    assert url_of(Path("file:///a/b.tsv")) == "file:///a/b.tsv"
     for local in ("pairs.tsv", "/a/b", "-", "C:/pairs.tsv", "tatoeba:fra-eng"):
         assert url_of(Path(local)) == ""
     (place / "s3:" / "b").mkdir(parents=True)

@@ -238,7 +238,8 @@ rank = os.environ["RANK"]
 os.chdir(Path(sys.argv[1]) / f"host{rank}")
 differs, real = rank == "1", run.environment
 codes = [
-    cli.main(["train", "p.tsv", "--out", "m", "--seed", "2" if differs else "1"]),
+    # Hosts may have other numbers of cores.
+    cli.main(["train", "p.tsv", "--out", "m", *(["--seed", "2", "--threads", "1"] * differs)]),
     cli.main(["train", "q.tsv" if differs else "p.tsv", "--out", "m"]),
     cli.main(["train", "none.tsv", "--out", "m"]),
     cli.main(["train", "p.tsv", "--out", "m"]),

@@ -18,9 +18,10 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)")
 
 
 def url_of(path: Path) -> str:
-    """The address that was made a path, which has one slash for its two; empty if it is none."""
+    """The address that was made a path, which has one slash; empty if it is none."""
     found = _URL.fullmatch(path.as_posix())
-    return f"{found[1]}://{found[2]}" if found and not path.exists() else ""
+    slashes = "///" if found and found[1] == "file" else "//"
+    return f"{found[1]}:{slashes}{found[2]}" if found and not path.exists() else ""
 
 
 def local_paths(paths: Iterable[Path], say: Callable[[str], None]) -> list[Path]:

@@ -101,7 +101,8 @@ def train(
         import_module(name)  # a missing package is an error before any work is done
     processes, here = Processes(), environment()
     versions = {f"version of {name}": here[name] for name in ("dragoman", "torch")}
-    processes.agree({**versions, **flat(config), "PAIRS": [file.name for file in files]})
+    alike = flat(replace(config, training=replace(config.training, threads="auto")))
+    processes.agree({**versions, **alike, "PAIRS": [file.name for file in files]})
     receivers: list[Observer] = []
     with ExitStack() as stack:
         with processes.together():  # until the main process has prepared the folder
