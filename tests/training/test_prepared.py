@@ -135,6 +135,10 @@ def test_a_run_goes_on_with_its_corpus_and_with_no_other(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    before = (place / "m" / "config.toml").read_bytes()
+    said = refused(["prepare", "p.tsv", "--out", "m", *DATA], capsys)
+    assert said == "dragoman prepare: m: holds a model (choose another --out)"
+    assert (place / "m" / "config.toml").read_bytes() == before
     (place / "p.tsv").write_text(PAIRS.replace("b3", "c3"))
     assert main(["prepare", "p.tsv", "--out", "d", *DATA]) == 0
     longer = [*TRAIN, "--steps", "9"]
@@ -150,7 +154,7 @@ def test_a_damaged_corpus_is_refused(place: Path, capsys: pytest.CaptureFixture[
     file = place / "c" / "corpus" / "train.json"
     file.write_text(file.read_text().replace("p.tsv", "q.tsv"))
     line = refused(["train", "c", "--out", "m", *TRAIN], capsys)
-    said = "c: corpus/ is not what was prepared (copy it again, or prepare it anew)"
+    said = "c: corpus/ is not what was prepared (copy it again, or prepare another)"
     assert line == f"dragoman train: {said}"
     assert not (place / "m").exists()
 

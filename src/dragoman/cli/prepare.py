@@ -13,7 +13,7 @@ from dragoman.config.continuing import SHAPING, continued, prepared_folder, with
 from dragoman.config.options import Config
 from dragoman.data.remote import local_paths
 from dragoman.errors import OptionError
-from dragoman.layout import CONFIG
+from dragoman.layout import CONFIG, METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,8 @@ def main(asked: Prepare, given: Given) -> None:
     from dragoman.training.folder import begin, claimed  # torch only now
 
     with claimed(asked.out):
+        if (asked.out / METRICS).exists():
+            raise OptionError("holds a model", place=str(asked.out), cure="choose another --out")
         known = "nothing to do: " if (asked.out / CONFIG).exists() else ""
         tell(f"{known}{begin([*asked.pairs], asked.out, options, tell)}")
 

@@ -136,7 +136,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         held = [pair.source for part, pair, *_ in apart if part == HELD_OUT]
         words = islice(text.column("source"), 100_000)  # more take long, and much memory
         if not text.tags and (share := near_copies(held, words)) > MANY:
-            say(f"{100 * share:.0f} % of held-out words resemble others: new words may score worse")
+            say(f"{100 * share:.0f} % of held-out sources resemble others: new ones may do worse")
         write_corpus(path := aside / layout.VALIDATION, apart, keep_text=True)
         if known:
             new = Group(len(apart) - len(known), name)

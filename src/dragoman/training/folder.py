@@ -102,7 +102,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     prepared = _taken(corpus, out, config, note) if corpus else prepare(files, out, config, note)
     made = digests(out, prepared)
     if corpus and digest != str(made):
-        cause, cure = f"{CORPUS}/ is not what was prepared", "copy it again, or prepare it anew"
+        cause, cure = f"{CORPUS}/ is not what was prepared", "copy it again, or prepare another"
         raise FolderError(cause, place=str(corpus), cure=cure)
     for line in read_record(corpus)["notes"] if corpus else ():
         note(line)

@@ -115,9 +115,8 @@ def train(
                 screen(Message(f"{prepared}; {model}; {precision}"))
         if processes.count > 1:
             with processes.together():
-                own = prepared_folder([] if processes.is_main else local_paths(files, print))
-                place = own or out
-                prepared = open_run(place)
+                mine = () if processes.is_main else local_paths(files, print)
+                prepared = open_run(place := prepared_folder(mine) or out)
             processes.agree(digests(place, prepared))
             prepared = replace(prepared, config=processes.from_main(prepared.config))
         stack.enter_context(torch_settings(prepared.config.training))
