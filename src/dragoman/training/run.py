@@ -101,6 +101,7 @@ def train(
         import_module(name)  # a missing package is an error before any work is done
     processes, here = Processes(), environment()
     versions = {f"version of {name}": here[name] for name in ("dragoman", "torch")}
+    # Hosts may have other numbers of cores.
     alike = flat(replace(config, training=replace(config.training, threads="auto")))
     processes.agree({**versions, **alike, "PAIRS": [file.name for file in files]})
     receivers: list[Observer] = []
@@ -115,7 +116,8 @@ def train(
                 screen(Message(f"{prepared}; {model}; {precision}"))
         if processes.count > 1:
             with processes.together():
-                mine = () if processes.is_main else local_paths(files, print)
+                # The main process has told of downloads; standard output is for results.
+                mine = () if processes.is_main else local_paths(files, lambda text: None)
                 prepared = open_run(place := prepared_folder(mine) or out)
             processes.agree(digests(place, prepared))
             prepared = replace(prepared, config=processes.from_main(prepared.config))
