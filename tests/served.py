@@ -19,7 +19,7 @@ from typing import Any
 
 import uvicorn
 
-from dragoman.config.options import Config, ModelOptions, SearchOptions, SideOptions
+from dragoman.config.options import Config, ModelOptions, SearchOptions, ServingOptions, SideOptions
 from dragoman.data.setup import save_setup
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation.confidence import Confidence
@@ -29,7 +29,6 @@ from dragoman.search.translator import Translator
 from dragoman.serving.app import build_app
 from dragoman.serving.gate import Protocol
 from dragoman.serving.languages import Models, Served
-from dragoman.serving.options import ServingOptions
 from tiny_translator import TEXT, translator
 
 SURE = Confidence("exact match", 1.0, 1.0, 0.0)

@@ -11,9 +11,9 @@ Tree = dict[str, Any]
 
 def document() -> Tree:
     """The OpenAPI document of a server of one model."""
+    from dragoman.config.options import ServingOptions
     from dragoman.serving.app import build_app
     from dragoman.serving.languages import Models, Served
-    from dragoman.serving.options import ServingOptions
 
     none: Any = None  # a model is asked for nothing but its languages
     facts = {"source": "fr", "target": "en", "name": "fra-eng", "card": ""}

@@ -17,13 +17,13 @@ import tyro
 from dragoman.api import Model, load
 from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given
+from dragoman.config.options import ServingOptions
 from dragoman.config.values import Range
 from dragoman.data.streams import STDIN
 from dragoman.errors import DragomanError, OptionError, did_you_mean
 from dragoman.layout import CARD
 from dragoman.search.aids import Aids
 from dragoman.serving.languages import LANGUAGE, Models, Served, language_codes
-from dragoman.serving.options import ServingOptions
 
 _FAILED = 3
 """Exit code of a worker that could not start: uvicorn then starts no other."""

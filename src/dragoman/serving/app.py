@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from dragoman.config.options import ServingOptions
 from dragoman.errors import UsageError
 from dragoman.serving import schema
 from dragoman.serving.gate import Gate
 from dragoman.serving.languages import Models
-from dragoman.serving.options import ServingOptions
 from dragoman.serving.service import Service
 
 _PAGE = Path(__file__).parent / "page"

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from dragoman.config.options import ServingOptions
 from dragoman.serving.metrics import Counts, count_request
-from dragoman.serving.options import ServingOptions
 from dragoman.serving.schema import form_as_json
 
 LOG = logging.getLogger("dragoman.serving")

@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from dragoman.config.options import ServingOptions
 from dragoman.data.tokenizer import SPACE
 from dragoman.documents.blocks import Block, filled, read_blocks
 from dragoman.documents.formats import ENDINGS, FORMATS
@@ -24,7 +25,6 @@ from dragoman.serving import schema
 from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
 from dragoman.serving.metrics import Counts, exposition, series
-from dragoman.serving.options import ServingOptions
 from dragoman.serving.streams import Stream
 
 Token = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
