@@ -60,40 +60,36 @@ def gathered_matmul(matrix: Tensor) -> Product:
 
     Without gradients it is a plain product.
     """
-    return _GatheredMatmul(matrix) if torch.is_grad_enabled() else matmul(matrix)
-
-
-class _GatheredMatmul:
-    """Multiplies by one matrix at every step of a sequence."""
-
-    def __init__(self, matrix: Tensor) -> None:
-        if torch.is_autocast_enabled(matrix.device.type):
-            matrix = matrix.to(torch.get_autocast_dtype(matrix.device.type))
-        self.matrix = matrix.detach()
-        self.factors: _Factors = []
-        self.end: Tensor = _Gradient.apply(matrix, self.factors)  # type: ignore[no-untyped-call]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return _Step.apply(x.to(self.matrix.dtype), self.end, self)  # type: ignore[no-untyped-call, no-any-return]
+    if not torch.is_grad_enabled():
+        return matmul(matrix)
+    if torch.is_autocast_enabled(matrix.device.type):
+        matrix = matrix.to(torch.get_autocast_dtype(matrix.device.type))
+    factors: _Factors = []
+    end = _Gradient.apply(matrix, factors)  # type: ignore[no-untyped-call]
+    held = matrix.detach(), factors
+    return lambda x: _Step.apply(x.to(held[0].dtype), end, held)  # type: ignore[no-untyped-call]
 
 
 class _Step(torch.autograd.Function):
     """One product of a loop."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, end: Tensor, matmul: _GatheredMatmul) -> Tensor:
-        """``x M``. ``end`` is zero; autograd runs its backward pass after those of all steps."""
+    def forward(ctx: Any, x: Tensor, end: Tensor, held: tuple[Tensor, _Factors]) -> Tensor:
+        """``x M``, where M and the factors of its gradient so far are ``held``.
+
+        ``end`` is zero; autograd runs its backward pass after those of all steps.
+        """
         ctx.save_for_backward(x)
-        ctx.matmul = matmul
-        return x @ matmul.matrix
+        ctx.held = held
+        return x @ held[0]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         """The gradient of x; the factors of the matrix's gradient are kept."""
-        (grad,), (x,) = grads, ctx.saved_tensors
+        (grad,), (x,), (matrix, factors) = grads, ctx.saved_tensors, ctx.held
         if ctx.needs_input_grad[1]:  # a frozen matrix never takes its factors
-            ctx.matmul.factors.append((x.detach(), grad))
-        return grad @ ctx.matmul.matrix.transpose(-1, -2), grad.new_zeros(()), None
+            factors.append((x.detach(), grad))
+        return grad @ matrix.transpose(-1, -2), grad.new_zeros(()), None
 
 
 class _Gradient(torch.autograd.Function):

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import chain, count, islice
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -238,20 +238,14 @@ class Translator:
         return read_pieces(list(map(self.tagged, lines)), self._sources, target, self.longest, long)
 
     def _search(
-        self,
-        sentences: Sequence[Sentence],
-        options: SearchOptions,
-        *,
-        attention: bool = False,
-        observer: Observer | None = None,
+        self, sentences: Sequence[Sentence], options: SearchOptions, **asked: Any
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence; neighbours in search are of like length.
 
-        The arguments are those of :func:`dragoman.search.loop.search`.
+        All arguments are those of :func:`dragoman.search.loop.search`.
         """
         order = sorted(range(len(sentences)), key=lambda i: -len(sentences[i][0][0]))
-        asked = (sentences[i] for i in order)
-        found = dict(search(self.scorer, asked, options, attention=attention, observer=observer))
+        found = dict(search(self.scorer, (sentences[i] for i in order), options, **asked))
         return [found[place] for place in np.argsort(order).tolist()]
 
     def _answer(

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from dragoman.config.options import Config
-from dragoman.config.rules import check_options
 from dragoman.data.batches import assemble
 from dragoman.data.plans import Lengths, Rows, plan_batches
 from dragoman.data.prepare import Prepared, Say
@@ -63,7 +62,6 @@ def bench(
         UsageError: wrong options or unusable data.
         TrainingError: memory does not hold a batch of the next size.
     """
-    check_options(config)
     with TemporaryDirectory(prefix="dragoman-bench-") as folder:
         prepared = begin(files, Path(folder), config, say)
         there = len(prepared.train)
