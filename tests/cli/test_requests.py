@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dragoman.cli.requests import read_request
 from dragoman.errors import UsageError
-from dragoman.search.request import Request
+from dragoman.search.request import Request, read_request
 
 EVERY = Request("", "so", ("a",), ("b",))
 

@@ -2,13 +2,11 @@
 
 import random
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 from dragoman.api import load
-from dragoman.cli import say
 from dragoman.cli.parse import Given, Input, UsesModel, Writes
 from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
@@ -53,8 +51,8 @@ def main(asked: Augment, given: Given) -> None:
     if asked.min_confidence and model.confidence is None:
         cause = "an ensemble, or a model of few held-out pairs, has no confidence"
         raise OptionError(cause, place="--min-confidence", cure="leave it out")
-    tell, chance, options = partial(say, "augment"), random.Random(1), given.get("search", {})
-    blocks = read_lines(asked.text, tell, tabs=bool(model.folder.source.tags))
+    say, chance, options = asked.say, random.Random(1), given.get("search", {})
+    blocks = read_lines(asked.text, say, tabs=bool(model.folder.source.tags))
     answers = chain.from_iterable(model.stream(map(str.strip, one), **options) for one in blocks)
     read = written = 0
     interrupted: KeyboardInterrupt | None = None
@@ -75,7 +73,7 @@ def main(asked: Augment, given: Given) -> None:
         if not (written or interrupted):
             cause, place = "no pair could be made of these lines", str(asked.text)
             raise DataError(cause, place=place, cure="train the model longer, or filter less")
-    tell(f"{written:,} pairs of {'the first ' if interrupted else ''}{read:,} lines: {asked.out}")
+    say(f"{written:,} pairs of {'the first ' if interrupted else ''}{read:,} lines: {asked.out}")
     if interrupted:
         raise interrupted
 

@@ -1,16 +1,14 @@
 """``dragoman bench``"""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from dragoman.cli import say
-from dragoman.cli.parse import Given, Inputs, training_options
+from dragoman.cli.parse import Given, Inputs, Verb, training_options
 from dragoman.config.options import Config
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench(Config):
+class Bench(Verb, Config):
     """Measure how fast this machine trains at each batch size, with the real training step.
 
     Each size is measured for 3 seconds or more; the utilisation is the share of the cores' time
@@ -31,7 +29,7 @@ def main(asked: Bench, given: Given) -> None:
     from dragoman.training.bench import bench  # torch only now
 
     print("batch  samples/s  tokens/s      MB  utilisation", flush=True)
-    for row in bench([*asked.pairs], options, partial(say, "bench"), sizes=asked.sizes):
+    for row in bench([*asked.pairs], options, asked.say, sizes=asked.sizes):
         share = "–" if row.utilisation is None else f"{row.utilisation:.0%}"
         rates = f"{row.samples_per_second:9,.0f} {row.tokens_per_second:9,.0f}"
         print(f"{row.sentences:5}  {rates} {row.memory_mb:7,.0f}  {share:>11}", flush=True)

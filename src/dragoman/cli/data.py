@@ -1,21 +1,19 @@
 """``dragoman data``"""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from dragoman.cli import say
-from dragoman.cli.parse import Given, OutputFolder, Writes
+from dragoman.cli.parse import Given, OutputFolder, Verb, Writes
 from dragoman.data.download import HOSTS, get_corpus
 from dragoman.data.samples import SAMPLES, sample_pairs
 from dragoman.files import write_text
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(Verb):
     """List the corpora, or get one: dragoman data get phrases, or tatoeba:fra-eng."""
 
     action: Positional[Literal["list", "get"]]
@@ -41,7 +39,7 @@ def main(asked: Data, given: Given) -> None:
         for name, text in known.items():
             print(f"{name:10}  {(text or '').splitlines()[0]}")
     elif ":" in asked.name:
-        print("\n".join(map(str, get_corpus(asked.name, asked.into, partial(say, "data")))))
+        print("\n".join(map(str, get_corpus(asked.name, asked.into, asked.say))))
     else:
         pairs = sample_pairs(asked.name, count=asked.count, seed=asked.seed)
         text = "".join(f"{pair.source}\t{pair.target}\n" for pair in pairs)

@@ -2,14 +2,12 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
-from dragoman.cli import say
 from dragoman.cli.parse import Given, Inputs, OutputFile, UsesModel
 from dragoman.config.options import ReadingOptions
 from dragoman.errors import OptionError
@@ -19,8 +17,6 @@ from dragoman.runtime.folder import is_model
 
 if TYPE_CHECKING:
     from dragoman.evaluation.evaluate import Evaluation
-
-_say = partial(say, "evaluate")
 
 
 @dataclass(frozen=True)
@@ -59,15 +55,15 @@ def main(asked: Evaluate, given: Given) -> None:
     from dragoman.evaluation.metrics import compare
 
     models = [load(folder, device=asked.device) for folder in folders]
-    several, raw, reading = asked.multiple_references, asked.raw_references, given.get("data", {})
-    examples = models[0].examples(files or None, multiple_references=several, say=_say, **reading)
+    reading = {"multiple_references": asked.multiple_references, **given.get("data", {})}
+    examples = models[0].examples(files or None, say=asked.say, **reading)
+    raw, options = asked.raw_references, given.get("search", {})
     if not raw and len({examples.with_references(m.folder.target.normalize) for m in models}) > 1:
         raw = True
-        _say("models of differently normalised targets: references are compared as they stand")
-    options = given.get("search", {})
+        asked.say("models of differently normalised targets: references are compared as they stand")
     results = [model.evaluate(examples, raw_references=raw, **options) for model in models]
     for note in dict.fromkeys(note for result in results for note in result.notes):
-        _say(note)
+        asked.say(note)
     if asked.outputs is not None:
         lines = examples.by_record(results[0].outputs)
         write_text(asked.outputs, "".join(f"{line}\n" for line in lines))

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dragoman.cli import say
-from dragoman.cli.parse import Given, Input, Inputs, OutputFolder
+from dragoman.cli.parse import Given, Input, Inputs, OutputFolder, Verb
 from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
 from dragoman.export.bundle import export
@@ -15,7 +14,7 @@ from dragoman.serving.languages import language_codes
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(Verb):
     """Write a model folder as a bundle: a small folder or file that runs without PyTorch.
 
     The bundle is compared with the folder on pairs of text, and refused where it differs too much.
@@ -71,6 +70,6 @@ def main(asked: Export, given: Given) -> None:
         package = codes if asked.to == "argos" else None
         facts = export_ctranslate2(*paths, languages=package, **common)
     for name, value in facts["parity"].items():
-        say("export", f"{name.replace('_', ' ')}: {value}")
+        asked.say(f"{name.replace('_', ' ')}: {value}")
     if asked.to == "web":
-        say("export", f"to see the site: python -m http.server --directory {asked.out}")
+        asked.say(f"to see the site: python -m http.server --directory {asked.out}")

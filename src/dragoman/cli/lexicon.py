@@ -3,13 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 from dragoman.api import Model, load
-from dragoman.cli import say
 from dragoman.cli.parse import Given, Input, UsesModel, Writes
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import place
@@ -42,7 +40,7 @@ class Lexicon(UsesModel):
 def main(asked: Lexicon, given: Given) -> None:
     """Run the verb."""
     model, aids = load(asked.folder, device=asked.device), Aids(read_memory(asked.memory))
-    words = dict.fromkeys(_words(asked.words))
+    words = dict.fromkeys(_words(asked))
     lines = spoken = 0
     with replacing(asked.out) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         for answer in model.stream(words, aids=aids, **given.get("search", {})):
@@ -51,16 +49,17 @@ def main(asked: Lexicon, given: Given) -> None:
             for phones, share in found.items():
                 shown = [f"{share:.4f}"] if asked.probabilities else []
                 file.write(" ".join((answer.source, *shown, *phones)) + "\n")
-    say("lexicon", f"{lines:,} pronunciations of {spoken:,} of {len(words):,} words: {asked.out}")
+    asked.say(f"{lines:,} pronunciations of {spoken:,} of {len(words):,} words: {asked.out}")
 
 
-def _words(file: Path) -> Iterator[str]:
-    """The words of a file, without blank lines.
+def _words(asked: Lexicon) -> Iterator[str]:
+    """The words of the file, without blank lines.
 
     Raises:
         DataError: a line has several words, which no lexicon can hold.
     """
-    lines = chain.from_iterable(read_lines(file, partial(say, "lexicon")))
+    file = asked.words
+    lines = chain.from_iterable(read_lines(file, asked.say))
     for at, word in enumerate(map(str.strip, lines), 1):
         if len(word.split()) > 1:
             raise DataError(f"{word!r} has spaces", place=place(file, at), cure="one word a line")

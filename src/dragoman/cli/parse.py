@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import tyro
 
+from dragoman.cli import say
 from dragoman.config.options import Config, SearchOptions
 from dragoman.config.rules import check_options, value_faults
 from dragoman.config.toml import flat, from_toml, merge
@@ -49,8 +50,16 @@ OutputFolder = Annotated[Path, Writes("folder")]
 Picture = Annotated[Path | None, Writes("picture")]
 
 
+class Verb:
+    """What the dataclasses of verbs have in common."""
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr, behind the name of the verb."""
+        say(type(self).__name__.lower(), text)
+
+
 @dataclass(frozen=True, kw_only=True)
-class UsesModel:
+class UsesModel(Verb):
     """The options of every verb that uses a trained model."""
 
     folder: Input

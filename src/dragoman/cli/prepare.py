@@ -1,14 +1,12 @@
 """``dragoman prepare``"""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from dragoman.cli import say
-from dragoman.cli.parse import Given, Inputs, OutputFolder, training_options
+from dragoman.cli.parse import Given, Inputs, OutputFolder, Verb, training_options
 from dragoman.config.continuing import SHAPING, continued, prepared_folder, with_corpus
 from dragoman.config.options import Config
 from dragoman.data.remote import local_paths
@@ -17,7 +15,7 @@ from dragoman.layout import CONFIG, METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepare(Config):
+class Prepare(Verb, Config):
     """Do what train does before it trains: read pairs, hold some out, learn tokenizers, store ids.
 
     dragoman train CORPUS --out m then begins at once, as often as wanted. The options that shape
@@ -46,14 +44,14 @@ def main(asked: Prepare, given: Given) -> None:
     if other := next((name for name in names if not name.startswith(SHAPING)), ""):
         cure = f"give it to dragoman train {asked.out}"
         raise OptionError("does not shape the data", place=f"--{other}", cure=cure)
-    options, tell = options_of(asked, given), partial(say, "prepare")
+    options = options_of(asked, given)
     from dragoman.training.folder import begin, claimed  # torch only now
 
     with claimed(asked.out):
         if (asked.out / METRICS).exists():
-            raise OptionError("holds a model", place=str(asked.out), cure="choose another --out")
+            raise OptionError("holds a model", place=asked.out, cure="choose another --out")
         known = "nothing to do: " if (asked.out / CONFIG).exists() else ""
-        tell(f"{known}{begin([*asked.pairs], asked.out, options, tell)}")
+        asked.say(f"{known}{begin([*asked.pairs], asked.out, options, asked.say)}")
 
 
 def options_of(asked: Prepare, given: Given) -> Config:
@@ -67,7 +65,7 @@ def options_of(asked: Prepare, given: Given) -> Config:
         raise OptionError("cannot stand beside --continue", place="--recipe", cure="leave it out")
     if asked.continue_:
         return continued(asked.continue_, given)
-    if corpus := prepared_folder(local_paths(asked.pairs, partial(say, "prepare"))):
+    if corpus := prepared_folder(local_paths(asked.pairs, asked.say)):
         # Refuses an option that is not as in the corpus, also one that is given at its default.
         theirs = with_corpus(Config(), corpus)
         with_corpus(training_options(asked.recipe, given, theirs), corpus, theirs)

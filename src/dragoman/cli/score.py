@@ -1,10 +1,8 @@
 """``dragoman score``"""
 
 from dataclasses import dataclass, field
-from functools import partial
 
 from dragoman.api import load
-from dragoman.cli import say
 from dragoman.cli.parse import Given, Inputs, UsesModel
 from dragoman.config.options import ReadingOptions
 
@@ -27,7 +25,7 @@ class Score(UsesModel):
 def main(asked: Score, given: Given) -> None:
     """Run the verb."""
     model = load(asked.folder, device=asked.device)
-    examples = model.examples(asked.pairs, say=partial(say, "score"), **given.get("data", {}))
+    examples = model.examples(asked.pairs, say=asked.say, **given.get("data", {}))
     scored = model.score(examples.pairs(), **given.get("search", {}))
     found = ((one.hypothesis.log_prob, len(one.hypothesis.steps)) for one in scored)
     lines = [f"{log_prob:.6f}\t{log_prob / steps:.6f}" for log_prob, steps in found]

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, count, islice, tee
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,10 +13,8 @@ from typing import Annotated, Any, Literal
 from tyro.conf import UseAppendAction
 
 from dragoman.api import Model, load
-from dragoman.cli import say
 from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given, Inputs, UsesModel
-from dragoman.cli.requests import read_request
 from dragoman.config.options import SearchOptions
 from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
@@ -25,11 +22,9 @@ from dragoman.data.streams import STDIN, opened, place
 from dragoman.documents.blocks import filled, read_blocks
 from dragoman.documents.formats import FORMATS
 from dragoman.errors import OptionError, UsageError
-from dragoman.search.request import Request, Translation
+from dragoman.search.request import Request, Translation, read_request
 from dragoman.search.translator import Translator
 from dragoman.serving.languages import language_codes
-
-_say = partial(say, "translate")
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ class Translate(AidOptions, UsesModel):
 
 def main(asked: Translate, given: Given) -> int:
     """Run the verb."""
-    options = given.get("search", {})
+    say, options = asked.say, given.get("search", {})
     if asked.format != "lines" and (asked.json or asked.requests or asked.min_confidence):
         cause = "a document goes without --json, --requests and --min-confidence"
         raise OptionError(cause, place="--format")
@@ -95,7 +90,7 @@ def main(asked: Translate, given: Given) -> int:
         print(_line(asked, model, answer, wrong.get(number)), flush=asked.input == STDIN)
     if cut:
         lines = f"{len(cut)} lines, the first of them {cut[0]}" if cut[1:] else f"line {cut[0]}"
-        _say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
+        say(f"the length limit cut the output of {lines} (--max-added or --max-ratio raises it)")
     return 1 if wrong else 0
 
 
@@ -137,10 +132,10 @@ def _requests(
                 translator.check(request, search)
             except UsageError as error:
                 request, wrong[number] = Request(""), error
-                _say(str(error))
+                asked.say(str(error))
         return request
 
-    for block in read_lines(asked.input, _say, tabs=columns > 0):
+    for block in read_lines(asked.input, asked.say, tabs=columns > 0):
         yield list(map(request_of, block))
 
 

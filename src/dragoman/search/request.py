@@ -11,9 +11,11 @@ from functools import lru_cache
 import numpy as np
 
 from dragoman.config.options import SearchOptions
+from dragoman.config.toml import merge
 from dragoman.data.source import extend_target
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer
-from dragoman.errors import OptionError
+from dragoman.errors import DataError, OptionError
+from dragoman.files import parse_json
 from dragoman.search.constraints import Constraints, constraints_of
 from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.phrases import Banned, Phrases, Tokens, contains
@@ -36,6 +38,48 @@ class Request:
     """Words or phrases that the output does not contain."""
     place: str = ""
     """Where it was read (``file:line``), for messages."""
+
+
+_EXAMPLE = 'such as {"source": "ein Hund", "must": ["dog"]}'
+
+
+@dataclass(frozen=True)
+class RequestFields:
+    """The fields of a line of ``--requests``, a JSON object."""
+
+    source: str = ""
+    features: str = ""
+    prefix: str = ""
+    must: tuple[Wanted, ...] = ()
+    never: tuple[str, ...] = ()
+
+
+def read_request(line: str, every: Request, where: str) -> Request:
+    """Turn a line of ``--requests`` into a request.
+
+    Args:
+        line: a JSON object; a blank line is a request for an empty source.
+        every: constraints that hold for all lines; those of the line are added to them.
+        where: the file and the number of the line, for messages.
+
+    Raises:
+        DataError: it is not a JSON object with a source.
+        OptionError: it has unknown fields, or values of other types than those of
+            :class:`RequestFields`.
+    """
+    if not line.strip():
+        return replace(every, source="")
+    try:
+        fields = parse_json(line)
+    except ValueError as error:
+        raise DataError(f"not JSON: {error}", place=where, cure=_EXAMPLE) from None
+    fields = fields if isinstance(fields, dict) else {}
+    asked = merge(RequestFields(prefix=every.prefix), fields, place=where)
+    if "source" not in fields:
+        raise DataError("a JSON object with a source is expected", place=where, cure=_EXAMPLE)
+    source = f"{asked.source}\t{asked.features}" if "features" in fields else asked.source
+    must, never = (*every.must, *asked.must), (*every.never, *asked.never)
+    return Request(source, asked.prefix, must, never, where)
 
 
 class RequestReader:
