@@ -14,6 +14,7 @@ A message is one line: the place, the cause, the cure:
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class DragomanError(Exception):
@@ -21,14 +22,14 @@ class DragomanError(Exception):
 
     Args:
         cause: what is wrong, in one line.
-        place: where, as ``file:line`` or an option's name; empty when there is none.
+        place: where, as a path, ``file:line`` or an option's name; empty when there is none.
         cure: what the user can do; shown in brackets.
     """
 
     exit_code = 1
 
-    def __init__(self, cause: str, *, place: str = "", cure: str = "") -> None:
-        self.cause, self.place, self.cure = cause, place, cure
+    def __init__(self, cause: str, *, place: str | Path = "", cure: str = "") -> None:
+        self.cause, self.place, self.cure = cause, str(place), cure
         text = f"{place}: {cause}" if place else cause
         text = f"{text} ({cure})" if cure else text
         super().__init__("\\n".join(text.splitlines()))  # what a library said may have several

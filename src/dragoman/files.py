@@ -123,7 +123,7 @@ def reading(path: Path, cause: str, cure: str = "copy the folder again") -> Iter
     except Exception as error:  # libraries raise a dozen kinds
         of_structure = isinstance(error, KeyError | TypeError | AttributeError)
         said = "it has another structure" if of_structure else error
-        raise FolderError(f"{cause}: {said}", place=str(path), cure=cure) from error
+        raise FolderError(f"{cause}: {said}", place=path, cure=cure) from error
 
 
 def refuse_ways_out(folder: Path) -> None:
@@ -142,4 +142,4 @@ def refuse_ways_out(folder: Path) -> None:
         elif not path.is_file() and not path.is_dir():
             what = "is neither a file nor a folder"
         if what:
-            raise FolderError(what, place=str(path), cure="remove it, if you know what it is")
+            raise FolderError(what, place=path, cure="remove it, if you know what it is")

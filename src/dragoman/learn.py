@@ -82,7 +82,7 @@ def train(
     budget, first = config.training.budget, config.training.seed
     if seeds > 1:
         if (out / CONFIG).exists():
-            raise OptionError("holds a run of one seed", place=str(out), cure="another --out")
+            raise OptionError("holds a run of one seed", place=out, cure="another --out")
         if any(file == STDIN or file.is_fifo() for file in files):
             cause, cure = "a stream can be read only once", "save the pairs to a file"
             raise OptionError(cause, place="--seeds", cure=cure)
@@ -152,7 +152,7 @@ def distil(
     data, files = config.data, _paths(pairs)
     if data.features_column:
         cause = "a model with columns of features cannot be distilled"
-        raise OptionError(cause, place=str(teacher), cure="train a small model on the pairs")
+        raise OptionError(cause, place=teacher, cure="train a small model on the pairs")
     known = data.validation_pairs == model.config.data.validation_pairs
     validation = [] if known else [Path(name) for name in data.validation_pairs]
     weights = [one.path / WEIGHTS for one in (model.folder, *model.others)]
@@ -165,7 +165,7 @@ def distil(
             with claimed(out):
                 if (out / CONFIG).exists():
                     cause = "holds a run that did not learn from this teacher and these pairs"
-                    raise OptionError(cause, place=str(out), cure="choose another --out")
+                    raise OptionError(cause, place=out, cure="choose another --out")
                 held = model.examples(validation or None, **flat(data)).pairs()
                 unseen, read = {source for source, _ in held}, read_pairs(files, data, Faults())
                 sources = dict.fromkeys(pair.source for pair in read if pair.source not in unseen)
@@ -188,7 +188,7 @@ def _outputs(model: Model, sources: Sequence[str], console: Console) -> list[tup
     outputs = [answer.text for answer in shown]
     if not any(outputs):
         cause, cure = "translates none of these sources", "train it longer, or other pairs"
-        raise DataError(cause, place=str(model.folder.path), cure=cure)
+        raise DataError(cause, place=model.folder.path, cure=cure)
     return list(zip(sources, outputs, strict=True))
 
 

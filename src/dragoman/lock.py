@@ -19,7 +19,7 @@ def locked(folder: Path) -> Iterator[None]:
     with open(folder / LOCK, "w", encoding="ascii") as file:
         if not take(file):
             cure = "wait for it, or choose another --out"
-            raise FolderError("another training is writing here", place=str(folder), cure=cure)
+            raise FolderError("another training is writing here", place=folder, cure=cure)
         yield
 
 

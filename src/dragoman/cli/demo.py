@@ -37,7 +37,7 @@ def main(asked: Demo, given: Given) -> int:
     import_module("dragoman.training.run")  # and a base install
     out, ours = asked.out, {*FILES, MODEL}
     if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= ours):
-        raise OptionError("is not a demo's folder", place=str(out), cure="another --out")
+        raise OptionError("is not a demo's folder", place=out, cure="another --out")
     out.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(out / MODEL, ignore_errors=True)  # a run there would be resumed
     pairs, text, picture, model = (out / name for name in (*FILES, MODEL))

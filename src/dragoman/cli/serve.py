@@ -163,7 +163,7 @@ def _served(asked: Serve, number: int, model: Model, source: str, target: str) -
             aids = replace(given, target_tag=code if code in known else "").read(model, {})
             translator, search = model.translator({}, aids)
         except OptionError as error:
-            raise OptionError(str(error), place=str(path)) from None
+            raise OptionError(str(error), place=path) from None
         explain = partial(_explained, model, aids)
         yield Served(source, code, translator, search, explain, **facts)
 

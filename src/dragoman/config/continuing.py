@@ -41,10 +41,10 @@ def continued(folder: str | Path, given: Mapping[str, Any] | None = None) -> Con
     folder = Path(folder)
     if (folder / BUNDLE).exists():
         cause, cure = "is a bundle, which cannot be trained", "name the folder it was made of"
-        raise FolderError(cause, place=str(folder), cure=cure)
+        raise FolderError(cause, place=folder, cure=cure)
     config, usual = load_config(folder), TrainingOptions()
     if is_locked(folder):
-        raise FolderError("is in training", place=str(folder), cure="wait for its end")
+        raise FolderError("is in training", place=folder, cure="wait for its end")
     training = {name: getattr(usual, name) for name in _FRESH.split()}
     training |= {"start_from": str(folder), "refit": False, "warmup": _WARMUP}
     if config.data.replay == "none":  # else the model's own rate is low already
@@ -60,8 +60,7 @@ def continued(folder: str | Path, given: Mapping[str, Any] | None = None) -> Con
     if new.data.features != old.data.features:
         wrong.append(f"its sources have {old.data.features} columns of features")
     if wrong:
-        cure = "leave it out, or train a new model"
-        raise OptionError("; ".join(wrong), place=str(folder), cure=cure)
+        raise OptionError("; ".join(wrong), place=folder, cure="leave it out, or train a new model")
     check_options(new)
     return new
 
@@ -90,7 +89,7 @@ def with_corpus(config: Config, folder: Path, default: Config | None = None) -> 
     if other := [name for name in shaping if now[name] not in (was[name], usual[name], "auto")]:
         cause = "; ".join(f"{name} is {was[name]!r} there, {now[name]!r} here" for name in other)
         cure = "leave it out, or prepare another corpus with it"
-        raise OptionError(cause, place=str(folder), cure=cure)
+        raise OptionError(cause, place=folder, cure=cure)
     for group, last in (name.split(".") for name in shaping):
         config = merge(config, {group: {last: was[f"{group}.{last}"]}}, place=str(folder))
     return config

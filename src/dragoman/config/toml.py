@@ -48,22 +48,21 @@ def from_toml(path: Path, default: Config | None = None) -> Config:
         FolderError: another version of Dragoman wrote it, in another format.
         OptionError: no such file, not TOML, an unknown option ("did you mean"), a wrong type.
     """
-    place = str(path)
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_TOML + 1)
         if len(raw) > _MOST_TOML:
-            raise OptionError("is too long for a file of options", place=place)
+            raise OptionError("is too long for a file of options", place=path)
         tree = tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
-        raise OptionError(f"cannot be read: {error.strerror}", place=place) from error
+        raise OptionError(f"cannot be read: {error.strerror}", place=path) from error
     except (ValueError, RecursionError) as error:  # also wrong UTF-8, thousands of digits
-        raise OptionError(f"is not TOML: {error}", place=place) from error
+        raise OptionError(f"is not TOML: {error}", place=path) from error
     version = tree.pop("format", "1")  # read first: other formats may have other options
     if version != FORMAT:
         cause = f"has format {version!r}, this version reads {FORMAT!r}"
-        raise FolderError(cause, place=place, cure="use the version of Dragoman that wrote it")
-    return merge(default or Config(), tree, place=place)
+        raise FolderError(cause, place=path, cure="use the version of Dragoman that wrote it")
+    return merge(default or Config(), tree, place=str(path))
 
 
 def load_config(path: Path) -> Config:
@@ -74,20 +73,18 @@ def load_config(path: Path) -> Config:
     """
     if not path.is_dir():
         cause = "is a file, a model folder is expected" if path.exists() else "no such folder"
-        raise FolderError(cause, place=str(path))
+        raise FolderError(cause, place=path)
     refuse_ways_out(path)
     file = path / CONFIG
     if not file.exists():
         cause = f"is not a model folder: it has no {CONFIG}"
-        cure = "make one with dragoman train PAIRS --out DIR"
-        raise FolderError(cause, place=str(path), cure=cure)
+        raise FolderError(cause, place=path, cure="make one with dragoman train PAIRS --out DIR")
     try:
         config = from_toml(file)
         check_options(config)
         for name, value in flat(config.model, "model.").items():
             if value == "auto" and name not in ("model.attention", "model.copy"):  # see build
-                cause = f"{name} is 'auto', a trained model's is a number"
-                raise OptionError(cause, place=str(file))
+                raise OptionError(f"{name} is 'auto', a trained model's is a number", place=file)
     except OptionError as error:
         raise FolderError(str(error), cure="copy the folder again") from error
     return config

@@ -78,7 +78,7 @@ def fetch(
         if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             raise DataError("sends another part than asked for", place=url, cure="try again")
         if file.tell() != have or not take(file):
-            raise DragomanError("another process downloads it", place=str(part), cure="wait")
+            raise DragomanError("another process downloads it", place=part, cure="wait")
         file.truncate(have if goes_on else 0)
         say(f"{path}: {f'goes on after {have:,} bytes' if goes_on else 'begins'}")
         while block := response.read(_BLOCK):

@@ -64,7 +64,7 @@ def load_weights(
     for name, side in (("source", source), ("target", target)):
         if facts.get(name) != side.digest:
             cure = f"put back the {name}.json that was saved with it"
-            raise FolderError(f"was trained with another {name}.json", place=str(file), cure=cure)
+            raise FolderError(f"was trained with another {name}.json", place=file, cure=cure)
     return tensors
 
 

@@ -67,7 +67,7 @@ def read_vectors(path: Path, tokenizer: Tokenizer, width: int) -> tuple[dict[int
     found = {token: vectors[s] for token, both in spellings.items() for s in both if s in vectors}
     if not found:
         cure = "are these words of the right language? set the level to word"
-        raise DataError("has no vector for any token", place=str(path), cure=cure)
+        raise DataError("has no vector for any token", place=path, cure=cure)
     share = f"{len(found):,} of {len(ids):,} tokens ({100 * len(found) / len(ids):.1f} %)"
     passed = "; lines that are no vectors passed over: " if unreadable else ""
     return found, f"word vectors for {share}{passed}{'; '.join(unreadable)}"

@@ -57,7 +57,7 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
     there = dict(zip(("source", "target"), tokenizers, strict=True))
     if config.model.shared_embeddings and not other.model.shared_embeddings:
         cure = "leave out model.shared_embeddings"
-        raise OptionError("has two vocabularies", place=str(folder), cure=cure)
+        raise OptionError("has two vocabularies", place=folder, cure=cure)
     for name in ("attention", "copy") if "decoder" in config.training.parts else ():
         if getattr(config.model, name) == "auto":
             known = {name: getattr(other.model, name)}

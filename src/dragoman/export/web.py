@@ -89,7 +89,7 @@ def export_site(
     model = load(folder)
     if model.folder.source.tags or model.config.search.temperature:
         cause = "a page reads no tags, and draws no outputs at random (search.temperature)"
-        raise FolderError(cause, place=str(folder), cure="dragoman serve")
+        raise FolderError(cause, place=folder, cure="dragoman serve")
     with replacing(Path(out), folder=True) as aside:
         facts = export(folder, aside / "model", pairs, shortlist=False, **options)
         _write_site(aside, name, languages, read)

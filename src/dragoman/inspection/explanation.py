@@ -262,4 +262,4 @@ def draw_map(
         with matplotlib.rc_context({"svg.fonttype": "none"}), replacing(path) as aside:
             figure.savefig(aside, format=path.suffix.lower().lstrip(".") or "png")
     except (OSError, RuntimeError, ValueError) as error:
-        raise DragomanError(f"cannot be drawn: {error}", place=str(path)) from error
+        raise DragomanError(f"cannot be drawn: {error}", place=path) from error

@@ -86,10 +86,10 @@ def fill(model: Seq2Seq, tensors: dict[str, Tensor], path: Path) -> None:
     wanted = dict(model.named_parameters())
     for name in sorted(wanted.keys() ^ tensors.keys()):
         which = "lacks" if name in wanted else "has an unknown"
-        raise FolderError(f"{which} tensor {name!r}", place=str(path), cure="see config.toml")
+        raise FolderError(f"{which} tensor {name!r}", place=path, cure="see config.toml")
     for name, tensor in tensors.items():
         shape, expected = list(tensor.shape), list(wanted[name].shape)
         if shape != expected:
             found = f"tensor {name!r} is {shape}, {expected} expected from config.toml"
-            raise FolderError(found, place=str(path))
+            raise FolderError(found, place=path)
         wanted[name].copy_(tensor)

@@ -97,7 +97,7 @@ def _loaded(given: Path, path: Path, folder: Any = None) -> RuntimeFolder:
     for name, graph in found.items() if facts is not None else ():
         if (path / name).read_bytes() != graph.raw:
             cause = "is not the graph that config.toml describes"
-            raise FolderError(cause, place=str(path / name), cure=_AGAIN)
+            raise FolderError(cause, place=path / name, cure=_AGAIN)
     return RuntimeFolder(given, path, config, source, target, facts, weights, short, folder)
 
 
@@ -109,18 +109,15 @@ def _read_facts(path: Path) -> dict[str, Any]:
         version = facts["format"]
         if version != layout.BUNDLE_FORMAT:
             cause = f"has format {version!r}, this version reads {layout.BUNDLE_FORMAT!r}"
-            cure = "use the version of Dragoman that wrote it"
-            raise FolderError(cause, place=str(place), cure=cure)
+            raise FolderError(cause, place=place, cure="use the version of Dragoman that wrote it")
         files = dict(facts["files"])
     short = layout.BUNDLE_SHORT if files.keys() & {*layout.BUNDLE_SHORT} else ()
     for name in sorted((files.keys() ^ {*layout.BUNDLE_NEEDS, *short}) - {*layout.BUNDLE_MAY_HAVE}):
-        cause = f"names a file too many or too few: {name!r}"
-        raise FolderError(cause, place=str(place), cure=_AGAIN)
+        raise FolderError(f"names a file too many or too few: {name!r}", place=place, cure=_AGAIN)
     for name, expected in files.items():
         file = path / name
         if file.is_symlink() or not file.is_file() or fingerprint([file]) != expected:
-            cause = "is missing, damaged, or of another bundle"
-            raise FolderError(cause, place=str(file), cure=_AGAIN)
+            raise FolderError("is missing, damaged, or of another bundle", place=file, cure=_AGAIN)
     return dict(facts)
 
 

@@ -136,6 +136,6 @@ def _take_parts(run: Run, *, new: bool) -> None:
             shape = "missing" if tensor is None else list(tensor.shape)
             cause = f"{name} is {shape} there, {list(parameter.shape)} here"
             cure = f"give the options of {folder / CONFIG}, or fewer --parts"
-            raise OptionError(cause, place=str(folder), cure=cure)
+            raise OptionError(cause, place=folder, cure=cure)
         parameter.detach().copy_(tensor)
     run.say(f"{' and '.join(options.parts)} from {folder}: {len(wanted)} tensors")
