@@ -12,8 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from dragoman.cli import VERBS
-from dragoman.errors import MissingExtraError
-from dragoman.extras import EXTRAS, naming_extras
+from dragoman.errors import EXTRAS, MissingExtraError, naming_extras
 from served import save_tiny_folder
 
 ROOT = Path(__file__).resolve().parents[1]

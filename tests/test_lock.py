@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dragoman.errors import FolderError
+from dragoman.files import is_locked, locked, take
 from dragoman.layout import LOCK
-from dragoman.lock import is_locked, locked, take
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such lock")

@@ -12,11 +12,10 @@ from dragoman.config.rules import check_options
 from dragoman.data.pairs import Fault, Faults, Pair
 from dragoman.data.readers import read_pairs
 from dragoman.data.source import encode_pairs
-from dragoman.errors import DataError, FolderError, OptionError, UsageError
+from dragoman.errors import DataError, FolderError, OptionError, UsageError, naming_extras
 from dragoman.evaluation.baselines import training_pairs
 from dragoman.evaluation.confidence import load_confidence
 from dragoman.evaluation.examples import Examples, Pairs, examples_of, held_out_examples
-from dragoman.extras import naming_extras
 from dragoman.layout import BUNDLE, members
 from dragoman.runs.history import History
 from dragoman.runtime.folder import RuntimeFolder, load_runtime

@@ -1,4 +1,4 @@
-"""The errors that Dragoman raises.
+"""The errors that Dragoman raises, and the command that installs a missing package.
 
     DragomanError                exit code 1: the run failed
     ├── TrainingError            the numbers or the machine stopped a training
@@ -12,7 +12,8 @@ A message is one line: the place, the cause, the cure:
 ``pairs.tsv:118: 1 column, 2 expected (is the separator a tab? try --data.separator)``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -59,6 +60,36 @@ class FolderError(UsageError):
 
 class MissingExtraError(UsageError):
     """A part of Dragoman needs a package that is not installed."""
+
+
+_OF_EXTRAS = {
+    "train": "accelerate ftfy jinja2 matplotlib psutil pyarrow rapidfuzz sacrebleu torch",
+    "track": "mlflow tensorboard wandb",
+    "serve": "fastapi python-multipart starlette uvicorn",
+    "ecosystem": "ctranslate2 sentencepiece",
+    "remote": "fsspec s3fs",
+    "gpu": "pynvml",
+    "documents": "sentencex",
+}
+EXTRAS = {package: extra for extra, names in _OF_EXTRAS.items() for package in names.split()}
+"""Each package as it is imported, with the group of pyproject.toml that installs it."""
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Context manager and decorator; turns the failed import of an optional package into an error.
+
+    Raises:
+        MissingExtraError: the package is not installed; the message holds the exact command.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        cure = f"pip install 'dragoman[{EXTRAS[package]}]'"
+        raise MissingExtraError(f"this needs the package {package!r}", cure=cure) from error
 
 
 def did_you_mean(wrong: str, choices: Iterable[str], *, otherwise: str = "") -> str:

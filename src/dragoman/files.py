@@ -1,4 +1,7 @@
-"""Replaces files and folders atomically; checks folders that others made."""
+"""Replaces files and folders atomically; checks and locks folders.
+
+A lock is for one training at a time; the system drops it when the process ends.
+"""
 
 import json
 import os
@@ -7,10 +10,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dragoman.errors import FolderError, UsageError
-from dragoman.layout import ENTRIES
+from dragoman.layout import ENTRIES, LOCK
 
 ASIDE = ".partial"
 """Ending of a file or folder while it is written. Only a crash leaves one behind; the next training
@@ -63,13 +66,6 @@ def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
 def final_name(name: str) -> str:
     """Turn the name that a file or folder has while it is written into its final name."""
     return re.sub(rf"(\.\d+)?{re.escape(ASIDE)}$", "", name)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a training that was killed has left half-written in its folder."""
-    for left in folder.glob(f"*{ASIDE}"):
-        if final_name(left.name) in ENTRIES:
-            _remove(left)
 
 
 def _remove(path: Path) -> None:
@@ -143,3 +139,47 @@ def refuse_ways_out(folder: Path) -> None:
             what = "is neither a file nor a folder"
         if what:
             raise FolderError(what, place=path, cure="remove it, if you know what it is")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Context manager; holds the lock of ``folder``, in which nothing half-written is left.
+
+    What a training that was killed has left so is removed.
+
+    Raises:
+        FolderError: another process holds it.
+    """
+    with open(folder / LOCK, "w", encoding="ascii") as file:
+        if not take(file):
+            cure = "wait for it, or choose another --out"
+            raise FolderError("another training is writing here", place=folder, cure=cure)
+        for left in folder.glob(f"*{ASIDE}"):
+            if final_name(left.name) in ENTRIES:
+                _remove(left)
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a training writes into ``folder`` now."""
+    with suppress(OSError), open(folder / LOCK, encoding="ascii") as file:
+        return not take(file, "LOCK_SH")  # several may ask at the same time
+    return False  # never locked, or not ours to read
+
+
+def take(file: IO[Any], kind: str = "LOCK_EX", *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed; true where the system has no such lock.
+
+    Args:
+        file: open for writing, or for reading where ``kind`` is not the default.
+        kind: ``LOCK_EX``, or ``LOCK_SH`` where several may hold it.
+        wait: wait until it is free, else return false where another process holds it.
+    """
+    with suppress(ModuleNotFoundError):
+        import fcntl  # not on Windows
+
+        try:
+            fcntl.flock(file, getattr(fcntl, kind) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+    return True

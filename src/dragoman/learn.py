@@ -12,15 +12,13 @@ from rich.console import Console
 from rich.progress import track
 
 from dragoman.api import Model, Paths, load
-from dragoman.config.options import Config, DataOptions
+from dragoman.config.options import Config, DataOptions, seconds
 from dragoman.config.toml import flat, merge
-from dragoman.config.values import seconds
 from dragoman.data.lines import fingerprint
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs
 from dragoman.data.streams import STDIN
-from dragoman.errors import DataError, OptionError
-from dragoman.extras import naming_extras
+from dragoman.errors import DataError, OptionError, naming_extras
 from dragoman.files import write_text
 from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 import dragoman
-from dragoman.extras import EXTRAS
+from dragoman.errors import EXTRAS
 from served import LINE, save_tiny_folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ from dragoman.data.tokenizer import UNK
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.evaluation import baselines
 from dragoman.evaluation.baselines import nearest, no_better, training_pairs
-from dragoman.evaluation.breakdown import breakdown
+from dragoman.evaluation.evaluate import breakdown
 from dragoman.evaluation.metrics import measures
 
 TEXTS = st.lists(st.text("abA é語", max_size=9), min_size=1, max_size=9)

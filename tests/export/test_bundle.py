@@ -24,11 +24,9 @@ from dragoman.config.options import Config
 from dragoman.config.toml import from_toml, merge, to_toml
 from dragoman.data.source import Source
 from dragoman.errors import DataError, DragomanError, FolderError, OptionError, UsageError
-from dragoman.export.bundle import _without_paths, export
-from dragoman.export.parity import parity, shortlist_agrees
-from dragoman.export.shortlist import learn_shortlist
+from dragoman.export.bundle import _without_paths, export, parity, shortlist_agrees
 from dragoman.export.web import export_site
-from dragoman.runtime.shortlist import Shortlist
+from dragoman.runtime.shortlist import Shortlist, learn_shortlist
 from sites import save_folder
 from tiny_translator import translator
 
@@ -387,8 +385,8 @@ def test_a_bundle_that_says_something_else_is_refused() -> None:
 def test_a_shortlist_is_the_default_where_it_changes_little(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr("dragoman.export.shortlist.LIKELY", sizes[0])
-    monkeypatch.setattr("dragoman.export.shortlist.FREQUENT", sizes[1])
+    monkeypatch.setattr("dragoman.runtime.shortlist.LIKELY", sizes[0])
+    monkeypatch.setattr("dragoman.runtime.shortlist.FREQUENT", sizes[1])
     found = export(folder, tmp_path / "b")["parity"]
     agrees = sizes != (0, 1)
     assert (found["equal_shortlist"] >= 0.95) == agrees

@@ -27,8 +27,8 @@ from dragoman.data.source import Source
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError, UsageError
+from dragoman.inspection.explain import record
 from dragoman.inspection.explanation import Explanation
-from dragoman.inspection.recording import record
 from dragoman.model.folder import ModelFolder
 from dragoman.model.output import Objective
 from dragoman.search.aids import Aids, Memory, Terms

@@ -18,9 +18,9 @@ from dragoman.config.toml import load_config, merge
 from dragoman.data.corpus import Corpus
 from dragoman.errors import FolderError, OptionError
 from dragoman.export.bundle import export
+from dragoman.files import locked
 from dragoman.layout import BUNDLE
 from dragoman.learn import FRESH, distil
-from dragoman.lock import locked
 from dragoman.runs.display import before_and_after
 from dragoman.runs.history import History
 from dragoman.training.run import train

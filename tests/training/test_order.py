@@ -16,8 +16,7 @@ from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.data.prepare import prepare
 from dragoman.data.source import Source
-from dragoman.training.order import cost_of_order
-from dragoman.training.plan import resolve
+from dragoman.training.plan import cost_of_order, resolve
 
 Words = list[list[int]]
 

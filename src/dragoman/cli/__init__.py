@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from dragoman import __version__
-from dragoman.errors import DragomanError, UsageError, did_you_mean
-from dragoman.extras import naming_extras
+from dragoman.errors import DragomanError, UsageError, did_you_mean, naming_extras
 
 VERBS = {
     "demo": "train, score and use a model on sample phrases, in about two minutes",

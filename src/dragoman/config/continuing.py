@@ -8,8 +8,8 @@ from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat, load_config, merge
 from dragoman.errors import FolderError, OptionError
+from dragoman.files import is_locked
 from dragoman.layout import BUNDLE, CONFIG, CORPUS
-from dragoman.lock import is_locked
 
 RATE = 0.25
 """The learning rate of a run that continues a model, as a share of that model's own."""

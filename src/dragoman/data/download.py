@@ -26,8 +26,7 @@ from urllib.parse import quote
 
 from dragoman.data.streams import PACKINGS, opened
 from dragoman.errors import DataError, DragomanError, OptionError, did_you_mean
-from dragoman.files import parse_json, replacing, write_text
-from dragoman.lock import take
+from dragoman.files import parse_json, replacing, take, write_text
 
 _BLOCK = 1 << 18
 _SECONDS = 60

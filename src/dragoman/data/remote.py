@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dragoman.errors import DataError
-from dragoman.files import replacing
+from dragoman.files import replacing, take
 from dragoman.layout import LOCK
-from dragoman.lock import take
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)")
 

@@ -22,8 +22,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from dragoman.errors import DataError, UsageError
-from dragoman.extras import naming_extras
+from dragoman.errors import DataError, UsageError, naming_extras
 
 STDIN = Path("-")
 """The name that stands for standard input."""

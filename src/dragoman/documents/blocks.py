@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple
 
-from dragoman.extras import naming_extras
+from dragoman.errors import naming_extras
 from dragoman.search import tags
 from dragoman.search.keep import NAMED
 from dragoman.search.reading import needs_space

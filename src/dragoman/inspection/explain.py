@@ -1,6 +1,10 @@
 """Explains a sentence or a batch of pairs: records a model's values, and names their tokens.
 
-B batch   S source positions   T target positions   V vocabulary
+    B batch   S source   T target   E embedding   H hidden   K rows of state
+    V vocabulary, with the words of their own that sources add when they can be copied
+
+Modules report their values to a function that they are given
+(:data:`dragoman.model.protocols.Record`), so that a new module needs no change here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +13,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.batches import assemble
+from dragoman.data.batches import Batch, assemble
 from dragoman.data.source import IdPair, encode_pairs
 from dragoman.data.tokenizer import UNK, Ids, Tokenizer
 from dragoman.errors import DataError, UsageError
-from dragoman.inspection.explanation import Example, Explanation, OpenHypothesis, Step, Token
-from dragoman.inspection.recording import RecordedValue, record
+from dragoman.inspection.explanation import Example, Explanation, OpenHypothesis, Step, Token, Value
 from dragoman.model.folder import ModelFolder
+from dragoman.model.output import Objective, SparseOutput
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.hypotheses import Frontier
 from dragoman.search.translator import Translator
@@ -101,7 +107,7 @@ def _check(what: str, ids: Ids, longest: int) -> None:
 
 
 def _example(
-    values: Mapping[str, RecordedValue], b: int, sides: Sequence[Tokenizer], text: str
+    values: Mapping[str, Value], b: int, sides: Sequence[Tokenizer], text: str
 ) -> tuple[Example, list[str]]:
     """Pair ``b`` of the batch.
 
@@ -144,3 +150,58 @@ def _tokens(
     for n, (i, name) in enumerate(zip(ids.tolist(), tokenizer.tokens(ids, copied), strict=True)):
         tokens.append(Token(i, name, unknown[n] if i == UNK and n < len(unknown) else ""))
     return tuple(tokens)
+
+
+@torch.inference_mode()
+def record(model: Seq2Seq, batch: Batch) -> dict[str, Value]:
+    """Run ``model`` on a batch with known targets, without dropout; returns its values by name.
+
+    The source is encoded; the target is read step by step, as in search; the loss of every position
+    comes from the target unrolled, as in training. "batch loss" is the mean loss of the real
+    target tokens: negative log-likelihood in nats, or the entmax loss of an entmax output. The
+    model is left in the mode that it was in.
+    """
+    training = model.training
+    model.eval()
+    found: dict[str, Value] = {}
+    steps: dict[str, tuple[str, list[Tensor]]] = {}  # axes, and a tensor of each step
+
+    def keep(name: str, axes: str, value: Tensor) -> None:
+        found[name] = Value(axes, value.cpu().numpy())
+
+    def keep_step(name: str, letters: str, value: Tensor) -> None:
+        """Give a value of one step an axis T, where it has hypotheses N or queries Q."""
+        axes = letters.replace("Q", "T").replace("N", "B T")
+        steps.setdefault(name, (axes, []))[1].append(value if "Q" in letters else value[:, None])
+
+    try:
+        batch = batch.to(next(model.parameters()).device)
+        keep("source ids", "B S", batch.source)
+        keep("source mask", "B S", batch.source_mask)
+        if model.copying is not None:
+            keep("copies", "B S", batch.copies)
+        read = batch.source, batch.source_mask, batch.copies, batch.lengths
+        memory, start = model.encode(*read, record=keep)
+        keep("target input ids", "B T", batch.target_in)
+        step, state = model.decoder.stepper(memory, record=keep_step), start
+        for token in batch.target_in.unbind(1):
+            _, state, _ = step(token, state)
+        for name, (axes, values) in steps.items():
+            keep(name, axes, torch.cat(values, 1))
+        unrolled = model.decoder.unroll(batch.target_in, start, memory)
+        log_probs = model.scores(*unrolled, batch.copies, record=keep)  # [B, T, V]
+        loss = -log_probs.gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
+        if isinstance(model.output, SparseOutput):
+            for at in np.ndindex(loss.shape):
+                x, answer = unrolled[0][at][None], batch.target_out[at][None]
+                loss[at] = model.output.loss(x, answer, Objective(), None)[1]
+        keep("log-probabilities", "B T V", log_probs)
+        keep("target ids", "B T", batch.target_out)
+        keep("target mask", "B T", batch.target_mask)
+        keep("loss", "B T", loss)
+        keep("masked loss", "B T", loss * batch.target_mask)
+        sums = model(batch, Objective())
+        keep("batch loss", "", sums.plain / sums.tokens)
+    finally:
+        model.train(training)
+    return found

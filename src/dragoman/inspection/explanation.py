@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from rich.text import Text
 
 from dragoman.errors import DragomanError
 from dragoman.files import replacing
-from dragoman.inspection.recording import RecordedValue
 from dragoman.search.request import Translation
 
 _PAGE = Path(__file__).with_suffix(".html")
@@ -30,6 +29,25 @@ _BAR = 24
 _LEAST = 0.02
 """Source words with less attention than this share one line."""
 _LEFT_TO_RIGHT = "\u200e"
+
+
+class Value(NamedTuple):
+    """One intermediate value of a batch."""
+
+    axes: str
+    """A letter for each axis: ``"B S H"``; :mod:`dragoman.inspection.explain` has the legend."""
+    array: npt.NDArray[Any]
+
+    def summary(self, *, arrays: bool = False) -> dict[str, Any]:
+        """Axes and shape; of tensors of real numbers also their range and Euclidean norm.
+
+        With ``arrays`` the numbers too, unless they are over the vocabulary.
+        """
+        facts: dict[str, Any] = {"axes": self.axes, "shape": list(self.array.shape)}
+        if self.array.dtype.kind == "f" and self.axes:
+            facts |= {"low": self.array.min(), "high": self.array.max()}
+            facts["norm"] = np.linalg.norm(self.array)
+        return facts | ({"values": self.array} if arrays and "V" not in self.axes else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,7 @@ class Explanation:
     """The values of a batch of pairs in a model; rich shows it."""
 
     examples: tuple[Example, ...]
-    values: Mapping[str, RecordedValue]
+    values: Mapping[str, Value]
     """Intermediate values of the batch by name, in the order in which they are computed."""
     given: bool = True
     """Whether the target was given; otherwise it is the model's own output."""
@@ -172,7 +190,7 @@ def _table(left: Sequence[str], right: Sequence[str]) -> Table:
     return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
-def _values(values: Mapping[str, RecordedValue]) -> Table:
+def _values(values: Mapping[str, Value]) -> Table:
     table = _table(("value", "axes", "shape"), ("from", "to", "norm"))
     for name, value in values.items():
         if value.axes:

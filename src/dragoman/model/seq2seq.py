@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.model.copying import Copying
-from dragoman.model.output import Objective, Output
+from dragoman.model.output import Objective, Output, sampled_loss
 from dragoman.model.protocols import Decoder, Encoder, Features, Memory, Record, discard
-from dragoman.model.sampled_softmax import sampled_loss
 
 
 class Loss(NamedTuple):

@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.config.continuing import prepared_folder, with_corpus
-from dragoman.config.options import Config, TrainingOptions
+from dragoman.config.options import Config, TrainingOptions, weighted
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
-from dragoman.config.values import weighted
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, Say, open_prepared, prepare, take_corpus
 from dragoman.data.remote import local_paths, url_of
 from dragoman.data.setup import load_setup, save_setup
 from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
-from dragoman.files import final_name, reading, refuse_ways_out, remove_leftovers, write_text
+from dragoman.files import final_name, locked, reading, refuse_ways_out, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
-from dragoman.lock import locked
 from dragoman.runs.history import DEFAULTS, utf8_text
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.plan import resolve
@@ -68,7 +66,6 @@ def claimed(out: Path) -> Iterator[None]:
         cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
         raise OptionError(cause, place=str(out), cure="choose another --out")
     with locked(out):
-        remove_leftovers(out)
         try:
             yield
         except BaseException as error:

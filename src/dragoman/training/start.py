@@ -12,7 +12,7 @@ from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
 from dragoman.layout import CONFIG, WEIGHTS
 from dragoman.model.build import build_model
-from dragoman.model.sampled_softmax import frequency_ranks
+from dragoman.model.output import frequency_ranks
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.distributed import Processes

@@ -7,7 +7,7 @@ from dragoman.config.options import DataOptions
 from dragoman.data.formats.objects import fields_of
 from dragoman.data.pairs import Faults, Record
 from dragoman.data.streams import HARMLESS, HEAD, MOST_PACKED, Opened, naming
-from dragoman.extras import naming_extras
+from dragoman.errors import naming_extras
 
 _ROWS = 16
 """Rows that are held at a time: a text that all rows share stands in the file once."""
