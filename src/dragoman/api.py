@@ -105,8 +105,7 @@ class Model:
                 target tag where the model reads none, or texts to keep where it has no attention.
             DataError: training saw no such target tag.
         """
-        search = replace(self.config.search, **options)
-        check_options(Config(search=search))
+        search = check_options(Config(search=replace(self.config.search, **options))).search
         kind = search.int8, search.shortlist
         if kind not in self._translators:
             members = (self.folder, *self.others)
@@ -288,8 +287,7 @@ class Model:
             OptionError: a wrong option.
         """
         data = replace(self.config.data, **{"format": "auto"} | changes)
-        check_options(replace(self.config, data=data))
-        return data
+        return check_options(replace(self.config, data=data)).data
 
     def examples(
         self,

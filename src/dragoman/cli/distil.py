@@ -33,6 +33,5 @@ def main(asked: Distil, given: Given) -> int:
     from dragoman.learn import FRESH, distil  # only now: --help answers at once
 
     theirs = load_config(members(asked.teacher)[0])
-    config = merge(merge(theirs, FRESH, place=""), given, place="")
-    check_options(config)
+    config = check_options(merge(merge(theirs, FRESH, place=""), given, place=""))
     return distil(asked.teacher, asked.pairs, asked.out, config).exit_code

@@ -122,9 +122,8 @@ def training_options(recipe: Path | None, given: Given, default: Config | None =
     Raises:
         OptionError: the recipe cannot be read, or options contradict each other.
     """
-    config = merge(from_toml(recipe, default) if recipe else default or Config(), given, place="")
-    check_options(config)
-    return config
+    known = from_toml(recipe, default) if recipe else default or Config()
+    return check_options(merge(known, given, place=""))
 
 
 def lengthen(command: type, arguments: Sequence[str]) -> list[str]:

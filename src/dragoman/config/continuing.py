@@ -61,8 +61,7 @@ def continued(folder: str | Path, given: Mapping[str, Any] | None = None) -> Con
         wrong.append(f"its sources have {old.data.features} columns of features")
     if wrong:
         raise OptionError("; ".join(wrong), place=folder, cure="leave it out, or train a new model")
-    check_options(new)
-    return new
+    return check_options(new)
 
 
 def prepared_folder(files: Sequence[Path]) -> Path | None:

@@ -20,14 +20,15 @@ _FOREIGN = {
 """The options of the model that a family does not have."""
 
 
-def check_options(config: Config) -> None:
-    """Check values against their ranges and options against each other.
+def check_options(config: Config) -> Config:
+    """Check values against their ranges and options against each other; returns ``config``.
 
     Raises:
         OptionError: some are wrong; one message names every wrong option and what it may be.
     """
     if wrong := [*faults(config)]:
         raise OptionError("; ".join(wrong))
+    return config
 
 
 def faults(config: Config) -> Iterator[str]:

@@ -80,8 +80,7 @@ def load_config(path: Path) -> Config:
         cause = f"is not a model folder: it has no {CONFIG}"
         raise FolderError(cause, place=path, cure="make one with dragoman train PAIRS --out DIR")
     try:
-        config = from_toml(file)
-        check_options(config)
+        config = check_options(from_toml(file))
         for name, value in flat(config.model, "model.").items():
             if value == "auto" and name not in ("model.attention", "model.copy"):  # see build
                 raise OptionError(f"{name} is 'auto', a trained model's is a number", place=file)

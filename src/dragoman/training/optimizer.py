@@ -38,15 +38,14 @@ def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Opt
             group = {"params": [], "scale": scale, "weight_decay": decay}
             groups.setdefault((scale, decay), group)["params"].append(parameter)
     chosen, rate, momentum = [*groups.values()], float(options.learning_rate), options.momentum
-    if options.optimizer == "adam":
-        return torch.optim.Adam(chosen, lr=rate, fused=True)
-    if options.optimizer == "adamw":
-        return torch.optim.AdamW(chosen, lr=rate, fused=True)
-    if options.optimizer == "sgd":
-        return torch.optim.SGD(chosen, lr=rate, momentum=momentum, fused=True)
-    if options.optimizer == "rmsprop":
-        return torch.optim.RMSprop(chosen, lr=rate, momentum=momentum)
-    return torch.optim.Adagrad(chosen, lr=rate)
+    made: dict[str, Callable[[], torch.optim.Optimizer]] = {
+        "adam": lambda: torch.optim.Adam(chosen, lr=rate, fused=True),
+        "adamw": lambda: torch.optim.AdamW(chosen, lr=rate, fused=True),
+        "sgd": lambda: torch.optim.SGD(chosen, lr=rate, momentum=momentum, fused=True),
+        "rmsprop": lambda: torch.optim.RMSprop(chosen, lr=rate, momentum=momentum),
+        "adagrad": lambda: torch.optim.Adagrad(chosen, lr=rate),
+    }
+    return made[options.optimizer]()
 
 
 def clip(model: Seq2Seq, options: TrainingOptions) -> dict[str, Tensor]:
