@@ -106,6 +106,17 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deep") from None
 
 
+def require_format(found: Any, known: str, place: Path) -> None:
+    """Check the version of the format of files that a program wrote.
+
+    Raises:
+        FolderError: it is not the one that this version reads.
+    """
+    if found != known:
+        cause = f"has format {found!r}, this version reads {known!r}"
+        raise FolderError(cause, place=place, cure="use the version of Dragoman that wrote it")
+
+
 @contextmanager
 def reading(path: Path, cause: str, cure: str = "copy the folder again") -> Iterator[None]:
     """Context manager; what is raised while ``path`` is read becomes a FolderError with ``cause``.

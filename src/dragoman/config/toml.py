@@ -14,7 +14,7 @@ import tomli_w
 from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.errors import FolderError, OptionError, did_you_mean
-from dragoman.files import refuse_ways_out
+from dragoman.files import refuse_ways_out, require_format
 from dragoman.layout import CONFIG, FORMAT
 
 Options = TypeVar("Options")
@@ -58,10 +58,8 @@ def from_toml(path: Path, default: Config | None = None) -> Config:
         raise OptionError(f"cannot be read: {error.strerror}", place=path) from error
     except (ValueError, RecursionError) as error:  # also wrong UTF-8, thousands of digits
         raise OptionError(f"is not TOML: {error}", place=path) from error
-    version = tree.pop("format", "1")  # read first: other formats may have other options
-    if version != FORMAT:
-        cause = f"has format {version!r}, this version reads {FORMAT!r}"
-        raise FolderError(cause, place=path, cure="use the version of Dragoman that wrote it")
+    # Checked first: other formats may have other options.
+    require_format(tree.pop("format", "1"), FORMAT, path)
     return merge(default or Config(), tree, place=str(path))
 
 

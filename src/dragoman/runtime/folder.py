@@ -17,7 +17,7 @@ from dragoman.data.lines import fingerprint
 from dragoman.data.setup import load_setup, load_weights, read_tensors
 from dragoman.data.tokenizer import Tokenizer
 from dragoman.errors import FolderError
-from dragoman.files import parse_json, reading
+from dragoman.files import parse_json, reading, require_format
 from dragoman.runtime.network import OnnxNetwork, graphs
 from dragoman.runtime.shortlist import Shortlist
 from dragoman.runtime.weights import Weights, quantized
@@ -106,10 +106,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
     place = path / layout.BUNDLE
     with reading(place, "is missing or damaged", _AGAIN):
         facts = parse_json(place.read_text("utf-8"))
-        version = facts["format"]
-        if version != layout.BUNDLE_FORMAT:
-            cause = f"has format {version!r}, this version reads {layout.BUNDLE_FORMAT!r}"
-            raise FolderError(cause, place=place, cure="use the version of Dragoman that wrote it")
+        require_format(facts["format"], layout.BUNDLE_FORMAT, place)
         files = dict(facts["files"])
     short = layout.BUNDLE_SHORT if files.keys() & {*layout.BUNDLE_SHORT} else ()
     for name in sorted((files.keys() ^ {*layout.BUNDLE_NEEDS, *short}) - {*layout.BUNDLE_MAY_HAVE}):
