@@ -15,10 +15,9 @@ from dragoman.config.options import SearchOptions
 from dragoman.data.tokenizer import BOS, EOS
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.choose import largest
-from dragoman.search.constraints import Constraints
+from dragoman.search.constraints import Constraints, Phrases
 from dragoman.search.hypotheses import Frontier, Hypothesis
 from dragoman.search.loop import search
-from dragoman.search.phrases import Phrases
 from table_network import (
     VOCABULARY,
     WORDS,

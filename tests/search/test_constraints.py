@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from dragoman.config.options import SearchOptions
 from dragoman.data.source import Source
-from dragoman.search.constraints import constraints_of
-from dragoman.search.phrases import Banned, Phrases
+from dragoman.search.constraints import Banned, Phrases, constraints_of
 from table_network import WORDS, ShortNetwork, TableNetwork, outputs, plain, total
 
 LIMITED = SearchOptions(max_ratio=0.0, unknown="drop")  # 20 tokens at most

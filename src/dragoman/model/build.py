@@ -5,18 +5,16 @@ from dragoman.model.attention import Attention
 from dragoman.model.copying import Copying
 from dragoman.model.embedding import Embedding
 from dragoman.model.output import Output, PositionOutput, SparseOutput
-from dragoman.model.protocols import Decoder, Encoder
+from dragoman.model.protocols import Encoder
 from dragoman.model.recurrent.cells import STATE_ROWS
 from dragoman.model.recurrent.decoder import RecurrentDecoder
 from dragoman.model.recurrent.encoder import Bridge, RecurrentEncoder
 from dragoman.model.recurrent.layer import Layer
 from dragoman.model.recurrent.monotonic import MonotonicDecoder
-from dragoman.model.seq2seq import Seq2Seq
+from dragoman.model.seq2seq import Parts, Seq2Seq
 from dragoman.model.transformer.decoder import TransformerDecoder
 from dragoman.model.transformer.encoder import Layer as TransformerLayer
 from dragoman.model.transformer.encoder import TransformerEncoder
-
-Parts = tuple[Encoder, Bridge, Decoder]
 
 
 def build_model(
@@ -40,14 +38,14 @@ def build_model(
         target = Embedding(target_vocabulary, embedding, dropout)
 
     build = _transformer if options.family == "transformer" else _recurrent
-    encoder, bridge, decoder = build(options, source, target)
+    _, _, decoder = parts = build(options, source, target)
     kind = SparseOutput if options.output_probabilities == "entmax" else Output
     kind = PositionOutput if options.attention == "monotonic" else kind
     output = kind(hidden, target_vocabulary, target.weight if options.tied_output else None)
     if isinstance(decoder, MonotonicDecoder) and isinstance(output, PositionOutput):
         decoder.words = output.words
     copying = Copying(hidden, target_vocabulary) if options.copies else None
-    return Seq2Seq(encoder, bridge, decoder, output, copying)
+    return Seq2Seq(parts, output, copying)
 
 
 def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> Parts:

@@ -14,6 +14,9 @@ from dragoman.model.copying import Copying
 from dragoman.model.output import Objective, Output, sampled_loss
 from dragoman.model.protocols import Decoder, Encoder, Features, Memory, Record, discard
 
+Parts = tuple[Encoder, nn.Module, Decoder]
+"""Encoder, bridge and decoder."""
+
 
 class Loss(NamedTuple):
     """Sums over the real tokens of a batch; divide once, by the global number of tokens."""
@@ -34,17 +37,10 @@ class Seq2Seq(nn.Module):
     The bridge maps the encoder's summary [B, K, H] to the rows of the decoder's first state.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        bridge: nn.Module,
-        decoder: Decoder,
-        output: Output,
-        copying: Copying | None = None,
-    ) -> None:
+    def __init__(self, parts: Parts, output: Output, copying: Copying | None) -> None:
         super().__init__()
-        self.encoder, self.bridge, self.decoder, self.output = encoder, bridge, decoder, output
-        self.copying = copying
+        self.encoder, self.bridge, self.decoder = parts
+        self.output, self.copying = output, copying
 
     def encode(
         self,

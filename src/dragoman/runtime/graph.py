@@ -16,6 +16,11 @@ from dragoman.runtime.weights import ACTIVATION_STEPS, SCALE, ZERO, Array, Weigh
 
 Value = str
 """The name of what a node computes."""
+Input = Value | Array | np.generic
+"""What a node reads: a value, or numbers, which are a constant."""
+Step = Callable[..., Sequence[Value]]
+"""A step of a loop: takes the values of the state, then one entry of each value that is read; adds
+nodes to the graph, which may use values from before the loop; returns the new state."""
 
 
 class Read(NamedTuple):
@@ -72,19 +77,17 @@ class Graph:
         self._numbers = itertools.count()  # of the names of values
         self._constants: dict[bytes, tuple[str, Array]] = {}
 
-    def __call__(self, operator: str, *inputs: Value | Array | np.generic, **given: Any) -> Value:
+    def __call__(self, operator: str, *inputs: Input, **given: Any) -> Value:
         """Add a node with one output.
 
         Args:
             operator: of ONNX, such as ``Tanh``.
-            inputs: values; an array is a constant.
+            inputs: values and constants.
             given: the node's attributes.
         """
         return self.several(1, operator, *inputs, **given)[0]
 
-    def several(
-        self, outputs: int, operator: str, *inputs: Value | Array | np.generic, **given: Any
-    ) -> list[Value]:
+    def several(self, outputs: int, operator: str, *inputs: Input, **given: Any) -> list[Value]:
         """Add a node with several outputs."""
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
         made = [f"v{next(self._numbers)}" for _ in range(outputs)]
@@ -93,19 +96,12 @@ class Graph:
         return made
 
     def repeated(
-        self,
-        step: Callable[..., Sequence[Value]],
-        state: Sequence[Value],
-        read: Mapping[Value, str],
-        *,
-        backward: bool,
+        self, step: Step, state: Sequence[Value], read: Mapping[Value, str], *, backward: bool
     ) -> list[Value]:
         """Repeat a step S times, by ONNX's operator Scan.
 
         Args:
-            step: takes the values of the state, then one entry of each value that is read; adds its
-                nodes to this graph, which may use values from before the loop; returns the new
-                state.
+            step: adds its nodes to this graph.
             state: the first state, fp32 [N, X] each.
             read: values [S, N, X], of which each step takes an entry [N, X]; the type of each.
             backward: take the last entry first; the states stand in the entries' order even so.

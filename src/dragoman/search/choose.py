@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dragoman.config.options import SearchOptions
-from dragoman.search.constraints import Constraints
+from dragoman.search.constraints import Constraints, Tokens
 from dragoman.search.hypotheses import NOTHING, Frontier
 from dragoman.search.network import WITHOUT_WEIGHT, Integers, Numbers, Scores
-from dragoman.search.phrases import Tokens
 
 Asked = tuple[Constraints, list[int]]
 """The constraints of a hypothesis, and its tokens so far; :data:`NOTHING` is none."""

@@ -16,9 +16,8 @@ from dragoman.data.source import extend_target
 from dragoman.data.tokenizer import EOS, UNK, Tokenizer
 from dragoman.errors import DataError, OptionError
 from dragoman.files import parse_json
-from dragoman.search.constraints import Constraints, constraints_of
+from dragoman.search.constraints import Banned, Constraints, Phrases, Tokens, constraints_of, holds
 from dragoman.search.hypotheses import Hypothesis
-from dragoman.search.phrases import Banned, Phrases, Tokens, contains
 from dragoman.search.reading import Piece
 
 Wanted = str | tuple[str, ...]
@@ -113,7 +112,7 @@ class RequestReader:
         never = {text: self._spelt(text, f"{at}never") for text in request.never}
         for text, ids in {request.prefix: prefix, **must}.items():
             for other, spelt in never.items():
-                if contains(self._said(ids, own), spelt):
+                if holds(self._said(ids, own), spelt):
                     cause = f"{text!r} cannot be there without {other!r}"
                     raise OptionError(cause, place=f"{at}never")
         groups = [tuple(forms.values()) for forms in wanted]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,11 +14,9 @@ from dragoman.model.seq2seq import Seq2Seq
 
 def parts(model: Seq2Seq) -> dict[str, list[tuple[str, nn.Parameter]]]:
     """The named weights of the encoder, and of all the rest; a shared table counts as encoder."""
-    named = list(model.named_parameters())
-    return {
-        "encoder": [(name, p) for name, p in named if name.startswith("encoder.")],
-        "decoder": [(name, p) for name, p in named if not name.startswith("encoder.")],
-    }
+    # The encoder's stand before all others.
+    both = groupby(model.named_parameters(), lambda named: named[0].startswith("encoder."))
+    return {"encoder" if own else "decoder": list(some) for own, some in both}
 
 
 def build_optimizer(model: Seq2Seq, options: TrainingOptions) -> torch.optim.Optimizer:
