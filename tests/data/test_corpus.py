@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dragoman.config.options import Config, SideOptions
+from dragoman.config.options import Config, SideOptions, TrainingOptions
 from dragoman.config.toml import merge
-from dragoman.data import corpus as corpus_module
 from dragoman.data import text as text_module
 from dragoman.data.batches import assemble
 from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.invisible import sentence_key
 from dragoman.data.pairs import Pair
-from dragoman.data.plans import LEAST_FILLED, MOST_PADDING, plan_batches, plan_buckets
-from dragoman.data.prepare import drop_unusable, encode
+from dragoman.data.plans import (
+    LEAST_FILLED,
+    MOST_PADDING,
+    ROUND,
+    Group,
+    Lengths,
+    Rows,
+    plan_batches,
+    plan_buckets,
+    plan_epoch,
+    side_by_side,
+)
+from dragoman.data.shards import encode, tell, usable
 from dragoman.data.source import pad
 from dragoman.data.text import (
     HELD_OUT,
@@ -44,7 +56,6 @@ PAIRS = [Pair(f"w{i} w{i % 5} !", f"t{i % 7} " * (1 + i % 4), i + 1) for i in ra
 def small_chunks() -> Iterator[None]:
     """Several record batches, the last one short."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpus_module, "CHUNK", 8)
         patch.setattr(text_module, "CHUNK", 8)
         yield
 
@@ -67,10 +78,12 @@ def build(
     limits: dict[str, Any] | None = None,
 ) -> tuple[int, list[str]]:
     """Write the corpus of ``pairs``; the number written, and what is said of those left out."""
-    said, config = list[str](), merge(Config(), limits or {}, place="test")
+    said, left_out = list[str](), Counter[str]()
+    config = merge(Config(), limits or {}, place="test")
     examples = encode(((TRAIN, pair) for pair in pairs), list(tokenizers), config)
-    usable = drop_unusable(examples, said.append, config if limits else None)
-    written = write_corpus(path, usable, keep_text=keep_text)
+    kept = usable(examples, left_out, config if limits else None)
+    written = write_corpus(path, kept, keep_text=keep_text)
+    tell(left_out, "training" if limits else "validation", said.append)
     return written.total(), said
 
 
@@ -83,7 +96,10 @@ def stored(folder: Path, pairs: list[Pair], **options: Any) -> StoredText:
 def test_text_comes_back_in_order(tmp_path: Path) -> None:
     text = stored(tmp_path, PAIRS, validation=4)
     parts = dict(zip(range(1, 51), text.parts.tolist(), strict=True))
-    assert list(text.pairs()) == [(parts[pair.line], pair) for pair in PAIRS]
+    held = [(HELD_OUT, pair) for pair in PAIRS if parts[pair.line] == HELD_OUT]
+    assert list(text.held_out()) == held
+    learned = [(TRAIN, pair) for pair in PAIRS if parts[pair.line] == TRAIN]
+    assert [list(pairs) for pairs in text.shards()] == [learned]
     for training in (True, False):
         expected = [pair.target for pair in PAIRS if (parts[pair.line] == TRAIN) == training]
         assert list(text.column("target", training=training)) == expected
@@ -142,7 +158,8 @@ def test_one_pass_finds_what_a_pass_for_each_would(
     ]
     assert [list(text.column(name)) for name in ("source", "target")] == sides
     used = [(part, pair) for part, pair in zip(expected, made, strict=True) if part != LEFT_OUT]
-    assert list(text.pairs()) == used
+    assert list(text.held_out()) == [one for one in used if one[0] == HELD_OUT]
+    assert list(chain.from_iterable(text.shards())) == [one for one in used if one[0] == TRAIN]
     counted = [sides[0] + sides[1]] * 2 if shared else sides
     for texts, found in zip(counted, text.statistics.values(), strict=True):
         words = [word for one in texts for word in one.split()]
@@ -275,6 +292,11 @@ def test_the_split_holds_out_what_was_asked_for() -> None:
     assert held_out_rows(split_keys(sources, 1), 400).sum() == 50  # a tenth at most
 
 
+def every(lengths_: Lengths) -> Rows:
+    """The numbers of all rows."""
+    return np.arange(len(lengths_), dtype=np.int32)
+
+
 lengths = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=300)
 
 
@@ -284,7 +306,7 @@ def test_a_plan_holds_every_pair_once_within_its_bounds(
     pairs: list[tuple[int, int]], tokens: int, seed: int, epoch: int
 ) -> None:
     source, target = np.array(pairs, dtype=np.int32).T
-    plan = plan_batches(source, target, tokens, seed=seed, epoch=epoch)
+    plan = plan_batches(every(source), source, target, tokens=tokens, seed=seed, epoch=epoch)
     assert sorted(np.concatenate(plan).tolist()) == list(range(len(pairs)))
     for rows in plan:
         positions = len(rows) * (target[rows].max() + 1)
@@ -294,7 +316,7 @@ def test_a_plan_holds_every_pair_once_within_its_bounds(
         if within * (target[rows].max() + 1) > LEAST_FILLED * tokens:
             # one pair fewer was within the bound, or was below the least that a batch holds
             assert padding <= MOST_PADDING + 1 / len(rows)
-    again = plan_batches(source, target, tokens, seed=seed, epoch=epoch)
+    again = plan_batches(every(source), source, target, tokens=tokens, seed=seed, epoch=epoch)
     assert all((a == b).all() for a, b in zip(plan, again, strict=True))
 
 
@@ -304,7 +326,7 @@ def test_sentence_batches_hold_every_pair_once(
     pairs: list[tuple[int, int]], count: int, seed: int
 ) -> None:
     source, target = np.array(pairs, dtype=np.int32).T
-    plan = plan_batches(source, target, sentences=count, seed=seed, epoch=1)
+    plan = plan_batches(every(source), source, target, sentences=count, seed=seed, epoch=1)
     assert sorted(np.concatenate(plan).tolist()) == list(range(len(pairs)))
     sizes = sorted(len(rows) for rows in plan)
     assert set(sizes[1:]) <= {count} and sizes[0] <= count
@@ -314,7 +336,7 @@ def test_buckets_are_drawn_evenly_and_hold_what_fits() -> None:
     random = np.random.default_rng(0)
     source, target = random.integers(1, 30, size=(2, 4000)).astype(np.int32)
     buckets = ((5, 10), (7, 12), (20, 20))
-    plan = plan_buckets(source, target, buckets, 8, seed=1, epoch=0)
+    plan = plan_buckets(every(source), source, target, buckets, 8, 1, 0)
     used = (source <= 20) & (target <= 20)
     assert len(plan) == -(-int(used.sum()) // 8)
     drawn = np.zeros(3)
@@ -332,20 +354,72 @@ def test_buckets_are_drawn_evenly_and_hold_what_fits() -> None:
 def test_no_pair_fits_a_bucket() -> None:
     lengths_ = np.array([9], dtype=np.int32)
     with pytest.raises(DataError, match=r"no pair fits a bucket \(raise training.buckets\)"):
-        plan_buckets(lengths_, lengths_, ((5, 10),), 8, seed=1, epoch=0)
+        plan_buckets(every(lengths_), lengths_, lengths_, ((5, 10),), 8, 1, 0)
 
 
 def test_epochs_differ_in_batches_and_in_their_order() -> None:
     random = np.random.default_rng(0)
     source, target = random.integers(3, 6, size=(2, 400)).astype(np.int32)
-    first, second = (plan_batches(source, target, 60, seed=1, epoch=e) for e in (0, 1))
+    first, second = (
+        plan_batches(every(source), source, target, tokens=60, seed=1, epoch=e) for e in (0, 1)
+    )
     assert {tuple(sorted(r)) for r in first} != {tuple(sorted(r)) for r in second}
+
+
+def test_windows_hold_every_pair_once_and_take_it_from_the_whole_corpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dragoman.data.plans.WINDOW", 500)
+    random = np.random.default_rng(0)
+    source, target = random.integers(1, 9, size=(2, 5_000)).astype(np.int32)
+    plan = plan_batches(every(source), source, target, tokens=200, seed=1, epoch=0)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(5_000))
+    assert max(len(rows) * (target[rows].max() + 1) for rows in plan) <= 200
+    # Each window, and so each batch, is drawn from all rows: not from neighbours in the file.
+    widest = [int(np.ptp(rows)) for rows in plan if len(rows) >= 10]
+    assert min(widest) > 1_000 and len(widest) > 100
+
+
+def test_planning_an_epoch_takes_at_most_16_bytes_a_pair() -> None:
+    random, pairs = np.random.default_rng(0), 1_000_000
+    source, target = random.integers(5, 40, size=(2, pairs)).astype(np.int32)
+    groups = [Group(pairs - 10_000), Group(10_000, "more", 1.5)]
+    tracemalloc.start()
+    plan = plan_epoch(groups, source, target, TrainingOptions(batch_tokens=4000), 0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(map(len, plan)) == pairs + 5_000
+    assert most <= 16 * pairs + 12e6
+
+
+@given(lengths, st.integers(2, 5))
+@settings(deadline=None)
+def test_processes_get_batches_of_like_size(pairs: list[tuple[int, int]], processes: int) -> None:
+    source, target = np.array(pairs, dtype=np.int32).T
+    plan = plan_batches(every(source), source, target, tokens=60, seed=1, epoch=0)
+    found = side_by_side(plan, source, target, processes)
+    assert sorted(map(bytes, found)) == sorted(map(bytes, plan))
+    places = {bytes(rows): at for at, rows in enumerate(plan)}
+    assert all(abs(places[bytes(rows)] - at) < ROUND * processes for at, rows in enumerate(found))
+
+
+def test_a_step_of_several_processes_waits_for_no_longer_batch() -> None:
+    random = np.random.default_rng(0)
+    source, target = random.integers(1, 60, size=(2, 9_000)).astype(np.int32)
+    options = TrainingOptions(batching="sentences", batch_sentences=30)
+    waits = []
+    for processes in (1, 4):
+        plan = plan_epoch([Group(9_000)], source, target, options, 0, processes)
+        sizes = [len(rows) * int(source[rows].max() + target[rows].max()) for rows in plan]
+        sizes = np.array(sizes).reshape(-1, 4)
+        waits.append((sizes.max(1) / sizes.mean(1)).mean())
+    assert waits[0] > 1.3 and waits[1] < 1.1
 
 
 def test_like_lengths_stand_together() -> None:
     random = np.random.default_rng(0)
     source, target = random.integers(1, 30, size=(2, 20_000)).astype(np.int32)
-    plan = plan_batches(source, target, 1000, seed=1, epoch=0)
+    plan = plan_batches(every(source), source, target, tokens=1000, seed=1, epoch=0)
     for lengths_, most in ((target + 1, 0.02), (source + 1, 0.12)):
         padded = sum(len(rows) * lengths_[rows].max() for rows in plan)
         assert 1 - lengths_.sum() / padded < most

@@ -44,7 +44,7 @@ def made(place: Path, also: dict[str, float], **data: Any) -> tuple[Prepared, li
 def test_an_epoch_has_each_group_as_often_as_its_weight_says(
     groups: list[Group], seed: int, epoch: int
 ) -> None:
-    rows = draw_rows(groups, seed=seed, epoch=epoch)
+    rows = draw_rows(groups, seed, epoch)
     start = 0
     for group in groups:
         own = rows[(rows >= start) & (rows < start + group.rows)] - start
@@ -52,19 +52,19 @@ def test_an_epoch_has_each_group_as_often_as_its_weight_says(
         assert len(own) == (max(1, round(group.rows * group.weight)) if group.rows else 0)
         assert not len(own) or times.max() - times.min() <= 1  # no row twice before all are once
         start += group.rows
-    assert np.array_equal(rows, draw_rows(groups, seed=seed, epoch=epoch))
+    assert np.array_equal(rows, draw_rows(groups, seed, epoch))
 
 
 def test_each_epoch_and_each_seed_draws_other_rows() -> None:
     groups = [Group(100), Group(1000, "", 0.1)]
-    first, *others = [draw_rows(groups, seed=s, epoch=e) for s, e in ((1, 0), (1, 1), (2, 0))]
+    first, *others = [draw_rows(groups, s, e) for s, e in ((1, 0), (1, 1), (2, 0))]
     assert first[:100].tolist() == list(range(100))
     for other in others:
         assert len({*first[100:].tolist()} & {*other[100:].tolist()}) < 40
 
 
 def test_one_group_is_drawn_in_its_order_as_before_there_were_groups() -> None:
-    assert draw_rows([Group(7)], seed=3, epoch=5).tolist() == list(range(7))
+    assert draw_rows([Group(7)], 3, 5).tolist() == list(range(7))
 
 
 def test_files_stand_behind_the_main_pairs_and_are_not_held_out(tmp_path: Path) -> None:

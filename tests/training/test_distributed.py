@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,37 @@ def test_two_processes_agree_stop_together_and_resume_exactly(
     one, other = two_processes(python_command, parts, "resumed")
     assert one["reason"] == other["reason"] == "20 steps done"
     assert losses(parts) == losses(whole)
+
+
+ALONE = """
+import sys
+from datetime import timedelta
+from dragoman.cli import main
+from dragoman.training import distributed
+
+distributed.JOINED = timedelta(seconds=1)
+sys.exit(main(["train", sys.argv[1], "--out", sys.argv[2]]))
+"""
+
+
+def test_a_process_whose_main_one_is_another_program_ends_in_one_line(
+    python_command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "p.tsv").write_text("a\tb\n" * 20, "utf-8")
+    (tmp_path / "script.py").write_text(ALONE, "utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as foreign:  # takes calls and never answers
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(foreign.getsockname()[1])}
+        done = subprocess.run(
+            [*python_command, "script.py", "p.tsv", "m"],
+            env=os.environ | address | {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 2 and "process 0 does not answer at 127.0.0.1:" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "m").exists()
 
 
 def test_two_processes_train_several_seeds_one_after_the_other(

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from dragoman.config.options import TrainingOptions
 from dragoman.errors import DataError
 
-Rows = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
+"""Numbers of rows of a corpus."""
 Plan = list[Rows]
 """The rows of each batch of an epoch."""
 Lengths = npt.NDArray[np.int32]
@@ -25,6 +26,10 @@ MOST_PADDING = 0.25
 """Largest share of a batch's source positions that is padding; the batch ends before it grows."""
 LEAST_FILLED = 0.25
 """A batch that holds less than this share of ``batch_tokens`` may have more padding."""
+WINDOW = 2**18
+"""Pairs that are sorted by length at a time: all at once would take 36 bytes of memory a pair."""
+ROUND = 16
+"""Steps within which several processes exchange batches (:func:`side_by_side`)."""
 
 
 class Group(NamedTuple):
@@ -44,27 +49,39 @@ class Group(NamedTuple):
         return max(1, round(self.rows * self.weight)) if self.rows else 0
 
 
-def plan_epoch(source: Lengths, target: Lengths, options: TrainingOptions, *, epoch: int) -> Plan:
+def plan_epoch(
+    groups: Sequence[Group],
+    source: Lengths,
+    target: Lengths,
+    options: TrainingOptions,
+    epoch: int,
+    processes: int = 1,
+) -> Plan:
     """The batches of one epoch, as ``options.batching`` asks for them.
 
+    It takes at most 16 bytes of memory a pair, and about 10 MB for the sorting.
+
     Args:
-        source, target: tokens of each pair, end tokens not counted.
+        groups: of the corpus, in the order of its rows; they say how often each row is used.
+        source, target: tokens of each pair of the corpus, end tokens not counted.
         options: the kind and the size of batches, and the seed of their order.
         epoch: with the seed it decides the order.
+        processes: learn from so many neighbouring batches in one step.
 
     Raises:
         DataError: no pair fits a bucket.
     """
     seed, count = options.seed, options.batch_sentences
+    lengths, rows = (source, target), draw_rows(groups, seed, epoch)
     if options.batching == "buckets":
-        return plan_buckets(source, target, options.buckets, count, seed=seed, epoch=epoch)
-    if options.batching == "sentences":
-        return plan_batches(source, target, sentences=count, seed=seed, epoch=epoch)
-    assert not isinstance(options.batch_tokens, str), "resolve options first"
-    return plan_batches(source, target, options.batch_tokens, seed=seed, epoch=epoch)
+        return plan_buckets(rows, *lengths, options.buckets, count, seed, epoch)
+    by_count = options.batching == "sentences"
+    size = {"sentences": count} if by_count else {"tokens": int(options.batch_tokens)}
+    plan = plan_batches(rows, *lengths, **size, seed=seed, epoch=epoch)
+    return side_by_side(plan, *lengths, processes) if processes > 1 else plan
 
 
-def draw_rows(groups: Sequence[Group], *, seed: int, epoch: int) -> Rows:
+def draw_rows(groups: Sequence[Group], seed: int, epoch: int) -> Rows:
     """The rows of one epoch: those of each group as often as its weight says.
 
     A weight of 2.3 has all rows of the group twice, and 30 % of them a third time, drawn at random.
@@ -73,49 +90,63 @@ def draw_rows(groups: Sequence[Group], *, seed: int, epoch: int) -> Rows:
         groups: of the corpus, in the order of its rows.
         seed, epoch: decide the draws.
     """
-    drawn, start = list[Rows](), 0
+    drawn, start = [np.zeros(0, np.int32)], 0
     for number, group in enumerate(groups):
+        rows = np.arange(start, start + group.rows, dtype=np.int32)
         passes, rest = divmod(group.drawn, max(1, group.rows))
-        order = np.random.default_rng((seed, epoch, number)).permutation(group.rows)
-        drawn.append(start + np.append(np.tile(np.arange(group.rows), passes), order[:rest]))
+        drawn += [rows] * passes
+        if rest:
+            drawn.append(np.random.default_rng((seed, epoch, number)).permutation(rows)[:rest])
         start += group.rows
     return np.concatenate(drawn)
 
 
 def plan_batches(
-    source: Lengths, target: Lengths, tokens: int = 0, *, sentences: int = 0, seed: int, epoch: int
+    rows: Rows, *lengths: Lengths, tokens: int = 0, sentences: int = 0, seed: int, epoch: int
 ) -> Plan:
-    """Group all pairs into batches of like lengths, in random order.
+    """Group rows into batches of like lengths, in random order.
+
+    :data:`WINDOW` rows at a time, drawn at random, are sorted and cut into batches.
 
     Args:
-        source, target: tokens of each pair, end tokens not counted.
+        rows: the rows to group.
+        lengths: tokens of each source and of each target of the corpus, end tokens not counted.
         tokens: most target positions of a batch, padding and end tokens included; a single
             longer pair is a batch of its own.
-        sentences: pairs of a batch, whatever their tokens; one batch holds fewer when this does
-            not divide the number of pairs. 0: ``tokens`` decides.
+        sentences: pairs of a batch, whatever their tokens; the last batch of a window holds fewer
+            when this does not divide the number of pairs. 0: ``tokens`` decides.
         seed, epoch: decide the order.
     """
     random = np.random.default_rng((seed, epoch))
-    order = _by_length(source, target, random)
-    source, target = source[order] + 1, target[order] + 1
-    batches, start = [], 0
-    while start < len(order):
-        end = start + (sentences or _take(source[start:], target[start:], tokens))
-        batches.append(order[start:end])
-        start = end
-    return [batches[i] for i in random.permutation(len(batches))]
+    rows, batches = random.permutation(rows), []
+    for first in range(0, len(rows), WINDOW):
+        window, start = _by_length(rows[first : first + WINDOW], *lengths), 0
+        source, target = (side[window] + 1 for side in lengths)
+        while start < len(window):
+            end = start + (sentences or _take(source[start:], target[start:], tokens))
+            batches.append(window[start:end])
+            start = end
+    random.shuffle(batches)
+    return batches
 
 
 def plan_buckets(
-    source: Lengths, target: Lengths, buckets: Buckets, count: int, *, seed: int, epoch: int
+    rows: Rows,
+    source: Lengths,
+    target: Lengths,
+    buckets: Buckets,
+    count: int,
+    seed: int,
+    epoch: int,
 ) -> Plan:
-    """Draw a bucket uniformly and ``count`` different pairs from it, for each batch.
+    """Draw a bucket uniformly and ``count`` different rows from it, for each batch.
 
-    An epoch has as many batches as would hold every pair once. Pairs that fit no bucket are not
+    An epoch has as many batches as would hold every row once. Pairs that fit no bucket are not
     used.
 
     Args:
-        source, target: tokens of each pair, end tokens not counted.
+        rows: the rows to draw from.
+        source, target: tokens of each pair of the corpus, end tokens not counted.
         buckets: most source and target tokens of each; a pair belongs to the first that it fits.
         count: pairs a batch, or all of a smaller bucket.
         seed, epoch: decide the draws.
@@ -124,24 +155,45 @@ def plan_buckets(
         DataError: no pair fits any bucket.
     """
     random = np.random.default_rng((seed, epoch))
-    fits = [(source <= s) & (target <= t) for s, t in buckets]
-    first = np.where(np.any(fits, axis=0), np.argmax(fits, axis=0), -1)
-    members = [np.flatnonzero(first == number) for number in np.unique(first[first >= 0])]
+    first = np.full(len(source), len(buckets), np.int16)
+    for number, (s, t) in reversed([*enumerate(buckets)]):
+        first[(source <= s) & (target <= t)] = number
+    members = [rows[first[rows] == number] for number in range(len(buckets))]
+    members = [fitting for fitting in members if len(fitting)]
     if not members:
         raise DataError("no pair fits a bucket", cure="raise training.buckets")
     steps = -(-sum(map(len, members)) // count)
     drawn = [members[i] for i in random.integers(len(members), size=steps)]
-    return [random.choice(rows, min(count, len(rows)), replace=False) for rows in drawn]
+    return [random.choice(some, min(count, len(some)), replace=False) for some in drawn]
 
 
-def _by_length(source: Lengths, target: Lengths, random: np.random.Generator) -> Rows:
-    """Sort by target length, then by source length, ties at random.
+def side_by_side(plan: Plan, source: Lengths, target: Lengths, processes: int) -> Plan:
+    """Change the order of a plan so that ``processes`` neighbours are of like size.
+
+    A step takes as long as the largest batch that one of the processes learns from. A batch stays
+    within its :data:`ROUND` steps, so that the order is about the same for any number of them.
+    """
+
+    def size(rows: Rows) -> int:
+        return len(rows) * int(source[rows].max() + target[rows].max())
+
+    found, random = Plan(), np.random.default_rng(len(plan))
+    for some in (plan[n : n + ROUND * processes] for n in range(0, len(plan), ROUND * processes)):
+        whole = len(some) // processes * processes
+        steps = np.array(sorted(range(whole), key=lambda n: size(some[n]))).reshape(-1, processes)
+        found += [some[n] for n in random.permutation(steps).flatten()] + some[whole:]
+    return found
+
+
+def _by_length(rows: Rows, source: Lengths, target: Lengths) -> Rows:
+    """``rows`` sorted by target length, then by source length; ties stay in their order.
 
     Source lengths rise and fall in turn, so that neighbours have like sources also where the target
     length changes.
     """
+    source, target = source[rows], target[rows]
     snake = np.where(target % 2 == 0, source, -source)
-    return np.lexsort((random.random(len(source)), snake, target))
+    return rows[np.lexsort((snake, target))]
 
 
 def _take(source: Lengths, target: Lengths, tokens: int) -> int:

@@ -16,7 +16,8 @@ import numpy as np
 from dragoman.config.options import Config
 from dragoman.data.batches import assemble
 from dragoman.data.plans import Lengths, Rows, plan_batches
-from dragoman.data.prepare import Prepared, Say
+from dragoman.data.prepare import Prepared
+from dragoman.data.shards import Say
 from dragoman.errors import OptionError, TrainingError
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import begin
@@ -107,7 +108,8 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
 
 def choose_batches(source: Lengths, target: Lengths, sentences: int, seed: int) -> list[Rows]:
     """The batches of a round, evenly spread over the lengths."""
-    plan = plan_batches(source, target, sentences=sentences, seed=seed, epoch=0)
+    every = np.arange(len(source), dtype=np.int32)
+    plan = plan_batches(every, source, target, sentences=sentences, seed=seed, epoch=0)
     whole = [rows for rows in plan if len(rows) == sentences]
     whole.sort(key=lambda rows: int(target[rows].sum()))
     return [whole[int(at)] for at in (np.arange(ROUND) + 0.5) / ROUND * len(whole)]

@@ -6,15 +6,18 @@ for it.
 """
 
 import atexit
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator, utils
 from torch import Tensor, nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from dragoman.errors import FolderError, OptionError, UsageError
 
@@ -22,6 +25,8 @@ Value = TypeVar("Value")
 
 TIMEOUT = timedelta(hours=24)
 """How long a process waits for another, which may prepare a large corpus meanwhile."""
+JOINED = timedelta(minutes=10)
+"""How long another process waits for the main one to answer when it starts."""
 SUPPORTED = {"NO", "MULTI_CPU", "MULTI_GPU"}
 """Kinds of parallel training, as Accelerate names them."""
 
@@ -39,12 +44,17 @@ class Processes:
 
     def __init__(self) -> None:
         try:
+            if int(os.environ.get("RANK", "0")):
+                find_main(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
             self._accelerator = Accelerator(
                 cpu=not torch.accelerator.is_available(),  # else several processes are not joined
                 mixed_precision="no",  # the step chooses its own precision
                 gradient_accumulation_plugin=utils.GradientAccumulationPlugin(num_steps=1),
                 dynamo_backend="no",
-                kwargs_handlers=[utils.InitProcessGroupKwargs(timeout=TIMEOUT)],
+                kwargs_handlers=[
+                    utils.InitProcessGroupKwargs(timeout=TIMEOUT),
+                    utils.DistributedDataParallelKwargs(gradient_as_bucket_view=True),  # no copies
+                ],
             )
         except (RuntimeError, ValueError) as error:
             cause = f"the processes are not joined: {str(error).splitlines()[0]}"
@@ -129,3 +139,24 @@ class Processes:
         if self.rank > 0:
             mixed = np.random.SeedSequence((seed, self.rank, step)).generate_state(1, np.uint64)
             torch.manual_seed(int(mixed[0]))
+
+
+def find_main(host: str, port: int) -> None:
+    """Wait until the main process answers at its address.
+
+    A thread of its own asks: where another program listens there, it would wait for ever.
+
+    Raises:
+        RuntimeError: it does not answer within :data:`JOINED`.
+    """
+
+    def ask() -> None:
+        with suppress(RuntimeError):
+            answered.append(TCPStore(host, port, is_master=False, timeout=JOINED))
+
+    answered = list[TCPStore]()
+    asking = Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(JOINED.total_seconds())
+    if not answered:
+        raise RuntimeError(f"process 0 does not answer at {host}:{port}")

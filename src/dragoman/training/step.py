@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dragoman.data.batches import Batch, ahead, assemble
-from dragoman.data.plans import Rows, draw_rows, plan_epoch
+from dragoman.data.plans import Rows, plan_epoch
 from dragoman.errors import TrainingError
 from dragoman.model.output import Objective
 from dragoman.model.seq2seq import Loss
@@ -145,9 +145,8 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     if 0 < state.batches <= state.batch:  # earlier versions saved the end of an epoch so
         state.epoch, state.batch = state.epoch + 1, 0
     options, epoch = run.config.training, state.epoch
-    drawn = draw_rows(train.groups, seed=options.seed, epoch=epoch)
-    lengths = (train.source_lengths[drawn], train.target_lengths[drawn])
-    plan = [drawn[rows] for rows in plan_epoch(*lengths, options, epoch=epoch)]
+    lengths = train.source_lengths, train.target_lengths
+    plan = plan_epoch(train.groups, *lengths, options, epoch, processes.count)
     batches = -(-len(plan) // processes.count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)

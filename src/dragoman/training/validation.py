@@ -97,9 +97,9 @@ def _likelihood(model: Seq2Seq, pairs: Sequence[IdPair]) -> dict[str, float]:
     """
     device = next(model.eval().parameters()).device
     lengths = [(len(source), len(target)) for source, target in pairs]
-    sources, targets = np.array(lengths, np.int32).T
-    sums = np.zeros(3)
-    for rows in plan_batches(sources, targets, _BATCH_TOKENS, seed=0, epoch=0):
+    every, sums = np.arange(len(pairs), dtype=np.int32), np.zeros(3)
+    sides = np.array(lengths, np.int32).T
+    for rows in plan_batches(every, *sides, tokens=_BATCH_TOKENS, seed=0, epoch=0):
         _, *found = model(assemble(pairs[row] for row in rows).to(device), Objective())
         sums += [number.item() for number in found]
     scores = {"loss": float(sums[0] / sums[1]), "token_accuracy": float(sums[2] / sums[1])}
