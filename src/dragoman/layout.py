@@ -8,7 +8,9 @@ fra-eng/
   README.md report.html    the model card; the run's report
   metrics.jsonl            one JSON object a line: training, validation, start and end
   run.json                 what the run was begun with: options, files, a digest of the data; notes
-  corpus/                  the pairs as ids; train.json and validation.json say where they come from
+  corpus/                  the pairs as ids, about a million a file; train.json and validation.json
+                           say where they come from
+  preparing/               what an interrupted preparation goes on with
   checkpoints/             one folder a checkpoint; the last ones are kept
   refit/                   the second training, on all pairs, until it is done
   distilled/               the pairs that another model has made for this one
@@ -46,6 +48,7 @@ CONFIG, WEIGHTS, SOURCE, TARGET = "config.toml", "model.safetensors", "source.js
 CONFIDENCE, CARD, REPORT = "confidence.json", "README.md", "report.html"
 METRICS, RECORD, LOCK = "metrics.jsonl", "run.json", ".lock"
 CORPUS, CHECKPOINTS, DISTILLED, REFIT = "corpus", "checkpoints", "distilled", "refit"
+PREPARING = "preparing"
 TRAIN, VALIDATION = "train.arrow", "validation.arrow"
 """In :data:`CORPUS`: the training pairs, and the held-out pairs."""
 STATE, OPTIMIZER = "state.json", "optimizer.safetensors"
@@ -56,7 +59,7 @@ SEEDS = "seed-"
 
 ENTRIES = (
     *(CONFIG, WEIGHTS, SOURCE, TARGET, CONFIDENCE, CARD, REPORT, METRICS, RECORD, LOCK),
-    *(CORPUS, CHECKPOINTS, DISTILLED, REFIT),
+    *(CORPUS, CHECKPOINTS, DISTILLED, REFIT, PREPARING),
 )
 """Every file and folder that Dragoman writes directly into a model folder."""
 

@@ -59,7 +59,7 @@ def test_the_text_is_read_three_times(
 ) -> None:
     """The file of pairs once; the stored text once by side and once as pairs."""
     opened, decoded = list[Path](), Counter[str]()
-    real_open, real_column, real_pairs = Path.open, StoredText.column, StoredText.pairs
+    real_open, real_column, real_pairs = Path.open, StoredText.column, StoredText._pairs
 
     def counted_open(path: Path, *args: Any, **options: Any) -> Any:
         opened.append(path)
@@ -70,14 +70,14 @@ def test_the_text_is_read_three_times(
             decoded[f"{name}, {training}"] += 1
             yield value
 
-    def counted_pairs(text: StoredText) -> Iterator[tuple[int, Pair]]:
-        for value in real_pairs(text):
+    def counted_pairs(text: StoredText, *which: Any) -> Iterator[tuple[int, Pair]]:
+        for value in real_pairs(text, *which):
             decoded["pairs"] += 1
             yield value
 
     monkeypatch.setattr(Path, "open", counted_open)
     monkeypatch.setattr(StoredText, "column", counted_column)
-    monkeypatch.setattr(StoredText, "pairs", counted_pairs)
+    monkeypatch.setattr(StoredText, "_pairs", counted_pairs)
     side = {} if automatic else {**WORD, "keep_invisible": "", "casing": "plain"}
     tree = {
         "data": {"validation": 5},

@@ -8,11 +8,13 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from dragoman.cli import main
 from dragoman.data import prepare
+from dragoman.errors import DataError
 from dragoman.layout import members
 from dragoman.training import folder
 from ranks import two_ranks
@@ -85,17 +87,24 @@ def test_a_corpus_has_no_options_of_training(
     assert not (place / "d").exists()
 
 
-def test_preparation_that_ends_early_leaves_nothing(
+def test_preparation_that_ends_early_leaves_only_what_it_goes_on_with(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    for module, name in ((prepare, "learn_tokenizers"), (folder, "save_setup")):
-        with monkeypatch.context() as now:
-            now.setattr(module, name, dies)
-            assert main(["prepare", "p.tsv", "--out", "new/d", *DATA]) == 130
-        assert not (place / "new").exists()
+    for error, code in ((KeyboardInterrupt, 130), (DataError("no use"), 2)):
+        for module, name in ((prepare, "learn_tokenizers"), (folder, "save_setup")):
+            with monkeypatch.context() as now:
+                now.setattr(module, name, Mock(side_effect=error))
+                assert main(["prepare", "p.tsv", "--out", f"{code}/d", *DATA]) == code
+            left = {path.name for path in (place / str(code)).rglob("*")}
+            kept = {"d", "preparing", "text.arrow", "key"} if code == 130 else set()
+            assert left == (kept if module is prepare else kept & {"d"})
+    shutil.copytree(place / "c" / "corpus", place / "130" / "d" / "preparing")  # of no use
+    assert main(["prepare", "p.tsv", "--out", "130/d", *DATA]) == 0
+    one, other = (
+        {f.name: f.read_bytes() for f in (place / n).iterdir() if f.is_file()}
+        for n in ("c/corpus", "130/d/corpus")
+    )
+    assert one == other
     shutil.copytree(place / "c" / "corpus", place / "d" / "corpus")  # killed before the options
     assert main(["train", "d", "--out", "m", *TRAIN]) == 2
     assert main(["prepare", "p.tsv", "--out", "d", *DATA]) == 0

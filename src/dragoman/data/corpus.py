@@ -8,19 +8,22 @@ JSON file beside the corpus says (:class:`dragoman.data.plans.Group`).
 """
 
 import json
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from dragoman.data.pairs import Pair
-from dragoman.data.plans import Group, Lengths, Rows
+from dragoman.data.plans import Group, Lengths
 from dragoman.data.source import IdPair, Source
-from dragoman.data.text import CHUNK, open_batches, write_rows
+from dragoman.data.text import open_batches, write_rows
 from dragoman.data.tokenizer import EOS, Ids
 from dragoman.errors import FolderError
 from dragoman.files import parse_json, reading, write_text
@@ -45,19 +48,20 @@ class Corpus:
     """
 
     def __init__(self, path: Path) -> None:
-        """Map ``path`` into memory and check that every row lies within the file.
+        """Map ``path`` and its other shards into memory; check that every row lies within them.
 
         Raises:
             FolderError: there is no such file, or it is not a corpus.
         """
         self._reading = partial(reading, path, "is not a corpus", "choose another --out")
         with self._reading():
-            self._schema, self._batches = open_batches(path)
-            if self._schema not in (_IDS, _IDS_AND_TEXT):
-                names = ", ".join(self._schema.names)
-                raise ValueError(f"its columns are {names}, or of other types")
-            if any(len(batch) != CHUNK for batch in self._batches[:-1]):
-                raise ValueError(f"not every batch but the last has {CHUNK} rows")
+            self._batches, others = [], (shard(path, number) for number in count(1))
+            for file in (path, *takewhile(Path.exists, others)):
+                self._schema, batches = open_batches(file)
+                if self._schema not in (_IDS, _IDS_AND_TEXT):
+                    names = ", ".join(self._schema.names)
+                    raise ValueError(f"its columns are {names}, or of other types")
+                self._batches += batches
             self._columns, lengths = [], [np.zeros((2, 0), np.int32)]
             for batch in self._batches:
                 batch.validate()  # every buffer has the size that its rows need
@@ -65,6 +69,7 @@ class Corpus:
                 self._columns.append((source, target, copies))
                 lengths.append(np.diff([source[0], target[0]]))  # [2, rows of the batch]
             self.source_lengths, self.target_lengths = np.concatenate(lengths, axis=1)
+            self._starts = [0, *np.cumsum([len(batch) for batch in self._batches]).tolist()]
             self.groups: tuple[Group, ...] = (Group(len(self)),)
             if (beside := path.with_suffix(".json")).exists():
                 self.groups = tuple(Group(*one) for one in parse_json(beside.read_text("utf-8")))
@@ -76,7 +81,8 @@ class Corpus:
 
     def pair(self, row: int) -> IdPair:
         """Source and target ids of one row, as views of the file."""
-        columns, at = self._columns[row // CHUNK], row % CHUNK
+        number = bisect(self._starts, row) - 1
+        at, columns = row - self._starts[number], self._columns[number]
         source, target, copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
         return Source(source, copies), target
 
@@ -86,7 +92,7 @@ class Corpus:
         for row, of in enumerate(parts.tolist()):
             yield of, Pair("", "", self.line(row)), *self.pair(row)
 
-    def target_counts(self, vocabulary: int) -> Rows:
+    def target_counts(self, vocabulary: int) -> npt.NDArray[np.int64]:
         """Count each target token; the end token counts once for each row: int64 [V]."""
         counts = np.zeros(vocabulary, np.int64)
         for _, (starts, ids), _ in self._columns:
@@ -97,7 +103,8 @@ class Corpus:
 
     def line(self, row: int) -> int:
         """The line that one row had in the file of pairs."""
-        return int(self._batches[row // CHUNK].column("line")[row % CHUNK].as_py())
+        number = bisect(self._starts, row) - 1
+        return int(self._batches[number].column("line")[row - self._starts[number]].as_py())
 
     def texts(self) -> list[tuple[str, str]]:
         """Raw source and target of every row, where the file holds them (held-out pairs).
@@ -107,8 +114,8 @@ class Corpus:
         """
         if self._schema != _IDS_AND_TEXT:
             raise FolderError("holds no text", cure="name a file of test pairs")
-        table = pa.Table.from_batches(self._batches, self._schema).select(_TEXTS.names)
         with self._reading():
+            table = pa.Table.from_batches(self._batches, self._schema).select(_TEXTS.names)
             table.validate(full=True)  # text that lies beyond the file would end the program
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
@@ -122,6 +129,11 @@ def _rows(column: Any) -> tuple[Lengths, Ids]:
     if len(starts) and (starts[0] < 0 or starts[-1] > len(ids) or (np.diff(starts) < 0).any()):
         raise ValueError("a row lies beyond its end")
     return starts, ids
+
+
+def shard(path: Path, number: int) -> Path:
+    """The file of a part of the corpus ``path``, which is the first one's: train-1.arrow."""
+    return path.with_stem(f"{path.stem}-{number}") if number else path
 
 
 def write_corpus(

@@ -3,16 +3,16 @@
     files of pairs ─► text.arrow, parts ─► tokenizers ─► train.arrow, validation.arrow
 
 The files are read once, and the stored text twice: each side alone to learn its vocabulary, then
-both to be encoded. A model that is continued would forget what it has learned without the pairs of
-its own corpus, which are replayed.
+both to be encoded, a shard at a time. A preparation that was interrupted reads the files again and
+goes on at the first vocabulary or shard that is missing. A model that is continued would forget
+what it has learned without the pairs of its own corpus, which are replayed.
 """
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,30 @@ import numpy as np
 from dragoman import layout
 from dragoman.config.options import Config, weighted
 from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
-from dragoman.data.lines import blocks
 from dragoman.data.near import MANY, near_copies
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.plans import Group
 from dragoman.data.readers import read_pairs
-from dragoman.data.source import encode_pairs
+from dragoman.data.shards import (
+    TEXT,
+    Say,
+    encode,
+    remove_others,
+    tell,
+    unfinished,
+    usable,
+    write_shards,
+)
 from dragoman.data.streams import require
-from dragoman.data.text import CHUNK, HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, StoredText, store_text
-from dragoman.data.tokenizer import UNK, Tokenizer
+from dragoman.data.text import HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, StoredText, store_text
+from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabularies import learn_tokenizers, taken_tokenizers
 from dragoman.data.vocabulary import build_normalizer
 from dragoman.errors import DataError, FolderError
 from dragoman.files import replacing
 
-_TEXT = "text.arrow"
 _NOT_USED = {LEFT_OUT: "shorter or longer than asked for", OVERLAP: "their sources are held out"}
 """The parts of the text that are not used, and why."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Prepared:
 def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepared:
     """Read pairs, hold some out, learn tokenizers, and store the ids under ``folder/corpus``.
 
+    What an interruption has left of the same preparation is used.
+
     Args:
         files: one file of pairs or two aligned ones.
         folder: an existing folder; gains ``corpus/``, all at once.
@@ -108,30 +115,32 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     for paths in filter(None, (others, *([file] for file in more))):
         read_pairs(paths, data, Faults())
     made = folder / layout.CORPUS
-    with replacing(made, folder=True) as aside:
+    with unfinished(folder) as work, replacing(made, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
         known, name, tag = _held_out_before(config), " and ".join(map(str, files)), data.tag_also
         also = [_read([file], config, say, tag) for file in more]
-        text = store_text([known, _read(files, config, say), *also], aside / _TEXT, config)
+        text = store_text([known, _read(files, config, say), *also], work / TEXT, config)
+        remove_others(work, config, taken)
         if text.tags and not others:
             say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         for part, why in _NOT_USED.items():
             if left_out := int((text.parts == part).sum()):
                 say(f"{left_out} pairs left out: {why}")
         config, *tokenizers = learn_tokenizers(text, config, taken, say)
-        apart = _write_training(text, name, tokenizers, aside / layout.TRAIN, config, say)
+        apart = list(encode(text.held_out(), tokenizers, config))
+        groups = write_shards(text, apart, name, tokenizers, config, say)
+        for path in work.glob(f"{Path(layout.TRAIN).stem}*"):
+            path.rename(aside / path.name)
+        write_groups(aside / layout.TRAIN, groups)
         if others:
             apart += encode(zip(repeat(HELD_OUT), _read(others, config, say)), tokenizers, config)
-        apart = list(drop_unusable(apart, say))
+        apart = list(usable(apart, left := Counter[str]()))
+        tell(left, "validation", say)
         held_out = len(apart) > len(known)
         if others and not held_out:
             raise DataError("no validation pair is left", place=" ".join(map(str, others)))
         if not held_out:
-            wanted, pairs = data.validation, int((text.parts == TRAIN).sum())
-            why = "too few to hold any out" if wanted else "all to be learned from"
-            say(f"{pairs} pairs are {why}: scores are on training pairs")
-            learned = (one for one in encode(text.pairs(), tokenizers, config) if one[0] == TRAIN)
-            apart += islice(drop_unusable(learned, say), max(1, wanted))
+            apart += _known_pairs(text, tokenizers, config, say)
         held = [pair.source for part, pair, *_ in apart if part == HELD_OUT]
         words = islice(text.column("source"), 100_000)  # more take long, and much memory
         if not text.tags and (share := near_copies(held, words)) > MANY:
@@ -140,8 +149,18 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         if known:
             new = Group(len(apart) - len(known), name)
             write_groups(path, [Group(len(known), config.training.start_from), new])
-        (aside / _TEXT).unlink()
     return open_prepared(made, config, *tokenizers, held_out=held_out)
+
+
+def _known_pairs(
+    text: StoredText, tokenizers: list[Tokenizer], config: Config, say: Say
+) -> Iterator[Example]:
+    """Pairs to learn from, for scores where none are held out."""
+    wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
+    why = "too few to hold any out" if wanted else "all to be learned from"
+    say(f"{pairs} pairs are {why}: scores are on training pairs")
+    first = usable(encode(next(text.shards()), tokenizers, config), Counter())
+    return islice((one for one in first if one[0] == TRAIN), max(1, wanted))
 
 
 def _held_out_before(config: Config) -> list[Pair]:
@@ -160,82 +179,6 @@ def _held_out_before(config: Config) -> list[Pair]:
         raise FolderError(cause, place=str(folder), cure="learn without them: --replay 0")
     corpus = Corpus(folder / layout.CORPUS / layout.VALIDATION)
     return [Pair(*texts, corpus.line(row)) for row, texts in enumerate(corpus.texts())]
-
-
-def _write_training(
-    text: StoredText, name: str, tokenizers: list[Tokenizer], path: Path, config: Config, say: Say
-) -> list[Example]:
-    """Encode all pairs that are used, and write those for training to the new file ``path``.
-
-    A file beside it says which rows come from the main files, called ``name``, which from each file
-    of ``data.also``, and which a model that is continued has learned from. An epoch has at most as
-    many of these as one of that model's, and in the same proportions. One whose source is given
-    anew is left out: the new target corrects it.
-
-    Returns:
-        The held-out pairs.
-
-    Raises:
-        DataError: no pair is left.
-        FolderError: the pairs of the model that is continued are damaged.
-    """
-    apart, given = list[Example](), set[bytes]()
-    learned_before = Path(config.training.start_from, layout.CORPUS, layout.TRAIN)
-    before = None if config.data.replay in ("none", 0) else Corpus(learned_before)
-    origins = [(name, 1.0), *map(weighted, config.data.also)]
-    older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
-
-    def learned() -> Iterator[Example]:
-        for example in encode(text.pairs(), tokenizers, config):
-            if before:
-                given.add(example[2].ids.tobytes())
-            if example[0] == HELD_OUT:
-                apart.append(example)
-            else:
-                yield example
-        if before:
-            yield from (e for e in before.examples(older) if e[2].ids.tobytes() not in given)
-
-    written = write_corpus(path, drop_unusable(learned(), say, config))
-    if not written[TRAIN]:
-        cure = "look at the normalising options, source.max_tokens and target.max_tokens"
-        raise DataError("no pair is left after tokenizing", cure=cure)
-    groups = [Group(written[n], *origin) for n, origin in enumerate(origins, TRAIN)]
-    if before:
-        new, old = (sum(group.drawn for group in some) for some in (groups, before.groups))
-        share = min(1.0, float(config.data.replay) / (1 - float(config.data.replay)) * new / old)
-        for n, group in enumerate(before.groups, older):
-            origin = group.name or config.training.start_from, share * group.weight
-            groups.append(Group(written[n], *origin))
-    write_groups(path, groups)
-    if len(groups) > 1:
-        shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)
-        say(f"an epoch has {', '.join(shares)}")
-    return apart
-
-
-def drop_unusable(
-    examples: Iterable[Example], say: Say, config: Config | None = None
-) -> Iterator[Example]:
-    """The pairs that can be used; after the last, ``say`` is told of the others.
-
-    Those for training keep to the limits of ``config``. Held-out pairs may have any length, for a
-    model must answer long ones as well.
-    """
-    left_out = Counter[str]()
-    longest = (config.source.max_tokens, config.target.max_tokens) if config else (inf, inf)
-    for example in examples:
-        _, _, source, target = example
-        if not (len(source) and len(target)):
-            left_out["a side normalises to nothing"] += 1
-        elif len(source) > longest[0] or len(target) > longest[1]:
-            left_out["a side has too many tokens"] += 1
-        elif config and config.data.drop_unknown and (UNK in source.ids or UNK in target):
-            left_out["a token is not in the vocabulary"] += 1
-        else:
-            yield example
-    for reason, count in left_out.items():
-        say(f"{count} pairs left out of {'training' if config else 'validation'}: {reason}")
 
 
 def open_prepared(made: Path, config: Config, *tokenizers: Tokenizer, held_out: bool) -> Prepared:
@@ -264,19 +207,3 @@ def _read(files: list[Path], config: Config, say: Say, tag: str = "") -> Iterato
         yield replace(pair, source=f"{tag} {pair.source}") if tag else pair
     for line in (*faults.notes, *faults.summary()):
         say(line)
-
-
-def encode(
-    pairs: Iterable[tuple[int, Pair]], tokenizers: list[Tokenizer], config: Config
-) -> Iterator[Example]:
-    """Each of ``pairs`` with its ids.
-
-    Args:
-        pairs: the pairs, each with its part.
-        tokenizers: of source and target.
-        config: says whether the model copies.
-    """
-    for chunk in blocks(pairs, CHUNK):
-        texts = [pair.source for _, pair in chunk], [pair.target for _, pair in chunk]
-        rows = zip(chunk, *encode_pairs(*texts, tokenizers, copy=config.model.copies), strict=True)
-        yield from ((*pair, source, target) for pair, source, target in rows)

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ Keys = npt.NDArray[np.uint64]
 Cells = tuple[Any, ...]
 """A row of an Arrow file."""
 CHUNK = 8192
-"""Rows of a record batch; every batch of a file but the last has exactly so many."""
+"""Most rows of a record batch; every batch of a file but the last has exactly so many."""
+SHARD = 128
+"""Record batches of text whose ids stand in one file: about a million pairs."""
 LEFT_OUT, OVERLAP, HELD_OUT, TRAIN = range(4)
 """The parts that a pair may belong to: none, by its length; none, because its source is held out;
 validation; training. Pairs of the n-th file of ``data.also`` have the part ``TRAIN`` + n."""
@@ -74,6 +76,7 @@ class StoredText:
     """All pairs as text, in a file that is mapped into memory.
 
     Attributes:
+        path: the file.
         parts: the part of each row, int16 [rows].
         tags: those of the sources.
         vocabulary_tags: those that are tokens of the source's vocabulary: a vocabulary that both
@@ -85,6 +88,7 @@ class StoredText:
         self, path: Path, parts: Parts, tags: Tags, statistics: dict[str, TextStatistics]
     ) -> None:
         (_, self._batches), self.parts, self.tags = open_batches(path), parts, tags
+        self.path = path
         self.statistics = statistics
         self.vocabulary_tags = Tags(()) if statistics["source"] is statistics["target"] else tags
 
@@ -99,12 +103,22 @@ class StoredText:
             texts = batch.column(name).filter(wanted).to_pylist()
             yield from map(cut.words, texts) if cut else texts
 
-    def pairs(self) -> Iterator[tuple[int, Pair]]:
-        """The pairs that are used, each with its part, in the order of the files."""
-        for batch, parts in self._parted():
-            used = batch.filter(pa.array(parts >= HELD_OUT))
+    def held_out(self) -> Iterator[tuple[int, Pair]]:
+        """The held-out pairs, each with its part, in the order of the files."""
+        return self._pairs(slice(None), HELD_OUT, HELD_OUT)
+
+    def shards(self) -> Iterator[Iterator[tuple[int, Pair]]]:
+        """The pairs for training, each with its part, in the order of the files, shard by shard."""
+        for start in range(0, max(1, len(self._batches)), SHARD):
+            yield self._pairs(slice(start, start + SHARD), TRAIN, np.iinfo(np.int16).max)
+
+    def _pairs(self, of: slice, first: int, last: int) -> Iterator[tuple[int, Pair]]:
+        """The pairs of some record batches whose parts are ``first`` to ``last``."""
+        for batch, parts in islice(self._parted(), of.start, of.stop):
+            wanted = (parts >= first) & (parts <= last)
+            used = batch.filter(pa.array(wanted))
             pairs = map(Pair, *(used.column(name).to_pylist() for name in _SCHEMA.names))
-            yield from zip(parts[parts >= HELD_OUT].tolist(), pairs, strict=True)
+            yield from zip(parts[wanted].tolist(), pairs, strict=True)
 
     def _parted(self) -> Iterator[tuple[Any, Parts]]:
         """Each record batch, and the parts of its rows."""

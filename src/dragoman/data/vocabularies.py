@@ -4,7 +4,7 @@ Levels and sizes of vocabularies that are "auto" are chosen by statistics of the
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, filterfalse
 from pathlib import Path
@@ -14,10 +14,11 @@ from dragoman.config.options import Casing, Config, SideOptions
 from dragoman.config.rules import allows, check_options
 from dragoman.data.invisible import UNSEEN
 from dragoman.data.setup import load_setup
-from dragoman.data.text import HELD_OUT, StoredText, TextStatistics
+from dragoman.data.text import StoredText, TextStatistics
 from dragoman.data.tokenizer import BYTES, Tokenizer
-from dragoman.data.vocabulary import train_tokenizer
+from dragoman.data.vocabulary import load_tokenizer, train_tokenizer
 from dragoman.errors import OptionError
+from dragoman.files import write_text
 
 Taken = dict[str, Tokenizer]
 """The tokenizers that come from another model, by side: "source", "target"."""
@@ -78,7 +79,8 @@ def learn_tokenizers(
 ) -> tuple[Config, Tokenizer, Tokenizer]:
     """Replace ``"auto"`` in the sides and ``model.copy``; learn the tokenizers that are not taken.
 
-    ``say`` receives a line about each character that the options remove from the text.
+    ``say`` receives a line about each character that the options remove from the text. What is
+    learned is kept beside the text, so that an interrupted preparation need not learn it again.
 
     Returns:
         The options without these "auto"; the tokenizers of source and target.
@@ -100,12 +102,22 @@ def learn_tokenizers(
     check_options(config)
     texts = chain.from_iterable(map(text.column, ("source", "target")[: 1 + shared]))
     found = sorted(text.vocabulary_tags.tokens)
-    source = taken.get("source") or train_tokenizer(texts, config.source, tags=found)
+    source = taken.get("source") or _learned(texts, text.path, config.source, "source", found)
     target = source if shared else taken.get("target")
-    target = target or train_tokenizer(text.column("target"), config.target, "target")
+    target = target or _learned(text.column("target"), text.path, config.target, "target")
     if config.model.copy == "auto":
         config = replace(config, model=replace(config.model, copy=_copies(text, target, config)))
     return config, source, target
+
+
+def _learned(
+    texts: Iterable[str], path: Path, options: SideOptions, side: str, tags: Sequence[str] = ()
+) -> Tokenizer:
+    """The tokenizer learned from ``texts``, or kept beside ``path`` since it was."""
+    file = path.with_name(f"{side}.json")
+    if not file.exists():
+        write_text(file, train_tokenizer(texts, options, side, tags).json)
+    return load_tokenizer(file, options)
 
 
 def _copies(text: StoredText, target: Tokenizer, config: Config) -> bool:
@@ -118,7 +130,7 @@ def _copies(text: StoredText, target: Tokenizer, config: Config) -> bool:
     levels = {config.source.level, config.target.level}
     if levels != {"char"} or not allows(config, copy=True):
         return False
-    held = [pair for part, pair in text.pairs() if part == HELD_OUT]
+    held = [pair for _, pair in text.held_out()]
     unseen = (set(filterfalse(target.token_id, target.pieces(one.target))) for one in held)
     found = sum(not new.isdisjoint(one.source) for new, one in zip(unseen, held, strict=True))
     return 100 * found > len(held)

@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dragoman import layout
 from dragoman.config.continuing import prepared_folder, with_corpus
 from dragoman.config.options import Config, TrainingOptions, weighted
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
 from dragoman.data.lines import fingerprint
-from dragoman.data.prepare import Prepared, Say, open_prepared, prepare, take_corpus
+from dragoman.data.prepare import Prepared, open_prepared, prepare, take_corpus
 from dragoman.data.remote import local_paths, url_of
 from dragoman.data.setup import load_setup, save_setup
+from dragoman.data.shards import Say
 from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, locked, reading, refuse_ways_out, write_text
@@ -38,7 +40,7 @@ CHANGEABLE = {
 scores mean stay the same."""
 _STREAM = "a stream"
 """The digest of pairs that do not stand in files."""
-_BEGUN = {CORPUS, DISTILLED, LOCK, RECORD, SOURCE, TARGET, CONFIG}
+_BEGUN = {CORPUS, layout.PREPARING, DISTILLED, LOCK, RECORD, SOURCE, TARGET, CONFIG}
 """Files that may be left of a run that was killed while it prepared its data."""
 
 
@@ -47,7 +49,8 @@ def claimed(out: Path) -> Iterator[None]:
     """Context manager; makes the folder ``out`` if it is not there, and locks it.
 
     If the block raises for a new run before it has trained, the files that were not there before
-    are removed, so that the corrected command finds the same folder.
+    are removed, so that the corrected command finds the same folder. What an interrupted
+    preparation goes on with stays.
 
     Raises:
         OptionError: ``out`` is a file, or holds files that no training has written.
@@ -61,6 +64,7 @@ def claimed(out: Path) -> Iterator[None]:
     out.mkdir(parents=True, exist_ok=True)
     refuse_ways_out(out)
     before, is_new = {path.name for path in out.iterdir()} - {LOCK}, not (out / CONFIG).exists()
+    before.add(layout.PREPARING)
     foreign = sorted({final_name(name) for name in before} - _BEGUN)
     if is_new and foreign:
         cause = f"is not empty and no model folder: it holds {foreign[0]!r}"

@@ -1,0 +1,167 @@
+"""The stored text as ids, shard by shard, so that a preparation can be interrupted.
+
+An unfinished preparation has a folder of its own: the text, the vocabularies learned so far, and
+each shard that is written. The same preparation goes on from there.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from math import inf
+from pathlib import Path
+
+from dragoman import __version__, layout
+from dragoman.config.options import Config, weighted
+from dragoman.config.toml import plain
+from dragoman.data.corpus import Corpus, Example, shard, write_corpus
+from dragoman.data.lines import blocks, fingerprint
+from dragoman.data.pairs import Pair
+from dragoman.data.plans import Group
+from dragoman.data.source import encode_pairs
+from dragoman.data.text import CHUNK, TRAIN, StoredText
+from dragoman.data.tokenizer import UNK, Tokenizer
+from dragoman.data.vocabularies import Taken
+from dragoman.errors import DataError
+from dragoman.files import sync, write_text
+
+Say = Callable[[str], None]
+
+TEXT = "text.arrow"
+"""The name of the stored text."""
+_KEY = "key"
+"""The name of the file that tells what all others were made of."""
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """Context manager; a folder for what an interrupted preparation can go on with.
+
+    It is removed at the end, also after an error, but not when the process is killed or stopped.
+    """
+    work = folder / layout.PREPARING
+    work.mkdir(exist_ok=True)
+    try:
+        yield work
+    except BaseException as error:
+        if isinstance(error, Exception):
+            shutil.rmtree(work)
+        raise
+    shutil.rmtree(work)
+
+
+def remove_others(work: Path, config: Config, taken: Taken) -> None:
+    """Remove what a preparation of another text, with other options or by another version left."""
+    digests = [tokenizer.digest for tokenizer in taken.values()]
+    key = f"{__version__} {fingerprint([work / TEXT])} {digests} {plain(config)}"
+    if not (file := work / _KEY).exists() or file.read_text("utf-8") != key:
+        for path in work.iterdir():
+            if path.name != TEXT:
+                path.unlink()
+        write_text(file, key)
+
+
+def write_shards(
+    text: StoredText,
+    apart: list[Example],
+    name: str,
+    tokenizers: list[Tokenizer],
+    config: Config,
+    say: Say,
+) -> list[Group]:
+    """Encode the pairs for training and write them beside the text, shard by shard.
+
+    Shards that an interrupted preparation has written stay. The last one has the pairs of the model
+    that is continued. An epoch has at most as many of these as one of that model's, and in the same
+    proportions. One whose source is given anew, for training or ``apart``, is left out: the new
+    target corrects it.
+
+    Returns:
+        Which rows come from the main files, called ``name``, which from each file of ``data.also``,
+        and which a model that is continued has learned from.
+
+    Raises:
+        DataError: no pair is left.
+        FolderError: the pairs of the model that is continued are damaged.
+    """
+    written, left_out, number = Counter[int](), Counter[str](), 0
+    path = text.path.with_name(layout.TRAIN)
+    for number, pairs in enumerate(text.shards(), 1):
+        file, done = shard(path, number - 1), path.with_name(f"{number}.json")
+        if not (file.exists() and done.exists()):
+            left = Counter[str]()
+            parts = write_corpus(file, usable(encode(pairs, tokenizers, config), left, config))
+            sync(file)
+            write_text(done, json.dumps([[*parts.items()], left]))
+        parts, left = json.loads(done.read_text("utf-8"))
+        written.update(dict(parts))
+        left_out.update(left)
+    origins = [(name, 1.0), *map(weighted, config.data.also)]
+    groups = [Group(written[n], *origin) for n, origin in enumerate(origins, TRAIN)]
+    tell(left_out, "training", say)
+    if not written[TRAIN]:
+        cure = "look at the normalising options, source.max_tokens and target.max_tokens"
+        raise DataError("no pair is left after tokenizing", cure=cure)
+    if config.data.replay not in ("none", 0):
+        before = Corpus(Path(config.training.start_from, layout.CORPUS, layout.TRAIN))
+        new, old = (sum(group.drawn for group in some) for some in (groups, before.groups))
+        share = min(1.0, float(config.data.replay) / (1 - float(config.data.replay)) * new / old)
+        (last := shard(path, number)).unlink(missing_ok=True)
+        learned = chain(apart, Corpus(path).examples())
+        given = {source.ids.tobytes() for _, _, source, _ in learned}
+        older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
+        again = (e for e in before.examples(older) if e[2].ids.tobytes() not in given)
+        written = write_corpus(last, usable(again, left_out := Counter(), config))
+        tell(left_out, "replay", say)
+        for n, group in enumerate(before.groups, older):
+            origin = group.name or config.training.start_from, share * group.weight
+            groups.append(Group(written[n], *origin))
+    if len(groups) > 1:
+        shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)
+        say(f"an epoch has {', '.join(shares)}")
+    return groups
+
+
+def usable(
+    examples: Iterable[Example], left_out: Counter[str], config: Config | None = None
+) -> Iterator[Example]:
+    """The pairs that can be used; the others are counted in ``left_out``, by the reason.
+
+    Those for training keep to the limits of ``config``. Held-out pairs may have any length, for a
+    model must answer long ones as well.
+    """
+    longest = (config.source.max_tokens, config.target.max_tokens) if config else (inf, inf)
+    for example in examples:
+        _, _, source, target = example
+        if not (len(source) and len(target)):
+            left_out["a side normalises to nothing"] += 1
+        elif len(source) > longest[0] or len(target) > longest[1]:
+            left_out["a side has too many tokens"] += 1
+        elif config and config.data.drop_unknown and (UNK in source.ids or UNK in target):
+            left_out["a token is not in the vocabulary"] += 1
+        else:
+            yield example
+
+
+def tell(left_out: Counter[str], what: str, say: Say) -> None:
+    """Tell how many pairs are left out of ``what``, by the reason."""
+    for reason, count in left_out.items():
+        say(f"{count} pairs left out of {what}: {reason}")
+
+
+def encode(
+    pairs: Iterable[tuple[int, Pair]], tokenizers: list[Tokenizer], config: Config
+) -> Iterator[Example]:
+    """Each of ``pairs`` with its ids.
+
+    Args:
+        pairs: the pairs, each with its part.
+        tokenizers: of source and target.
+        config: says whether the model copies.
+    """
+    for chunk in blocks(pairs, CHUNK):
+        texts = [pair.source for _, pair in chunk], [pair.target for _, pair in chunk]
+        rows = zip(chunk, *encode_pairs(*texts, tokenizers, copy=config.model.copies), strict=True)
+        yield from ((*pair, source, target) for pair, source, target in rows)
