@@ -13,7 +13,7 @@ from itertools import chain
 from math import inf
 from pathlib import Path
 
-from dragoman import __version__, layout
+from dragoman import layout
 from dragoman.config.options import Config, weighted
 from dragoman.config.toml import plain
 from dragoman.data.corpus import Corpus, Example, shard, write_corpus
@@ -53,9 +53,9 @@ def unfinished(folder: Path) -> Iterator[Path]:
 
 
 def remove_others(work: Path, config: Config, taken: Taken) -> None:
-    """Remove what a preparation of another text, with other options or by another version left."""
+    """Remove what a preparation of another text, with other options or in another format left."""
     digests = [tokenizer.digest for tokenizer in taken.values()]
-    key = f"{__version__} {fingerprint([work / TEXT])} {digests} {plain(config)}"
+    key = f"{layout.FORMAT} {fingerprint([work / TEXT])} {digests} {plain(config)}"
     if not (file := work / _KEY).exists() or file.read_text("utf-8") != key:
         for path in work.iterdir():
             if path.name != TEXT:
