@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dragoman.config.options import Config, ModelOptions, seconds
+from dragoman.config.options import Config, ModelOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import flat, from_toml, merge, to_toml
+from dragoman.config.values import seconds
 from dragoman.errors import OptionError
 
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import track
 
 from dragoman.api import Model, Paths, load
-from dragoman.config.options import Config, DataOptions, seconds
+from dragoman.config.options import Config, DataOptions
 from dragoman.config.toml import flat, merge
+from dragoman.config.values import seconds
 from dragoman.data.lines import fingerprint
 from dragoman.data.pairs import Faults
 from dragoman.data.readers import read_pairs

@@ -336,7 +336,7 @@ def test_buckets_are_drawn_evenly_and_hold_what_fits() -> None:
     random = np.random.default_rng(0)
     source, target = random.integers(1, 30, size=(2, 4000)).astype(np.int32)
     buckets = ((5, 10), (7, 12), (20, 20))
-    plan = plan_buckets(every(source), source, target, buckets, 8, 1, 0)
+    plan = plan_buckets(every(source), source, target, buckets=buckets, count=8, seed=1, epoch=0)
     used = (source <= 20) & (target <= 20)
     assert len(plan) == -(-int(used.sum()) // 8)
     drawn = np.zeros(3)
@@ -354,7 +354,9 @@ def test_buckets_are_drawn_evenly_and_hold_what_fits() -> None:
 def test_no_pair_fits_a_bucket() -> None:
     lengths_ = np.array([9], dtype=np.int32)
     with pytest.raises(DataError, match=r"no pair fits a bucket \(raise training.buckets\)"):
-        plan_buckets(every(lengths_), lengths_, lengths_, ((5, 10),), 8, 1, 0)
+        plan_buckets(
+            every(lengths_), lengths_, lengths_, buckets=((5, 10),), count=8, seed=1, epoch=0
+        )
 
 
 def test_epochs_differ_in_batches_and_in_their_order() -> None:
@@ -385,7 +387,8 @@ def test_planning_an_epoch_takes_at_most_16_bytes_a_pair() -> None:
     source, target = random.integers(5, 40, size=(2, pairs)).astype(np.int32)
     groups = [Group(pairs - 10_000), Group(10_000, "more", 1.5)]
     tracemalloc.start()
-    plan = plan_epoch(groups, source, target, TrainingOptions(batch_tokens=4000), 0)
+    options = TrainingOptions(batch_tokens=4000)
+    plan = plan_epoch(groups, source, target, options=options, epoch=0, processes=1)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sum(map(len, plan)) == pairs + 5_000
@@ -397,7 +400,7 @@ def test_planning_an_epoch_takes_at_most_16_bytes_a_pair() -> None:
 def test_processes_get_batches_of_like_size(pairs: list[tuple[int, int]], processes: int) -> None:
     source, target = np.array(pairs, dtype=np.int32).T
     plan = plan_batches(every(source), source, target, tokens=60, seed=1, epoch=0)
-    found = side_by_side(plan, source, target, processes)
+    found = side_by_side(plan, source, target, processes=processes)
     assert sorted(map(bytes, found)) == sorted(map(bytes, plan))
     places = {bytes(rows): at for at, rows in enumerate(plan)}
     assert all(abs(places[bytes(rows)] - at) < ROUND * processes for at, rows in enumerate(found))
@@ -409,7 +412,9 @@ def test_a_step_of_several_processes_waits_for_no_longer_batch() -> None:
     options = TrainingOptions(batching="sentences", batch_sentences=30)
     waits = []
     for processes in (1, 4):
-        plan = plan_epoch([Group(9_000)], source, target, options, 0, processes)
+        plan = plan_epoch(
+            [Group(9_000)], source, target, options=options, epoch=0, processes=processes
+        )
         sizes = [len(rows) * int(source[rows].max() + target[rows].max()) for rows in plan]
         sizes = np.array(sizes).reshape(-1, 4)
         waits.append((sizes.max(1) / sizes.mean(1)).mean())

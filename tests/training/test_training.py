@@ -443,8 +443,8 @@ def test_two_processes_train_as_one_that_has_their_batches(
     said = two_ranks([*command, "--recipe", str(toml)])
     assert said.count("pairs to learn from") == 1
 
-    def joined(*given: Any) -> Plan:
-        plan = plan_epoch(*given[:-1], 2)
+    def joined(*given: Any, **order: Any) -> Plan:
+        plan = plan_epoch(*given, **order | {"processes": 2})
         return [np.append(plan[i], plan[(i + 1) % len(plan)]) for i in range(0, len(plan), 2)]
 
     monkeypatch.setattr("dragoman.training.step.plan_epoch", joined)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from dragoman.api import load
 from dragoman.cli.parse import Given, Input, UsesModel, Writes
-from dragoman.config.options import Range
+from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.errors import DataError, OptionError
 from dragoman.files import replacing

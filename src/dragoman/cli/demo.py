@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dragoman.cli import run_verb
 from dragoman.cli.parse import Given, OutputFolder
-from dragoman.config.options import seconds
+from dragoman.config.values import seconds
 from dragoman.errors import OptionError
 
 FILES = ("phrases.tsv", "questions.txt", "attention.png")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dragoman.cli.parse import Given, Input, Inputs, OutputFolder, Verb
-from dragoman.config.options import PositiveCount
+from dragoman.config.values import PositiveCount
 from dragoman.errors import OptionError
 from dragoman.export.bundle import export
 from dragoman.export.ctranslate2 import export_ctranslate2

@@ -17,7 +17,8 @@ import tyro
 from dragoman.api import Model, load
 from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given
-from dragoman.config.options import Range, ServingOptions
+from dragoman.config.options import ServingOptions
+from dragoman.config.values import Range
 from dragoman.data.streams import STDIN
 from dragoman.errors import DragomanError, OptionError, did_you_mean
 from dragoman.layout import CARD

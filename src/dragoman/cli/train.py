@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dragoman.cli.parse import Given
 from dragoman.cli.prepare import Prepare, options_of
-from dragoman.config.options import PositiveCount
+from dragoman.config.values import PositiveCount
 
 
 @dataclass(frozen=True, kw_only=True)

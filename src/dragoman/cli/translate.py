@@ -15,7 +15,8 @@ from tyro.conf import UseAppendAction
 from dragoman.api import Model, load
 from dragoman.cli.aids import AidOptions
 from dragoman.cli.parse import Given, Inputs, UsesModel
-from dragoman.config.options import Range, SearchOptions
+from dragoman.config.options import SearchOptions
+from dragoman.config.values import Range
 from dragoman.data.lines import read_lines
 from dragoman.data.streams import STDIN, opened, place
 from dragoman.documents.blocks import filled, read_blocks

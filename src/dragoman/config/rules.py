@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import is_dataclass, replace
 from typing import Any, get_type_hints
 
-from dragoman.config.options import Config, ModelOptions, Range, seconds, weighted
+from dragoman.config.options import Config, ModelOptions
+from dragoman.config.values import Range, seconds, weighted
 from dragoman.errors import OptionError
 
 _OF_RNN_ENCODERS = ["encoder_layers", "bidirectional", "directions", "reverse_source"]

@@ -50,12 +50,7 @@ class Group(NamedTuple):
 
 
 def plan_epoch(
-    groups: Sequence[Group],
-    source: Lengths,
-    target: Lengths,
-    options: TrainingOptions,
-    epoch: int,
-    processes: int = 1,
+    groups: Sequence[Group], *lengths: Lengths, options: TrainingOptions, epoch: int, processes: int
 ) -> Plan:
     """The batches of one epoch, as ``options.batching`` asks for them.
 
@@ -63,7 +58,7 @@ def plan_epoch(
 
     Args:
         groups: of the corpus, in the order of its rows; they say how often each row is used.
-        source, target: tokens of each pair of the corpus, end tokens not counted.
+        lengths: tokens of each source and of each target of the corpus, end tokens not counted.
         options: the kind and the size of batches, and the seed of their order.
         epoch: with the seed it decides the order.
         processes: learn from so many neighbouring batches in one step.
@@ -72,13 +67,13 @@ def plan_epoch(
         DataError: no pair fits a bucket.
     """
     seed, count = options.seed, options.batch_sentences
-    lengths, rows = (source, target), draw_rows(groups, seed, epoch)
+    rows, order = draw_rows(groups, seed, epoch), {"seed": seed, "epoch": epoch}
     if options.batching == "buckets":
-        return plan_buckets(rows, *lengths, options.buckets, count, seed, epoch)
+        return plan_buckets(rows, *lengths, buckets=options.buckets, count=count, **order)
     by_count = options.batching == "sentences"
     size = {"sentences": count} if by_count else {"tokens": int(options.batch_tokens)}
-    plan = plan_batches(rows, *lengths, **size, seed=seed, epoch=epoch)
-    return side_by_side(plan, *lengths, processes) if processes > 1 else plan
+    plan = plan_batches(rows, *lengths, **size, **order)
+    return side_by_side(plan, *lengths, processes=processes) if processes > 1 else plan
 
 
 def draw_rows(groups: Sequence[Group], seed: int, epoch: int) -> Rows:
@@ -131,13 +126,7 @@ def plan_batches(
 
 
 def plan_buckets(
-    rows: Rows,
-    source: Lengths,
-    target: Lengths,
-    buckets: Buckets,
-    count: int,
-    seed: int,
-    epoch: int,
+    rows: Rows, *lengths: Lengths, buckets: Buckets, count: int, seed: int, epoch: int
 ) -> Plan:
     """Draw a bucket uniformly and ``count`` different rows from it, for each batch.
 
@@ -146,7 +135,7 @@ def plan_buckets(
 
     Args:
         rows: the rows to draw from.
-        source, target: tokens of each pair of the corpus, end tokens not counted.
+        lengths: tokens of each source and of each target of the corpus, end tokens not counted.
         buckets: most source and target tokens of each; a pair belongs to the first that it fits.
         count: pairs a batch, or all of a smaller bucket.
         seed, epoch: decide the draws.
@@ -154,7 +143,7 @@ def plan_buckets(
     Raises:
         DataError: no pair fits any bucket.
     """
-    random = np.random.default_rng((seed, epoch))
+    random, (source, target) = np.random.default_rng((seed, epoch)), lengths
     first = np.full(len(source), len(buckets), np.int16)
     for number, (s, t) in reversed([*enumerate(buckets)]):
         first[(source <= s) & (target <= t)] = number
@@ -167,7 +156,7 @@ def plan_buckets(
     return [random.choice(some, min(count, len(some)), replace=False) for some in drawn]
 
 
-def side_by_side(plan: Plan, source: Lengths, target: Lengths, processes: int) -> Plan:
+def side_by_side(plan: Plan, *lengths: Lengths, processes: int) -> Plan:
     """Change the order of a plan so that ``processes`` neighbours are of like size.
 
     A step takes as long as the largest batch that one of the processes learns from. A batch stays
@@ -175,7 +164,7 @@ def side_by_side(plan: Plan, source: Lengths, target: Lengths, processes: int) -
     """
 
     def size(rows: Rows) -> int:
-        return len(rows) * int(source[rows].max() + target[rows].max())
+        return len(rows) * int(sum(side[rows].max() for side in lengths))
 
     found, random = Plan(), np.random.default_rng(len(plan))
     for some in (plan[n : n + ROUND * processes] for n in range(0, len(plan), ROUND * processes)):

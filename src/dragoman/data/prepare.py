@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from dragoman import layout
-from dragoman.config.options import Config, weighted
+from dragoman.config.options import Config
+from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
 from dragoman.data.near import MANY, near_copies
 from dragoman.data.pairs import Faults, Pair

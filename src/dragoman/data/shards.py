@@ -14,8 +14,9 @@ from math import inf
 from pathlib import Path
 
 from dragoman import layout
-from dragoman.config.options import Config, weighted
+from dragoman.config.options import Config
 from dragoman.config.toml import plain
+from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, shard, write_corpus
 from dragoman.data.lines import blocks, fingerprint
 from dragoman.data.pairs import Pair

@@ -10,9 +10,10 @@ from typing import Any
 
 from dragoman import layout
 from dragoman.config.continuing import prepared_folder, with_corpus
-from dragoman.config.options import Config, TrainingOptions, weighted
+from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
+from dragoman.config.values import weighted
 from dragoman.data.lines import fingerprint
 from dragoman.data.prepare import Prepared, open_prepared, prepare, take_corpus
 from dragoman.data.remote import local_paths, url_of

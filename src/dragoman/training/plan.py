@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from dragoman.config.options import Config, TrainingOptions, seconds
+from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import allows
+from dragoman.config.values import seconds
 from dragoman.data.corpus import Corpus
 from dragoman.search.constraints import USUALLY_ADDED
 

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import torch
 
-from dragoman.config.options import Config, seconds
+from dragoman.config.options import Config
+from dragoman.config.values import seconds
 from dragoman.data.prepare import Prepared
 from dragoman.layout import METRICS
 from dragoman.model.seq2seq import Seq2Seq

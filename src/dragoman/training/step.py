@@ -145,8 +145,8 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     if 0 < state.batches <= state.batch:  # earlier versions saved the end of an epoch so
         state.epoch, state.batch = state.epoch + 1, 0
     options, epoch = run.config.training, state.epoch
-    lengths = train.source_lengths, train.target_lengths
-    plan = plan_epoch(train.groups, *lengths, options, epoch, processes.count)
+    sides, of = (train.source_lengths, train.target_lengths), processes.count
+    plan = plan_epoch(train.groups, *sides, options=options, epoch=epoch, processes=of)
     batches = -(-len(plan) // processes.count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
