@@ -226,10 +226,11 @@ def test_few_pairs_of_words_are_refitted(
     assert chosen.training.refit is expected
     assert chosen.model.dropout == 0.5
     tagged = resolve(found.config, found.train, tagged=True)
-    assert tagged.model.dropout == (0.5 if count == 100 else 0.1)
+    assert tagged.model.dropout == (0.5 if count == 100 else 0.3)
     monkeypatch.setattr("dragoman.training.plan._HALF_DROPPED", 3000)
-    chosen = resolve(found.config, found.train)
-    assert chosen.model.dropout == (0.5 if count == 100 else 0.1)
+    for tags in (False, True):
+        chosen = resolve(found.config, found.train, tagged=tags)
+        assert chosen.model.dropout == (0.5 if count == 100 else 0.1)
 
 
 def test_a_budget_is_shared_by_both_trainings(

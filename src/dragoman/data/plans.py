@@ -162,14 +162,11 @@ def side_by_side(plan: Plan, *lengths: Lengths, processes: int) -> Plan:
     A step takes as long as the largest batch that one of the processes learns from. A batch stays
     within its :data:`ROUND` steps, so that the order is about the same for any number of them.
     """
-
-    def size(rows: Rows) -> int:
-        return len(rows) * int(sum(side[rows].max() for side in lengths))
-
     found, random = Plan(), np.random.default_rng(len(plan))
     for some in (plan[n : n + ROUND * processes] for n in range(0, len(plan), ROUND * processes)):
         whole = len(some) // processes * processes
-        steps = np.array(sorted(range(whole), key=lambda n: size(some[n]))).reshape(-1, processes)
+        sizes = [len(rows) * sum(side[rows].max() for side in lengths) for rows in some[:whole]]
+        steps = np.argsort(sizes, kind="stable").reshape(-1, processes)
         found += [some[n] for n in random.permutation(steps).flatten()] + some[whole:]
     return found
 

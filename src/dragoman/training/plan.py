@@ -18,7 +18,7 @@ _LONGEST_WORD = 40
 _FEW = 3_000
 """Most pairs of words that are learned from again, held-out ones included, with more dropout."""
 _HALF_DROPPED = 20_000
-"""Most pairs of words without tags of which half of the values are dropped (docs/log.md)."""
+"""Most pairs of words of which half of the values are dropped; with tags 0.3 (docs/log.md)."""
 _IN_ORDER = 0.2
 """Largest :func:`cost_of_order` with which ``auto`` is hard monotonic attention (docs/log.md)."""
 _FEWEST_STEPS = 600
@@ -58,9 +58,10 @@ def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
     if embedding == "auto":
         embedding = hidden if equal else width
     if dropout == "auto":  # subwords need more than words and characters, few words the most
-        subwords = 0.3 if tokens < 1_000_000 else 0.2
-        few = metric == "exact" and len(train) <= (_FEW if tagged else _HALF_DROPPED)
-        dropout = 0.5 if few else 0.1 if config.target.level in ("word", "char") else subwords
+        whole = config.target.level in ("word", "char")
+        dropout = 0.1 if whole else 0.3 if tokens < 1_000_000 else 0.2
+        if metric == "exact" and len(train) <= _HALF_DROPPED:
+            dropout = 0.3 if tagged and len(train) > _FEW else 0.5
     model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
     if model.attention == "auto":
         found = _attention(config, train, tagged=tagged) if metric == "exact" else "luong"
