@@ -164,8 +164,7 @@ def spellings(command: type) -> dict[str, list[str]]:
     values: dict[str, Any] = {}
     for item in fields(command):
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        inner = flat(default, f"{item.name}.") if is_dataclass(default) else {item.name: default}
-        values |= inner
+        values |= flat(default, f"{item.name}.") if is_dataclass(default) else {item.name: default}
     found: dict[str, list[str]] = {}
     for dotted, value in values.items():
         group, dot, last = dotted.rstrip("_").replace("_", "-").rpartition(".")

@@ -164,8 +164,7 @@ def _served(asked: Serve, number: int, model: Model, source: str, target: str) -
             translator, search = model.translator({}, aids)
         except OptionError as error:
             raise OptionError(str(error), place=path) from None
-        explain = partial(_explained, model, aids)
-        yield Served(source, code, translator, search, explain, **facts)
+        yield Served(source, code, translator, search, partial(_explained, model, aids), **facts)
 
 
 def _explained(model: Model, aids: Aids, line: str) -> str:

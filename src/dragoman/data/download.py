@@ -24,6 +24,7 @@ from textwrap import shorten
 from typing import Any
 from urllib.parse import quote
 
+from dragoman.data.lines import Say
 from dragoman.data.streams import PACKINGS, opened
 from dragoman.errors import DataError, DragomanError, OptionError, did_you_mean
 from dragoman.files import parse_json, replacing, take, write_text
@@ -33,7 +34,6 @@ _SECONDS = 60
 """A connection that brings no byte for so long is given up."""
 _MOST_JSON = 1 << 26
 """Most bytes of an answer in JSON."""
-Say = Callable[[str], None]
 
 
 def fetch_json(url: str, token: str = "") -> Any:

@@ -19,6 +19,8 @@ from dragoman.data.streams import STDIN, Opened, naming, opened, place
 from dragoman.errors import DataError
 
 Item = TypeVar("Item")
+Say = Callable[[str], None]
+"""Receives each line that the user should read."""
 LINE, LINES_AT_A_TIME = 128, 2048
 """Characters of a line that counts as one; lines that are read, sorted by length and translated
 before the first of them is given back."""
@@ -76,7 +78,7 @@ def blocks(
 
 
 def read_lines(
-    file: Path, warn: Callable[[str], None], size: int = LINES_AT_A_TIME, *, tabs: bool = False
+    file: Path, warn: Say, size: int = LINES_AT_A_TIME, *, tabs: bool = False
 ) -> Iterator[list[str]]:
     """Stream every line of ``file``, however long, blank or damaged: text *n* is line *n*.
 

@@ -22,20 +22,12 @@ from dragoman import layout
 from dragoman.config.options import Config
 from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
+from dragoman.data.lines import Say
 from dragoman.data.near import MANY, near_copies
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.plans import Group
 from dragoman.data.readers import read_pairs
-from dragoman.data.shards import (
-    TEXT,
-    Say,
-    encode,
-    remove_others,
-    tell,
-    unfinished,
-    usable,
-    write_shards,
-)
+from dragoman.data.shards import TEXT, encode, remove_others, tell, unfinished, usable, write_shards
 from dragoman.data.streams import require
 from dragoman.data.text import HELD_OUT, LEFT_OUT, OVERLAP, TRAIN, StoredText, store_text
 from dragoman.data.tokenizer import Tokenizer
@@ -177,7 +169,7 @@ def _held_out_before(config: Config) -> list[Pair]:
         return []
     if not (folder / layout.CORPUS).exists():
         cause = f"its pairs cannot be replayed: it has no {layout.CORPUS}/"
-        raise FolderError(cause, place=str(folder), cure="learn without them: --replay 0")
+        raise FolderError(cause, place=folder, cure="learn without them: --replay 0")
     corpus = Corpus(folder / layout.CORPUS / layout.VALIDATION)
     return [Pair(*texts, corpus.line(row)) for row, texts in enumerate(corpus.texts())]
 

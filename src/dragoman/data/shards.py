@@ -7,7 +7,7 @@ each shard that is written. The same preparation goes on from there.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from math import inf
@@ -18,7 +18,7 @@ from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, shard, write_corpus
-from dragoman.data.lines import blocks, fingerprint
+from dragoman.data.lines import Say, blocks, fingerprint
 from dragoman.data.pairs import Pair
 from dragoman.data.plans import Group
 from dragoman.data.source import encode_pairs
@@ -27,8 +27,6 @@ from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabularies import Taken
 from dragoman.errors import DataError
 from dragoman.files import sync, write_text
-
-Say = Callable[[str], None]
 
 TEXT = "text.arrow"
 """The name of the stored text."""
@@ -110,8 +108,7 @@ def write_shards(
         new, old = (sum(group.drawn for group in some) for some in (groups, before.groups))
         share = min(1.0, float(config.data.replay) / (1 - float(config.data.replay)) * new / old)
         (last := shard(path, number)).unlink(missing_ok=True)
-        learned = chain(apart, Corpus(path).examples())
-        given = {source.ids.tobytes() for _, _, source, _ in learned}
+        given = {source.ids.tobytes() for _, _, source, _ in chain(apart, Corpus(path).examples())}
         older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
         again = (e for e in before.examples(older) if e[2].ids.tobytes() not in given)
         written = write_corpus(last, usable(again, left_out := Counter(), config))

@@ -99,8 +99,7 @@ class StoredText:
         """
         cut = self.vocabulary_tags if name == "source" else Tags(())
         for batch, parts in self._parted():
-            wanted = pa.array((parts >= TRAIN) == training)
-            texts = batch.column(name).filter(wanted).to_pylist()
+            texts = batch.column(name).filter(pa.array((parts >= TRAIN) == training)).to_pylist()
             yield from map(cut.words, texts) if cut else texts
 
     def held_out(self) -> Iterator[tuple[int, Pair]]:

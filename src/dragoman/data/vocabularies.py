@@ -127,8 +127,7 @@ def _copies(text: StoredText, target: Tokenizer, config: Config) -> bool:
     the target vocabulary, such as a rare Chinese character (docs/log.md), and other options allow
     it.
     """
-    levels = {config.source.level, config.target.level}
-    if levels != {"char"} or not allows(config, copy=True):
+    if {config.source.level, config.target.level} != {"char"} or not allows(config, copy=True):
         return False
     held = [pair for _, pair in text.held_out()]
     unseen = (set(filterfalse(target.token_id, target.pieces(one.target))) for one in held)

@@ -219,8 +219,7 @@ def _steps(example: Example) -> Iterator[RenderableType]:
             rest = step.weights[step.weights < _LEAST].sum()
             bars.add_row(Text("others", "dim"), "", f"{rest:.3f}")
         likely = (_word(token).append(f" {share:.3f}") for token, share in step.candidates)
-        guesses = Text("likely  ", "dim") + Text("  ").join(likely)
-        yield Padding(Group(bars, guesses), (0, 0, 0, 3))
+        yield Padding(Group(bars, Text("likely  ", "dim") + Text("  ").join(likely)), (0, 0, 0, 3))
 
 
 def _losses(example: Example) -> Table:

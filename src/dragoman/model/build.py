@@ -44,8 +44,7 @@ def build_model(
     output = kind(hidden, target_vocabulary, target.weight if options.tied_output else None)
     if isinstance(decoder, MonotonicDecoder) and isinstance(output, PositionOutput):
         decoder.words = output.words
-    copying = Copying(hidden, target_vocabulary) if options.copies else None
-    return Seq2Seq(parts, output, copying)
+    return Seq2Seq(parts, output, Copying(hidden, target_vocabulary) if options.copies else None)
 
 
 def _recurrent(options: ModelOptions, source: Embedding, target: Embedding) -> Parts:

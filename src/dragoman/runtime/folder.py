@@ -55,8 +55,7 @@ class RuntimeFolder:
         weights, limit = self.weights, self.shortlist if shortlist else None
         if int8 and not weights.int8:
             weights = Weights(quantized(weights.tensors), weights.place)
-        sizes = len(self.source), len(self.target)
-        return OnnxNetwork(self.config.model, weights, sizes, limit)
+        return OnnxNetwork(self.config.model, weights, (len(self.source), len(self.target)), limit)
 
 
 def is_model(path: Path) -> bool:

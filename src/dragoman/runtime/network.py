@@ -149,8 +149,7 @@ class OnnxNetwork:
         names += ["weights"] if self.attends else []
         news = [f"next.{row}" for row in range(len(self._state))]
         given = {name: one for name, one in given.items() if name in self._inputs}
-        answers = self.decoder.run([*names, *news], given)
-        found = dict(zip([*names, *news], answers, strict=True))
+        found = dict(zip([*names, *news], self.decoder.run([*names, *news], given), strict=True))
         after = Arrays(dict(zip(self._state, (found[name] for name in news), strict=True)))
         if top:
             return Scores(found["best"], found["tokens"], found.get("weights")), after

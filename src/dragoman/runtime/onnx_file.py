@@ -96,5 +96,4 @@ def graph(
 
 def model(graph: bytes) -> bytes:
     """A ``ModelProto``: a whole file."""
-    opset = message((1, ""), (2, OPSET))
-    return message((1, IR_VERSION), (2, "dragoman"), (7, graph), (8, opset))
+    return message((1, IR_VERSION), (2, "dragoman"), (7, graph), (8, message((1, ""), (2, OPSET))))

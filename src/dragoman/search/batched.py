@@ -75,8 +75,7 @@ class BatchedScorer:
         """
         numbers, width = np.arange(len(sentences)), padded_width(sentences[0])
         rows = self._filled(numbers)
-        sources = zip(*(sentences[i] for i in rows), strict=True)
-        pairs = zip(self.networks, sources, strict=True)
+        pairs = zip(self.networks, zip(*(sentences[i] for i in rows), strict=True), strict=True)
         memories, states = zip(*(n.encode(read, width) for n, read in pairs), strict=True)
         return BatchedState(memories, states, numbers, rows * slots, slots)
 

@@ -177,8 +177,7 @@ class Translator:
                 sentences.append((_with_wanted(piece.sources, asked), asked))
             found = self._search(sentences, options)
             for (hypothesis,), piece, ids, pair in zip(found, pieces, targets, pairs, strict=True):
-                tokens = self.target.tokens([*ids, EOS], piece.own)
-                yield Scored(*pair, hypothesis, tuple(tokens))
+                yield Scored(*pair, hypothesis, tuple(self.target.tokens([*ids, EOS], piece.own)))
 
         read = blocks(pairs, LINES_AT_A_TIME, lambda pair: sum(map(len, pair)))
         yield from self._in_threads(read, scored)
@@ -318,5 +317,4 @@ class _Line:
 def _with_wanted(sources: tuple[Source, ...], asked: Constraints) -> tuple[Source, ...]:
     """The sources, with the ids that a shortlist must not leave out: those of the constraints."""
     words = {*asked.prefix, *(asked.phrases.tokens if asked.phrases else ())}
-    wanted = np.array(sorted(words), np.int32)
-    return tuple(replace(source, wanted=wanted) for source in sources)
+    return tuple(replace(source, wanted=np.array(sorted(words), np.int32)) for source in sources)

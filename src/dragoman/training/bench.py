@@ -15,9 +15,9 @@ import numpy as np
 
 from dragoman.config.options import Config
 from dragoman.data.batches import assemble
+from dragoman.data.lines import Say
 from dragoman.data.plans import Lengths, Rows, plan_batches
 from dragoman.data.prepare import Prepared
-from dragoman.data.shards import Say
 from dragoman.errors import OptionError, TrainingError
 from dragoman.training.distributed import Processes
 from dragoman.training.folder import begin

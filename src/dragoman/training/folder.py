@@ -14,11 +14,10 @@ from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.rules import check_options
 from dragoman.config.toml import merge, plain, to_toml
 from dragoman.config.values import weighted
-from dragoman.data.lines import fingerprint
+from dragoman.data.lines import Say, fingerprint
 from dragoman.data.prepare import Prepared, open_prepared, prepare, take_corpus
 from dragoman.data.remote import local_paths, url_of
 from dragoman.data.setup import load_setup, save_setup
-from dragoman.data.shards import Say
 from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, locked, reading, refuse_ways_out, write_text
@@ -60,7 +59,7 @@ def claimed(out: Path) -> Iterator[None]:
     for path in (out, *out.parents):
         if path.exists() and not path.is_dir():
             cause = "is a file, a folder is expected"
-            raise OptionError(cause, place=str(path), cure="choose another --out")
+            raise OptionError(cause, place=path, cure="choose another --out")
     made = [path for path in (out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)
     refuse_ways_out(out)
@@ -69,7 +68,7 @@ def claimed(out: Path) -> Iterator[None]:
     foreign = sorted({final_name(name) for name in before} - _BEGUN)
     if is_new and foreign:
         cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
-        raise OptionError(cause, place=str(out), cure="choose another --out")
+        raise OptionError(cause, place=out, cure="choose another --out")
     with locked(out):
         try:
             yield
@@ -105,7 +104,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
     made = digests(out, prepared)
     if corpus and digest != str(made):
         cause, cure = f"{CORPUS}/ is not what was prepared", "copy it again, or prepare another"
-        raise FolderError(cause, place=str(corpus), cure=cure)
+        raise FolderError(cause, place=corpus, cure=cure)
     for line in read_record(corpus)["notes"] if corpus else ():
         note(line)
     resolved = resolve(prepared.config, prepared.train, tagged=bool(prepared.source.tags))
@@ -140,7 +139,7 @@ def _taken(corpus: Path, out: Path, config: Config, say: Say) -> Prepared:
     config, taken = taken_tokenizers(with_corpus(config, corpus), say)
     if any(one.digest != getattr(theirs, side).digest for side, one in taken.items()):
         cause = f"was prepared for other tokenizers than {config.training.start_from} has"
-        raise FolderError(cause, place=str(corpus), cure="prepare it anew")
+        raise FolderError(cause, place=corpus, cure="prepare it anew")
     take_corpus(corpus / CORPUS, out / CORPUS)
     return replace(theirs, config=config)
 
@@ -171,12 +170,12 @@ def open_run(folder: Path) -> Prepared:
     """
     if not folder.exists():
         cure = "use a disk that all share, or give each host the same prepared corpus"
-        raise FolderError("not every process has it", place=str(folder), cure=cure)
+        raise FolderError("not every process has it", place=folder, cure=cure)
     record = read_record(folder)
     config, *tokenizers = load_setup(folder)
     if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
         cause = f"{SOURCE} or {TARGET} is not the run's own"
-        raise FolderError(cause, place=str(folder), cure="put them back, or choose another --out")
+        raise FolderError(cause, place=folder, cure="put them back, or choose another --out")
     return open_prepared(folder / CORPUS, config, *tokenizers, held_out=record["held_out"])
 
 
@@ -202,9 +201,9 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
     refused = [f"{n} was {was[n]!r}, now {now[n]!r}" for n in differ if n not in CHANGEABLE]
     if refused:
         cause = f"holds a run with other options: {'; '.join(refused)}"
-        raise OptionError(cause, place=str(out), cure=again.format("options"))
+        raise OptionError(cause, place=out, cure=again.format("options"))
     if _digest(files, asked) not in (_STREAM, record["data"]):
-        raise OptionError("holds a run on other data", place=str(out), cure=again.format("pairs"))
+        raise OptionError("holds a run on other data", place=out, cure=again.format("pairs"))
     if not differ:
         return prepared
     config, notes, saved = prepared.config, [], checkpoints(out)
@@ -234,8 +233,7 @@ def read_record(out: Path) -> dict[str, Any]:
     Raises:
         FolderError: it is missing or damaged.
     """
-    cause = f"cannot be resumed: {RECORD} is missing or damaged"
-    with reading(out, cause, "choose another --out"):
+    with reading(out, f"cannot be resumed: {RECORD} is missing or damaged", "choose another --out"):
         record = {"notes": [], **json.loads((out / RECORD).read_text("utf-8"))}
         kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
         wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from dragoman.config.options import Config
 from dragoman.config.toml import flat
+from dragoman.data.lines import Say
 from dragoman.data.prepare import Prepared
-from dragoman.data.shards import Say
 from dragoman.errors import TrainingError
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runs.display import row_lines
