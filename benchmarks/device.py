@@ -32,7 +32,7 @@ from dragoman.config.options import Config, ModelOptions, SearchOptions
 from dragoman.data.batches import Batch, assemble
 from dragoman.data.source import IdPair, Source
 from dragoman.model.build import build_model
-from dragoman.model.folder import TorchNetwork
+from dragoman.model.network import TorchNetwork
 from dragoman.model.output import Objective
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.search.batched import BatchedScorer

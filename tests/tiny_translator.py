@@ -11,7 +11,8 @@ from dragoman.config.options import ModelOptions, SideOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
-from dragoman.model.folder import TorchNetwork, tensors_of
+from dragoman.model.folder import tensors_of
+from dragoman.model.network import TorchNetwork
 from dragoman.runtime.network import OnnxNetwork
 from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.batched import BatchedScorer

@@ -21,8 +21,9 @@ from dragoman.config.options import SideOptions
 from dragoman.data.tokenizer import BOS, BYTES, PAD, UNK
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import DataError, MissingExtraError, OptionError, UsageError
+from dragoman.export.argos import write_package
 from dragoman.export.bundle import export
-from dragoman.export.ctranslate2 import export_ctranslate2, write_package
+from dragoman.export.ctranslate2 import export_ctranslate2
 from dragoman.model.folder import load_folder, save_weights
 from sites import PAIRS, save_folder
 from tiny import HYBRID, TRANSFORMER

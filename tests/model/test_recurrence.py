@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from dragoman.model.recurrent import layer as room
+from dragoman.model.recurrent import kernels
 from dragoman.model.recurrent.layer import Layer
 from tiny import BATCH, EMBEDDING, HIDDEN, SOURCE, formula_weights
 
@@ -128,7 +128,7 @@ def test_a_librarys_kernel_is_the_scan(
     real = mask.sum(1).numpy() if masked else None
     found = []
     for kernel in (False, True):
-        monkeypatch.setattr(room, "suits_gru", lambda *_, kernel=kernel: kernel)
+        monkeypatch.setattr(kernels, "suits_gru", lambda *_, kernel=kernel: kernel)
         layer.zero_grad()
         inputs, first = x.clone().requires_grad_(), state.clone().requires_grad_()
         outputs, last = layer.scan(inputs, None if masked else first, real)
@@ -152,7 +152,7 @@ def test_a_librarys_kernel_is_the_scan_in_bf16(
     known, real = (mask, mask.sum(1).numpy()) if masked else (None, None)
     found = []
     for kernel in (False, True):
-        monkeypatch.setattr(room, "suits_gru", lambda *_, kernel=kernel: kernel)
+        monkeypatch.setattr(kernels, "suits_gru", lambda *_, kernel=kernel: kernel)
         layer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             outputs, last = layer.scan(x, lengths=real)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from dragoman.model.copying import Mixture
-from dragoman.model.output import Objective, Output, draw, frequency_ranks, sampled_loss
+from dragoman.model.output import Objective, Output
+from dragoman.model.sampled_softmax import draw, frequency_ranks, sampled_loss
 from tiny import formula_weights
 
 TOKENS, HIDDEN, VOCABULARY, SAMPLES = 13, 7, 60, 25

@@ -16,7 +16,8 @@ from dragoman.data.tokenizer import EOS, PAD, SPACE, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.errors import FolderError
 from dragoman.model.build import build_model
-from dragoman.model.folder import TorchNetwork, tensors_of
+from dragoman.model.folder import tensors_of
+from dragoman.model.network import TorchNetwork
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runtime.network import OnnxNetwork, cores
 from dragoman.runtime.shortlist import Shortlist

@@ -13,7 +13,7 @@ from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import EOS
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
-from dragoman.model.folder import TorchNetwork
+from dragoman.model.network import TorchNetwork
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.hypotheses import NONE_FOUND, joined
 from dragoman.search.reading import join_parts, read_pieces

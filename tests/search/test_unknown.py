@@ -12,7 +12,7 @@ from dragoman.config.options import ModelOptions, SearchOptions, SideOptions
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabulary import train_tokenizer
 from dragoman.model.build import build_model
-from dragoman.model.folder import TorchNetwork
+from dragoman.model.network import TorchNetwork
 from dragoman.search.batched import BatchedScorer
 from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.keep import copy_unknown

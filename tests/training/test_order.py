@@ -16,7 +16,8 @@ from dragoman.data.corpus import Corpus, write_corpus
 from dragoman.data.pairs import Pair
 from dragoman.data.prepare import prepare
 from dragoman.data.source import Source
-from dragoman.training.plan import cost_of_order, resolve
+from dragoman.training.order import cost_of_order
+from dragoman.training.plan import resolve
 
 Words = list[list[int]]
 

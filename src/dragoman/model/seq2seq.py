@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from dragoman.data.batches import Batch
 from dragoman.data.tokenizer import UNK, Ids
 from dragoman.model.copying import Copying
-from dragoman.model.output import Objective, Output, sampled_loss
+from dragoman.model.output import Objective, Output
 from dragoman.model.protocols import Decoder, Encoder, Features, Memory, Record, discard
+from dragoman.model.sampled_softmax import sampled_loss
 
 Parts = tuple[Encoder, nn.Module, Decoder]
 """Encoder, bridge and decoder."""

@@ -22,8 +22,9 @@ from dragoman.documents.formats import ENDINGS, FORMATS
 from dragoman.errors import OptionError, UsageError
 from dragoman.search.request import Request, Translation
 from dragoman.serving import schema
-from dragoman.serving.gate import LOG, Counts, exposition, series
+from dragoman.serving.gate import LOG
 from dragoman.serving.languages import AUTO, Models, Served
+from dragoman.serving.metrics import Counts, exposition, series
 from dragoman.serving.streams import Stream
 
 Token = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]

@@ -12,16 +12,14 @@ from dragoman.data.vectors import read_vectors
 from dragoman.errors import OptionError
 from dragoman.layout import CONFIG, WEIGHTS
 from dragoman.model.build import build_model
-from dragoman.model.output import frequency_ranks
+from dragoman.model.sampled_softmax import frequency_ranks
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training.checkpoint import checkpoints, load_checkpoint
 from dragoman.training.distributed import Processes
 from dragoman.training.machine import keep_freed_memory
 from dragoman.training.observer import Observer
-from dragoman.training.optimizer import build_optimizer
+from dragoman.training.optimizer import build_optimizer, parts
 from dragoman.training.state import Run, TrainingState
-
-PREFIXES = {"encoder": ("encoder.",), "decoder": ("decoder.", "bridge.", "output.", "copying.")}
 
 
 def assemble_run(
@@ -121,8 +119,7 @@ def _take_parts(run: Run, *, new: bool) -> None:
     options, folder = run.config.training, Path(run.config.training.start_from)
     if not options.start_from:
         return
-    prefixes = tuple(prefix for part in options.parts for prefix in PREFIXES[part])
-    wanted = {n: p for n, p in run.model.named_parameters() if n.startswith(prefixes)}
+    wanted = {n: p for part in options.parts for n, p in parts(run.model)[part]}
     for parameter in wanted.values() if options.freeze else ():
         parameter.requires_grad_(False)
     if not new:

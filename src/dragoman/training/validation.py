@@ -23,7 +23,8 @@ from dragoman.evaluation.baselines import answers_without_model, no_better, trai
 from dragoman.evaluation.confidence import fit_confidence
 from dragoman.evaluation.metrics import measures
 from dragoman.layout import WEIGHTS
-from dragoman.model.folder import TorchNetwork, tensors_of
+from dragoman.model.folder import tensors_of
+from dragoman.model.network import TorchNetwork
 from dragoman.model.output import Objective, SparseOutput
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.runs.display import SCORES, TRANSLATION_SCORES

@@ -3,12 +3,9 @@
     B batch   N hypotheses   T time   D directions (1 or 2)   E input width   H hidden width
     G gates   R rows of state
 
-The two ways give the same numbers at real positions: :meth:`Layer.scan` runs sequences,
-:meth:`Layer.step` one step with plain autograd, for decoders that feed attention back and for
-search. Sequences are run by torch's operators: always for LSTMs and tanh RNNs, and in training on a
-GPU for GRUs, where cuDNN runs all steps at once. On a processor our own
-:class:`dragoman.model.recurrent.cells.GruScan` is faster than torch's GRU in bf16 and as fast in
-fp32 (``docs/log.md``).
+The two ways give the same numbers: :meth:`Layer.scan` runs sequences, by torch's operators or, on a
+processor, a GRU by the scan of :mod:`dragoman.model.recurrent.cells`; :meth:`Layer.step` runs one
+step with plain autograd, for decoders that feed attention back and for search.
 
 The state of a layer is a tensor [B, R, H]: row 0 is the hidden vector h, and for an LSTM row 1 is
 the cell c (R = 2; otherwise R = 1).
@@ -20,23 +17,16 @@ embeddings, which have their own dropout.
 """
 
 import math
-import warnings
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import dropout
 from dragoman.model.linear import Product, gathered
-from dragoman.model.recurrent import cells
-from dragoman.model.recurrent.cells import FUSED, GATES, STATE_ROWS, GruScan
-
-# The warning's advice is for torch's own modules; ours hold a layer's weights in three or four
-# tensors. The filter stays: one that is set for the moment of a call is not safe with threads.
-warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+from dragoman.model.recurrent import cells, kernels
+from dragoman.model.recurrent.cells import GATES, STATE_ROWS, GruScan
 
 
 class Layer(nn.Module):
@@ -133,8 +123,8 @@ class Layer(nn.Module):
         Returns:
             Outputs [B, T, D x H] and the final state [B, R, D x H].
         """
-        if self.bias_new is None or suits_gru(x):  # only a GRU has bias_new
-            return fused_scan(self.cell, self._weights(), x, state, lengths)
+        if self.bias_new is None or kernels.suits_gru(x):  # only a GRU has bias_new
+            return kernels.scan(self.cell, self._weights(), x, state, lengths)
         real = None if lengths is None else torch.from_numpy(lengths).to(x.device)
         inputs = self._project(x.transpose(0, 1), real)  # [D, T, B, 3H]
         if state is None:
@@ -173,60 +163,3 @@ class Layer(nn.Module):
             with torch.no_grad():  # GruScan gives such a gate a gradient of zero
                 stacked.chunk(3, -1)[1].masked_fill_(padding.unsqueeze(-1), math.inf)
         return stacked
-
-
-def suits_gru(x: Tensor) -> bool:
-    """Whether to run a GRU over ``x`` by cuDNN: it is on a GPU, and gradients are needed."""
-    return torch.is_grad_enabled() and x.device.type == "cuda"
-
-
-def fused_scan(
-    cell: str, weights: list[Tensor], x: Tensor, state: Tensor | None, lengths: Ids | None
-) -> tuple[Tensor, Tensor]:
-    """Run whole sequences by torch's fused operators, with zeros on padding.
-
-    Args:
-        cell: ``rnn``, ``gru`` or ``lstm``.
-        weights: W, U and two biases of each direction.
-        x: [B, T, E].
-        state: the first state, [B, R, D x H]; zeros when not given.
-        lengths: real positions of each row, [B]; None where there is no padding.
-
-    Returns:
-        Outputs [B, T, D x H] and the final state [B, R, D x H].
-    """
-    device = x.device.type
-    if torch.is_autocast_enabled(device):  # autocast itself would give cuDNN fp16, never bf16
-        low = torch.get_autocast_dtype(device)
-        with torch.autocast(device, enabled=False):
-            return fused_scan(cell, [one.to(low) for one in weights], x.to(low), state, lengths)
-    batch, time, _ = x.shape
-    directions, hidden = len(weights) // 4, weights[1].shape[1]
-    if state is None:
-        state = x.new_zeros(batch, STATE_ROWS[cell], directions * hidden)
-    rows = state.view(batch, -1, directions, hidden).permute(1, 2, 0, 3)
-    first = [row.to(x.dtype).contiguous() for row in rows]  # R times [D, B, H]
-    # has biases, layers, dropout, keeps what the backward pass needs, two directions
-    options = (True, 1, 0.0, True, directions == 2)
-    if lengths is None:
-        outputs, *last = FUSED[cell](x, _first(first), weights, *options, True)
-    else:
-        order = np.argsort(-lengths, kind="stable")
-        both = torch.from_numpy(np.stack((order, np.argsort(order))))
-        both = both.pin_memory() if device == "cuda" else both  # no waiting for a GPU
-        there, back = both.to(x.device, non_blocking=True)
-        given, sizes = x.index_select(0, there), torch.from_numpy(lengths[order])
-        packed = pack_padded_sequence(given, sizes, batch_first=True)
-        first = [row.index_select(1, there) for row in first]
-        sizes = packed.batch_sizes
-        data, *last = FUSED[cell](packed.data, sizes, _first(first), weights, *options)
-        sequence = PackedSequence(data, sizes)
-        padded, _ = pad_packed_sequence(sequence, batch_first=True, total_length=time)
-        outputs = padded.index_select(0, back)
-        last = [row.index_select(1, back) for row in last]
-    return outputs, torch.stack(last).permute(2, 0, 1, 3).flatten(2)
-
-
-def _first(rows: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
-    """The first state in the form of torch's operators: one tensor, or h and c."""
-    return rows[0] if len(rows) == 1 else tuple(rows)
