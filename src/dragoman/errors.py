@@ -1,4 +1,4 @@
-"""The errors that Dragoman raises, and the command that installs a missing package.
+"""The errors that Dragoman raises.
 
     DragomanError                exit code 1: the run failed
     ├── TrainingError            the numbers or the machine stopped a training
@@ -6,7 +6,7 @@
         ├── OptionError          an option's name, value or combination
         ├── DataError            a file of pairs or lines
         ├── FolderError          a model folder
-        └── MissingExtraError    an optional dependency that is not installed
+        └── MissingExtraError    an optional package is not installed; it names the command
 
 A message is one line: the place, the cause, the cure:
 ``pairs.tsv:118: 1 column, 2 expected (is the separator a tab? try --data.separator)``.

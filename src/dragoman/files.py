@@ -1,6 +1,6 @@
 """Replaces files and folders atomically; checks and locks folders.
 
-A lock is for one training at a time; the system drops it when the process ends.
+A lock lets one training at a time write into a folder; the system drops it when the process ends.
 """
 
 import json
@@ -154,9 +154,9 @@ def refuse_ways_out(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Context manager; holds the lock of ``folder``, in which nothing half-written is left.
+    """Context manager; holds the lock of ``folder``, so that no other training writes there.
 
-    What a training that was killed has left so is removed.
+    What a killed training has left half-written is removed first.
 
     Raises:
         FolderError: another process holds it.

@@ -104,7 +104,7 @@ from datetime import timedelta
 from dragoman.cli import main
 from dragoman.training import distributed
 
-distributed.JOINED = timedelta(seconds=1)
+distributed.JOIN_TIMEOUT = timedelta(seconds=1)
 sys.exit(main(["train", sys.argv[1], "--out", sys.argv[2]]))
 """
 

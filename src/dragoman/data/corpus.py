@@ -132,7 +132,7 @@ def _rows(column: Any) -> tuple[Lengths, Ids]:
 
 
 def shard(path: Path, number: int) -> Path:
-    """The file of a part of the corpus ``path``, which is the first one's: train-1.arrow."""
+    """The file of a shard of the corpus ``path``: ``path`` itself for 0, train-1.arrow for 1."""
     return path.with_stem(f"{path.stem}-{number}") if number else path
 
 

@@ -161,6 +161,11 @@ def side_by_side(plan: Plan, *lengths: Lengths, processes: int) -> Plan:
 
     A step takes as long as the largest batch that one of the processes learns from. A batch stays
     within its :data:`ROUND` steps, so that the order is about the same for any number of them.
+
+    Args:
+        plan: the batches of an epoch.
+        lengths: tokens of each source and of each target of the corpus.
+        processes: learn from so many neighbouring batches in one step.
     """
     found, random = Plan(), np.random.default_rng(len(plan))
     for some in (plan[n : n + ROUND * processes] for n in range(0, len(plan), ROUND * processes)):

@@ -55,7 +55,7 @@ class Prepared:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The sizes of the vocabularies, as :func:`dragoman.model.seq2seq.build_model` takes."""
+        """The sizes of the vocabularies, as :func:`dragoman.model.build.build_model` takes them."""
         return {"source_vocabulary": len(self.source), "target_vocabulary": len(self.target)}
 
     def __str__(self) -> str:

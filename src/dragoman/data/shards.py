@@ -77,9 +77,17 @@ def write_shards(
     proportions. One whose source is given anew, for training or ``apart``, is left out: the new
     target corrects it.
 
+    Args:
+        text: all pairs.
+        apart: the held-out pairs.
+        name: the main files, as messages call them.
+        tokenizers: of source and target.
+        config: the options.
+        say: is told of pairs left out, and what an epoch has of each group.
+
     Returns:
-        Which rows come from the main files, called ``name``, which from each file of ``data.also``,
-        and which a model that is continued has learned from.
+        The groups of rows: those of the main files, of each file of ``data.also``, and of each
+        group that a model that is continued has learned from.
 
     Raises:
         DataError: no pair is left.

@@ -113,7 +113,7 @@ def learn_tokenizers(
 def _learned(
     texts: Iterable[str], path: Path, options: SideOptions, side: str, tags: Sequence[str] = ()
 ) -> Tokenizer:
-    """The tokenizer learned from ``texts``, or kept beside ``path`` since it was."""
+    """Learn a tokenizer from ``texts`` and keep it beside ``path``, or load the one kept there."""
     file = path.with_name(f"{side}.json")
     if not file.exists():
         write_text(file, train_tokenizer(texts, options, side, tags).json)

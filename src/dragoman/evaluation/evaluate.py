@@ -1,4 +1,4 @@
-"""Evaluates a model on a test set: scores, baselines, parts."""
+"""Evaluates a model on a test set: its scores, baselines without a model, and scores of parts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

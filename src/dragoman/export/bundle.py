@@ -29,9 +29,9 @@ from dragoman.runtime.weights import Weights, quantized
 from dragoman.search.translator import Translator
 
 LARGEST_DIFFERENCE = 0.01
-"""Of a token's log-probability in fp32, between the bundle and torch."""
+"""Most that a token's log-probability in fp32 may differ between the bundle and torch."""
 LARGEST_LOSS = 1.0
-"""Of BLEU, between the folder and the bundle."""
+"""Most BLEU that the bundle may lose against the folder."""
 FEWEST_EQUAL, LARGEST_CHANGE = 0.95, 0.2
 """A shortlist is used unless asked otherwise where at least this share of greedy outputs are those
 without it, and BLEU changes by no more than this."""

@@ -29,6 +29,10 @@ _BAR = 24
 _LEAST = 0.02
 """Source words with less attention than this share one line."""
 _LEFT_TO_RIGHT = "\u200e"
+_END = "</s>"
+"""The end token, as a map of attention shows it."""
+_INCHES = 0.33
+"""Side of a cell of that map."""
 
 
 class Value(NamedTuple):
@@ -234,11 +238,6 @@ def _losses(example: Example) -> Table:
     return table
 
 
-END = "</s>"
-_INCHES = 0.33
-"""Side of a cell."""
-
-
 def draw_map(
     source: Sequence[str], target: Sequence[str], weights: npt.NDArray[Any], path: Path
 ) -> None:
@@ -260,7 +259,7 @@ def draw_map(
     # Where no home can be written, it has advice about its folders that helps nobody here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # A dollar sign would start a formula in a label of matplotlib.
-    columns, rows = ([t.replace("$", r"\$") for t in (*side, END)] for side in (source, target))
+    columns, rows = ([t.replace("$", r"\$") for t in (*side, _END)] for side in (source, target))
     rows, weights = rows[: len(weights)], weights[:, : len(columns)]
     size = (2.5 + _INCHES * len(columns), 1.8 + _INCHES * len(rows))
     place: dict[str, Any] = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}

@@ -35,7 +35,11 @@ class Loss(NamedTuple):
 class Seq2Seq(nn.Module):
     """Encoder, bridge, decoder, output layer, and a pointer for a model that copies.
 
-    The bridge maps the encoder's summary [B, K, H] to the rows of the decoder's first state.
+    Args:
+        parts: encoder, bridge and decoder. The bridge maps the encoder's summary [B, K, H] to the
+            rows of the decoder's first state.
+        output: makes scores of the decoder's features.
+        copying: the pointer; None: the model does not copy.
     """
 
     def __init__(self, parts: Parts, output: Output, copying: Copying | None) -> None:

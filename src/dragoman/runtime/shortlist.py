@@ -3,9 +3,9 @@
     B sentences   S source tokens   K candidates of a sentence   V_s, V_t vocabularies
     P pairs   L links: a source position and a target position of the same pair
 
-IBM Model 1 (Brown et al. 1993, section 4.1) counts how often two words translate each other in the
-training pairs, as an expectation over all alignments. It needs no pass of the network, and serves
-models without attention as well.
+The words are learned when a model is exported. IBM Model 1 (Brown et al. 1993, section 4.1) counts
+how often two words translate each other in the training pairs, as an expectation over all
+alignments. It needs no pass of the network, and serves models without attention as well.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

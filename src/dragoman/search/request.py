@@ -1,7 +1,8 @@
 """What a search is asked and what it answers, as text.
 
 A request is a source line with constraints on its output, which become constraints on target
-tokens. An answer is a translation, or the scores of a given target.
+tokens; ``dragoman translate --requests`` reads one from each line. An answer is a translation, or
+the scores of a given target.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from dragoman.search.constraints import Banned, Constraints, Phrases, Tokens, co
 from dragoman.search.hypotheses import Hypothesis
 from dragoman.search.reading import Piece
 
+_EXAMPLE = 'such as {"source": "ein Hund", "must": ["dog"]}'
+"""A line of ``--requests``, for messages."""
 Wanted = str | tuple[str, ...]
 """A text that an output contains, or the forms of one, of which it contains one."""
 
@@ -37,9 +40,6 @@ class Request:
     """Words or phrases that the output does not contain."""
     place: str = ""
     """Where it was read (``file:line``), for messages."""
-
-
-_EXAMPLE = 'such as {"source": "ein Hund", "must": ["dog"]}'
 
 
 @dataclass(frozen=True)

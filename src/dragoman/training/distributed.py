@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 TIMEOUT = timedelta(hours=24)
 """How long a process waits for another, which may prepare a large corpus meanwhile."""
-JOINED = timedelta(minutes=10)
+JOIN_TIMEOUT = timedelta(minutes=10)
 """How long another process waits for the main one to answer when it starts."""
 SUPPORTED = {"NO", "MULTI_CPU", "MULTI_GPU"}
 """Kinds of parallel training, as Accelerate names them."""
@@ -144,19 +144,19 @@ class Processes:
 def find_main(host: str, port: int) -> None:
     """Wait until the main process answers at its address.
 
-    A thread of its own asks: where another program listens there, it would wait for ever.
+    A thread of its own asks, for torch would wait for ever where another program listens there.
 
     Raises:
-        RuntimeError: it does not answer within :data:`JOINED`.
+        RuntimeError: it does not answer within :data:`JOIN_TIMEOUT`.
     """
 
     def ask() -> None:
         with suppress(RuntimeError):
-            answered.append(TCPStore(host, port, is_master=False, timeout=JOINED))
+            answered.append(TCPStore(host, port, is_master=False, timeout=JOIN_TIMEOUT))
 
     answered = list[TCPStore]()
     asking = Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(JOINED.total_seconds())
+    asking.join(JOIN_TIMEOUT.total_seconds())
     if not answered:
         raise RuntimeError(f"process 0 does not answer at {host}:{port}")

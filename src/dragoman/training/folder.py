@@ -50,7 +50,7 @@ def claimed(out: Path) -> Iterator[None]:
 
     If the block raises for a new run before it has trained, the files that were not there before
     are removed, so that the corrected command finds the same folder. What an interrupted
-    preparation goes on with stays.
+    preparation needs to go on stays.
 
     Raises:
         OptionError: ``out`` is a file, or holds files that no training has written.

@@ -14,7 +14,7 @@ from dragoman.model.seq2seq import Seq2Seq
 
 def parts(model: Seq2Seq) -> dict[str, list[tuple[str, nn.Parameter]]]:
     """The named weights of the encoder, and of all the rest; a shared table counts as encoder."""
-    # The encoder's stand before all others.
+    # Two groups: the model names the weights of its encoder before all others.
     both = groupby(model.named_parameters(), lambda named: named[0].startswith("encoder."))
     return {"encoder" if own else "decoder": list(some) for own, some in both}
 

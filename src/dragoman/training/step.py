@@ -145,14 +145,14 @@ def batches_of_epoch(run: Run) -> Iterator[tuple[Rows, Batch]]:
     if 0 < state.batches <= state.batch:  # earlier versions saved the end of an epoch so
         state.epoch, state.batch = state.epoch + 1, 0
     options, epoch = run.config.training, state.epoch
-    sides, of = (train.source_lengths, train.target_lengths), processes.count
-    plan = plan_epoch(train.groups, *sides, options=options, epoch=epoch, processes=of)
-    batches = -(-len(plan) // processes.count)
+    sides, count = (train.source_lengths, train.target_lengths), processes.count
+    plan = plan_epoch(train.groups, *sides, options=options, epoch=epoch, processes=count)
+    batches = -(-len(plan) // count)
     if state.batches not in (0, batches):
         state.batch = round(state.batch * batches / state.batches)
     state.batches = batches
     # Places in the plan of this process's batches; at least the last one is still to do.
-    places = range(processes.rank, batches * processes.count, processes.count)
+    places = range(processes.rank, batches * count, count)
     chosen = (plan[place % len(plan)] for place in places[min(state.batch, batches - 1) :])
     made = ((rows, assemble(map(train.pair, rows))) for rows in chosen)
     if processes.device.type == "cuda":
