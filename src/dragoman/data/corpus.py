@@ -86,9 +86,9 @@ class Corpus:
         source, target, copies = (ids[starts[at] : starts[at + 1]] for starts, ids in columns)
         return Source(source, copies), target
 
-    def examples(self, part: int = 0) -> Iterator[Example]:
-        """Every row without its text; rows of the n-th group have the part ``part`` + n."""
-        parts = np.repeat(np.arange(len(self.groups)) + part, [one.rows for one in self.groups])
+    def examples(self) -> Iterator[Example]:
+        """Every row without its text; the number of its group is its part."""
+        parts = np.repeat(np.arange(len(self.groups)), [one.rows for one in self.groups])
         for row, of in enumerate(parts.tolist()):
             yield of, Pair("", "", self.line(row)), *self.pair(row)
 

@@ -44,9 +44,8 @@ def unfinished(folder: Path) -> Iterator[Path]:
     work.mkdir(exist_ok=True)
     try:
         yield work
-    except BaseException as error:
-        if isinstance(error, Exception):
-            shutil.rmtree(work)
+    except Exception:
+        shutil.rmtree(work)
         raise
     shutil.rmtree(work)
 
@@ -73,9 +72,8 @@ def write_shards(
     """Encode the pairs for training and write them beside the text, shard by shard.
 
     Shards that an interrupted preparation has written stay. The last one has the pairs of the model
-    that is continued. An epoch has at most as many of these as one of that model's, and in the same
-    proportions. One whose source is given anew, for training or ``apart``, is left out: the new
-    target corrects it.
+    that is continued; one whose source is given anew, for training or ``apart``, is left out: the
+    new target corrects it.
 
     Args:
         text: all pairs.
@@ -112,22 +110,43 @@ def write_shards(
         cure = "look at the normalising options, source.max_tokens and target.max_tokens"
         raise DataError("no pair is left after tokenizing", cure=cure)
     if config.data.replay not in ("none", 0):
-        before = Corpus(Path(config.training.start_from, layout.CORPUS, layout.TRAIN))
-        new, old = (sum(group.drawn for group in some) for some in (groups, before.groups))
-        share = min(1.0, float(config.data.replay) / (1 - float(config.data.replay)) * new / old)
         (last := shard(path, number)).unlink(missing_ok=True)
-        given = {source.ids.tobytes() for _, _, source, _ in chain(apart, Corpus(path).examples())}
-        older = TRAIN + len(origins)  # the part of the first group of pairs that are replayed
-        again = (e for e in before.examples(older) if e[2].ids.tobytes() not in given)
-        written = write_corpus(last, usable(again, left_out := Counter(), config))
-        tell(left_out, "replay", say)
-        for n, group in enumerate(before.groups, older):
-            origin = group.name or config.training.start_from, share * group.weight
-            groups.append(Group(written[n], *origin))
+        known = {source.ids.tobytes() for _, _, source, _ in chain(apart, Corpus(path).examples())}
+        groups += _write_replay(last, known, sum(one.drawn for one in groups), config, say)
     if len(groups) > 1:
         shares = (f"{one.drawn:,} of the {one.rows:,} pairs of {one.name}" for one in groups)
         say(f"an epoch has {', '.join(shares)}")
     return groups
+
+
+def _write_replay(file: Path, known: set[bytes], new: int, config: Config, say: Say) -> list[Group]:
+    """Write the pairs that the model that is continued has learned from.
+
+    An epoch has at most as many of them as one of that model's, and in the same proportions.
+
+    Args:
+        file: the shard to write.
+        known: the ids of sources whose pairs are left out, as bytes.
+        new: pairs of an epoch that are not replayed.
+        config: the options; ``data.replay`` is the share of an epoch that is replayed.
+        say: is told of pairs left out.
+
+    Returns:
+        The groups of that model's pairs.
+
+    Raises:
+        FolderError: the model's pairs are damaged.
+    """
+    origin, replay = config.training.start_from, float(config.data.replay)
+    before, left_out = Corpus(Path(origin, layout.CORPUS, layout.TRAIN)), Counter[str]()
+    again = (e for e in before.examples() if e[2].ids.tobytes() not in known)
+    written = write_corpus(file, usable(again, left_out, config))
+    tell(left_out, "replay", say)
+    share = min(1.0, replay / (1 - replay) * new / sum(group.drawn for group in before.groups))
+    return [
+        Group(written[n], group.name or origin, share * group.weight)
+        for n, group in enumerate(before.groups)
+    ]
 
 
 def usable(

@@ -73,8 +73,7 @@ def update(optimizer: torch.optim.Optimizer, norm: Tensor) -> None:
 
     On a GPU fused Adam makes that test itself, so that the program does not wait for it.
     """
-    finds_out = isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW))
-    if norm.device.type == "cuda" and finds_out:
+    if norm.device.type == "cuda" and isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
         optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
         optimizer.step()
     elif norm.isfinite():
