@@ -1,4 +1,4 @@
-"""The values of options: ranges of numbers, and durations."""
+"""The values of options: ranges of numbers, weights of files, and durations."""
 
 import math
 import re

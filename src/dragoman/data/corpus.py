@@ -3,8 +3,9 @@
 Columns: ``source``, ``target`` (lists of int32 ids, no begin or end tokens), ``copies`` (the
 source's tokens in the target's vocabulary for a copying model, else empty; see
 :mod:`dragoman.data.source`), ``line`` (of the file of pairs), and for held-out pairs also
-``source_text`` and ``target_text``. Rows of different origins stand one after the other, as the
-JSON file beside the corpus says (:class:`dragoman.data.plans.Group`).
+``source_text`` and ``target_text``. A large corpus has several files, its shards. Rows of different
+origins stand one after the other, as the JSON file beside the corpus says
+(:class:`dragoman.data.plans.Group`).
 """
 
 import json
@@ -39,7 +40,7 @@ ids."""
 
 
 class Corpus:
-    """An opened file of ids.
+    """An opened corpus, of one shard or several.
 
     Attributes:
         groups: where its rows come from, in their order.

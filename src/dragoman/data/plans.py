@@ -1,7 +1,7 @@
 """Plans which pairs make each batch of an epoch.
 
-A plan depends on the corpus, the seed and the epoch only. To resume in the middle of an epoch, the
-plan is made again and the batches that were done are skipped.
+A plan depends on nothing but the corpus, the options, the epoch and the number of processes. To
+resume in the middle of an epoch, it is made again and the batches that were done are skipped.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ Rows = npt.NDArray[np.int32]
 Plan = list[Rows]
 """The rows of each batch of an epoch."""
 Lengths = npt.NDArray[np.int32]
+"""Numbers of tokens, by row of a corpus."""
 Buckets = Sequence[tuple[int, int]]
+"""Most source and target tokens of each bucket."""
 
 LONGEST_SOURCE = 4
 """Most source positions of a batch, as a multiple of its target positions."""

@@ -32,7 +32,7 @@ Keys = npt.NDArray[np.uint64]
 Cells = tuple[Any, ...]
 """A row of an Arrow file."""
 CHUNK = 8192
-"""Most rows of a record batch; every batch of a file but the last has exactly so many."""
+"""Rows of a record batch; the last one of a file may have fewer."""
 SHARD = 128
 """Record batches of text whose ids stand in one file: about a million pairs."""
 LEFT_OUT, OVERLAP, HELD_OUT, TRAIN = range(4)
