@@ -76,7 +76,11 @@ def test_a_corpus_of_several_files_is_one_corpus(tmp_path: Path) -> None:
         assert several.train.line(row) == one.train.line(row)
     assert several.train.target_lengths.tolist() == one.train.target_lengths.tolist()
     assert several.train.target_counts(99).tolist() == one.train.target_counts(99).tolist()
-    (tmp_path / "several" / "corpus" / "train-3.arrow").unlink()
+    damaged = tmp_path / "several" / "corpus" / "train-3.arrow"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(FolderError, match=r"train-3\.arrow: is not a corpus: Not an Arrow file"):
+        Corpus(tmp_path / "several" / "corpus" / "train.arrow")
+    damaged.unlink()
     with pytest.raises(FolderError, match=r"train\.json is of another corpus"):
         Corpus(tmp_path / "several" / "corpus" / "train.arrow")
 
@@ -118,6 +122,41 @@ def test_what_another_preparation_left_is_not_used(
         prepared(tmp_path / f"{name}-new", options, pairs=pairs)
         prepared(tmp_path / name, options, pairs=pairs)
         assert files(tmp_path / name) == files(tmp_path / f"{name}-new")
+
+
+def test_a_full_disk_leaves_the_shards_that_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, begun = shards.write_corpus, list[Path]()
+
+    def write(path: Path, examples: Any) -> Any:
+        begun.append(path)
+        if len(begun) == 4:
+            raise OSError(28, "No space left on device")
+        return real(path, examples)
+
+    monkeypatch.setattr(shards, "write_corpus", write)
+    with pytest.raises(OSError, match="No space left"):
+        prepared(tmp_path / "m", TREE)
+    prepared(tmp_path / "m", TREE)
+    assert len(begun) == 8  # the fourth once more, and three others
+    assert not (tmp_path / "m" / "preparing").exists()
+
+
+@pytest.mark.parametrize("name", ["mine.tsv", "pairs.json", "train-1.arrow.old", "sub/x"])
+def test_files_of_others_are_not_removed(tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "m" / "preparing" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("a\tb\n", "utf-8")
+    with pytest.raises(FolderError, match=f"preparing/{name[:3]}.*: would be removed"):
+        prepared(tmp_path / "m", TREE)
+    assert mine.exists()
+
+
+def test_pairs_to_score_are_those_of_any_shard_where_none_are_held_out(tmp_path: Path) -> None:
+    tree = TREE | {"source": WORD | {"min_characters": 4}, "data": {"validation": 0}}
+    data = prepared(tmp_path / "m", tree, pairs=[("a b", "A B")] * 16 + PAIRS)
+    assert [data.validation.line(row) for row in range(len(data.validation))] == [17]
 
 
 def test_an_error_leaves_nothing_of_a_preparation(tmp_path: Path) -> None:

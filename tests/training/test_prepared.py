@@ -61,6 +61,13 @@ def test_a_corpus_trains_as_its_pairs_do(place: Path) -> None:
         assert (place / "m" / "corpus" / file.name).samefile(place / "c" / "corpus" / file.name)
 
 
+def test_a_corpus_takes_the_place_of_what_an_interrupted_preparation_left(place: Path) -> None:
+    (place / "m" / "preparing").mkdir(parents=True)
+    (place / "m" / "preparing" / "text.arrow").write_bytes(b"half")
+    assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    assert not (place / "m" / "preparing").exists()
+
+
 def test_a_corpus_holds_what_a_model_folder_holds_before_its_weights(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

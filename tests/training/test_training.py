@@ -207,6 +207,19 @@ def test_a_foreign_folder_is_left_alone(pairs: Path, tmp_path: Path) -> None:
         run(pairs, tmp_path / "m" / "thesis.txt", options())
 
 
+@pytest.mark.parametrize("name", ["corpus/p.tsv", "corpus/train.json", "source.json", "run.json"])
+def test_pairs_with_the_name_of_a_file_of_a_model_folder_are_left_alone(
+    name: str, pairs: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "m" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(pairs.read_bytes())
+    with pytest.raises(OptionError, match=f"it holds '{name.partition('/')[0]}'"):
+        run(mine, tmp_path / "m", options(steps=1))
+    assert mine.read_bytes() == pairs.read_bytes()
+    assert [path.name for path in (tmp_path / "m").iterdir()] == [name.partition("/")[0]]
+
+
 def test_failing_data_leaves_no_folder(tmp_path: Path) -> None:
     (tmp_path / "p.tsv").write_text("one column\n" * 5)
     with pytest.raises(dragoman.DragomanError):

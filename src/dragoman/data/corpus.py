@@ -12,7 +12,6 @@ import json
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,8 @@ _LISTS = ("source", "target", "copies")
 _IDS = pa.schema([*((name, pa.list_(pa.int32())) for name in _LISTS), ("line", pa.int32())])
 _TEXTS = pa.schema([(name, pa.string()) for name in ("source_text", "target_text")])
 _IDS_AND_TEXT = pa.unify_schemas([_IDS, _TEXTS])
+_WRONG = ("is not a corpus", "copy it again, or choose another --out")
+"""What an error in reading a file says, and its cure."""
 
 Example = tuple[int, Pair, Source, Ids]
 """A pair: the part it belongs to (:mod:`dragoman.data.text`), its text, its source and target as
@@ -54,21 +55,20 @@ class Corpus:
         Raises:
             FolderError: there is no such file, or it is not a corpus.
         """
-        self._reading = partial(reading, path, "is not a corpus", "choose another --out")
-        with self._reading():
-            self._batches, others = [], (shard(path, number) for number in count(1))
-            for file in (path, *takewhile(Path.exists, others)):
+        self._batches, self._columns = list[Any](), list[list[tuple[Lengths, Ids]]]()
+        self._path, lengths = path, [np.zeros((2, 0), np.int32)]  # [2, rows of each batch]
+        for file in (path, *takewhile(Path.exists, (shard(path, n) for n in count(1)))):
+            with reading(file, *_WRONG):
                 self._schema, batches = open_batches(file)
                 if self._schema not in (_IDS, _IDS_AND_TEXT):
                     names = ", ".join(self._schema.names)
                     raise ValueError(f"its columns are {names}, or of other types")
+                for batch in batches:
+                    batch.validate()  # every buffer has the size that its rows need
+                    self._columns.append([_rows(batch.column(name)) for name in _LISTS])
+                    lengths.append(np.diff([starts for starts, _ in self._columns[-1][:2]]))
                 self._batches += batches
-            self._columns, lengths = [], [np.zeros((2, 0), np.int32)]
-            for batch in self._batches:
-                batch.validate()  # every buffer has the size that its rows need
-                source, target, copies = (_rows(batch.column(name)) for name in _LISTS)
-                self._columns.append((source, target, copies))
-                lengths.append(np.diff([source[0], target[0]]))  # [2, rows of the batch]
+        with reading(path, *_WRONG):
             self.source_lengths, self.target_lengths = np.concatenate(lengths, axis=1)
             self._starts = [0, *np.cumsum([len(batch) for batch in self._batches]).tolist()]
             self.groups: tuple[Group, ...] = (Group(len(self)),)
@@ -97,8 +97,8 @@ class Corpus:
         """Count each target token; the end token counts once for each row: int64 [V]."""
         counts = np.zeros(vocabulary, np.int64)
         for _, (starts, ids), _ in self._columns:
-            seen = np.bincount(ids[starts[0] : starts[-1]], minlength=vocabulary)
-            counts += seen[:vocabulary]  # ids from V on are words that a source copies
+            # Ids from V on are words that a source copies.
+            counts += np.bincount(ids[starts[0] : starts[-1]], minlength=vocabulary)[:vocabulary]
         counts[EOS] += len(self)
         return counts
 
@@ -115,7 +115,7 @@ class Corpus:
         """
         if self._schema != _IDS_AND_TEXT:
             raise FolderError("holds no text", cure="name a file of test pairs")
-        with self._reading():
+        with reading(self._path, *_WRONG):
             table = pa.Table.from_batches(self._batches, self._schema).select(_TEXTS.names)
             table.validate(full=True)  # text that lies beyond the file would end the program
         return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

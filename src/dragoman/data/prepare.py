@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,8 @@ def _known_pairs(
     wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
     why = "too few to hold any out" if wanted else "all to be learned from"
     say(f"{pairs} pairs are {why}: scores are on training pairs")
-    first = usable(encode(next(text.shards()), tokenizers, config), Counter())
-    return islice((one for one in first if one[0] == TRAIN), max(1, wanted))
+    learned = (one for one in chain.from_iterable(text.shards()) if one[0] == TRAIN)
+    return islice(usable(encode(learned, tokenizers, config), Counter()), max(1, wanted))
 
 
 def _held_out_before(config: Config) -> list[Pair]:

@@ -5,6 +5,7 @@ each shard that is written. The same preparation goes on from there.
 """
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -25,26 +26,35 @@ from dragoman.data.source import encode_pairs
 from dragoman.data.text import CHUNK, TRAIN, StoredText
 from dragoman.data.tokenizer import UNK, Tokenizer
 from dragoman.data.vocabularies import Taken
-from dragoman.errors import DataError
-from dragoman.files import sync, write_text
+from dragoman.errors import DataError, FolderError, UsageError
+from dragoman.files import final_name, sync, write_text
 
 TEXT = "text.arrow"
 """The name of the stored text."""
 _KEY = "key"
 """The name of the file that tells what all others were made of."""
+_NAMES = r"key|(text|validation|train(-\d+)?)\.arrow|(source|target|train|\d+)\.json"
+"""The names of all files of a preparation and of its corpus."""
 
 
 @contextmanager
 def unfinished(folder: Path) -> Iterator[Path]:
     """Context manager; a folder for what an interrupted preparation can go on with.
 
-    It is removed at the end, also after an error, but not when the process is killed or stopped.
+    It is removed at the end, also after an error of use, but not when the process is killed or
+    stopped, or the disk is full.
+
+    Raises:
+        FolderError: it holds what no preparation has written.
     """
     work = folder / layout.PREPARING
     work.mkdir(exist_ok=True)
+    for path in work.iterdir():
+        if not re.fullmatch(_NAMES, final_name(path.name)):
+            raise FolderError("would be removed", place=path, cure="move it, or another --out")
     try:
         yield work
-    except Exception:
+    except UsageError:
         shutil.rmtree(work)
         raise
     shutil.rmtree(work)
@@ -55,9 +65,8 @@ def remove_others(work: Path, config: Config, taken: Taken) -> None:
     digests = [tokenizer.digest for tokenizer in taken.values()]
     key = f"{layout.FORMAT} {fingerprint([work / TEXT])} {digests} {plain(config)}"
     if not (file := work / _KEY).exists() or file.read_text("utf-8") != key:
-        for path in work.iterdir():
-            if path.name != TEXT:
-                path.unlink()
+        for path in {*work.iterdir()} - {work / TEXT}:
+            path.unlink()
         write_text(file, key)
 
 
@@ -143,10 +152,8 @@ def _write_replay(file: Path, known: set[bytes], new: int, config: Config, say: 
     written = write_corpus(file, usable(again, left_out, config))
     tell(left_out, "replay", say)
     share = min(1.0, replay / (1 - replay) * new / sum(group.drawn for group in before.groups))
-    return [
-        Group(written[n], group.name or origin, share * group.weight)
-        for n, group in enumerate(before.groups)
-    ]
+    old = enumerate(before.groups)
+    return [Group(written[n], one.name or origin, share * one.weight) for n, one in old]
 
 
 def usable(

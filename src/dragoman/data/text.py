@@ -88,8 +88,7 @@ class StoredText:
         self, path: Path, parts: Parts, tags: Tags, statistics: dict[str, TextStatistics]
     ) -> None:
         (_, self._batches), self.parts, self.tags = open_batches(path), parts, tags
-        self.path = path
-        self.statistics = statistics
+        self.path, self.statistics = path, statistics
         self.vocabulary_tags = Tags(()) if statistics["source"] is statistics["target"] else tags
 
     def column(self, name: str, *, training: bool = True) -> Iterator[str]:

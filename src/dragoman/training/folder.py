@@ -18,10 +18,11 @@ from dragoman.data.lines import Say, fingerprint
 from dragoman.data.prepare import Prepared, open_prepared, prepare, take_corpus
 from dragoman.data.remote import local_paths, url_of
 from dragoman.data.setup import load_setup, save_setup
+from dragoman.data.shards import unfinished
 from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, locked, reading, refuse_ways_out, write_text
-from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET
+from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET, TRAIN
 from dragoman.runs.history import DEFAULTS, utf8_text
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.plan import resolve
@@ -58,14 +59,14 @@ def claimed(out: Path) -> Iterator[None]:
     """
     for path in (out, *out.parents):
         if path.exists() and not path.is_dir():
-            cause = "is a file, a folder is expected"
-            raise OptionError(cause, place=path, cure="choose another --out")
+            raise OptionError("is a file, a folder is expected", place=path, cure="another --out")
     made = [path for path in (out, *out.parents) if not path.exists()]
     out.mkdir(parents=True, exist_ok=True)
     refuse_ways_out(out)
     before, is_new = {path.name for path in out.iterdir()} - {LOCK}, not (out / CONFIG).exists()
     before.add(layout.PREPARING)
-    foreign = sorted({final_name(name) for name in before} - _BEGUN)
+    later = set() if (out / CORPUS / TRAIN).exists() else {CORPUS, RECORD, SOURCE, TARGET}
+    foreign = sorted({final_name(name) for name in before} - _BEGUN | before & later)
     if is_new and foreign:
         cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
         raise OptionError(cause, place=out, cure="choose another --out")
@@ -76,9 +77,8 @@ def claimed(out: Path) -> Iterator[None]:
             refused = isinstance(error, UsageError) and not (out / METRICS).exists()
             if is_new and (refused or not (out / CONFIG).exists()):
                 with suppress(OSError):  # it is in use, or somebody else has put it there
-                    for path in out.iterdir():
-                        if path.name not in before:
-                            shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    for path in {*out.iterdir()} - {out / name for name in before}:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
                     for path in made:
                         path.rmdir()
             raise
@@ -140,7 +140,8 @@ def _taken(corpus: Path, out: Path, config: Config, say: Say) -> Prepared:
     if any(one.digest != getattr(theirs, side).digest for side, one in taken.items()):
         cause = f"was prepared for other tokenizers than {config.training.start_from} has"
         raise FolderError(cause, place=corpus, cure="prepare it anew")
-    take_corpus(corpus / CORPUS, out / CORPUS)
+    with unfinished(out):  # nothing goes on with what another preparation has left
+        take_corpus(corpus / CORPUS, out / CORPUS)
     return replace(theirs, config=config)
 
 
