@@ -64,8 +64,8 @@ def claimed(out: Path) -> Iterator[None]:
     out.mkdir(parents=True, exist_ok=True)
     refuse_ways_out(out)
     before, is_new = {path.name for path in out.iterdir()} - {LOCK}, not (out / CONFIG).exists()
-    before.add(layout.PREPARING)
-    later = set() if (out / CORPUS / TRAIN).exists() else {CORPUS, RECORD, SOURCE, TARGET}
+    whole, corpus = (out / CORPUS / TRAIN).exists(), {CORPUS for _ in (out / CORPUS).glob("*")}
+    later = set() if whole else {RECORD, SOURCE, TARGET} | corpus
     foreign = sorted({final_name(name) for name in before} - _BEGUN | before & later)
     if is_new and foreign:
         cause = f"is not empty and no model folder: it holds {foreign[0]!r}"
@@ -77,7 +77,7 @@ def claimed(out: Path) -> Iterator[None]:
             refused = isinstance(error, UsageError) and not (out / METRICS).exists()
             if is_new and (refused or not (out / CONFIG).exists()):
                 with suppress(OSError):  # it is in use, or somebody else has put it there
-                    for path in {*out.iterdir()} - {out / name for name in before}:
+                    for path in {*out.iterdir()} - {out / n for n in {*before, layout.PREPARING}}:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
                     for path in made:
                         path.rmdir()
