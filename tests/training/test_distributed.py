@@ -129,6 +129,25 @@ def test_a_process_whose_main_one_is_another_program_ends_in_one_line(
     assert done.stderr.count("\n") == 1 and not (tmp_path / "m").exists()
 
 
+def test_a_rank_that_another_program_has_set_is_passed_over(
+    python_command: list[str], tmp_path: Path
+) -> None:
+    """Schedulers set RANK; without an address there is no main process to look for."""
+    (tmp_path / "p.tsv").write_text("".join(f"a{i} b{i}\tB{i} A{i}\n" for i in range(30)), "utf-8")
+    variables = {name: v for name, v in os.environ.items() if not name.startswith("MASTER_")}
+    done = subprocess.run(
+        [*python_command, "-m", "dragoman", "train", "p.tsv", "--out", "m", "--steps", "2"],
+        env=variables | {"RANK": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "m" / "model.safetensors").exists()
+
+
 def test_two_processes_train_several_seeds_one_after_the_other(
     dragoman_command: list[str], tmp_path: Path
 ) -> None:

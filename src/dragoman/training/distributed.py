@@ -44,7 +44,7 @@ class Processes:
 
     def __init__(self) -> None:
         try:
-            if int(os.environ.get("RANK", "0")):
+            if os.environ.get("RANK", "0") != "0" and "MASTER_ADDR" in os.environ:
                 find_main(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
             self._accelerator = Accelerator(
                 cpu=not torch.accelerator.is_available(),  # else several processes are not joined
@@ -56,7 +56,7 @@ class Processes:
                     utils.DistributedDataParallelKwargs(gradient_as_bucket_view=True),  # no copies
                 ],
             )
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, KeyError) as error:
             cause = f"the processes are not joined: {str(error).splitlines()[0]}"
             cure = "they need a free MASTER_PORT and, to train on GPUs, a PyTorch with NCCL"
             raise OptionError(cause, cure=cure) from error
