@@ -38,17 +38,19 @@ from dragoman.training.machine import cores
 
 TATOEBA = 160_000
 """About the pairs of Tatoeba."""
-SMALL, FEW, MANY = 20_000, TATOEBA, 3 * TATOEBA
+SMALL, FEW, MANY = 20_000, 1_000_000, 4_000_000
 """Pairs that models are trained on, and two sizes of data. With fewer pairs buffers are not full,
-and memory grows faster than it does later."""
+and memory grows faster than it does later, or hides in what the start of the program takes."""
 WORDS = 16_000
 """Vocabulary of the preparation that is measured."""
 LEARNED = 4000
-"""Vocabulary of the models that are trained; the smaller file has as many words."""
+"""Vocabulary of the models whose steps are measured; the smallest file has as many words."""
 TOKENS = 1000
 """Target tokens of a process in a step."""
 STEPS = 60
 """Of a training that is measured."""
+HELD_OUT = 20
+"""Pairs that are held out."""
 Result = TypeVar("Result")
 
 
@@ -74,17 +76,18 @@ def write_pairs(path: Path, count: int, data: Path) -> Path:
 
 
 def prepared(pairs: Path, folder: Path) -> dict[str, float]:
-    """Seconds, bytes of memory and bytes of disk of the preparation of a file."""
+    """Seconds, bytes of memory and bytes of disk of the preparation of a file into a corpus."""
     from dragoman.config.options import Config
     from dragoman.config.toml import merge
-    from dragoman.data.prepare import prepare
+    from dragoman.training.folder import begin
 
     side = {"level": "word", "vocabulary": WORDS}
-    config = merge(Config(), {"source": side, "target": side}, place="benchmarks/scale.py")
+    tables = {"source": side, "target": side, "data": {"validation": HELD_OUT}}
+    config = merge(Config(), tables, place="benchmarks/scale.py")
     folder.mkdir()
     wall, processor = time.perf_counter(), time.process_time()
     with most_memory() as most:
-        prepare([pairs], folder, config, lambda said: None)
+        begin([pairs], folder, config, lambda said: None)
     taken = {"processor": time.process_time() - processor, "wall": time.perf_counter() - wall}
     disk = sum(path.stat().st_size for path in (folder / CORPUS).iterdir())
     return taken | {"memory": most[-1], "disk": disk}
@@ -110,14 +113,21 @@ class Trained:
 
 
 def arguments(pairs: Path, out: Path, steps: int, *, hidden: int, threads: int) -> list[str]:
-    """The command line of a training of a bidirectional GRU with Luong's attention."""
+    """The command line of a training of a bidirectional GRU with Luong's attention.
+
+    ``pairs`` is a file, or the folder of a corpus, whose vocabularies are settled.
+    """
+    settling = [
+        *("--source.level", "word", "--source.vocabulary", str(LEARNED), "--target.level", "word"),
+        *("--target.vocabulary", str(LEARNED), "--data.validation", str(HELD_OUT)),
+    ]
     return [
         *("train", str(pairs), "--out", str(out), "--steps", str(steps), "--refit", "False"),
         *("--hidden", str(hidden), "--embedding", str(hidden // 2), "--threads", str(threads)),
-        *("--source.level", "word", "--source.vocabulary", str(LEARNED), "--data.validation"),
-        *("20", "--target.level", "word", "--target.vocabulary", str(LEARNED), "--precision"),
-        *("fp32", "--batch-tokens", str(TOKENS), "--report-every", "4", "--patience", "0"),
-        *("--validate-every", "1000000", "--validation-sample", "1", "--save-every", "1000000"),
+        *([] if pairs.is_dir() else settling),
+        *("--precision", "fp32", "--batch-tokens", str(TOKENS), "--report-every", "4"),
+        *("--patience", "0", "--validate-every", "1000000", "--validation-sample", "1"),
+        *("--save-every", "1000000"),
     ]
 
 
@@ -143,19 +153,11 @@ def run(command: list[str], folder: Path, threads: int = 1) -> int:
 
 
 def trained(
-    pairs: Path,
-    out: Path,
-    hidden: int,
-    *,
-    processes: int = 1,
-    threads: int = 1,
-    again: bool = False,
+    pairs: Path, out: Path, hidden: int, *, processes: int = 1, threads: int = 1
 ) -> Trained:
-    """Train a model; with ``again`` in a second process, which has not prepared the data."""
+    """Train a model from a file of pairs or the folder of a corpus."""
     launch = torchrun("--standalone", "--nproc-per-node", str(processes))
     start = launch if processes > 1 else [sys.executable, "-m", "dragoman"]
-    if again:
-        run([*start, *arguments(pairs, out, 2, hidden=hidden, threads=threads)], out, threads)
     most = run(
         [*start, *arguments(pairs, out, STEPS, hidden=hidden, threads=threads)], out, threads
     )
@@ -226,7 +228,7 @@ def measure(place: Path, data: Path, check: int) -> Measured:
         for key in ("processor", "memory", "disk")
     }
     small, middle, large = (trained(files[SMALL], place / f"m{h}", h) for h in (128, 256, 512))
-    less, more = (trained(files[count], place / f"b{count}", 128, again=True) for count in stages)
+    less, more = (trained(place / f"p{n}", place / f"b{n}", 128) for n in stages)
     ends = (small, large)
     constants = Constants(
         preparation=by_pairs["processor"],

@@ -1,8 +1,8 @@
 """What trainings of 10^6 to 10^10 pairs take: measure a few constants here, predict the rest.
 
-    python -m benchmarks.scale [--check 1000000] [--out benchmarks/results/scale]
+    python -m benchmarks.scale [--check 2000000] [--out benchmarks/results/scale]
 
-Measured on this machine, in some minutes: preparation at two sizes of the data, training with two
+Measured on this machine, in a quarter of an hour: preparation at two sizes of the data, training with two
 sizes of the model and of the data on one core, the exchange of gradients between two processes; as
 root on Linux also the bytes that two hosts send each other (``benchmarks/hosts.py``). Then
 predictions stand beside measurements that no constant was taken from: preparation of ``--check``
@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pairs", type=float, nargs="+", default=[1e6, 1e7, 1e8, 1e9, 1e10])
     made.add_argument("--devices", type=int, nargs="+", default=[1, 8, 64, 1024])
     made.add_argument("--epochs", type=int, default=5)
-    made.add_argument("--check", type=int, default=1_000_000, help="pairs; 0 leaves it out")
+    made.add_argument("--check", type=int, default=2_000_000, help="pairs; 0 leaves it out")
     made.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     made.add_argument("--bandwidth", type=float, default=1.25e9, help="bytes/s of the network")
     made.add_argument("--latency", type=float, default=30e-6, help="seconds of a message")

@@ -48,6 +48,23 @@ def test_a_training_tells_its_weights_time_and_memory(
     assert read(tmp_path / "m", 8, 1, int(found.memory)) == found
 
 
+@pytest.mark.slow
+def test_a_training_from_a_prepared_corpus_takes_its_vocabularies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "STEPS", 24)
+    pairs = write_pairs(tmp_path / "p.tsv", 300, tmp_path)
+    alone(prepared_with_words, pairs, tmp_path / "corpus", 9)
+    found = trained(tmp_path / "corpus", tmp_path / "m", 8)
+    assert len(load_folder(tmp_path / "m").target) < 20 and found.memory > 50e6
+
+
+def prepared_with_words(pairs: Path, folder: Path, words: int) -> None:
+    """In a process of its own: a preparation with so many words."""
+    constants.WORDS = words
+    prepared(pairs, folder)
+
+
 def test_mapped_files_are_no_memory_of_a_process(tmp_path: Path) -> None:
     path, before = tmp_path / "file", own_memory(os.getpid())
     np.ones(20_000_000).tofile(path)
