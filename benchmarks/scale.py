@@ -2,14 +2,14 @@
 
     python -m benchmarks.scale [--check 2000000] [--out benchmarks/results/scale]
 
-Measured on this machine, in a quarter of an hour: preparation at two sizes of the data, training with two
-sizes of the model and of the data on one core, the exchange of gradients between two processes; as
-root on Linux also the bytes that two hosts send each other (``benchmarks/hosts.py``). Then
-predictions stand beside measurements that no constant was taken from: preparation of ``--check``
-pairs, a model of a size in between, two processes. Times are those of processors where one process
-is measured, so that other work on the machine changes them little. A device that is not here is
-described by ``--device-...``; these constants are assumed. ``OUT.json`` and ``OUT.md`` get what is
-printed.
+Measured on this machine, in a quarter of an hour: preparation at two sizes of the data, training
+with two sizes of the model and of the data on one core, the exchange of gradients between two
+processes; as root on Linux also the bytes that two hosts send each other (``benchmarks/hosts.py``).
+Then predictions stand beside measurements that no constant was taken from: preparation of
+``--check`` pairs, a model of a size in between, two processes. Times are those of processors where
+one process is measured, so that other work on the machine changes them little. A device that is not
+here is described by ``--device-...``; these constants are assumed. ``OUT.json`` and ``OUT.md`` get
+what is printed.
 """
 
 from __future__ import annotations

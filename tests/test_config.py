@@ -255,3 +255,11 @@ def test_what_is_no_duration(text: str) -> None:
 
 def test_flat_names() -> None:
     assert flat(replace(ModelOptions(), hidden=3), "model.")["model.hidden"] == 3
+
+
+def test_a_model_is_described_in_a_few_words() -> None:
+    model = ModelOptions(embedding=8, hidden=16, attention="luong")
+    assert str(model) == "gru 8 x 16, attention luong"
+    assert str(replace(model, copy=True)) == "gru 8 x 16, attention luong, copying"
+    hybrid = str(replace(model, family="hybrid", copy=True))
+    assert hybrid.endswith(" Transformer layers of 4 heads, gru 8 x 16, attention luong, copying")

@@ -153,6 +153,14 @@ def test_files_of_others_are_not_removed(tmp_path: Path, name: str) -> None:
     assert mine.exists()
 
 
+def test_a_file_where_the_folder_of_a_preparation_belongs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "preparing").write_text("mine", "utf-8")
+    with pytest.raises(FolderError, match="m/preparing: would be removed .move it, or another"):
+        prepared(tmp_path / "m", TREE)
+    assert (tmp_path / "m" / "preparing").read_text("utf-8") == "mine"
+
+
 def test_pairs_to_score_are_those_of_any_shard_where_none_are_held_out(tmp_path: Path) -> None:
     tree = TREE | {"source": WORD | {"min_characters": 4}, "data": {"validation": 0}}
     data = prepared(tmp_path / "m", tree, pairs=[("a b", "A B")] * 16 + PAIRS)

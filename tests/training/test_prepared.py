@@ -68,6 +68,15 @@ def test_a_corpus_takes_the_place_of_what_an_interrupted_preparation_left(place:
     assert not (place / "m" / "preparing").exists()
 
 
+@pytest.mark.parametrize("verb", ["translate", "evaluate", "serve", "export"])
+def test_a_corpus_is_no_model_yet(
+    place: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    rest = ["--out", "b"] if verb == "export" else []
+    said = refused([verb, "c", *rest], capsys)
+    assert said == f"dragoman {verb}: c: has no weights (dragoman train c --out MODEL)"
+
+
 def test_a_corpus_holds_what_a_model_folder_holds_before_its_weights(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,7 @@ from dragoman.model.output import Objective
 from dragoman.model.seq2seq import Seq2Seq
 from dragoman.training import loop
 from dragoman.training.checkpoint import checkpoints
+from dragoman.training.folder import begin
 from dragoman.training.run import train
 from dragoman.training.state import Run
 from dragoman.training.validation import free_accuracy
@@ -427,7 +428,7 @@ def test_two_pairs_are_enough_to_learn_by_heart(tmp_path: Path) -> None:
         "what makes up water molecules\thydrogen and oxygen\n"
     )
     said = run(tmp_path / "qa.tsv", tmp_path / "m", options(steps=150, validate_every=50))
-    assert "too few to hold any out" in said
+    assert "too few, or too alike, to hold any out" in said
     model = dragoman.load(tmp_path / "m")
     answers = model.translate(["what makes up water molecules", "what is the color of banana"])
     assert [a.text for a in answers] == ["hydrogen and oxygen", "yellow most of the time"]
@@ -444,17 +445,34 @@ def test_validation_pairs_of_their_own(pairs: Path, tmp_path: Path) -> None:
         run(pairs, tmp_path / "m", config)
 
 
+@pytest.mark.parametrize("batching", ["sentences", "buckets"])
 def test_two_processes_train_as_one_that_has_their_batches(
-    pairs: Path, tmp_path: Path, dragoman_command: list[str], monkeypatch: pytest.MonkeyPatch
+    pairs: Path,
+    tmp_path: Path,
+    dragoman_command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    batching: str,
 ) -> None:
-    """The sum over both processes' tokens is divided once, also where one has fewer tokens."""
-    config = options(steps=200, batching="sentences", batch_sentences=6, validate_every=20)
+    """The sum over both processes' tokens is divided once, also where one has fewer tokens.
+
+    Those of buckets are read from a corpus of several shards.
+    """
+    config = options(steps=200, batching=batching, batch_sentences=6, validate_every=20)
     config = replace(config, model=replace(config.model, dropout=0.0))
     toml = tmp_path / "r.toml"
     toml.write_text(to_toml(config))
+    if batching == "buckets":
+        with monkeypatch.context() as patch:
+            patch.setattr("dragoman.data.text.CHUNK", 50)
+            patch.setattr("dragoman.data.text.SHARD", 2)
+            (tmp_path / "corpus").mkdir()
+            begin([pairs], tmp_path / "corpus", config, lambda text: None)
+        pairs = tmp_path / "corpus"
     command = [*dragoman_command, "train", str(pairs), "--out", str(tmp_path / "two")]
     said = two_ranks([*command, "--recipe", str(toml)])
     assert said.count("pairs to learn from") == 1
+    shards = len([*(tmp_path / "two" / "corpus").glob("train*.arrow")])
+    assert shards == 1 if batching == "sentences" else shards > 1
 
     def joined(*given: Any, **order: Any) -> Plan:
         plan = plan_epoch(*given, **order | {"processes": 2})

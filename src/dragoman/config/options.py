@@ -251,11 +251,11 @@ class ModelOptions:
 
     def __str__(self) -> str:
         """Family and sizes in a few words."""
-        group = self.transformer
+        group, also = self.transformer, ", copying" * self.copies
         read = f"{group.encoder_layers} Transformer layers of {group.heads} heads"
         if self.family == "transformer":
             return f"{read} {self.embedding}, {group.decoder_layers} that write"
-        written = f"{self.cell} {self.embedding} x {self.hidden}, attention {self.attention}"
+        written = f"{self.cell} {self.embedding} x {self.hidden}, attention {self.attention}{also}"
         return f"{read}, {written}" if self.family == "hybrid" else written
 
 

@@ -150,7 +150,7 @@ def _known_pairs(
 ) -> Iterator[Example]:
     """Pairs to learn from, for scores where none are held out."""
     wanted, pairs = config.data.validation, int((text.parts == TRAIN).sum())
-    why = "too few to hold any out" if wanted else "all to be learned from"
+    why = "too few, or too alike, to hold any out" if wanted else "all to be learned from"
     say(f"{pairs} pairs are {why}: scores are on training pairs")
     learned = (one for one in chain.from_iterable(text.shards()) if one[0] == TRAIN)
     return islice(usable(encode(learned, tokenizers, config), Counter()), max(1, wanted))

@@ -19,7 +19,7 @@ from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabulary import load_tokenizer
 from dragoman.errors import FolderError
 from dragoman.files import reading, write_text
-from dragoman.layout import CONFIG, FORMAT, SOURCE, TARGET, WEIGHTS
+from dragoman.layout import CONFIG, CORPUS, FORMAT, SOURCE, TARGET, WEIGHTS
 
 _FACTS = "dragoman"
 """Name of the header's entry."""
@@ -57,9 +57,11 @@ def load_weights(
         library: whose tensors: ``np`` or ``pt``.
 
     Raises:
-        FolderError: as :func:`read_tensors`; or they were saved with other tokenizers.
+        FolderError: as :func:`read_tensors`; or the folder has pairs but no weights; or they were
+            saved with other tokenizers.
     """
-    file = path / WEIGHTS
+    if not (file := path / WEIGHTS).exists() and (path / CORPUS).exists():
+        raise FolderError("has no weights", place=path, cure=f"dragoman train {path} --out MODEL")
     tensors, facts = read_tensors(file, library)
     for name, side in (("source", source), ("target", target)):
         if facts.get(name) != side.digest:

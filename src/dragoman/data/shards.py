@@ -48,10 +48,10 @@ def unfinished(folder: Path) -> Iterator[Path]:
         FolderError: it holds what no preparation has written.
     """
     work = folder / layout.PREPARING
-    work.mkdir(exist_ok=True)
-    for path in work.iterdir():
+    for path in work.iterdir() if work.is_dir() else filter(Path.exists, [work]):
         if not re.fullmatch(_NAMES, final_name(path.name)):
             raise FolderError("would be removed", place=path, cure="move it, or another --out")
+    work.mkdir(exist_ok=True)
     try:
         yield work
     except UsageError:

@@ -126,9 +126,8 @@ def train(
         stack.enter_context(stop_on_signals(run))
         options, reason = run.config.training, run.state.finished
         refits = options.refit is True and prepared.held_out
-        if refits and processes.count > 1:
+        if refits and not (refits := processes.count == 1):
             run.say("no refit: it takes a single process")
-            refits = False
         run.budget_share = 0.5 if refits else 1.0
         if processes.from_main(bool(reason and ended(run) and (out / WEIGHTS).exists())):
             run.say(f"nothing to do: {reason}")
