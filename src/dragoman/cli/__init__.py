@@ -20,7 +20,7 @@ from dragoman.errors import DragomanError, UsageError, did_you_mean, naming_extr
 
 VERBS = {
     "demo": "train, score and use a model on sample phrases, in about two minutes",
-    "check": "what a file of pairs contains, and what is wrong with it",
+    "check": "report what a file of pairs contains, and what is wrong with it",
     "prepare": "make a corpus of a file of pairs, from which train begins at once",
     "train": "train a model on a file of pairs; the same command again resumes",
     "distil": "train a model on the outputs of another, or of an ensemble",
@@ -28,7 +28,7 @@ VERBS = {
     "translate": "translate each line of a text, or a document",
     "lexicon": "write the pronunciations of a list of words",
     "serve": "translate over HTTP, with a page to try it",
-    "score": "how probable given targets are",
+    "score": "print how probable a model finds given targets",
     "evaluate": "score models on test pairs",
     "export": "write a model as a bundle that runs without PyTorch",
     "bench": "measure how fast this machine trains, by batch size",

@@ -31,8 +31,8 @@ class Augment(UsesModel):
     """
 
     text: Input
-    """A text file, one sentence a line; a model that reads features has them in
-    each line, with a tab before them."""
+    """A text file, one sentence a line; for a model that reads features, each
+    line has them after a tab."""
     out: Annotated[Path, Writes()]
     """The pairs: source, a tab, target."""
     forward: bool = False

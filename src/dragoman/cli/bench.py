@@ -11,8 +11,8 @@ from dragoman.config.options import Config
 class Bench(Verb, Config):
     """Measure how fast this machine trains at each batch size, with the real training step.
 
-    Each size is measured for 3 seconds or more; the utilisation is the share of the cores' time
-    that is used, on a GPU that of the GPU's.
+    Each size is measured for 3 seconds or more. The utilisation is the share of the cores' time
+    that is used; on a GPU, the share of the GPU's time.
     """
 
     pairs: Inputs

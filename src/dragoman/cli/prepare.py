@@ -20,8 +20,8 @@ class Prepare(Verb, Config):
 
     dragoman train CORPUS --out m then begins at once, as often as wanted. The options that shape
     the data are given here: those of data, source and target, model.copy, model.shared_embeddings,
-    training.start_from and training.parts; all others are those of train. The same command again
-    has nothing to do.
+    training.start_from and training.parts, and --continue; all others are given to train. The same
+    command again has nothing to do.
     """
 
     pairs: Inputs

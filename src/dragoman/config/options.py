@@ -103,10 +103,14 @@ class SideOptions:
     """How the text of one side (source or target) becomes tokens."""
 
     level: Literal["auto", "word", "char", "bpe", "unigram"] = "auto"
-    """What a token is: a word, a character, or a subword (BPE or unigram)."""
+    """What a token is: a word, a character, or a subword (auto: char where
+    lines are single words or a script has no spaces; word for up to 200
+    different words, or 1,500 that each come 50 times on average; else
+    bpe)."""
     vocabulary: Annotated[int | Auto, Range(5)] = "auto"
     """Largest size of the vocabulary, in tokens; 4 special tokens are part
-    of it."""
+    of it (auto: subwords, one for every 60 running words, from 500 to
+    8,000, byte_fallback's besides; words and characters, 50,000)."""
     byte_fallback: bool | Auto = "auto"
     """Subwords: write a character that training never saw as its UTF-8
     bytes, so that no text is unknown. This takes 222 tokens of the
@@ -181,9 +185,12 @@ class ModelOptions:
     cell: Literal["gru", "lstm", "rnn"] = "gru"
     """The recurrent cell: GRU, LSTM, or a plain tanh RNN."""
     embedding: Annotated[int | Auto, Range(1, below=2**16)] = "auto"
-    """Width of the embeddings."""
+    """Width of the embeddings (auto: 64, 128 or 256, by the target tokens of
+    the training pairs; as hidden with tied_output, transformer and hybrid)."""
     hidden: Annotated[int | Auto, Range(1, below=2**16)] = "auto"
-    """Width of the decoder's state and of the encoder's outputs."""
+    """Width of the decoder's state and of the encoder's outputs (auto: 128,
+    256 or 512, by the target tokens of the training pairs; half of that for
+    transformer and hybrid)."""
     encoder_layers: Annotated[int, Range(1, below=65)] = 1
     """Number of encoder layers."""
     decoder_layers: Annotated[int, Range(1, below=65)] = 1
@@ -240,8 +247,10 @@ class ModelOptions:
     larger vocabulary: use it for words and characters."""
     dropout: Annotated[float | Auto, Range(0, below=1)] = "auto"
     """Share of values dropped on embeddings, between layers and before the
-    output (0 to 1; auto: 0.5 for up to 20,000 pairs of words, or 3,000 with
-    tags, else 0.1 for words and characters, and 0.2 or 0.3 for subwords)."""
+    output (0 to 1; auto: 0.5 for up to 20,000 pairs of words, but 0.3 for
+    more than 3,000 with tags; else 0.1 where targets are words or
+    characters, and 0.3 or, from a million target tokens on, 0.2 for
+    subwords)."""
     transformer: TransformerOptions = field(default_factory=TransformerOptions)
 
     @property
@@ -275,9 +284,9 @@ class TrainingOptions:
     sentences with batch_sentences pairs; buckets with batch_sentences
     pairs of one length bucket, where every bucket is equally likely."""
     batch_tokens: Annotated[int | Auto, Range(1)] = "auto"
-    """Target tokens of a batch, padding included (auto: by the amount of
-    data). dragoman bench measures which size is fastest; a larger batch
-    may learn less in the same time."""
+    """Target tokens of a batch, padding included (auto: 1/200 of those of the
+    training pairs, from 64 to 1,000). dragoman bench measures which size is
+    fastest; a larger batch may learn less in the same time."""
     batch_sentences: PositiveCount = 64
     """Pairs of a batch, for batching sentences and buckets."""
     buckets: tuple[tuple[int, int], ...] = ((5, 10), (7, 12), (11, 17), (50, 60))
@@ -291,8 +300,8 @@ class TrainingOptions:
     """The highest learning rate (auto: 0.002 for up to 512 hidden units,
     0.001 above)."""
     weight_decay: Amount = 0.0
-    """Weight decay: decoupled in AdamW, added to the gradient in SGD,
-    RMSprop and Adagrad. Biases do not decay."""
+    """Weight decay: decoupled in AdamW, added to the gradient in the other
+    optimizers. Biases and the gains of LayerNorm do not decay."""
     decoder_rate: Amount = 1.0
     """The learning rate of everything but the encoder, as a multiple of the
     encoder's."""
