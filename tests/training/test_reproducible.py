@@ -15,7 +15,7 @@ from rich.console import Console
 from dragoman.config.options import Config, TrainingOptions
 from dragoman.config.toml import merge
 from dragoman.data.batches import ahead
-from dragoman.training import loop
+from dragoman.training import loop, machine
 from dragoman.training.machine import torch_settings
 from dragoman.training.run import train
 
@@ -99,6 +99,37 @@ def test_operations_of_a_fixed_order_are_asked_for_and_no_longer() -> None:
         assert not torch.backends.cudnn.benchmark
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_products_on_an_amd_processor_are_fast_but_never_coarse(
+    monkeypatch: pytest.MonkeyPatch, coarse: bool
+) -> None:
+    monkeypatch.setattr(machine, "environment", lambda: {"processor": "AMD EPYC"})
+    if coarse:  # as with units that round to bf16
+        multiply = torch.Tensor.__matmul__
+
+        def rounded(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return multiply(
+                *((one.bfloat16() if x.dtype == torch.float32 else one) for one in (x, y))
+            )
+
+        monkeypatch.setattr(torch.Tensor, "__matmul__", rounded)
+    before, (x, weight) = torch.get_float32_matmul_precision(), torch.randn(2, 333, 333)
+    with torch_settings(TrainingOptions(threads=1)):
+        asked = torch.get_float32_matmul_precision()
+        assert asked == ("medium" if not (coarse or torch.cuda.is_available()) else before)
+        products = {
+            "linear": torch.nn.functional.linear(x, weight.t()),
+            "mm": torch.mm(x, weight),
+            "bmm": torch.bmm(x[None], weight[None])[0],
+            "addmm": torch.addmm(torch.zeros(333), x, weight),
+        }
+    for name, product in products.items():
+        torch.testing.assert_close(
+            product.double(), torch.mm(x.double(), weight.double()), rtol=0, atol=3e-4, msg=name
+        )
+    assert torch.get_float32_matmul_precision() == before
 
 
 def test_batches_made_ahead_are_the_same(

@@ -185,8 +185,7 @@ def _by_length(rows: Rows, source: Lengths, target: Lengths) -> Rows:
     length changes.
     """
     source, target = source[rows], target[rows]
-    snake = np.where(target % 2 == 0, source, -source)
-    return rows[np.lexsort((snake, target))]
+    return rows[np.lexsort((np.where(target % 2 == 0, source, -source), target))]
 
 
 def _take(source: Lengths, target: Lengths, tokens: int) -> int:

@@ -29,8 +29,7 @@ def decoder_step(g: Graph) -> tuple[Value, Value | None, list[Value]]:
     feeds = options.attention == "bahdanau" or options.input_feeding
     widths = [embedding + hidden * feeds, *[hidden] * (options.decoder_layers - 1)]
     layers = [Layer(f"decoder.layers.{n}", options.cell, i, hidden) for n, i in enumerate(widths)]
-    table = SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE
-    x = g.embedded(table, embedding, "token")
+    x = g.embedded(SOURCE_TABLE if options.shared_embeddings else TARGET_TABLE, embedding, "token")
     projected = layers[0].projected(g, x, (0, embedding) if feeds else None)
     found = None
     if options.attention == "bahdanau":

@@ -51,8 +51,7 @@ class Arrays:
 
 def cores() -> int:
     """Number of processor cores that this process may use."""
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _concurrency() -> int:

@@ -73,8 +73,7 @@ def remembered(g: Graph, states: Value) -> None:
     cache = g("ConstantOfShape", g("Concat", count, ints(heads, PLACES, depth), axis=0))
     for row in range(2 * layers):
         g.name(cache, f"state.{row}", ("float32", 4))
-    zero = np.zeros(1, np.int64)
-    read = g("ConstantOfShape", g("Concat", count, ints(1), axis=0), value=zero)
+    read = g("ConstantOfShape", g("Concat", count, ints(1), axis=0), value=np.zeros(1, np.int64))
     g.name(read, f"state.{2 * layers}", ("int64", 2))
 
 

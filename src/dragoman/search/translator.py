@@ -208,8 +208,7 @@ class Translator:
             lines.append(_Line(request, known, text, kept, found))
         for piece in self._read([line.text for line in lines], options.long):
             line = lines[piece.line]
-            words = self.source.tags.words(piece.text)
-            places = range(line.ends[-1], line.ends[-1] + len(words))
+            places = range(line.ends[-1], line.ends[-1] + len(self.source.tags.words(piece.text)))
             line.ends.append(places.stop)
             terms = (forms for forms, at in line.terms.items() if at in places)
             prefix, must = ("", ()) if line.pieces else (line.request.prefix, line.request.must)

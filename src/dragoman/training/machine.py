@@ -51,10 +51,21 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def torch_settings(options: TrainingOptions) -> Iterator[None]:
-    """Context manager: torch has the number of threads that ``options`` say, and uses, if they ask
-    for it, only operations that add in a fixed order."""
+    """Context manager: torch has the number of threads that ``options`` say, uses, if they ask for
+    it, only operations that add in a fixed order, and multiplies fp32 fast.
+
+    On AMD's processors torch's choice for fp32, MKL, leaves half of AVX-512 unused. oneDNN uses it,
+    and torch goes there where fp32 may be rounded to bf16. Without AMX oneDNN does not round, which
+    one product shows (docs/log.md).
+    """
     threads, fixed = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(int(options.threads))
+    if "AMD" in environment()["processor"] and not torch.cuda.is_available():
+        torch.set_float32_matmul_precision("medium")
+        x = torch.linspace(0, 1, 2**16).view(256, 256)
+        if not torch.allclose((x @ x).double(), x.double() @ x.double(), rtol=1e-5):
+            torch.set_float32_matmul_precision(precision)
     if options.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA is first used
         torch.use_deterministic_algorithms(True)
@@ -63,6 +74,7 @@ def torch_settings(options: TrainingOptions) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(fixed)
+        torch.set_float32_matmul_precision(precision)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

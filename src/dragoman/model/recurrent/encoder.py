@@ -71,8 +71,7 @@ class RecurrentEncoder(nn.Module):
 def _reversal(mask: Tensor) -> Tensor:
     """Indices that turn the real part of each row around, [B, S]; their own inverse."""
     position = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
-    length = mask.sum(1, keepdim=True)
-    return torch.where(mask, length - 1 - position, position)
+    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - position, position)
 
 
 class Bridge(nn.Module):

@@ -57,8 +57,7 @@ class MonotonicDecoder(RecurrentDecoder):
 
     def start(self, summary: Tensor, memory: Memory) -> MonotonicState:
         """The first state: the begin token comes from the first position, whatever its word."""
-        words = len(self.embedding.weight)
-        joint = memory.states.new_full((*memory.mask.shape, words), -math.inf)
+        joint = memory.states.new_full((*memory.mask.shape, len(self.embedding.weight)), -math.inf)
         joint[:, 0] = 0
         return MonotonicState(summary, joint)
 
