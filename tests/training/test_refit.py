@@ -83,12 +83,16 @@ def test_a_refit_is_a_training_on_all_pairs_for_as_long(
 
     monkeypatch.setattr(run_room, "train_loop", watched)
     monkeypatch.setattr(run_room, "deciding", lambda scores, metric: [1.0])  # had one been right
-    outcome, said = run(pairs, tmp_path / "m")
+    began, events = time.monotonic(), list[Event]()
+    outcome, said = run(pairs, tmp_path / "m", events.append)
     ((steps, asked, texts),) = seen
     best = outcome.state.best_step
     assert best == 4 and steps == asked == round(best * 100 / 90) and texts == set(WORDS)
     assert f"refit: learning anew from all 100 pairs, for {steps} steps" in said
     assert not (tmp_path / "m" / REFIT).exists()
+    rows = [e.row for e in events if isinstance(e, Measured) and e.row["kind"] == "train"]
+    assert [row["step"] for row in rows] == [3, 6, 9, 12, 3]
+    assert rows[-1]["tokens_per_second"] > rows[-1]["tokens"] / (time.monotonic() - began)
     plain, _ = run(pairs, tmp_path / "plain", refit=False)
     assert plain.state.best_scores == outcome.state.best_scores  # of the first training
     ours, theirs = weights(tmp_path / "m"), weights(tmp_path / "plain")

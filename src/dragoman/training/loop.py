@@ -44,6 +44,7 @@ def train_loop(run: Run) -> str:
     """
     options = run.config.training
     launched: Launched = deque()
+    run.reported = (time.monotonic(), run.state.tokens)
     _exchange(run)
     reason = ended(run)
     if run.config.data.replay != "none" and run.state.validated < 0:

@@ -154,7 +154,6 @@ def _train(run: Run) -> str:
             run.observers.insert(0, stack.enter_context(closing(trackers)))
             delete_later_rows(out / METRICS, step=state.step, validated=state.validated)
         run.log("start", {"environment": environment()})
-        run.reported = (time.monotonic(), state.tokens)
         reason = train_loop(run)
         run.log("end", {"reason": reason, "interrupted": reason.startswith(STOPPED)})
     state = run.state
