@@ -74,7 +74,7 @@ def test_what_is_no_json_object(server: Running, body: bytes, text: str) -> None
         ({"source": ["de"]}, "source: "),
         ({"source": "xx"}, "^xx is not supported"),
         ({"target": "xx"}, "^xx is not supported"),
-        ({"source": "auto", "target": "xx"}, "auto is not supported|xx is not supported"),
+        ({"source": "auto", "target": "xx"}, "^xx is not supported"),
         ({"source": "de", "target": "fr"}, "fr is not available as a target language from de"),
         ({"source": ""}, "is not supported"),
         ({"source": "../../etc/passwd"}, "is not supported"),

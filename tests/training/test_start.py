@@ -158,6 +158,10 @@ def test_parts_that_do_not_fit(pairs: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "two").exists()
     with pytest.raises(DragomanError, match="nothing: no such folder"):
         run(pairs, tmp_path / "two", options(training={"start_from": str(tmp_path / "nothing")}))
+    tags: dict[str, object] = {"features_column": [1]}
+    with pytest.raises(DragomanError, match="one: its sources have 0 columns of features .see"):
+        run(pairs, tmp_path / "two", options(training=start, data=tags))
+    run(pairs, tmp_path / "two", options(training=start | {"parts": ["decoder"]}, data=tags))
 
 
 @pytest.mark.parametrize("freeze", [False, True])

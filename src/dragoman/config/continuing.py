@@ -57,8 +57,6 @@ def continued(folder: str | Path, given: Mapping[str, Any] | None = None) -> Con
     was, now, fixed = flat(old), flat(new), ("model.", "source.", "target.")
     changed = [name for name in was if was[name] != now[name] and name != "model.dropout"]
     wrong = [f"{name} is {was[name]!r} there" for name in changed if name.startswith(fixed)]
-    if new.data.features != old.data.features:
-        wrong.append(f"its sources have {old.data.features} columns of features")
     if wrong:
         raise OptionError("; ".join(wrong), place=folder, cure="leave it out, or train a new model")
     return check_options(new)

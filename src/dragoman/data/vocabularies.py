@@ -49,7 +49,8 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
 
     Raises:
         FolderError: there is no such model, or it is damaged.
-        OptionError: the model has two vocabularies where the run asks for a shared one.
+        OptionError: the model has two vocabularies where the run asks for a shared one, or its
+            sources have other columns of features.
     """
     if not config.training.start_from:
         return config, {}
@@ -65,6 +66,9 @@ def taken_tokenizers(config: Config, say: Callable[[str], None]) -> tuple[Config
             config = replace(config, model=replace(config.model, **known))
     parts = _SIDE_OF if config.model.shared_embeddings else config.training.parts
     taken = {_SIDE_OF[part]: there[_SIDE_OF[part]] for part in parts}
+    if "source" in taken and other.data.features != config.data.features:
+        cause = f"its sources have {other.data.features} columns of features"
+        raise OptionError(cause, place=folder, cure="see --features-column, or train a new model")
     for side in taken:
         asked, has = getattr(config, side), getattr(other, side)
         if asked.level not in ("auto", has.level):

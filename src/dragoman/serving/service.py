@@ -199,9 +199,8 @@ class Service:
         """
         if found := self._models.by_pair.get((source, target)):
             return found
-        known = self._models.targets()
         for code in (source, target):
-            if code not in known:
+            if code not in {AUTO, *self._models.targets()}:
                 raise HTTPException(400, f"{code} is not supported")
         raise HTTPException(400, f"{target} is not available as a target language from {source}")
 
