@@ -77,6 +77,14 @@ def test_a_corpus_is_no_model_yet(
     assert said == f"dragoman {verb}: c: has no weights (dragoman train c --out MODEL)"
 
 
+def test_a_run_that_was_killed_early_is_to_be_resumed(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    (place / "m" / "model.safetensors").unlink()
+    assert refused(["translate", "m"], capsys).endswith("m: has no weights (resume it)")
+
+
 def test_a_corpus_holds_what_a_model_folder_holds_before_its_weights(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,8 @@ def test_a_folder_of_seeds_is_used_as_a_model(
     assert json.loads(capsys.readouterr().out)["lines"] == 20
     with pytest.raises(UsageError, match="an ensemble of 3 models cannot be explained"):
         dragoman.load(seeds).explain("a b c")
+    assert main(["train", str(pairs), "--out", str(tmp_path / "n"), "--continue", str(seeds)]) == 2
+    assert "it has no config.toml (name a seed in it)" in capsys.readouterr().err
     weights = seeds / "seed-8" / "model.safetensors"
     arguments = ["evaluate", str(seeds), "--outputs", str(weights)]
     before = weights.read_bytes()

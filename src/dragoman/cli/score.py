@@ -12,7 +12,8 @@ class Score(UsesModel):
     """Print how probable a model finds given targets: one line for each record of the file.
 
     A line holds the natural logarithm of the target's probability, a tab, and its mean over the
-    target's tokens, the end token included. It is empty for a line that is not a pair.
+    target's tokens, the end token included. It is empty for a line that is not a pair. A token to
+    which the model gives no probability at all, as entmax does, counts as about -10,000.
     """
 
     pairs: Inputs

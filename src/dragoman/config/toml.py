@@ -15,7 +15,7 @@ from dragoman.config.options import Config
 from dragoman.config.rules import check_options
 from dragoman.errors import FolderError, OptionError, did_you_mean
 from dragoman.files import refuse_ways_out, require_format
-from dragoman.layout import CONFIG, FORMAT
+from dragoman.layout import CONFIG, FORMAT, members
 
 Options = TypeVar("Options")
 _MOST_TOML = 1 << 20
@@ -73,10 +73,9 @@ def load_config(path: Path) -> Config:
         cause = "is a file, a model folder is expected" if path.exists() else "no such folder"
         raise FolderError(cause, place=path)
     refuse_ways_out(path)
-    file = path / CONFIG
-    if not file.exists():
-        cause = f"is not a model folder: it has no {CONFIG}"
-        raise FolderError(cause, place=path, cure="make one with dragoman train PAIRS --out DIR")
+    if not (file := path / CONFIG).exists():
+        cure = "name a seed in it" if members(path) != [path] else "dragoman train PAIRS --out DIR"
+        raise FolderError(f"is not a model folder: it has no {CONFIG}", place=path, cure=cure)
     try:
         config = check_options(from_toml(file))
         for name, value in flat(config.model, "model.").items():

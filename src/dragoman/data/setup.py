@@ -19,7 +19,7 @@ from dragoman.data.tokenizer import Tokenizer
 from dragoman.data.vocabulary import load_tokenizer
 from dragoman.errors import FolderError
 from dragoman.files import reading, write_text
-from dragoman.layout import CONFIG, CORPUS, FORMAT, SOURCE, TARGET, WEIGHTS
+from dragoman.layout import CONFIG, CORPUS, FORMAT, METRICS, SOURCE, TARGET, WEIGHTS
 
 _FACTS = "dragoman"
 """Name of the header's entry."""
@@ -57,11 +57,12 @@ def load_weights(
         library: whose tensors: ``np`` or ``pt``.
 
     Raises:
-        FolderError: as :func:`read_tensors`; or the folder has pairs but no weights; or they were
-            saved with other tokenizers.
+        FolderError: as :func:`read_tensors`; or the folder has pairs but no weights, as a prepared
+            corpus or a run that was killed early; or they were saved with other tokenizers.
     """
     if not (file := path / WEIGHTS).exists() and (path / CORPUS).exists():
-        raise FolderError("has no weights", place=path, cure=f"dragoman train {path} --out MODEL")
+        cure = "resume it" if (path / METRICS).exists() else f"dragoman train {path} --out MODEL"
+        raise FolderError("has no weights", place=path, cure=cure)
     tensors, facts = read_tensors(file, library)
     for name, side in (("source", source), ("target", target)):
         if facts.get(name) != side.digest:
