@@ -77,3 +77,11 @@ def test_words_are_spelt_and_scored_whole(
     assert (found.config.source.level, found.config.target.level) == (source, target)
     assert resolve(found.config, found.train).training.metric == metric
     assert bool(found.source.tags) == kind.startswith("inflection")
+
+
+def test_forms_of_one_or_two_words_are_spelt_in_a_small_file_too(tmp_path: Path) -> None:
+    file, pairs = tmp_path / "pairs.tsv", pairs_of("inflection with a particle")[:160]
+    assert sum(len(target.split()) for _, target in pairs) == 240  # of fewer than 200 words
+    file.write_text("".join(f"{a}\t{b}\n" for a, b in pairs))
+    found = prepare([file], tmp_path, Config(), print)
+    assert (found.config.source.level, found.config.target.level) == ("char", "char")

@@ -157,7 +157,7 @@ def choose_level(
     level, vocabulary = options.level, options.vocabulary
     words, distinct = statistics.words.total(), len(statistics.words)
     if level == "auto":
-        rare = distinct > 200 and words < 5 * distinct
+        rare = words < 5 * distinct
         if statistics.characters > 20 * words or words < (1.8 if rare else 1.5) * statistics.lines:
             level = "char"
         elif whole_words or distinct <= 200 or (distinct <= 1500 and words >= 50 * distinct):
