@@ -71,8 +71,8 @@ class Model:
             probabilities (Sutskever 2014). An ensemble translates and scores; it explains nothing.
 
     Raises:
-        FolderError: target vocabularies differ; or one model copies source words and another does
-            not, or reads other words.
+        FolderError: target vocabularies or numbers of columns of features differ; or one model
+            copies source words and another does not, or reads other words.
     """
 
     def __init__(self, folder: Loaded, others: Sequence[Loaded] = ()) -> None:
@@ -83,6 +83,8 @@ class Model:
             copies = (folder.config.model.copies, other.config.model.copies)
             if other.target.digest != folder.target.digest:
                 why = "its target.json is another"
+            elif other.source.tags.columns != folder.source.tags.columns:
+                why = "it reads another number of columns of features"
             elif any(copies) and not (all(copies) and other.source.digest == folder.source.digest):
                 why = "one copies source words, which the other does not know"
             else:

@@ -16,6 +16,8 @@ def test_constraints_of_a_line_are_added_to_those_of_all() -> None:
     assert found == Request("x", "p", ("a", "c d"), ("b", "e"), "in.jsonl:1")
     found = read_request('{"source": "x", "must": ["c", ["d", "ds"]]}', EVERY, "in.jsonl:1")
     assert found == Request("x", "so", ("a", "c", ("d", "ds")), ("b",), "in.jsonl:1")
+    found = read_request('{"source": "x", "features": "V"}', EVERY, "in.jsonl:1", tagged=True)
+    assert found.source == "x\tV"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,7 @@ def test_constraints_of_a_line_are_added_to_those_of_all() -> None:
         ('{"source": "x", "prefix": null}', "prefix cannot be None (it takes text in quotes)"),
         ('{"source": "x", "musst": ["y"]}', "unknown option 'musst' (did you mean 'must'?)"),
         ('{"sorce": "x"}', "unknown option 'sorce' (did you mean 'source'?)"),
+        ('{"source": "x", "features": "V"}', "this model reads no features (leave them out)"),
         ('{"must": ["y"]}', "a JSON object with a source is expected"),
         ('["x"]', "a JSON object with a source is expected"),
         ("plain text", "not JSON: Expecting value"),

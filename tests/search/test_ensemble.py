@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from dragoman.api import Model
 from dragoman.config.options import ModelOptions, SearchOptions
+from dragoman.data.tags import Tags
 from dragoman.data.tokenizer import EOS
 from dragoman.errors import FolderError
 from dragoman.search.batched import BatchedScorer
@@ -40,9 +42,9 @@ def test_probabilities_are_averaged_and_each_reads_its_own_source() -> None:
     assert set(best.ids) <= {*WORDS}
 
 
-def folder(name: str, source: str, target: str, copies: bool) -> Any:
+def folder(name: str, source: str, target: str, copies: bool, tags: Sequence[str] = ()) -> Any:
     """A model folder with these digests of its tokenizers."""
-    tokenizers = (SimpleNamespace(digest=digest) for digest in (source, target))
+    tokenizers = (SimpleNamespace(digest=digest, tags=Tags(tags)) for digest in (source, target))
     config = SimpleNamespace(model=ModelOptions(copy=copies))
     both = dict(zip(("source", "target"), tokenizers, strict=True))
     return SimpleNamespace(path=Path(name), config=config, **both)
@@ -54,17 +56,20 @@ def folder(name: str, source: str, target: str, copies: bool) -> Any:
         (("s", "t", False), ("s", "other", False), "its target.json is another"),
         (("s", "t", True), ("s", "t", False), "one copies source words"),
         (("s", "t", True), ("other", "t", True), "one copies source words"),
+        (("s", "t", False, ["1 PST"]), ("s", "t", False), "it reads another number of columns"),
+        (("s", "t", False, ["1 PST"]), ("s", "t", False, ["1 PST", "2 en"]), "it reads another"),
     ],
 )
 def test_models_that_do_not_agree_are_refused(
-    first: tuple[str, str, bool], second: tuple[str, str, bool], cause: str
+    first: tuple[Any, ...], second: tuple[Any, ...], cause: str
 ) -> None:
     with pytest.raises(FolderError, match=f"b: cannot answer together with a: {cause}"):
         Model(folder("a", *first), [folder("b", *second)])
 
 
 def test_models_may_read_different_words() -> None:
-    model = Model(folder("a", "s", "t", False), [folder("b", "other", "t", False)])
+    first, second = ["0 PST", "0 V"], ["0 PST"]  # beside the words
+    model = Model(folder("a", "s", "t", False, first), [folder("b", "other", "t", False, second)])
     assert [one.source.digest for one in (model.folder, *model.others)] == ["s", "other"]
 
 

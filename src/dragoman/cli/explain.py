@@ -36,8 +36,7 @@ def main(asked: Explain, given: Given) -> None:
     if asked.attention and model.config.model.attention == "none":
         raise OptionError("this model has no attention", place="--attention")
     options = given.get("search", {})
-    aids = asked.read(model, options)
-    found = model.explain(asked.sentence, asked.target, aids=aids, **options)
+    found = model.explain(asked.sentence, asked.target, aids=asked.read(model, options), **options)
     if asked.html:
         write_text(asked.html, found.to_html())
     if asked.json:

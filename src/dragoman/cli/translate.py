@@ -121,21 +121,22 @@ def _requests(
     request is empty.
     """
     every = Request("", asked.prefix, asked.must, asked.never)
-    columns, numbers = translator.source.tags.columns, count()
+    tags, numbers = translator.source.tags, count()
 
     def request_of(line: str) -> Request:
         number, request = next(numbers), replace(every, source=line)
-        if asked.requests or columns:
+        if asked.requests or tags.columns:
             try:
                 if asked.requests:
-                    request = read_request(line, every, place(asked.input, number + 1))
+                    where = place(asked.input, number + 1)
+                    request = read_request(line, every, where, tagged=bool(tags))
                 translator.check(request, search)
             except UsageError as error:
                 request, wrong[number] = Request(""), error
                 asked.say(str(error))
         return request
 
-    for block in read_lines(asked.input, asked.say, tabs=columns > 0):
+    for block in read_lines(asked.input, asked.say, tabs=tags.columns > 0):
         yield list(map(request_of, block))
 
 

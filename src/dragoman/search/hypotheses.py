@@ -60,8 +60,7 @@ class Trail:
         found = []
         for step, weights in reversed(self.steps):
             found.append((step, weights, row))
-            row = int(step.parents[row])
-            if row < 0:
+            if (row := int(step.parents[row])) < 0:
                 break
         return found[::-1]
 

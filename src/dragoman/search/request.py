@@ -53,16 +53,17 @@ class RequestFields:
     never: tuple[str, ...] = ()
 
 
-def read_request(line: str, every: Request, where: str) -> Request:
+def read_request(line: str, every: Request, where: str, *, tagged: bool = False) -> Request:
     """Turn a line of ``--requests`` into a request.
 
     Args:
         line: a JSON object; a blank line is a request for an empty source.
         every: constraints that hold for all lines; those of the line are added to them.
         where: the file and the number of the line, for messages.
+        tagged: whether the model reads tags (:mod:`dragoman.data.tags`).
 
     Raises:
-        DataError: it is not a JSON object with a source.
+        DataError: it is not a JSON object with a source, or has features for a model without.
         OptionError: it has unknown fields, or values of other types than those of
             :class:`RequestFields`.
     """
@@ -76,6 +77,8 @@ def read_request(line: str, every: Request, where: str) -> Request:
     asked = merge(RequestFields(prefix=every.prefix), fields, place=where)
     if "source" not in fields:
         raise DataError("a JSON object with a source is expected", place=where, cure=_EXAMPLE)
+    if asked.features and not tagged:
+        raise DataError("this model reads no features", place=where, cure="leave them out")
     source = f"{asked.source}\t{asked.features}" if "features" in fields else asked.source
     must, never = (*every.must, *asked.must), (*every.never, *asked.never)
     return Request(source, asked.prefix, must, never, where)

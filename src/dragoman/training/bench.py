@@ -80,8 +80,7 @@ def measure(folder: Path, prepared: Prepared, sentences: int) -> Throughput:
     """
     train, options, processes = prepared.train, prepared.config.training, Processes()
     run = assemble_run(folder, prepared, processes, [], time.monotonic())
-    lengths = train.source_lengths, train.target_lengths
-    batches = choose_batches(*lengths, sentences, options.seed)
+    batches = choose_batches(train.source_lengths, train.target_lengths, sentences, options.seed)
 
     def play() -> float:
         began = time.perf_counter()

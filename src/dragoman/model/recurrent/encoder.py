@@ -106,6 +106,4 @@ class Bridge(nn.Module):
         state = final[:, self.order]
         if self.kind == "zero":
             return torch.zeros_like(state)
-        if self.linear is not None:
-            return torch.tanh(self.linear(state))
-        return state
+        return state if self.linear is None else torch.tanh(self.linear(state))
