@@ -117,6 +117,18 @@ def test_the_first_weights_are_those_of_the_model(old: Path, new: Path, tmp_path
     assert weights[0] == weights[1]
 
 
+def test_held_out_pairs_that_a_refit_has_learned_are_told(tmp_path: Path) -> None:
+    training = {"training": FEW["training"] | {"steps": 20, "refit": True}}
+    config = merge(Config(), {"model": SMALL} | training, place="test")
+    run(write(tmp_path / "old.tsv", OLD), tmp_path / "m", config)
+    told = f"{tmp_path / 'm'} has learned its held-out pairs in a refit: scores are too good"
+    new = write(tmp_path / "new.tsv", NEW)
+    assert told in run(new, tmp_path / "n", few(tmp_path / "m"))
+    assert told in History.of(tmp_path / "n").record["notes"]
+    alone = few(tmp_path / "m", data={"replay": "none"})
+    assert told not in run(new, tmp_path / "o", alone)
+
+
 def test_a_continued_model_is_continued(old: Path, new: Path, tmp_path: Path) -> None:
     more = write(tmp_path / "more.tsv", [(f"a{i} a{i}", f"A{i} A{i}") for i in range(12)])
     run(new, tmp_path / "one", few(old))

@@ -59,8 +59,7 @@ def _words(asked: Lexicon) -> Iterator[str]:
         DataError: a line has several words, which no lexicon can hold.
     """
     file = asked.words
-    lines = chain.from_iterable(read_lines(file, asked.say))
-    for at, word in enumerate(map(str.strip, lines), 1):
+    for at, word in enumerate(map(str.strip, chain.from_iterable(read_lines(file, asked.say))), 1):
         if len(word.split()) > 1:
             raise DataError(f"{word!r} has spaces", place=place(file, at), cure="one word a line")
         if word:

@@ -23,7 +23,7 @@ from dragoman.data.vocabularies import taken_tokenizers
 from dragoman.errors import FolderError, OptionError, UsageError
 from dragoman.files import final_name, locked, reading, refuse_ways_out, write_text
 from dragoman.layout import CONFIG, CORPUS, DISTILLED, LOCK, METRICS, RECORD, SOURCE, TARGET, TRAIN
-from dragoman.runs.history import DEFAULTS, utf8_text
+from dragoman.runs.history import DEFAULTS, History, utf8_text
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.plan import resolve
 from dragoman.training.validation import check_metric
@@ -107,6 +107,9 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
         raise FolderError(cause, place=corpus, cure=cure)
     for line in read_record(corpus)["notes"] if corpus else ():
         note(line)
+    origin = Path(config.training.start_from)
+    if config.data.replay != "none" and "refit" in History.of(origin).record:
+        note(f"{origin} has learned its held-out pairs in a refit: scores are too good")
     resolved = resolve(prepared.config, prepared.train, tagged=bool(prepared.source.tags))
     check_options(resolved)
     check_metric(prepared)
@@ -199,8 +202,7 @@ def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
     # What was chosen for it may be asked for: what is "auto" now had another default before.
     differ = [n for n in DEFAULTS if was[n] != now[n] and (n in CHANGEABLE or has[n] != now[n])]
     again = "give the same {} to resume it, or another --out"
-    refused = [f"{n} was {was[n]!r}, now {now[n]!r}" for n in differ if n not in CHANGEABLE]
-    if refused:
+    if refused := [f"{n} was {was[n]!r}, now {now[n]!r}" for n in differ if n not in CHANGEABLE]:
         cause = f"holds a run with other options: {'; '.join(refused)}"
         raise OptionError(cause, place=out, cure=again.format("options"))
     if _digest(files, asked) not in (_STREAM, record["data"]):

@@ -172,8 +172,7 @@ class RecurrentDecoder(nn.Module):
             news, y = list[Tensor](), x  # y: input of a layer, then its output
             befores = state.rows.split(self.rows, 1)  # a last one holds the features that are fed
             for layer, (read, recur), before in zip(self.layers, products, befores, strict=False):
-                inner = read(layer.enter(y)) if news else x
-                news.append(layer.step(inner, before, recur))
+                news.append(layer.step(read(layer.enter(y)) if news else x, before, recur))
                 y = layer.leave(y, news[-1][:, 0])
             if attend and found is None:
                 found = attend(y)
