@@ -79,6 +79,19 @@ def test_features_belong_to_the_source(tmp_path: Path, reverse: bool) -> None:
     assert all("column 2 is empty" in fault.detail for fault in faults.first["empty"])
 
 
+def test_columns_of_features_have_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "p.csv"
+    file.write_text('tags,lemma,"form, written",note\nV;PST,go,went,x\nV,see,see,y\n')
+    options = DataOptions(columns=("lemma", "form, written"), features_column=("tags", 4))
+    pairs = [(pair.source, pair.target) for pair in read_pairs([file], options, Faults())]
+    assert pairs == [("go\tV;PST\tx", "went"), ("see\tV\ty", "see")]
+    begin = ["train", str(file), "--out", str(tmp_path / "m"), "--columns", "lemma", "note"]
+    assert main([*begin, "--features-column", "tag", "4"]) == 2
+    assert "no columns are named 'tag', 1 is expected (did you mean 'tags'?)" in (
+        capsys.readouterr().err
+    )
+
+
 def test_features_are_columns_of_plain_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

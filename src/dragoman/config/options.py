@@ -43,10 +43,11 @@ class ReadingOptions:
     """jsonl, json, table: the fields that hold source and target; a
     point leads into an object, such as translation.en. A file without these
     has its only two texts read."""
-    features_column: Annotated[tuple[int, ...], Range(1)] = ()
-    """tsv, csv: columns of tags that say what is asked for of the source, such as
-    V;PST;3 for a form of a word. Each tag, between ; or spaces, is a token
-    of its own. A source is then written with a tab: go<TAB>V;PST;3."""
+    features_column: Annotated[tuple[int | str, ...], Range(1)] = ()
+    """tsv, csv: columns of tags, by number or name, that say what is asked for of
+    the source, such as V;PST;3 for a form of a word. Each tag, between ; or
+    spaces, is a token of its own. A source is then written with a tab:
+    go<TAB>V;PST;3."""
     target_tag: str = ""
     """A tag of every source, as if of one more such column: in a model of
     several languages, the one to write, such as en."""

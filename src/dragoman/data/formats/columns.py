@@ -92,24 +92,24 @@ def _choose(names: list[str], options: DataOptions, faults: Faults) -> tuple[lis
     Raises:
         OptionError: there is no column of that name, or there are several.
     """
-    names, found = [name.strip() for name in names], []
-    for column in options.columns:
+    names, asked = [name.strip() for name in names], (*options.columns, *options.features_column)
+    for column in asked:
         if isinstance(column, str) and names.count(column) != 1:
             cause = f"{names.count(column) or 'no'} columns are named {column!r}, 1 is expected"
             cure = did_you_mean(column, names) if column not in names else "give its number"
             raise OptionError(cause, place="data.columns", cure=cure)
-        found.append(names.index(column) if isinstance(column, str) else column - 1)
+    found = [names.index(one) if isinstance(one, str) else one - 1 for one in asked]
     header = options.header
     if header == "auto":
-        words = [re.findall(r"[^\W_]+", names[at].lower()) for at in found if at < len(names)]
+        words = [re.findall(r"[^\W_]+", names[at].lower()) for at in found[:2] if at < len(names)]
         named = len(words) == 2 and all(words) and {*words[0], *words[1]} <= {*_HEADINGS.split()}
-        header = named or any(isinstance(column, str) for column in options.columns)
+        header = named or any(isinstance(column, str) for column in asked)
     if options.columns == (1, 2) and len(names) > 2 and not options.features_column:
         unread = "column 3 is" if len(names) == 3 else f"columns 3 to {len(names)} are"
         which = f" ({', '.join(map(repr, names[2:8]))})" if header else ""
         note = f"{unread} not read{which}: source and target are columns 1 and 2"
         faults.notes.append(f"{note} (--columns to choose)")
-    return [*found, *(number - 1 for number in options.features_column)], header
+    return found, header
 
 
 def records(
