@@ -15,7 +15,7 @@ from benchmarks.board.__main__ import PAGE, main
 from benchmarks.board.data import make_files, split_by_source
 from benchmarks.board.page import interval, page, summary, value
 from benchmarks.board.rows import LANGUAGE, RESULTS, ROOT, Row, RowError, read_records, read_rows
-from benchmarks.board.run import measured
+from benchmarks.board.run import held_out, measured
 from benchmarks.program import PROGRAMS, Program, RunError
 from benchmarks.workloads import WORKLOADS
 from dragoman.config.options import Config
@@ -92,6 +92,16 @@ def tiny(folder: Path) -> list[str]:
     (folder / "rows.toml").write_text(TINY, encoding="utf-8")
     places = {"rows": "rows.toml", "results": "results", "work": "work", "out": "results.md"}
     return [word for key, name in places.items() for word in (f"--{key}", str(folder / name))]
+
+
+@pytest.mark.parametrize("name", ["held-out pairs of the training run", "TRAINING pairs (none)"])
+def test_training_pairs_are_not_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    scores = {"BLEU": {"value": 9.0}}
+    answer = json.dumps({"test": name, "scores": scores})
+    monkeypatch.setattr("benchmarks.board.run.dragoman_command", lambda _: (answer, None))
+    assert held_out(tmp_path) == ({"held_out": scores} if name.startswith("held-out") else {})
 
 
 @pytest.mark.slow
