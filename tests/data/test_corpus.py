@@ -191,13 +191,13 @@ def test_pairs_that_cannot_be_used_are_counted(
     limits = {"source": {"max_tokens": 8}, "data": {"drop_unknown": True}}
     written, said = build(tmp_path / "x", pairs, tokenizers, limits=limits)
     assert said == [
-        "1 pairs left out of training: a side normalises to nothing",
-        "1 pairs left out of training: a side has too many tokens",
-        "1 pairs left out of training: a token is not in the vocabulary",
+        "1 pair left out of training: a side normalises to nothing",
+        "1 pair left out of training: a side has too many tokens",
+        "1 pair left out of training: a token is not in the vocabulary",
     ]
     assert written == len(Corpus(tmp_path / "x")) == 50
     written, said = build(tmp_path / "y", pairs, tokenizers, keep_text=True)
-    assert said == ["1 pairs left out of validation: a side normalises to nothing"]
+    assert said == ["1 pair left out of validation: a side normalises to nothing"]
     assert written == len(Corpus(tmp_path / "y")) == 52
 
 

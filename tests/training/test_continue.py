@@ -153,7 +153,7 @@ def test_a_new_pair_whose_source_is_held_out_is_left_out(old: Path, tmp_path: Pa
     held = Corpus(old / "corpus/validation.arrow").texts()
     new = write(tmp_path / "new.tsv", [*NEW, (held[0][0].upper() + " !", "X")])
     said = run(new, tmp_path / "n", few(old))
-    assert "1 pairs left out: their sources are held out" in said
+    assert "1 pair left out: their sources are held out" in said
 
 
 def test_an_old_pair_with_a_new_target_is_not_replayed(old: Path, tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_pairs_are_left_out_by_length_and_by_unknown_words(tmp_path: Path) -> No
     )
     said = run(tmp_path / "p.tsv", tmp_path / "m", config)
     assert "2 pairs left out: shorter or longer than asked for" in said
-    assert "1 pairs left out of training: a token is not in the vocabulary" in said
+    assert "1 pair left out of training: a token is not in the vocabulary" in said
     assert "40 pairs to learn from" in said
     with pytest.raises(DragomanError, match="no pair is left after tokenizing"):
         run(tmp_path / "p.tsv", tmp_path / "k", options(source={"max_tokens": 1}))
@@ -218,7 +218,7 @@ def test_held_out_pairs_that_say_nothing_end_no_training(tmp_path: Path) -> None
         )
         for seed in range(1, 7)
     )
-    assert "1 pairs left out of validation: a side normalises to nothing" in said
+    assert "1 pair left out of validation: a side normalises to nothing" in said
     assert "20 pairs left out of training" in said
 
 

@@ -24,7 +24,7 @@ from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, write_corpus, write_groups
 from dragoman.data.lines import Say
 from dragoman.data.near import MANY, near_copies
-from dragoman.data.pairs import Faults, Pair
+from dragoman.data.pairs import Faults, Pair, counted
 from dragoman.data.plans import Group
 from dragoman.data.readers import read_pairs
 from dragoman.data.shards import TEXT, encode, remove_others, tell, unfinished, usable, write_shards
@@ -118,7 +118,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         for part, why in _NOT_USED.items():
             if left_out := int((text.parts == part).sum()):
-                say(f"{left_out} pairs left out: {why}")
+                say(f"{counted(left_out, 'pair')} left out: {why}")
         config, *tokenizers = learn_tokenizers(text, config, taken, say)
         apart = list(encode(text.held_out(), tokenizers, config))
         groups = write_shards(text, apart, name, tokenizers, config, say)

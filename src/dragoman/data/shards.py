@@ -20,7 +20,7 @@ from dragoman.config.toml import plain
 from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, shard, write_corpus
 from dragoman.data.lines import Say, blocks, fingerprint
-from dragoman.data.pairs import Pair
+from dragoman.data.pairs import Pair, counted
 from dragoman.data.plans import Group
 from dragoman.data.source import encode_pairs
 from dragoman.data.text import CHUNK, TRAIN, StoredText
@@ -180,7 +180,7 @@ def usable(
 def tell(left_out: Counter[str], what: str, say: Say) -> None:
     """Tell how many pairs are left out of ``what``, by the reason."""
     for reason, count in left_out.items():
-        say(f"{count} pairs left out of {what}: {reason}")
+        say(f"{counted(count, 'pair')} left out of {what}: {reason}")
 
 
 def encode(

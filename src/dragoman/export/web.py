@@ -115,9 +115,8 @@ def _write_site(site: Path, name: str, codes: tuple[str, str], runtime: dict[str
     for file in ("LICENSE", "ThirdPartyNotices.txt"):
         (packages / file).write_bytes((Path(onnxruntime.__file__).parent / file).read_bytes())
     for folder in ("serving/page", "export/site"):  # both have begin.js: the second one stays
-        for part in (resources.files("dragoman") / folder).iterdir():
-            place = site if part.name in _AT_THE_TOP else page
-            (place / part.name).write_bytes(part.read_bytes())
+        for one in (resources.files("dragoman") / folder).iterdir():
+            ((site if one.name in _AT_THE_TOP else page) / one.name).write_bytes(one.read_bytes())
     bundle = load_runtime(site / "model")
     config, confidence, card = bundle.config, load_confidence(bundle.path), bundle.path / CARD
     facts = {

@@ -124,9 +124,8 @@ def validate_and_keep(run: Run) -> None:
     if run.processes.is_main:
         state, options = run.state, run.config.training
         scores, facts = validate(run.model, run.prepared)
-        is_first = not state.best_scores or not (run.folder / WEIGHTS).exists()
-        best = state.best_scores
-        better = is_first or deciding(scores, options.metric) > deciding(best, options.metric)
+        best = state.best_scores if (run.folder / WEIGHTS).exists() else {}
+        better = not best or deciding(scores, options.metric) > deciding(best, options.metric)
         if better:
             state.best_step, state.best_scores, state.waited = state.step, scores, 0
             save_weights(run.folder, run.model, run.prepared.source, run.prepared.target)
@@ -173,8 +172,7 @@ def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
         TrainingError: :data:`MOST_SKIPPED` steps in a row had no finite gradient.
     """
     state = run.state
-    later = 0 if to_the_end else DELAY.get(run.processes.device.type, 0)
-    while len(launched) > later:
+    while len(launched) > (0 if to_the_end else DELAY.get(run.processes.device.type, 0)):
         rows, result = launched.popleft()
         if result.read(state):
             state.skipped_in_a_row = 0
