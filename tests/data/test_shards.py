@@ -101,7 +101,8 @@ def test_an_interrupted_preparation_goes_on_at_the_shard_that_is_missing(
     assert not (tmp_path / "m" / "corpus").exists()
     begun = interrupt(monkeypatch, after=99)
     monkeypatch.setattr(vocabularies, "train_tokenizer", None)  # learned before
-    prepared(tmp_path / "m", tree, again)
+    others = {"training": {"steps": 9}, "model": {"hidden": 32}}  # they do not shape the data
+    prepared(tmp_path / "m", tree | others, again)
     assert begun() == 7 - after
     assert again == said
     assert files(tmp_path / "m") == files(tmp_path / "whole")

@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 
 from dragoman import layout
+from dragoman.config.continuing import SHAPING
 from dragoman.config.options import Config
 from dragoman.config.toml import plain
 from dragoman.config.values import weighted
@@ -61,9 +62,13 @@ def unfinished(folder: Path) -> Iterator[Path]:
 
 
 def remove_others(work: Path, config: Config, taken: Taken) -> None:
-    """Remove what a preparation of another text, with other options or in another format left."""
+    """Remove what a preparation of another text, in another format or with other options left.
+
+    Options that do not shape the data, such as those of the training, may differ.
+    """
     digests = [tokenizer.digest for tokenizer in taken.values()]
-    key = f"{layout.FORMAT} {fingerprint([work / TEXT])} {digests} {plain(config)}"
+    shaping = {name: value for name, value in plain(config).items() if name.startswith(SHAPING)}
+    key = f"{layout.FORMAT} {fingerprint([work / TEXT])} {digests} {shaping}"
     if not (file := work / _KEY).exists() or file.read_text("utf-8") != key:
         for path in {*work.iterdir()} - {work / TEXT}:
             path.unlink()

@@ -136,8 +136,7 @@ class _Lines:
             if found := first.match(line):
                 self.last = re.compile(last.format(*map(re.escape, found.groups())))
                 return len(line)
-        code = not (begun or self.listed) and line.startswith(("    ", "\t"))
-        if code or _COPIED.match(line):
+        if (not (begun or self.listed) and line.startswith(("    ", "\t"))) or _COPIED.match(line):
             return len(line)
         marks = _MARKS.match(line)
         assert marks is not None, "it fits every line"
