@@ -107,15 +107,12 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
     more = [Path(name) for name, _ in map(weighted, data.also)]
     for paths in filter(None, (others, *([file] for file in more))):
         read_pairs(paths, data, Faults())
-    made = folder / layout.CORPUS
-    with unfinished(folder) as work, replacing(made, folder=True) as aside:
+    with unfinished(folder) as work, replacing(folder / layout.CORPUS, folder=True) as aside:
         config, taken = taken_tokenizers(config, say)
         known, name, tag = _held_out_before(config), " and ".join(map(str, files)), data.tag_also
         also = [_read([file], config, say, tag) for file in more]
         text = store_text([known, _read(files, config, say), *also], work / TEXT, config)
         remove_others(work, config, taken)
-        if text.tags and not others:
-            say(f"sources have tags ({text.tags}): pairs are held out by the words beside them")
         for part, why in _NOT_USED.items():
             if left_out := int((text.parts == part).sum()):
                 say(f"{counted(left_out, 'pair')} left out: {why}")
@@ -136,13 +133,17 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             apart += _known_pairs(text, tokenizers, config, say)
         held = [pair.source for part, pair, *_ in apart if part == HELD_OUT]
         words = islice(text.column("source"), 100_000)  # more take long, and much memory
-        if not text.tags and (share := near_copies(held, words)) > MANY:
+        if text.tags and held and not others:
+            count = len({*map(text.tags.words, held)})  # whose forms are right or wrong together
+            few = ", so few that others may do some points better or worse" if count < 200 else ""
+            say(f"sources have tags ({text.tags}): held out are {counted(count, 'word')}{few}")
+        elif not text.tags and (share := near_copies(held, words)) > MANY:
             say(f"{100 * share:.0f} % of held-out sources resemble others: new ones may do worse")
         write_corpus(path := aside / layout.VALIDATION, apart, keep_text=True)
         if known:
             new = Group(len(apart) - len(known), name)
             write_groups(path, [Group(len(known), config.training.start_from), new])
-    return open_prepared(made, config, *tokenizers, held_out=held_out)
+    return open_prepared(folder / layout.CORPUS, config, *tokenizers, held_out=held_out)
 
 
 def _known_pairs(

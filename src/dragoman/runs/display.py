@@ -51,10 +51,9 @@ def scores_line(scores: Mapping[str, Any], first: str = "") -> str:
 
 def clock(seconds: float) -> str:
     """Format a time: 75 seconds as ``1:15``, an hour more as ``1:01:15``."""
-    whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{head}:{whole % 60:02d}"
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours = f"{minutes // 60}:{minutes % 60:02d}" if minutes > 59 else f"{minutes}"
+    return f"{hours}:{rest:02d}"
 
 
 def visible(text: str) -> str:
