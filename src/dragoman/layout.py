@@ -65,16 +65,11 @@ ENTRIES = (
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders in a folder of seeds, in the order of seeds; ``folder`` if it is none.
-
-    Folders without weights yet, of a training that was killed early, are left out if others have
-    some.
-    """
+    """The model folders in a folder of seeds, in the order of seeds; ``folder`` if it is none."""
     found = [path.parent for path in folder.glob(f"{SEEDS}*/{CONFIG}")]
     if not found or (folder / CONFIG).exists():
         return [folder]
-    answering = [path for path in found if (path / WEIGHTS).exists()] or found
-    return sorted(answering, key=lambda path: (len(path.name), path.name))
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 BUNDLE = "bundle.json"

@@ -21,7 +21,7 @@ from dragoman.data.readers import read_pairs
 from dragoman.data.streams import STDIN
 from dragoman.errors import DataError, OptionError, naming_extras
 from dragoman.files import write_text
-from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS, members
+from dragoman.layout import CONFIG, DISTILLED, SEEDS, WEIGHTS
 
 _DATA = {"format": "auto", "also": (), "tag_also": "", "replay": "none"}
 FRESH = {"training": {"refit": "auto"}, "data": _DATA}
@@ -83,12 +83,10 @@ def train(
         if (out / CONFIG).exists():
             raise OptionError("holds a run of one seed", place=out, cure="another --out")
         if any(file == STDIN or file.is_fifo() for file in files):
-            raise OptionError("a stream can be read only once", place="--seeds", cure="use a file")
+            cause, cure = "a stream can be read only once", "save the pairs to a file"
+            raise OptionError(cause, place="--seeds", cure=cure)
         if budget != "none":
             budget = f"{max(1, round(seconds(budget) / seeds))}s"
-        asked = [f"{SEEDS}{seed}" for seed in range(first, first + seeds)]
-        if more := [one.name for one in members(out) if one != out and one.name not in asked]:
-            shown.print(f"{out} answers with {', '.join(more)} too, which you may move away")
 
     def observe(event: Event) -> None:
         match event:

@@ -125,6 +125,20 @@ def test_what_another_preparation_left_is_not_used(
         assert files(tmp_path / name) == files(tmp_path / f"{name}-new")
 
 
+def test_shards_without_copies_are_not_used_where_auto_now_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = [(f"{chr(0x4E00 + 2 * i)}{chr(0x4E01 + 2 * i)}",) * 2 for i in range(600)]
+    tree = {"data": {"validation": 50}}
+    with monkeypatch.context() as patch:
+        interrupt(patch, after=4)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(tmp_path / "m", tree | {"model": {"attention": "none"}}, pairs=rare)
+    assert prepared(tmp_path / "whole", tree, pairs=rare).config.model.copy is True
+    prepared(tmp_path / "m", tree, pairs=rare)
+    assert files(tmp_path / "m") == files(tmp_path / "whole")
+
+
 def test_a_full_disk_leaves_the_shards_that_were_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

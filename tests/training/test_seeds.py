@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import dragoman
 from dragoman.cli import main
 from dragoman.config.options import Config
 from dragoman.config.toml import load_config, merge
-from dragoman.errors import DataError, FolderError, OptionError, UsageError
+from dragoman.errors import DataError, OptionError, UsageError
 from dragoman.layout import members
 
 pytestmark = pytest.mark.slow
@@ -51,23 +50,6 @@ def test_seeds_make_an_ensemble_on_one_split(seeds: Path, pairs: Path) -> None:
     by_hand = dragoman.load(*members(seeds)).translate(lines)
     assert [(t.text, t.score) for t in together] == [(t.text, t.score) for t in by_hand]
     assert together[0].score not in [model.translate(["a b c"])[0].score for model in alone]
-
-
-def test_a_seed_without_weights_is_left_out_and_more_seeds_are_told_of(
-    seeds: Path, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(seeds, out := tmp_path / "m")
-    steps = ["--steps", "150", "--validation", "20", "--seed", "8"]
-    assert main(["train", str(pairs), "--out", str(out), "--seeds", "2", *steps, *SMALL]) == 0
-    said = " ".join(capsys.readouterr().err.split())
-    assert "m answers with seed-7 too, which you may move away" in said
-    (out / "seed-7" / "model.safetensors").unlink()
-    assert [path.name for path in members(out)] == ["seed-8", "seed-9"]
-    assert dragoman.load(out).translate(["a b c"])[0].text
-    for left in ("seed-8", "seed-9"):
-        (out / left / "model.safetensors").unlink()
-    with pytest.raises(FolderError, match="has no weights"):
-        dragoman.load(out)
 
 
 def test_the_same_command_trains_nothing_again(

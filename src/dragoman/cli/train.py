@@ -21,7 +21,8 @@ class Train(Prepare):
     seeds: PositiveCount = 1
     """Number of models to train, one after the other, with training.seed and
     the seeds after it. They share the split and the budget. Each has a folder
-    (seed-1, seed-2 ...) in the model folder, which is their ensemble."""
+    (seed-1, seed-2 ...) in the model folder, which is their ensemble; seeds
+    of earlier commands stay in it."""
 
 
 def main(asked: Train, given: Given) -> int:

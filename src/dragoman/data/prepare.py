@@ -113,6 +113,9 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
         also = [_read([file], config, say, tag) for file in more]
         text = store_text([known, _read(files, config, say), *also], work / TEXT, config)
         remove_others(work, config, taken)
+        if text.tags and not others:  # forms of a word are right or wrong together
+            by_words = "pairs are held out by the words beside them; scores on few words are rough"
+            say(f"sources have tags ({text.tags}): {by_words}")
         for part, why in _NOT_USED.items():
             if left_out := int((text.parts == part).sum()):
                 say(f"{counted(left_out, 'pair')} left out: {why}")
@@ -133,11 +136,7 @@ def prepare(files: list[Path], folder: Path, config: Config, say: Say) -> Prepar
             apart += _known_pairs(text, tokenizers, config, say)
         held = [pair.source for part, pair, *_ in apart if part == HELD_OUT]
         words = islice(text.column("source"), 100_000)  # more take long, and much memory
-        if text.tags and held and not others:
-            count = len({*map(text.tags.words, held)})  # whose forms are right or wrong together
-            few = ", so few that others may do some points better or worse" if count < 200 else ""
-            say(f"sources have tags ({text.tags}): held out are {counted(count, 'word')}{few}")
-        elif not text.tags and (share := near_copies(held, words)) > MANY:
+        if not text.tags and (share := near_copies(held, words)) > MANY:
             say(f"{100 * share:.0f} % of held-out sources resemble others: new ones may do worse")
         write_corpus(path := aside / layout.VALIDATION, apart, keep_text=True)
         if known:

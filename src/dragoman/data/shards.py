@@ -17,6 +17,7 @@ from pathlib import Path
 from dragoman import layout
 from dragoman.config.continuing import SHAPING
 from dragoman.config.options import Config
+from dragoman.config.rules import allows
 from dragoman.config.toml import plain
 from dragoman.config.values import weighted
 from dragoman.data.corpus import Corpus, Example, shard, write_corpus
@@ -64,11 +65,13 @@ def unfinished(folder: Path) -> Iterator[Path]:
 def remove_others(work: Path, config: Config, taken: Taken) -> None:
     """Remove what a preparation of another text, in another format or with other options left.
 
-    Options that do not shape the data, such as those of the training, may differ.
+    Options that do not shape the data, such as those of the training, may differ. Some of them rule
+    out copying, which ``model.copy`` "auto" may choose: so whether it is allowed counts too.
     """
     digests = [tokenizer.digest for tokenizer in taken.values()]
     shaping = {name: value for name, value in plain(config).items() if name.startswith(SHAPING)}
-    key = f"{layout.FORMAT} {fingerprint([work / TEXT])} {digests} {shaping}"
+    copying = allows(config, copy=True)
+    key = f"{layout.FORMAT} {fingerprint([work / TEXT])} {digests} {shaping} {copying}"
     if not (file := work / _KEY).exists() or file.read_text("utf-8") != key:
         for path in {*work.iterdir()} - {work / TEXT}:
             path.unlink()
