@@ -99,8 +99,13 @@ class Cuts:
         return ""
 
     def over(self) -> bool:
-        """Whether a host has ended well: then both have made the last step, and it is saved."""
-        return 0 in self.two.codes()
+        """Whether a host has ended well: then both have made the last step, and it is saved.
+
+        Its torchrun may still wait, for up to five minutes, for another that was killed after the
+        last step; the line that names the report is the last one of a training.
+        """
+        said = any(b"\nreport: " in log.read_bytes() for log in self.two.logs)
+        return said or 0 in self.two.codes()
 
     def finish(self) -> str:
         """Wait for the end of the run; what went wrong, or nothing."""
