@@ -102,10 +102,12 @@ class Cuts:
         """Whether a host has ended well: then both have made the last step, and it is saved.
 
         Its torchrun may still wait, for up to five minutes, for another that was killed after the
-        last step; the line that names the report is the last one of a training.
+        last step; the line that names the report is the last one of a training. A training that
+        torchrun ends, to begin anew, says so of fewer steps.
         """
-        said = any(b"\nreport: " in log.read_bytes() for log in self.two.logs)
-        return said or 0 in self.two.codes()
+        ended = f"\n{self.last} steps done".encode()
+        behind = [log.read_bytes().partition(ended)[2] for log in self.two.logs]
+        return 0 in self.two.codes() or any(b"\nreport: " in said for said in behind)
 
     def finish(self) -> str:
         """Wait for the end of the run; what went wrong, or nothing."""
