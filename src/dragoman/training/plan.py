@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from dragoman.config.options import Config, TrainingOptions
+from dragoman.config.options import Config, ModelOptions, SearchOptions, TrainingOptions
 from dragoman.config.rules import allows
 from dragoman.config.values import seconds
 from dragoman.data.corpus import Corpus
 from dragoman.search.constraints import USUALLY_ADDED
 from dragoman.training.order import cost_of_order
 
+Options = TypeVar("Options", ModelOptions, TrainingOptions, SearchOptions)
 _LONGEST_WORD = 40
 """Most tokens of the median line where lines are words."""
 _FEW = 3_000
@@ -43,53 +44,78 @@ def resolve(config: Config, train: Corpus, *, tagged: bool = False) -> Config:
         tagged: whether sources have tags (:mod:`dragoman.data.tags`).
     """
     tokens = int(train.target_lengths.sum()) + len(train)
-    model, training, metric = config.model, config.training, _metric(config, train)
-    others = training.start_from or config.data.validation_pairs
-    is_small = metric == "exact" and len(train) <= _FEW
-    width = 64 if tokens < 20_000 and not is_small else 128 if tokens < 250_000 else 256
-    embedding, hidden, dropout = model.embedding, model.hidden, model.dropout
-    recurrent = model.family == "recurrent"
-    equal = model.tied_output or not recurrent  # embedding and hidden
-    if hidden == "auto":
-        hidden = embedding if equal and embedding != "auto" else width * (1 + recurrent)
-    if embedding == "auto":
-        embedding = hidden if equal else width
-    if dropout == "auto":  # subwords need more than words and characters, few words the most
-        whole = config.target.level in ("word", "char")
-        dropout = 0.1 if whole else 0.3 if tokens < 1_000_000 else 0.2
-        if metric == "exact" and len(train) <= _HALF_DROPPED:
-            dropout = 0.3 if tagged and len(train) > _FEW else 0.5
-    model = replace(model, embedding=embedding, hidden=hidden, dropout=dropout)
-    if model.attention == "auto":
-        found = _attention(config, train, tagged=tagged) if metric == "exact" else "luong"
-        model = replace(model, attention=found)
+    metric = _metric(config, train)
+    model = _model(config, train, tokens, metric, tagged)
+    training = _training(replace(config, model=model), train, tokens, metric)
+    search = config.search
+    added = math.ceil((train.target_lengths - search.max_ratio * train.source_lengths).max())
+    if added > USUALLY_ADDED:
+        search = _chosen(search, max_added=added)
+    return replace(config, model=model, training=training, search=search)
 
-    asked, every = training.batch_tokens, training.validate_every
-    fewest = _SMALL_BATCH if is_small else 64
-    batch = max(fewest, min(1000, tokens // 200)) if asked == "auto" else asked
+
+def _chosen(options: Options, **choices: Any) -> Options:
+    """The options with these choices in the places of ``"auto"``."""
+    auto = {name: choice for name, choice in choices.items() if getattr(options, name) == "auto"}
+    return replace(options, **auto)
+
+
+def _model(config: Config, train: Corpus, tokens: int, metric: str, tagged: bool) -> ModelOptions:
+    """Choose widths, dropout and attention.
+
+    Args:
+        config: the options.
+        train: the pairs to learn from.
+        tokens: of their targets.
+        metric: the score by which validations are compared; ``exact`` where lines are words.
+        tagged: whether sources have tags.
+    """
+    model, recurrent = config.model, config.model.family == "recurrent"
+    words, equal = metric == "exact", model.tied_output or not recurrent  # embedding and hidden
+    few = words and len(train) <= _FEW
+    width = 64 if tokens < 20_000 and not few else 128 if tokens < 250_000 else 256
+    hidden = model.embedding if equal and model.embedding != "auto" else width * (1 + recurrent)
+    model = _chosen(model, hidden=hidden)
+    # Subwords need more dropout than words and characters, few words the most.
+    whole = config.target.level in ("word", "char")
+    dropout = 0.1 if whole else 0.3 if tokens < 1_000_000 else 0.2
+    if words and len(train) <= _HALF_DROPPED:
+        dropout = 0.3 if tagged and not few else 0.5
+    model = _chosen(model, embedding=model.hidden if equal else width, dropout=dropout)
+    measured = words and model.attention == "auto"  # which takes time
+    return _chosen(model, attention=_attention(config, train, tagged) if measured else "luong")
+
+
+def _training(config: Config, train: Corpus, tokens: int, metric: str) -> TrainingOptions:
+    """Choose batches, schedule and all that follows from them.
+
+    Args:
+        config: the options, those of the model chosen.
+        train: the pairs to learn from.
+        tokens: of their targets.
+        metric: the score by which validations are compared.
+    """
+    few, recurrent = metric == "exact" and len(train) <= _FEW, config.model.family == "recurrent"
+    fewest = _SMALL_BATCH if few else 64
+    training = _chosen(config.training, batch_tokens=max(fewest, min(1000, tokens // 200)))
+    batch = int(training.batch_tokens)
     if config.data.replay != "none" and not _has_end(training):
         drawn = sum(group.drawn for group in train.groups) / len(train)
         training = replace(training, steps=max(_FEWEST_STEPS, 3 * round(drawn * tokens / batch)))
-    if every == "auto":
-        every = max(100, min(1000, math.ceil(tokens / batch) // 2))  # half an epoch, about
-    choices: dict[str, Any] = {
-        "batch_tokens": batch,
-        "learning_rate": 2e-3 if hidden <= 512 and recurrent else 1e-3,
-        "warmup": 100 if recurrent else 400,
-        "validate_every": every,
-        "schedule": "cosine" if _has_end(training) else "plateau",
-        "save_every": every,
-        "metric": metric,
-        "refit": is_small and not (training.steps or training.epochs or others),
-        "precision": best_precision(),
-        "threads": torch.get_num_threads(),
-    }
-    chosen = {name: v for name, v in choices.items() if getattr(training, name) == "auto"}
-    search = config.search
-    added = math.ceil((train.target_lengths - search.max_ratio * train.source_lengths).max())
-    if search.max_added == "auto" and added > USUALLY_ADDED:
-        search = replace(search, max_added=added)
-    return replace(config, model=model, training=replace(training, **chosen), search=search)
+    half_an_epoch = math.ceil(tokens / batch) // 2
+    training = _chosen(training, validate_every=max(100, min(1000, half_an_epoch)))
+    others = training.start_from or config.data.validation_pairs
+    return _chosen(
+        training,
+        learning_rate=2e-3 if int(config.model.hidden) <= 512 and recurrent else 1e-3,
+        warmup=100 if recurrent else 400,
+        schedule="cosine" if _has_end(training) else "plateau",
+        save_every=training.validate_every,
+        metric=metric,
+        refit=few and not (training.steps or training.epochs or others),
+        precision=best_precision(),
+        threads=torch.get_num_threads(),
+    )
 
 
 def patience(options: TrainingOptions) -> int:
@@ -102,10 +128,7 @@ def patience(options: TrainingOptions) -> int:
     return options.patience
 
 
-_Attention = Literal["monotonic", "bahdanau", "luong"]
-
-
-def _attention(config: Config, train: Corpus, *, tagged: bool) -> _Attention:
+def _attention(config: Config, train: Corpus, tagged: bool) -> str:
     """The attention that makes the fewest errors in words (docs/log.md), if other options allow it.
 
     Hard monotonic attention for few words whose targets keep the order of their sources; else
@@ -130,7 +153,7 @@ def _has_end(options: TrainingOptions) -> bool:
     return bool(options.steps or options.epochs or seconds(options.budget) < math.inf)
 
 
-def best_precision() -> Literal["fp32", "bf16"]:
+def best_precision() -> str:
     """``bf16`` where the hardware multiplies it faster than fp32, else ``fp32``."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
