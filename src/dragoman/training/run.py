@@ -99,12 +99,8 @@ def train(
     check_options(config)
     for name in config.training.track:
         import_module(name)  # a missing package is an error before any work is done
-    processes, here = Processes(), environment()
-    versions = {f"version of {name}": here[name] for name in ("dragoman", "torch")}
-    # Hosts may have other numbers of cores.
-    alike = flat(replace(config, training=replace(config.training, threads="auto")))
-    processes.agree({**versions, **alike, "PAIRS": [file.name for file in files]})
-    receivers: list[Observer] = []
+    processes, receivers = Processes(), list[Observer]()
+    _require_alike(processes, files, config)
     with ExitStack() as stack:
         with processes.together():  # until the main process has prepared the folder
             if processes.is_main:
@@ -124,21 +120,47 @@ def train(
         stack.enter_context(torch_settings(prepared.config.training))
         run = assemble_run(out, prepared, processes, receivers, began)
         stack.enter_context(stop_on_signals(run))
-        options, reason = run.config.training, run.state.finished
-        refits = options.refit is True and prepared.held_out
-        if refits and not (refits := processes.count == 1):
-            run.say("no refit: it takes a single process")
-        run.budget_share = 0.5 if refits else 1.0
-        if processes.from_main(bool(reason and ended(run) and (out / WEIGHTS).exists())):
-            run.say(f"nothing to do: {reason}")
-        else:
-            reason = _train(run)
-        if refits and not reason.startswith(STOPPED):
-            reason = refit(run, began) or reason
+        reason = _train_and_refit(run, began)
         if reason.startswith(STOPPED):
             run.say("the same command goes on from here")
         processes.close()
         return Outcome(out, reason, run.state, processes.is_main)
+
+
+def _require_alike(processes: Processes, files: Sequence[Path], config: Config) -> None:
+    """Refuse processes that do not have the same versions, options and files.
+
+    Raises:
+        OptionError: something differs.
+    """
+    here = environment()
+    versions = {"version of dragoman": here["dragoman"], "version of torch": here["torch"]}
+    # Hosts may have other numbers of cores.
+    alike = flat(replace(config, training=replace(config.training, threads="auto")))
+    processes.agree({**versions, **alike, "PAIRS": [file.name for file in files]})
+
+
+def _train_and_refit(run: Run, began: float) -> str:
+    """Train an assembled run to its end, and refit it where its options ask for that.
+
+    Args:
+        run: begun or resumed; it may have ended already.
+        began: the monotonic clock when the command started.
+
+    Returns:
+        Why the last training ended.
+    """
+    refits, reason = run.config.training.refit is True and run.prepared.held_out, run.state.finished
+    if refits and not (refits := run.processes.count == 1):
+        run.say("no refit: it takes a single process")
+    run.budget_share = 0.5 if refits else 1.0
+    if run.processes.from_main(bool(reason and ended(run) and (run.folder / WEIGHTS).exists())):
+        run.say(f"nothing to do: {reason}")
+    else:
+        reason = _train(run)
+    if refits and not reason.startswith(STOPPED):
+        reason = refit(run, began) or reason
+    return reason
 
 
 def _train(run: Run) -> str:
