@@ -215,9 +215,8 @@ class Model:
 
         model = self.torch_folder("explained").model
         sides = self.folder.source, self.folder.target
-        lines, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        ids = zip(*encode_pairs(lines, targets, sides, copy=self.config.model.copies), strict=True)
-        return explain_pairs(model, sides, list(ids), lines)
+        ids = encode_pairs(pairs, sides, copy=self.config.model.copies)
+        return explain_pairs(model, sides, ids, [source for source, _ in pairs])
 
     def torch_folder(self, done: str) -> ModelFolder:
         """The loaded model folder, for work that needs torch and a single model.

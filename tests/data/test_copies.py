@@ -36,8 +36,8 @@ def test_targets_take_the_ids_of_the_words_they_share(
 ) -> None:
     source, target = tokenizers
     size = len(target)
-    encoded = encode_pairs(["je suis Zoé de Bâle"], ["i am Zoé from Basel"], tokenizers, copy=True)
-    (read,), (ids,) = encoded
+    pairs = [("je suis Zoé de Bâle", "i am Zoé from Basel")]
+    ((read, ids),) = encode_pairs(pairs, tokenizers, copy=True)
     sources, targets, copies = read.ids.tolist(), ids.tolist(), read.copies.tolist()
     known = {word: target.token_id(f"▁{word}") for word in ("i", "am", "from", "de")}
     assert sources == [
@@ -53,8 +53,8 @@ def test_targets_take_the_ids_of_the_words_they_share(
 
 
 def test_without_copying_nothing_is_added(tokenizers: tuple[Tokenizer, Tokenizer]) -> None:
-    (read,), targets = encode_pairs(["je suis Zoé"], ["i am Zoé"], tokenizers, copy=False)
-    assert targets[0][-1] == UNK
+    ((read, ids),) = encode_pairs([("je suis Zoé", "i am Zoé")], tokenizers, copy=False)
+    assert ids[-1] == UNK
     assert len(read.copies) == 0
 
 

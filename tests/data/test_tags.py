@@ -142,7 +142,7 @@ def test_a_tag_is_one_token_at_every_level(tmp_path: Path, level: Any) -> None:
 def test_tags_are_not_copied() -> None:
     side = SideOptions(level="char", vocabulary=50)
     source, target = train_tokenizer(STEMS, side, tags=["1 V"]), train_tokenizer(["bad"], side)
-    (read,), _ = encode_pairs(["bol\tV"], ["bo"], (source, target), copy=True)
+    ((read, _),) = encode_pairs([("bol\tV", "bo")], (source, target), copy=True)
     assert read.copies[0] == UNK and len(read.copies) == len(read) + 1
     assert read.copies[2] == len(target)  # "o", the first letter that the target lacks
 

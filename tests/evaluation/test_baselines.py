@@ -51,7 +51,7 @@ def stored(
     level = replace(SideOptions(), level="word", vocabulary=100)
     sides = [train_tokenizer([pair[side] for pair in pairs[:4]], level) for side in (0, 1)]
     (folder / "corpus").mkdir()
-    encoded = encode_pairs(*map(list, zip(*pairs, strict=True)), (sides[0], sides[1]), copy=copy)
+    encoded = zip(*encode_pairs(pairs, sides, copy=copy), strict=True)
     numbered = [Pair(*texts, line) for line, texts in enumerate(pairs, 1)]
     examples = zip(repeat(TRAIN, len(pairs)), numbered, *encoded, strict=True)
     write_corpus(folder / "corpus" / "train.arrow", examples)

@@ -202,6 +202,6 @@ def encode(
         config: says whether the model copies.
     """
     for chunk in blocks(pairs, CHUNK):
-        texts = [pair.source for _, pair in chunk], [pair.target for _, pair in chunk]
-        rows = zip(chunk, *encode_pairs(*texts, tokenizers, copy=config.model.copies), strict=True)
-        yield from ((*pair, source, target) for pair, source, target in rows)
+        texts = [(pair.source, pair.target) for _, pair in chunk]
+        found = encode_pairs(texts, tokenizers, copy=config.model.copies)
+        yield from ((*pair, *ids) for pair, ids in zip(chunk, found, strict=True))

@@ -42,28 +42,24 @@ IdPair = tuple[Source, Ids]
 
 
 def encode_pairs(
-    sources: Sequence[str], targets: Sequence[str], tokenizers: Sequence[Tokenizer], *, copy: bool
-) -> tuple[list[Source], list[Ids]]:
-    """Encode pairs of text.
+    pairs: Sequence[tuple[str, str]], tokenizers: Sequence[Tokenizer], *, copy: bool
+) -> list[IdPair]:
+    """Encode pairs of text: what a model reads of each source, and the ids of its target.
 
     Args:
-        sources, targets: the text of each pair.
+        pairs: source and target, raw text.
         tokenizers: of source and target.
         copy: encode for a copying model: a target word that only the source has gets an id beyond
             the vocabulary.
-
-    Returns:
-        What a model reads of each source, and the ids of each target without begin and end.
     """
     source, target = tokenizers
-    encoded, target_ids = [Source(ids) for ids in source.encode(sources)], target.encode(targets)
-    if copy:
-        for row, text in enumerate(sources):
-            copies, words = copy_ids(source.pieces(text), target)
-            encoded[row] = Source(encoded[row].ids, copies)
-            pieces = target.pieces(targets[row])
-            target_ids[row] = extend_target(target_ids[row], pieces, words, len(target))
-    return encoded, target_ids
+    texts = [text for text, _ in pairs], [text for _, text in pairs]
+    found = list(zip(map(Source, source.encode(texts[0])), target.encode(texts[1]), strict=True))
+    for row, (text, answer) in enumerate(pairs if copy else ()):
+        (read, ids), (copies, words) = found[row], copy_ids(source.pieces(text), target)
+        ids = extend_target(ids, target.pieces(answer), words, len(target))
+        found[row] = Source(read.ids, copies), ids
+    return found
 
 
 def copy_ids(pieces: Sequence[str], target: Tokenizer) -> tuple[Ids, list[str]]:

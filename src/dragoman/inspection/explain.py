@@ -55,7 +55,7 @@ def explain_line(
     sides, config, text = (folder.source, folder.target), folder.config, translator.read(line)
     if text is None:
         raise DataError("the memory answers this sentence", cure="explain it without the memory")
-    (source,), (ids,) = encode_pairs([text], [target or ""], sides, copy=config.model.copies)
+    ((source, ids),) = encode_pairs([(text, target or "")], sides, copy=config.model.copies)
     _check("the sentence", source.ids, translator.longest)
     if target is not None:
         _check("the target", ids, config.target.max_tokens)
