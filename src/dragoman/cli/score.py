@@ -27,7 +27,6 @@ def main(asked: Score, given: Given) -> None:
     """Run the verb."""
     model = load(asked.folder, device=asked.device)
     examples = model.examples(asked.pairs, say=asked.say, **given.get("data", {}))
-    scored = model.score(examples.pairs(), **given.get("search", {}))
-    found = ((one.hypothesis.log_prob, len(one.hypothesis.steps)) for one in scored)
-    lines = [f"{log_prob:.6f}\t{log_prob / steps:.6f}" for log_prob, steps in found]
+    found = [one.hypothesis for one in model.score(examples.pairs(), **given.get("search", {}))]
+    lines = [f"{one.log_prob:.6f}\t{one.log_prob / len(one.steps):.6f}" for one in found]
     print("".join(f"{line}\n" for line in examples.by_record(lines)), end="")
