@@ -126,8 +126,7 @@ def _notes(
 ) -> Iterator[str]:
     """Yield a note about each fact that limits the scores: changes, overlap, what was left out."""
     lines = len(examples.sources)
-    names = ("exact match", "chrF", "BLEU")
-    scores = {m.name: m.value() for m in result.measures if m.name in names}
+    scores = {m.name: m.value() for m in result.measures if m.key in ("exact", "chrf", "bleu")}
     if verdict := no_better(scores, result.baselines):
         yield verdict
     value, interval = next((m.value(), m.interval) for m in result.measures if m.key == "exact")

@@ -14,7 +14,6 @@ MOST_ALTERNATIVES = 4
 FILE_ROUTE = "/translate_file"
 """The one route that reads a form itself, since a file is in it."""
 Text = Annotated[str, Field(min_length=1)]
-Prefix = Annotated[str, Field(max_length=500)]  # every token of it is a step of the search
 Words = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=20)]
 
 
@@ -65,7 +64,7 @@ class TranslateRequest(Directed):
     """What ``q`` is: lines, each of which is translated, or a document."""
     alternatives: Annotated[int, Field(ge=0, le=MOST_ALTERNATIVES)] = 0
     """Number of other translations."""
-    prefix: Prefix = ""
+    prefix: Annotated[str, Field(max_length=500)] = ""  # every token is a step of the search
     """Text with which every line of the translation begins."""
     must: Words = []
     """Words or phrases that every line contains."""
