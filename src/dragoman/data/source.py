@@ -51,6 +51,9 @@ def encode_pairs(
         tokenizers: of source and target.
         copy: encode for a copying model: a target word that only the source has gets an id beyond
             the vocabulary.
+
+    Returns:
+        Of each pair what a model reads of the source, and the target's ids without begin and end.
     """
     source, target = tokenizers
     texts = [text for text, _ in pairs], [text for _, text in pairs]

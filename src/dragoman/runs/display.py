@@ -52,8 +52,8 @@ def scores_line(scores: Mapping[str, Any], first: str = "") -> str:
 def clock(seconds: float) -> str:
     """Format a time: 75 seconds as ``1:15``, an hour more as ``1:01:15``."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours = f"{minutes // 60}:{minutes % 60:02d}" if minutes > 59 else f"{minutes}"
-    return f"{hours}:{rest:02d}"
+    head = f"{minutes // 60}:{minutes % 60:02d}" if minutes > 59 else f"{minutes}"
+    return f"{head}:{rest:02d}"
 
 
 def visible(text: str) -> str:

@@ -172,7 +172,8 @@ def _read(run: Run, launched: Launched, *, to_the_end: bool) -> None:
         TrainingError: :data:`MOST_SKIPPED` steps in a row had no finite gradient.
     """
     state = run.state
-    while len(launched) > (0 if to_the_end else DELAY.get(run.processes.device.type, 0)):
+    later = 0 if to_the_end else DELAY.get(run.processes.device.type, 0)
+    while len(launched) > later:
         rows, result = launched.popleft()
         if result.read(state):
             state.skipped_in_a_row = 0
