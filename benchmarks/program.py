@@ -288,6 +288,7 @@ def measure(program: Program, training: Training, seconds: float, limit: float =
                 break
     finally:
         stop(process)
+    speeds = program.speeds(training.folder)  # it may have ended since they were read
     counted = speeds[WARMING:]
     if len(counted) < 3:
         raise RunError(f"{len(speeds)} reports only; its last words: {last_words(training.folder)}")
