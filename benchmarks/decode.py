@@ -1,9 +1,10 @@
 """Decoding speed, side by side: 1,000 sentences five times over, greedy and beam 5, by command.
 
-    python -m benchmarks.decode [--programs dragoman fairseq] [--steps 800] [--repeats 3]
+    python -m benchmarks.decode [w6] [--programs dragoman fairseq] [--steps 800] [--repeats 3]
 
-Every program first trains its own model of W1, for so many steps; it is kept in the cache. The
-table goes into ``results/decode.md`` and ``.json``; the last line says what it comes to.
+Every program first trains its own model of W1, or of the workload that is named, for so many steps;
+it is kept in the cache. The table goes into ``results/decode.md`` and ``.json`` (``decode-w6.md``);
+the last line says what it comes to.
 """
 
 from __future__ import annotations
@@ -41,21 +42,32 @@ from benchmarks.train import OURS, write
 from benchmarks.words import Words, make_words
 from benchmarks.workloads import WORKLOADS, Workload
 
-BUNDLE = "$folder/bundle"
+EXPORTS = {
+    "bundle": "--int8",
+    "ctranslate2": "--to ctranslate2",
+    "ctranslate2-int8": "--to ctranslate2 --int8",
+}
+"""Folders into which our model is exported, and the options with which."""
+_OURS = "$python -m dragoman translate"
+_CTRANSLATE2 = "$python -m benchmarks.ctranslate2_model"
 WAYS = {
-    "dragoman-int8": "$model --int8",
-    "dragoman-bundle": f"{BUNDLE} --shortlist",
-    "dragoman-bundle-all": f"{BUNDLE} --no-shortlist",
+    "dragoman-int8": f"{_OURS} $model --int8 --beam $beam",
+    "dragoman-bundle": f"{_OURS} $folder/bundle --shortlist --beam $beam",
+    "dragoman-bundle-all": f"{_OURS} $folder/bundle --no-shortlist --beam $beam",
+    "ctranslate2": f"{_CTRANSLATE2} $folder/ctranslate2 $beam $threads",
+    "ctranslate2-int8": f"{_CTRANSLATE2} $folder/ctranslate2-int8 $beam $threads",
 }
 """Other ways to translate with our model, each a program of its own. The bundle is in 8 bits."""
 
 
-def _other_way(name: str, what: str) -> Program:
-    command = f"$python -m dragoman translate {what} --beam $beam"
-    return Program(name, PROGRAMS[OURS].spec | {"translate": {"command": command}})
+def _other_way(name: str, command: str) -> Program:
+    spec = PROGRAMS[OURS].spec | {"translate": {"command": command}}
+    if name.startswith("ctranslate2"):
+        spec["network"] = {"transformer": spec["network"]["transformer"]}
+    return Program(name, spec)
 
 
-DECODERS = PROGRAMS | {name: _other_way(name, what) for name, what in WAYS.items()}
+DECODERS = PROGRAMS | {name: _other_way(name, command) for name, command in WAYS.items()}
 BEAMS = {1: "greedy", 5: "beam 5"}
 FEW = 8
 """Lines of the run that shows what starting costs."""
@@ -145,6 +157,7 @@ def train(program: Program, training: Training) -> None:
     """Train, unless the folder holds what the same files and command made."""
     what = [asdict(training.workload), training.steps, program.precision]
     what += [program.spec.get(key) for key in ("before", "command", "files")]
+    what += [program.network(training.workload)]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     mark = training.folder / "trained"
     if mark.exists() and mark.read_text() == digest:
@@ -154,15 +167,16 @@ def train(program: Program, training: Training) -> None:
     mark.write_text(digest)
 
 
-def export(training: Training) -> None:
-    """Write our model as a bundle in 8 bits, by today's code.
+def export(training: Training, name: str) -> None:
+    """Export our model into the folder ``name`` of :data:`EXPORTS`, by today's code.
 
     Raises:
         RunError: it fails.
     """
     folder = training.folder
-    shutil.rmtree(folder / "bundle", ignore_errors=True)
-    asked = [sys.executable, "-m", "dragoman", "export", "model", "--out", "bundle", "--int8"]
+    shutil.rmtree(folder / name, ignore_errors=True)
+    asked = [sys.executable, "-m", "dragoman", "export", "model", "--out", name]
+    asked += EXPORTS[name].split()
     with open(folder / "output.log", "wb") as log:
         where = {"cwd": folder, "env": environment(training), "stderr": log}
         if subprocess.run(asked, check=False, **where).returncode:
@@ -205,8 +219,9 @@ def measure_all(w: Workload, asked: argparse.Namespace) -> Table:
             if why := program.unfit(w) or program.absent:
                 raise RunError(why)
             train(program, training)
-            if BUNDLE in program.spec["translate"]["command"]:
-                export(training)
+            for target in EXPORTS:
+                if f"$folder/{target}" in program.spec["translate"]["command"].split():
+                    export(training, target)
             trainings[name] = training
         except RunError as error:
             table.missing[name] = " ".join(str(error).split())[-300:]
@@ -250,6 +265,7 @@ def _heads(words: Words, folder: Path, count: int) -> tuple[Path, Path]:
 
 def _parse() -> argparse.Namespace:
     options = parser(__doc__)
+    options.add_argument("workload", nargs="?", choices=WORKLOADS, default="w1")
     options.add_argument(
         "--programs", nargs="+", choices=[OURS, *WAYS, *PEERS], default=[OURS, *WAYS, *PEERS]
     )
@@ -267,10 +283,10 @@ def main() -> int:
     torch.set_num_threads(asked.threads)
     if not machine.quiet() and not asked.force:
         return 1
-    table = measure_all(WORKLOADS["w1"], asked)
+    table = measure_all(WORKLOADS[asked.workload], asked)
     for missing, why in table.missing.items():
         print(f"  {missing:10} not measured: {why}")
-    write(table, asked.out / "decode")
+    write(table, asked.out / ("decode" if asked.workload == "w1" else f"decode-{asked.workload}"))
     return 0
 
 

@@ -3,7 +3,8 @@
 One is described by a file, ``programs/NAME.toml``: what its virtual environment holds, the files
 and the command by which it trains, and the regular expression of the speed in its log: real target
 tokens a second, end tokens included, of a report interval. Its ``$names`` are filled in from the
-workload. ``[translate]`` says how it translates with what it trained.
+workload; ``$network`` is the text that ``[network]`` has for the workload's family, RNN or
+Transformer. ``[translate]`` says how it translates with what it trained.
 """
 
 from __future__ import annotations
@@ -103,10 +104,18 @@ class Program:
 
     def unfit(self, w: Workload) -> str:
         """Why it cannot do a workload; empty when it can."""
+        if w.family not in self.spec.get("network", ("recurrent",)):
+            return f"is not set up for the family {w.family!r}"
+        if w.family != "recurrent":
+            return ""
         if w.attention not in self.spec["attention"]:
             return f"has no attention {w.attention!r}"
         usual = w.bidirectional and w.directions == "concat"
         return "" if usual or self.spec.get("any_model") else "has no such encoder"
+
+    def network(self, w: Workload) -> str:
+        """The part of its configuration that describes a model of the workload's family."""
+        return str(self.spec.get("network", {}).get(w.family, ""))
 
     def speeds(self, folder: Path) -> list[float]:
         """Target tokens a second of each interval that it reported so far."""
@@ -174,6 +183,7 @@ class Program:
         """Write its files; what stands behind each ``$name`` in them and in its commands."""
         training.folder.mkdir(parents=True, exist_ok=True)
         values = self._values(training) | {"beam": beam}
+        values["network"] = Template(self.network(training.workload)).substitute(values)
         for file, text in self.spec["files"].items():
             filled = Template(text).substitute(values)
             (training.folder / file).write_text(filled, encoding="utf-8")
@@ -188,7 +198,7 @@ class Program:
             "luong": w.attention,
             "width": w.width,
             "never": NEVER,
-            "attention": self.spec["attention"][w.attention],
+            "attention": self.spec["attention"].get(w.attention, ""),
             "CELL": w.cell.upper(),
             "between": w.dropout if w.layers > 1 else 0.0,
             "words": training.words.folder,

@@ -12,11 +12,16 @@ class Workload:
     ``hidden`` is the width of the decoder and of the encoder's output: with ``concat`` each
     direction of the encoder has half of it, with ``sum`` all. Attention is ``luong`` (general,
     after the RNN), ``bahdanau`` (additive, fed into the RNN) or ``none``.
+
+    The family ``transformer`` has numbers of layers for each side, heads and the width of the
+    feed-forward part; cell, attention, ``layers`` and the two options of directions mean nothing
+    there.
     """
 
     name: str
     summary: str
     words: str = "multi30k"
+    family: str = "recurrent"
     cell: str = "gru"
     attention: str = "luong"
     embedding: int = 256
@@ -24,6 +29,10 @@ class Workload:
     layers: int = 1
     bidirectional: bool = True
     directions: str = "concat"
+    encoder_layers: int = 0
+    decoder_layers: int = 0
+    heads: int = 0
+    feed_forward: int = 0
     dropout: float = 0.2
     batch: int = 64
     optimizer: str = "adam"
@@ -74,6 +83,16 @@ WORKLOADS = {
         replace(_W1, name="w3", summary="W1 with Bahdanau attention", attention="bahdanau"),
         replace(_W1, name="w4", summary="W1 with 32 k words a side", words="multi30k-32k"),
         replace(_W1, name="w5", summary="W1 with 1,024 units", hidden=1024),
+        Workload(
+            "w6",
+            "W1's words, Transformer of 4 + 2 layers, 256 / 1,024, 4 heads",
+            family="transformer",
+            hidden=256,
+            encoder_layers=4,
+            decoder_layers=2,
+            heads=4,
+            feed_forward=1024,
+        ),
         replace(_W1, name="multi30k", summary="W1's words and sizes, to the end"),
         replace(_W1, name="tatoeba", words="tatoeba", summary="Tatoeba fr-en, W1's sizes"),
     )

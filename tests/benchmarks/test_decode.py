@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,30 @@ SAID = {
 def test_answers_are_found_among_other_words(name: str) -> None:
     text, answers = SAID[name]
     assert re.findall(PROGRAMS[name].spec["translate"]["answer"], text) == answers
+
+
+def test_only_a_transformer_goes_to_ctranslate2() -> None:
+    for name in ("ctranslate2", "ctranslate2-int8"):
+        program = module.DECODERS[name]
+        assert "'recurrent'" in program.unfit(WORKLOADS["w1"])
+        assert not program.unfit(WORKLOADS["w6"])
+        # The model that is exported must be the one that dragoman trains.
+        assert program.network(WORKLOADS["w6"]) == PROGRAMS["dragoman"].network(WORKLOADS["w6"])
+
+
+def test_a_way_needs_the_export_that_its_command_names(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported: list[str] = []
+    monkeypatch.setattr(module, "export", lambda _, name: exported.append(name))
+    monkeypatch.setattr(module, "train", lambda *_: None)
+    monkeypatch.setattr(module, "make_words", lambda *_: training.words)
+    monkeypatch.setattr(module, "CACHE", training.folder)
+    (training.words.folder / "test.src").write_text("ein hund\n")
+    (training.words.folder / "vocabulary.tgt").write_text("a\n")
+    asked = Namespace(programs=[*module.WAYS], steps=1, lines=9, threads=1, repeats=0, data=None)
+    assert not module.measure_all(WORKLOADS["w6"], asked).missing
+    assert exported == ["bundle", "bundle", "ctranslate2", "ctranslate2-int8"]
 
 
 def test_every_peer_can_translate() -> None:

@@ -62,6 +62,56 @@ class Plain(nn.Module):
         return self.output(queries)
 
 
+class PlainTransformer(nn.Module):
+    """The products of a Transformer; each target position reads those before it one by one."""
+
+    def __init__(self, w: Workload) -> None:
+        super().__init__()
+        width, inner = w.hidden, w.feed_forward
+        self.w = w
+
+        def layers(count: int, products: int) -> nn.ModuleList:
+            square = [nn.Linear(width, width) for _ in range(products)]
+            feed = [nn.Linear(width, inner), nn.Linear(inner, width)]
+            return nn.ModuleList(nn.ModuleList([*square, *feed]) for _ in range(count))
+
+        self.encoder, self.decoder = layers(w.encoder_layers, 4), layers(w.decoder_layers, 8)
+        self.output = nn.Linear(width, VOCABULARY)
+
+    def look(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        heads = (x.unflatten(-1, (self.w.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        query, key, value = heads  # [B, A, T or S, D]
+        return ((query @ key.transpose(2, 3)).softmax(-1) @ value).transpose(1, 2).flatten(2)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        for query, key, value, out, first, last in self.encoder:  # type: ignore[misc]
+            source = out(self.look(query(source), key(source), value(source)))
+            source = last(first(source).relu())
+        for layer in self.decoder:
+            query, key, value, out, asked, keys, values, told, first, last = layer  # type: ignore[misc]
+            queries, known, read = query(target), key(target), value(target)
+            seen = (
+                self.look(queries[:, t : t + 1], known[:, : t + 1], read[:, : t + 1])
+                for t in range(target.shape[1])
+            )
+            target = out(torch.cat(list(seen), 1))
+            target = told(self.look(asked(target), keys(source), values(source)))
+            target = last(first(target).relu())
+        return self.output(target)
+
+
+def test_products_of_a_transformer_are_those_that_a_plain_model_computes() -> None:
+    sizes = {"encoder_layers": 3, "decoder_layers": 2, "heads": 2, "feed_forward": 29}
+    w = Workload("tiny", "", family="transformer", hidden=HIDDEN, **sizes)
+    source, target = (
+        torch.zeros(BATCH, count, HIDDEN, requires_grad=True) for count in (SOURCE, TARGET)
+    )
+    with FlopCounterMode(display=False) as counter:
+        PlainTransformer(w)(source, target).sum().backward()
+    counted = products(w, VOCABULARY, [(SOURCE, TARGET)] * BATCH)
+    assert sum(counted.values()) == counter.get_total_flops()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
@@ -85,8 +135,7 @@ def test_products_are_those_that_a_plain_model_computes(options: dict[str, objec
     answers = torch.randint(VOCABULARY, (BATCH * TARGET,))
     with FlopCounterMode(display=False) as counter:
         F.cross_entropy(model(*inputs).flatten(0, 1), answers).backward()
-    source, target = BATCH * SOURCE, BATCH * TARGET
-    counted = products(w, VOCABULARY, source=source, target=target, both=target * SOURCE)
+    counted = products(w, VOCABULARY, [(SOURCE, TARGET)] * BATCH)
     assert sum(counted.values()) == counter.get_total_flops()
 
 

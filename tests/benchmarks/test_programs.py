@@ -99,11 +99,29 @@ def test_its_files_can_be_filled_in_for_every_workload_that_it_can_do(
         ("eole", "w0", "no such encoder"),
         ("joeynmt", "w0d", "no attention 'none'"),
         ("tutorial-batched", "w3", "'bahdanau'"),
+        ("joeynmt", "w6", "not set up for the family 'transformer'"),
+        ("tutorial-looped", "w6", "'transformer'"),
     ],
 )
 def test_a_workload_that_it_cannot_do_is_named(program: str, workload: str, why: str) -> None:
     assert why in PROGRAMS[program].unfit(WORKLOADS[workload])
     assert not PROGRAMS["dragoman"].unfit(WORKLOADS[workload])
+
+
+def test_both_transformers_have_the_sizes_of_the_workload(tmp_path: Path) -> None:
+    w, sizes = WORKLOADS["w6"], (4, 2, 256, 4, 1024)
+    for name in ("dragoman-fp32", "eole"):
+        fill(PROGRAMS[name], Training(w, Words(tmp_path, 2), tmp_path, threads=1))
+    config = merge(Config(), tomllib.loads((tmp_path / "recipe.toml").read_text()), place="").model
+    ours = config.transformer
+    layers = ours.encoder_layers, ours.decoder_layers
+    assert (config.family, config.dropout) == ("transformer", 0.2)
+    assert (*layers, config.hidden, ours.heads, ours.feed_forward) == sizes
+    other = yaml.safe_load((tmp_path / "train.yaml").read_text())
+    model, training = other["model"], other["training"]
+    layers = model["encoder"]["layers"], model["decoder"]["layers"]
+    assert (*layers, model["hidden_size"], model["heads"], model["transformer_ff"]) == sizes
+    assert training["dropout"] == training["attention_dropout"] == [0.2]
 
 
 def fake(script: str) -> Program:
