@@ -55,10 +55,11 @@ def svg() -> str:
         for x, name in enumerate(row):
             places[name] = (WIDTH * (x + 0.5) / len(row), y * (HIGH + GAP) + HIGH / 2 + 4)
     high, around = len(rows) * (HIGH + GAP), 0
+    left = min(x for x, _ in places.values()) - BOX / 2 - 4
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {high}" role="img" '
-        'class="rooms" aria-label="The rooms of the package and their imports" '
-        'font-family="sans-serif" font-size="15">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {WIDTH - 2 * left:.0f} '
+        f'{high}" role="img" class="rooms" aria-label="The rooms of the package and their imports" '
+        'font-family="sans-serif" font-size="19">'
     ]
     for room, others in sorted(needs.items()):
         told = {far for near in others for far in _below(near, needs)}
@@ -74,7 +75,7 @@ def svg() -> str:
     for name, (x, y) in places.items():
         parts.append(
             f'<rect x="{x - BOX / 2:.0f}" y="{y - HIGH / 2:.0f}" width="{BOX}" height="{HIGH}" '
-            f'rx="6" fill="#3f51b5"/><text x="{x:.0f}" y="{y + 5:.0f}" fill="#fff" '
+            f'rx="6" fill="#3f51b5"/><text x="{x:.0f}" y="{y + 6:.0f}" fill="#fff" '
             f'text-anchor="middle">{escape(name)}</text>'
         )
     return "".join([*parts, "</svg>"])
