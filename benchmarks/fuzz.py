@@ -441,14 +441,7 @@ def prepare(folder: Path) -> Place:
     save_checkpoint(made, model, optimizer, TrainingState(step=3), 1)  # type: ignore[arg-type]
     numbers = {"exponent": 1.0, "slope": 1.0, "offset": 0.0, "right": "exact"}
     (made / "confidence.json").write_text(json.dumps(numbers))
-    record = {
-        "asked": {},
-        "data": "x",
-        "held_out": True,
-        "tokenizers": [],
-        "facts": {},
-        "notes": [],
-    }
+    record = {"asked": {}, "data": "x", "held_out": True, "digests": {}, "facts": {}, "notes": []}
     (made / "run.json").write_text(json.dumps(record))
     rows: list[dict[str, Any]] = [
         {"kind": "start", "step": 0, "environment": {"torch": "2"}, "limits": {}},

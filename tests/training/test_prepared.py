@@ -61,6 +61,14 @@ def test_a_corpus_trains_as_its_pairs_do(place: Path) -> None:
         assert (place / "m" / "corpus" / file.name).samefile(place / "c" / "corpus" / file.name)
 
 
+def test_notes_about_a_corpus_are_told_once_and_kept(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "c", "--out", "m", *TRAIN]) == 0
+    assert "reads as" not in capsys.readouterr().err
+    assert "reads as: TSV" in json.loads((place / "m" / "run.json").read_text())["notes"]
+
+
 def test_a_corpus_takes_the_place_of_what_an_interrupted_preparation_left(place: Path) -> None:
     (place / "m" / "preparing").mkdir(parents=True)
     (place / "m" / "preparing" / "text.arrow").write_bytes(b"half")
@@ -187,7 +195,7 @@ def test_a_damaged_corpus_is_refused(place: Path, capsys: pytest.CaptureFixture[
     file = place / "c" / "corpus" / "train.json"
     file.write_text(file.read_text().replace("p.tsv", "q.tsv"))
     line = refused(["train", "c", "--out", "m", *TRAIN], capsys)
-    said = "c: corpus/ is not what was prepared (copy it again, or prepare another)"
+    said = "c: corpus is not what was prepared here (put it back, or begin in another folder)"
     assert line == f"dragoman train: {said}"
     assert not (place / "m").exists()
 

@@ -156,7 +156,8 @@ def test_every_changeable_option_is_one(pairs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("asked", []), ("notes", None), ("notes", [1]), ("held_out", "x")]
+    ("name", "value"),
+    [("asked", []), ("notes", None), ("notes", [1]), ("held_out", "x"), ("digests", [])],
 )
 def test_a_record_of_other_kinds_is_damaged(
     pairs: Path, tmp_path: Path, name: str, value: object
@@ -171,7 +172,22 @@ def test_a_record_of_other_kinds_is_damaged(
 def test_tokenizers_of_another_run_are_refused(pairs: Path, tmp_path: Path) -> None:
     train([pairs], tmp_path / "m", options(steps=1), console=QUIET)
     shutil.copy(tmp_path / "m" / "target.json", tmp_path / "m" / "source.json")
-    with pytest.raises(FolderError, match="source.json or target.json is not the run's own"):
+    with pytest.raises(FolderError, match="m: source.json is not what was prepared here"):
+        train([pairs], tmp_path / "m", options(steps=2), console=QUIET)
+
+
+def test_exchanged_shards_are_refused(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.data.text.CHUNK", 10)
+    monkeypatch.setattr("dragoman.data.text.SHARD", 5)
+    train([pairs], tmp_path / "m", options(steps=1), console=QUIET)
+    one, other, aside = (
+        tmp_path / "m" / "corpus" / n for n in ("train.arrow", "train-1.arrow", "x")
+    )
+    for old, new in ((one, aside), (other, one), (aside, other)):
+        old.rename(new)
+    with pytest.raises(FolderError, match="m: corpus is not what was prepared here"):
         train([pairs], tmp_path / "m", options(steps=2), console=QUIET)
 
 

@@ -103,10 +103,9 @@ def parse(command: type[Command], arguments: Sequence[str]) -> tuple[Command, Gi
     given: Given = {}
     for argument in takewhile(lambda one: one != "--", whole):
         if dotted := re.match(r"--([\w.]+)\.([\w-]+)", argument):
-            options, place, name = asked, given, dotted[2]
+            options, place, name = asked, given, dotted[2].replace("-", "_")
             for group in dotted[1].split("."):
                 options, place = getattr(options, group), place.setdefault(group, {})
-            name = name.replace("-", "_")
             name = name if hasattr(options, name) else name.removeprefix("no_")
             value = getattr(options, name)
             if isinstance(value, tuple) and name in place:

@@ -101,12 +101,7 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
 
     corpus = prepared_folder(files)
     prepared = _taken(corpus, out, config, note) if corpus else prepare(files, out, config, note)
-    made = digests(out, prepared)
-    if corpus and digest != str(made):
-        cause, cure = f"{CORPUS}/ is not what was prepared", "copy it again, or prepare another"
-        raise FolderError(cause, place=corpus, cure=cure)
-    for line in read_record(corpus)["notes"] if corpus else ():
-        note(line)
+    notes += read_record(corpus)["notes"] if corpus else ()  # which were told when it was made
     origin = Path(config.training.start_from)
     if config.data.replay != "none" and "refit" in History.of(origin).record:
         note(f"{origin} has learned its held-out pairs in a refit: scores are too good")
@@ -117,9 +112,8 @@ def begin(files: list[Path], out: Path, config: Config, say: Say) -> Prepared:
         # Defaults do not count: a later version with other ones can resume the run.
         "asked": {n: value for n, value in plain(config).items() if value != DEFAULTS[n]},
         "data": digest,
-        "digests": made,
+        "digests": digests(out, prepared),
         "held_out": prepared.held_out,
-        "tokenizers": [prepared.source.digest, prepared.target.digest],
         "files": [utf8_text(name) for name in named],
         "out": utf8_text(out),
         "facts": prepared.facts(),
@@ -160,7 +154,7 @@ def _digest(files: list[Path], config: Config) -> str:
     Pipes and standard input, which cannot be read again, all have the same one.
     """
     if corpus := prepared_folder(files):
-        return str(read_record(corpus).get("digests", "made by an earlier version"))
+        return str(read_record(corpus)["digests"])
     every = [*files, *(Path(name) for name, _ in map(weighted, config.data.also))]
     every += map(Path, config.data.validation_pairs)
     return fingerprint(every) if all(file.is_file() for file in every) else _STREAM
@@ -170,17 +164,19 @@ def open_run(folder: Path) -> Prepared:
     """The data of a run that was begun in ``folder``, with its options.
 
     Raises:
-        FolderError: there is no such run, or it is damaged.
+        FolderError: there is no such run, it is damaged, or its data have changed.
     """
     if not folder.exists():
         cure = "use a disk that all share, or give each host the same prepared corpus"
         raise FolderError("not every process has it", place=folder, cure=cure)
     record = read_record(folder)
-    config, *tokenizers = load_setup(folder)
-    if [tokenizer.digest for tokenizer in tokenizers] != record["tokenizers"]:
-        cause = f"{SOURCE} or {TARGET} is not the run's own"
-        raise FolderError(cause, place=folder, cure="put them back, or choose another --out")
-    return open_prepared(folder / CORPUS, config, *tokenizers, held_out=record["held_out"])
+    config, *sides = load_setup(folder)
+    prepared = open_prepared(folder / CORPUS, config, *sides, held_out=record["held_out"])
+    made = digests(folder, prepared)
+    if wrong := [name for name in made if made[name] != record["digests"].get(name, made[name])]:
+        cause = f"{' and '.join(wrong)} is not what was prepared here"
+        raise FolderError(cause, place=folder, cure="put it back, or begin in another folder")
+    return prepared
 
 
 def reopen(files: list[Path], out: Path, asked: Config, say: Say) -> Prepared:
@@ -237,8 +233,8 @@ def read_record(out: Path) -> dict[str, Any]:
         FolderError: it is missing or damaged.
     """
     with reading(out, f"cannot be resumed: {RECORD} is missing or damaged", "choose another --out"):
-        record = {"notes": [], **json.loads((out / RECORD).read_text("utf-8"))}
-        kinds = {"asked": dict, "data": str, "held_out": bool, "tokenizers": list, "notes": list}
+        record = {"notes": [], "digests": {}, **json.loads((out / RECORD).read_text("utf-8"))}
+        kinds = {"asked": dict, "data": str, "held_out": bool, "digests": dict, "notes": list}
         wrong = [name for name, kind in kinds.items() if not isinstance(record[name], kind)]
         if wrong or not all(isinstance(note, str) for note in record["notes"]):
             raise TypeError(f"{wrong or 'notes'}")

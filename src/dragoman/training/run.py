@@ -31,7 +31,7 @@ from dragoman.runs.display import before_and_after, clock, scores_line
 from dragoman.runs.history import History, delete_later_rows
 from dragoman.training.checkpoint import checkpoints
 from dragoman.training.distributed import Processes
-from dragoman.training.folder import add_notes, begin, claimed, digests, open_run, read_record
+from dragoman.training.folder import add_notes, begin, claimed, open_run, read_record
 from dragoman.training.loop import STOPPED, deciding, ended, stop_on_signals, train_loop
 from dragoman.training.machine import environment, torch_settings
 from dragoman.training.observer import Event, Measured, Message, Observer, Screen, Trackers
@@ -115,7 +115,7 @@ def train(
                 # The main process has told of downloads; standard output is for results.
                 mine = () if processes.is_main else local_paths(files, lambda text: None)
                 prepared = open_run(place := prepared_folder(mine) or out)
-            processes.agree(digests(place, prepared))
+            processes.agree(read_record(place)["digests"])
             prepared = replace(prepared, config=processes.from_main(prepared.config))
         stack.enter_context(torch_settings(prepared.config.training))
         run = assemble_run(out, prepared, processes, receivers, began)
