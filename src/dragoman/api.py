@@ -322,7 +322,7 @@ class Model:
         found = list[Pair]()
         for pair in read_pairs(files, self.reading(**reading), faults):
             try:
-                self.folder.source.tags.cut(pair.source)
+                self.folder.source.tags.check(pair.source)
                 found.append(pair)
             except DataError as error:  # tags that training never saw
                 faults.add(Fault("tags", error.cause, error.cure, str(files[0]), pair.line))

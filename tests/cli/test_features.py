@@ -190,6 +190,26 @@ def test_a_line_with_a_wrong_tag_is_named_and_the_others_answered(
     assert "did you mean 'PST'?" in said and "has 0 columns of features, 2 expected" in said
 
 
+def test_a_wrong_tag_beside_the_words_is_named_as_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(f"{tags};{language} {stem}", form) for stem, tags, language, form in ROWS]
+    file, model = write(tmp_path / "p.tsv", rows), tmp_path / "m"
+    assert main(["train", str(file), "--out", str(model), *SMALL]) == 0
+    lines = "V;PST;en bal\nV;PTS;en bal\nPTS bal\nbal\n"
+    code, answers = translated(model, lines, monkeypatch=monkeypatch)
+    assert code == 1 and answers[1:3] == ["", ""] and answers[0] and answers[3]
+    said = capsys.readouterr().err
+    assert "the tag 'PTS' of 'V;PTS;en bal' is not one that training saw" in said
+    assert "'PTS bal' has no tag that training saw" in said
+    with serving(served("en", "xx", model=load(model).translator({})[0])) as client:
+        refused = client.translate("V;PTS;en bal", source="en", target="xx")
+        assert refused.status == 400 and "did you mean 'PST'" in refused.text
+    test = write(tmp_path / "test.tsv", [*rows[:39], ("V;PTS;en bal", "baled")])
+    assert main(["evaluate", str(model), str(test)]) == 0
+    assert "1 line left out, tags: " in capsys.readouterr().err
+
+
 def test_a_target_tag_is_the_last_column(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, tagged = ("bal\tV;PST\tnl\n", "bal\tV;PST\n")
     expected = translated(folder, whole, monkeypatch=monkeypatch)

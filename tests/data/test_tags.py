@@ -108,6 +108,28 @@ def test_columns_that_the_model_does_not_know(source: str, message: str) -> None
         APART.cut(source)
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("V;PTS go", "the tag 'PTS' of 'V;PTS go' is not one that training saw .did you mean"),
+        ("go NEW;V", "the tag 'NEW' of 'go NEW;V'"),
+        ("PTS go", "'PTS go' has no tag that training saw .such as 3, PST, V"),
+        ("V;PST;3 go out", ""),
+        ("V;PST V", ""),
+        ("go;on", ""),
+        ("go", ""),
+        (" ", ""),
+    ],
+)
+def test_unknown_tags_beside_the_words_are_told(source: str, message: str) -> None:
+    if message:
+        with pytest.raises(DataError, match=message):
+            BESIDE.check(source)
+    else:
+        BESIDE.check(source)
+    Tags(["0 <bt>"]).check(source)  # sentences, of which some were made by a model
+
+
 @given(st.text("VPST3go; ", max_size=20))
 def test_tags_and_words_are_the_whole_source(source: str) -> None:
     cut = BESIDE.cut(source)

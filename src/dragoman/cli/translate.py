@@ -125,7 +125,7 @@ def _requests(
 
     def request_of(line: str) -> Request:
         number, request = next(numbers), replace(every, source=line)
-        if asked.requests or tags.columns:
+        if asked.requests or tags:
             try:
                 if asked.requests:
                     where = place(asked.input, number + 1)

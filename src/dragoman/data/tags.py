@@ -96,30 +96,42 @@ class Tags:
         if len(columns) != self.columns:
             cause = f"{source!r} has {len(columns)} columns of features, {self.columns} expected"
             raise DataError(cause, cure="put a tab before each: 'go<TAB>V;PST'")
-        cut, end = Cut([], [], 0, len(words)), len(words)
+        tags = list[str]()
         for number, column in enumerate(columns, 1):
-            start, end = end + 1, end + 1 + len(column)
-            found = list(_TAG.finditer(source, start, end))
-            if not found:
+            if not _TAG.search(column):
                 raise DataError(f"column {number} of {source!r} is empty", cure="such as 'V;PST'")
-            cut.tags.extend(self.in_column(number, source[start:end], source))
-            cut.spans.extend(tag.span() for tag in found)
-        return cut
+            tags += self.in_column(number, column, source)
+        spans = [match.span() for match in _TAG.finditer(source, len(words))]
+        return Cut(tags, spans, 0, len(words))
 
     def _beside(self, source: str) -> Cut:
         words = list(re.finditer(r"\S+", source))
+        known = [self.tokens.issuperset(map(tag_token, _TAG.findall(word[0]))) for word in words]
         first, last = 0, len(words) - 1
-
-        def is_tag(at: int) -> bool:
-            return self.tokens.issuperset(map(tag_token, _TAG.findall(words[at][0])))
-
-        while first < last and is_tag(first):
+        while first < last and known[first]:
             first += 1
-        while first == 0 < last and is_tag(last):
+        while first == 0 < last and known[last]:
             last -= 1
         start, end = words[first].start(), words[last].end()
         found = [m for m in _TAG.finditer(source) if m.end() <= start or m.start() >= end]
         return Cut([tag_token(m[0]) for m in found], [m.span() for m in found], start, end)
+
+    def check(self, source: str) -> None:
+        """Check that the tags of a source are among these.
+
+        Beside words, an unknown tag is recognised where it is joined to a known one, or where there
+        are several words and none of them is a tag.
+
+        Raises:
+            DataError: one is not; or as for :meth:`cut`.
+        """
+        cut = self.cut(source)
+        words = source[cut.start : cut.end].split()
+        joined = [w for w in words if not self.tokens.isdisjoint(map(tag_token, _TAG.findall(w)))]
+        self.in_column(0, " ".join(joined), source)
+        # A vocabulary of one tag may have that of data.tag_also, which most sources lack.
+        if len(words) > 1 and not cut.tags and len(self.tokens) > 1:
+            raise DataError(f"{source!r} has no tag that training saw", cure=f"such as {self}")
 
     def words(self, source: str) -> str:
         """A source without its tags."""

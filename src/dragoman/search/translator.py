@@ -153,6 +153,7 @@ class Translator:
             DataError: the source lacks a column of features, or has a tag that training did not
                 see.
         """
+        self.source.tags.check(self.tagged(request.source))
         for piece in self._read([request.source], options.long)[:1]:
             self._requests.constraints(request, piece, options)
 

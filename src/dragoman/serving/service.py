@@ -224,7 +224,7 @@ class Service:
             self._streams[kind] = Stream(one.translator, options, limit=self._options.max_waiting)
         stream = self._streams[kind]
         requests = [Request(line, asked.prefix, must, never) for line in lines]
-        if asked.prefix or must or never or one.translator.source.tags.columns:
+        if asked.prefix or must or never or one.translator.source.tags:
             for request in requests:
                 await run_in_threadpool(one.translator.check, request, stream.options)
         futures = stream.submit(requests)
