@@ -65,11 +65,8 @@ ENTRIES = (
 
 
 def members(folder: Path) -> list[Path]:
-    """The model folders in a folder of seeds, in the order of seeds; ``folder`` if it is none.
-
-    One whose training was killed early is among them: who loads it says so.
-    """
-    found = [path for path in folder.glob(f"{SEEDS}*") if path.name.removeprefix(SEEDS).isdecimal()]
+    """The model folders in a folder of seeds, in the order of seeds; ``folder`` if it is none."""
+    found = [path.parent for path in folder.glob(f"{SEEDS}*/{CONFIG}")]
     if not found or (folder / CONFIG).exists():
         return [folder]
     return sorted(found, key=lambda path: (len(path.name), path.name))

@@ -167,14 +167,6 @@ def translated(
     return main(["translate", str(folder), *options]), said.getvalue().splitlines()
 
 
-def test_a_wrong_term_is_named_before_any_line_is_read(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    terms = write(tmp_path / "terms.tsv", [("bal", "bald"), ("bel del", "x?")])
-    assert main(["translate", str(folder), "--terms", str(terms)]) == 2
-    assert f"{terms}:2: must: 'x?' is not in the target vocabulary" in capsys.readouterr().err
-
-
 def test_the_same_words_with_other_features_are_no_duplicates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,9 +59,7 @@ def faults_of(*files: Path, options: DataOptions = LENIENT) -> list[str]:
 
 def lines_of(file: Path, warn: Callable[[str], None]) -> list[str]:
     """Every line of ``file``, read in blocks of two."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dragoman.data.lines.LINES_AT_A_TIME", 2)
-        blocks = list(read_lines(file, warn))
+    blocks = list(read_lines(file, warn, 2))
     assert all(1 <= len(block) <= 2 for block in blocks)
     return [line for block in blocks for line in block]
 
@@ -73,12 +71,11 @@ def refused(text: str, *files: Path, options: DataOptions = LENIENT) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_block_of_long_lines_has_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_of_long_lines_has_fewer(tmp_path: Path) -> None:
     """What is read at a time has so many characters, however they are spread over lines."""
     lines = ["x" * 1000] * 30 + ["x"] * 30 + ["x" * 100_000] * 2
     path = write(tmp_path, "\n".join(lines))
-    monkeypatch.setattr("dragoman.data.lines.LINES_AT_A_TIME", 20)
-    found = list(read_lines(path, refuse))
+    found = list(read_lines(path, refuse, 20))
     assert [line for block in found for line in block] == lines
     assert list(map(len, found)) == [3] * 10 + [20, 11, 1]
     assert list(map(len, blocks(lines, 20, len))) == [3] * 10 + [20, 11, 1]
@@ -163,7 +160,6 @@ def test_every_format_gives_the_same_pairs(
 ) -> None:
     """Writing and reading back changes nothing, whatever the packing."""
     folder = tmp_path_factory.mktemp("round")
-    asked = replace(STRICT, header=False)  # the first words drawn may be names of columns
     tsv = "".join(f"{a}\t{b}\n" for a, b in rows).encode()
     lines = "".join(json.dumps({"source": a, "target": b}) + "\n" for a, b in rows).encode()
     with zipfile.ZipFile(folder / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -171,14 +167,14 @@ def test_every_format_gives_the_same_pairs(
         archive.writestr("fra-eng/fra.txt", tsv)
     sides = [write(folder, "".join(row[i] + "\r\n" for row in rows), f"p.{i}") for i in range(2)]
     expected = [(a, b, line) for line, (a, b) in enumerate(rows, 1)]
-    assert read(write(folder, tsv), options=asked) == expected
-    assert read(write(folder, gzip.compress(tsv, mtime=0), "p.tsv.gz"), options=asked) == expected
-    assert read(folder / "p.zip", options=asked) == expected
-    assert read(write(folder, lines, "p.jsonl"), options=asked) == expected
+    assert read(write(folder, tsv), options=STRICT) == expected
+    assert read(write(folder, gzip.compress(tsv, mtime=0), "p.tsv.gz"), options=STRICT) == expected
+    assert read(folder / "p.zip", options=STRICT) == expected
+    assert read(write(folder, lines, "p.jsonl"), options=STRICT) == expected
     assert (
-        read(write(folder, gzip.compress(lines, mtime=0), "p.jsonl.gz"), options=asked) == expected
+        read(write(folder, gzip.compress(lines, mtime=0), "p.jsonl.gz"), options=STRICT) == expected
     )
-    assert read(*sides, options=asked) == expected
+    assert read(*sides, options=STRICT) == expected
     assert lines_of(sides[0], refuse) == [a for a, _ in rows]
 
 

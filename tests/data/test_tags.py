@@ -130,12 +130,6 @@ def test_unknown_tags_beside_the_words_are_told(source: str, message: str) -> No
     Tags(["0 <bt>"]).check(source)  # sentences, of which some were made by a model
 
 
-def test_words_with_some_tags_are_a_source() -> None:
-    assert APART.example("go out") == "go out\tPST\ten"
-    assert BESIDE.example("go out") == "3 go out"
-    assert Tags(()).example("go") == "go"
-
-
 @given(st.text("VPST3go; ", max_size=20))
 def test_tags_and_words_are_the_whole_source(source: str) -> None:
     cut = BESIDE.cut(source)

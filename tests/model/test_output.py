@@ -19,6 +19,7 @@ def test_loss_and_gradients_are_cross_entropys(
     smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output_module, "CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(output_module, "ROWS", 1)
     layer = Output(HIDDEN, VOCABULARY).double()
     formula_weights(layer)
     features = torch.sin(torch.arange(TOKENS * HIDDEN).double()).view(TOKENS, HIDDEN)
@@ -42,6 +43,28 @@ def test_loss_and_gradients_are_cross_entropys(
         torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("kind", [Output, SparseOutput])
+@pytest.mark.parametrize("chunk", [1, 10**6])
+def test_filled_rows_change_no_loss_and_no_gradient(
+    kind: type[Output], chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "CHUNK_ELEMENTS", chunk)
+    layer, tokens = kind(HIDDEN, VOCABULARY), 150  # chunks of 64, 64 and 22 tokens, or one
+    formula_weights(layer)
+    targets, found = torch.arange(tokens) * 7 % VOCABULARY, []
+    for fill in (output_module.filled, lambda rows: rows.bfloat16()):
+        monkeypatch.setattr(output_module, "filled", fill)
+        features = torch.sin(torch.arange(tokens * HIDDEN).float()).view(tokens, HIDDEN)
+        features.requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            total, plain, right = layer.loss(features, targets, Objective(0.1), None)
+        total.backward()
+        found.append((total, plain, right, features.grad, layer.weight.grad, layer.bias.grad))
+        layer.zero_grad()
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-2)
+
+
 def naive_entmax(scores: torch.Tensor) -> torch.Tensor:
     """Entmax-1.5 of [V]: halves the interval in which the threshold lies."""
     low, high = scores.max() / 2 - 1, scores.max() / 2
@@ -58,6 +81,7 @@ def test_the_entmax_loss_is_that_of_fenchel_and_young(
     smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output_module, "CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(output_module, "ROWS", 1)
     layer = SparseOutput(HIDDEN, VOCABULARY).double()
     formula_weights(layer)
     features = 6 * torch.sin(torch.arange(TOKENS * HIDDEN).double()).view(TOKENS, HIDDEN)
@@ -157,13 +181,13 @@ def test_what_learns_nothing_costs_nothing(frozen: str, monkeypatch: pytest.Monk
     features, targets = torch.rand(TOKENS, HIDDEN).double(), torch.arange(TOKENS)
     found = []
     formed: list[torch.Tensor] = []
-    add_product = torch.Tensor.addmm_
+    turn = torch.Tensor.t
 
-    def counted(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        formed.append(add_product(total, left, right))
-        return formed[-1]
+    def counted(matrix: torch.Tensor) -> torch.Tensor:
+        formed.append(matrix)
+        return turn(matrix)
 
-    monkeypatch.setattr(torch.Tensor, "addmm_", counted)  # forms the gradient of the weight
+    monkeypatch.setattr(torch.Tensor, "t", counted)  # for the product that is a weight's gradient
     for learns in (True, False):
         getattr(layer, frozen).requires_grad_(learns)
         x = features.clone().requires_grad_()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from dragoman.config.options import SearchOptions
-from dragoman.data.tags import Tags
 from dragoman.errors import DataError, OptionError
 from dragoman.search.aids import Aids, Memory, Terms, read_memory, read_terms
 from dragoman.search.keep import pattern_of
@@ -105,20 +104,20 @@ def test_a_wrong_line_of_a_terms_file_is_named(tmp_path: Path, text: str, messag
     path = tmp_path / "terms.tsv"
     path.write_text(text)
     with pytest.raises(DataError, match=message):
-        read_terms(path, Tags(()), [].append)
+        read_terms(path)
 
 
 def test_files_are_read(tmp_path: Path) -> None:
     terms, memory, asked = tmp_path / "terms.tsv", tmp_path / "memory.tsv", list[Request]()
     terms.write_text("Hot dog\tWürstchen, Würste\n")
     memory.write_text("the cat\tdie Katze\nthe cat\tder Kater\n")
-    found = read_terms(terms, Tags(()), asked.append), pattern_of(["numbers"])
+    found = read_terms(terms, asked.append), pattern_of(["numbers"])
     aids = Aids(read_memory(memory, ["case"]), *found)
     assert aids.terms.within("a hot dog") == {("Würstchen", "Würste"): 2}
     assert asked == [Request("hot dog", must=(("Würstchen", "Würste"),), place=f"{terms}:1")]
     assert aids.memory.answers("The cat") == ("die Katze", "der Kater")
     assert aids.keep is not None and aids.keep.findall("a 12 b") == ["12"]
-    none = Aids(read_memory(None), read_terms(None, Tags(()), [].append), pattern_of([]))
+    none = Aids(read_memory(None), read_terms(None), pattern_of([]))
     assert (none.memory.answers("the cat"), none.terms.within("dog"), none.keep) == ((), {}, None)
     with pytest.raises(DataError, match=r"nothing.tsv: no such file"):
         read_memory(tmp_path / "nothing.tsv")

@@ -78,20 +78,6 @@ def test_a_folder_of_seeds_is_used_as_a_model(
     assert "would overwrite" in capsys.readouterr().err and weights.read_bytes() == before
 
 
-def test_a_seed_that_was_killed_is_named(
-    seeds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name, what in (("model.safetensors", "no weights"), ("config.toml", "no config.toml")):
-        file = seeds / "seed-8" / name
-        file.rename(tmp_path / name)
-        try:
-            assert main(["translate", str(seeds)]) == 2
-        finally:
-            (tmp_path / name).rename(file)
-        said = capsys.readouterr().err
-        assert f"{seeds / 'seed-8'}: " in said and what in said and said.count("\n") == 1
-
-
 def test_a_budget_is_shared(pairs: Path, tmp_path: Path) -> None:
     config = merge(Config(), {"training": {"budget": "3s", "threads": 1}}, place="")
     dragoman.train(pairs, tmp_path / "m", config, seeds=3)

@@ -41,7 +41,7 @@ class AidOptions:
         tags = translator.source.tags
         known = tags.of_column(tags.columns) if tag.target_tag else set()
         columns = tags.columns - bool(tag.target_tag)
-        check = partial(translator.check, options=search)
-        terms = read_terms(self.terms, tags, check)
+        check = None if columns else partial(translator.check, options=search)
+        terms = read_terms(self.terms, check)
         memory = read_memory(self.memory, self.memory_ignore, columns, known)
         return Aids(memory, terms, pattern_of(self.keep), self.target_tag)

@@ -77,21 +77,23 @@ def blocks(
         yield block
 
 
-def read_lines(file: Path, warn: Say, *, tabs: bool = False) -> Iterator[list[str]]:
+def read_lines(
+    file: Path, warn: Say, size: int = LINES_AT_A_TIME, *, tabs: bool = False
+) -> Iterator[list[str]]:
     """Stream every line of ``file``, however long, blank or damaged: text *n* is line *n*.
 
-    Lines come in blocks of :data:`LINES_AT_A_TIME`, as :func:`blocks` counts them. A block of a
-    pipe or a terminal ends sooner, with the lines that are there: a program that asks line by line
-    waits for the answer. A byte that is not UTF-8 reads as U+FFFD; ``warn`` is called for the first
-    such line. Tabs stay where ``tabs`` is true: they stand before features.
+    Lines come in blocks of ``size``, as :func:`blocks` counts them. A block of a pipe or a terminal
+    ends sooner, with the lines that are there: a program that asks line by line waits for the
+    answer. A byte that is not UTF-8 reads as U+FFFD; ``warn`` is called for the first such line.
+    Tabs stay where ``tabs`` is true: they stand before features.
 
     Raises:
         DataError: the file is missing, binary or damaged as a whole.
     """
 
-    def read() -> Iterator[str]:
+    def texts() -> Iterator[str]:
         warned = False
-        for line, raw in enumerate(data, 1):
+        for line, raw in enumerate(stream, 1):
             text, fault = _decoded(raw, file, line)
             if fault and not warned:
                 warn(f"{fault} ({fault.cure}); such bytes are read as U+FFFD")
@@ -100,8 +102,8 @@ def read_lines(file: Path, warn: Say, *, tabs: bool = False) -> Iterator[list[st
 
     comes = file == STDIN and not Path("/dev/stdin").is_file()
     with ExitStack() as stack:
-        data = opened(file, stack, as_lines=True).stream
-        yield from blocks(read(), LINES_AT_A_TIME, len, lambda n: comes and n == data.raw.line_ends)
+        stream = opened(file, stack, as_lines=True).stream
+        yield from blocks(texts(), size, len, lambda line: comes and line == stream.raw.line_ends)
 
 
 def decoded_lines(source: Opened, limit: int) -> Iterator[Text]:

@@ -149,7 +149,8 @@ def plan_buckets(
     first = np.full(len(source), len(buckets), np.int16)
     for number, (s, t) in reversed([*enumerate(buckets)]):
         first[(source <= s) & (target <= t)] = number
-    members = [rows[first[rows] == n] for n in np.unique(first[rows]) if n < len(buckets)]
+    members = [rows[first[rows] == number] for number in range(len(buckets))]
+    members = [fitting for fitting in members if len(fitting)]
     if not members:
         raise DataError("no pair fits a bucket", cure="raise training.buckets")
     steps = -(-sum(map(len, members)) // count)

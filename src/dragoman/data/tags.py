@@ -133,11 +133,6 @@ class Tags:
         if len(words) > 1 and not cut.tags and len(self.tokens) > 1:
             raise DataError(f"{source!r} has no tag that training saw", cure=f"such as {self}")
 
-    def example(self, words: str) -> str:
-        """A source that has these words, and of each column one tag."""
-        beside, *columns = (min(self.of_column(n), default="") for n in range(self.columns + 1))
-        return "\t".join((f"{beside} {words}".lstrip(), *columns))
-
     def words(self, source: str) -> str:
         """A source without its tags."""
         cut = self.cut(source)

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dragoman.model.linear import Product, gathered, gathered_matmul
+from dragoman.model.linear import Product, gathered, gathered_matmul, linear
 from dragoman.model.protocols import Cells, Memory, Record, discard
 
 _ROUNDS = 10
@@ -60,7 +60,7 @@ class Attention(nn.Module):
     def keys(self, states: Tensor) -> Tensor:
         """The keys that queries are compared with: encoder states [B, S, M] -> [B, S, H]."""
         if self.key is not None:
-            return F.linear(states, self.key.weight)
+            return linear(states, self.key.weight)
         return states / math.sqrt(states.shape[-1]) if self.score == "scaled_dot" else states
 
     def over(self, memory: Memory, record: Record = discard) -> Attend:

@@ -53,8 +53,7 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(vocabulary, width))
         self.dropout = dropout
         nn.init.normal_(self.weight, std=width**-0.5)
-        with torch.no_grad():
-            self.weight[PAD] = 0.0
+        self.weight.data[PAD] = 0.0
 
     def forward(self, ids: Tensor) -> Tensor:
         """[...] ids -> [..., E]; ids from V on, which copied words have, are the unknown word."""

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from dragoman.model.attention import entmax
 from dragoman.model.copying import Mixture
+from dragoman.model.linear import ROWS, filled
 from dragoman.search.network import WITHOUT_WEIGHT
 
 CHUNK_ELEMENTS = 6_000_000
@@ -112,13 +113,11 @@ class Output(nn.Module):
             and gradient; and the number of targets that are at least as probable as every word of
             the vocabulary. All are sums over N, scalars in fp32; cross-entropy is in nats.
         """
-        if torch.is_autocast_enabled(features.device.type):
-            features = features.to(torch.get_autocast_dtype(features.device.type))
         if mixture is None:
-            sure = torch.zeros(len(features), dtype=_sums(self.weight), device=features.device)
+            sure = torch.zeros(len(targets), dtype=_sums(self.weight), device=features.device)
             mixture = Mixture(sure, sure - math.inf)
         options = objective, torch.is_grad_enabled(), self.normalized
-        given = features, self.weight, self.bias, *mixture, targets
+        given = filled(features), self.weight, self.bias, *mixture, targets
         return _FusedLoss.apply(*given, options)  # type: ignore[no-untyped-call, no-any-return]
 
 
@@ -194,20 +193,19 @@ class _FusedLoss(torch.autograd.Function):
         smoothing, scale = objective.smoothing, objective.scale
         # The loss weighs the target's token by ``most`` and spreads ``least`` over all tokens.
         most, least = (1 - smoothing) * scale, smoothing * scale
-        learns = [enabled and asked for asked in ctx.needs_input_grad]  # which ignores no_grad
+        learns = enabled and any(ctx.needs_input_grad)  # which ignore no_grad
         low, low_bias = weight.to(features.dtype), bias.to(features.dtype)
         spread, plain, unbeaten = torch.zeros(3, dtype=_sums(weight), device=weight.device)
-        d_features = torch.empty_like(features) if learns[0] else None
-        d_weight = torch.zeros_like(weight) if learns[1] else None
-        d_bias = torch.zeros_like(bias) if learns[2] else None
+        d_features = torch.empty_like(features)
+        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         shares = torch.empty_like(generate)  # of the generator in the probability of each token
-        chunks = max(1, -(-features.shape[0] * weight.shape[0] // CHUNK_ELEMENTS))
-        rows = -(-features.shape[0] // chunks)  # about as many in every chunk
-        for chunk in range(chunks):
-            now = slice(chunk * rows, (chunk + 1) * rows)
+        chunks = max(1, -(-len(targets) * len(weight) // CHUNK_ELEMENTS))
+        rows = -(-max(1, len(targets)) // (chunks * ROWS)) * ROWS  # about as many in every chunk
+        for begin in range(0, len(targets), rows):
+            now = slice(begin, begin + rows)
             x, y = features[now], targets[now].unsqueeze(1)
             g, c = generate[now].unsqueeze(1), copy[now].unsqueeze(1)
-            scores = F.linear(x, low, low_bias).to(spread.dtype)  # [C, V]
+            scores = F.linear(x, low, low_bias)[: len(y)].to(spread.dtype)  # [C, V]
             best, own = scores.amax(1, keepdim=True), scores.gather(1, y)  # [C, 1]
             mean = scores.mean(1, keepdim=True)
             exp, mass, log_mass = normalize(scores, best)
@@ -218,22 +216,19 @@ class _FusedLoss(torch.autograd.Function):
             plain -= right.sum()
             unbeaten += (right >= best - log_mass + g).sum()
             spread += (log_mass - mean).sum()
-            if not any(learns):
+            if not learns:
                 continue
             # The gradient of the loss by the scores, [C, V], with p = exp / mass:
             #     (most share + least) p - least / V - (most share for the target's token, else 0)
             d_scores = exp.mul_((most * share + least) / mass)
             d_scores -= least / weight.shape[0]
             d_scores.scatter_add_(1, y, -most * share)
-            d_low = d_scores.to(features.dtype)
-            if d_features is not None:
-                torch.mm(d_low, low, out=d_features[now])
-            if d_weight is not None and d_weight.dtype == d_low.dtype:
-                d_weight.addmm_(d_low.t(), x)
-            elif d_weight is not None:
+            d_low = low.new_zeros(len(x), len(weight))
+            d_low[: len(y)] = d_scores
+            torch.mm(d_low, low, out=d_features[now])
+            if ctx.needs_input_grad[1]:
                 d_weight += d_low.t() @ x
-            if d_bias is not None:
-                d_bias += d_scores.sum(0)
+            d_bias += d_scores.sum(0)
         # d loss / d log g = -share, d loss / d log(1 - g) p_copied = share - 1
         held = most * shares
         ctx.save_for_backward(d_features, d_weight, d_bias, -held, held - most)
@@ -245,5 +240,5 @@ class _FusedLoss(torch.autograd.Function):
         """The gradients of the forward pass, times that of the loss, which is mostly one."""
         scale, formed = grads[0], list(ctx.saved_tensors)
         if scale.device.type != "cpu" or scale != 1:  # to ask this of a GPU is to wait for it
-            formed = [None if d is None else d * scale.to(d.dtype) for d in formed]
+            formed = [d * scale.to(d.dtype) for d in formed]
         return (*formed, None, None)

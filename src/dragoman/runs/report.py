@@ -123,13 +123,9 @@ def write_card(folder: Path) -> None:
         FolderError: it is no model folder.
     """
     path = folder / CARD
-    if not path.exists() or is_unedited(path.read_text("utf-8", errors="replace")):
+    there = path.read_text("utf-8", errors="replace") if path.exists() else _marked("")
+    if there == _marked(there.rpartition(_MARK.partition("{")[0])[0]):
         write_text(path, _marked(card_text(History.of(folder))))
-
-
-def is_unedited(card: str) -> bool:
-    """Whether a card is as :func:`write_card` wrote it."""
-    return card == _marked(card.rpartition(_MARK.partition("{")[0])[0])
 
 
 def _marked(text: str) -> str:

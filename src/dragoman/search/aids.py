@@ -8,7 +8,6 @@ from pathlib import Path
 from dragoman.config.options import DataOptions
 from dragoman.data.pairs import Faults, Pair
 from dragoman.data.readers import read_pairs
-from dragoman.data.tags import Tags
 from dragoman.errors import DataError
 from dragoman.search.keep import UNSPACED
 from dragoman.search.request import Request
@@ -115,13 +114,13 @@ def read_memory(
     return Memory(answers, ignore)
 
 
-def read_terms(file: Path | None, tags: Tags, check: Callable[[Request], None]) -> Terms:
+def read_terms(file: Path | None, check: Callable[[Request], None] | None = None) -> Terms:
     """Read a file with a source term, a tab, and its forms with commas between on each line.
 
     Args:
         file: the file; without one there are no terms.
-        tags: those of sources.
-        check: raises an error where the model cannot write a term's forms.
+        check: raises an error where the model cannot write a term's forms; None where that shows
+            only in a line, as with a model that reads features.
 
     Raises:
         DataError: the file cannot be read or has lines that are no pairs; a form is empty, or a
@@ -137,7 +136,8 @@ def read_terms(file: Path | None, tags: Tags, check: Callable[[Request], None]) 
         if name in forms:
             cause, cure = f"{name!r} has an earlier line", "write all its forms into one line"
             raise DataError(cause, place=place, cure=cure)
-        check(Request(tags.example(name), must=(texts,), place=place))
+        if check is not None:
+            check(Request(name, must=(texts,), place=place))
         forms[name] = texts
     return Terms(forms)
 

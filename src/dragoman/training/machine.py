@@ -14,9 +14,6 @@ from dragoman import __version__
 from dragoman.config.options import TrainingOptions
 from dragoman.runtime.network import cores
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Options of mallopt(3)."""
-
 
 def environment() -> dict[str, str]:
     """Versions and hardware that a run's numbers and speed depend on, for its record."""
@@ -28,10 +25,9 @@ def environment() -> dict[str, str]:
         "processor": platform.processor() or platform.machine(),
         "cores": str(cores()),
     }
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
-        name = next(line for line in lines if line.startswith("model name"))
-        found["processor"] = name.partition(":")[2].strip()
+    with suppress(OSError, IndexError):
+        text = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+        found["processor"] = text.partition("model name")[2].splitlines()[0].lstrip("\t :")
     if torch.cuda.is_available():
         found["device"] = torch.cuda.get_device_name()
     return found
@@ -45,8 +41,8 @@ def keep_freed_memory() -> None:
     """
     with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows
         set_option = ctypes.CDLL(None).mallopt
-        set_option(_MMAP_THRESHOLD, 32 << 20)  # the most it takes
-        set_option(_TRIM_THRESHOLD, 2**31 - 1)
+        set_option(-3, 32 << 20)  # M_MMAP_THRESHOLD, the most it takes
+        set_option(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 @contextmanager

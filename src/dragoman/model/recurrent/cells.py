@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dragoman.model.linear import filled
+
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """G: rows of H in the weights of each cell."""
 STATE_ROWS = {"rnn": 1, "gru": 1, "lstm": 2}
@@ -114,8 +116,7 @@ class GruScan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gradients of inputs, h, weight and bias."""
-        (grad,) = grads
-        states, gates, inner, weight = ctx.saved_tensors
+        (grad,), (states, gates, inner, weight) = grads, ctx.saved_tensors
         before, hidden = states[:, :-1], inner.shape[-1]
         r, z, n = gates.split(hidden, -1)
         # What does not depend on the gradient that comes back is formed for all steps at once:
@@ -136,5 +137,6 @@ class GruScan(torch.autograd.Function):
         d_inputs = torch.empty_like(gates)
         d_inputs[..., : 2 * hidden] = d_product[..., : 2 * hidden]
         torch.mul(dhs, to_new, out=d_inputs[..., 2 * hidden :])
-        d_weight = torch.bmm(d_product.flatten(1, 2).transpose(1, 2), before.flatten(1, 2))
+        d_all, all_before = filled(d_product.flatten(1, 2)), filled(before.flatten(1, 2))
+        d_weight = torch.bmm(d_all.transpose(1, 2), all_before)
         return d_inputs, dh, d_weight, d_n.sum((1, 2)).unsqueeze(1)

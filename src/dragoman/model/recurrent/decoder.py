@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from dragoman.model.attention import Attention, of_hypotheses
 from dragoman.model.embedding import Embedding, dropout
-from dragoman.model.linear import Product, gathered
+from dragoman.model.linear import Linear, Product, gathered
 from dragoman.model.protocols import Cells, Features, Memory, Record, Rows, Step, Stepper, discard
 from dragoman.model.recurrent.layer import Layer
 
@@ -87,7 +87,7 @@ class RecurrentDecoder(nn.Module):
         self.layers = cast(Sequence[Layer], nn.ModuleList(layers))
         self.combine = None
         if self.attends:
-            self.combine = nn.Linear(2 * hidden, hidden, bias=False)  # W_c
+            self.combine = Linear(2 * hidden, hidden, bias=False)  # W_c
             nn.init.xavier_uniform_(self.combine.weight)
 
     def remember(self, states: Tensor, mask: Tensor, copies: Tensor) -> Memory:

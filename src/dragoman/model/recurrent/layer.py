@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import dropout
-from dragoman.model.linear import Product, gathered
+from dragoman.model.linear import Product, gathered, linear
 from dragoman.model.recurrent import cells, kernels
 from dragoman.model.recurrent.cells import GATES, STATE_ROWS, GruScan
 
@@ -155,7 +155,7 @@ class Layer(nn.Module):
         its sigmoid, so that the state stays exactly as it is.
         """
         ways = (x, x.flip(0)) if self.directions > 1 else (x,)
-        inputs = list(map(F.linear, ways, self.weight_input, self.bias))
+        inputs = list(map(linear, ways, self.weight_input, self.bias))
         stacked = torch.stack(inputs) if self.directions > 1 else inputs[0].unsqueeze(0)
         if real is not None:
             padding = torch.arange(len(x), device=x.device).unsqueeze(1) >= real  # [T, B]

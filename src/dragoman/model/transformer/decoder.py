@@ -35,13 +35,8 @@ class TransformerState(Rows):
     def join(self, more: Self) -> Self:
         """The entries of this value, then those of ``more``; the smaller cache is filled up."""
         places = max(self.past.shape[2], more.past.shape[2])
-        pasts = [_resized(one.past, places) for one in (self, more)]
+        pasts = [F.pad(one.past, (0, 0, 0, places - one.past.shape[2])) for one in (self, more)]
         return type(self)(torch.cat(pasts), torch.cat((self.lengths, more.lengths)))
-
-
-def _resized(past: Tensor, places: int) -> Tensor:
-    """A cache [N, 2L, P, H] with so many ``places``: zeros are added, or places cut off."""
-    return F.pad(past, (0, 0, 0, places - past.shape[2]))
 
 
 class TransformerDecoder(nn.Module):
@@ -97,7 +92,9 @@ class TransformerDecoder(nn.Module):
 
         def step(token: Tensor, state: TransformerState) -> Step:
             places = int(state.lengths.max()) + 1
-            past, news = _resized(state.past, places).unbind(1), list[Tensor]()
+            # Zeros are added for the new token, or places cut off that nothing has taken.
+            grown = F.pad(state.past, (0, 0, 0, places - state.past.shape[2]))
+            past, news = grown.unbind(1), list[Tensor]()
             order, last = torch.arange(places, device=token.device), state.lengths.unsqueeze(1)
             here, later = (order == last).unsqueeze(-1), (order > last).unsqueeze(1)
 

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from dragoman.data.tokenizer import Ids
 from dragoman.model.embedding import Embedding, dropout
+from dragoman.model.linear import Linear
 from dragoman.model.protocols import Record, discard
 
 Found = tuple[Tensor, Tensor | None]
@@ -94,9 +95,9 @@ class MultiHeadAttention(nn.Module):
         return context.transpose(1, 2).flatten(2), weights.transpose(1, 2) if looks else None
 
 
-def linear(inputs: int, outputs: int, parts: int = 1) -> nn.Linear:
+def linear(inputs: int, outputs: int, parts: int = 1) -> Linear:
     """A linear layer, or several with the same input side by side: Xavier weights, zero biases."""
-    made = nn.Linear(inputs, outputs * parts)
+    made = Linear(inputs, outputs * parts)
     for part in made.weight.data.chunk(parts):
         nn.init.xavier_uniform_(part)
     nn.init.zeros_(made.bias)
