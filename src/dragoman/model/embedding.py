@@ -32,7 +32,8 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
     bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
     numbers = bits.view(torch.int16)[: x.numel()].view(x.shape)  # uniform in [-32768, 32767]
     dropped = min(round(share * _ALL), _ALL - 1)
-    kept = numbers >= dropped - _ALL // 2
+    # In place it is one or zero in the same type; torch takes longer to make and convert bools.
+    kept = numbers.ge_(dropped - _ALL // 2)
     return x * kept.to(x.dtype).mul_(_ALL / (_ALL - dropped))
 
 
