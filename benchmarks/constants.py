@@ -174,10 +174,11 @@ def read(out: Path, hidden: int, processes: int, memory: int) -> Trained:
     with safe_open(str(out / WEIGHTS), framework="np") as file:
         shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
     w = Workload("scale", "", embedding=hidden // 2, hidden=hidden)
-    counted = products(w, facts["target"]["vocabulary"], source=1, target=1, both=0)
-    by_source = counted["encoder"] + counted["attention"]
+    counted = products(w, facts["target"]["vocabulary"], [(1, 1)])
+    looked = 3 * 2 * 2 * hidden  # energies and contexts of a target with one source position
+    by_source = counted["encoder"] + counted["attention"] - looked
     each = by_source * source / target + sum(counted.values()) - by_source
-    each += 3 * 2 * 2 * hidden * source  # energies and contexts: every target with every source
+    each += looked * (source - 1)  # every target looks at every source position
     weights = sum(int(torch.Size(shape).numel()) for shape in shapes)
     warm = rows[3:]
     walls = [processes * TOKENS / row["tokens_per_second"] for row in warm]

@@ -42,10 +42,8 @@ class RecurrentEncoder(nn.Module):
             States [B, S, H] of the last layer, in the order of ``source``, and the final state of
             every layer [B, R x L, H]: the rows of layer 0, then those of layer 1, ...
         """
-        order = None
-        if self.reverse:  # indices that turn the real part of each row around; their own inverse
-            at = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
-            order = torch.where(mask, mask.sum(1, keepdim=True) - 1 - at, at)
+        order = _reversal(mask) if self.reverse else None
+        if order is not None:
             source = source.gather(1, order)
         if lengths is None:
             lengths = mask.sum(1).cpu().numpy()
@@ -68,6 +66,12 @@ class RecurrentEncoder(nn.Module):
         record("encoder states", "B S H", x)
         record("encoder final", "B K H", final)
         return x, final
+
+
+def _reversal(mask: Tensor) -> Tensor:
+    """Indices that turn the real part of each row around, [B, S]; their own inverse."""
+    position = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
+    return torch.where(mask, mask.sum(1, keepdim=True) - 1 - position, position)
 
 
 class Bridge(nn.Module):

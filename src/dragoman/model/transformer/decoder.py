@@ -91,10 +91,9 @@ class TransformerDecoder(nn.Module):
         reads = [of_hypotheses(read, memory, cells) for read in self._reads(memory)]
 
         def step(token: Tensor, state: TransformerState) -> Step:
-            places = int(state.lengths.max()) + 1
+            places, news = int(state.lengths.max()) + 1, list[Tensor]()
             # Zeros are added for the new token, or places cut off that nothing has taken.
-            grown = F.pad(state.past, (0, 0, 0, places - state.past.shape[2]))
-            past, news = grown.unbind(1), list[Tensor]()
+            past = F.pad(state.past, (0, 0, 0, places - state.past.shape[2])).unbind(1)
             order, last = torch.arange(places, device=token.device), state.lengths.unsqueeze(1)
             here, later = (order == last).unsqueeze(-1), (order > last).unsqueeze(1)
 
